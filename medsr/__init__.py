@@ -1,0 +1,26 @@
+"""medsr: fine-tune super-resolution on your own medical images and run it on your scans.
+
+Every command of the command line is one function here, imported when first used: `import medsr` stays light.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from medsr.demo import demo
+    from medsr.infer.batch import upscale
+    from medsr.train.run import finetune
+
+_HOME = {"upscale": "medsr.infer.batch", "finetune": "medsr.train.run", "demo": "medsr.demo"}
+__all__ = ["__version__", "demo", "finetune", "upscale"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        from importlib import import_module
+
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'medsr' has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""Ground truth: a folder of images, of any sizes."""

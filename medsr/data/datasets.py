@@ -1,0 +1,194 @@
+"""Training crops and held-out images from folders of ground truth."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsr.degrade import multiscale
+from medsr.errors import InputError, UsageError
+from medsr.io import image as image_io
+from medsr.recipe import Data
+
+if TYPE_CHECKING:
+    import torch
+
+DRAWS = 20
+"""How often a crop that is too dark is drawn again before it is taken as it is."""
+
+
+def stream(seed: int, iteration: int, purpose: int) -> np.random.Generator:
+    """The random stream of one purpose in one iteration: a function of its arguments alone.
+
+    So a run that resumes at iteration n draws what a run never interrupted draws there, whatever its workers did.
+    """
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, iteration, purpose])))
+
+
+@dataclass(frozen=True)
+class Source:
+    """One ground-truth image at one of its sizes (height, width)."""
+
+    path: Path
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Split:
+    """The files of a run: for training, held out, and those left out with the reason."""
+
+    train: tuple[Source, ...]
+    held_out: tuple[Path, ...]
+    skipped: tuple[tuple[Path, str], ...]
+
+
+def split(data: Data, smallest: int, seed: int) -> Split:
+    """Look at every image below `data.train`, set the held-out ones apart, list the rest at all their sizes.
+
+    `smallest`: shortest side that still gives a crop. Raises UsageError when nothing remains to train on.
+    """
+    folder = _folder(data.train, "data.train")
+    readable: list[tuple[Path, tuple[int, int]]] = []
+    skipped: list[tuple[Path, str]] = []
+    for path in image_io.list_images(folder, data.pattern):
+        try:
+            height, width = image_io.read(path).pixels.shape[:2]
+        except InputError as error:
+            skipped.append((path, str(error)))
+            continue
+        if min(height, width) < smallest:
+            skipped.append((path, f"{width}x{height} is smaller than the {smallest}-pixel crop"))
+        else:
+            readable.append((path, (height, width)))
+    held_out = _held_out(data, folder, [path for path, _ in readable], seed)
+    sources: list[Source] = []
+    for path, size in readable:
+        if path not in held_out:
+            reductions = data.multiscale
+            every = multiscale.sizes(size, reductions.scales, reductions.shortest_edge, smallest) if reductions else [size]
+            sources += [Source(path, one) for one in every]
+    if not sources:
+        raise UsageError(
+            f"{folder}: no image to train on ({len(skipped)} unreadable or under {smallest} pixels, "
+            f"{len(held_out)} held out, pattern {data.pattern!r})"
+        )
+    return Split(tuple(sources), tuple(held_out), tuple(skipped))
+
+
+def _folder(name: str | None, key: str) -> Path:
+    if name is None:
+        raise UsageError(f"{key}: the recipe names no folder of ground truth; give one with --data DIR")
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        raise UsageError(f"{key}: {folder} is not a folder")
+    return folder
+
+
+def _held_out(data: Data, folder: Path, readable: list[Path], seed: int) -> list[Path]:
+    if isinstance(data.validation, str):
+        if any(sign in data.validation for sign in "*?["):
+            chosen = [path for path in readable if fnmatch.fnmatch(path.name, data.validation)]
+            if not chosen:
+                raise UsageError(f"data.validation: no image in {folder} matches {data.validation!r}")
+            return chosen
+        chosen = image_io.list_images(_folder(data.validation, "data.validation"))
+        if not chosen:
+            raise UsageError(f"data.validation: no images in {data.validation}")
+        return chosen
+    if data.validation == 0:
+        return []
+    count = max(1, round(data.validation * len(readable)))
+    if count >= len(readable):
+        raise UsageError(
+            f"data.validation: {len(readable)} image(s) in {folder} leave none to train on after holding out {count}; "
+            "set data.validation=0 or give a folder"
+        )
+    order = stream(seed, 0, 0).permutation(len(readable))
+    return sorted(readable[i] for i in order[:count])
+
+
+class GroundTruthCrops:
+    """A map-style dataset: (iteration, slot) -> one ground-truth crop, float32 (channels, side, side) in [0, 1].
+
+    Every choice (image, place, flips, quarter turns) comes from `stream(seed, iteration, slot)`.
+    """
+
+    def __init__(self, sources: tuple[Source, ...], data: Data, side: int, channels: int, seed: int) -> None:
+        self.sources, self.data, self.side, self.channels, self.seed = sources, data, side, channels, seed
+        self._cache: OrderedDict[Source, image_io.Image] = OrderedDict()
+        self._cached_bytes = 0
+
+    def __getitem__(self, key: tuple[int, int]) -> torch.Tensor:
+        import torch
+
+        iteration, slot = key
+        rng = stream(self.seed, iteration, 1 + slot)
+        crop = self._draw(rng)
+        for _ in range(DRAWS):
+            if crop.mean() >= self.data.darkest_crop:
+                break
+            crop = self._draw(rng)
+        return torch.from_numpy(np.ascontiguousarray(np.moveaxis(crop, -1, 0)))
+
+    def _draw(self, rng: np.random.Generator) -> NDArray[np.float32]:
+        image = self._load(self.sources[rng.integers(len(self.sources))])
+        height, width = image.pixels.shape[:2]
+        top, left = rng.integers(height - self.side + 1), rng.integers(width - self.side + 1)
+        stored = image.pixels[top : top + self.side, left : left + self.side]
+        crop = as_channels(image.window.to_unit(stored), self.channels)
+        if self.data.flips:
+            crop = np.rot90(crop, rng.integers(4))
+            crop = crop[:, ::-1] if rng.random() < 0.5 else crop
+        return crop
+
+    def _load(self, source: Source) -> image_io.Image:
+        if source in self._cache:
+            self._cache.move_to_end(source)
+            return self._cache[source]
+        image = multiscale.reduce(image_io.read(source.path), source.size)
+        self._cache[source] = image
+        self._cached_bytes += image.pixels.nbytes
+        while self._cached_bytes > self.data.cache_gb * 1e9 and len(self._cache) > 1:
+            _, oldest = self._cache.popitem(last=False)
+            self._cached_bytes -= oldest.pixels.nbytes
+        return image
+
+
+def as_channels(unit: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
+    """(H, W, 1 or 3) to (H, W, channels): grey is repeated, colour is averaged."""
+    if unit.shape[2] == channels:
+        return unit
+    return np.repeat(unit, 3, axis=2) if channels == 3 else unit.mean(axis=2, keepdims=True)
+
+
+def batches(crops: GroundTruthCrops, first: int, last: int, batch: int) -> Iterator[torch.Tensor]:
+    """The batches of iterations `first` to `last`, in order: (batch, channels, side, side).
+
+    Worker processes change when a batch is ready, never what is in it.
+    """
+    import torch
+    from torch.utils.data import DataLoader
+
+    keys = [[(iteration, slot) for slot in range(batch)] for iteration in range(first, last + 1)]
+    workers = min(crops.data.workers, len(keys))
+    loader: DataLoader = DataLoader(
+        crops,  # type: ignore[arg-type]
+        batch_sampler=keys,
+        num_workers=workers,
+        pin_memory=torch.cuda.is_available(),
+        worker_init_fn=_quiet_worker,
+    )
+    return iter(loader)
+
+
+def _quiet_worker(_: int) -> None:
+    import torch
+
+    torch.set_num_threads(1)

@@ -1,0 +1,1 @@
+"""From ground truth to low resolution."""

@@ -1,0 +1,51 @@
+"""The errors medsr raises on purpose. Each carries the exit code the command line ends with."""
+
+from __future__ import annotations
+
+
+class MedsrError(Exception):
+    """An expected failure: its message is one line that names the culprit and says what to do."""
+
+    exit_code = 1
+
+
+class UsageError(MedsrError):
+    """The command line or the recipe is wrong."""
+
+    exit_code = 2
+
+
+class InputError(MedsrError):
+    """An input file is unreadable or not what it claims to be."""
+
+    exit_code = 3
+
+
+class WeightsError(MedsrError):
+    """Weights are missing or do not match their checksum."""
+
+    exit_code = 4
+
+
+class BatchError(MedsrError):
+    """A batch finished, but some of its inputs failed."""
+
+    exit_code = 5
+
+
+class MemoryExhaustedError(MedsrError):
+    """Out of memory even at the smallest tile."""
+
+    exit_code = 6
+
+
+class DependencyError(MedsrError):
+    """A required package is absent or cannot be loaded."""
+
+    exit_code = 1
+
+
+class TrainingError(MedsrError):
+    """Training cannot go on: a loss is not finite, or the run's folder cannot be written or resumed."""
+
+    exit_code = 1

@@ -1,0 +1,99 @@
+"""Self-contained HTML pages: tables, pictures and curves in one file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsr import __version__
+from medsr.io.files import write_text
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image with a caption; `data` is a data URI."""
+
+    caption: str
+    data: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """`rows` of text below a `header`; the first column is a name, the others are figures."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of a page; pictures stand side by side."""
+
+    title: str
+    text: str = ""
+    tables: Sequence[Table] = ()
+    pictures: Sequence[Picture] = field(default_factory=tuple)
+
+
+def write_page(path: Path, title: str, lead: str, sections: Sequence[Section]) -> None:
+    """Write the page, whole or not at all."""
+    import jinja2
+
+    environment = jinja2.Environment(loader=jinja2.PackageLoader("medsr.evaluate"), autoescape=True)
+    page = environment.get_template("page.html").render(title=title, lead=lead, sections=sections, version=__version__)
+    write_text(path, page)
+
+
+def picture(caption: str, unit: NDArray[np.float32], enlarge: int = 1) -> Picture:
+    """(H, W, 1 or 3) in [0, 1] as a PNG; `enlarge` repeats pixels, so that a crop shows its pixels as they are."""
+    from PIL import Image as Pillow
+
+    pixels = np.rint(unit.clip(0, 1) * 255).astype(np.uint8)
+    pixels = pixels.repeat(enlarge, 0).repeat(enlarge, 1)
+    stream = io.BytesIO()
+    Pillow.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(stream, "PNG", optimize=True)
+    return Picture(caption, _data_uri("image/png", stream.getvalue()))
+
+
+def picture_file(caption: str, path: Path) -> Picture:
+    """A PNG file as a picture."""
+    return Picture(caption, _data_uri("image/png", path.read_bytes()))
+
+
+def curves(caption: str, lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], unit: str, log: bool = False) -> Picture:
+    """Curves over iterations, name -> (iterations, values), as SVG drawn by matplotlib."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for name, (iterations, values) in lines.items():
+        axes.plot(iterations, values, label=name, linewidth=1.4, marker="." if len(values) < 40 else "")
+    axes.set_xlabel("iteration")
+    axes.set_ylabel(unit)
+    axes.grid(alpha=0.25)
+    if log:
+        axes.set_yscale("log")
+    if lines:
+        axes.legend(frameon=False, fontsize=8)
+    stream = io.BytesIO()
+    figure.savefig(stream, format="svg", metadata={"Date": None})
+    return Picture(caption, _data_uri("image/svg+xml", stream.getvalue()))
+
+
+def smooth(values: Sequence[float], window: int) -> list[float]:
+    """Running mean over up to `window` values, as long as `values`."""
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    starts = np.maximum(np.arange(1, len(values) + 1) - window, 0)
+    ends = np.arange(1, len(values) + 1)
+    return [float(x) for x in (sums[ends] - sums[starts]) / (ends - starts)]
+
+
+def _data_uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,0 +1,153 @@
+"""Super-resolving one image, whatever the model: a network or a baseline."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsr.degrade.resample import Kernel, resize
+from medsr.errors import MemoryExhaustedError
+from medsr.infer import tiles
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Array = NDArray[np.float32]
+OnTile = Callable[[int, int], None]
+SMALLEST_TILE = 32
+PRE_PAD = 10
+"""Pixels reflected at the right and lower border before the network sees the image, as in RealESRGANer."""
+
+
+class Model(Protocol):
+    """What super-resolves. `scale`: its own factor; None if it takes any."""
+
+    name: str
+    scale: int | None
+
+    def __call__(self, unit: Array, scale: float, on_tile: OnTile | None = None) -> Array:
+        """(H, W, 1 or 3) in [0, 1] to (round(scale H), round(scale W), same channels); values are not clipped."""
+        ...
+
+
+@dataclass(frozen=True)
+class Interpolation:
+    """A baseline: bicubic or Lanczos interpolation, to any factor."""
+
+    name: Kernel
+    scale: int | None = None
+
+    def __call__(self, unit: Array, scale: float, on_tile: OnTile | None = None) -> Array:
+        result = resize(unit, target_size(unit, scale), self.name)
+        if on_tile:
+            on_tile(1, 1)
+        return result
+
+
+@dataclass
+class Network:
+    """A generator on a device. `tile`: side in low-resolution pixels, 0 for one piece, None to fit the memory."""
+
+    name: str
+    net: nn.Module
+    scale: int
+    channels: int
+    device: str = "cpu"
+    tile: int | None = None
+    half: bool = False
+
+    def __post_init__(self) -> None:
+        import torch
+
+        self.net = self.net.to(self.device, memory_format=torch.channels_last).eval()
+        if self.half:
+            self.net = self.net.half()
+
+    def __call__(self, unit: Array, scale: float, on_tile: OnTile | None = None) -> Array:
+        grey = unit.shape[2] == 1
+        if self.channels == 1 and not grey:  # each colour through the one-channel network
+            planes = [self(unit[:, :, c : c + 1], scale, on_tile) for c in range(unit.shape[2])]
+            return np.concatenate(planes, axis=2)
+        given = np.repeat(unit, 3, axis=2) if grey and self.channels == 3 else unit
+        out = self._tiled(given, on_tile)
+        out = out.mean(axis=2, keepdims=True) if grey else out
+        return out if scale == self.scale else resize(out, target_size(unit, scale), "lanczos")
+
+    def _tiled(self, unit: Array, on_tile: OnTile | None) -> Array:
+        from medsr.nets.generators import ALIGNMENT
+
+        height, width = unit.shape[:2]
+        alignment = ALIGNMENT[self.scale]
+        padded = np.pad(unit, ((0, _to(height + PRE_PAD, alignment) - height), (0, _to(width + PRE_PAD, alignment) - width), (0, 0)), "reflect" if min(height, width) > 1 else "edge")
+        tile = self._tile_for(padded.shape[0], padded.shape[1]) if self.tile is None else self.tile
+        while True:
+            try:
+                out = tiles.run(padded, self._forward, self.scale, tile, alignment, on_tile)
+                return out[: height * self.scale, : width * self.scale]
+            except (RuntimeError, MemoryError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+                tile = _smaller(tile or max(padded.shape[:2]), self.name)
+            _release_memory()
+
+    def _forward(self, unit: Array) -> Array:
+        import torch
+
+        with torch.inference_mode():
+            batch = torch.from_numpy(np.ascontiguousarray(unit)).permute(2, 0, 1)[None].to(self.device)
+            batch = batch.half() if self.half else batch
+            out = self.net(batch.to(memory_format=torch.channels_last))
+            return np.ascontiguousarray(out[0].permute(1, 2, 0).float().cpu().numpy())
+
+    def _tile_for(self, height: int, width: int) -> int:
+        """The whole image where half of the free memory holds it, else the tile that fits there."""
+        features = self.net.conv_up1.weight.shape[0] if hasattr(self.net, "conv_up1") else 64
+        per_pixel = 5 * features * self.scale**2 * (2 if self.half else 4)  # the last layers' maps dominate
+        fits = (_free_memory(self.device) / 2 / per_pixel) ** 0.5
+        largest = 512 if self.device == "cpu" else 2048
+        if max(height, width) <= min(fits, largest):
+            return 0
+        return int(max(SMALLEST_TILE, min(fits - 2 * tiles.HALO, largest)))
+
+
+def target_size(unit: NDArray[Any], scale: float) -> tuple[int, int]:
+    """(height, width) after enlarging by `scale`."""
+    return round(unit.shape[0] * scale), round(unit.shape[1] * scale)
+
+
+def _to(length: int, multiple: int) -> int:
+    return -(-length // multiple) * multiple
+
+
+def _smaller(tile: int, name: str) -> int:
+    if tile <= SMALLEST_TILE:
+        raise MemoryExhaustedError(f"{name}: out of memory even with {SMALLEST_TILE}-pixel tiles; free memory or use --device cpu")
+    return max(SMALLEST_TILE, tile // 2)
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
+
+
+def _release_memory() -> None:
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _free_memory(device: str) -> float:
+    if device.startswith("cuda"):
+        import torch
+
+        return float(torch.cuda.mem_get_info(device)[0])
+    import psutil
+
+    return float(psutil.virtual_memory().available)

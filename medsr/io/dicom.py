@@ -1,0 +1,135 @@
+"""Single-frame DICOM images: stored values in, a derived image of the same kind out."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from medsr import __version__
+from medsr.errors import InputError
+from medsr.intensity import Window
+
+if TYPE_CHECKING:
+    from medsr.io.image import Image
+
+PHOTOMETRIC = ("MONOCHROME1", "MONOCHROME2")
+# What describes the old pixel grid or the old pixel values, and would be false beside the new ones.
+STALE = (
+    "IconImageSequence",
+    "SmallestImagePixelValue",
+    "LargestImagePixelValue",
+    "PixelDataProviderURL",
+    "DigitalSignaturesSequence",
+    "MACParametersSequence",
+    "ExtendedOffsetTable",
+    "ExtendedOffsetTableLengths",
+)
+SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
+
+
+def read(path: Path) -> Image:
+    """Read one grey DICOM frame: its stored values (no rescale, no VOI), its bits and photometric interpretation.
+
+    Raises InputError for files without pixels, with several frames, colour, or more than 16 bits stored.
+    """
+    import pydicom
+
+    from medsr.io.image import DICOM, Image
+
+    try:
+        dataset = pydicom.dcmread(path)
+    except pydicom.errors.InvalidDicomError as error:
+        raise InputError(f"{path}: named .dcm but not a DICOM file") from error
+    if "PixelData" not in dataset:
+        raise InputError(f"{path}: this DICOM object has no pixel data")
+    if int(dataset.get("NumberOfFrames") or 1) != 1:
+        raise InputError(f"{path}: has {dataset.NumberOfFrames} frames; medsr upscale takes single frames")
+    photometric = str(dataset.get("PhotometricInterpretation"))
+    if photometric not in PHOTOMETRIC:
+        raise InputError(f"{path}: {photometric} DICOM is not handled, only MONOCHROME1 and MONOCHROME2")
+    pixels = dataset.pixel_array
+    bits, signed = int(dataset.BitsStored), bool(dataset.PixelRepresentation)
+    if pixels.dtype not in (np.uint8, np.int8, np.uint16, np.int16):
+        raise InputError(f"{path}: {pixels.dtype} pixels are not handled, only up to 16 bits stored")
+    window = Window.of_bits(bits, signed=signed, inverted=photometric == "MONOCHROME1")
+    if pixels.min() < window.store_low or pixels.max() > window.store_high:
+        raise InputError(f"{path}: values {pixels.min()} to {pixels.max()} do not fit the {bits} bits it declares")
+    return Image(pixels[:, :, None], window, DICOM, extra={"dataset": dataset, "declared": bits})
+
+
+def write(path: Path, image: Image) -> None:
+    """Write `image` as an image derived from the DICOM it was read from.
+
+    New SOP instance and series UIDs; same study and patient; pixel spacing scaled so that the imaged field keeps its
+    size; the derivation noted. Pixels are stored uncompressed, explicit VR little endian.
+    """
+    from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+    source = image.extra.get("dataset")
+    if source is None:
+        raise InputError(f"{path}: only an image read from DICOM can be written as DICOM")
+    dataset = copy.deepcopy(source)
+    rows, columns = image.pixels.shape[:2]
+    scale = (rows / source.Rows, columns / source.Columns)
+    _forget_stale(dataset)
+    _rescale_spacing(dataset, scale)
+    dataset.Rows, dataset.Columns = rows, columns
+    _note_derivation(dataset, source, scale)
+    dataset.SOPInstanceUID, dataset.SeriesInstanceUID = generate_uid(None), generate_uid(None)
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    stored = image.pixels[:, :, 0]
+    dataset.BitsAllocated = stored.dtype.itemsize * 8
+    dataset["PixelData"].VR = "OW" if dataset.BitsAllocated == 16 else "OB"
+    data = stored.astype(stored.dtype.newbyteorder("<")).tobytes()
+    dataset["PixelData"]._value = data + b"\0" * (len(data) % 2)
+    dataset["PixelData"].is_undefined_length = False
+    dataset.save_as(path, enforce_file_format=True, little_endian=True, implicit_vr=False)
+
+
+def _forget_stale(dataset: Any) -> None:
+    for keyword in STALE:
+        if keyword in dataset:
+            del dataset[keyword]
+    for group in range(0x6000, 0x6020, 2):  # overlays are drawn on the old grid
+        for element in [e for e in dataset.group_dataset(group)]:
+            del dataset[element.tag]
+
+
+def _rescale_spacing(dataset: Any, scale: tuple[float, float]) -> None:
+    from pydicom.valuerep import DSfloat
+
+    for keyword in SPACINGS:
+        if value := dataset.get(keyword):
+            spacing = [DSfloat(float(old) / factor, auto_format=True) for old, factor in zip(value, scale, strict=True)]
+            setattr(dataset, keyword, spacing)
+    if position := dataset.get("ImagePositionPatient"):
+        shifted = _corner_aligned(dataset, [float(x) for x in position], scale)
+        dataset.ImagePositionPatient = [DSfloat(x, auto_format=True) for x in shifted]
+
+
+def _corner_aligned(dataset: Any, position: list[float], scale: tuple[float, float]) -> list[float]:
+    """The centre of the first new pixel: the old one moved back by half the difference of the spacings."""
+    spacing, cosines = dataset.get("PixelSpacing"), dataset.get("ImageOrientationPatient")
+    if not spacing or not cosines:
+        return position
+    along_row, along_column = np.array(cosines[:3], float), np.array(cosines[3:], float)
+    new_row, new_column = (float(value) for value in spacing)
+    shift = along_row * new_column * (1 - scale[1]) / 2 + along_column * new_row * (1 - scale[0]) / 2
+    return [float(x) for x in np.array(position) + shift]
+
+
+def _note_derivation(dataset: Any, source: Any, scale: tuple[float, float]) -> None:
+    from pydicom.dataset import Dataset
+
+    old_type = [str(part) for part in source.get("ImageType") or []]
+    dataset.ImageType = ["DERIVED", "SECONDARY", *old_type[2:]]
+    note = f"Super-resolved by {scale[1]:g} x {scale[0]:g} with medsr {__version__}; not for diagnosis"
+    dataset.DerivationDescription = "; ".join(filter(None, [source.get("DerivationDescription"), note]))[:1024]
+    reference = Dataset()
+    reference.ReferencedSOPClassUID = source.get("SOPClassUID", "")
+    reference.ReferencedSOPInstanceUID = source.get("SOPInstanceUID", "")
+    dataset.SourceImageSequence = [reference]

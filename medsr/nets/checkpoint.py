@@ -1,0 +1,141 @@
+"""Generators in files: ours (safetensors that say everything) and the official `.pth` form."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medsr import __version__
+from medsr.errors import WeightsError
+from medsr.io.files import atomic_path
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+FORMAT = "medsr-1"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What rebuilds a generator. `hyperparameters` are the keyword arguments of its builder."""
+
+    architecture: str
+    scale: int
+    channels: int
+    hyperparameters: dict[str, int] = field(default_factory=dict)
+
+    def build(self) -> nn.Module:
+        """The network with fresh weights."""
+        from medsr.nets.generators import BUILDERS
+
+        return BUILDERS[self.architecture](self.scale, self.channels, **self.hyperparameters)
+
+
+def save(path: Path, state: Mapping[str, Tensor], spec: Spec, training: Mapping[str, Any] | None = None) -> None:
+    """Write weights with the metadata that rebuild the network: whole or not at all.
+
+    Key names stay those of the upstream network, so other programs load the file too.
+    """
+    from safetensors.torch import save_file
+
+    tensors = {name: tensor.detach().float().contiguous().cpu().clone() for name, tensor in state.items()}
+    metadata = {"format": FORMAT, "medsr_version": __version__, "spec": json.dumps(asdict(spec))}
+    metadata["training"] = json.dumps(dict(training or {}))
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata)
+
+
+def load(path: Path) -> tuple[nn.Module, Spec]:
+    """Read a generator, ready for inference, with what it is.
+
+    Takes our safetensors and official `.pth` files (`params_ema`, `params` or bare), the latter only ever as
+    tensors (`weights_only`): a pickle that wants to run code is refused. Raises WeightsError naming the file.
+    """
+    state, metadata = read_state(path)
+    spec = _spec_from(metadata, state, path)
+    net = spec.build()
+    try:
+        net.load_state_dict(dict(state), strict=True)
+    except RuntimeError as error:
+        raise WeightsError(f"{path}: the weights do not fit a {spec.architecture} generator: {_first(error)}") from error
+    return net.eval().requires_grad_(False), spec
+
+
+def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a weight file and its metadata (empty for `.pth`). Raises WeightsError."""
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such weight file")
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(9)
+        if head[8:9] == b"{":
+            from safetensors import safe_open
+
+            with safe_open(path, framework="pt") as file:
+                return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+        return _read_pth(path), {}
+    except WeightsError:
+        raise
+    except Exception as error:  # the two readers raise a dozen types on damaged files
+        raise WeightsError(f"{path}: damaged, or not a weight file medsr may open safely ({_first(error)})") from error
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """The metadata of one of our files without loading its weights; empty for other files."""
+    with path.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if length > 1 << 20:
+            return {}
+        try:
+            metadata = json.loads(stream.read(length)).get("__metadata__", {})
+        except (ValueError, UnicodeDecodeError, AttributeError):
+            return {}
+    return {key: json.loads(text) if text.startswith("{") else text for key, text in metadata.items()}
+
+
+def _read_pth(path: Path) -> dict[str, Tensor]:
+    import torch
+
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    for key in ("params_ema", "params"):
+        if isinstance(content, Mapping) and key in content:
+            content = content[key]
+            break
+    if not isinstance(content, Mapping) or not content or not all(torch.is_tensor(v) for v in content.values()):
+        raise WeightsError(f"{path}: holds no network weights (expected 'params_ema', 'params' or bare tensors)")
+    return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
+
+
+def _spec_from(metadata: Mapping[str, str], state: Mapping[str, Tensor], path: Path) -> Spec:
+    if metadata.get("format") == FORMAT:
+        spec = Spec(**json.loads(metadata["spec"]))
+        from medsr.nets.generators import BUILDERS
+
+        if spec.architecture not in BUILDERS:
+            raise WeightsError(f"{path}: made for architecture {spec.architecture!r}, which this medsr does not know")
+        return spec
+    return rrdb_spec(state, path)
+
+
+def rrdb_spec(state: Mapping[str, Tensor], path: Path) -> Spec:
+    """Read an RRDBNet's hyper-parameters from the shapes of its weights."""
+    try:
+        features, inputs = state["conv_first.weight"].shape[:2]
+        channels = state["conv_last.weight"].shape[0]
+        growth = state["body.0.rdb1.conv1.weight"].shape[0]
+    except KeyError as error:
+        raise WeightsError(f"{path}: not an RRDB generator (no {error})") from error
+    folds = {1: 4, 4: 2, 16: 1}
+    if inputs % channels or inputs // channels not in folds:
+        raise WeightsError(f"{path}: {inputs} inputs for {channels} outputs fit no RRDB generator of scale 1, 2 or 4")
+    blocks = 1 + max(int(name.split(".")[1]) for name in state if name.startswith("body."))
+    hyperparameters = {"features": int(features), "blocks": blocks, "growth": int(growth)}
+    return Spec("rrdb", folds[inputs // channels], int(channels), hyperparameters)
+
+
+def _first(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:2])[:200] if lines else type(error).__name__

@@ -1,0 +1,72 @@
+"""Progress: a bar with time left on a terminal, plain lines when piped."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+PLAIN_EVERY = 10.0
+"""Seconds between lines when the output is not a terminal."""
+
+
+class Update(Protocol):
+    def __call__(self, done: float, text: str = "") -> None:
+        """`done` of the total is finished; `text` is the latest state, for instance the losses."""
+        ...
+
+
+@contextmanager
+def progress(title: str, total: float, done: float = 0) -> Iterator[Update]:
+    """Show the progress of `total` steps on stderr, of which `done` were finished before this run."""
+    shown = _bar if sys.stderr.isatty() else _lines
+    with shown(title, total, done) as update:
+        yield update
+
+
+@contextmanager
+def _bar(title: str, total: float, done: float) -> Iterator[Update]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TextColumn("{task.fields[text]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), speed_estimate_period=60) as bars:
+        task = bars.add_task(title, total=total, completed=done, text="")
+
+        def update(done: float, text: str = "") -> None:
+            bars.update(task, completed=done, text=text)
+
+        yield update
+
+
+@contextmanager
+def _lines(title: str, total: float, done: float) -> Iterator[Update]:
+    began = last = time.monotonic()
+    already = done
+
+    def update(done: float, text: str = "") -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last < PLAIN_EVERY and done < total:
+            return
+        last = now
+        left = (now - began) / max(done - already, 1e-9) * (total - done)
+        print(f"{title}: {done:.0f}/{total:.0f}  {text}  {clock(left)} left", file=sys.stderr, flush=True)
+
+    yield update
+
+
+def clock(seconds: float) -> str:
+    """Seconds as h:mm:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

@@ -1,0 +1,350 @@
+"""What a recipe may say, and reading it. Imports nothing heavy: a typo is refused before torch is loaded."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import types
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from medsr.errors import UsageError
+from medsr.resources import resource_dir
+
+
+def _number(value: Any) -> Any:
+    """YAML reads `1e-4` as text and `yes` as a truth value; the first is a number here, the second is not."""
+    if isinstance(value, bool):
+        raise ValueError(f"expected a number, got {value!r}")
+    return float(value) if isinstance(value, str) else value
+
+
+Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+Positive = Annotated[Number, Field(gt=0)]
+NotNegative = Annotated[Number, Field(ge=0)]
+Probability = Annotated[Number, Field(ge=0, le=1)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+CountOrNone = Annotated[int, Field(strict=True, ge=0)]
+Flag = Annotated[bool, Field(strict=True)]
+
+
+def _ascending(value: tuple[float, float]) -> tuple[float, float]:
+    if value[0] > value[1]:
+        raise ValueError(f"the lower end {value[0]:g} is above the upper end {value[1]:g}")
+    return value
+
+
+Range = Annotated[tuple[NotNegative, NotNegative], AfterValidator(_ascending)]
+QualityRange = Annotated[
+    tuple[Annotated[Number, Field(ge=1, le=100)], Annotated[Number, Field(ge=1, le=100)]], AfterValidator(_ascending)
+]
+Three = tuple[NotNegative, NotNegative, NotNegative]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StartFrom(Section):
+    """Weights to start from: names known to `medsr weights list`, or files."""
+
+    generator: str | None = None
+    discriminator: str | None = None
+
+
+class Rrdb(Section):
+    name: Literal["rrdb"] = "rrdb"
+    features: Count = 64
+    blocks: Count = 23
+    growth: Count = 32
+
+
+class UNetSN(Section):
+    name: Literal["unet-sn"] = "unet-sn"
+    features: Count = 64
+
+
+class MultiScale(Section):
+    """Lanczos reductions of every ground-truth image, beside the original (Real-ESRGAN, P1)."""
+
+    scales: tuple[Annotated[Number, Field(gt=0, lt=1)], ...] = (0.75, 0.5, 1 / 3)
+    shortest_edge: Count | None = 400
+
+
+class Data(Section):
+    train: str | None = None
+    pattern: str = "*"
+    validation: Annotated[Number, Field(ge=0, lt=1)] | str = 0.1
+    crop: Count = 256
+    degrade_crop: Count | None = None
+    multiscale: MultiScale | None = None
+    flips: Flag = True
+    darkest_crop: Probability = 0.0
+    workers: CountOrNone = 2
+    cache_gb: NotNegative = 4.0
+
+
+class KernelMix(Section):
+    """How often each kind of blur kernel is drawn."""
+
+    iso: Probability = 0.45
+    aniso: Probability = 0.25
+    generalized_iso: Probability = 0.12
+    generalized_aniso: Probability = 0.03
+    plateau_iso: Probability = 0.12
+    plateau_aniso: Probability = 0.03
+
+    @model_validator(mode="after")
+    def _some(self) -> KernelMix:
+        if sum(self.model_dump().values()) <= 0:
+            raise ValueError("every kernel has probability 0")
+        return self
+
+
+class Order(Section):
+    """One pass of blur, resize, noise and JPEG. Sigmas of blur are in pixels, of noise in 1/255 of full range."""
+
+    blur_probability: Probability = 1.0
+    kernels: KernelMix = KernelMix()
+    kernel_sizes: tuple[Annotated[int, Field(strict=True, ge=3, le=21)], Annotated[int, Field(strict=True, ge=3, le=21)]] = (7, 21)
+    blur_sigma: Range = (0.2, 3.0)
+    betag: Range = (0.5, 4.0)
+    betap: Range = (1.0, 2.0)
+    sinc_probability: Probability = 0.1
+    resize_up_down_keep: Three = (0.2, 0.7, 0.1)
+    resize_range: Range = (0.15, 1.5)
+    noise_probability: Probability = 1.0
+    gaussian_noise_probability: Probability = 0.5
+    gaussian_sigma: Range = (1.0, 30.0)
+    poisson_scale: Range = (0.05, 3.0)
+    grey_noise_probability: Probability = 0.4
+    jpeg_probability: Probability = 1.0
+    jpeg_quality: QualityRange = (30, 95)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Order:
+        if sum(self.resize_up_down_keep) <= 0:
+            raise ValueError("resize_up_down_keep: every probability is 0")
+        if not 0 < self.resize_range[0] <= 1 <= self.resize_range[1]:
+            raise ValueError(f"resize_range: must contain 1 and stay above 0, got {self.resize_range}")
+        if self.kernel_sizes[0] > self.kernel_sizes[1] or any(size % 2 == 0 for size in self.kernel_sizes):
+            raise ValueError(f"kernel_sizes: two odd numbers, the smaller first, got {self.kernel_sizes}")
+        if self.blur_sigma[0] <= 0:
+            raise ValueError(f"blur_sigma: must stay above 0, got {self.blur_sigma}; blur_probability switches blur off")
+        return self
+
+
+class SecondOrder(Order):
+    """The second pass, with Real-ESRGAN's published ranges."""
+
+    blur_probability: Probability = 0.8
+    blur_sigma: Range = (0.2, 1.5)
+    resize_up_down_keep: Three = (0.3, 0.4, 0.3)
+    resize_range: Range = (0.3, 1.2)
+    gaussian_sigma: Range = (1.0, 25.0)
+    poisson_scale: Range = (0.05, 2.5)
+
+
+class HighOrder(Section):
+    """Real-ESRGAN's high-order degradation; the defaults are its published ranges."""
+
+    name: Literal["high-order"] = "high-order"
+    first: Order = Order()
+    second: SecondOrder = SecondOrder()
+    final_sinc_probability: Probability = 0.8
+    antialias: Flag = False
+    pool: CountOrNone = 180
+
+
+class L1(Section):
+    weight: NotNegative = 1.0
+    sharpened: Flag = True
+
+
+class Perceptual(Section):
+    weight: NotNegative = 1.0
+    layers: dict[str, NotNegative] = {"conv1_2": 0.1, "conv2_2": 0.1, "conv3_4": 1.0, "conv4_4": 1.0, "conv5_4": 1.0}
+    sharpened: Flag = True
+
+    @model_validator(mode="after")
+    def _layers_exist(self) -> Perceptual:
+        valid = [f"conv{stage}_{i}" for stage, count in enumerate((2, 2, 4, 4, 4), 1) for i in range(1, count + 1)]
+        for layer in self.layers:
+            if layer not in valid:
+                raise ValueError(f"layers: {layer!r} is no layer of VGG19{_suggest(layer, valid)}")
+        return self
+
+
+class Gan(Section):
+    weight: NotNegative = 0.1
+    kind: Literal["vanilla", "lsgan", "hinge"] = "vanilla"
+    sharpened: Flag = False
+
+
+class Losses(Section):
+    l1: L1 = L1()
+    perceptual: Perceptual = Perceptual(weight=0.0)
+    gan: Gan = Gan(weight=0.0)
+
+
+class Optimizer(Section):
+    name: Literal["adam"] = "adam"
+    learning_rate: Positive = 1e-4
+    betas: tuple[Probability, Probability] = (0.9, 0.99)
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup: CountOrNone = 0
+    clip_norm: Positive | None = None
+
+
+class Protocol(Section):
+    """How validation makes its low resolution (P1): bicubic down by the scale, then Gaussian blur of that sigma."""
+
+    blur_sigma: NotNegative = 1.0
+
+
+class Recipe(Section):
+    """One fine-tuning experiment."""
+
+    name: str
+    scale: Literal[1, 2, 4]
+    channels: Literal[1, 3] = 3
+    start_from: StartFrom = StartFrom()
+    generator: Rrdb = Rrdb()
+    discriminator: UNetSN | None = None
+    data: Data = Data()
+    degradation: HighOrder = HighOrder()
+    losses: Losses = Losses()
+    optimizer: Optimizer = Optimizer()
+    ema: Annotated[Number, Field(ge=0, lt=1)] = 0.999
+    iterations: Count
+    batch: Count = 10
+    accumulate: Count = 1
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    protocol: Protocol = Protocol()
+    validate_every: Count = 500
+    patience: Count | None = None
+    save_every: Count = 500
+    seed: CountOrNone = 0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Recipe:
+        if self.batch % self.accumulate:
+            raise ValueError(f"batch: {self.batch} does not divide into {self.accumulate} equal parts (accumulate)")
+        if self.data.crop % (4 * self.scale):
+            raise ValueError(f"data.crop: {self.data.crop} is not a multiple of {4 * self.scale} (4 x scale)")
+        if self.degrade_crop < self.data.crop or self.degrade_crop % self.scale:
+            raise ValueError(f"data.degrade_crop: {self.degrade_crop} must be a multiple of the scale, at least data.crop")
+        if (self.losses.gan.weight > 0) != (self.discriminator is not None):
+            raise ValueError("discriminator: must be given exactly when losses.gan.weight is above 0")
+        if self.losses.l1.weight + self.losses.perceptual.weight + self.losses.gan.weight == 0:
+            raise ValueError("losses: every weight is 0")
+        if self.degradation.pool % (self.batch // self.accumulate):
+            raise ValueError(f"degradation.pool: {self.degradation.pool} is not a multiple of batch / accumulate")
+        if self.start_from.discriminator and self.discriminator is None:
+            raise ValueError("start_from.discriminator: there is no discriminator to start")
+        return self
+
+    @property
+    def degrade_crop(self) -> int:
+        """Side of the ground truth that is degraded, before the crop; Real-ESRGAN degrades 400 and keeps 256."""
+        return self.data.degrade_crop or self.data.crop
+
+    def to_yaml(self) -> str:
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+    def sha256(self) -> str:
+        """The hash of what the recipe says, whatever its file's layout."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def find(name: str | Path) -> Path:
+    """A recipe's file: a path, or the name of a recipe that came with medsr (`retina`)."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    shipped = {file.stem: file for file in sorted(resource_dir("recipes").rglob("*.yml"))}
+    if str(name) in shipped:
+        return shipped[str(name)]
+    raise UsageError(f"{name}: no such recipe{_suggest(path.stem, list(shipped))} (shipped: {', '.join(shipped)})")
+
+
+def load(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read, override (`a.b=value`) and check a recipe.
+
+    Raises UsageError, one line: the file, the key's path, what was expected and the nearest valid name.
+    """
+    path = find(name)
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"{path}: a recipe is a mapping of keys to values, found {type(content).__name__}")
+    for override in overrides:
+        _override(content, override)
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        raise UsageError(f"{path}: " + "; ".join(_explain(item) for item in error.errors())) from None
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """A key said twice is a mistake; YAML would silently keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.YAMLError(f"line {node.start_mark.line + 1}: key {key!r} is given twice")
+        return super().construct_mapping(node, deep)
+
+
+def _override(content: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise UsageError(f"--set {override}: expected KEY=VALUE, for example optimizer.learning_rate=5e-5")
+    *parents, last = key.split(".")
+    place = content
+    for parent in parents:
+        place = place.setdefault(parent, {})
+        if place is None or not isinstance(place, dict):
+            raise UsageError(f"--set {override}: {parent} holds a value, not keys")
+    try:
+        place[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"--set {override}: the value is not valid YAML") from error
+
+
+def _explain(item: Any) -> str:
+    path = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        valid = _valid_keys(item["loc"][:-1])
+        return f"{path}: unknown key{_suggest(str(item['loc'][-1]), valid)} (valid here: {', '.join(valid)})"
+    if item["type"] == "missing":
+        return f"{path}: missing; the recipe must say it"
+    message = item["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    if item["type"] == "value_error" and not isinstance(item["input"], str | int | float | bool | list):
+        return f"{path}: {message}" if path else message
+    return f"{path}: {message}, got {item['input']!r}"
+
+
+def _valid_keys(location: Sequence[str | int]) -> list[str]:
+    model: Any = Recipe
+    for part in location:
+        inner = model.model_fields[part].annotation if isinstance(part, str) and part in model.model_fields else None
+        options = typing.get_args(inner) if isinstance(inner, types.UnionType) else (inner,)
+        model = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), model)
+    return sorted(model.model_fields)
+
+
+def _suggest(name: str, valid: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, valid, 1, 0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,217 @@
+"""The training loop, on Lightning Fabric: reads top to bottom."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from medsr.data.datasets import GroundTruthCrops, batches, stream
+from medsr.degrade import high_order
+from medsr.errors import TrainingError
+from medsr.recipe import Optimizer, Recipe
+from medsr.train.losses import GeneratorLoss
+from medsr.train.monitor import Monitor
+from medsr.train.pool import PairPool
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from torch import Tensor, nn
+
+PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+_DEGRADE, _POOL, _CROP = 1_000_001, 1_000_002, 1_000_003
+
+
+@dataclass
+class Learner:
+    """Everything that learns and everything that must be saved to go on."""
+
+    generator: Any
+    discriminator: Any
+    generator_optimizer: Any
+    discriminator_optimizer: Any
+    ema: Any
+    pool: PairPool
+    iteration: int = 0
+
+    def state(self) -> dict[str, Any]:
+        """All of it as plain containers of tensors."""
+        return {
+            "iteration": self.iteration,
+            "pool": self.pool.state_dict(),
+            **{name: part.state_dict() for name, part in self._parts().items()},
+        }
+
+    def restore(self, state: dict[str, Any], device: str) -> None:
+        """Go back to a saved state. Raises TrainingError when it belongs to another recipe."""
+        try:
+            for name, part in self._parts().items():
+                part.load_state_dict(state[name])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise TrainingError(f"the saved state does not fit this recipe: {str(error).splitlines()[0]}") from error
+        self.pool.load_state_dict(state["pool"], device)
+        self.iteration = int(state["iteration"])
+
+    def _parts(self) -> dict[str, Any]:
+        parts = {"generator": self.generator, "generator_optimizer": self.generator_optimizer, "ema": self.ema}
+        if self.discriminator is not None:
+            parts |= {"discriminator": self.discriminator, "discriminator_optimizer": self.discriminator_optimizer}
+        return parts
+
+
+def build_learner(recipe: Recipe, generator: nn.Module, discriminator: nn.Module | None, fabric: Any) -> Learner:
+    """Networks, optimizers and EMA on the device, ready to train."""
+    import torch
+    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+    layout = {"memory_format": torch.channels_last}
+    ema = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema)).to(fabric.device, **layout)
+    ema.n_averaged.fill_(1)  # the average begins with the starting weights, as Real-ESRGAN's does
+    ema.requires_grad_(False)
+    generator, generator_optimizer = fabric.setup(generator.to(**layout), _adam(generator, recipe.optimizer))
+    discriminator_optimizer = None
+    if discriminator is not None:
+        discriminator_optimizer = _adam(discriminator, recipe.optimizer)
+        discriminator, discriminator_optimizer = fabric.setup(discriminator.to(**layout), discriminator_optimizer)
+    pool = PairPool(recipe.degradation.pool)
+    return Learner(generator, discriminator, generator_optimizer, discriminator_optimizer, ema, pool)
+
+
+def train(recipe: Recipe, learner: Learner, crops: GroundTruthCrops, loss: GeneratorLoss, monitor: Monitor, fabric: Any) -> None:
+    """Train from the iteration after `learner.iteration` to the recipe's last, or until the monitor says stop."""
+    from medsr.nets.upstream import degradations
+
+    degradations()  # imported here once, so that no worker pays for it
+    for high in batches(crops, learner.iteration + 1, recipe.iterations, recipe.batch):
+        learner.iteration += 1
+        losses = step(recipe, learner, fabric.to_device(high), loss, fabric)
+        if monitor.after(learner, losses):
+            return
+
+
+def step(recipe: Recipe, learner: Learner, high: Tensor, loss: GeneratorLoss, fabric: Any) -> dict[str, float]:
+    """One iteration: degrade, generator, discriminator, EMA. Returns the losses; raises on one that is not finite."""
+    rate = learning_rate(recipe.optimizer, learner.iteration, recipe.iterations)
+    pairs = _pairs(recipe, learner, high)
+    losses: dict[str, float] = {}
+    generated = _generator_step(recipe, learner, pairs, loss, fabric, rate, losses)
+    if learner.discriminator is not None:
+        _discriminator_step(recipe, learner, pairs, generated, loss, fabric, rate, losses)
+    learner.ema.update_parameters(_unwrapped(learner.generator))
+    losses["learning_rate"] = rate
+    return losses
+
+
+def learning_rate(optimizer: Optimizer, iteration: int, iterations: int) -> float:
+    """The learning rate of an iteration (from 1): linear warm-up, then constant or half a cosine down to 0."""
+    warm = min(1.0, iteration / optimizer.warmup) if optimizer.warmup else 1.0
+    if optimizer.schedule == "cosine":
+        return optimizer.learning_rate * warm * (0.5 + 0.5 * math.cos(math.pi * (iteration - 1) / iterations))
+    return optimizer.learning_rate * warm
+
+
+def _generator_step(
+    recipe: Recipe,
+    learner: Learner,
+    pairs: list[tuple[Tensor, Tensor]],
+    loss: GeneratorLoss,
+    fabric: Any,
+    rate: float,
+    losses: dict[str, float],
+) -> list[Tensor]:
+    if learner.discriminator is not None:
+        learner.discriminator.requires_grad_(False)
+    generated = []
+    for index, (high, low) in enumerate(pairs):
+        with fabric.no_backward_sync(learner.generator, enabled=index + 1 < len(pairs)):
+            result = learner.generator(low)
+            parts = loss(result.float(), high, learner.discriminator)
+            _note(parts, losses, len(pairs), learner.iteration)
+            fabric.backward(sum(parts.values()) / len(pairs))
+        generated.append(result.detach())
+    _optimize(learner.generator, learner.generator_optimizer, recipe.optimizer, fabric, rate)
+    return generated
+
+
+def _discriminator_step(
+    recipe: Recipe,
+    learner: Learner,
+    pairs: list[tuple[Tensor, Tensor]],
+    generated: list[Tensor],
+    loss: GeneratorLoss,
+    fabric: Any,
+    rate: float,
+    losses: dict[str, float],
+) -> None:
+    learner.discriminator.requires_grad_(True)
+    for index, ((high, _), result) in enumerate(zip(pairs, generated, strict=True)):
+        with fabric.no_backward_sync(learner.discriminator, enabled=index + 1 < len(pairs)):
+            target = loss.targets(high)[2]
+            parts = {
+                "discriminator_real": loss.gan(learner.discriminator(target), True, is_disc=True),
+                "discriminator_fake": loss.gan(learner.discriminator(result), False, is_disc=True),
+            }
+            _note(parts, losses, len(pairs), learner.iteration)
+            fabric.backward(sum(parts.values()) / len(pairs))
+    _optimize(learner.discriminator, learner.discriminator_optimizer, recipe.optimizer, fabric, rate)
+
+
+def _optimize(net: Any, optimizer: Any, settings: Optimizer, fabric: Any, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    if settings.clip_norm is not None:
+        fabric.clip_gradients(net, optimizer, max_norm=settings.clip_norm)
+    optimizer.step()
+    optimizer.zero_grad()
+
+
+def _pairs(recipe: Recipe, learner: Learner, high: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """The iteration's (ground truth, low resolution) crops, one pair of tensors per accumulated part."""
+    import torch
+
+    seed, iteration = recipe.seed, learner.iteration
+    parts = []
+    with torch.no_grad():
+        for index, part in enumerate(high.chunk(recipe.accumulate)):
+            rng = stream(seed, iteration, _DEGRADE + 10 * index)
+            drawn = high_order.draw(recipe.degradation, rng, len(part))
+            low = high_order.apply(part, drawn, recipe.scale, recipe.degradation.antialias)
+            cropped = _paired_crop(part, low, recipe, stream(seed, iteration, _CROP + 10 * index))
+            pair = learner.pool.swap(*cropped, stream(seed, iteration, _POOL + 10 * index))
+            layout = {"memory_format": torch.channels_last}
+            parts.append((pair[0].contiguous(**layout), pair[1].contiguous(**layout)))
+    return parts
+
+
+def _paired_crop(high: Tensor, low: Tensor, recipe: Recipe, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Cut the same place out of both; the border of the degraded image, where blur had no neighbours, mostly goes."""
+    side = recipe.data.crop // recipe.scale
+    room = low.shape[-1] - side
+    top, left = (int(value) for value in rng.integers(room + 1, size=2))
+    scale = recipe.scale
+    cut_low = low[..., top : top + side, left : left + side]
+    place = (..., slice(top * scale, (top + side) * scale), slice(left * scale, (left + side) * scale))
+    return high[place], cut_low
+
+
+def _note(parts: dict[str, Tensor], losses: dict[str, float], count: int, iteration: int) -> None:
+    for name, value in parts.items():
+        number = float(value.detach())
+        if not math.isfinite(number):
+            raise TrainingError(
+                f"iteration {iteration}: the {name} loss is {number}; stopped before it reached the weights. "
+                "Lower optimizer.learning_rate, set optimizer.clip_norm or use precision fp32"
+            )
+        losses[name] = losses.get(name, 0.0) + number / count
+
+
+def _adam(net: nn.Module, settings: Optimizer) -> torch.optim.Optimizer:
+    import torch
+
+    return torch.optim.Adam(net.parameters(), lr=settings.learning_rate, betas=settings.betas)
+
+
+def _unwrapped(net: Any) -> Any:
+    return getattr(net, "module", net)
+

@@ -1,0 +1,63 @@
+"""A run's `report.html`: curves, figures and samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from medsr.evaluate.report import Section, Table, curves, picture_file, smooth, write_page
+from medsr.recipe import Recipe
+from medsr.train.monitor import read_log
+from medsr.train.validate import Scores
+
+SAMPLES = 6
+
+
+def write(run: Path, recipe: Recipe, bicubic: Scores | None, skipped: int) -> None:
+    """Write `report.html` into the run's folder from its log and samples."""
+    sections = [Section("Losses", pictures=loss_curves(run))]
+    records = [record for record in read_log(run) if "validation" in record]
+    if bicubic and records:
+        iterations = [record["iteration"] for record in records]
+        figures = {
+            key: curves(
+                f"Validation {key.upper()}",
+                {
+                    "model (EMA)": (iterations, [record["validation"][key] for record in records]),
+                    "bicubic": (iterations, [getattr(bicubic, key)] * len(iterations)),
+                },
+                "dB" if key == "psnr" else "SSIM",
+            )
+            for key in ("psnr", "ssim")
+        }
+        rows = [["bicubic", f"{bicubic.psnr:.2f}", f"{bicubic.ssim:.4f}"]]
+        chosen = {"start": records[0], "best": max(records, key=lambda r: r["validation"]["psnr"]), "end": records[-1]}
+        for name, record in chosen.items():
+            scores = record["validation"]
+            rows.append([f"{name} (iteration {record['iteration']})", f"{scores['psnr']:.2f}", f"{scores['ssim']:.4f}"])
+        protocol = f"bicubic down by {recipe.scale}, Gaussian blur of sigma {recipe.protocol.blur_sigma:g}, 8 bits; whole images, all channels"
+        table = Table(["model", "PSNR (dB)", "SSIM"], rows, f"Held-out images. Protocol: {protocol}.")
+        sections.append(Section("Validation", tables=[table], pictures=list(figures.values())))
+    samples = sorted((run / "samples").glob("*.png"))
+    chosen_samples = samples if len(samples) <= SAMPLES else [samples[0], *samples[-SAMPLES + 1 :]]
+    if chosen_samples:
+        pictures = [picture_file(f"Iteration {int(path.stem)}", path) for path in chosen_samples]
+        sections.append(Section("Samples", "Bicubic, model, ground truth, from left to right.", pictures=pictures))
+    sections.append(Section("Recipe", recipe.to_yaml().replace("\n", "; ")))
+    lead = f"Recipe {recipe.name}, x{recipe.scale}, {recipe.iterations} iterations of batch {recipe.batch}, seed {recipe.seed}."
+    lead += f" {skipped} image(s) were left out." if skipped else ""
+    write_page(run / "report.html", f"Fine-tuning: {recipe.name}", lead, sections)
+
+
+def loss_curves(run: Path) -> list:
+    """The run's loss curves, smoothed, as pictures."""
+    records = [record for record in read_log(run) if "validation" not in record]
+    names = [name for name in (records[0] if records else {}) if name not in ("iteration", "learning_rate")]
+    window = max(1, len(records) // 50)
+    iterations = [record["iteration"] for record in records]
+    lines = {name: (iterations, smooth([record[name] for record in records], window)) for name in names}
+    groups = {"Generator": [n for n in names if not n.startswith("d")], "Discriminator": [n for n in names if n.startswith("d")]}
+    return [
+        curves(f"{title} losses, mean of {window} iterations", {name: lines[name] for name in group}, "loss", log=True)
+        for title, group in groups.items()
+        if group
+    ]

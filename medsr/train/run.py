@@ -1,0 +1,222 @@
+"""`medsr finetune`: from a recipe and a folder of ground truth to a run's folder."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medsr import recipe as recipes
+from medsr.data import datasets
+from medsr.devices import choose
+from medsr.errors import TrainingError, UsageError, WeightsError
+from medsr.io.files import write_text
+from medsr.nets import checkpoint, weights
+from medsr.progress import progress
+from medsr.recipe import Recipe
+from medsr.train import report, state, validate
+
+if TYPE_CHECKING:
+    from torch import nn
+
+VGG19 = "vgg19"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run. `bicubic`, `start` and `best` are validation scores, None where nothing was held out."""
+
+    run: Path
+    model: Path
+    iterations: int
+    stopped_early: bool
+    bicubic: validate.Scores | None
+    best_psnr: float | None
+
+
+def finetune(
+    recipe: str | Path,
+    data: str | Path | None = None,
+    out: str | Path | None = None,
+    overrides: list[str] | None = None,
+    resume: str | Path | None = None,
+    device: str = "auto",
+    seed: int | None = None,
+    say: Say = lambda _: None,
+) -> Result:
+    """Fine-tune a generator as `recipe` (a file, or the name of a shipped one) says.
+
+    `data`, `overrides` (`a.b=value`) and `seed` replace what the recipe says. `out`: the run's folder, which must not
+    hold a run. `resume`: a run's folder to go on with; its own recipe is used, and only `iterations` may be raised.
+    `say` receives one line for everything the user should know.
+
+    Raises UsageError, WeightsError or TrainingError before or during training; nothing is skipped in silence.
+    """
+    if resume is not None:
+        settings, run = _resumed_recipe(Path(resume), data, out, overrides, seed), Path(resume)
+    else:
+        settings = _new_recipe(recipe, data, overrides, seed)
+        run = Path(out) if out else Path("runs") / f"{settings.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+        if (run / "log.jsonl").exists():
+            raise UsageError(f"{run}: already holds a run; give another --out, or --resume {run}")
+    starting = _find_weights(settings)
+    return _run(settings, run, starting, choose(device), resume is not None, say)
+
+
+@dataclass(frozen=True)
+class Starting:
+    """Weight files found before anything heavy begins."""
+
+    generator: Path | None
+    discriminator: Path | None
+    vgg19: Path | None
+
+
+def _new_recipe(name: str | Path, data: str | Path | None, overrides: list[str] | None, seed: int | None) -> Recipe:
+    more = [f"data.train={_quoted(data)}"] if data is not None else []
+    more += [f"seed={seed}"] if seed is not None else []
+    return recipes.load(name, [*(overrides or []), *more])
+
+
+def _quoted(value: str | Path) -> str:
+    import json
+
+    return json.dumps(str(Path(value).expanduser().absolute()))
+
+
+def _resumed_recipe(
+    run: Path, data: str | Path | None, out: str | Path | None, overrides: list[str] | None, seed: int | None
+) -> Recipe:
+    saved = run / "recipe.yml"
+    if not saved.is_file():
+        raise UsageError(f"{run}: not a run's folder (no recipe.yml)")
+    changed = [override for override in overrides or [] if not override.startswith(("iterations=", "data.workers="))]
+    if data is not None or out is not None or seed is not None or changed:
+        raise UsageError("--resume goes on with the run's own recipe; only --set iterations=N may change it")
+    return recipes.load(saved, overrides or [])
+
+
+def _find_weights(recipe: Recipe) -> Starting:
+    start = recipe.start_from
+    generator = weights.locate(start.generator) if start.generator else None
+    discriminator = weights.locate(start.discriminator) if start.discriminator else None
+    vgg19 = None
+    if recipe.losses.perceptual.weight > 0:
+        try:
+            vgg19 = weights.locate(VGG19)
+        except WeightsError as error:
+            raise WeightsError(f"the perceptual loss needs VGG19: {error}; or train without it: --set losses.perceptual.weight=0") from error
+    return Starting(generator, discriminator, vgg19)
+
+
+def _run(recipe: Recipe, run: Path, starting: Starting, device: str, resuming: bool, say: Say) -> Result:
+    _quiet()
+    from lightning_fabric import Fabric
+
+    from medsr.train import loop
+    from medsr.train.losses import GeneratorLoss
+    from medsr.train.monitor import Monitor
+
+    files = datasets.split(recipe.data, max(recipe.degrade_crop, recipe.data.crop), recipe.seed)
+    for path, reason in files.skipped:
+        say(f"left out: {reason if str(path) in reason else f'{path}: {reason}'}")
+    fabric = Fabric(accelerator=device.partition(":")[0], devices="auto" if device == "cuda" else 1, precision=loop.PRECISIONS[recipe.precision])
+    fabric.launch()
+    fabric.seed_everything(recipe.seed, verbose=False)
+    generator, spec = _generator(recipe, starting.generator)
+    discriminator = _discriminator(recipe, starting.discriminator)
+    learner = loop.build_learner(recipe, generator, discriminator, fabric)
+    held_out = validate.prepare(files.held_out, recipe.scale, recipe.channels, recipe.protocol.blur_sigma)
+    bicubic = validate.bicubic_scores(held_out, recipe.scale) if held_out else None
+    _announce(recipe, files, bicubic, device, say)
+
+    run.mkdir(parents=True, exist_ok=True)
+    monitor = Monitor(recipe, run, spec, held_out)
+    resumed = None
+    if resuming:
+        saved = state.load_latest(run / "state")
+        learner.restore(saved, str(fabric.device))
+        resumed = saved["monitor"]
+        say(f"resumed after iteration {learner.iteration}")
+    write_text(run / "recipe.yml", recipe.to_yaml())
+    monitor.begin(learner, resumed)
+    crops = datasets.GroundTruthCrops(files.train, recipe.data, recipe.degrade_crop, recipe.channels, recipe.seed)
+    loss = GeneratorLoss(recipe.losses, starting.vgg19, str(fabric.device))
+    began, first = time.monotonic(), learner.iteration
+    with progress(recipe.name, recipe.iterations, learner.iteration) as update:
+
+        def show(done: float, text: str = "") -> None:
+            rate = (done - first) / max(time.monotonic() - began, 1e-9)
+            update(done, f"{text}  {rate:.2f} it/s")
+
+        monitor.show = show
+        loop.train(recipe, learner, crops, loss, monitor, fabric)
+    monitor.end()
+    report.write(run, recipe, bicubic, len(files.skipped))
+    best = monitor.best if held_out else None
+    return Result(run, run / "model.safetensors", learner.iteration, monitor.stopped_early, bicubic, best)
+
+
+def _generator(recipe: Recipe, start: Path | None) -> tuple[nn.Module, checkpoint.Spec]:
+    """The generator to train: loaded, or fresh and close to an interpolator."""
+    from medsr.nets.generators import start_near_interpolator
+
+    wanted = recipe.generator
+    hyperparameters = {"features": wanted.features, "blocks": wanted.blocks, "growth": wanted.growth}
+    spec = checkpoint.Spec(wanted.name, recipe.scale, recipe.channels, hyperparameters)
+    if start is None:
+        net = spec.build()
+        start_near_interpolator(net)
+        return net, spec
+    net, found = checkpoint.load(start)
+    if found != spec:
+        raise UsageError(f"start_from.generator: {start} is {found}, the recipe asks for {spec}")
+    return net.requires_grad_(True).train(), spec
+
+
+def _discriminator(recipe: Recipe, start: Path | None) -> nn.Module | None:
+    if recipe.discriminator is None:
+        return None
+    from medsr.nets.discriminators import BUILDERS
+
+    net = BUILDERS[recipe.discriminator.name](recipe.channels, recipe.discriminator.features)
+    if start is not None:
+        weights_found, _ = checkpoint.read_state(start)
+        try:
+            net.load_state_dict(weights_found)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:200]
+            raise WeightsError(f"{start}: does not fit the recipe's discriminator: {reason}") from error
+    return net
+
+
+def _announce(recipe: Recipe, files: datasets.Split, bicubic: validate.Scores | None, device: str, say: Say) -> None:
+    images = len({source.path for source in files.train})
+    say(f"{images} images to train on ({len(files.train)} with their reductions), {len(files.held_out)} held out, on {device}")
+    if bicubic:
+        say(f"bicubic on the held-out images: {bicubic.psnr:.2f} dB, SSIM {bicubic.ssim:.4f}")
+    elif recipe.patience is not None:
+        raise TrainingError("patience needs held-out images: data.validation is 0")
+
+
+def _quiet() -> None:
+    """Third-party chatter that tells the user nothing they could act on."""
+    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"lightning_fabric|torch\.utils\.tensorboard|tensorboard")
+    warnings.filterwarnings("ignore", message=".*(DataLoader will create|does not have many workers|pin_memory).*")
+
+
+def describe(result: Result) -> list[str]:
+    """What to tell the user at the end."""
+    lines = [f"model: {result.model}", f"report: {result.run / 'report.html'}"]
+    if result.bicubic and result.best_psnr is not None:
+        gain: Any = result.best_psnr - result.bicubic.psnr
+        lines.insert(0, f"best validation PSNR {result.best_psnr:.2f} dB, {gain:+.2f} over bicubic")
+    if result.stopped_early:
+        lines.insert(0, f"stopped early after {result.iterations} iterations: no better result for the recipe's patience")
+    return lines
