@@ -41,7 +41,7 @@ def _bar(title: str, total: float, done: float) -> Iterator[Update]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), speed_estimate_period=60) as bars:
-        task = bars.add_task(title, total=total, completed=done, text="")
+        task = bars.add_task(title, total=total, completed=int(done), text="")
 
         def update(done: float, text: str = "") -> None:
             bars.update(task, completed=done, text=text)
@@ -53,13 +53,14 @@ def _bar(title: str, total: float, done: float) -> Iterator[Update]:
 def _lines(title: str, total: float, done: float) -> Iterator[Update]:
     began = last = time.monotonic()
     already = done
+    finished = False
 
     def update(done: float, text: str = "") -> None:
-        nonlocal last
+        nonlocal last, finished
         now = time.monotonic()
-        if now - last < PLAIN_EVERY and done < total:
+        if finished or (now - last < PLAIN_EVERY and done < total):
             return
-        last = now
+        last, finished = now, done >= total
         left = (now - began) / max(done - already, 1e-9) * (total - done)
         print(f"{title}: {done:.0f}/{total:.0f}  {text}  {clock(left)} left", file=sys.stderr, flush=True)
 

@@ -21,7 +21,7 @@ from medsr.resources import resource_dir
 def _number(value: Any) -> Any:
     """YAML reads `1e-4` as text and `yes` as a truth value; the first is a number here, the second is not."""
     if isinstance(value, bool):
-        raise ValueError(f"expected a number, got {value!r}")
+        raise ValueError("expected a number")
     return float(value) if isinstance(value, str) else value
 
 
@@ -112,7 +112,9 @@ class Order(Section):
 
     blur_probability: Probability = 1.0
     kernels: KernelMix = KernelMix()
-    kernel_sizes: tuple[Annotated[int, Field(strict=True, ge=3, le=21)], Annotated[int, Field(strict=True, ge=3, le=21)]] = (7, 21)
+    kernel_sizes: tuple[
+        Annotated[int, Field(strict=True, ge=3, le=21)], Annotated[int, Field(strict=True, ge=3, le=21)]
+    ] = (7, 21)
     blur_sigma: Range = (0.2, 3.0)
     betag: Range = (0.5, 4.0)
     betap: Range = (1.0, 2.0)
@@ -136,7 +138,9 @@ class Order(Section):
         if self.kernel_sizes[0] > self.kernel_sizes[1] or any(size % 2 == 0 for size in self.kernel_sizes):
             raise ValueError(f"kernel_sizes: two odd numbers, the smaller first, got {self.kernel_sizes}")
         if self.blur_sigma[0] <= 0:
-            raise ValueError(f"blur_sigma: must stay above 0, got {self.blur_sigma}; blur_probability switches blur off")
+            raise ValueError(
+                f"blur_sigma: must stay above 0, got {self.blur_sigma}; blur_probability switches blur off"
+            )
         return self
 
 
@@ -239,7 +243,9 @@ class Recipe(Section):
         if self.data.crop % (4 * self.scale):
             raise ValueError(f"data.crop: {self.data.crop} is not a multiple of {4 * self.scale} (4 x scale)")
         if self.degrade_crop < self.data.crop or self.degrade_crop % self.scale:
-            raise ValueError(f"data.degrade_crop: {self.degrade_crop} must be a multiple of the scale, at least data.crop")
+            raise ValueError(
+                f"data.degrade_crop: {self.degrade_crop} must be a multiple of the scale, at least data.crop"
+            )
         if (self.losses.gan.weight > 0) != (self.discriminator is not None):
             raise ValueError("discriminator: must be given exactly when losses.gan.weight is above 0")
         if self.losses.l1.weight + self.losses.perceptual.weight + self.losses.gan.weight == 0:

@@ -72,7 +72,9 @@ def split(data: Data, smallest: int, seed: int) -> Split:
     for path, size in readable:
         if path not in held_out:
             reductions = data.multiscale
-            every = multiscale.sizes(size, reductions.scales, reductions.shortest_edge, smallest) if reductions else [size]
+            every = (
+                multiscale.sizes(size, reductions.scales, reductions.shortest_edge, smallest) if reductions else [size]
+            )
             sources += [Source(path, one) for one in every]
     if not sources:
         raise UsageError(
@@ -144,7 +146,7 @@ class GroundTruthCrops:
         stored = image.pixels[top : top + self.side, left : left + self.side]
         crop = as_channels(image.window.to_unit(stored), self.channels)
         if self.data.flips:
-            crop = np.rot90(crop, rng.integers(4))
+            crop = np.rot90(crop, int(rng.integers(4)))
             crop = crop[:, ::-1] if rng.random() < 0.5 else crop
         return crop
 

@@ -147,7 +147,9 @@ def _mixed_kernel(name: str, size: int, order: Order, rng: np.random.Generator) 
 def _beta(bounds: tuple[float, float], rng: np.random.Generator) -> float:
     """Half of the draws below 1 and half above, as in basicsr, as far as the range reaches."""
     low, high = bounds
-    return float(rng.uniform(low, max(low, min(1.0, high))) if rng.random() < 0.5 else rng.uniform(max(1.0, low), max(1.0, high)))
+    return float(
+        rng.uniform(low, max(low, min(1.0, high))) if rng.random() < 0.5 else rng.uniform(max(1.0, low), max(1.0, high))
+    )
 
 
 def _final_sinc(probability: float, rng: np.random.Generator) -> NDArray[np.float32]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from medsr.degrade.resample import resize
 from medsr.intensity import Window
 from medsr.io.image import Image
+from medsr.resample import resize
 
 
 def sizes(

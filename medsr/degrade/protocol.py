@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from medsr.degrade.resample import resize
+from medsr.resample import resize
 
 
 def bicubic_then_blur(ground_truth: NDArray[np.float32], scale: int, blur_sigma: float) -> NDArray[np.float32]:

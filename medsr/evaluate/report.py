@@ -67,7 +67,9 @@ def picture_file(caption: str, path: Path) -> Picture:
     return Picture(caption, _data_uri("image/png", path.read_bytes()))
 
 
-def curves(caption: str, lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], unit: str, log: bool = False) -> Picture:
+def curves(
+    caption: str, lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], unit: str, log: bool = False
+) -> Picture:
     """Curves over iterations, name -> (iterations, values), as SVG drawn by matplotlib."""
     from matplotlib.figure import Figure
 

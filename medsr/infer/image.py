@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from medsr.degrade.resample import Kernel, resize
 from medsr.errors import MemoryExhaustedError
 from medsr.infer import tiles
+from medsr.resample import Kernel, resize
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,9 +27,10 @@ PRE_PAD = 10
 class Model(Protocol):
     """What super-resolves. `scale`: its own factor; None if it takes any."""
 
-    name: str
-    scale: int | None
-
+    @property
+    def name(self) -> str: ...
+    @property
+    def scale(self) -> int | None: ...
     def __call__(self, unit: Array, scale: float, on_tile: OnTile | None = None) -> Array:
         """(H, W, 1 or 3) in [0, 1] to (round(scale H), round(scale W), same channels); values are not clipped."""
         ...
@@ -64,7 +65,7 @@ class Network:
     def __post_init__(self) -> None:
         import torch
 
-        self.net = self.net.to(self.device, memory_format=torch.channels_last).eval()
+        self.net.to(memory_format=torch.channels_last).to(self.device).eval()
         if self.half:
             self.net = self.net.half()
 
@@ -83,7 +84,9 @@ class Network:
 
         height, width = unit.shape[:2]
         alignment = ALIGNMENT[self.scale]
-        padded = np.pad(unit, ((0, _to(height + PRE_PAD, alignment) - height), (0, _to(width + PRE_PAD, alignment) - width), (0, 0)), "reflect" if min(height, width) > 1 else "edge")
+        # Twice, as RealESRGANer does: its border, then what makes the size fit the network.
+        padded = _reflect(unit, height + PRE_PAD, width + PRE_PAD)
+        padded = _reflect(padded, _to(height + PRE_PAD, alignment), _to(width + PRE_PAD, alignment))
         tile = self._tile_for(padded.shape[0], padded.shape[1]) if self.tile is None else self.tile
         while True:
             try:
@@ -106,7 +109,7 @@ class Network:
 
     def _tile_for(self, height: int, width: int) -> int:
         """The whole image where half of the free memory holds it, else the tile that fits there."""
-        features = self.net.conv_up1.weight.shape[0] if hasattr(self.net, "conv_up1") else 64
+        features = max(parameter.shape[0] for parameter in self.net.parameters())
         per_pixel = 5 * features * self.scale**2 * (2 if self.half else 4)  # the last layers' maps dominate
         fits = (_free_memory(self.device) / 2 / per_pixel) ** 0.5
         largest = 512 if self.device == "cpu" else 2048
@@ -120,13 +123,21 @@ def target_size(unit: NDArray[Any], scale: float) -> tuple[int, int]:
     return round(unit.shape[0] * scale), round(unit.shape[1] * scale)
 
 
+def _reflect(unit: Array, height: int, width: int) -> Array:
+    """Reflect at the lower and right border, out to that size; a single row or column is repeated."""
+    missing = ((0, height - unit.shape[0]), (0, width - unit.shape[1]), (0, 0))
+    return np.pad(unit, missing, "reflect" if min(unit.shape[:2]) > 1 else "edge")
+
+
 def _to(length: int, multiple: int) -> int:
     return -(-length // multiple) * multiple
 
 
 def _smaller(tile: int, name: str) -> int:
     if tile <= SMALLEST_TILE:
-        raise MemoryExhaustedError(f"{name}: out of memory even with {SMALLEST_TILE}-pixel tiles; free memory or use --device cpu")
+        raise MemoryExhaustedError(
+            f"{name}: out of memory even with {SMALLEST_TILE}-pixel tiles; free memory or use --device cpu"
+        )
     return max(SMALLEST_TILE, tile // 2)
 
 

@@ -66,7 +66,8 @@ def run(
         weight[place] += ramp
         if on_tile:
             on_tile(done, len(rows) * len(columns))
-    return total / weight
+    total /= weight
+    return total
 
 
 def _product(rows: list[Span], columns: list[Span]) -> Iterator[tuple[Span, Span]]:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from medsr import __version__
 from medsr.errors import InputError
 from medsr.intensity import Window
-
-if TYPE_CHECKING:
-    from medsr.io.image import Image
+from medsr.io.base import DICOM, Image
 
 PHOTOMETRIC = ("MONOCHROME1", "MONOCHROME2")
 # What describes the old pixel grid or the old pixel values, and would be false beside the new ones.
@@ -35,14 +33,7 @@ def read(path: Path) -> Image:
 
     Raises InputError for files without pixels, with several frames, colour, or more than 16 bits stored.
     """
-    import pydicom
-
-    from medsr.io.image import DICOM, Image
-
-    try:
-        dataset = pydicom.dcmread(path)
-    except pydicom.errors.InvalidDicomError as error:
-        raise InputError(f"{path}: named .dcm but not a DICOM file") from error
+    dataset = _dataset(path)
     if "PixelData" not in dataset:
         raise InputError(f"{path}: this DICOM object has no pixel data")
     if int(dataset.get("NumberOfFrames") or 1) != 1:
@@ -60,13 +51,29 @@ def read(path: Path) -> Image:
     return Image(pixels[:, :, None], window, DICOM, extra={"dataset": dataset, "declared": bits})
 
 
+def _dataset(path: Path) -> Any:
+    """The data set, also of a file written without preamble and meta information."""
+    import pydicom
+    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+    dataset = pydicom.dcmread(path, force=True)
+    if "SOPClassUID" not in dataset:
+        raise InputError(f"{path}: named .dcm but not a DICOM file")
+    dataset.ensure_file_meta()
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        implicit, little = dataset.original_encoding
+        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+    return dataset
+
+
 def write(path: Path, image: Image) -> None:
     """Write `image` as an image derived from the DICOM it was read from.
 
     New SOP instance and series UIDs; same study and patient; pixel spacing scaled so that the imaged field keeps its
     size; the derivation noted. Pixels are stored uncompressed, explicit VR little endian.
     """
-    from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+    from pydicom.uid import PYDICOM_IMPLEMENTATION_UID, ExplicitVRLittleEndian, generate_uid
 
     source = image.extra.get("dataset")
     if source is None:
@@ -80,7 +87,10 @@ def write(path: Path, image: Image) -> None:
     _note_derivation(dataset, source, scale)
     dataset.SOPInstanceUID, dataset.SeriesInstanceUID = generate_uid(None), generate_uid(None)
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.file_meta.ImplementationClassUID = PYDICOM_IMPLEMENTATION_UID
+    dataset.file_meta.ImplementationVersionName = f"MEDSR {__version__}"
     stored = image.pixels[:, :, 0]
     dataset.BitsAllocated = stored.dtype.itemsize * 8
     dataset["PixelData"].VR = "OW" if dataset.BitsAllocated == 16 else "OB"
@@ -95,7 +105,7 @@ def _forget_stale(dataset: Any) -> None:
         if keyword in dataset:
             del dataset[keyword]
     for group in range(0x6000, 0x6020, 2):  # overlays are drawn on the old grid
-        for element in [e for e in dataset.group_dataset(group)]:
+        for element in list(dataset.group_dataset(group)):
             del dataset[element.tag]
 
 

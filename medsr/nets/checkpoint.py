@@ -60,7 +60,9 @@ def load(path: Path) -> tuple[nn.Module, Spec]:
     try:
         net.load_state_dict(dict(state), strict=True)
     except RuntimeError as error:
-        raise WeightsError(f"{path}: the weights do not fit a {spec.architecture} generator: {_first(error)}") from error
+        raise WeightsError(
+            f"{path}: the weights do not fit a {spec.architecture} generator: {_first(error)}"
+        ) from error
     return net.eval().requires_grad_(False), spec
 
 

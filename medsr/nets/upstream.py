@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 import types
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from medsr.errors import DependencyError
@@ -61,14 +61,16 @@ def _get(module: str, name: str) -> Any:
     return getattr(_module(module), name)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _module(name: str) -> types.ModuleType:
     package = name.partition(".")[0]
     _supply_missing_module()
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise DependencyError(f"{package} needs the package {error.name!r}, which is absent: pip install medsr") from error
+        raise DependencyError(
+            f"{package} needs the package {error.name!r}, which is absent: pip install medsr"
+        ) from error
     except ImportError as error:
         remedy = "pip install medsr again"
         if "libGL" in str(error) or "libgthread" in str(error):

@@ -116,7 +116,8 @@ def fetch(name: str, mirror: str | None = None, show_progress: bool = False) -> 
         except Exception as error:  # requests' many connection errors, and pooch's own
             reason = " ".join(str(error).split())[:160]
             raise WeightsError(
-                f"{name}: cannot be downloaded from {url} ({reason}); bring the file and run: medsr weights import {entry.file}"
+                f"{name}: cannot be downloaded from {url} ({reason}); "
+                f"bring the file and run: medsr weights import {entry.file}"
             ) from error
         _check(entry, temporary)
     _record_hash(entry)
@@ -150,7 +151,18 @@ def _bring_own(file: Path, name: str) -> Entry:
     _, spec = checkpoint.load(file)
     stored = f"{name}{file.suffix}"
     origin = f"imported from {file.name}"
-    entry = Entry(name, stored, "generator", spec.architecture, spec.scale, USER_LICENCE, origin, None, sha256(file), file.stat().st_size)
+    entry = Entry(
+        name,
+        stored,
+        "generator",
+        spec.architecture,
+        spec.scale,
+        USER_LICENCE,
+        origin,
+        None,
+        sha256(file),
+        file.stat().st_size,
+    )
     with atomic_path(entry.path) as temporary:
         shutil.copyfile(file, temporary)
     records = _records()
@@ -177,11 +189,15 @@ def _recognise(file: Path, known: dict[str, Entry]) -> Entry:
 def _check(entry: Entry, path: Path) -> None:
     size = path.stat().st_size
     if entry.size is not None and size != entry.size:
-        raise WeightsError(f"{path}: {size} bytes, {entry.name} has {entry.size}; delete it and bring or fetch it again")
+        raise WeightsError(
+            f"{path}: {size} bytes, {entry.name} has {entry.size}; delete it and bring or fetch it again"
+        )
     if entry.sha256 is not None:
         digest = sha256(path)
         if not digest.startswith(entry.sha256):
-            raise WeightsError(f"{path}: sha256 {digest} is not that of {entry.name} ({entry.sha256}); it will not be used")
+            raise WeightsError(
+                f"{path}: sha256 {digest} is not that of {entry.name} ({entry.sha256}); it will not be used"
+            )
 
 
 def _record_hash(entry: Entry) -> None:

@@ -78,7 +78,9 @@ def build_learner(recipe: Recipe, generator: nn.Module, discriminator: nn.Module
     return Learner(generator, discriminator, generator_optimizer, discriminator_optimizer, ema, pool)
 
 
-def train(recipe: Recipe, learner: Learner, crops: GroundTruthCrops, loss: GeneratorLoss, monitor: Monitor, fabric: Any) -> None:
+def train(
+    recipe: Recipe, learner: Learner, crops: GroundTruthCrops, loss: GeneratorLoss, monitor: Monitor, fabric: Any
+) -> None:
     """Train from the iteration after `learner.iteration` to the recipe's last, or until the monitor says stop."""
     from medsr.nets.upstream import degradations
 
@@ -214,4 +216,3 @@ def _adam(net: nn.Module, settings: Optimizer) -> torch.optim.Optimizer:
 
 def _unwrapped(net: Any) -> Any:
     return getattr(net, "module", net)
-

@@ -26,7 +26,8 @@ def build_perceptual(layers: dict[str, float], weights: Path) -> nn.Module:
     names = [
         name
         for stage, count in enumerate((2, 2, 4, 4, 4), 1)
-        for name in [part for i in range(1, count + 1) for part in (f"conv{stage}_{i}", f"relu{stage}_{i}")] + [f"pool{stage}"]
+        for name in [part for i in range(1, count + 1) for part in (f"conv{stage}_{i}", f"relu{stage}_{i}")]
+        + [f"pool{stage}"]
     ]
     state, _ = read_state(weights)
     features = vgg19(weights=None).features
@@ -40,6 +41,8 @@ def build_perceptual(layers: dict[str, float], weights: Path) -> nn.Module:
             for module in self.layers:
                 if isinstance(module, nn.ReLU):
                     module.inplace = False  # features before activation are read after ReLU has run
+            self.mean: Tensor
+            self.std: Tensor
             self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN).view(1, 3, 1, 1))
             self.register_buffer("std", torch.tensor(_IMAGENET_STD).view(1, 3, 1, 1))
 

@@ -39,7 +39,9 @@ class Monitor:
             self.best, self.since_best = resumed["best"], resumed["since_best"]
             kept = [line for line in _lines(log) if json.loads(line)["iteration"] <= learner.iteration]
         log.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-        self._board = SummaryWriter(str(self.run / "tensorboard"), purge_step=learner.iteration + 1 if resumed else None)
+        self._board = SummaryWriter(
+            str(self.run / "tensorboard"), purge_step=learner.iteration + 1 if resumed else None
+        )
         if resumed is None:
             self._validate(learner)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from medsr.evaluate.report import Section, Table, curves, picture_file, smooth, write_page
+from medsr.evaluate.report import Picture, Section, Table, curves, picture_file, smooth, write_page
 from medsr.recipe import Recipe
 from medsr.train.monitor import read_log
 from medsr.train.validate import Scores
@@ -34,7 +34,8 @@ def write(run: Path, recipe: Recipe, bicubic: Scores | None, skipped: int) -> No
         for name, record in chosen.items():
             scores = record["validation"]
             rows.append([f"{name} (iteration {record['iteration']})", f"{scores['psnr']:.2f}", f"{scores['ssim']:.4f}"])
-        protocol = f"bicubic down by {recipe.scale}, Gaussian blur of sigma {recipe.protocol.blur_sigma:g}, 8 bits; whole images, all channels"
+        blur = f"Gaussian blur of sigma {recipe.protocol.blur_sigma:g}"
+        protocol = f"bicubic down by {recipe.scale}, {blur}, 8 bits; whole images, all channels"
         table = Table(["model", "PSNR (dB)", "SSIM"], rows, f"Held-out images. Protocol: {protocol}.")
         sections.append(Section("Validation", tables=[table], pictures=list(figures.values())))
     samples = sorted((run / "samples").glob("*.png"))
@@ -43,19 +44,23 @@ def write(run: Path, recipe: Recipe, bicubic: Scores | None, skipped: int) -> No
         pictures = [picture_file(f"Iteration {int(path.stem)}", path) for path in chosen_samples]
         sections.append(Section("Samples", "Bicubic, model, ground truth, from left to right.", pictures=pictures))
     sections.append(Section("Recipe", recipe.to_yaml().replace("\n", "; ")))
-    lead = f"Recipe {recipe.name}, x{recipe.scale}, {recipe.iterations} iterations of batch {recipe.batch}, seed {recipe.seed}."
+    lead = f"Recipe {recipe.name}, x{recipe.scale}, "
+    lead += f"{recipe.iterations} iterations of batch {recipe.batch}, seed {recipe.seed}."
     lead += f" {skipped} image(s) were left out." if skipped else ""
     write_page(run / "report.html", f"Fine-tuning: {recipe.name}", lead, sections)
 
 
-def loss_curves(run: Path) -> list:
+def loss_curves(run: Path) -> list[Picture]:
     """The run's loss curves, smoothed, as pictures."""
     records = [record for record in read_log(run) if "validation" not in record]
     names = [name for name in (records[0] if records else {}) if name not in ("iteration", "learning_rate")]
     window = max(1, len(records) // 50)
     iterations = [record["iteration"] for record in records]
     lines = {name: (iterations, smooth([record[name] for record in records], window)) for name in names}
-    groups = {"Generator": [n for n in names if not n.startswith("d")], "Discriminator": [n for n in names if n.startswith("d")]}
+    groups = {
+        "Generator": [n for n in names if not n.startswith("d")],
+        "Discriminator": [n for n in names if n.startswith("d")],
+    }
     return [
         curves(f"{title} losses, mean of {window} iterations", {name: lines[name] for name in group}, "loss", log=True)
         for title, group in groups.items()

@@ -110,7 +110,9 @@ def _find_weights(recipe: Recipe) -> Starting:
         try:
             vgg19 = weights.locate(VGG19)
         except WeightsError as error:
-            raise WeightsError(f"the perceptual loss needs VGG19: {error}; or train without it: --set losses.perceptual.weight=0") from error
+            raise WeightsError(
+                f"the perceptual loss needs VGG19: {error}; or train without it: --set losses.perceptual.weight=0"
+            ) from error
     return Starting(generator, discriminator, vgg19)
 
 
@@ -125,7 +127,11 @@ def _run(recipe: Recipe, run: Path, starting: Starting, device: str, resuming: b
     files = datasets.split(recipe.data, max(recipe.degrade_crop, recipe.data.crop), recipe.seed)
     for path, reason in files.skipped:
         say(f"left out: {reason if str(path) in reason else f'{path}: {reason}'}")
-    fabric = Fabric(accelerator=device.partition(":")[0], devices="auto" if device == "cuda" else 1, precision=loop.PRECISIONS[recipe.precision])
+    fabric = Fabric(
+        accelerator=device.partition(":")[0],
+        devices="auto" if device == "cuda" else 1,
+        precision=loop.PRECISIONS[recipe.precision],
+    )
     fabric.launch()
     fabric.seed_everything(recipe.seed, verbose=False)
     generator, spec = _generator(recipe, starting.generator)
@@ -197,7 +203,9 @@ def _discriminator(recipe: Recipe, start: Path | None) -> nn.Module | None:
 
 def _announce(recipe: Recipe, files: datasets.Split, bicubic: validate.Scores | None, device: str, say: Say) -> None:
     images = len({source.path for source in files.train})
-    say(f"{images} images to train on ({len(files.train)} with their reductions), {len(files.held_out)} held out, on {device}")
+    say(
+        f"{images} images to train on ({len(files.train)} with reductions), {len(files.held_out)} held out, on {device}"
+    )
     if bicubic:
         say(f"bicubic on the held-out images: {bicubic.psnr:.2f} dB, SSIM {bicubic.ssim:.4f}")
     elif recipe.patience is not None:
@@ -218,5 +226,7 @@ def describe(result: Result) -> list[str]:
         gain: Any = result.best_psnr - result.bicubic.psnr
         lines.insert(0, f"best validation PSNR {result.best_psnr:.2f} dB, {gain:+.2f} over bicubic")
     if result.stopped_early:
-        lines.insert(0, f"stopped early after {result.iterations} iterations: no better result for the recipe's patience")
+        lines.insert(
+            0, f"stopped early after {result.iterations} iterations: no better result for the recipe's patience"
+        )
     return lines

@@ -1,0 +1,39 @@
+"""The command line: parse, call one library function, print."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+
+
+def main() -> None:
+    """Run `medsr` and end with the exit code of what happened."""
+    from medsr.cli.app import app
+    from medsr.errors import MedsrError
+
+    debug = "--debug" in sys.argv
+    if not debug:
+        warnings.simplefilter("ignore")  # libraries' warnings are for developers; ours are printed as text
+    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    try:
+        code = app(arguments, prog_name="medsr", standalone_mode=True)
+    except MedsrError as error:
+        code = _fail(error, str(error), error.exit_code, debug)
+    except KeyboardInterrupt:
+        print("medsr: interrupted", file=sys.stderr)
+        code = 130
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}; this is a bug in medsr, run again with --debug and report it"
+        code = _fail(error, reason, 1, debug)
+    sys.exit(code)
+
+
+def _fail(error: BaseException, message: str, code: int, debug: bool) -> int:
+    if debug:
+        import traceback
+
+        traceback.print_exception(error)
+    print(f"medsr: {' '.join(message.split())}", file=sys.stderr)
+    return code

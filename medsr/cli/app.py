@@ -1,0 +1,37 @@
+"""The `medsr` command and its subcommands."""
+
+from __future__ import annotations
+
+import typer
+
+from medsr import __version__
+from medsr.cli import demo, finetune, info, upscale, weights
+
+app = typer.Typer(
+    name="medsr",
+    help="Fine-tune super-resolution on your own medical images and run it on your scans. "
+    "For research; not a medical device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    epilog="An error is one line; --debug, anywhere, adds the traceback.",
+)
+app.command("demo")(demo.demo)
+app.command("finetune")(finetune.finetune)
+app.command("upscale")(upscale.upscale)
+app.command("info")(info.info)
+app.add_typer(weights.app, name="weights")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"medsr {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    pass

@@ -1,0 +1,18 @@
+"""`medsr demo`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path("medsr-demo"),
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Fine-tune and super-resolve a real fundus photograph that comes with the installation, in minutes."""
+    from medsr.demo import demo as run
+
+    run(out, device, say=typer.echo)

@@ -1,0 +1,38 @@
+"""`medsr finetune`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def finetune(
+    recipe: Annotated[
+        str, typer.Argument(help="A recipe file, or the name of one that came with medsr (retina).")
+    ] = "",
+    data: Annotated[Path | None, typer.Option(help="Folder of ground-truth images.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run. [default: runs/RECIPE-TIME]")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe.")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Go on with a run, exactly where it was saved.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    seed: Annotated[int | None, typer.Option(help="Replaces the recipe's seed.")] = None,
+) -> None:
+    """Fine-tune a generator on your own images."""
+    from medsr.errors import UsageError
+    from medsr.recipe import load
+
+    if resume is None:
+        if not recipe:
+            raise UsageError("finetune needs a recipe, for example: medsr finetune retina --data DIR")
+        load(recipe, overrides or [])  # a wrong recipe is refused before torch is imported
+    from medsr.train import run
+
+    result = run.finetune(recipe, data, out, overrides, resume, device, seed, say=typer.echo)
+    for line in run.describe(result):
+        typer.echo(line)

@@ -1,0 +1,53 @@
+"""`medsr upscale`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from medsr.errors import BatchError, UsageError
+
+if TYPE_CHECKING:
+    from medsr.infer.batch import Outcome
+
+
+def upscale(
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Images, folders or globs.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    model: Annotated[
+        str, typer.Option(help="bicubic, lanczos, a name from `medsr weights list`, or a weight file.")
+    ] = "medsr-retina-x2",
+    outscale: Annotated[
+        float | None, typer.Option(help="Final factor. [default: the model's own; 2 for baselines]")
+    ] = None,
+    tile: Annotated[str, typer.Option(help="auto, or a side in pixels of the input; 0 for one piece.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    bits: Annotated[
+        int | None, typer.Option(min=8, max=16, help="Bits stored in 16-bit PNG and TIFF files that do not say so.")
+    ] = None,
+    half: Annotated[bool, typer.Option("--half", help="Compute in 16 bits on a CUDA device.")] = False,
+) -> None:
+    """Super-resolve images: PNG, JPEG, TIFF and single-frame DICOM, in their own format and depth."""
+    if tile != "auto" and not (tile.isdigit() and (int(tile) == 0 or int(tile) >= 32)):
+        raise UsageError(f"--tile {tile}: expected auto, 0, or a number of pixels from 32")
+    from medsr.infer.batch import upscale as run
+
+    side = None if tile == "auto" else int(tile)
+    outcomes = run(inputs, out, model, outscale, side, device, bits, half, on_outcome=_tell)
+    failed = [outcome.error for outcome in outcomes if outcome.error]
+    if not failed:
+        return
+    if len(outcomes) == 1 and failed[0]:
+        raise typer.Exit(failed[0].exit_code)
+    typer.echo(f"medsr: {len(failed)} of {len(outcomes)} inputs failed", err=True)
+    raise typer.Exit(BatchError.exit_code)
+
+
+def _tell(outcome: Outcome) -> None:
+    if outcome.error:
+        typer.echo(f"medsr: {' '.join(str(outcome.error).split())}", err=True)
+        return
+    note = f"  ({outcome.note})" if outcome.note else ""
+    typer.echo(f"{outcome.output}  {outcome.seconds:.1f} s{note}")

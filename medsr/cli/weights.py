@@ -1,0 +1,100 @@
+"""`medsr weights list|fetch|import|verify`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from medsr.errors import WeightsError
+
+if TYPE_CHECKING:
+    from medsr.nets.weights import Entry
+
+app = typer.Typer(help="The weight files medsr knows: list, fetch, import, verify.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_(
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Every weight file known by name, and whether it is on this machine."""
+    from medsr.nets import weights
+
+    rows = [_row(entry) for entry in weights.entries().values()]
+    if json_:
+        import json
+
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    for row in rows:
+        scale = f"x{row['scale']}" if row["scale"] else "-"
+        typer.echo(
+            f"{row['name']:<24} {scale:<3} {row['role']:<16} {row['state']:<8} {row['licence']:<14} {row['source']}"
+        )
+
+
+@app.command()
+def fetch(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...")],
+    mirror: Annotated[
+        str | None, typer.Option(metavar="URL", help="Fetch FILE from URL/FILE instead of its source.")
+    ] = None,
+) -> None:
+    """Download weight files into the cache, checked before they are used."""
+    import sys
+
+    from medsr.nets import weights
+
+    for name in names:
+        path = weights.fetch(name, mirror, show_progress=sys.stderr.isatty())
+        typer.echo(f"{name}: {path}")
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE")],
+    name: Annotated[
+        str | None, typer.Option(help="One of the known names, or a new one for a model of your own.")
+    ] = None,
+) -> None:
+    """Take a weight file brought by hand: accepted only if it is what the manifest says, or named as your own."""
+    from medsr.nets import weights
+
+    entry = weights.bring(file, name)
+    typer.echo(f"{entry.name}: {entry.path}")
+
+
+@app.command()
+def verify(names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]")] = None) -> None:
+    """Check the files on this machine against their checksums; without names, every file that is here."""
+    from medsr.nets import weights
+
+    known = weights.entries()
+    chosen = [weights.get(name) for name in names] if names else [e for e in known.values() if e.path.is_file()]
+    bad = 0
+    for entry in chosen:
+        try:
+            weights.verify(entry)
+            how = "matches the hash of its first download" if entry.recorded else "matches the manifest"
+            typer.echo(f"{entry.name}: {how if entry.sha256 else 'no hash known yet'}")
+        except WeightsError as error:
+            bad += 1
+            typer.echo(f"medsr: {error}", err=True)
+    if bad:
+        raise typer.Exit(WeightsError.exit_code)
+
+
+def _row(entry: Entry) -> dict[str, object]:
+    return {
+        "name": entry.name,
+        "scale": entry.scale,
+        "role": entry.role,
+        "state": "here" if entry.path.is_file() else "absent",
+        "licence": entry.licence,
+        "source": entry.source,
+        "file": str(entry.path),
+        "url": entry.url,
+        "sha256": entry.sha256,
+    }

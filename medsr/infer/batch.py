@@ -1,0 +1,103 @@
+"""`medsr upscale`: many images through one model, each done or reported."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from medsr.errors import MedsrError, UsageError
+from medsr.infer.image import Model, OnTile
+from medsr.infer.models import DEFAULT, open_model
+from medsr.io import image as image_io
+from medsr.progress import progress
+
+DEFAULT_BASELINE_SCALE = 2
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one input: `error` is None when `output` was written."""
+
+    input: Path
+    output: Path
+    seconds: float
+    error: MedsrError | None = None
+    note: str = ""
+
+
+def upscale(
+    inputs: Sequence[str | Path],
+    out: str | Path,
+    model: str | Path = DEFAULT,
+    outscale: float | None = None,
+    tile: int | None = None,
+    device: str = "auto",
+    bits: int | None = None,
+    half: bool = False,
+    on_outcome: Callable[[Outcome], None] = lambda _: None,
+) -> list[Outcome]:
+    """Super-resolve images (files, folders, globs) into the folder `out`, each in its own format and depth.
+
+    `outscale`: final factor (default: the model's own, 2 for baselines). `bits`: bits stored in 16-bit files that do
+    not say. A bad input becomes an outcome with its error; the others are still done. Raises UsageError or
+    WeightsError when nothing can be begun.
+    """
+    if outscale is not None and not 0 < outscale <= 16:
+        raise UsageError(f"--outscale {outscale:g}: expected a factor above 0, at most 16")
+    jobs = plan(inputs, Path(out))
+    network = open_model(model, device, tile, half)
+    scale = outscale or network.scale or DEFAULT_BASELINE_SCALE
+    outcomes = []
+    with progress("upscale", len(jobs)) as update:
+        for index, (source, target) in enumerate(jobs):
+
+            def on_tile(done: int, total: int, index: int = index, name: str = source.name) -> None:
+                update(index + done / total, name)
+
+            outcome = _one(source, target, network, scale, bits, on_tile)
+            outcomes.append(outcome)
+            on_outcome(outcome)
+            update(index + 1, source.name)
+    return outcomes
+
+
+def plan(inputs: Sequence[str | Path], out: Path) -> list[tuple[Path, Path]]:
+    """Input and output of every image. Files below a folder keep their place below it.
+
+    Raises UsageError before anything is written when two outputs would be one file, or an input would be overwritten.
+    """
+    jobs: dict[Path, Path] = {}
+    for entry in inputs:
+        for source in image_io.expand([entry]):
+            below = source.relative_to(entry) if Path(entry).is_dir() else Path(source.name)
+            target = out / below
+            target = target.with_name(target.name + _added_suffix(source))
+            if target.resolve() == source.resolve():
+                raise UsageError(f"{source}: --out {out} would overwrite the input; choose another folder")
+            other = jobs.setdefault(target, source)
+            if other.resolve() != source.resolve():
+                raise UsageError(f"{source} and {other} would both be written to {target}; run them separately")
+    return [(source, target) for target, source in jobs.items()]
+
+
+def _added_suffix(source: Path) -> str:
+    """Nothing where the input's suffix names a format medsr writes; else what makes it one, keeping the whole name."""
+    if image_io.is_dicom(source):
+        return "" if source.suffix.lower() == ".dcm" else ".dcm"
+    return "" if source.suffix.lower() in image_io.WRITABLE else ".png"
+
+
+def _one(source: Path, target: Path, model: Model, scale: float, bits: int | None, on_tile: OnTile) -> Outcome:
+    began = time.monotonic()
+    try:
+        image = image_io.read(source, bits)
+        result = model(image.to_unit(), scale, on_tile)
+        image_io.write(target, image_io.enlarge(image, result))
+    except MedsrError as error:
+        return Outcome(source, target, time.monotonic() - began, error)
+    except OSError as error:
+        failure = MedsrError(f"{target}: cannot be written: {error.strerror or error}")
+        return Outcome(source, target, time.monotonic() - began, failure)
+    return Outcome(source, target, time.monotonic() - began, None, image.note)

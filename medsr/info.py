@@ -1,0 +1,41 @@
+"""What is installed and at hand, without importing any of it."""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata
+from typing import Any
+
+from medsr import __version__
+from medsr.nets import weights
+from medsr.resources import home, resource_dir
+
+PACKAGES = ("torch", "torchvision", "basicsr", "realesrgan", "lightning-fabric", "scikit-image", "numpy", "pydicom")
+
+
+def collect(devices: bool = False) -> dict[str, Any]:
+    """Versions, models on this machine, folders; with `devices` also the GPUs torch sees."""
+    known = weights.entries().values()
+    facts: dict[str, Any] = {
+        "medsr": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "models": [*weights.BASELINES, *(e.name for e in known if e.role == "generator" and e.path.is_file())],
+        "weights": str(home() / "weights"),
+        "recipes": str(resource_dir("recipes")),
+    }
+    if devices:
+        import torch
+
+        cuda = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+        facts["devices"] = ["cpu", *cuda, *(["mps"] if torch.backends.mps.is_available() else [])]
+        facts["threads"] = torch.get_num_threads()
+    return facts
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "absent"

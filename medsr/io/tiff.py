@@ -1,0 +1,78 @@
+"""TIFF: grey, RGB and palette, 8 and 16 bits."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+
+from medsr.errors import InputError
+from medsr.io.base import MAX_PIXELS, TIFF, Image, joined, shape_pixels, window_of
+
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it logs about damaged files it also raises
+MAX_SAMPLE_VALUE = 281
+
+
+def read(path: Path) -> Image:
+    with tifffile.TiffFile(path) as tiff:
+        if len(tiff.pages) != 1:
+            raise InputError(f"{path}: has {len(tiff.pages)} pages; medsr upscale takes single images")
+        page = tiff.pages[0]
+        if page.imagewidth * page.imagelength > MAX_PIXELS:
+            raise InputError(f"{path}: {page.imagewidth}x{page.imagelength} is more than {MAX_PIXELS} pixels")
+        photometric = page.photometric.name
+        array = page.asarray()
+        if photometric == "PALETTE":
+            table = page.colormap
+            array, photometric = np.moveaxis(table, 0, -1)[array], "RGB"
+        elif photometric not in ("MINISBLACK", "MINISWHITE", "RGB", "YCBCR"):
+            raise InputError(f"{path}: {photometric} TIFF is not handled, only grey, RGB and palette")
+        if array.ndim == 3 and page.planarconfig.name == "SEPARATE":
+            array = np.moveaxis(array, 0, -1)
+        pixels, alpha = shape_pixels(array, path)
+        declared = _depth(page, pixels.dtype)
+        inverted = photometric == "MINISWHITE"
+        extra = {"declared": declared, "dpi": _dpi(page), "icc_profile": page.iccprofile}
+        return Image(pixels, window_of(pixels.dtype, declared, inverted), TIFF, alpha, extra)
+
+
+def write(path: Path, image: Image) -> None:
+    dpi, declared = image.extra.get("dpi"), image.extra.get("declared")
+    photometric = "rgb" if image.pixels.shape[2] == 3 else "miniswhite" if image.window.inverted else "minisblack"
+    tifffile.imwrite(
+        path,
+        joined(image),
+        photometric=photometric,
+        extrasamples=None if image.alpha is None else ["unassalpha"],
+        compression="zlib",
+        resolution=dpi,
+        resolutionunit="INCH" if dpi else None,
+        iccprofile=image.extra.get("icc_profile"),
+        extratags=[(MAX_SAMPLE_VALUE, "H", 1, (1 << declared) - 1, True)] if declared else (),
+        metadata=None,
+    )
+
+
+def _depth(page: Any, dtype: np.dtype) -> int | None:
+    """Bits stored when the file says so: an odd BitsPerSample, or a MaxSampleValue of the form 2^n - 1."""
+    container = dtype.itemsize * 8
+    per_sample = page.bitspersample
+    if isinstance(per_sample, int) and per_sample < container:
+        return per_sample
+    tag = page.tags.get("MaxSampleValue") or page.tags.get("SMaxSampleValue")
+    value = tag.value if tag is not None else None
+    value = max(value) if isinstance(value, tuple) else value
+    if isinstance(value, int | float) and value > 255 and (int(value) + 1).bit_count() == 1:
+        return int(value).bit_length()
+    return None
+
+
+def _dpi(page: Any) -> tuple[float, float] | None:
+    tags = page.tags
+    if "XResolution" not in tags or "YResolution" not in tags or page.resolutionunit == 1:
+        return None
+    per_unit = page.get_resolution("INCH")
+    return float(per_unit[0]), float(per_unit[1])
