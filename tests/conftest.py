@@ -1,0 +1,74 @@
+"""Fixtures shared by all tests. Real images come from the folder MEDSR_TEST_DATA names."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from medsr.intensity import Window
+from medsr.io import image as image_io
+from medsr.nets import checkpoint
+
+TINY = checkpoint.Spec("rrdb", 2, 3, {"features": 12, "blocks": 1, "growth": 4})
+
+
+@pytest.fixture(autouse=True)
+def medsr_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of its own for every test: nothing on the developer's machine is read or changed."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("MEDSR_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real images; the test is skipped, and says so, where it is absent."""
+    folder = os.environ.get("MEDSR_TEST_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("needs real images: set MEDSR_TEST_DATA to their folder")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def fundus() -> np.ndarray:
+    """A 256 x 256 piece of scikit-image's fundus photograph, uint8 RGB."""
+    from skimage.data import retina
+
+    return np.ascontiguousarray(retina()[500:1012:2, 500:1012:2])
+
+
+@pytest.fixture
+def tiny_model(tmp_path: Path) -> Path:
+    """A small x2 generator in our format, close to an interpolator."""
+    import torch
+
+    from medsr.nets.generators import start_near_interpolator
+
+    torch.manual_seed(0)
+    net = TINY.build()
+    start_near_interpolator(net)
+    path = tmp_path / "tiny.safetensors"
+    checkpoint.save(path, net.state_dict(), TINY)
+    return path
+
+
+@pytest.fixture
+def image_folder(tmp_path: Path, fundus: np.ndarray) -> Path:
+    """Six 96 x 96 ground-truth images and one that is too small."""
+    folder = tmp_path / "ground_truth"
+    for index in range(6):
+        top, left = 80 * (index // 3), 80 * (index % 3)
+        write_png(folder / f"eye_{index}.png", fundus[top : top + 96, left : left + 96])
+    write_png(folder / "too_small.png", fundus[:20, :20])
+    return folder
+
+
+def write_png(path: Path, pixels: np.ndarray) -> Path:
+    """An 8- or 16-bit PNG through medsr's own writer."""
+    pixels = pixels[:, :, None] if pixels.ndim == 2 else pixels
+    window = Window.of_bits(pixels.dtype.itemsize * 8)
+    image_io.write(path, image_io.Image(np.ascontiguousarray(pixels), window, image_io.PNG))
+    return path

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
+
+from medsr.errors import InputError
+from medsr.io import image as image_io
+
+
+def make_dicom(path: Path, pixels: np.ndarray, photometric: str = "MONOCHROME2", bits: int = 12, **tags: object) -> Path:
+    """A small digital X-ray."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
+    dataset.SOPClassUID, dataset.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
+    dataset.SeriesInstanceUID = dataset.StudyInstanceUID = generate_uid()
+    dataset.PatientName, dataset.Modality = "Doe^Jane", "DX"
+    dataset.Rows, dataset.Columns = pixels.shape
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, photometric
+    dataset.BitsAllocated = pixels.dtype.itemsize * 8
+    dataset.BitsStored, dataset.HighBit = bits, bits - 1
+    dataset.PixelRepresentation = int(pixels.dtype.kind == "i")
+    dataset.ImagerPixelSpacing = [0.16, 0.2]
+    for keyword, value in tags.items():
+        setattr(dataset, keyword, value)
+    dataset.PixelData = pixels.tobytes()
+    dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize(("dtype", "bits"), [(np.uint8, 8), (np.uint16, 12), (np.uint16, 16), (np.int16, 12)])
+def test_values_come_back_exactly(tmp_path: Path, photometric: str, dtype: type, bits: int) -> None:
+    low = -(1 << (bits - 1)) if dtype is np.int16 else 0
+    pixels = np.random.default_rng(0).integers(low, low + (1 << bits), (8, 11)).astype(dtype)
+    image = image_io.read(make_dicom(tmp_path / "a.dcm", pixels, photometric, bits))
+    np.testing.assert_array_equal(image.pixels[:, :, 0], pixels)
+    assert image.window.inverted == (photometric == "MONOCHROME1")
+    image_io.write(tmp_path / "b.dcm", image.with_unit(image.to_unit()))
+    back = pydicom.dcmread(tmp_path / "b.dcm")
+    np.testing.assert_array_equal(back.pixel_array, pixels)
+    assert back.PhotometricInterpretation == photometric
+    assert back.BitsStored == bits
+
+
+def test_derived_image_is_new_scaled_and_noted(tmp_path: Path) -> None:
+    tags = {
+        "PixelSpacing": [0.5, 1.0],
+        "ImagePositionPatient": [10.0, 20.0, 30.0],
+        "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
+        "SmallestImagePixelValue": 3,
+        "WindowCenter": 2000,
+        "RescaleSlope": 2,
+        "RescaleIntercept": -7,
+    }
+    path = make_dicom(tmp_path / "a.dcm", np.full((6, 8), 100, np.uint16), **tags)
+    source = pydicom.dcmread(path)
+    source.add_new(0x60000010, "US", 4)
+    source.save_as(path)
+    image = image_io.read(path)
+    image_io.write(tmp_path / "b.dcm", image_io.enlarge(image, np.full((12, 16, 1), 0.5, np.float32)))
+    derived = pydicom.dcmread(tmp_path / "b.dcm")
+    assert derived.SOPInstanceUID != source.SOPInstanceUID
+    assert derived.file_meta.MediaStorageSOPInstanceUID == derived.SOPInstanceUID
+    assert derived.SeriesInstanceUID != source.SeriesInstanceUID
+    assert derived.StudyInstanceUID == source.StudyInstanceUID
+    assert list(derived.ImagerPixelSpacing) == [0.08, 0.1]
+    assert list(derived.PixelSpacing) == [0.25, 0.5]
+    assert list(derived.ImagePositionPatient) == [9.75, 19.875, 30.0]
+    assert derived.ImageType[0] == "DERIVED"
+    assert "medsr" in derived.DerivationDescription
+    assert derived.SourceImageSequence[0].ReferencedSOPInstanceUID == source.SOPInstanceUID
+    assert (derived.RescaleSlope, derived.RescaleIntercept, derived.WindowCenter) == (2, -7, 2000)
+    assert "SmallestImagePixelValue" not in derived
+    assert 0x60000010 not in derived
+
+
+def test_a_dicom_whose_preamble_looks_like_tiff_is_a_dicom(tmp_path: Path) -> None:
+    path = make_dicom(tmp_path / "a.dcm", np.zeros((4, 4), np.uint16))
+    content = bytearray(path.read_bytes())
+    content[:4] = b"II*\0"
+    path.write_bytes(content)
+    assert image_io.read(path).kind == image_io.DICOM
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ({"NumberOfFrames": 2}, "2 frames"),
+        ({"PhotometricInterpretation": "PALETTE COLOR"}, "PALETTE COLOR"),
+    ],
+)
+def test_what_is_not_handled_is_said(tmp_path: Path, tags: dict[str, object], expected: str) -> None:
+    path = make_dicom(tmp_path / "a.dcm", np.full((4, 4), 100, np.uint16), **tags)
+    with pytest.raises(InputError, match=expected):
+        image_io.read(path)
+
+
+def test_hostile_and_odd_files_give_an_input_error_or_an_image(real_data: Path) -> None:
+    files = list((real_data / "odd").rglob("*.dcm"))
+    assert len(files) > 15
+    outcomes = []
+    for path in files:
+        try:
+            outcomes.append(image_io.read(path).pixels.size > 0)
+        except InputError as error:
+            assert str(path) in str(error)  # noqa: PT017
+    assert sum(outcomes) >= 5
+
+
+def test_the_real_monochrome1_radiograph(real_data: Path, tmp_path: Path) -> None:
+    path = real_data / "chest/dicom/966_fixed.dcm"
+    image = image_io.read(path)
+    assert image.pixels.shape == (2128, 2000, 1)
+    assert image.window.high == 4095
+    assert image.window.inverted
+    image_io.write(tmp_path / "b.dcm", image.with_unit(image.to_unit()))
+    back = pydicom.dcmread(tmp_path / "b.dcm")
+    np.testing.assert_array_equal(back.pixel_array, pydicom.dcmread(path).pixel_array)
+    assert back.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from medsr.errors import InputError, UsageError
+from medsr.io import image as image_io
+
+RNG = np.random.default_rng(0)
+
+
+def _pixels(dtype: type, channels: int, top: int | None = None) -> np.ndarray:
+    top = top or np.iinfo(dtype).max
+    pixels = RNG.integers(0, top, (17, 23, channels), dtype=dtype, endpoint=True)
+    pixels[0, 0] = top
+    return pixels
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_lossless_formats_give_back_what_was_written(tmp_path: Path, suffix: str, dtype: type, channels: int) -> None:
+    from medsr.io.base import shape_pixels
+    from medsr.intensity import Window
+
+    stored = _pixels(dtype, channels)
+    pixels, alpha = shape_pixels(stored, tmp_path)
+    bits = np.dtype(dtype).itemsize * 8
+    image_io.write(tmp_path / f"a{suffix}", image_io.Image(pixels, Window.of_bits(bits), "", alpha))
+    back = image_io.read(tmp_path / f"a{suffix}")
+    np.testing.assert_array_equal(back.pixels, pixels)
+    assert back.pixels.dtype == dtype
+    assert (back.alpha is None) == (alpha is None)
+    if alpha is not None:
+        np.testing.assert_array_equal(back.alpha, alpha)
+
+
+def test_other_programs_read_what_we_write(tmp_path: Path) -> None:
+    import cv2
+
+    from medsr.intensity import Window
+
+    pixels = _pixels(np.uint16, 3)
+    for suffix in (".png", ".tif"):
+        path = tmp_path / f"a{suffix}"
+        image_io.write(path, image_io.Image(pixels, Window.of_bits(16), ""))
+        np.testing.assert_array_equal(cv2.imread(str(path), cv2.IMREAD_UNCHANGED)[:, :, ::-1], pixels)
+
+
+def test_undeclared_12_bit_tiff_is_read_as_12_bit_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, _pixels(np.uint16, 1, 4000)[:, :, 0])
+    image = image_io.read(path)
+    assert (image.window.low, image.window.high) == (0, 4095)
+    assert "12-bit" in image.note
+    assert image_io.read(path, bits=16).window.high == 65535
+
+
+def test_declared_12_bit_tiff_keeps_its_declaration(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, _pixels(np.uint16, 1, 300)[:, :, 0], extratags=[(281, "H", 1, 4095, True)])
+    image = image_io.read(path)
+    assert image.window.high == 4095
+    assert not image.note
+    image_io.write(tmp_path / "b.tif", image.with_unit(np.full((5, 5, 1), 1.2, np.float32)))
+    again = image_io.read(tmp_path / "b.tif")
+    assert again.pixels.max() == 4095
+    assert again.window.high == 4095
+
+
+def test_bits_too_few_for_the_values_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, _pixels(np.uint16, 1, 9000)[:, :, 0])
+    with pytest.raises(InputError, match="9000, more than the 12 bits"):
+        image_io.read(path, bits=12)
+
+
+def test_white_is_zero_tiff_is_inverted_and_stays_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.array([[0, 255], [10, 20]], np.uint8), photometric="miniswhite")
+    image = image_io.read(path)
+    assert image.to_unit()[0, 0, 0] == 1
+    image_io.write(tmp_path / "b.tif", image.with_unit(image.to_unit()))
+    with tifffile.TiffFile(tmp_path / "b.tif") as tiff:
+        assert tiff.pages[0].photometric.name == "MINISWHITE"
+        np.testing.assert_array_equal(tiff.pages[0].asarray(), [[0, 255], [10, 20]])
+    with pytest.raises(UsageError, match="white-is-zero"):
+        image_io.write(tmp_path / "b.png", image)
+
+
+def test_planar_and_big_endian_tiffs_are_read_as_they_look(tmp_path: Path) -> None:
+    pixels = _pixels(np.uint16, 3)
+    tifffile.imwrite(tmp_path / "a.tif", np.moveaxis(pixels, -1, 0), photometric="rgb", planarconfig="separate", byteorder=">")
+    np.testing.assert_array_equal(image_io.read(tmp_path / "a.tif").pixels, pixels)
+
+
+def test_resolution_and_profile_are_kept_and_follow_the_size(tmp_path: Path) -> None:
+    from PIL import Image as Pillow
+
+    Pillow.new("RGB", (20, 10)).save(tmp_path / "a.jpg", dpi=(72, 72), icc_profile=b"profile")
+    image = image_io.read(tmp_path / "a.jpg")
+    enlarged = image_io.enlarge(image, np.zeros((20, 40, 3), np.float32))
+    image_io.write(tmp_path / "b.jpg", enlarged)
+    with Pillow.open(tmp_path / "b.jpg") as file:
+        assert file.size == (40, 20)
+        assert file.info["dpi"] == (144, 144)
+        assert file.info["icc_profile"] == b"profile"
+
+
+def test_palette_png_is_read_as_the_colours_it_shows(tmp_path: Path) -> None:
+    from PIL import Image as Pillow
+
+    picture = Pillow.new("P", (4, 4), 1)
+    picture.putpalette([0, 0, 0, 200, 100, 50])
+    picture.save(tmp_path / "a.png")
+    assert image_io.read(tmp_path / "a.png").pixels[0, 0].tolist() == [200, 100, 50]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("text.png", b"this is a letter, not an image", "named .png but not a PNG"),
+        ("empty.tif", b"", "the file is empty"),
+        ("odd.xyz", b"whatever", "not a PNG, JPEG, TIFF or DICOM"),
+        ("text.dcm", b"neither is this, however long it may be made " * 9, "not a DICOM file"),
+    ],
+)
+def test_files_that_are_not_what_they_claim_are_named(tmp_path: Path, name: str, content: bytes, expected: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=expected) as caught:
+        image_io.read(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
+@settings(max_examples=25, deadline=None)
+@given(keep=st.floats(0.02, 0.98))
+def test_a_truncated_file_is_an_input_error_never_half_an_image(
+    tmp_path_factory: pytest.TempPathFactory, suffix: str, keep: float
+) -> None:
+    from medsr.intensity import Window
+
+    path = tmp_path_factory.mktemp("cut") / f"a{suffix}"
+    pixels = RNG.integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    image_io.write(path, image_io.Image(pixels, Window.of_bits(8), ""))
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * keep)])
+    with pytest.raises(InputError):
+        image_io.read(path)
+
+
+def test_multi_page_tiff_and_float_tiff_are_refused(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "pages.tif", np.zeros((5, 40, 40), np.uint8), photometric="minisblack")
+    with pytest.raises(InputError, match="5 pages"):
+        image_io.read(tmp_path / "pages.tif")
+    tifffile.imwrite(tmp_path / "float.tif", np.zeros((40, 40), np.float32))
+    with pytest.raises(InputError, match="float32"):
+        image_io.read(tmp_path / "float.tif")
+
+
+def test_jpeg_cannot_take_16_bits(tmp_path: Path) -> None:
+    from medsr.intensity import Window
+
+    with pytest.raises(UsageError, match="16-bit"):
+        image_io.write(tmp_path / "a.jpg", image_io.Image(_pixels(np.uint16, 1), Window.of_bits(16), ""))
+
+
+def test_expand_takes_files_folders_and_globs_each_once(tmp_path: Path) -> None:
+    for name in ("a.png", "sub/b.tif", "notes.txt", ".hidden.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    found = image_io.expand([tmp_path, str(tmp_path / "*.png"), tmp_path / "a.png"])
+    assert [path.name for path in found] == ["a.png", "b.tif"]
+    with pytest.raises(UsageError, match="no images there"):
+        image_io.expand([str(tmp_path / "*.jpg")])
+
+
+def test_real_images_are_read(real_data: Path) -> None:
+    expected = {
+        "retina/DRIVE/test/images/01_test.tif": (584, 565, 3),
+        "retina/STARE/images/im0001.ppm": (605, 700, 3),
+        "retina/CHASE_DB1/Image_01L.jpg": (960, 999, 3),
+        "chest/nih/00001873_000.png": (1024, 1024, 1),
+    }
+    for name, shape in expected.items():
+        image = image_io.read(real_data / name)
+        assert image.pixels.shape == shape
+        assert image.window.high == 255

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from medsr.errors import UsageError, WeightsError
+from medsr.nets import weights
+from medsr.nets.checkpoint import Spec
+
+CONTENT = b"the weights" * 100
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Nothing on the test's output."""
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A web server on this machine and the folder it serves."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    http = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
+    thread = threading.Thread(target=http.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{http.server_port}", folder
+    http.shutdown()
+    http.server_close()
+
+
+@pytest.fixture
+def manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: tuple[str, Path]) -> str:
+    """A manifest of two files on that server: one with its hash, one without."""
+    url, folder = server
+    (folder / "known.pth").write_bytes(CONTENT)
+    (folder / "unknown.pth").write_bytes(CONTENT)
+    common = {"role": "generator", "architecture": "rrdb", "scale": 4, "licence": "MIT", "source": "test"}
+    known = {"name": "known", "file": "known.pth", "url": f"{url}/known.pth", **common}
+    known |= {"sha256": hashlib.sha256(CONTENT).hexdigest(), "size": len(CONTENT)}
+    unknown = {"name": "unknown", "file": "unknown.pth", "url": f"{url}/unknown.pth", **common}
+    resources = tmp_path / "resources"
+    resources.mkdir()
+    (resources / "manifest.yml").write_text(yaml.safe_dump({"weights": [known, unknown]}))
+    monkeypatch.setattr(weights, "resource_dir", lambda _: resources)
+    return url
+
+
+def test_the_shipped_manifest_names_the_stock_files_and_invents_no_hash() -> None:
+    known = weights.entries()
+    stock = known["realesrgan-x4plus"]
+    assert stock.size == 67_040_989
+    assert stock.sha256 == "4fa0d38905f75ac06eb49a7951b426670021be3018265fd191d2125df9d682f1"
+    for name in ("realesrgan-x4plus-netd", "realesrgan-x2plus", "realesrnet-x4plus"):
+        assert known[name].sha256 is None
+        assert known[name].url
+    assert known["vgg19"].sha256 == "dcbb9e9d"  # what torchvision states in the file's name
+
+
+def test_fetch_downloads_once_and_verifies(manifest: str, server: tuple[str, Path]) -> None:
+    path = weights.fetch("known")
+    assert path.read_bytes() == CONTENT
+    (server[1] / "known.pth").unlink()
+    assert weights.fetch("known") == path  # no second download
+    assert weights.locate("known") == path
+
+
+def test_a_download_that_is_not_what_the_manifest_says_is_refused_and_leaves_nothing(
+    manifest: str, server: tuple[str, Path], medsr_home: Path
+) -> None:
+    (server[1] / "known.pth").write_bytes(CONTENT[:-1] + b"X")
+    with pytest.raises(WeightsError, match="sha256"):
+        weights.fetch("known")
+    (server[1] / "known.pth").write_bytes(CONTENT[:50])
+    with pytest.raises(WeightsError, match="50 bytes"):
+        weights.fetch("known")
+    assert not [path for path in medsr_home.rglob("*") if path.is_file()]
+
+
+def test_an_unknown_hash_is_recorded_on_first_download_and_demanded_ever_after(manifest: str) -> None:
+    path = weights.fetch("unknown")
+    entry = weights.get("unknown")
+    assert entry.recorded
+    assert entry.sha256 == hashlib.sha256(CONTENT).hexdigest()
+    path.write_bytes(b"tampered" * 100)
+    with pytest.raises(WeightsError, match="will not be used"):
+        weights.locate("unknown")
+
+
+def test_a_server_that_is_down_or_lacks_the_file_gives_the_way_out(manifest: str, server: tuple[str, Path]) -> None:
+    (server[1] / "known.pth").unlink()
+    with pytest.raises(WeightsError, match="medsr weights import known.pth"):
+        weights.fetch("known")
+    with pytest.raises(WeightsError, match="cannot be downloaded"):
+        weights.fetch("known", mirror="http://127.0.0.1:9")
+
+
+def test_a_mirror_serves_files_under_their_own_names(manifest: str, server: tuple[str, Path]) -> None:
+    (server[1] / "mirror").mkdir()
+    (server[1] / "known.pth").rename(server[1] / "mirror" / "known.pth")
+    assert weights.fetch("known", mirror=f"{manifest}/mirror/").read_bytes() == CONTENT
+
+
+def test_import_recognises_a_file_by_its_content(manifest: str, tmp_path: Path) -> None:
+    brought = tmp_path / "renamed on a usb stick.bin"
+    brought.write_bytes(CONTENT)
+    assert weights.bring(brought).name == "known"
+    assert weights.locate("known").read_bytes() == CONTENT
+
+
+def test_import_refuses_what_is_not_in_the_manifest(manifest: str, tmp_path: Path) -> None:
+    brought = tmp_path / "known.pth"
+    brought.write_bytes(b"something else")
+    with pytest.raises(WeightsError):
+        weights.bring(brought)
+    with pytest.raises(WeightsError):
+        weights.bring(brought, "known")
+    other = tmp_path / "other.pth"
+    other.write_bytes(b"something else")
+    with pytest.raises(WeightsError, match="--name NAME"):
+        weights.bring(other)
+
+
+def test_a_model_of_ones_own_is_imported_by_name_and_held_to_its_hash(tmp_path: Path) -> None:
+    brought = tmp_path / "mine.pth"
+    torch.save(Spec("rrdb", 2, 3, {"features": 8, "blocks": 1, "growth": 4}).build().state_dict(), brought)
+    entry = weights.bring(brought, "my-model")
+    assert (entry.scale, entry.architecture) == (2, "rrdb")
+    path = weights.locate("my-model")
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    with pytest.raises(WeightsError, match="will not be used"):
+        weights.locate("my-model")
+
+
+@pytest.mark.parametrize("name", ["../evil", "bicubic", "a/b", ""])
+def test_names_that_are_paths_or_baselines_are_refused(tmp_path: Path, name: str) -> None:
+    brought = tmp_path / "mine.pth"
+    torch.save(Spec("rrdb", 2, 3, {"features": 8, "blocks": 1, "growth": 4}).build().state_dict(), brought)
+    with pytest.raises(UsageError):
+        weights.bring(brought, name)
+
+
+def test_missing_and_mistyped_names_say_what_to_do() -> None:
+    with pytest.raises(WeightsError, match="medsr weights fetch realesrgan-x4plus"):
+        weights.locate("realesrgan-x4plus")
+    with pytest.raises(UsageError, match="did you mean 'realesrgan-x4plus'"):
+        weights.locate("realesrgan-x4pluss")
+    with pytest.raises(WeightsError, match="no such weight file"):
+        weights.locate("/nowhere/model.pth")

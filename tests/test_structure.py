@@ -1,0 +1,98 @@
+"""The house keeps its shape: imports run one way, the light parts stay light, one door to the upstream packages."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import medsr
+
+PACKAGE = Path(medsr.__file__).parent
+ORDER = (
+    "errors",
+    "resources",
+    "intensity",
+    "resample",
+    "io",
+    "progress",
+    "recipe",
+    "devices",
+    "nets",
+    "degrade",
+    "data",
+    "infer",
+    "evaluate",
+    "train",
+    "info",
+    "demo",
+    "cli",
+)
+
+
+def _imports(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
+
+
+def _room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def test_imports_run_from_later_rooms_to_earlier_ones() -> None:
+    wrong = []
+    for path in PACKAGE.rglob("*.py"):
+        if _room(path) in ("__init__", "__main__"):
+            continue
+        for name in _imports(path):
+            parts = name.split(".")
+            if parts[0] == "medsr" and len(parts) > 1 and parts[1] in ORDER:
+                if ORDER.index(parts[1]) > ORDER.index(_room(path)):
+                    wrong.append(f"{path.name} imports {name}")
+    assert not wrong
+
+
+def test_every_room_has_its_place_in_the_order() -> None:
+    rooms = {_room(path) for path in PACKAGE.rglob("*.py")} - {"__init__", "__main__"}
+    assert rooms == set(ORDER)
+
+
+def test_only_upstream_imports_basicsr_and_realesrgan() -> None:
+    users = {
+        path.name
+        for path in PACKAGE.rglob("*.py")
+        if any(name.split(".")[0] in ("basicsr", "realesrgan") for name in _imports(path))
+    }
+    assert users <= {"upstream.py"}
+
+
+def test_import_and_help_do_not_import_torch() -> None:
+    check = (
+        "import sys, medsr, medsr.nets.upstream, medsr.recipe\n"
+        "from medsr.cli import app\n"
+        "from medsr.info import collect\n"
+        "collect()\n"
+        "heavy = {'torch', 'basicsr', 'realesrgan', 'skimage', 'scipy', 'matplotlib', 'cv2'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", check], check=True)
+
+
+def test_a_wrong_recipe_is_refused_before_torch_is_imported() -> None:
+    check = (
+        "import sys\n"
+        "from medsr.cli.finetune import finetune\n"
+        "from medsr.errors import UsageError\n"
+        "try:\n"
+        "    finetune('retina', overrides=['losess.l1=1'])\n"
+        "except UsageError as error:\n"
+        "    assert \"did you mean 'losses'\" in str(error), error\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", check], check=True)
