@@ -47,6 +47,10 @@ QualityRange = Annotated[
 Three = tuple[NotNegative, NotNegative, NotNegative]
 
 
+SMALLEST_BLURRED = 11
+"""Side of the smallest image a 21-pixel kernel can blur with its border reflected."""
+
+
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -245,6 +249,12 @@ class Recipe(Section):
         if self.degrade_crop < self.data.crop or self.degrade_crop % self.scale:
             raise ValueError(
                 f"data.degrade_crop: {self.degrade_crop} must be a multiple of the scale, at least data.crop"
+            )
+        smallest = int(self.degrade_crop * min(self.degradation.first.resize_range[0], 1 / self.scale))
+        if smallest < SMALLEST_BLURRED:
+            raise ValueError(
+                f"data.degrade_crop: {self.degrade_crop} can shrink to {smallest} pixels (degradation.first.resize_range, "
+                f"scale), blur needs {SMALLEST_BLURRED}"
             )
         if (self.losses.gan.weight > 0) != (self.discriminator is not None):
             raise ValueError("discriminator: must be given exactly when losses.gan.weight is above 0")

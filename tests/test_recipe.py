@@ -59,6 +59,7 @@ def test_retina_and_chest_carry_the_papers_settings() -> None:
         (MINIMAL + "degradation: {first: {blur_sigma: [0, 1]}}", "blur_sigma"),
         (MINIMAL + "losses: {perceptual: {weight: 1, layers: {conv9_1: 1}}}", "conv9_1"),
         (MINIMAL + "batch: 10\naccumulate: 3", "accumulate"),
+        (MINIMAL + "data: {crop: 32, degrade_crop: 64}", "data.degrade_crop: 64 can shrink to 9 pixels"),
         (MINIMAL + "seed: .nan", "seed"),
         ("name: x\nscale: 2\n", "iterations: missing"),
         ("name: x\nname: y\nscale: 2\niterations: 1\n", "'name' is given twice"),

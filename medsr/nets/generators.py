@@ -40,24 +40,29 @@ def start_near_interpolator(net: Any) -> None:
         net.conv_body.bias.zero_()
         features, inputs = net.conv_first.weight.shape[:2]
         colours = net.conv_last.weight.shape[0]
-        _pass_inputs(net.conv_first.weight)
+        carried = _pass_inputs(net.conv_first.weight)
         for conv in (net.conv_up1, net.conv_up2, net.conv_hr):
             for k in range(features):
                 conv.weight[k, k, 1, 1] += 1
         per_colour = inputs // colours  # pixel_unshuffle keeps a colour's sub-pixels together
         for colour in range(colours):
-            held = [k for k in range(features) if (k % inputs) // per_colour == colour]
-            net.conv_last.weight[colour, held, 1, 1] += 1 / len(held)
+            held = [k for k in range(features) if carried[k] // per_colour == colour]
+            net.conv_last.weight[colour, held, 1, 1] += 1 / max(1, len(held))
 
 
-def _pass_inputs(weight: Tensor) -> None:
-    """Feature k carries input k modulo the inputs; the last incomplete round carries neighbours instead."""
+def _pass_inputs(weight: Tensor) -> list[int]:
+    """Let every feature carry one input; the last incomplete round carries neighbours. Returns each feature's input."""
     neighbours = ((0, 1), (2, 1), (1, 0), (1, 2))
     features, inputs = weight.shape[:2]
+    if features < inputs:  # too few for all: take them evenly, so that every colour is carried
+        carried = [k * inputs // features for k in range(features)]
+    else:
+        carried = [k % inputs for k in range(features)]
     whole = features - features % inputs or features
-    for k in range(features):
+    for k, source in enumerate(carried):
         y, x = (1, 1) if k < whole else neighbours[k % 4]
-        weight[k, k % inputs, y, x] += 1
+        weight[k, source, y, x] += 1
+    return carried
 
 
 BUILDERS = {"rrdb": rrdb}

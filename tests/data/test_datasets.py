@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from medsr.data import datasets
+from medsr.errors import UsageError
+from medsr.recipe import Data, MultiScale
+
+
+def _data(folder: Path, **more: object) -> Data:
+    return Data(train=str(folder), **({"validation": 0.0, "workers": 0} | more))
+
+
+def test_small_and_broken_images_are_reported_not_lost(image_folder: Path) -> None:
+    (image_folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
+    files = datasets.split(_data(image_folder), 64, 0)
+    assert len(files.train) == 6
+    reasons = {path.name: reason for path, reason in files.skipped}
+    assert set(reasons) == {"too_small.png", "broken.png"}
+    assert "20x20 is smaller than the 64-pixel crop" in reasons["too_small.png"]
+
+
+def test_held_out_images_are_never_trained_on(image_folder: Path) -> None:
+    for validation, count in ((0.34, 2), ("eye_[01].png", 2), (0.0, 0)):
+        files = datasets.split(_data(image_folder, validation=validation), 64, 0)
+        assert len(files.held_out) == count
+        assert not {source.path for source in files.train} & set(files.held_out)
+        assert len({source.path for source in files.train}) == 6 - count
+
+
+def test_the_split_depends_on_the_seed_alone(image_folder: Path) -> None:
+    splits = [datasets.split(_data(image_folder, validation=0.34), 64, seed).held_out for seed in (0, 0, 1, 2, 3)]
+    assert splits[0] == splits[1]
+    assert len(set(splits)) > 1
+
+
+def test_multiscale_lists_every_image_at_every_size_that_holds_a_crop(image_folder: Path) -> None:
+    multiscale = MultiScale(scales=(0.75, 0.5), shortest_edge=None)
+    files = datasets.split(_data(image_folder, multiscale=multiscale), 64, 0)
+    assert sorted({source.size for source in files.train}) == [(72, 72), (96, 96)]
+    assert len(files.train) == 12
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"train": None}, "--data DIR"),
+        ({"train": "/nowhere"}, "is not a folder"),
+        ({"pattern": "*.tif"}, "no image to train on"),
+        ({"validation": "*.tif"}, "no image in"),
+        ({"validation": "/nowhere"}, "is not a folder"),
+    ],
+)
+def test_wrong_folders_say_what_is_wrong(image_folder: Path, changes: dict[str, object], expected: str) -> None:
+    with pytest.raises(UsageError, match=expected):
+        datasets.split(_data(image_folder).model_copy(update=changes), 64, 0)
+
+
+def test_a_crop_is_a_function_of_seed_iteration_and_slot(image_folder: Path) -> None:
+    data = _data(image_folder)
+    files = datasets.split(data, 64, 0)
+    first, second = (datasets.GroundTruthCrops(files.train, data, 64, 3, 7) for _ in range(2))
+    second[(99, 3)]  # another order of reading changes nothing
+    assert torch.equal(first[(5, 1)], second[(5, 1)])
+    assert not torch.equal(first[(5, 1)], first[(5, 2)])
+    assert not torch.equal(first[(5, 1)], first[(6, 1)])
+    assert first[(5, 1)].shape == (3, 64, 64)
+
+
+def test_batches_are_the_same_with_and_without_workers_and_from_the_middle(image_folder: Path) -> None:
+    data = _data(image_folder)
+    files = datasets.split(data, 64, 0)
+
+    def run(workers: int, start: int) -> list[torch.Tensor]:
+        crops = datasets.GroundTruthCrops(files.train, data.model_copy(update={"workers": workers}), 64, 3, 7)
+        return list(datasets.batches(crops, start, 6, 2))
+
+    whole, parallel, resumed = run(0, 1), run(2, 1), run(0, 4)
+    assert len(whole) == 6
+    assert all(torch.equal(a, b) for a, b in zip(whole, parallel, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(whole[3:], resumed, strict=True))
+
+
+def test_dark_crops_are_drawn_again(tmp_path: Path) -> None:
+    from tests.conftest import write_png
+
+    picture = np.zeros((64, 256), np.uint8)
+    picture[:, 128:] = 200
+    write_png(tmp_path / "a.png", picture)
+    for threshold, expect_dark in ((0.0, True), (0.4, False)):
+        data = _data(tmp_path, darkest_crop=threshold)
+        files = datasets.split(data, 32, 0)
+        crops = datasets.GroundTruthCrops(files.train, data, 32, 1, 0)
+        darkest = min(float(crops[(iteration, 0)].mean()) for iteration in range(40))
+        assert (darkest < 0.1) == expect_dark
+
+
+def test_grey_and_colour_fit_any_number_of_channels() -> None:
+    grey, colour = np.full((2, 2, 1), 0.5, np.float32), np.full((2, 2, 3), 0.5, np.float32)
+    assert datasets.as_channels(grey, 3).shape == (2, 2, 3)
+    assert datasets.as_channels(colour, 1).shape == (2, 2, 1)
+    assert datasets.as_channels(colour, 3) is colour
+
+
+def test_a_small_cache_gives_the_same_crops(image_folder: Path) -> None:
+    data = _data(image_folder)
+    files = datasets.split(data, 64, 0)
+    large = datasets.GroundTruthCrops(files.train, data, 64, 3, 0)
+    small = datasets.GroundTruthCrops(files.train, data.model_copy(update={"cache_gb": 1e-9}), 64, 3, 0)
+    for iteration in range(12):
+        assert torch.equal(large[(iteration, 0)], small[(iteration, 0)])
+    assert len(small._cache) == 1

@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from medsr.errors import MedsrError, TrainingError, UsageError, WeightsError
+from medsr.nets import checkpoint, discriminators
+from medsr.recipe import Optimizer
+from medsr.train import loop
+from medsr.train.run import describe, finetune
+
+RECIPE = {
+    "name": "test",
+    "scale": 2,
+    "generator": {"name": "rrdb", "features": 12, "blocks": 1, "growth": 4},
+    "data": {"validation": "eye_[5].png", "crop": 32, "degrade_crop": 48, "workers": 0},
+    "degradation": {"name": "high-order", "pool": 8, "first": {"resize_range": [0.25, 1.5]}},
+    "losses": {"l1": {"weight": 1.0}},
+    "optimizer": {"learning_rate": 1e-3},
+    "iterations": 6,
+    "batch": 2,
+    "validate_every": 3,
+    "save_every": 3,
+}
+GAN = {
+    "losses": {"l1": {"weight": 1.0}, "gan": {"weight": 0.1}},
+    "discriminator": {"name": "unet-sn", "features": 8},
+}
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    return _write(tmp_path / "recipe.yml", RECIPE)
+
+
+def _write(path: Path, content: dict[str, object]) -> Path:
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def _weights(run: Path, name: str = "model.safetensors") -> dict[str, torch.Tensor]:
+    return checkpoint.read_state(run / name)[0]
+
+
+def _same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_run_leaves_everything_the_design_names(recipe: Path, image_folder: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    result = finetune(recipe, image_folder, tmp_path / "run", device="cpu", say=said.append)
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names == {
+        "recipe.yml", "log.jsonl", "tensorboard", "samples", "state", "model.safetensors", "best.safetensors", "report.html",
+    }  # fmt: skip
+    assert any("too_small.png" in line for line in said)
+    assert "bicubic on the held-out images" in " ".join(said)
+    records = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
+    assert [r["iteration"] for r in records if "l1" in r] == [1, 2, 3, 4, 5, 6]
+    assert [r["iteration"] for r in records if "validation" in r] == [0, 3, 6]
+    page = (tmp_path / "run/report.html").read_text()
+    assert "http" not in page.replace("http://www.w3.org", "").split("base64")[0]
+    assert "Validation PSNR" in page
+    assert any("best validation PSNR" in line for line in describe(result))
+
+
+def test_training_lowers_the_loss(recipe: Path, image_folder: Path, tmp_path: Path) -> None:
+    more = ["iterations=40", "degradation.pool=0", "data.validation=0", "optimizer.learning_rate=3e-3", "save_every=40"]
+    finetune(recipe, image_folder, tmp_path / "run", more, device="cpu")
+    losses = [json.loads(line)["l1"] for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
+    assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
+
+
+@pytest.mark.parametrize("extra", [{}, GAN], ids=["l1", "gan"])
+def test_a_resumed_run_ends_bit_identical_to_one_never_interrupted(
+    extra: dict[str, object], image_folder: Path, tmp_path: Path
+) -> None:
+    recipe = _write(tmp_path / "recipe.yml", RECIPE | extra)
+    finetune(recipe, image_folder, tmp_path / "whole", ["iterations=9"], device="cpu")
+    finetune(recipe, image_folder, tmp_path / "parts", ["iterations=6"], device="cpu")
+    torch.rand(3)
+    finetune("", resume=tmp_path / "parts", overrides=["iterations=9"], device="cpu")
+    assert _same(_weights(tmp_path / "whole"), _weights(tmp_path / "parts"))
+    states = [torch.load(tmp_path / run / "state/00000009.pt", weights_only=True) for run in ("whole", "parts")]
+    assert states[0].keys() == states[1].keys()
+    for part in ("generator", "ema", *(["discriminator"] if extra else [])):
+        assert _same(states[0][part], states[1][part])
+    logs = [(tmp_path / run / "log.jsonl").read_text().splitlines() for run in ("whole", "parts")]
+    losses = [[line for line in log if "l1" in line] for log in logs]
+    assert losses[0] == losses[1]
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(
+    recipe: Path, image_folder: Path, tmp_path: Path
+) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        finetune(recipe, image_folder, tmp_path / name, ["iterations=2"], device="cpu", seed=seed)
+    assert _same(_weights(tmp_path / "a"), _weights(tmp_path / "b"))
+    assert not _same(_weights(tmp_path / "a"), _weights(tmp_path / "c"))
+
+
+def test_ema_follows_its_formula(recipe: Path, image_folder: Path, tmp_path: Path) -> None:
+    settings = ["ema=0.9", "iterations=1", "save_every=1"]
+    finetune(recipe, image_folder, tmp_path / "a", settings, device="cpu")
+    finetune(recipe, image_folder, tmp_path / "start", [*settings, "optimizer.learning_rate=1e-30"], device="cpu")
+    state = torch.load(tmp_path / "a/state/00000001.pt", weights_only=True)
+    start = _weights(tmp_path / "start")["conv_last.weight"]
+    expected = 0.9 * start + 0.1 * state["generator"]["conv_last.weight"]
+    torch.testing.assert_close(_weights(tmp_path / "a")["conv_last.weight"], expected)
+
+
+def test_accumulated_parts_give_the_gradient_of_the_whole_batch() -> None:
+    from lightning_fabric import Fabric
+
+    from medsr.recipe import Recipe
+    from medsr.train.losses import GeneratorLoss
+
+    gradients = []
+    high = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    for accumulate in (1, 2, 4):
+        content = RECIPE | {"batch": 4, "accumulate": accumulate, "optimizer": {"learning_rate": 1e-3}}
+        still = {"blur_probability": 0, "resize_up_down_keep": [0, 0, 1], "noise_probability": 0, "jpeg_probability": 0}
+        content["degradation"] = {"pool": 0, "final_sinc_probability": 0, "first": still, "second": still}
+        content["data"] = {"crop": 32, "degrade_crop": 48}
+        settings = Recipe.model_validate(content)
+        torch.manual_seed(0)
+        net = checkpoint.Spec("rrdb", 2, 3, {"features": 12, "blocks": 1, "growth": 4}).build()
+        fabric = Fabric(accelerator="cpu", devices=1)
+        learner = loop.build_learner(settings, net, None, fabric)
+        learner.iteration = 1
+        pairs = [(part, torch.nn.functional.avg_pool2d(part, 2)) for part in high.chunk(accumulate)]
+        losses: dict[str, float] = {}
+        learner.generator_optimizer.step = lambda: None
+        learner.generator_optimizer.zero_grad = lambda: None
+        loop._generator_step(settings, learner, pairs, GeneratorLoss(settings.losses, None, "cpu"), fabric, 1e-3, losses)
+        gradients.append(net.conv_first.weight.grad.clone())
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-4, atol=1e-7)
+    torch.testing.assert_close(gradients[2], gradients[0], rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+def test_gan_training_starts_from_given_weights_in_any_precision(
+    precision: str, image_folder: Path, tmp_path: Path, tiny_model: Path
+) -> None:
+    torch.manual_seed(0)
+    torch.save({"params": discriminators.unet_sn(3, 8).state_dict()}, tmp_path / "netD.pth")
+    content = RECIPE | GAN | {"generator": {"features": 12, "blocks": 1, "growth": 4}, "accumulate": 2}
+    content["start_from"] = {"generator": str(tiny_model), "discriminator": str(tmp_path / "netD.pth")}
+    recipe = _write(tmp_path / "recipe.yml", content | {"precision": precision})
+    finetune(recipe, image_folder, tmp_path / "run", ["iterations=2"], device="cpu")
+    record = json.loads((tmp_path / "run/log.jsonl").read_text().splitlines()[1])
+    assert {"l1", "gan", "discriminator_real", "discriminator_fake"} <= record.keys()
+    assert not _same(_weights(tmp_path / "run"), checkpoint.read_state(tiny_model)[0])
+
+
+def test_perceptual_loss_through_vgg19(recipe: Path, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torchvision.models import vgg19
+
+    from medsr.nets import weights
+
+    torch.manual_seed(0)
+    state = {f"features.{name}": value for name, value in vgg19(weights=None).features.state_dict().items()}
+    torch.save(state, tmp_path / "vgg.pth")
+    monkeypatch.setattr(weights, "locate", lambda name: tmp_path / "vgg.pth")
+    more = ["iterations=1", "losses.perceptual.weight=1", "data.validation=0"]
+    finetune(recipe, image_folder, tmp_path / "run", more, device="cpu")
+    record = json.loads((tmp_path / "run/log.jsonl").read_text().splitlines()[0])
+    assert record["perceptual"] > 0
+
+
+def test_perceptual_loss_without_vgg19_refuses_to_start(recipe: Path, image_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"losses\.perceptual\.weight=0") as caught:
+        finetune(recipe, image_folder, tmp_path / "run", ["losses.perceptual.weight=1"], device="cpu")
+    assert "medsr weights import vgg19-dcbb9e9d.pth" in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_stock_weights_that_are_not_there_refuse_to_start(image_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="medsr weights fetch realesrgan-x4plus"):
+        finetune("retina", image_folder, tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_first_loss_that_is_not_finite_stops_the_run_and_is_named(
+    recipe: Path, image_folder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(TrainingError, match="the l1 loss is (nan|inf)"):
+        finetune(recipe, image_folder, tmp_path / "run", ["optimizer.learning_rate=1e30", "iterations=50"], device="cpu")
+
+
+def test_patience_stops_early(recipe: Path, image_folder: Path, tmp_path: Path) -> None:
+    more = ["optimizer.learning_rate=1e-30", "iterations=50", "patience=2"]
+    result = finetune(recipe, image_folder, tmp_path / "run", more, device="cpu")
+    assert result.stopped_early
+    assert result.iterations == 6  # validated at 0, 3 and 6, never better
+    assert "stopped early" in describe(result)[0]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"resume": "nowhere"},
+        {"resume": "run", "data": "."},
+        {"resume": "run", "overrides": ["batch=4"]},
+        {"recipe": "{recipe}", "out": "run"},
+    ],
+    ids=["no run", "other data", "other recipe", "folder in use"],
+)
+def test_runs_are_not_mixed_up(
+    recipe: Path, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, object]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    finetune(recipe, image_folder, "run", ["iterations=1"], device="cpu")
+    arguments = {k: str(recipe) if v == "{recipe}" else v for k, v in arguments.items()}
+    with pytest.raises(UsageError):
+        finetune(**({"recipe": ""} | arguments), device="cpu")  # type: ignore[arg-type]
+
+
+def test_a_damaged_state_is_not_resumed(recipe: Path, image_folder: Path, tmp_path: Path) -> None:
+    finetune(recipe, image_folder, tmp_path / "run", device="cpu")
+    state = tmp_path / "run/state/00000006.pt"
+    content = bytearray(state.read_bytes())
+    content[len(content) // 2] ^= 1
+    state.write_bytes(content)
+    with pytest.raises(MedsrError, match="checksum"):
+        finetune("", resume=tmp_path / "run", overrides=["iterations=9"], device="cpu")
+
+
+def test_learning_rate_schedules() -> None:
+    constant = Optimizer(learning_rate=1e-3)
+    assert loop.learning_rate(constant, 1, 100) == loop.learning_rate(constant, 100, 100) == 1e-3
+    cosine = Optimizer(learning_rate=1e-3, schedule="cosine", warmup=10)
+    rates = [loop.learning_rate(cosine, i, 100) for i in range(1, 101)]
+    assert rates[0] == pytest.approx(1e-4)
+    assert rates[9] == max(rates)
+    assert rates[50] == pytest.approx(0.5e-3)
+    assert 0 < rates[-1] < 1e-6
+
+
+def test_what_finetune_writes_loads_in_spandrel_with_the_same_output(image_folder: Path, tmp_path: Path) -> None:
+    from spandrel import ModelLoader
+
+    recipe = _write(tmp_path / "recipe.yml", RECIPE | {"generator": {"features": 12, "blocks": 2, "growth": 32}})
+    result = finetune(recipe, image_folder, tmp_path / "run", ["iterations=2"], device="cpu")
+    ours, _ = checkpoint.load(result.model)
+    theirs = ModelLoader().load_from_file(result.model)
+    images = torch.rand(1, 3, 24, 24)
+    with torch.no_grad():
+        torch.testing.assert_close(theirs(images), ours(images).clamp(0, 1), atol=1e-5, rtol=0)
