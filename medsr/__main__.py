@@ -1,0 +1,6 @@
+"""`python -m medsr`"""
+
+from medsr.cli import main
+
+if __name__ == "__main__":
+    main()

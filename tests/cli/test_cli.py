@@ -1,0 +1,117 @@
+"""The command line as its user meets it: a process, its output, its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from tests.conftest import write_png
+from tests.io.test_dicom import make_dicom
+
+
+def medsr(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "medsr", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=os.environ | {"NO_COLOR": "1"}, check=False)
+
+
+def test_help_is_instant_and_names_every_command() -> None:
+    medsr("--help")  # the first start writes byte code
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        result = medsr("--help")
+        times.append(time.perf_counter() - began)
+    assert min(times) < 0.5
+    for command in ("demo", "finetune", "upscale", "weights", "info"):
+        assert command in result.stdout
+    assert medsr("--version").stdout.startswith("medsr ")
+
+
+def test_a_mixed_folder_gives_what_can_be_given_and_exit_code_5(tmp_path: Path, fundus: np.ndarray) -> None:
+    folder = tmp_path / "in"
+    write_png(folder / "good.png", fundus[:30, :40])
+    truncated = write_png(folder / "truncated.png", fundus[:90, :90])
+    truncated.write_bytes(truncated.read_bytes()[:2000])
+    (folder / "letter.png").write_text("Dear colleague, thank you for referring this patient.")
+    tifffile.imwrite(folder / "twelve.tif", np.full((30, 30), 3000, np.uint16))
+    make_dicom(folder / "inverted.dcm", np.full((30, 30), 3000, np.uint16), "MONOCHROME1")
+    result = medsr("upscale", folder, "--out", tmp_path / "out", "--model", "bicubic")
+    assert result.returncode == 5
+    errors = [line for line in result.stderr.splitlines() if line.startswith("medsr: ")]
+    assert len(errors) == 3
+    assert any("letter.png: named .png but not a PNG" in line for line in errors)
+    assert any("truncated.png: damaged" in line for line in errors)
+    assert "2 of 5 inputs failed" in errors[-1]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["good.png", "inverted.dcm", "twelve.tif"]
+    assert tifffile.imread(tmp_path / "out/twelve.tif").tolist() == np.full((60, 60), 3000).tolist()
+    assert "read as 12-bit" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "expected"),
+    [
+        (["upscale", "{tmp}/letter.png", "--out", "{tmp}/out", "--model", "bicubic"], 3, "letter.png"),
+        (["upscale", "{tmp}/absent.png", "--out", "{tmp}/out", "--model", "bicubic"], 3, "absent.png"),
+        (["upscale", "{tmp}/letter.png", "--out", "{tmp}/out", "--model", "bicubik"], 2, "did you mean 'bicubic'"),
+        (["upscale", "{tmp}/letter.png", "--out", "{tmp}/out", "--model", "realesrgan-x4plus"], 4, "medsr weights fetch"),
+        (["upscale", "{tmp}/letter.png", "--out", "{tmp}/out", "--tile", "7"], 2, "--tile 7"),
+        (["upscale", "{tmp}/letter.png", "--out", "{tmp}/out", "--device", "tpu"], 2, "--device tpu"),
+        (["upscale"], 2, "Missing argument"),
+        (["finetune"], 2, "medsr finetune retina --data DIR"),
+        (["finetune", "retinna"], 2, "did you mean"),
+        (["finetune", "retina", "--set", "losses.perceptuel.weight=1"], 2, "did you mean 'perceptual'"),
+        (["finetune", "retina", "--data", "{tmp}"], 4, "medsr weights import RealESRGAN_x4plus.pth"),
+        (["finetune", "--resume", "{tmp}"], 2, "recipe.yml"),
+        (["weights", "verify", "realesrgan-x4plus"], 4, "not on this machine"),
+        (["weights", "fetch", "nonsense"], 2, "nonsense"),
+        (["weights", "import", "{tmp}/letter.png"], 4, "none of the files in the manifest"),
+    ],
+)
+def test_errors_are_one_line_with_their_exit_code(tmp_path: Path, arguments: list[str], code: int, expected: str) -> None:
+    (tmp_path / "letter.png").write_text("not an image")
+    result = medsr(*(argument.replace("{tmp}", str(tmp_path)) for argument in arguments))
+    assert result.returncode == code, result.stderr
+    assert expected in result.stderr
+    assert "Traceback" not in result.stderr
+    said = [line for line in result.stderr.splitlines() if line.startswith("medsr: ")]
+    assert len(said) <= 1
+
+
+def test_debug_adds_the_traceback(tmp_path: Path) -> None:
+    result = medsr("--debug", "finetune", "retinna")
+    assert "Traceback" in result.stderr
+    assert result.returncode == 2
+
+
+def test_info_lists_versions_and_models_without_torch() -> None:
+    facts = json.loads(medsr("info", "--json").stdout)
+    assert {"medsr", "python", "packages", "models", "weights"} <= facts.keys()
+    assert "bicubic" in facts["models"]
+    assert facts["packages"]["basicsr"] == "1.4.2"
+    assert "torch" in medsr("info").stdout
+    assert "cpu" in medsr("info", "--devices").stdout
+
+
+def test_weights_list_and_verify() -> None:
+    rows = json.loads(medsr("weights", "list", "--json").stdout)
+    assert {row["name"] for row in rows} >= {"realesrgan-x4plus", "realesrgan-x4plus-netd", "vgg19", "medsr-retina-x2"}
+    result = medsr("weights", "verify")
+    assert result.returncode == 0
+    assert "medsr-retina-x2: matches the manifest" in result.stdout
+
+
+def test_upscale_with_the_bundled_model_by_default(tmp_path: Path, fundus: np.ndarray) -> None:
+    source = write_png(tmp_path / "eye.png", fundus[:64, :80])
+    result = medsr("upscale", source, "--out", tmp_path / "out")
+    assert result.returncode == 0, result.stderr
+    from medsr.io import image as image_io
+
+    assert image_io.read(tmp_path / "out/eye.png").pixels.shape == (128, 160, 3)

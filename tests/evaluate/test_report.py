@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as Pillow
+
+from medsr.evaluate.report import Section, Table, curves, picture, smooth, write_page
+
+
+def test_a_page_holds_everything_it_shows(tmp_path: Path) -> None:
+    unit = np.random.default_rng(0).random((4, 6, 3)).astype(np.float32)
+    pictures = [picture("a <b> crop", unit, enlarge=3), curves("losses", {"l1": ([1, 2], [0.5, 0.25])}, "loss")]
+    table = Table(["model", "PSNR"], [["bicubic", "30.00"]], "protocol & all")
+    write_page(tmp_path / "r.html", "Title", "Lead", [Section("One", "text", [table], pictures)])
+    page = (tmp_path / "r.html").read_text()
+    assert "a &lt;b&gt; crop" in page
+    assert "protocol &amp; all" in page
+    assert 'src="http' not in page
+    png = page.split("data:image/png;base64,")[1].split('"')[0]
+    with Pillow.open(io.BytesIO(base64.b64decode(png))) as image:
+        assert image.size == (18, 12)
+
+
+def test_smoothing_keeps_length_and_means() -> None:
+    assert smooth([1, 3, 5, 7], 2) == [1, 2, 4, 6]
+    assert smooth([1, 3], 10) == [1, 2]
