@@ -253,8 +253,8 @@ class Recipe(Section):
         smallest = int(self.degrade_crop * min(self.degradation.first.resize_range[0], 1 / self.scale))
         if smallest < SMALLEST_BLURRED:
             raise ValueError(
-                f"data.degrade_crop: {self.degrade_crop} can shrink to {smallest} pixels (degradation.first.resize_range, "
-                f"scale), blur needs {SMALLEST_BLURRED}"
+                f"data.degrade_crop: {self.degrade_crop} can shrink to {smallest} pixels "
+                f"(degradation.first.resize_range, scale), blur needs {SMALLEST_BLURRED}"
             )
         if (self.losses.gan.weight > 0) != (self.discriminator is not None):
             raise ValueError("discriminator: must be given exactly when losses.gan.weight is above 0")

@@ -96,8 +96,16 @@ def test_an_unknown_recipe_suggests_the_nearest() -> None:
         recipes.load("chest_xra")
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x), max_leaves=8))
-def test_whatever_a_file_holds_the_answer_is_a_usage_error(tmp_path_factory: pytest.TempPathFactory, content: object) -> None:
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda x: st.lists(x) | st.dictionaries(st.text(), x),
+        max_leaves=8,
+    )
+)
+def test_whatever_a_file_holds_the_answer_is_a_usage_error(
+    tmp_path_factory: pytest.TempPathFactory, content: object
+) -> None:
     import yaml
 
     path = tmp_path_factory.mktemp("recipe") / "any.yml"

@@ -51,10 +51,10 @@ def test_imports_run_from_later_rooms_to_earlier_ones() -> None:
         if _room(path) in ("__init__", "__main__"):
             continue
         for name in _imports(path):
-            parts = name.split(".")
-            if parts[0] == "medsr" and len(parts) > 1 and parts[1] in ORDER:
-                if ORDER.index(parts[1]) > ORDER.index(_room(path)):
-                    wrong.append(f"{path.name} imports {name}")
+            package, _, rest = name.partition(".")
+            room = rest.partition(".")[0]
+            if package == "medsr" and room in ORDER and ORDER.index(room) > ORDER.index(_room(path)):
+                wrong.append(f"{path.name} imports {name}")
     assert not wrong
 
 

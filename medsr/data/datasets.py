@@ -170,15 +170,16 @@ def as_channels(unit: NDArray[np.float32], channels: int) -> NDArray[np.float32]
     return np.repeat(unit, 3, axis=2) if channels == 3 else unit.mean(axis=2, keepdims=True)
 
 
-def batches(crops: GroundTruthCrops, first: int, last: int, batch: int) -> Iterator[torch.Tensor]:
-    """The batches of iterations `first` to `last`, in order: (batch, channels, side, side).
+def batches(crops: GroundTruthCrops, first: int, last: int, slots: range) -> Iterator[torch.Tensor]:
+    """These slots of the batches of iterations `first` to `last`, in order: (slots, channels, side, side).
 
-    Worker processes change when a batch is ready, never what is in it.
+    Several devices take different slots of one batch. Worker processes change when a batch is ready, never what is
+    in it.
     """
     import torch
     from torch.utils.data import DataLoader
 
-    keys = [[(iteration, slot) for slot in range(batch)] for iteration in range(first, last + 1)]
+    keys = [[(iteration, slot) for slot in slots] for iteration in range(first, last + 1)]
     workers = min(crops.data.workers, len(keys))
     loader: DataLoader = DataLoader(
         crops,  # type: ignore[arg-type]

@@ -81,21 +81,29 @@ def build_learner(recipe: Recipe, generator: nn.Module, discriminator: nn.Module
 def train(
     recipe: Recipe, learner: Learner, crops: GroundTruthCrops, loss: GeneratorLoss, monitor: Monitor, fabric: Any
 ) -> None:
-    """Train from the iteration after `learner.iteration` to the recipe's last, or until the monitor says stop."""
+    """Train from the iteration after `learner.iteration` to the recipe's last, or until the monitor says stop.
+
+    Several devices share each batch; the first one alone watches and writes.
+    """
     from medsr.nets.upstream import degradations
 
     degradations()  # imported here once, so that no worker pays for it
-    for high in batches(crops, learner.iteration + 1, recipe.iterations, recipe.batch):
+    share = recipe.batch // fabric.world_size
+    slots = range(fabric.global_rank * share, (fabric.global_rank + 1) * share)
+    for high in batches(crops, learner.iteration + 1, recipe.iterations, slots):
         learner.iteration += 1
         losses = step(recipe, learner, fabric.to_device(high), loss, fabric)
-        if monitor.after(learner, losses):
+        stop = fabric.is_global_zero and monitor.after(learner, losses)
+        if fabric.world_size > 1:
+            stop = fabric.broadcast(stop)
+        if stop:
             return
 
 
 def step(recipe: Recipe, learner: Learner, high: Tensor, loss: GeneratorLoss, fabric: Any) -> dict[str, float]:
     """One iteration: degrade, generator, discriminator, EMA. Returns the losses; raises on one that is not finite."""
     rate = learning_rate(recipe.optimizer, learner.iteration, recipe.iterations)
-    pairs = _pairs(recipe, learner, high)
+    pairs = _pairs(recipe, learner, high, fabric.global_rank)
     losses: dict[str, float] = {}
     generated = _generator_step(recipe, learner, pairs, loss, fabric, rate, losses)
     if learner.discriminator is not None:
@@ -150,12 +158,10 @@ def _discriminator_step(
     for index, ((high, _), result) in enumerate(zip(pairs, generated, strict=True)):
         with fabric.no_backward_sync(learner.discriminator, enabled=index + 1 < len(pairs)):
             target = loss.targets(high)[2]
-            parts = {
-                "discriminator_real": loss.gan(learner.discriminator(target), True, is_disc=True),
-                "discriminator_fake": loss.gan(learner.discriminator(result), False, is_disc=True),
-            }
-            _note(parts, losses, len(pairs), learner.iteration)
-            fabric.backward(sum(parts.values()) / len(pairs))
+            for name, images, real in (("real", target, True), ("fake", result, False)):
+                value = loss.gan(learner.discriminator(images), real, is_disc=True)
+                _note({f"discriminator_{name}": value}, losses, len(pairs), learner.iteration)
+                fabric.backward(value / len(pairs))
     _optimize(learner.discriminator, learner.discriminator_optimizer, recipe.optimizer, fabric, rate)
 
 
@@ -168,14 +174,17 @@ def _optimize(net: Any, optimizer: Any, settings: Optimizer, fabric: Any, rate: 
     optimizer.zero_grad()
 
 
-def _pairs(recipe: Recipe, learner: Learner, high: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """The iteration's (ground truth, low resolution) crops, one pair of tensors per accumulated part."""
+def _pairs(recipe: Recipe, learner: Learner, high: Tensor, rank: int) -> list[tuple[Tensor, Tensor]]:
+    """The iteration's (ground truth, low resolution) crops, one pair of tensors per accumulated part.
+
+    Every part of every device draws from a stream of its own.
+    """
     import torch
 
     seed, iteration = recipe.seed, learner.iteration
     parts = []
     with torch.no_grad():
-        for index, part in enumerate(high.chunk(recipe.accumulate)):
+        for index, part in enumerate(high.chunk(recipe.accumulate), rank * recipe.accumulate):
             rng = stream(seed, iteration, _DEGRADE + 10 * index)
             drawn = high_order.draw(recipe.degradation, rng, len(part))
             low = high_order.apply(part, drawn, recipe.scale, recipe.degradation.antialias)

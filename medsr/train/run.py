@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 import warnings
 from collections.abc import Callable
@@ -129,10 +130,14 @@ def _run(recipe: Recipe, run: Path, starting: Starting, device: str, resuming: b
         say(f"left out: {reason if str(path) in reason else f'{path}: {reason}'}")
     fabric = Fabric(
         accelerator=device.partition(":")[0],
-        devices="auto" if device == "cuda" else 1,
+        devices=_devices(device),
         precision=loop.PRECISIONS[recipe.precision],
     )
     fabric.launch()
+    if recipe.batch % (fabric.world_size * recipe.accumulate):
+        raise UsageError(f"batch: {recipe.batch} does not divide over {fabric.world_size} devices x accumulate")
+    if not fabric.is_global_zero:
+        say = _say_nothing
     fabric.seed_everything(recipe.seed, verbose=False)
     generator, spec = _generator(recipe, starting.generator)
     discriminator = _discriminator(recipe, starting.discriminator)
@@ -149,8 +154,9 @@ def _run(recipe: Recipe, run: Path, starting: Starting, device: str, resuming: b
         learner.restore(saved, str(fabric.device))
         resumed = saved["monitor"]
         say(f"resumed after iteration {learner.iteration}")
-    write_text(run / "recipe.yml", recipe.to_yaml())
-    monitor.begin(learner, resumed)
+    if fabric.is_global_zero:
+        write_text(run / "recipe.yml", recipe.to_yaml())
+        monitor.begin(learner, resumed)
     crops = datasets.GroundTruthCrops(files.train, recipe.data, recipe.degrade_crop, recipe.channels, recipe.seed)
     loss = GeneratorLoss(recipe.losses, starting.vgg19, str(fabric.device))
     began, first = time.monotonic(), learner.iteration
@@ -162,10 +168,25 @@ def _run(recipe: Recipe, run: Path, starting: Starting, device: str, resuming: b
 
         monitor.show = show
         loop.train(recipe, learner, crops, loss, monitor, fabric)
-    monitor.end()
-    report.write(run, recipe, bicubic, len(files.skipped))
+    if fabric.is_global_zero:
+        monitor.end()
+        report.write(run, recipe, bicubic, len(files.skipped))
     best = monitor.best if held_out else None
     return Result(run, run / "model.safetensors", learner.iteration, monitor.stopped_early, bicubic, best)
+
+
+def _devices(device: str) -> int | str | list[int]:
+    """How many devices Fabric takes: as many as torchrun started processes, every GPU, or the one named."""
+    if "LOCAL_WORLD_SIZE" in os.environ:
+        return int(os.environ["LOCAL_WORLD_SIZE"])
+    kind, _, index = device.partition(":")
+    if index:
+        return [int(index)]
+    return "auto" if kind == "cuda" else 1
+
+
+def _say_nothing(_: str) -> None:
+    """What the other devices' processes say."""
 
 
 def _generator(recipe: Recipe, start: Path | None) -> tuple[nn.Module, checkpoint.Spec]:

@@ -19,7 +19,9 @@ from tests.io.test_dicom import make_dicom
 
 def medsr(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "medsr", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=os.environ | {"NO_COLOR": "1"}, check=False)
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=cwd, env=os.environ | {"NO_COLOR": "1"}, check=False
+    )
 
 
 def test_help_is_instant_and_names_every_command() -> None:
@@ -61,7 +63,11 @@ def test_a_mixed_folder_gives_what_can_be_given_and_exit_code_5(tmp_path: Path, 
         (["upscale", "{tmp}/letter.png", "--out", "{tmp}/out", "--model", "bicubic"], 3, "letter.png"),
         (["upscale", "{tmp}/absent.png", "--out", "{tmp}/out", "--model", "bicubic"], 3, "absent.png"),
         (["upscale", "{tmp}/letter.png", "--out", "{tmp}/out", "--model", "bicubik"], 2, "did you mean 'bicubic'"),
-        (["upscale", "{tmp}/letter.png", "--out", "{tmp}/out", "--model", "realesrgan-x4plus"], 4, "medsr weights fetch"),
+        (
+            ["upscale", "{tmp}/letter.png", "--out", "{tmp}/out", "--model", "realesrgan-x4plus"],
+            4,
+            "medsr weights fetch",
+        ),
         (["upscale", "{tmp}/letter.png", "--out", "{tmp}/out", "--tile", "7"], 2, "--tile 7"),
         (["upscale", "{tmp}/letter.png", "--out", "{tmp}/out", "--device", "tpu"], 2, "--device tpu"),
         (["upscale"], 2, "Missing argument"),
@@ -75,7 +81,9 @@ def test_a_mixed_folder_gives_what_can_be_given_and_exit_code_5(tmp_path: Path, 
         (["weights", "import", "{tmp}/letter.png"], 4, "none of the files in the manifest"),
     ],
 )
-def test_errors_are_one_line_with_their_exit_code(tmp_path: Path, arguments: list[str], code: int, expected: str) -> None:
+def test_errors_are_one_line_with_their_exit_code(
+    tmp_path: Path, arguments: list[str], code: int, expected: str
+) -> None:
     (tmp_path / "letter.png").write_text("not an image")
     result = medsr(*(argument.replace("{tmp}", str(tmp_path)) for argument in arguments))
     assert result.returncode == code, result.stderr

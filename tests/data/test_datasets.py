@@ -77,7 +77,7 @@ def test_batches_are_the_same_with_and_without_workers_and_from_the_middle(image
 
     def run(workers: int, start: int) -> list[torch.Tensor]:
         crops = datasets.GroundTruthCrops(files.train, data.model_copy(update={"workers": workers}), 64, 3, 7)
-        return list(datasets.batches(crops, start, 6, 2))
+        return list(datasets.batches(crops, start, 6, range(2)))
 
     whole, parallel, resumed = run(0, 1), run(2, 1), run(0, 4)
     assert len(whole) == 6

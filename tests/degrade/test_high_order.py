@@ -28,7 +28,7 @@ def _draw(settings: HighOrder, seed: int, batch: int = 4) -> high_order.Draw:
 def test_the_same_draw_gives_the_same_low_resolution_whatever_else_draws(scale: int, seed: int) -> None:
     drawn = _draw(HighOrder(), seed)
     first = high_order.apply(IMAGES, drawn, scale)
-    torch.rand(5), np.random.rand(5), random.random()  # noqa: B018
+    torch.rand(5), np.random.rand(5), random.random()
     second = high_order.apply(IMAGES, drawn, scale)
     assert first.shape == (4, 3, 64 // scale, 64 // scale)
     assert torch.equal(first, second)

@@ -51,9 +51,7 @@ def test_tiny_and_odd_images_come_out_at_their_size(scale: int, size: tuple[int,
 def test_grey_through_three_channels_is_repeated_and_averaged_back() -> None:
     grey = np.random.default_rng(0).random((20, 24, 1)).astype(np.float32)
     network = _network(2)
-    np.testing.assert_allclose(
-        network(grey, 2), network(np.repeat(grey, 3, 2), 2).mean(2, keepdims=True), atol=1e-6
-    )
+    np.testing.assert_allclose(network(grey, 2), network(np.repeat(grey, 3, 2), 2).mean(2, keepdims=True), atol=1e-6)
 
 
 def test_colour_through_one_channel_goes_plane_by_plane() -> None:
@@ -87,7 +85,11 @@ def _limited(network: Network, largest: int, error: Exception) -> list[int]:
 
 @pytest.mark.parametrize(
     "error",
-    [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: can't allocate memory"), MemoryError()],
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+        MemoryError(),
+    ],
 )
 def test_out_of_memory_shrinks_the_tile_and_gives_the_same_image(error: Exception) -> None:
     image = np.random.default_rng(0).random((300, 280, 3)).astype(np.float32)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,7 +16,7 @@ def test_spans_cover_the_axis_once_and_keep_their_alignment(length: int, tile: i
     cuts = tiles.spans(length, tile, alignment)
     assert cuts[0].start == 0
     assert cuts[-1].stop == length
-    assert all(a.stop == b.start for a, b in zip(cuts, cuts[1:], strict=False))
+    assert all(a.stop == b.start for a, b in pairwise(cuts))
     for span in cuts:
         assert span.read_start % alignment == 0
         assert 0 <= span.read_start <= span.start < span.stop <= span.read_stop <= length

@@ -12,7 +12,9 @@ from medsr.errors import InputError
 from medsr.io import image as image_io
 
 
-def make_dicom(path: Path, pixels: np.ndarray, photometric: str = "MONOCHROME2", bits: int = 12, **tags: object) -> Path:
+def make_dicom(
+    path: Path, pixels: np.ndarray, photometric: str = "MONOCHROME2", bits: int = 12, **tags: object
+) -> Path:
     """A small digital X-ray."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation

@@ -25,8 +25,8 @@ def _pixels(dtype: type, channels: int, top: int | None = None) -> np.ndarray:
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_lossless_formats_give_back_what_was_written(tmp_path: Path, suffix: str, dtype: type, channels: int) -> None:
-    from medsr.io.base import shape_pixels
     from medsr.intensity import Window
+    from medsr.io.base import shape_pixels
 
     stored = _pixels(dtype, channels)
     pixels, alpha = shape_pixels(stored, tmp_path)
@@ -95,7 +95,9 @@ def test_white_is_zero_tiff_is_inverted_and_stays_so(tmp_path: Path) -> None:
 
 def test_planar_and_big_endian_tiffs_are_read_as_they_look(tmp_path: Path) -> None:
     pixels = _pixels(np.uint16, 3)
-    tifffile.imwrite(tmp_path / "a.tif", np.moveaxis(pixels, -1, 0), photometric="rgb", planarconfig="separate", byteorder=">")
+    tifffile.imwrite(
+        tmp_path / "a.tif", np.moveaxis(pixels, -1, 0), photometric="rgb", planarconfig="separate", byteorder=">"
+    )
     np.testing.assert_array_equal(image_io.read(tmp_path / "a.tif").pixels, pixels)
 
 

@@ -12,7 +12,9 @@ from medsr.nets import checkpoint
 from medsr.nets.checkpoint import Spec
 
 SPECS = [
-    Spec("rrdb", scale, channels, {"features": 12, "blocks": 2, "growth": 32}) for scale in (1, 2, 4) for channels in (1, 3)
+    Spec("rrdb", scale, channels, {"features": 12, "blocks": 2, "growth": 32})
+    for scale in (1, 2, 4)
+    for channels in (1, 3)
 ]
 
 

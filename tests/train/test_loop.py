@@ -54,9 +54,8 @@ def test_a_run_leaves_everything_the_design_names(recipe: Path, image_folder: Pa
     said: list[str] = []
     result = finetune(recipe, image_folder, tmp_path / "run", device="cpu", say=said.append)
     names = {path.name for path in (tmp_path / "run").iterdir()}
-    assert names == {
-        "recipe.yml", "log.jsonl", "tensorboard", "samples", "state", "model.safetensors", "best.safetensors", "report.html",
-    }  # fmt: skip
+    files = {"recipe.yml", "log.jsonl", "model.safetensors", "best.safetensors", "report.html"}
+    assert names == files | {"tensorboard", "samples", "state"}
     assert any("too_small.png" in line for line in said)
     assert "bicubic on the held-out images" in " ".join(said)
     records = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
@@ -136,7 +135,9 @@ def test_accumulated_parts_give_the_gradient_of_the_whole_batch() -> None:
         losses: dict[str, float] = {}
         learner.generator_optimizer.step = lambda: None
         learner.generator_optimizer.zero_grad = lambda: None
-        loop._generator_step(settings, learner, pairs, GeneratorLoss(settings.losses, None, "cpu"), fabric, 1e-3, losses)
+        loop._generator_step(
+            settings, learner, pairs, GeneratorLoss(settings.losses, None, "cpu"), fabric, 1e-3, losses
+        )
         gradients.append(net.conv_first.weight.grad.clone())
     torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-4, atol=1e-7)
     torch.testing.assert_close(gradients[2], gradients[0], rtol=1e-4, atol=1e-7)
@@ -157,7 +158,9 @@ def test_gan_training_starts_from_given_weights_in_any_precision(
     assert not _same(_weights(tmp_path / "run"), checkpoint.read_state(tiny_model)[0])
 
 
-def test_perceptual_loss_through_vgg19(recipe: Path, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_perceptual_loss_through_vgg19(
+    recipe: Path, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from torchvision.models import vgg19
 
     from medsr.nets import weights
@@ -188,8 +191,10 @@ def test_stock_weights_that_are_not_there_refuse_to_start(image_folder: Path, tm
 def test_the_first_loss_that_is_not_finite_stops_the_run_and_is_named(
     recipe: Path, image_folder: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(TrainingError, match="the l1 loss is (nan|inf)"):
-        finetune(recipe, image_folder, tmp_path / "run", ["optimizer.learning_rate=1e30", "iterations=50"], device="cpu")
+    with pytest.raises(TrainingError, match=r"the l1 loss is (nan|inf)"):
+        finetune(
+            recipe, image_folder, tmp_path / "run", ["optimizer.learning_rate=1e30", "iterations=50"], device="cpu"
+        )
 
 
 def test_patience_stops_early(recipe: Path, image_folder: Path, tmp_path: Path) -> None:
@@ -251,3 +256,30 @@ def test_what_finetune_writes_loads_in_spandrel_with_the_same_output(image_folde
     images = torch.rand(1, 3, 24, 24)
     with torch.no_grad():
         torch.testing.assert_close(theirs(images), ours(images).clamp(0, 1), atol=1e-5, rtol=0)
+
+
+def test_two_devices_share_the_batch_and_write_once(image_folder: Path, tmp_path: Path) -> None:
+    """Two gloo processes: the weights follow the average gradient of both halves, as one device's do."""
+    import os
+    import subprocess
+    import sys
+
+    still = {"blur_probability": 0, "resize_up_down_keep": [0, 0, 1], "noise_probability": 0, "jpeg_probability": 0}
+    plain = {"pool": 0, "final_sinc_probability": 0, "first": still, "second": still}
+    content = RECIPE | {"degradation": plain, "batch": 4, "iterations": 2}
+    content["data"] = {"validation": 0.0, "crop": 32, "workers": 0, "train": str(image_folder)}
+    recipe = _write(tmp_path / "recipe.yml", content)
+    runs = {1: tmp_path / "one", 2: tmp_path / "two"}
+    for count, run in runs.items():
+        launcher = ["-m", "torch.distributed.run", f"--nproc-per-node={count}", "--master-port=29513", "-m", "medsr"]
+        command = [sys.executable, *(launcher if count > 1 else ["-m", "medsr"])]
+        command += ["finetune", str(recipe), "--out", str(run), "--device", "cpu"]
+        done = subprocess.run(
+            command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("images to train on") == 1
+    losses = [[json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()] for run in runs.values()]
+    assert len(losses[0]) == len(losses[1]) == 2
+    one, two = (_weights(run) for run in runs.values())
+    assert all(torch.allclose(one[name], two[name], atol=1e-5) for name in one)
