@@ -81,6 +81,23 @@ class MultiScale(Section):
     shortest_edge: Count | None = 400
 
 
+def _offset_range(value: tuple[float, float]) -> tuple[float, float]:
+    if not -1 <= value[0] <= value[1] <= 1:
+        raise ValueError("expected two numbers from -1 to 1, the smaller first")
+    return value
+
+
+class Jitter(Section):
+    """Intensities of a training crop: each channel times a gain plus an offset (fractions of full range), clipped.
+
+    Without it a network learns the brightness and colour of its training images and shifts those of others.
+    """
+
+    gain: Range = (1.0, 1.0)
+    offset: Annotated[tuple[Number, Number], AfterValidator(_offset_range)] = (0.0, 0.0)
+    shuffle_channels: Flag = False
+
+
 class Data(Section):
     train: str | None = None
     pattern: str = "*"
@@ -89,6 +106,7 @@ class Data(Section):
     degrade_crop: Count | None = None
     multiscale: MultiScale | None = None
     flips: Flag = True
+    jitter: Jitter | None = None
     darkest_crop: Probability = 0.0
     workers: CountOrNone = 2
     cache_gb: NotNegative = 4.0
@@ -250,7 +268,9 @@ class Recipe(Section):
             raise ValueError(
                 f"data.degrade_crop: {self.degrade_crop} must be a multiple of the scale, at least data.crop"
             )
-        smallest = int(self.degrade_crop * min(self.degradation.first.resize_range[0], 1 / self.scale))
+        first = self.degradation.first
+        lowest = first.resize_range[0] if first.resize_up_down_keep[1] > 0 else 1.0
+        smallest = int(self.degrade_crop * min(lowest, 1 / self.scale))
         if smallest < SMALLEST_BLURRED:
             raise ValueError(
                 f"data.degrade_crop: {self.degrade_crop} can shrink to {smallest} pixels "

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from medsr.degrade import multiscale
 from medsr.errors import InputError, UsageError
 from medsr.io import image as image_io
-from medsr.recipe import Data
+from medsr.recipe import Data, Jitter
 
 if TYPE_CHECKING:
     import torch
@@ -148,7 +148,7 @@ class GroundTruthCrops:
         if self.data.flips:
             crop = np.rot90(crop, int(rng.integers(4)))
             crop = crop[:, ::-1] if rng.random() < 0.5 else crop
-        return crop
+        return crop if self.data.jitter is None else jittered(crop, self.data.jitter, rng)
 
     def _load(self, source: Source) -> image_io.Image:
         if source in self._cache:
@@ -161,6 +161,18 @@ class GroundTruthCrops:
             _, oldest = self._cache.popitem(last=False)
             self._cached_bytes -= oldest.pixels.nbytes
         return image
+
+
+def jittered(crop: NDArray[np.float32], jitter: Jitter, rng: np.random.Generator) -> NDArray[np.float32]:
+    """(H, W, C) in [0, 1] with a gain (half of it common to all channels) and an offset drawn for every channel."""
+    channels = crop.shape[2]
+    common, own = rng.uniform(*jitter.gain), rng.uniform(*jitter.gain, channels)
+    gain = np.sqrt(common * own)
+    offset = rng.uniform(*jitter.offset, channels)
+    if jitter.shuffle_channels:
+        crop = crop[:, :, rng.permutation(channels)]
+    changed: NDArray[np.float32] = (crop * gain + offset).clip(0, 1).astype(np.float32)
+    return changed
 
 
 def as_channels(unit: NDArray[np.float32], channels: int) -> NDArray[np.float32]:

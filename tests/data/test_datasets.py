@@ -114,3 +114,19 @@ def test_a_small_cache_gives_the_same_crops(image_folder: Path) -> None:
     for iteration in range(12):
         assert torch.equal(large[(iteration, 0)], small[(iteration, 0)])
     assert len(small._cache) == 1
+
+
+def test_jitter_changes_intensities_within_its_ranges_and_nothing_else() -> None:
+    from medsr.recipe import Jitter
+
+    crop = np.random.default_rng(0).random((8, 8, 3)).astype(np.float32) * 0.5 + 0.2
+    for seed in range(20):
+        changed = datasets.jittered(crop, Jitter(gain=(0.5, 1.2), offset=(-0.05, 0.05)), np.random.default_rng(seed))
+        for channel in range(3):
+            gain, offset = np.polyfit(crop[:, :, channel].ravel(), changed[:, :, channel].ravel(), 1)
+            assert 0.5 <= gain <= 1.2
+            assert -0.05 <= offset <= 0.05
+    same = datasets.jittered(crop, Jitter(), np.random.default_rng(0))
+    np.testing.assert_array_equal(same, crop)
+    shuffled = datasets.jittered(crop, Jitter(shuffle_channels=True), np.random.default_rng(1))
+    assert sorted(shuffled[0, 0].tolist()) == sorted(crop[0, 0].tolist())
