@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from medsr.infer.image import Network
 from medsr.io import image as image_io
@@ -12,9 +12,7 @@ from medsr.nets import checkpoint
 from medsr.progress import Update
 from medsr.recipe import Recipe
 from medsr.train import state, validate
-
-if TYPE_CHECKING:
-    from medsr.train.loop import Learner
+from medsr.train.learner import Learner
 
 
 class Monitor:

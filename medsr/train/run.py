@@ -122,6 +122,7 @@ def _run(recipe: Recipe, run: Path, starting: Starting, device: str, resuming: b
     from lightning_fabric import Fabric
 
     from medsr.train import loop
+    from medsr.train.learner import build_learner
     from medsr.train.losses import GeneratorLoss
     from medsr.train.monitor import Monitor
 
@@ -141,7 +142,7 @@ def _run(recipe: Recipe, run: Path, starting: Starting, device: str, resuming: b
     fabric.seed_everything(recipe.seed, verbose=False)
     generator, spec = _generator(recipe, starting.generator)
     discriminator = _discriminator(recipe, starting.discriminator)
-    learner = loop.build_learner(recipe, generator, discriminator, fabric)
+    learner = build_learner(recipe, generator, discriminator, fabric)
     held_out = validate.prepare(files.held_out, recipe.scale, recipe.channels, recipe.protocol.blur_sigma)
     bicubic = validate.bicubic_scores(held_out, recipe.scale) if held_out else None
     _announce(recipe, files, bicubic, device, say)

@@ -1,0 +1,103 @@
+"""Reading recipes, and saying what is wrong with one."""
+
+from __future__ import annotations
+
+import difflib
+import types
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from medsr.errors import UsageError
+from medsr.recipe.schema import Recipe
+from medsr.resources import resource_dir
+
+
+def find(name: str | Path) -> Path:
+    """A recipe's file: a path, or the name of a recipe that came with medsr (`retina`)."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    shipped = {file.stem: file for file in sorted(resource_dir("recipes").rglob("*.yml"))}
+    if str(name) in shipped:
+        return shipped[str(name)]
+    raise UsageError(f"{name}: no such recipe{_suggest(path.stem, list(shipped))} (shipped: {', '.join(shipped)})")
+
+
+def load(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read, override (`a.b=value`) and check a recipe.
+
+    Raises UsageError, one line: the file, the key's path, what was expected and the nearest valid name.
+    """
+    path = find(name)
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"{path}: a recipe is a mapping of keys to values, found {type(content).__name__}")
+    for override in overrides:
+        _override(content, override)
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        raise UsageError(f"{path}: " + "; ".join(_explain(item) for item in error.errors())) from None
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """A key said twice is a mistake; YAML would silently keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.YAMLError(f"line {node.start_mark.line + 1}: key {key!r} is given twice")
+        return super().construct_mapping(node, deep)
+
+
+def _override(content: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise UsageError(f"--set {override}: expected KEY=VALUE, for example optimizer.learning_rate=5e-5")
+    *parents, last = key.split(".")
+    place = content
+    for parent in parents:
+        place = place.setdefault(parent, {})
+        if place is None or not isinstance(place, dict):
+            raise UsageError(f"--set {override}: {parent} holds a value, not keys")
+    try:
+        place[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"--set {override}: the value is not valid YAML") from error
+
+
+def _explain(item: Any) -> str:
+    path = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        valid = _valid_keys(item["loc"][:-1])
+        return f"{path}: unknown key{_suggest(str(item['loc'][-1]), valid)} (valid here: {', '.join(valid)})"
+    if item["type"] == "missing":
+        return f"{path}: missing; the recipe must say it"
+    message = item["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    if item["type"] == "value_error" and not isinstance(item["input"], str | int | float | bool | list):
+        return f"{path}: {message}" if path else message
+    return f"{path}: {message}, got {item['input']!r}"
+
+
+def _valid_keys(location: Sequence[str | int]) -> list[str]:
+    model: Any = Recipe
+    for part in location:
+        inner = model.model_fields[part].annotation if isinstance(part, str) and part in model.model_fields else None
+        options = typing.get_args(inner) if isinstance(inner, types.UnionType) else (inner,)
+        model = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), model)
+    return sorted(model.model_fields)
+
+
+def _suggest(name: str, valid: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, valid, 1, 0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""

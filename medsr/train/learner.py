@@ -1,0 +1,75 @@
+"""Everything that learns, and everything that must be saved for a run to go on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from medsr.errors import TrainingError
+from medsr.recipe import Optimizer, Recipe
+from medsr.train.pool import PairPool
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+@dataclass
+class Learner:
+    """Everything that learns and everything that must be saved to go on."""
+
+    generator: Any
+    discriminator: Any
+    generator_optimizer: Any
+    discriminator_optimizer: Any
+    ema: Any
+    pool: PairPool
+    iteration: int = 0
+
+    def state(self) -> dict[str, Any]:
+        """All of it as plain containers of tensors."""
+        return {
+            "iteration": self.iteration,
+            "pool": self.pool.state_dict(),
+            **{name: part.state_dict() for name, part in self._parts().items()},
+        }
+
+    def restore(self, state: dict[str, Any], device: str) -> None:
+        """Go back to a saved state. Raises TrainingError when it belongs to another recipe."""
+        try:
+            for name, part in self._parts().items():
+                part.load_state_dict(state[name])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise TrainingError(f"the saved state does not fit this recipe: {str(error).splitlines()[0]}") from error
+        self.pool.load_state_dict(state["pool"], device)
+        self.iteration = int(state["iteration"])
+
+    def _parts(self) -> dict[str, Any]:
+        parts = {"generator": self.generator, "generator_optimizer": self.generator_optimizer, "ema": self.ema}
+        if self.discriminator is not None:
+            parts |= {"discriminator": self.discriminator, "discriminator_optimizer": self.discriminator_optimizer}
+        return parts
+
+
+def build_learner(recipe: Recipe, generator: nn.Module, discriminator: nn.Module | None, fabric: Any) -> Learner:
+    """Networks, optimizers and EMA on the device, ready to train."""
+    import torch
+    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+    layout = {"memory_format": torch.channels_last}
+    ema = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema)).to(fabric.device, **layout)
+    ema.n_averaged.fill_(1)  # the average begins with the starting weights, as Real-ESRGAN's does
+    ema.requires_grad_(False)
+    generator, generator_optimizer = fabric.setup(generator.to(**layout), _adam(generator, recipe.optimizer))
+    discriminator_optimizer = None
+    if discriminator is not None:
+        discriminator_optimizer = _adam(discriminator, recipe.optimizer)
+        discriminator, discriminator_optimizer = fabric.setup(discriminator.to(**layout), discriminator_optimizer)
+    pool = PairPool(recipe.degradation.pool)
+    return Learner(generator, discriminator, generator_optimizer, discriminator_optimizer, ema, pool)
+
+
+def _adam(net: nn.Module, settings: Optimizer) -> torch.optim.Optimizer:
+    import torch
+
+    return torch.optim.Adam(net.parameters(), lr=settings.learning_rate, betas=settings.betas)
