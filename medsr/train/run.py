@@ -53,15 +53,16 @@ def finetune(
     """Fine-tune a generator as `recipe` (a file, or the name of a shipped one) says.
 
     `data`, `overrides` (`a.b=value`) and `seed` replace what the recipe says. `out`: the run's folder, which must not
-    hold a run. `resume`: a run's folder to go on with; its own recipe is used, and only `iterations` may be raised.
+    hold a run. `resume`: a run's folder to go on with, by its own recipe; only `iterations` may be raised.
     `say` receives one line for everything the user should know.
 
     Raises UsageError, WeightsError or TrainingError before or during training; nothing is skipped in silence.
     """
     if resume is not None:
-        settings, run = _resumed_recipe(Path(resume), data, out, overrides, seed), Path(resume)
+        run = Path(resume)
+        settings = _resumed_recipe(recipe, run, out, _overrides(data, overrides, seed))
     else:
-        settings = _new_recipe(recipe, data, overrides, seed)
+        settings = recipes.load(recipe, _overrides(data, overrides, seed))
         run = Path(out) if out else Path("runs") / f"{settings.name}-{time.strftime('%Y%m%d-%H%M%S')}"
         if (run / "log.jsonl").exists():
             raise UsageError(f"{run}: already holds a run; give another --out, or --resume {run}")
@@ -78,10 +79,10 @@ class Starting:
     vgg19: Path | None
 
 
-def _new_recipe(name: str | Path, data: str | Path | None, overrides: list[str] | None, seed: int | None) -> Recipe:
+def _overrides(data: str | Path | None, overrides: list[str] | None, seed: int | None) -> list[str]:
     more = [f"data.train={_quoted(data)}"] if data is not None else []
     more += [f"seed={seed}"] if seed is not None else []
-    return recipes.load(name, [*(overrides or []), *more])
+    return [*(overrides or []), *more]
 
 
 def _quoted(value: str | Path) -> str:
@@ -90,16 +91,21 @@ def _quoted(value: str | Path) -> str:
     return json.dumps(str(Path(value).expanduser().absolute()))
 
 
-def _resumed_recipe(
-    run: Path, data: str | Path | None, out: str | Path | None, overrides: list[str] | None, seed: int | None
-) -> Recipe:
+def _resumed_recipe(name: str | Path, run: Path, out: str | Path | None, overrides: list[str]) -> Recipe:
+    """The run's own recipe. What is said again must agree with it; only `iterations` and `data.workers` may differ."""
     saved = run / "recipe.yml"
     if not saved.is_file():
         raise UsageError(f"{run}: not a run's folder (no recipe.yml)")
-    changed = [override for override in overrides or [] if not override.startswith(("iterations=", "data.workers="))]
-    if data is not None or out is not None or seed is not None or changed:
-        raise UsageError("--resume goes on with the run's own recipe; only --set iterations=N may change it")
-    return recipes.load(saved, overrides or [])
+    before, after = recipes.load(saved), recipes.load(saved, overrides)
+    same_data = after.data.model_copy(update={"workers": before.data.workers})
+    same = after.model_copy(update={"iterations": before.iterations, "data": same_data}) == before
+    if not same or (name and recipes.load(name).name != before.name):
+        raise UsageError(
+            f"--resume {run}: goes on with the run's own recipe; only iterations and data.workers may change"
+        )
+    if out is not None and Path(out).resolve() != run.resolve():
+        raise UsageError(f"--resume {run}: goes on in that folder; --out {out} is another")
+    return after
 
 
 def _find_weights(recipe: Recipe) -> Starting:

@@ -82,7 +82,8 @@ def test_a_resumed_run_ends_bit_identical_to_one_never_interrupted(
     finetune(recipe, image_folder, tmp_path / "whole", ["iterations=9"], device="cpu")
     finetune(recipe, image_folder, tmp_path / "parts", ["iterations=6"], device="cpu")
     torch.rand(3)
-    finetune("", resume=tmp_path / "parts", overrides=["iterations=9"], device="cpu")
+    again = {"data": image_folder, "out": tmp_path / "parts", "resume": tmp_path / "parts"}
+    finetune(recipe, **again, overrides=["iterations=9"], device="cpu")
     assert _same(_weights(tmp_path / "whole"), _weights(tmp_path / "parts"))
     states = [torch.load(tmp_path / run / "state/00000009.pt", weights_only=True) for run in ("whole", "parts")]
     assert states[0].keys() == states[1].keys()
@@ -211,10 +212,12 @@ def test_patience_stops_early(recipe: Path, image_folder: Path, tmp_path: Path) 
     [
         {"resume": "nowhere"},
         {"resume": "run", "data": "."},
+        {"resume": "run", "out": "elsewhere"},
+        {"resume": "run", "recipe": "retina"},
         {"resume": "run", "overrides": ["batch=4"]},
         {"recipe": "{recipe}", "out": "run"},
     ],
-    ids=["no run", "other data", "other recipe", "folder in use"],
+    ids=["no run", "other data", "other folder", "other experiment", "other batch", "folder in use"],
 )
 def test_runs_are_not_mixed_up(
     recipe: Path, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, object]
