@@ -160,5 +160,7 @@ def _declare_bits(image: Image, bits: int | None, path: Path) -> Image:
 def _refuse_loss(path: Path, image: Image, kind: str) -> None:
     if kind == JPEG and (image.pixels.dtype != np.uint8 or image.alpha is not None):
         raise UsageError(f"{path}: JPEG cannot hold 16-bit values or transparency; choose .png or .tif")
+    if kind != TIFF and image.extra.get("orientation", 1) != 1:
+        raise UsageError(f"{path}: a TIFF whose picture is turned by a tag can only be written as TIFF")
     if kind != image.kind and image.window.inverted:
         raise UsageError(f"{path}: an image stored white-is-zero can only be written as {image.kind}")

@@ -13,7 +13,8 @@ from medsr.errors import InputError
 from medsr.io.base import MAX_PIXELS, TIFF, Image, joined, shape_pixels, window_of
 
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it logs about damaged files it also raises
-MAX_SAMPLE_VALUE = 281
+ORIENTATION, MAX_SAMPLE_VALUE = 274, 281
+UPRIGHT = 1
 
 
 def read(path: Path) -> Image:
@@ -36,11 +37,15 @@ def read(path: Path) -> Image:
         declared = _depth(page, pixels.dtype)
         inverted = photometric == "MINISWHITE"
         extra = {"declared": declared, "dpi": _dpi(page), "icc_profile": page.iccprofile}
+        extra["orientation"] = int(page.tags[ORIENTATION].value) if ORIENTATION in page.tags else UPRIGHT
         return Image(pixels, window_of(pixels.dtype, declared, inverted), TIFF, alpha, extra)
 
 
 def write(path: Path, image: Image) -> None:
     dpi, declared = image.extra.get("dpi"), image.extra.get("declared")
+    orientation = image.extra.get("orientation", UPRIGHT)
+    tags = [(ORIENTATION, "H", 1, orientation, True)] if orientation != UPRIGHT else []
+    tags += [(MAX_SAMPLE_VALUE, "H", 1, (1 << declared) - 1, True)] if declared else []
     photometric = "rgb" if image.pixels.shape[2] == 3 else "miniswhite" if image.window.inverted else "minisblack"
     tifffile.imwrite(
         path,
@@ -51,7 +56,7 @@ def write(path: Path, image: Image) -> None:
         resolution=dpi,
         resolutionunit="INCH" if dpi else None,
         iccprofile=image.extra.get("icc_profile"),
-        extratags=[(MAX_SAMPLE_VALUE, "H", 1, (1 << declared) - 1, True)] if declared else (),
+        extratags=tags,
         metadata=None,
     )
 

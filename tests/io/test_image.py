@@ -114,6 +114,33 @@ def test_resolution_and_profile_are_kept_and_follow_the_size(tmp_path: Path) -> 
         assert file.info["icc_profile"] == b"profile"
 
 
+def test_a_turned_tiff_stays_turned_as_it_was(tmp_path: Path) -> None:
+    """Pixels as stored, with the tag that says how to show them: dropping either would flip the picture."""
+    stored = _pixels(np.uint8, 1)[:, :, 0]
+    tifffile.imwrite(tmp_path / "a.tif", stored, extratags=[(274, "H", 1, 3, True)])
+    image = image_io.read(tmp_path / "a.tif")
+    np.testing.assert_array_equal(image.pixels[:, :, 0], stored)
+    image_io.write(tmp_path / "b.tif", image)
+    with tifffile.TiffFile(tmp_path / "b.tif") as tiff:
+        assert tiff.pages[0].tags[274].value == 3
+        np.testing.assert_array_equal(tiff.pages[0].asarray(), stored)
+    with pytest.raises(UsageError, match="turned"):
+        image_io.write(tmp_path / "b.png", image)
+
+
+def test_exif_orientation_of_a_jpeg_is_kept(tmp_path: Path) -> None:
+    from PIL import Image as Pillow
+
+    exif = Pillow.Exif()
+    exif[274] = 6
+    Pillow.new("RGB", (20, 10)).save(tmp_path / "a.jpg", exif=exif)
+    image = image_io.read(tmp_path / "a.jpg")
+    assert image.pixels.shape[:2] == (10, 20)
+    image_io.write(tmp_path / "b.jpg", image_io.enlarge(image, np.zeros((20, 40, 3), np.float32)))
+    with Pillow.open(tmp_path / "b.jpg") as file:
+        assert file.getexif()[274] == 6
+
+
 def test_palette_png_is_read_as_the_colours_it_shows(tmp_path: Path) -> None:
     from PIL import Image as Pillow
 
