@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -34,12 +34,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """One part of a page; pictures stand side by side."""
+    """One part of a page; pictures stand side by side, or with `wide` below each other. `code` is shown as it is."""
 
     title: str
     text: str = ""
     tables: Sequence[Table] = ()
-    pictures: Sequence[Picture] = field(default_factory=tuple)
+    pictures: Sequence[Picture] = ()
+    wide: bool = False
+    code: str = ""
 
 
 def write_page(path: Path, title: str, lead: str, sections: Sequence[Section]) -> None:

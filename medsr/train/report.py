@@ -42,8 +42,10 @@ def write(run: Path, recipe: Recipe, bicubic: Scores | None, skipped: int) -> No
     chosen_samples = samples if len(samples) <= SAMPLES else [samples[0], *samples[-SAMPLES + 1 :]]
     if chosen_samples:
         pictures = [picture_file(f"Iteration {int(path.stem)}", path) for path in chosen_samples]
-        sections.append(Section("Samples", "Bicubic, model, ground truth, from left to right.", pictures=pictures))
-    sections.append(Section("Recipe", recipe.to_yaml().replace("\n", "; ")))
+        sections.append(
+            Section("Samples", "Bicubic, model, ground truth, from left to right.", pictures=pictures, wide=True)
+        )
+    sections.append(Section("Recipe", code=recipe.to_yaml()))
     lead = f"Recipe {recipe.name}, x{recipe.scale}, "
     lead += f"{recipe.iterations} iterations of batch {recipe.batch}, seed {recipe.seed}."
     lead += f" {skipped} image(s) were left out." if skipped else ""
