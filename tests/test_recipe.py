@@ -83,9 +83,12 @@ def test_set_changes_nested_values_and_reads_numbers_like_1e_4(tmp_path: Path) -
     assert recipe.optimizer.learning_rate == 1e-5
     assert recipe.losses.l1.sharpened is False
     assert recipe.data.train == "some folder"
+    assert recipes.load(path, ["data.pattern=*.png"]).data.pattern == "*.png"
 
 
-@pytest.mark.parametrize("override", ["noequals", "=3", "name.deeper=3", "data.crp=3"])
+@pytest.mark.parametrize(
+    "override", ["noequals", "=3", ".=3", "name.deeper=3", "data.crp=3", "name=../escape", "data.validation=2"]
+)
 def test_a_wrong_set_is_refused(tmp_path: Path, override: str) -> None:
     with pytest.raises(UsageError):
         recipes.load(_file(tmp_path, MINIMAL), [override])

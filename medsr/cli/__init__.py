@@ -21,6 +21,9 @@ def main() -> None:
         code = app(arguments, prog_name="medsr", standalone_mode=True)
     except MedsrError as error:
         code = _fail(error, str(error), error.exit_code, debug)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        code = _fail(error, f"{where}{error.strerror or error}", 1, debug)
     except KeyboardInterrupt:
         print("medsr: interrupted", file=sys.stderr)
         code = 130

@@ -30,7 +30,7 @@ def upscale(
     half: Annotated[bool, typer.Option("--half", help="Compute in 16 bits on a CUDA device.")] = False,
 ) -> None:
     """Super-resolve images: PNG, JPEG, TIFF and single-frame DICOM, in their own format and depth."""
-    if tile != "auto" and not (tile.isdigit() and (int(tile) == 0 or int(tile) >= 32)):
+    if tile != "auto" and not (tile.isascii() and tile.isdigit() and (int(tile) == 0 or int(tile) >= 32)):
         raise UsageError(f"--tile {tile}: expected auto, 0, or a number of pixels from 32")
     from medsr.infer.batch import upscale as run
 

@@ -67,6 +67,11 @@ def split(data: Data, smallest: int, seed: int) -> Split:
             skipped.append((path, f"{width}x{height} is smaller than the {smallest}-pixel crop"))
         else:
             readable.append((path, (height, width)))
+    if not readable:
+        raise UsageError(
+            f"{folder}: no image to train on ({len(skipped)} unreadable or under {smallest} pixels) among the files "
+            f"that match {data.pattern!r} (--set data.pattern=...)"
+        )
     held_out = _held_out(data, folder, [path for path, _ in readable], seed)
     sources: list[Source] = []
     for path, size in readable:
@@ -98,7 +103,10 @@ def _held_out(data: Data, folder: Path, readable: list[Path], seed: int) -> list
         if any(sign in data.validation for sign in "*?["):
             chosen = [path for path in readable if fnmatch.fnmatch(path.name, data.validation)]
             if not chosen:
-                raise UsageError(f"data.validation: no image in {folder} matches {data.validation!r}")
+                raise UsageError(
+                    f"data.validation: no image in {folder} matches {data.validation!r}; give another pattern or a "
+                    "fraction (--set data.validation=0.1)"
+                )
             return chosen
         chosen = image_io.list_images(_folder(data.validation, "data.validation"))
         if not chosen:

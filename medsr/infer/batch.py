@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,8 @@ def upscale(
     """
     if outscale is not None and not 0 < outscale <= 16:
         raise UsageError(f"--outscale {outscale:g}: expected a factor above 0, at most 16")
+    if not str(out):
+        raise UsageError("--out: expected a folder, got nothing")
     jobs = plan(inputs, Path(out))
     network = open_model(model, device, tile, half)
     scale = outscale or network.scale or DEFAULT_BASELINE_SCALE
@@ -71,22 +74,34 @@ def plan(inputs: Sequence[str | Path], out: Path) -> list[tuple[Path, Path]]:
     jobs: dict[Path, Path] = {}
     for entry in inputs:
         for source in image_io.expand([entry]):
+            if Path(entry).is_dir() and _within(source, out):
+                continue  # a result of an earlier run
             below = source.relative_to(entry) if Path(entry).is_dir() else Path(source.name)
             target = out / below
             target = target.with_name(target.name + _added_suffix(source))
-            if target.resolve() == source.resolve():
+            if _real(target) == _real(source):
                 raise UsageError(f"{source}: --out {out} would overwrite the input; choose another folder")
             other = jobs.setdefault(target, source)
-            if other.resolve() != source.resolve():
+            if _real(other) != _real(source):
                 raise UsageError(f"{source} and {other} would both be written to {target}; run them separately")
     return [(source, target) for target, source in jobs.items()]
 
 
+def _real(path: Path) -> str:
+    return os.path.realpath(path)
+
+
+def _within(path: Path, folder: Path) -> bool:
+    return Path(_real(path)).is_relative_to(_real(folder))
+
+
 def _added_suffix(source: Path) -> str:
-    """Nothing where the input's suffix names a format medsr writes; else what makes it one, keeping the whole name."""
-    if image_io.is_dicom(source):
-        return "" if source.suffix.lower() == ".dcm" else ".dcm"
-    return "" if source.suffix.lower() in image_io.WRITABLE else ".png"
+    """Nothing where the name says the format of the content; else that format's suffix, after the whole name."""
+    kind = image_io.sniff(source)
+    suffix = {image_io.JPEG: ".jpg", image_io.TIFF: ".tif", image_io.DICOM: ".dcm"}.get(kind or "", ".png")
+    named = source.suffix.lower()
+    said = image_io.SUFFIXES.get(named) if named in image_io.WRITABLE else None
+    return "" if said is not None and kind in (said, None) else suffix
 
 
 def _one(source: Path, target: Path, model: Model, scale: float, bits: int | None, on_tile: OnTile) -> Outcome:
@@ -97,7 +112,10 @@ def _one(source: Path, target: Path, model: Model, scale: float, bits: int | Non
         image_io.write(target, image_io.enlarge(image, result))
     except MedsrError as error:
         return Outcome(source, target, time.monotonic() - began, error)
-    except OSError as error:
+    except Exception as error:
+        if not isinstance(error, OSError):  # a bug of ours on one file must not cost the others
+            failure = MedsrError(f"{source}: {type(error).__name__}: {error}; this is a bug in medsr, please report it")
+            return Outcome(source, target, time.monotonic() - began, failure)
         failure = MedsrError(f"{target}: cannot be written: {error.strerror or error}")
         return Outcome(source, target, time.monotonic() - began, failure)
     return Outcome(source, target, time.monotonic() - began, None, image.note)

@@ -120,7 +120,7 @@ class Network:
 
 def target_size(unit: NDArray[Any], scale: float) -> tuple[int, int]:
     """(height, width) after enlarging by `scale`."""
-    return round(unit.shape[0] * scale), round(unit.shape[1] * scale)
+    return max(1, round(unit.shape[0] * scale)), max(1, round(unit.shape[1] * scale))
 
 
 def _reflect(unit: Array, height: int, width: int) -> Array:

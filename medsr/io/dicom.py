@@ -41,7 +41,10 @@ def read(path: Path) -> Image:
     photometric = str(dataset.get("PhotometricInterpretation"))
     if photometric not in PHOTOMETRIC:
         raise InputError(f"{path}: {photometric} DICOM is not handled, only MONOCHROME1 and MONOCHROME2")
+    if int(dataset.HighBit) != int(dataset.BitsStored) - 1:  # decoders would cut off the wrong bits
+        raise InputError(f"{path}: {dataset.BitsStored} bits stored up to bit {dataset.HighBit} are not handled")
     pixels = dataset.pixel_array
+    pixels = pixels.astype(pixels.dtype.newbyteorder("="))
     bits, signed = int(dataset.BitsStored), bool(dataset.PixelRepresentation)
     if pixels.dtype not in (np.uint8, np.int8, np.uint16, np.int16):
         raise InputError(f"{path}: {pixels.dtype} pixels are not handled, only up to 16 bits stored")

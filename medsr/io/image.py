@@ -16,7 +16,7 @@ from medsr.io.base import DICOM, JPEG, PNG, TIFF, Image
 from medsr.io.files import atomic_path
 from medsr.resample import resize
 
-__all__ = ["DICOM", "JPEG", "PNG", "TIFF", "Image", "enlarge", "expand", "list_images", "read", "write"]
+__all__ = ["DICOM", "JPEG", "PNG", "TIFF", "Image", "enlarge", "expand", "list_images", "read", "sniff", "write"]
 
 SUFFIXES = {
     ".png": PNG,
@@ -93,6 +93,8 @@ def expand(inputs: Iterable[str | Path]) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for entry in inputs:
+        if not str(entry):
+            raise UsageError("an input is empty: expected a file, a folder or a glob")
         path = Path(entry)
         if path.is_dir():
             matches = list_images(path)
@@ -114,11 +116,23 @@ def list_images(folder: Path, pattern: str = "*") -> list[Path]:
 
 def is_dicom(path: Path) -> bool:
     """Whether the file begins as DICOM files do."""
+    return sniff(path) == DICOM
+
+
+def sniff(path: Path) -> str | None:
+    """The format by the first bytes: PNG (also for PPM, PGM, BMP, which become PNG), JPEG, TIFF, DICOM or None."""
     try:
         with path.open("rb") as stream:
-            return stream.read(132)[128:] == b"DICM"
+            head = stream.read(132)
     except OSError:
-        return False
+        return None
+    if head[128:132] == b"DICM":  # first: its 128 free bytes may look like another format
+        return DICOM
+    if head.startswith((b"\x89PNG\r\n\x1a\n", b"P5", b"P6", b"BM")):
+        return PNG
+    if head.startswith(b"\xff\xd8\xff"):
+        return JPEG
+    return TIFF if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") else None
 
 
 def _reader_for(path: Path, head: bytes) -> Callable[[Path], Image]:
@@ -126,16 +140,10 @@ def _reader_for(path: Path, head: bytes) -> Callable[[Path], Image]:
 
     if not head:
         raise InputError(f"{path}: the file is empty")
-    if head[128:132] == b"DICM":  # first: its 128 free bytes may look like another format
-        return dicom.read
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return raster.read_png
-    if head.startswith(b"\xff\xd8\xff"):
-        return raster.read_jpeg
-    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return tiff.read
-    if head[:2] in (b"P5", b"P6", b"BM"):
-        return raster.read_plain
+    png = raster.read_png if head.startswith(b"\x89PNG") else raster.read_plain
+    readers = {DICOM: dicom.read, PNG: png, JPEG: raster.read_jpeg, TIFF: tiff.read}
+    if (kind := sniff(path)) is not None:
+        return readers[kind]
     if path.suffix.lower() == ".dcm":  # some are written without the preamble
         return dicom.read
     claim = f"named {path.suffix} but " if path.suffix.lower() in SUFFIXES else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from medsr.errors import InputError
+from medsr.io import png_chunks
 from medsr.io.base import JPEG, PNG, Image, joined, shape_pixels, window_of
 
 JPEG_QUALITY = 95
@@ -19,17 +22,23 @@ METADATA = ("icc_profile", "exif", "dpi")
 def read_png(path: Path) -> Image:
     import imagecodecs
 
-    with Pillow.open(path) as header:  # the only reader here that gives palette, profile and resolution
-        mode, extra = header.mode, _metadata(header.info)
-        palette = header.mode == "P"
+    content = path.read_bytes()
+    with Pillow.open(io.BytesIO(content)) as header:
+        mode, extra = header.mode, {key: header.info[key] for key in ("dpi",) if header.info.get(key)}
+        palette = mode == "P"
         if palette:
             header.load()
             array = np.asarray(header.convert("RGBA" if "transparency" in header.info else "RGB"))
+    if mode == "1":
+        raise InputError(f"{path}: a 1-bit image has no intensities to super-resolve")
     if not palette:
-        if mode == "1":
-            raise InputError(f"{path}: a 1-bit image has no intensities to super-resolve")
-        array = imagecodecs.png_decode(path.read_bytes())
+        array = imagecodecs.png_decode(content)
     pixels, alpha = shape_pixels(array, path)
+    chunks = png_chunks.read(content)
+    significant = png_chunks.depth(chunks)
+    # By the standard samples fill the container and sBIT says how many bits were measured; not all writers scale.
+    scaled = significant is not None and pixels.dtype == np.uint16 and int(pixels.max()) >= 1 << significant
+    extra["chunks"], extra["declared"] = chunks, 16 if scaled else None
     return Image(pixels, window_of(pixels.dtype), PNG, alpha, extra)
 
 
@@ -50,13 +59,23 @@ def read_plain(path: Path) -> Image:
 
 
 def write_png(path: Path, image: Image) -> None:
-    array = joined(image)
-    if array.dtype == np.uint8:
-        Pillow.fromarray(array).save(path, "PNG", **image.extra_for(METADATA))
-    else:
-        import imagecodecs
+    import imagecodecs
 
-        path.write_bytes(imagecodecs.png_encode(np.ascontiguousarray(array)))
+    content = bytes(imagecodecs.png_encode(np.ascontiguousarray(joined(image))))
+    if (chunks := image.extra.get("chunks")) is None:  # not from a PNG: what other formats say in their own way
+        chunks = _as_chunks(image)
+    if dpi := image.extra.get("dpi"):
+        chunks = chunks | {b"pHYs": png_chunks.resolution(dpi)}
+    path.write_bytes(png_chunks.insert(content, chunks))
+
+
+def _as_chunks(image: Image) -> dict[bytes, bytes]:
+    chunks = {}
+    if profile := image.extra.get("icc_profile"):
+        chunks[b"iCCP"] = b"ICC profile\0\0" + zlib.compress(profile)
+    if exif := image.extra.get("exif"):
+        chunks[b"eXIf"] = exif.removeprefix(b"Exif\0\0")
+    return chunks
 
 
 def write_jpeg(path: Path, image: Image) -> None:

@@ -25,6 +25,8 @@ def read(path: Path) -> Image:
         if page.imagewidth * page.imagelength > MAX_PIXELS:
             raise InputError(f"{path}: {page.imagewidth}x{page.imagelength} is more than {MAX_PIXELS} pixels")
         photometric = page.photometric.name
+        if photometric == "YCBCR" and page.compression.name != "JPEG":  # only its JPEG decoder gives back RGB
+            raise InputError(f"{path}: uncompressed YCbCr TIFF is not handled, only grey, RGB and palette")
         array = page.asarray()
         if photometric == "PALETTE":
             table = page.colormap
@@ -37,6 +39,7 @@ def read(path: Path) -> Image:
         declared = _depth(page, pixels.dtype)
         inverted = photometric == "MINISWHITE"
         extra = {"declared": declared, "dpi": _dpi(page), "icc_profile": page.iccprofile}
+        extra["alpha"] = page.extrasamples[0].name if page.extrasamples else "UNASSALPHA"
         extra["orientation"] = int(page.tags[ORIENTATION].value) if ORIENTATION in page.tags else UPRIGHT
         return Image(pixels, window_of(pixels.dtype, declared, inverted), TIFF, alpha, extra)
 
@@ -51,7 +54,7 @@ def write(path: Path, image: Image) -> None:
         path,
         joined(image),
         photometric=photometric,
-        extrasamples=None if image.alpha is None else ["unassalpha"],
+        extrasamples=None if image.alpha is None else [image.extra.get("alpha", "UNASSALPHA").lower()],
         compression="zlib",
         resolution=dpi,
         resolutionunit="INCH" if dpi else None,

@@ -82,7 +82,9 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     except WeightsError:
         raise
     except Exception as error:  # the two readers raise a dozen types on damaged files
-        raise WeightsError(f"{path}: damaged, or not a weight file medsr may open safely ({_first(error)})") from error
+        raise WeightsError(
+            f"{path}: damaged, or holds more than weights; medsr opens only what is safe to open"
+        ) from error
 
 
 def describe(path: Path) -> dict[str, Any]:

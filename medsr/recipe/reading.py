@@ -61,7 +61,7 @@ class _UniqueKeys(yaml.SafeLoader):
 
 def _override(content: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
-    if not equals or not key:
+    if not equals or not all(key.split(".")):
         raise UsageError(f"--set {override}: expected KEY=VALUE, for example optimizer.learning_rate=5e-5")
     *parents, last = key.split(".")
     place = content
@@ -71,8 +71,8 @@ def _override(content: dict[str, Any], override: str) -> None:
             raise UsageError(f"--set {override}: {parent} holds a value, not keys")
     try:
         place[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"--set {override}: the value is not valid YAML") from error
+    except yaml.YAMLError:
+        place[last] = text  # a pattern such as *.png is no YAML, and is meant as it stands
 
 
 def _explain(item: Any) -> str:

@@ -90,10 +90,17 @@ class Jitter(Section):
     shuffle_channels: Flag = False
 
 
+def _fraction_or_name(value: Any) -> Any:
+    fraction = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
+    if not fraction and not isinstance(value, str):
+        raise ValueError("expected a fraction from 0 to below 1, a folder, or a pattern of file names")
+    return value
+
+
 class Data(Section):
     train: str | None = None
     pattern: str = "*"
-    validation: Annotated[Number, Field(ge=0, lt=1)] | str = 0.1
+    validation: Annotated[float | str, BeforeValidator(_fraction_or_name)] = 0.1
     crop: Count = 256
     degrade_crop: Count | None = None
     multiscale: MultiScale | None = None
@@ -229,7 +236,7 @@ class Protocol(Section):
 class Recipe(Section):
     """One fine-tuning experiment."""
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=100)]
     scale: Literal[1, 2, 4]
     channels: Literal[1, 3] = 3
     start_from: StartFrom = StartFrom()
@@ -248,7 +255,7 @@ class Recipe(Section):
     validate_every: Count = 500
     patience: Count | None = None
     save_every: Count = 500
-    seed: CountOrNone = 0
+    seed: Annotated[int, Field(strict=True, ge=0, lt=2**32)] = 0
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:

@@ -64,6 +64,8 @@ def finetune(
     else:
         settings = recipes.load(recipe, _overrides(data, overrides, seed))
         run = Path(out) if out else Path("runs") / f"{settings.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+        if run.exists() and not run.is_dir():
+            raise UsageError(f"{run}: is a file; --out names a folder")
         if (run / "log.jsonl").exists():
             raise UsageError(f"{run}: already holds a run; give another --out, or --resume {run}")
     starting = _find_weights(settings)
@@ -159,6 +161,8 @@ def _run(recipe: Recipe, run: Path, starting: Starting, device: str, resuming: b
     if resuming:
         saved = state.load_latest(run / "state")
         learner.restore(saved, str(fabric.device))
+        if learner.iteration >= recipe.iterations:
+            raise UsageError(f"{run}: is already at iteration {learner.iteration}; go further with --set iterations=N")
         resumed = saved["monitor"]
         say(f"resumed after iteration {learner.iteration}")
     if fabric.is_global_zero:

@@ -84,6 +84,39 @@ def test_an_unwritable_folder_is_an_outcome_not_a_crash(tmp_path: Path, fundus: 
     assert "cannot be written" in str(outcome.error)
 
 
+def test_results_inside_the_input_folder_are_not_taken_for_inputs(tmp_path: Path, fundus: np.ndarray) -> None:
+    write_png(tmp_path / "a.png", fundus[:8, :8])
+    for _ in range(2):
+        outcomes = upscale([tmp_path], tmp_path / "out", "bicubic")
+        assert [outcome.input.name for outcome in outcomes] == ["a.png"]
+
+
+def test_a_file_with_the_wrong_suffix_stays_what_it_is(tmp_path: Path, fundus: np.ndarray) -> None:
+    write_png(tmp_path / "a.png", fundus[:8, :8]).rename(tmp_path / "a.jpg")
+    outcome = upscale([tmp_path / "a.jpg"], tmp_path / "out", "bicubic")[0]
+    assert outcome.output.name == "a.jpg.png"
+
+
+def test_a_bug_on_one_file_does_not_cost_the_others(
+    tmp_path: Path, fundus: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from medsr.infer import batch
+
+    inputs = [write_png(tmp_path / f"{name}.png", fundus[:8, :8]) for name in "ab"]
+    enlarge = batch.image_io.enlarge
+
+    def broken(image: image_io.Image, unit: np.ndarray) -> image_io.Image:
+        if not (tmp_path / "out").exists():
+            (tmp_path / "out").mkdir()
+            raise ZeroDivisionError("oops")
+        return enlarge(image, unit)
+
+    monkeypatch.setattr(batch.image_io, "enlarge", broken)
+    outcomes = upscale(inputs, tmp_path / "out", "bicubic")
+    assert [outcome.error is None for outcome in outcomes] == [False, True]
+    assert "bug in medsr" in str(outcomes[0].error)
+
+
 @pytest.mark.parametrize("factor", [0, -1, 17, float("nan")])
 def test_impossible_factors_are_refused(tmp_path: Path, factor: float) -> None:
     with pytest.raises(UsageError, match="outscale"):

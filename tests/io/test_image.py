@@ -221,3 +221,43 @@ def test_real_images_are_read(real_data: Path) -> None:
         image = image_io.read(real_data / name)
         assert image.pixels.shape == shape
         assert image.window.high == 255
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_png_keeps_what_says_how_it_is_shown(tmp_path: Path, dtype: type) -> None:
+    """Gamma, profile, orientation and resolution, at 16 bits too; dropping one would change or turn the picture."""
+    import zlib
+
+    import imagecodecs
+    from PIL import Image as Pillow
+
+    from medsr.io import png_chunks
+
+    exif = Pillow.Exif()
+    exif[274] = 6
+    chunks = {
+        b"gAMA": (45455).to_bytes(4, "big"),
+        b"iCCP": b"p\0\0" + zlib.compress(b"profile"),
+        b"eXIf": exif.tobytes().removeprefix(b"Exif\0\0"),
+        b"pHYs": png_chunks.resolution((300, 300)),
+    }
+    path = tmp_path / "a.png"
+    path.write_bytes(png_chunks.insert(imagecodecs.png_encode(_pixels(dtype, 3)), chunks))
+    image = image_io.read(path)
+    image_io.write(tmp_path / "b.png", image_io.enlarge(image, np.zeros((34, 46, 3), np.float32)))
+    with Pillow.open(tmp_path / "b.png") as file:
+        assert file.getexif()[274] == 6
+        assert file.info["gamma"] == pytest.approx(0.45455)
+        assert file.info["icc_profile"] == b"profile"
+        assert file.info["dpi"] == pytest.approx((600, 600), rel=1e-3)
+        file.load()
+
+
+def test_uncompressed_ycbcr_is_refused_and_the_kind_of_alpha_kept(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "ycc.tif", _pixels(np.uint8, 3), photometric="ycbcr", subsampling=(1, 1))
+    with pytest.raises(InputError, match="YCbCr"):
+        image_io.read(tmp_path / "ycc.tif")
+    tifffile.imwrite(tmp_path / "a.tif", _pixels(np.uint8, 4), photometric="rgb", extrasamples=["assocalpha"])
+    image_io.write(tmp_path / "b.tif", image_io.read(tmp_path / "a.tif"))
+    with tifffile.TiffFile(tmp_path / "b.tif") as tiff:
+        assert tiff.pages[0].extrasamples[0].name == "ASSOCALPHA"

@@ -214,10 +214,11 @@ def test_patience_stops_early(recipe: Path, image_folder: Path, tmp_path: Path) 
         {"resume": "run", "data": "."},
         {"resume": "run", "out": "elsewhere"},
         {"resume": "run", "recipe": "retina"},
+        {"resume": "run"},
         {"resume": "run", "overrides": ["batch=4"]},
         {"recipe": "{recipe}", "out": "run"},
     ],
-    ids=["no run", "other data", "other folder", "other experiment", "other batch", "folder in use"],
+    ids=["no run", "other data", "other folder", "other experiment", "already there", "other batch", "folder in use"],
 )
 def test_runs_are_not_mixed_up(
     recipe: Path, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, object]
