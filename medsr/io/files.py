@@ -15,7 +15,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; when the block ends well, flush it to disk and rename it into place.
 
     The temporary name keeps `path`'s suffix, so that writers which choose the format by name work.
-    If the block raises, nothing is left behind and an existing `path` is untouched.
+    If the block raises, nothing is left behind and an existing `path` is untouched. An OSError (a full disk) names
+    `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
@@ -27,6 +28,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()

@@ -39,13 +39,13 @@ def save(path: Path, state: Mapping[str, Tensor], spec: Spec, training: Mapping[
 
     Key names stay those of the upstream network, so other programs load the file too.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save as pack
 
     tensors = {name: tensor.detach().float().contiguous().cpu().clone() for name, tensor in state.items()}
     metadata = {"format": FORMAT, "medsr_version": __version__, "spec": json.dumps(asdict(spec))}
     metadata["training"] = json.dumps(dict(training or {}))
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata)
+        temporary.write_bytes(pack(tensors, metadata))
 
 
 def load(path: Path) -> tuple[nn.Module, Spec]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ def save(folder: Path, iteration: int, content: dict[str, Any]) -> Path:
     import torch
 
     path = folder / f"{iteration:08d}.pt"
+    packed = io.BytesIO()  # through memory: torch reports a full disk as an internal error of its own
+    torch.save(content, packed)
     with atomic_path(path) as temporary:
-        torch.save(content, temporary)
+        temporary.write_bytes(packed.getbuffer())
     write_text(path.with_suffix(".sha256"), sha256(path) + "\n")
     for old in saved(folder)[:-KEEP]:
         old.with_suffix(".sha256").unlink(missing_ok=True)

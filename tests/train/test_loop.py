@@ -288,3 +288,24 @@ def test_two_devices_share_the_batch_and_write_once(image_folder: Path, tmp_path
     assert len(losses[0]) == len(losses[1]) == 2
     one, two = (_weights(run) for run in runs.values())
     assert all(torch.allclose(one[name], two[name], atol=1e-5) for name in one)
+
+
+def test_a_full_disk_stops_the_run_with_the_file_it_could_not_write(
+    recipe: Path, image_folder: Path, tmp_path: Path
+) -> None:
+    """A limit on file size stands in for the full disk: one line, no talk of a bug, nothing half-written."""
+    import resource
+    import subprocess
+    import sys
+
+    def small_files_only() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    command = [sys.executable, "-m", "medsr", "finetune", str(recipe), "--data", str(image_folder), "--device", "cpu"]
+    command += ["--out", str(tmp_path / "run"), "--set", "data.validation=0", "--set", "iterations=1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=small_files_only)
+    said = [line for line in done.stderr.splitlines() if line.startswith("medsr: ")]
+    assert done.returncode == 1
+    assert len(said) == 1
+    assert "00000001.pt: File too large" in said[0]
+    assert not [path for path in (tmp_path / "run").rglob("*") if path.suffix in (".pt", ".safetensors")]
