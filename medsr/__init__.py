@@ -12,10 +12,16 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from medsr.demo import demo
     from medsr.infer.batch import upscale
+    from medsr.scan.run import volume
     from medsr.train.run import finetune
 
-_HOME = {"upscale": "medsr.infer.batch", "finetune": "medsr.train.run", "demo": "medsr.demo"}
-__all__ = ["__version__", "demo", "finetune", "upscale"]
+_HOME = {
+    "upscale": "medsr.infer.batch",
+    "volume": "medsr.scan.run",
+    "finetune": "medsr.train.run",
+    "demo": "medsr.demo",
+}
+__all__ = ["__version__", "demo", "finetune", "upscale", "volume"]
 
 
 def __getattr__(name: str) -> Any:

@@ -36,6 +36,18 @@ class Window:
         return np.clip(value, self.store_low, self.store_high).astype(dtype)
 
     @classmethod
+    def of_values(cls, stored: NDArray) -> Window:
+        """For values without a range of their own (MRI): their 0.5 and 99.5 percentiles, in the stored dtype.
+
+        A background of one value counts like any other. Where both percentiles agree, the smallest and largest value.
+        """
+        low, high = (float(value) for value in np.percentile(stored, (0.5, 99.5)))
+        if low == high:
+            low, high = float(stored.min()), float(stored.max())
+        limits = np.iinfo(stored.dtype) if stored.dtype.kind in "iu" else np.finfo(stored.dtype)
+        return cls(low, high if high > low else low + 1.0, float(limits.min), float(limits.max))
+
+    @classmethod
     def of_bits(cls, bits: int, *, signed: bool = False, inverted: bool = False, store_bits: int = 0) -> Window:
         """The window of `bits` bits, stored in `store_bits` bits (default: the same)."""
         low, high = bit_range(bits, signed)

@@ -1,7 +1,8 @@
-"""Bicubic and Lanczos resampling of float images, through Pillow: antialiased, corner-aligned, any size."""
+"""Resampling, always corner-aligned: images bicubic or Lanczos through Pillow, axes of volumes by cubic B-spline."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -22,3 +23,22 @@ def resize(image: NDArray, size: tuple[int, int], kernel: Kernel) -> NDArray[np.
         for c in range(image.shape[2])
     ]
     return np.stack([np.asarray(plane, np.float32) for plane in planes], axis=2)
+
+
+@lru_cache(maxsize=512)
+def bspline_matrix(coarse: int, fine: int) -> NDArray[np.float64]:
+    """(fine, coarse): interpolating cubic B-spline along one axis, `coarse` voxels to `fine` over the same length.
+
+    Rows sum to 1. The border is mirrored at the voxels' outer edge. The same as scipy.ndimage.zoom of order 3 in grid
+    mode, which is separable.
+    """
+    from scipy.ndimage import zoom
+
+    if coarse == fine:
+        result = np.eye(fine)
+    elif coarse == 1:
+        result = np.ones((fine, 1))
+    else:
+        result = zoom(np.eye(coarse), (fine / coarse, 1), order=3, mode="reflect", grid_mode=True)
+    result.setflags(write=False)
+    return result

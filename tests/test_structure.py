@@ -12,6 +12,8 @@ import medsr
 PACKAGE = Path(medsr.__file__).parent
 ORDER = (
     "errors",
+    "outcome",
+    "geometry",
     "resources",
     "intensity",
     "resample",
@@ -25,6 +27,7 @@ ORDER = (
     "infer",
     "evaluate",
     "train",
+    "scan",
     "info",
     "demo",
     "cli",

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medsr.errors import BatchError, UsageError
+from medsr.cli.batch import end, told_failure
+from medsr.errors import UsageError
 
 if TYPE_CHECKING:
-    from medsr.infer.batch import Outcome
+    from medsr.outcome import Outcome
 
 
 def upscale(
@@ -36,18 +37,10 @@ def upscale(
 
     side = None if tile == "auto" else int(tile)
     outcomes = run(inputs, out, model, outscale, side, device, bits, half, on_outcome=_tell)
-    failed = [outcome.error for outcome in outcomes if outcome.error]
-    if not failed:
-        return
-    if len(outcomes) == 1 and failed[0]:
-        raise typer.Exit(failed[0].exit_code)
-    typer.echo(f"medsr: {len(failed)} of {len(outcomes)} inputs failed", err=True)
-    raise typer.Exit(BatchError.exit_code)
+    end(outcomes)
 
 
 def _tell(outcome: Outcome) -> None:
-    if outcome.error:
-        typer.echo(f"medsr: {' '.join(str(outcome.error).split())}", err=True)
-        return
-    note = f"  ({outcome.note})" if outcome.note else ""
-    typer.echo(f"{outcome.output}  {outcome.seconds:.1f} s{note}")
+    if not told_failure(outcome):
+        note = f"  ({'; '.join(outcome.notes)})" if outcome.notes else ""
+        typer.echo(f"{outcome.output}  {outcome.seconds:.1f} s{note}")

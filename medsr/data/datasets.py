@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import fnmatch
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,9 +42,9 @@ class Source:
 
 @dataclass(frozen=True)
 class Split:
-    """The files of a run: for training, held out, and those left out with the reason."""
+    """The files of a run: sources for training, held out, and those left out with the reason."""
 
-    train: tuple[Source, ...]
+    train: tuple[Any, ...]
     held_out: tuple[Path, ...]
     skipped: tuple[tuple[Path, str], ...]
 
@@ -54,7 +54,7 @@ def split(data: Data, smallest: int, seed: int) -> Split:
 
     `smallest`: shortest side that still gives a crop. Raises UsageError when nothing remains to train on.
     """
-    folder = _folder(data.train, "data.train")
+    folder = folder_of(data.train, "data.train")
     readable: list[tuple[Path, tuple[int, int]]] = []
     skipped: list[tuple[Path, str]] = []
     for path in image_io.list_images(folder, data.pattern):
@@ -72,7 +72,7 @@ def split(data: Data, smallest: int, seed: int) -> Split:
             f"{folder}: no image to train on ({len(skipped)} unreadable or under {smallest} pixels) among the files "
             f"that match {data.pattern!r} (--set data.pattern=...)"
         )
-    held_out = _held_out(data, folder, [path for path, _ in readable], seed)
+    held_out = held_out_of(data, folder, [path for path, _ in readable], seed)
     sources: list[Source] = []
     for path, size in readable:
         if path not in held_out:
@@ -89,7 +89,7 @@ def split(data: Data, smallest: int, seed: int) -> Split:
     return Split(tuple(sources), tuple(held_out), tuple(skipped))
 
 
-def _folder(name: str | None, key: str) -> Path:
+def folder_of(name: str | None, key: str) -> Path:
     if name is None:
         raise UsageError(f"{key}: the recipe names no folder of ground truth; give one with --data DIR")
     folder = Path(name).expanduser()
@@ -98,7 +98,13 @@ def _folder(name: str | None, key: str) -> Path:
     return folder
 
 
-def _held_out(data: Data, folder: Path, readable: list[Path], seed: int) -> list[Path]:
+def held_out_of(
+    data: Data, folder: Path, readable: list[Path], seed: int, wanted: Callable[[Path], bool] | None = None
+) -> list[Path]:
+    """The files to validate on: those named by a pattern or in another folder, or a fraction drawn at random.
+
+    `wanted` says which files of another folder count; None: its images.
+    """
     if isinstance(data.validation, str):
         if any(sign in data.validation for sign in "*?["):
             chosen = [path for path in readable if fnmatch.fnmatch(path.name, data.validation)]
@@ -108,9 +114,10 @@ def _held_out(data: Data, folder: Path, readable: list[Path], seed: int) -> list
                     "fraction (--set data.validation=0.1)"
                 )
             return chosen
-        chosen = image_io.list_images(_folder(data.validation, "data.validation"))
+        other = folder_of(data.validation, "data.validation")
+        chosen = sorted(filter(wanted, other.rglob("*"))) if wanted else image_io.list_images(other)
         if not chosen:
-            raise UsageError(f"data.validation: no images in {data.validation}")
+            raise UsageError(f"data.validation: nothing to validate on in {data.validation}")
         return chosen
     if data.validation == 0:
         return []
@@ -190,7 +197,15 @@ def as_channels(unit: NDArray[np.float32], channels: int) -> NDArray[np.float32]
     return np.repeat(unit, 3, axis=2) if channels == 3 else unit.mean(axis=2, keepdims=True)
 
 
-def batches(crops: GroundTruthCrops, first: int, last: int, slots: range) -> Iterator[torch.Tensor]:
+class Crops(Protocol):
+    """What a training run draws its ground truth from."""
+
+    data: Data
+
+    def __getitem__(self, key: tuple[int, int]) -> torch.Tensor: ...
+
+
+def batches(crops: Crops, first: int, last: int, slots: range) -> Iterator[torch.Tensor]:
     """These slots of the batches of iterations `first` to `last`, in order: (slots, channels, side, side).
 
     Several devices take different slots of one batch. Worker processes change when a batch is ready, never what is

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from medsr.errors import MedsrError, UsageError
+from medsr.errors import UsageError
 from medsr.infer.image import Model, OnTile
 from medsr.infer.models import DEFAULT, open_model
 from medsr.io import image as image_io
+from medsr.outcome import Outcome, attempt
 from medsr.progress import progress
 
 DEFAULT_BASELINE_SCALE = 2
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one input: `error` is None when `output` was written."""
-
-    input: Path
-    output: Path
-    seconds: float
-    error: MedsrError | None = None
-    note: str = ""
 
 
 def upscale(
@@ -59,7 +48,7 @@ def upscale(
             def on_tile(done: int, total: int, index: int = index, name: str = source.name) -> None:
                 update(index + done / total, name)
 
-            outcome = _one(source, target, network, scale, bits, on_tile)
+            outcome = attempt(source, target, partial(_one, source, target, network, scale, bits, on_tile))
             outcomes.append(outcome)
             on_outcome(outcome)
             update(index + 1, source.name)
@@ -104,18 +93,8 @@ def _added_suffix(source: Path) -> str:
     return "" if said is not None and kind in (said, None) else suffix
 
 
-def _one(source: Path, target: Path, model: Model, scale: float, bits: int | None, on_tile: OnTile) -> Outcome:
-    began = time.monotonic()
-    try:
-        image = image_io.read(source, bits)
-        result = model(image.to_unit(), scale, on_tile)
-        image_io.write(target, image_io.enlarge(image, result))
-    except MedsrError as error:
-        return Outcome(source, target, time.monotonic() - began, error)
-    except Exception as error:
-        if not isinstance(error, OSError):  # a bug of ours on one file must not cost the others
-            failure = MedsrError(f"{source}: {type(error).__name__}: {error}; this is a bug in medsr, please report it")
-            return Outcome(source, target, time.monotonic() - began, failure)
-        failure = MedsrError(f"{target}: cannot be written: {error.strerror or error}")
-        return Outcome(source, target, time.monotonic() - began, failure)
-    return Outcome(source, target, time.monotonic() - began, None, image.note)
+def _one(source: Path, target: Path, model: Model, scale: float, bits: int | None, on_tile: OnTile) -> tuple[str, ...]:
+    image = image_io.read(source, bits)
+    result = model(image.to_unit(), scale, on_tile)
+    image_io.write(target, image_io.enlarge(image, result))
+    return (image.note,) if image.note else ()

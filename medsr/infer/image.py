@@ -93,10 +93,10 @@ class Network:
                 out = tiles.run(padded, self._forward, self.scale, tile, alignment, on_tile)
                 return out[: height * self.scale, : width * self.scale]
             except (RuntimeError, MemoryError) as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 tile = _smaller(tile or max(padded.shape[:2]), self.name)
-            _release_memory()
+            release_memory()
 
     def _forward(self, unit: Array) -> Array:
         import torch
@@ -141,12 +141,14 @@ def _smaller(tile: int, name: str) -> int:
     return max(SMALLEST_TILE, tile // 2)
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception of torch or NumPy means that memory ran out."""
     text = str(error).lower()
     return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
 
 
-def _release_memory() -> None:
+def release_memory() -> None:
+    """Give back what nothing refers to any more."""
     import torch
 
     gc.collect()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medsr import __version__
 from medsr.errors import InputError
@@ -76,7 +77,7 @@ def write(path: Path, image: Image) -> None:
     New SOP instance and series UIDs; same study and patient; pixel spacing scaled so that the imaged field keeps its
     size; the derivation noted. Pixels are stored uncompressed, explicit VR little endian.
     """
-    from pydicom.uid import PYDICOM_IMPLEMENTATION_UID, ExplicitVRLittleEndian, generate_uid
+    from pydicom.uid import generate_uid
 
     source = image.extra.get("dataset")
     if source is None:
@@ -84,26 +85,35 @@ def write(path: Path, image: Image) -> None:
     dataset = copy.deepcopy(source)
     rows, columns = image.pixels.shape[:2]
     scale = (rows / source.Rows, columns / source.Columns)
-    _forget_stale(dataset)
+    forget_stale(dataset)
     _rescale_spacing(dataset, scale)
     dataset.Rows, dataset.Columns = rows, columns
-    _note_derivation(dataset, source, scale)
-    dataset.SOPInstanceUID, dataset.SeriesInstanceUID = generate_uid(None), generate_uid(None)
+    dataset.SeriesInstanceUID = generate_uid(None)
+    note_derivation(dataset, source, f"Super-resolved by {scale[1]:g} x {scale[0]:g}")
+    save_derived(path, dataset, image.pixels[:, :, 0])
+
+
+def save_derived(path: Path, dataset: Any, stored: NDArray) -> None:
+    """Write a data set with new pixels (rows, columns) under a new SOP instance UID, uncompressed."""
+    from pydicom.uid import PYDICOM_IMPLEMENTATION_UID, ExplicitVRLittleEndian, generate_uid
+
+    dataset.SOPInstanceUID = generate_uid(None)
+    dataset.ensure_file_meta()
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.file_meta.ImplementationClassUID = PYDICOM_IMPLEMENTATION_UID
     dataset.file_meta.ImplementationVersionName = f"MEDSR {__version__}"
-    stored = image.pixels[:, :, 0]
     dataset.BitsAllocated = stored.dtype.itemsize * 8
-    dataset["PixelData"].VR = "OW" if dataset.BitsAllocated == 16 else "OB"
     data = stored.astype(stored.dtype.newbyteorder("<")).tobytes()
-    dataset["PixelData"]._value = data + b"\0" * (len(data) % 2)
+    dataset.PixelData = data + b"\0" * (len(data) % 2)
+    dataset["PixelData"].VR = "OW" if dataset.BitsAllocated == 16 else "OB"
     dataset["PixelData"].is_undefined_length = False
     dataset.save_as(path, enforce_file_format=True, little_endian=True, implicit_vr=False)
 
 
-def _forget_stale(dataset: Any) -> None:
+def forget_stale(dataset: Any) -> None:
+    """Remove what describes the old pixels."""
     for keyword in STALE:
         if keyword in dataset:
             del dataset[keyword]
@@ -135,12 +145,13 @@ def _corner_aligned(dataset: Any, position: list[float], scale: tuple[float, flo
     return [float(x) for x in np.array(position) + shift]
 
 
-def _note_derivation(dataset: Any, source: Any, scale: tuple[float, float]) -> None:
+def note_derivation(dataset: Any, source: Any, what: str) -> None:
+    """Say in the data set that it is derived, how, and from which image."""
     from pydicom.dataset import Dataset
 
     old_type = [str(part) for part in source.get("ImageType") or []]
     dataset.ImageType = ["DERIVED", "SECONDARY", *old_type[2:]]
-    note = f"Super-resolved by {scale[1]:g} x {scale[0]:g} with medsr {__version__}; not for diagnosis"
+    note = f"{what} with medsr {__version__}; not for diagnosis"
     dataset.DerivationDescription = "; ".join(filter(None, [source.get("DerivationDescription"), note]))[:1024]
     reference = Dataset()
     reference.ReferencedSOPClassUID = source.get("SOPClassUID", "")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from medsr.nets import upstream
+from medsr.nets.refiner import refiner
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -65,4 +67,4 @@ def _pass_inputs(weight: Tensor) -> list[int]:
     return carried
 
 
-BUILDERS = {"rrdb": rrdb}
+BUILDERS: dict[str, Callable[..., nn.Module]] = {"rrdb": rrdb, "refiner": refiner}

@@ -22,6 +22,11 @@ def rrdbnet() -> type:
     return _get("basicsr.archs.rrdbnet_arch", "RRDBNet")
 
 
+def residual_block() -> type:
+    """basicsr's residual block without normalisation (EDSR)."""
+    return _get("basicsr.archs.arch_util", "ResidualBlockNoBN")
+
+
 def unet_discriminator_sn() -> type:
     """realesrgan's UNetDiscriminatorSN, the U-Net with spectral normalisation."""
     return _get("realesrgan.archs.discriminator_arch", "UNetDiscriminatorSN")

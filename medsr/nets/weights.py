@@ -16,7 +16,8 @@ from medsr.errors import UsageError, WeightsError
 from medsr.io.files import atomic_path, sha256, write_text
 from medsr.resources import home, resource_dir
 
-BASELINES = ("bicubic", "lanczos")
+BASELINES = ("bicubic", "lanczos", "cubic")
+RESERVED = (*BASELINES, "scratch")
 USER_LICENCE = "the user's own"
 
 
@@ -146,7 +147,7 @@ def bring(file: Path, name: str | None = None) -> Entry:
 def _bring_own(file: Path, name: str) -> Entry:
     from medsr.nets import checkpoint
 
-    if name in BASELINES or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+    if name in RESERVED or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise UsageError(f"{name}: not a free name of letters, digits, '.', '_' and '-'")
     _, spec = checkpoint.load(file)
     stored = f"{name}{file.suffix}"

@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from medsr.errors import UsageError
-from medsr.recipe.schema import Recipe
+from medsr.recipe.schema import TAGS, Recipe
 from medsr.resources import resource_dir
 
 
@@ -76,10 +76,12 @@ def _override(content: dict[str, Any], override: str) -> None:
 
 
 def _explain(item: Any) -> str:
-    path = ".".join(str(part) for part in item["loc"])
+    path = ".".join(str(part) for part in item["loc"] if part not in TAGS)
     if item["type"] == "extra_forbidden":
         valid = _valid_keys(item["loc"][:-1])
         return f"{path}: unknown key{_suggest(str(item['loc'][-1]), valid)} (valid here: {', '.join(valid)})"
+    if item["type"] == "union_tag_invalid":
+        return f"{path}.name: expected one of {item['ctx']['expected_tags']}, got {item['ctx']['tag']!r}"
     if item["type"] == "missing":
         return f"{path}: missing; the recipe must say it"
     message = item["msg"].removeprefix("Value error, ")
@@ -92,6 +94,9 @@ def _explain(item: Any) -> str:
 def _valid_keys(location: Sequence[str | int]) -> list[str]:
     model: Any = Recipe
     for part in location:
+        if part in TAGS:
+            model = TAGS[str(part)]
+            continue
         inner = model.model_fields[part].annotation if isinstance(part, str) and part in model.model_fields else None
         options = typing.get_args(inner) if isinstance(inner, types.UnionType) else (inner,)
         model = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), model)

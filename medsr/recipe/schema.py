@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 
 
 def _number(value: Any) -> Any:
@@ -61,6 +71,14 @@ class Rrdb(Section):
     growth: Count = 32
 
 
+class Refiner(Section):
+    """For volumes: refines a slice that was interpolated to its final size."""
+
+    name: Literal["refiner"] = "refiner"
+    features: Count = 64
+    blocks: Count = 12
+
+
 class UNetSN(Section):
     name: Literal["unet-sn"] = "unet-sn"
     features: Count = 64
@@ -88,6 +106,9 @@ class Jitter(Section):
     gain: Range = (1.0, 1.0)
     offset: Annotated[tuple[Number, Number], AfterValidator(_offset_range)] = (0.0, 0.0)
     shuffle_channels: Flag = False
+    contrast: Probability = 0.0
+    """How often a slice of a volume gets a contrast drawn at random, so that a network trained on one kind of scan
+    (T1) learns edges, not tissues."""
 
 
 def _fraction_or_name(value: Any) -> Any:
@@ -107,6 +128,7 @@ class Data(Section):
     flips: Flag = True
     jitter: Jitter | None = None
     darkest_crop: Probability = 0.0
+    modality: str = ""
     workers: CountOrNone = 2
     cache_gb: NotNegative = 4.0
 
@@ -187,6 +209,31 @@ class HighOrder(Section):
     pool: CountOrNone = 180
 
 
+class SliceProfile(Section):
+    """Thick slices, for volumes (P2): one axis of a slice averaged under a slice profile, then interpolated back.
+
+    `factors`: how many times coarser. `both_axes`: how often the other axis is too. `fwhm`: of the Gaussian profile,
+    in slice spacings; the box is one spacing wide (mean downsampling).
+    """
+
+    name: Literal["slice-profile"] = "slice-profile"
+    factors: Annotated[tuple[Number, Number], AfterValidator(_ascending)] = (2.0, 6.0)
+    both_axes: Probability = 0.0
+    gaussian_probability: Probability = 0.0
+    fwhm: Annotated[tuple[Positive, Positive], AfterValidator(_ascending)] = (0.8, 1.2)
+
+    @property
+    def pool(self) -> int:
+        """No pool of pairs: every crop of a batch has its own factor anyway."""
+        return 0
+
+    @model_validator(mode="after")
+    def _possible(self) -> SliceProfile:
+        if self.factors[0] <= 1:
+            raise ValueError(f"factors: must be above 1, got {self.factors}")
+        return self
+
+
 class L1(Section):
     weight: NotNegative = 1.0
     sharpened: Flag = True
@@ -228,9 +275,28 @@ class Optimizer(Section):
 
 
 class Protocol(Section):
-    """How validation makes its low resolution (P1): bicubic down by the scale, then Gaussian blur of that sigma."""
+    """How validation makes its low resolution.
+
+    Images (P1): bicubic down by the scale, then Gaussian blur of that sigma. Volumes: mean downsampling through-plane
+    by these factors.
+    """
 
     blur_sigma: NotNegative = 1.0
+    factors: tuple[Annotated[Number, Field(gt=1)], ...] = (2.0, 4.0)
+
+
+def _named(default: str) -> Callable[[Any], Any]:
+    """The `name` of a section that comes in several kinds; `default` where it is not said."""
+    return lambda value: value.get("name", default) if isinstance(value, dict) else getattr(value, "name", None)
+
+
+TAGS: dict[str, type[Section]] = {
+    "rrdb": Rrdb,
+    "refiner": Refiner,
+    "high-order": HighOrder,
+    "slice-profile": SliceProfile,
+}
+"""Sections that share a key, by name."""
 
 
 class Recipe(Section):
@@ -240,10 +306,15 @@ class Recipe(Section):
     scale: Literal[1, 2, 4]
     channels: Literal[1, 3] = 3
     start_from: StartFrom = StartFrom()
-    generator: Rrdb = Rrdb()
+    generator: Annotated[
+        Annotated[Rrdb, Tag("rrdb")] | Annotated[Refiner, Tag("refiner")], Discriminator(_named("rrdb"))
+    ] = Rrdb()
     discriminator: UNetSN | None = None
     data: Data = Data()
-    degradation: HighOrder = HighOrder()
+    degradation: Annotated[
+        Annotated[HighOrder, Tag("high-order")] | Annotated[SliceProfile, Tag("slice-profile")],
+        Discriminator(_named("high-order")),
+    ] = HighOrder()
     losses: Losses = Losses()
     optimizer: Optimizer = Optimizer()
     ema: Annotated[Number, Field(ge=0, lt=1)] = 0.999
@@ -267,14 +338,14 @@ class Recipe(Section):
             raise ValueError(
                 f"data.degrade_crop: {self.degrade_crop} must be a multiple of the scale, at least data.crop"
             )
-        first = self.degradation.first
-        lowest = first.resize_range[0] if first.resize_up_down_keep[1] > 0 else 1.0
-        smallest = int(self.degrade_crop * min(lowest, 1 / self.scale))
-        if smallest < SMALLEST_BLURRED:
-            raise ValueError(
-                f"data.degrade_crop: {self.degrade_crop} can shrink to {smallest} pixels "
-                f"(degradation.first.resize_range, scale), blur needs {SMALLEST_BLURRED}"
-            )
+        if isinstance(self.degradation, HighOrder):
+            _check_blur(self.degradation, self.degrade_crop, self.scale)
+        elif self.channels != 1 or self.scale != 1:
+            raise ValueError("degradation.name: slice-profile needs scale 1 and channels 1")
+        elif int(self.degrade_crop / self.degradation.factors[1]) < 4:
+            raise ValueError(f"data.degrade_crop: {self.degrade_crop} leaves fewer than 4 thick slices")
+        if isinstance(self.generator, Refiner) != isinstance(self.degradation, SliceProfile):
+            raise ValueError("generator.name: a refiner goes with degradation slice-profile, and only with it")
         if (self.losses.gan.weight > 0) != (self.discriminator is not None):
             raise ValueError("discriminator: must be given exactly when losses.gan.weight is above 0")
         if self.losses.l1.weight + self.losses.perceptual.weight + self.losses.gan.weight == 0:
@@ -297,3 +368,14 @@ class Recipe(Section):
         """The hash of what the recipe says, whatever its file's layout."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _check_blur(degradation: HighOrder, side: int, scale: int) -> None:
+    first = degradation.first
+    lowest = first.resize_range[0] if first.resize_up_down_keep[1] > 0 else 1.0
+    smallest = int(side * min(lowest, 1 / scale))
+    if smallest < SMALLEST_BLURRED:
+        raise ValueError(
+            f"data.degrade_crop: {side} can shrink to {smallest} pixels "
+            f"(degradation.first.resize_range, scale), blur needs {SMALLEST_BLURRED}"
+        )

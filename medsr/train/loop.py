@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from medsr.data.datasets import GroundTruthCrops, batches, stream
-from medsr.degrade import high_order
+from medsr.data.datasets import Crops, batches, stream
+from medsr.degrade import high_order, thick_slices
 from medsr.errors import TrainingError
-from medsr.recipe import Optimizer, Recipe
+from medsr.recipe import HighOrder, Optimizer, Recipe
 from medsr.train.learner import Learner
 from medsr.train.losses import GeneratorLoss
 from medsr.train.monitor import Monitor
@@ -21,9 +21,7 @@ PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 _DEGRADE, _POOL, _CROP = 1_000_001, 1_000_002, 1_000_003
 
 
-def train(
-    recipe: Recipe, learner: Learner, crops: GroundTruthCrops, loss: GeneratorLoss, monitor: Monitor, fabric: Any
-) -> None:
+def train(recipe: Recipe, learner: Learner, crops: Crops, loss: GeneratorLoss, monitor: Monitor, fabric: Any) -> None:
     """Train from the iteration after `learner.iteration` to the recipe's last, or until the monitor says stop.
 
     Several devices share each batch; the first one alone watches and writes.
@@ -129,13 +127,19 @@ def _pairs(recipe: Recipe, learner: Learner, high: Tensor, rank: int) -> list[tu
     with torch.no_grad():
         for index, part in enumerate(high.chunk(recipe.accumulate), rank * recipe.accumulate):
             rng = stream(seed, iteration, _DEGRADE + 10 * index)
-            drawn = high_order.draw(recipe.degradation, rng, len(part))
-            low = high_order.apply(part, drawn, recipe.scale, recipe.degradation.antialias)
+            low = _degraded(recipe, part, rng)
             cropped = _paired_crop(part, low, recipe, stream(seed, iteration, _CROP + 10 * index))
             pair = learner.pool.swap(*cropped, stream(seed, iteration, _POOL + 10 * index))
             layout = {"memory_format": torch.channels_last}
             parts.append((pair[0].contiguous(**layout), pair[1].contiguous(**layout)))
     return parts
+
+
+def _degraded(recipe: Recipe, high: Tensor, rng: np.random.Generator) -> Tensor:
+    settings = recipe.degradation
+    if isinstance(settings, HighOrder):
+        return high_order.apply(high, high_order.draw(settings, rng, len(high)), recipe.scale, settings.antialias)
+    return thick_slices.apply(high, thick_slices.draw(settings, rng, len(high), high.shape[-1]))
 
 
 def _paired_crop(high: Tensor, low: Tensor, recipe: Recipe, rng: np.random.Generator) -> tuple[Tensor, Tensor]:

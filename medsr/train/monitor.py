@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from medsr.infer.image import Network
+from medsr.infer.slices import Refiner
 from medsr.io import image as image_io
 from medsr.nets import checkpoint
 from medsr.progress import Update
@@ -23,6 +24,8 @@ class Monitor:
         self.best = float("-inf")
         self.since_best = 0
         self.stopped_early = False
+        self.domain: dict[str, Any] = {}
+        """What the weights are made for: kind of scan, spacings, factors. Saved with them."""
         self.show: Update = _silent
         self._board: Any = None
         self._scores = ""
@@ -72,7 +75,7 @@ class Monitor:
     def _validate(self, learner: Learner) -> None:
         if not self.held_out:
             return
-        model = Network("EMA", learner.ema.module, self.spec.scale, self.spec.channels, str(_device(learner)))
+        model = self._model(learner)
         scores = validate.score(model, self.held_out, self.spec.scale)
         learner.ema.train()
         iteration = learner.iteration
@@ -87,6 +90,12 @@ class Monitor:
             self.best, self.since_best = scores.psnr, 0
             self._save_weights(learner, "best.safetensors")
 
+    def _model(self, learner: Learner) -> validate.Predict:
+        net, device = learner.ema.module, str(_device(learner))
+        if self.spec.architecture == "refiner":
+            return Refiner("EMA", net, device)
+        return Network("EMA", net, self.spec.scale, self.spec.channels, device)
+
     def _save_weights(self, learner: Learner, name: str) -> None:
         training = {
             "recipe": self.recipe.name,
@@ -94,6 +103,8 @@ class Monitor:
             "iterations": learner.iteration,
             "start_from": self.recipe.start_from.generator or "scratch",
         }
+        if self.domain:
+            training["domain"] = self.domain
         checkpoint.save(self.run / name, learner.ema.module.state_dict(), self.spec, training)
 
     def _log(self, record: dict[str, Any]) -> None:

@@ -7,35 +7,34 @@ from pathlib import Path
 from medsr.evaluate.report import Picture, Section, Table, curves, picture_file, smooth, write_page
 from medsr.recipe import Recipe
 from medsr.train.monitor import read_log
-from medsr.train.validate import Scores
+from medsr.train.validate import Scores, describe_protocol
 
 SAMPLES = 6
 
 
-def write(run: Path, recipe: Recipe, bicubic: Scores | None, skipped: int) -> None:
+def write(run: Path, recipe: Recipe, interpolated: Scores | None, skipped: int) -> None:
     """Write `report.html` into the run's folder from its log and samples."""
     sections = [Section("Losses", pictures=loss_curves(run))]
     records = [record for record in read_log(run) if "validation" in record]
-    if bicubic and records:
+    protocol, baseline = describe_protocol(recipe)
+    if interpolated and records:
         iterations = [record["iteration"] for record in records]
         figures = {
             key: curves(
                 f"Validation {key.upper()}",
                 {
                     "model (EMA)": (iterations, [record["validation"][key] for record in records]),
-                    "bicubic": (iterations, [getattr(bicubic, key)] * len(iterations)),
+                    baseline: (iterations, [getattr(interpolated, key)] * len(iterations)),
                 },
                 "dB" if key == "psnr" else "SSIM",
             )
             for key in ("psnr", "ssim")
         }
-        rows = [["bicubic", f"{bicubic.psnr:.2f}", f"{bicubic.ssim:.4f}"]]
+        rows = [[baseline, f"{interpolated.psnr:.2f}", f"{interpolated.ssim:.4f}"]]
         chosen = {"start": records[0], "best": max(records, key=lambda r: r["validation"]["psnr"]), "end": records[-1]}
         for name, record in chosen.items():
             scores = record["validation"]
             rows.append([f"{name} (iteration {record['iteration']})", f"{scores['psnr']:.2f}", f"{scores['ssim']:.4f}"])
-        blur = f"Gaussian blur of sigma {recipe.protocol.blur_sigma:g}"
-        protocol = f"bicubic down by {recipe.scale}, {blur}, 8 bits; whole images, all channels"
         table = Table(["model", "PSNR (dB)", "SSIM"], rows, f"Held-out images. Protocol: {protocol}.")
         sections.append(Section("Validation", tables=[table], pictures=list(figures.values())))
     samples = sorted((run / "samples").glob("*.png"))
@@ -43,7 +42,12 @@ def write(run: Path, recipe: Recipe, bicubic: Scores | None, skipped: int) -> No
     if chosen_samples:
         pictures = [picture_file(f"Iteration {int(path.stem)}", path) for path in chosen_samples]
         sections.append(
-            Section("Samples", "Bicubic, model, ground truth, from left to right.", pictures=pictures, wide=True)
+            Section(
+                "Samples",
+                f"{baseline.capitalize()}, model, ground truth, from left to right.",
+                pictures=pictures,
+                wide=True,
+            )
         )
     sections.append(Section("Recipe", code=recipe.to_yaml()))
     lead = f"Recipe {recipe.name}, x{recipe.scale}, "

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medsr import recipe as recipes
-from medsr.data import datasets
+from medsr.data import datasets, volumes
 from medsr.devices import choose
 from medsr.errors import TrainingError, UsageError, WeightsError
 from medsr.io.files import write_text
 from medsr.nets import checkpoint, weights
 from medsr.progress import progress
-from medsr.recipe import Recipe
+from medsr.recipe import Recipe, SliceProfile
 from medsr.train import report, state, validate
 
 if TYPE_CHECKING:
@@ -134,7 +134,9 @@ def _run(recipe: Recipe, run: Path, starting: Starting, device: str, resuming: b
     from medsr.train.losses import GeneratorLoss
     from medsr.train.monitor import Monitor
 
-    files = datasets.split(recipe.data, max(recipe.degrade_crop, recipe.data.crop), recipe.seed)
+    thick = isinstance(recipe.degradation, SliceProfile)
+    split = volumes.split if thick else datasets.split
+    files = split(recipe.data, recipe.degrade_crop, recipe.seed)
     for path, reason in files.skipped:
         say(f"left out: {reason if str(path) in reason else f'{path}: {reason}'}")
     fabric = Fabric(
@@ -151,12 +153,13 @@ def _run(recipe: Recipe, run: Path, starting: Starting, device: str, resuming: b
     generator, spec = _generator(recipe, starting.generator)
     discriminator = _discriminator(recipe, starting.discriminator)
     learner = build_learner(recipe, generator, discriminator, fabric)
-    held_out = validate.prepare(files.held_out, recipe.scale, recipe.channels, recipe.protocol.blur_sigma)
-    bicubic = validate.bicubic_scores(held_out, recipe.scale) if held_out else None
+    held_out = validate.prepare(files.held_out, recipe)
+    bicubic = validate.baseline_scores(held_out) if held_out else None
     _announce(recipe, files, bicubic, device, say)
 
     run.mkdir(parents=True, exist_ok=True)
     monitor = Monitor(recipe, run, spec, held_out)
+    monitor.domain = volumes.domain(recipe, files.train) if thick else {}
     resumed = None
     if resuming:
         saved = state.load_latest(run / "state")
@@ -168,7 +171,11 @@ def _run(recipe: Recipe, run: Path, starting: Starting, device: str, resuming: b
     if fabric.is_global_zero:
         write_text(run / "recipe.yml", recipe.to_yaml())
         monitor.begin(learner, resumed)
-    crops = datasets.GroundTruthCrops(files.train, recipe.data, recipe.degrade_crop, recipe.channels, recipe.seed)
+    crops: datasets.Crops
+    if thick:
+        crops = volumes.SliceCrops(files.train, recipe.data, recipe.degrade_crop, recipe.seed)
+    else:
+        crops = datasets.GroundTruthCrops(files.train, recipe.data, recipe.degrade_crop, recipe.channels, recipe.seed)
     loss = GeneratorLoss(recipe.losses, starting.vgg19, str(fabric.device))
     began, first = time.monotonic(), learner.iteration
     with progress(recipe.name, recipe.iterations, learner.iteration) as update:
@@ -205,11 +212,12 @@ def _generator(recipe: Recipe, start: Path | None) -> tuple[nn.Module, checkpoin
     from medsr.nets.generators import start_near_interpolator
 
     wanted = recipe.generator
-    hyperparameters = {"features": wanted.features, "blocks": wanted.blocks, "growth": wanted.growth}
+    hyperparameters = wanted.model_dump(exclude={"name"})
     spec = checkpoint.Spec(wanted.name, recipe.scale, recipe.channels, hyperparameters)
     if start is None:
         net = spec.build()
-        start_near_interpolator(net)
+        if wanted.name == "rrdb":  # a refiner begins as the identity by itself
+            start_near_interpolator(net)
         return net, spec
     net, found = checkpoint.load(start)
     if found != spec:
@@ -235,11 +243,13 @@ def _discriminator(recipe: Recipe, start: Path | None) -> nn.Module | None:
 
 def _announce(recipe: Recipe, files: datasets.Split, bicubic: validate.Scores | None, device: str, say: Say) -> None:
     images = len({source.path for source in files.train})
+    kind = "volumes" if isinstance(recipe.degradation, SliceProfile) else "images"
     say(
-        f"{images} images to train on ({len(files.train)} with reductions), {len(files.held_out)} held out, on {device}"
+        f"{images} {kind} to train on ({len(files.train)} with reductions), {len(files.held_out)} held out, on {device}"
     )
     if bicubic:
-        say(f"bicubic on the held-out images: {bicubic.psnr:.2f} dB, SSIM {bicubic.ssim:.4f}")
+        name = validate.describe_protocol(recipe)[1]
+        say(f"{name} on the held-out images: {bicubic.psnr:.2f} dB, SSIM {bicubic.ssim:.4f}")
     elif recipe.patience is not None:
         raise TrainingError("patience needs held-out images: data.validation is 0")
 
@@ -256,7 +266,7 @@ def describe(result: Result) -> list[str]:
     lines = [f"model: {result.model}", f"report: {result.run / 'report.html'}"]
     if result.bicubic and result.best_psnr is not None:
         gain: Any = result.best_psnr - result.bicubic.psnr
-        lines.insert(0, f"best validation PSNR {result.best_psnr:.2f} dB, {gain:+.2f} over bicubic")
+        lines.insert(0, f"best validation PSNR {result.best_psnr:.2f} dB, {gain:+.2f} over interpolation")
     if result.stopped_early:
         lines.insert(
             0, f"stopped early after {result.iterations} iterations: no better result for the recipe's patience"

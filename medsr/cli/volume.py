@@ -1,0 +1,119 @@
+"""`medsr volume`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from medsr.cli.batch import end, told_failure
+
+if TYPE_CHECKING:
+    from medsr.outcome import Outcome
+
+MINUTES = "2"
+
+
+class OptionalMinutes(TyperCommand):
+    """Lets `--adapt` stand alone."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the default after an `--adapt` that no number follows."""
+        given: list[str] = []
+        for place, argument in enumerate(args):
+            given.append(argument)
+            if argument == "--adapt" and not _is_number(args[place + 1 : place + 2]):
+                given.append(MINUTES)
+        return super().parse_args(ctx, given)
+
+
+def volume(
+    scans: Annotated[
+        list[str],
+        typer.Argument(metavar="SCAN...", help="NIfTI, MGH, NRRD, MetaImage, Analyze, DICOM folders or zips, globs."),
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE|DIR", help="File for one scan, or folder.")],
+    model: Annotated[
+        str, typer.Option(help="cubic, scratch (with --adapt), a name from `medsr weights list`, or a weight file.")
+    ] = "medsr-mri",
+    isotropic: Annotated[
+        bool, typer.Option("--isotropic", help="Every axis as fine as the finest. [default where one is coarser]")
+    ] = False,
+    scale: Annotated[
+        float | None, typer.Option(help="Every axis finer by this factor. [default for isotropic scans: 2]")
+    ] = None,
+    spacing: Annotated[str | None, typer.Option(metavar="MM[,MM,MM]", help="New spacing, in the file's order.")] = None,
+    planes: Annotated[str, typer.Option(help="auto, all, or of axial,coronal,sagittal.")] = "auto",
+    fuse: Annotated[str, typer.Option(help="mean, median or weighted.")] = "mean",
+    consistency: Annotated[
+        bool, typer.Option(" /--no-consistency", help="Leave the result as the network made it.")
+    ] = True,
+    profile: Annotated[str, typer.Option(help="Slice profile of the scan: box or gaussian.")] = "box",
+    thickness: Annotated[
+        float | None, typer.Option(metavar="MM", help="Slice thickness, where slices overlap or leave gaps.")
+    ] = None,
+    uncertainty: Annotated[
+        bool, typer.Option("--uncertainty", help="Also write the spread over planes and flips.")
+    ] = False,
+    adapt: Annotated[
+        float | None,
+        typer.Option(metavar="[MINUTES]", help=f"First learn from the scan itself. [alone: {MINUTES} minutes]"),
+    ] = None,
+    kind: Annotated[str, typer.Option(help="auto, image or labels (nearest neighbour).")] = "auto",
+    also: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Bring this image or mask onto the new grid too.")
+    ] = None,
+    series: Annotated[
+        str | None, typer.Option(metavar="UID", help="Which DICOM series, where there are several.")
+    ] = None,
+    dicom: Annotated[bool, typer.Option("--dicom", help="Write a derived DICOM series; DICOM scans only.")] = False,
+    report: Annotated[
+        bool, typer.Option("--report", help="Also write an HTML page with a before/after slider.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Super-resolve 3D scans: finer voxels over the same box, in agreement with what was acquired."""
+    from medsr.geometry import parse_spacing
+    from medsr.scan.run import volume as run
+
+    outcomes = run(
+        scans,
+        out,
+        model=model,
+        isotropic=isotropic,
+        scale=scale,
+        spacing=None if spacing is None else parse_spacing(spacing),
+        planes=planes,
+        fuse=fuse,
+        consistency=consistency,
+        profile=profile,
+        thickness=thickness,
+        uncertainty=uncertainty,
+        adapt=adapt,
+        kind=kind,
+        also=also or (),
+        series=series,
+        dicom=dicom,
+        report=report,
+        device=device,
+        on_outcome=_tell,
+        say=lambda line: typer.echo(line, err=True),
+    )
+    end(outcomes)
+
+
+def _tell(outcome: Outcome) -> None:
+    if not told_failure(outcome):
+        typer.echo(f"{outcome.output}  {outcome.seconds:.1f} s")
+        for note in outcome.notes:
+            typer.echo(f"  {note}")
+
+
+def _is_number(following: list[str]) -> bool:
+    try:
+        float(following[0])
+    except (IndexError, ValueError):
+        return False
+    return True

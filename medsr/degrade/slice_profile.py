@@ -1,0 +1,60 @@
+"""Thick slices: what a scanner with a given slice profile makes of a finer volume, one axis at a time.
+
+An axis of `fine` voxels becomes one of `coarse` voxels over the same length (corner-aligned). Each coarse voxel is the
+mean of the fine ones under its slice profile, so that the whole operation is a matrix for every axis: mean
+downsampling (P2) is the box profile as wide as the slice spacing.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import erf
+
+from medsr.resample import bspline_matrix
+
+Profile = Literal["box", "gaussian"]
+_SIGMA_PER_FWHM = 1 / np.sqrt(8 * np.log(2))
+
+
+@lru_cache(maxsize=512)
+def matrix(fine: int, coarse: int, profile: Profile = "box", width: float = 1.0) -> NDArray[np.float64]:
+    """(coarse, fine), rows summing to 1: fine voxels along an axis to coarse ones.
+
+    `width` is in coarse voxels: of the box, or the full width at half maximum of the Gaussian. Each weight is the
+    profile's integral over the fine voxel, so any real factor fine / coarse is exact. Raises ValueError when coarse
+    exceeds fine or the width is not positive.
+    """
+    if not 1 <= coarse <= fine or not width > 0:
+        raise ValueError(f"no slice profile takes {fine} voxels to {coarse} with width {width}")
+    factor = fine / coarse
+    centres = (np.arange(coarse) + 0.5) * factor
+    edges = np.arange(fine + 1) - centres[:, None]
+    if profile == "box":
+        covered = np.clip(edges, -width * factor / 2, width * factor / 2)
+    else:
+        covered = erf(edges / (np.sqrt(2) * _SIGMA_PER_FWHM * width * factor))
+    weights = np.diff(covered, axis=1)
+    weights[np.abs(weights) < 1e-12] = 0.0
+    result: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
+    result.setflags(write=False)
+    return result
+
+
+@lru_cache(maxsize=512)
+def consistent_spline(fine: int, coarse: int, profile: Profile = "box", width: float = 1.0) -> NDArray[np.float64]:
+    """(fine, coarse): the cubic B-spline that returns the acquired values when acquired again with that profile.
+
+    S = M (D M)^-1 with D the slice profile's matrix and M the interpolating B-spline: D S = 1. It is what iterative
+    back-projection (Irani and Peleg 1991) of the B-spline converges to, in one step.
+    """
+    if fine == coarse and profile == "box" and width == 1.0:
+        return bspline_matrix(coarse, fine)
+    interpolate = bspline_matrix(coarse, fine)
+    acquired = matrix(fine, coarse, profile, width) @ interpolate
+    result: NDArray[np.float64] = interpolate @ np.linalg.inv(acquired)
+    result.setflags(write=False)
+    return result

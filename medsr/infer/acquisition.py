@@ -1,0 +1,130 @@
+"""How a scan sees the finer volume: the axes' operators, and making a result agree with what was acquired."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsr.degrade.slice_profile import Profile, consistent_spline, matrix
+from medsr.geometry import Shape
+from medsr.resample import bspline_matrix
+
+Array = NDArray[np.float32]
+SLAB_BYTES = 16_000_000
+"""Volumes are worked through in slabs of about this size along their first axis, so that no second one is needed."""
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """A scan of `coarse` voxels of a volume of `fine` ones over the same box, thick along every axis it is coarse in.
+
+    The slice profile along those axes is `profile`, `width` coarse voxels wide.
+    """
+
+    coarse: Shape
+    fine: Shape
+    profile: Profile = "box"
+    width: float = 1.0
+
+    @property
+    def refined(self) -> tuple[int, ...]:
+        """The axes that are finer in the result."""
+        return tuple(axis for axis in range(3) if self.fine[axis] > self.coarse[axis])
+
+    def factor(self, axis: int) -> float:
+        """How many times finer that axis becomes."""
+        return self.fine[axis] / self.coarse[axis]
+
+    def consistent(self) -> list[Array]:
+        """For each axis: coarse to fine by the spline that agrees with what was acquired."""
+        return [self._of(axis, True) for axis in range(3)]
+
+    def plain(self) -> list[Array]:
+        """For each axis: coarse to fine by the interpolating cubic B-spline."""
+        return [bspline_matrix(c, f).astype(np.float32) for c, f in zip(self.coarse, self.fine, strict=True)]
+
+    def acquire(self, fine: NDArray) -> Array:
+        """(fine) to (coarse): what the scan would have seen of that volume."""
+        operators = [self._of(axis, False) for axis in range(3)]
+        seen = np.zeros(self.coarse, np.float32)
+        for part in slabs(fine.shape):
+            seen += (
+                operators[0][:, part] @ _within(fine[part], operators).reshape(part.stop - part.start, -1)
+            ).reshape(self.coarse)
+        return seen
+
+    def _of(self, axis: int, up: bool) -> Array:
+        coarse, fine = self.coarse[axis], self.fine[axis]
+        if coarse == fine:
+            return np.eye(fine, dtype=np.float32)
+        build = consistent_spline if up else matrix
+        return build(fine, coarse, self.profile, self.width).astype(np.float32)
+
+
+def slabs(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Cut the first axis so that a float32 slab of `shape` stays near SLAB_BYTES."""
+    thickness = max(1, int(SLAB_BYTES / (4 * float(np.prod(shape[1:])))))
+    return (slice(start, min(start + thickness, shape[0])) for start in range(0, shape[0], thickness))
+
+
+def enlarged(coarse: Array, operators: list[Array], part: slice) -> Array:
+    """One slab of a coarse volume brought to the fine grid by an operator for each axis."""
+    first = operators[0][part]
+    if operators[0].shape[0] == operators[0].shape[1]:  # an axis that stays: its operator is the identity
+        slab = coarse[part]
+    else:
+        slab = (first @ coarse.reshape(coarse.shape[0], -1)).reshape(first.shape[0], *coarse.shape[1:])
+    return _within(slab, operators)
+
+
+def _within(slab: NDArray, operators: list[Array]) -> Array:
+    """Apply the operators of the second and third axis."""
+    result = np.ascontiguousarray(slab, np.float32)
+    if operators[1].shape[0] != operators[1].shape[1]:
+        result = np.matmul(operators[1], result)
+    if operators[2].shape[0] != operators[2].shape[1]:
+        result = np.matmul(result, operators[2].T)
+    return result
+
+
+def back_project(fine: Array, coarse: Array, acquisition: Acquisition, flat: Flat) -> Array:
+    """Correct `fine` in place until acquiring it again returns `coarse`. Returns what differed before (coarse).
+
+    Iterative back-projection (Irani and Peleg 1991), with the consistent spline as its kernel: one round would do
+    but for float32 and for the voxels that are left alone because nothing around them varies.
+    """
+    operators = acquisition.consistent()
+    before: Array = coarse - acquisition.acquire(fine)
+    difference = before
+    for _ in range(2):
+        for part in slabs(fine.shape):
+            fine[part] += enlarged(difference, operators, part)
+            flat.restore(fine[part], coarse, part)
+        difference = coarse - acquisition.acquire(fine)
+    return before
+
+
+class Flat:
+    """Where the acquired voxels around are all equal, there is nothing to refine: the result is that value, exactly.
+
+    So a background of zeros stays one, whatever a network makes of it.
+    """
+
+    def __init__(self, acquired: NDArray, fine: Shape) -> None:
+        from scipy.ndimage import maximum_filter, minimum_filter
+
+        self.mask = maximum_filter(acquired, 3, mode="nearest") == minimum_filter(acquired, 3, mode="nearest")
+        self.index = [nearest_index(c, f) for c, f in zip(acquired.shape, fine, strict=True)]
+
+    def restore(self, slab: NDArray, acquired: NDArray, part: slice) -> None:
+        """Put the acquired values back into one slab of a result, in place."""
+        place = np.ix_(self.index[0][part], self.index[1], self.index[2])
+        np.copyto(slab, acquired[place].astype(slab.dtype, copy=False), where=self.mask[place])
+
+
+def nearest_index(coarse: int, fine: int) -> NDArray[np.intp]:
+    """For each fine voxel along an axis, the coarse voxel its centre lies in."""
+    return np.minimum(((np.arange(fine) + 0.5) * coarse / fine).astype(np.intp), coarse - 1)

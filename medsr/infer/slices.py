@@ -1,0 +1,120 @@
+"""Networks on stacks of slices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsr.degrade.thick_slices import factor_maps
+from medsr.errors import MemoryExhaustedError
+from medsr.infer.image import Network, is_out_of_memory, release_memory
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Array = NDArray[np.float32]
+BORDER = 12
+"""Pixels reflected around a slice before a refiner sees it."""
+BATCH_BYTES = 48_000_000
+"""What the feature maps of one batch may take on a CPU, where a larger batch is no faster."""
+DEVICE_BATCH_BYTES = 1_000_000_000
+
+
+class SliceModel(Protocol):
+    """What refines slices. `scale`: 1 where it wants them interpolated to their final size before."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def scale(self) -> int: ...
+    def batch(self, shape: tuple[int, int]) -> int:
+        """How many slices of that shape to give it at once."""
+        ...
+
+    def slices(self, stack: Array, factors: tuple[float, float]) -> Array:
+        """(N, H, W) in unit values to (N, scale H, scale W). `factors`: how coarse rows and columns were acquired."""
+        ...
+
+
+@dataclass
+class Refiner:
+    """A refiner on a device, in one piece per slice."""
+
+    name: str
+    net: nn.Module
+    device: str = "cpu"
+    scale: int = 1
+
+    def __post_init__(self) -> None:
+        import torch
+
+        self.net.to(memory_format=torch.channels_last).to(self.device).eval()
+        self.features = int(self.net.conv_first.weight.shape[0])  # type: ignore[union-attr, index]
+
+    def batch(self, shape: tuple[int, int]) -> int:
+        """As many slices as the feature maps of four layers at half resolution leave room for; at least one."""
+        one = (shape[0] + 2 * BORDER) * (shape[1] + 2 * BORDER) * self.features * 4
+        return max(1, (BATCH_BYTES if self.device == "cpu" else DEVICE_BATCH_BYTES) // one)
+
+    def slices(self, stack: Array, factors: tuple[float, float]) -> Array:
+        """(N, H, W) to the same shape."""
+        height, width = stack.shape[1:]
+        mode = "symmetric" if min(height, width) > BORDER + 1 else "edge"
+        padding = ((0, 0), (BORDER, BORDER + height % 2), (BORDER, BORDER + width % 2))
+        padded = np.pad(stack, padding, mode)  # type: ignore[call-overload]
+        maps = np.broadcast_to(factor_maps(factors, padded.shape[1:])[None], (len(stack), 2, *padded.shape[1:]))
+        try:
+            out = self._forward(np.concatenate([padded[:, None], maps], axis=1))
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            release_memory()
+            if len(stack) == 1:
+                raise MemoryExhaustedError(
+                    f"{self.name}: out of memory on one {height}x{width} slice; free memory or use --device cpu"
+                ) from error
+            half = len(stack) // 2
+            return np.concatenate([self.slices(stack[:half], factors), self.slices(stack[half:], factors)])
+        return out[:, BORDER : BORDER + height, BORDER : BORDER + width]
+
+    def __call__(self, unit: Array, scale: float) -> Array:
+        """One training pair's low resolution, (H, W, 3): the slice and its factor maps; to (H, W, 1)."""
+        rows, columns = (float(value) for value in unit[0, 0, 1:])
+        from medsr.degrade.thick_slices import FACTOR_RANGE
+
+        factors = (1 + rows * FACTOR_RANGE, 1 + columns * FACTOR_RANGE)
+        return self.slices(unit[None, :, :, 0], factors)[0][:, :, None]
+
+    def _forward(self, planes: Array) -> Array:
+        import torch
+
+        with torch.inference_mode():
+            batch = torch.from_numpy(np.ascontiguousarray(planes)).to(self.device)
+            out: Array = self.net(batch.contiguous(memory_format=torch.channels_last))[:, 0].float().cpu().numpy()
+            return out
+
+
+@dataclass
+class Enlarger:
+    """Any generator made for images (scale 1, 2, 4), slice by slice; both axes are enlarged."""
+
+    network: Network
+
+    @property
+    def name(self) -> str:
+        return self.network.name
+
+    @property
+    def scale(self) -> int:
+        return self.network.scale
+
+    def batch(self, shape: tuple[int, int]) -> int:
+        """One: the network tiles a slice where the memory asks for it."""
+        return 1
+
+    def slices(self, stack: Array, factors: tuple[float, float]) -> Array:
+        """(N, H, W) to (N, scale H, scale W)."""
+        return np.stack([self.network(one[:, :, None], self.network.scale)[:, :, 0] for one in stack])

@@ -1,0 +1,216 @@
+"""A scan through a 2D network, plane by plane, fused and made consistent with what was acquired (P2, generalised)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsr.degrade.slice_profile import Profile
+from medsr.errors import UsageError
+from medsr.geometry import PLANES, Plane, Shape
+from medsr.infer import fusion
+from medsr.infer.acquisition import Acquisition, Flat, back_project, enlarged, slabs
+from medsr.infer.slices import SliceModel
+from medsr.intensity import Window
+from medsr.resample import resize
+
+Array = NDArray[np.float32]
+OnSlices = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Method:
+    """How to refine a volume. `planes` None: those that contain an axis to be refined.
+
+    `profile` and `width` (in slice spacings) say how the scan was acquired. `uncertainty`: also run every slice
+    flipped, and give the spread over planes and flips.
+    """
+
+    planes: tuple[Plane, ...] | None = None
+    fuse: fusion.Fuse = "mean"
+    consistency: bool = True
+    profile: Profile = "box"
+    width: float = 1.0
+    uncertainty: bool = False
+
+
+@dataclass
+class Refined:
+    """One refined volume. `stored`: the stored dtype. `spread`: (same shape) float32 in stored units, or None.
+
+    `before` and `after`: what acquiring the result again leaves of the scan unexplained, (coarse shape) float32 in
+    stored units: of the fused planes, and of what is written.
+    """
+
+    stored: NDArray
+    before: Array
+    after: Array
+    spread: Array | None = None
+    window: Window | None = field(default=None, repr=False)
+
+
+def planes_for(acquisition: Acquisition, method: Method) -> tuple[Plane, ...]:
+    """The planes to run, given a volume in canonical order (axes to right, anterior, superior)."""
+    if method.planes is not None:
+        return method.planes
+    return tuple(plane for axis, plane in enumerate(PLANES) if any(a != axis for a in acquisition.refined))
+
+
+def slices_to_run(acquisition: Acquisition, method: Method) -> int:
+    """How many slices the network will see."""
+    flips = 4 if method.uncertainty else 1
+    return flips * sum(acquisition.fine[PLANES.index(plane)] for plane in planes_for(acquisition, method))
+
+
+def refine(
+    stored: NDArray, fine: Shape, model: SliceModel | None, method: Method, on_slices: OnSlices = lambda _: None
+) -> Refined:
+    """Super-resolve one volume, (i, j, k) in canonical order and stored values, onto `fine` voxels over its box.
+
+    `model` None: plain cubic B-spline. An axis that gets fewer voxels is averaged first. The result is equivariant:
+    a scan times two plus ten comes out times two plus ten, but for rounding to the stored dtype.
+    """
+    stored = _reduced(stored, fine)
+    coarse: Shape = stored.shape  # type: ignore[assignment]
+    acquisition = Acquisition(coarse, fine, method.profile, method.width)
+    window = Window.of_values(stored)
+    unit = np.empty(coarse, np.float32)
+    for part in slabs(coarse):
+        unit[part] = window.to_unit(stored[part])
+    flat = Flat(stored, fine)
+    spread = fusion.Spread(fine) if method.uncertainty and model is not None else None
+    if model is None:
+        fused = _interpolated(unit, acquisition)
+    else:
+        fused = _through_planes(unit, acquisition, model, method, spread, on_slices)
+    for part in slabs(fine):
+        flat.restore(fused[part], unit, part)
+    height = np.float32(window.high - window.low)
+    if model is not None and method.consistency:
+        before = back_project(fused, unit, acquisition, flat) * height
+    else:
+        before = (unit - acquisition.acquire(fused)) * height
+    result = _store(fused, window, stored, flat)
+    del fused
+    after = stored.astype(np.float32) - acquisition.acquire(result)
+    deviation = spread.deviation() if spread else None
+    if deviation is not None:
+        deviation *= height
+    return Refined(result, before, after, deviation, window)
+
+
+def _through_planes(
+    unit: Array,
+    acquisition: Acquisition,
+    model: SliceModel,
+    method: Method,
+    spread: fusion.Spread | None,
+    on_slices: OnSlices,
+) -> Array:
+    fused = fusion.make(method.fuse, unit, acquisition)
+    operators = acquisition.consistent()
+    for plane in planes_for(acquisition, method):
+        axis = PLANES.index(plane)
+        rows, columns = _orient(axis, acquisition)
+        turned = rows > columns
+        shape = (acquisition.fine[rows], acquisition.fine[columns])
+        count = model.batch(shape)
+        for start in range(0, acquisition.fine[axis], count):
+            part = slice(start, min(start + count, acquisition.fine[axis]))
+            block = _slices_at(unit, axis, operators[axis], part)
+            block = np.ascontiguousarray(block.transpose(0, 2, 1) if turned else block)
+            factors = (acquisition.factor(rows), acquisition.factor(columns))
+            samples = []
+            for flip in FLIPS if spread else FLIPS[:1]:
+                out = _run(model, block[flip], factors, (operators[rows], operators[columns]), shape)[flip]
+                samples.append(_in_place(out, axis, turned))
+                on_slices(part.stop - part.start)
+            place = tuple(part if n == axis else slice(None) for n in range(3))
+            if spread:
+                spread.add(place, samples)
+            fused.add(place, samples[0] if len(samples) == 1 else np.mean(samples, axis=0, dtype=np.float32))
+        fused.end_plane()
+        if spread:
+            spread.end_plane(len(FLIPS))
+    result: Array = fused.result()
+    return result
+
+
+FLIPS = tuple((slice(None), slice(None, None, y), slice(None, None, x)) for y in (1, -1) for x in (1, -1))
+
+
+def _orient(axis: int, acquisition: Acquisition) -> tuple[int, int]:
+    """(rows, columns) of a plane's slices: the axis that is refined the most gives the rows, as in training."""
+    first, second = (n for n in range(3) if n != axis)
+    return (second, first) if acquisition.factor(second) > acquisition.factor(first) else (first, second)
+
+
+def _slices_at(unit: Array, axis: int, operator: Array, part: slice) -> Array:
+    """The slices `part` of the fine grid perpendicular to `axis`, (n, first, second), coarse within."""
+    if operator.shape[0] == operator.shape[1]:
+        chosen = unit[tuple(part if n == axis else slice(None) for n in range(3))]
+        return np.moveaxis(chosen, axis, 0)
+    return np.tensordot(operator[part], unit, (1, axis))
+
+
+def _run(
+    model: SliceModel,
+    block: Array,
+    factors: tuple[float, float],
+    operators: tuple[Array, Array],
+    shape: tuple[int, int],
+) -> Array:
+    """(n, rows, columns) coarse to (n, *shape)."""
+    if model.scale == 1:
+        return model.slices(np.matmul(np.matmul(operators[0], block), operators[1].T), factors)
+    large = model.slices(np.ascontiguousarray(block), factors)
+    if large.shape[1:] == shape:
+        return large
+    return np.stack([resize(one[:, :, None], shape, "lanczos")[:, :, 0] for one in large])
+
+
+def _in_place(out: Array, axis: int, turned: bool) -> Array:
+    """(n, rows, columns) back to the volume's order of axes."""
+    return np.moveaxis(out.transpose(0, 2, 1) if turned else out, 0, axis)
+
+
+def _interpolated(unit: Array, acquisition: Acquisition) -> Array:
+    fused, operators = np.empty(acquisition.fine, np.float32), acquisition.plain()
+    for part in slabs(acquisition.fine):
+        fused[part] = enlarged(unit, operators, part)
+    return fused
+
+
+def _store(fused: Array, window: Window, stored: NDArray, flat: Flat) -> NDArray:
+    result = np.empty(fused.shape, stored.dtype)
+    for part in slabs(fused.shape):
+        result[part] = window.to_stored(fused[part], stored.dtype)
+        flat.restore(result[part], stored, part)
+    return result
+
+
+def _reduced(stored: NDArray, fine: Shape) -> NDArray:
+    """Axes that get fewer voxels than they have, averaged to that many: what is fine enough is not refined."""
+    from medsr.degrade.slice_profile import matrix
+
+    reduced: NDArray = stored
+    for axis in range(3):
+        if fine[axis] < stored.shape[axis]:
+            operator = matrix(stored.shape[axis], fine[axis]).astype(np.float32)
+            moved = np.tensordot(operator, reduced.astype(np.float32), (1, axis))
+            reduced = np.moveaxis(moved, 0, axis)
+    if reduced is stored:
+        return stored
+    return np.rint(reduced).astype(stored.dtype) if stored.dtype.kind in "iu" else reduced.astype(stored.dtype)
+
+
+def check_planes(planes: tuple[Plane, ...] | None, acquisition: Acquisition) -> None:
+    """Raise UsageError when none of the planes asked for contains an axis that is refined."""
+    if planes is None:
+        return
+    useful = planes_for(acquisition, Method())
+    if not set(planes) & set(useful):
+        raise UsageError(f"--planes {','.join(planes)}: holds no axis to be refined; of use here: {', '.join(useful)}")

@@ -1,0 +1,219 @@
+"""A DICOM series as a volume: every slice where its own position says, nothing about the geometry guessed."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsr.errors import InputError, UsageError
+from medsr.io import dicom_stack
+from medsr.io.volume_base import DICOM, Volume, check_memory
+
+LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""DICOM's axes point left, posterior, superior; ours right, anterior, superior."""
+MOST_IN_ZIP = 16 << 30
+Open = Callable[[], IO[bytes]]
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One slice: its data set without pixels, which frame of it, and where to find the pixels."""
+
+    name: str
+    open: Open
+    dataset: Any
+    index: int
+    position: NDArray[np.float64]
+    cosines: NDArray[np.float64]
+    spacing: tuple[float, float]
+    rescale: tuple[float, float]
+
+
+def read(path: Path, series: str | None) -> Volume:
+    """Read the one series in a folder, zip or multi-frame file, or the one whose UID is (or ends with) `series`.
+
+    Raises UsageError when there are several and none is named; InputError for missing or doubled slices, mixed
+    orientations or sizes, slices without a position, colours.
+    """
+    found, others = _headers(path)
+    if not found:
+        raise InputError(f"{path}: no DICOM image there{f' among {len(others)} file(s)' if others else ''}")
+    files = found[_choose(found, series, path)]
+    frames = [frame for name, opener, dataset in files for frame in _frames(name, opener, dataset)]
+    notes = [f"{len(others)} file(s) that are no DICOM image left out, the first is {others[0]}"] if others else []
+    first = files[0][2]
+    frames, geometry = dicom_stack.arrange(frames, str(path), notes)
+    shape = (int(first.Columns), int(first.Rows), len(frames))
+    check_memory(shape, 4, str(path))
+    stored, slope, intercept = _pixels(frames, shape, notes)
+    frames, stored = dicom_stack.without_twins(frames, stored, str(path), notes)
+    stored, affine = dicom_stack.affine_of(frames, stored, geometry, notes)
+    modality = str(first.get("Modality", ""))
+    return Volume(stored, LPS @ affine, DICOM, slope, intercept, frames, modality, tuple(notes))
+
+
+def _headers(path: Path) -> tuple[dict[str, list[tuple[str, Open, Any]]], list[str]]:
+    """The images of every series (by UID), and the names of files that are none."""
+    from pydicom import dcmread
+    from pydicom.errors import InvalidDicomError
+
+    found: dict[str, list[tuple[str, Open, Any]]] = defaultdict(list)
+    others = []
+    for name, opener in _sources(path):
+        try:
+            with opener() as stream:
+                dataset = dcmread(stream, stop_before_pixels=True, force=name.lower().endswith(".dcm"))
+        except InvalidDicomError:
+            others.append(name)
+            continue
+        except Exception as error:  # a damaged slice must not pass for a missing one
+            raise InputError(f"{name}: damaged DICOM file ({' '.join(str(error).split())[:120]})") from error
+        if "Rows" in dataset and "Columns" in dataset and "SOPClassUID" in dataset:
+            found[str(dataset.get("SeriesInstanceUID", ""))].append((name, opener, dataset))
+        elif name.upper() != "DICOMDIR":
+            others.append(name)
+    return found, others
+
+
+def _sources(path: Path) -> Iterator[tuple[str, Open]]:
+    if path.is_dir():
+        for file in sorted(path.rglob("*")):
+            if file.is_file() and not file.name.startswith(".") and file.name.upper() != "DICOMDIR":
+                yield file.name, lambda file=file: file.open("rb")  # type: ignore[misc]
+    elif zipfile.is_zipfile(path):
+        yield from _members(path)
+    elif path.suffix.lower() == ".zip":
+        raise InputError(f"{path}: truncated, or not a zip file")
+    else:
+        yield path.name, lambda: path.open("rb")
+
+
+def _members(path: Path) -> Iterator[tuple[str, Open]]:
+    """A zip's files, unpacked in memory one at a time."""
+    with zipfile.ZipFile(path) as archive:
+        members = [member for member in archive.infolist() if not member.is_dir()]
+        if sum(member.file_size for member in members) > MOST_IN_ZIP:
+            raise InputError(f"{path}: would unpack to more than {MOST_IN_ZIP >> 30} GB")
+        if any(member.flag_bits & 1 for member in members):
+            raise InputError(f"{path}: the zip is encrypted; unpack it first")
+        for member in sorted(members, key=lambda one: one.filename):
+            name = Path(member.filename).name
+            if not name.startswith(".") and "__MACOSX" not in member.filename and name.upper() != "DICOMDIR":
+                yield name, lambda member=member: io.BytesIO(_unpack(path, member))  # type: ignore[misc]
+
+
+def _unpack(path: Path, member: zipfile.ZipInfo) -> bytes:
+    with zipfile.ZipFile(path) as archive, archive.open(member) as stream:
+        return stream.read(member.file_size)
+
+
+def _choose(found: dict[str, list], series: str | None, path: Path) -> str:
+    """The UID of the series to read."""
+    listed = "; ".join(f"{uid} ({_describe(files)})" for uid, files in sorted(found.items()))
+    if series is not None:
+        matching = [uid for uid in found if uid == series or uid.endswith(series)]
+        if len(matching) != 1:
+            raise UsageError(f"--series {series}: {len(matching)} series match in {path}: {listed}")
+        return matching[0]
+    if len(found) > 1:
+        raise UsageError(f"{path}: holds {len(found)} series; name one with --series UID: {listed}")
+    return next(iter(found))
+
+
+def _describe(files: list) -> str:
+    dataset = files[0][2]
+    return f"{dataset.get('Modality', '?')}, {len(files)} file(s), {dataset.Columns}x{dataset.Rows}"
+
+
+def _frames(name: str, opener: Open, dataset: Any) -> Iterator[Frame]:
+    """The slices of one file, with geometry and rescale of each. Raises InputError where they have no place."""
+    photometric = str(dataset.get("PhotometricInterpretation", ""))
+    if int(dataset.get("SamplesPerPixel", 1)) != 1 or not photometric.startswith("MONOCHROME"):
+        raise InputError(f"{name}: {photometric or 'colour'} pixels are not handled, only grey ones")
+    if "HighBit" in dataset and int(dataset.HighBit) != int(dataset.BitsStored) - 1:  # decoders cut the wrong bits
+        raise InputError(f"{name}: {dataset.BitsStored} bits stored up to bit {dataset.HighBit} are not handled")
+    for index in range(int(dataset.get("NumberOfFrames") or 1)):
+        position = _tag(dataset, index, "PlanePositionSequence", "ImagePositionPatient")
+        cosines = _tag(dataset, index, "PlaneOrientationSequence", "ImageOrientationPatient")
+        spacing = _tag(dataset, index, "PixelMeasuresSequence", "PixelSpacing")
+        if not position or not cosines or not spacing:
+            missing = "ImagePositionPatient" if not position else "ImageOrientationPatient" if not cosines else ""
+            raise InputError(f"{name}: has no {missing or 'PixelSpacing'}: where its voxels lie is not guessed")
+        slope = _tag(dataset, index, "PixelValueTransformationSequence", "RescaleSlope")
+        intercept = _tag(dataset, index, "PixelValueTransformationSequence", "RescaleIntercept")
+        rescale = (float(1 if slope is None else slope), float(0 if intercept is None else intercept))
+        place, turned = np.array(position, float), np.array(cosines, float)
+        steps = (float(spacing[0]), float(spacing[1]))
+        if place.shape != (3,) or turned.shape != (6,) or not np.isfinite([*place, *turned, *steps]).all():
+            raise InputError(f"{name}: its position or orientation is damaged")
+        if min(steps) <= 0:
+            raise InputError(f"{name}: PixelSpacing {steps[0]:g} x {steps[1]:g}, expected mm above 0")
+        yield Frame(name, opener, dataset, index, place, turned, steps, rescale)
+
+
+def _tag(dataset: Any, index: int, group: str, keyword: str) -> Any:
+    """An attribute of a frame: from its own or the shared functional group, or from a classic single frame."""
+    for sequence, item in (("PerFrameFunctionalGroupsSequence", index), ("SharedFunctionalGroupsSequence", 0)):
+        groups = dataset.get(sequence)
+        if groups and len(groups) > item and groups[item].get(group):
+            value = groups[item].get(group)[0].get(keyword)
+            if value is not None:
+                return value
+    return dataset.get(keyword)
+
+
+def _pixels(frames: list[Frame], shape: tuple[int, int, int], notes: list[str]) -> tuple[NDArray, float, float]:
+    """(columns, rows, slices) stored values with one slope and intercept, or what they mean where those differ."""
+    from pydicom import dcmread
+
+    scales = {frame.rescale for frame in frames}
+    differ = len(scales) > 1
+    if differ:
+        notes.append("the slices have different rescale slopes: their values were scaled to float32")
+    stored: NDArray | None = None
+    array, held = None, ""
+    for k, frame in enumerate(frames):
+        key = f"{id(frame.dataset)}"
+        if key != held:
+            with frame.open() as stream:
+                dataset = dcmread(stream, force=True)
+            array, held = _decode(dataset, frame.name), key
+        assert array is not None
+        pixels = array[frame.index] if array.ndim == 3 else array
+        if pixels.shape[::-1] != shape[:2]:
+            raise InputError(
+                f"{frame.name}: {pixels.shape[1]}x{pixels.shape[0]} pixels, the series {shape[0]}x{shape[1]}"
+            )
+        if differ:
+            pixels = pixels.astype(np.float32) * np.float32(frame.rescale[0]) + np.float32(frame.rescale[1])
+        if stored is None:
+            stored = np.empty(shape, pixels.dtype, order="F")
+        elif stored.dtype != pixels.dtype:
+            raise InputError(f"{frame.name}: {pixels.dtype} pixels in a series of {stored.dtype}")
+        stored[:, :, k] = pixels.T
+    assert stored is not None
+    slope, intercept = (1.0, 0.0) if differ else frames[0].rescale
+    return stored, slope, intercept
+
+
+def _decode(dataset: Any, name: str) -> NDArray:
+    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+    try:
+        dataset.ensure_file_meta()
+        if "TransferSyntaxUID" not in dataset.file_meta:
+            implicit, little = dataset.original_encoding
+            explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+            dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+        pixels: NDArray = dataset.pixel_array
+        return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+    except Exception as error:  # decoders raise whatever they like
+        raise InputError(f"{name}: its pixels cannot be read ({' '.join(str(error).split())[:160]})") from error

@@ -1,0 +1,124 @@
+"""Slices into a stack: order, gaps, doubles, tilt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsr.errors import InputError
+
+if TYPE_CHECKING:
+    from medsr.io.dicom_series import Frame
+
+SAME_PLACE = 1e-3
+"""Millimetres along the normal below which two slices lie in one place."""
+UNEVEN = 0.05
+"""How much of a step a slice may be off an even stack: positions are written with few digits."""
+TILT = 0.1
+"""Degrees between stack and slice normal from which the gantry counts as tilted."""
+
+
+def arrange(frames: list[Frame], name: str, notes: list[str]) -> tuple[list[Frame], NDArray[np.float64]]:
+    """The slices in order along their common normal, and that normal (LPS).
+
+    Raises InputError when sizes, spacings or orientations differ within the series.
+    """
+    first = frames[0]
+    for frame in frames[1:]:
+        same_size = (frame.dataset.Rows, frame.dataset.Columns) == (first.dataset.Rows, first.dataset.Columns)
+        if not same_size or not np.allclose(frame.spacing, first.spacing, rtol=1e-3):
+            raise InputError(f"{name}: slices of different size or pixel spacing in one series: {frame.name}")
+        if not np.allclose(frame.cosines, first.cosines, atol=2e-3):
+            turned = sum(not np.allclose(one.cosines, first.cosines, atol=2e-3) for one in frames)
+            raise InputError(
+                f"{name}: mixed orientations in one series: {turned} of {len(frames)} slices, for instance "
+                f"{frame.name}, are turned against {first.name} (a scout?); put them in folders of their own"
+            )
+    normal = np.cross(first.cosines[:3], first.cosines[3:])
+    length = np.linalg.norm(normal)
+    if not 0.99 < length < 1.01:
+        raise InputError(f"{name}: ImageOrientationPatient is not two perpendicular unit vectors")
+    return sorted(frames, key=lambda frame: (float(normal @ frame.position), frame.name)), normal / length
+
+
+def without_twins(frames: list[Frame], stored: NDArray, name: str, notes: list[str]) -> tuple[list[Frame], NDArray]:
+    """Drop slices that are there twice with the same pixels. Raises InputError when they differ."""
+    normal = np.cross(frames[0].cosines[:3], frames[0].cosines[3:])
+    kept = [0]
+    for k in range(1, len(frames)):
+        if normal @ (frames[k].position - frames[kept[-1]].position) > SAME_PLACE:
+            kept.append(k)
+        elif not np.array_equal(stored[:, :, k], stored[:, :, kept[-1]]):
+            raise InputError(
+                f"{name}: different images at one position ({frames[kept[-1]].name}, {frames[k].name}): several "
+                "echoes or time points; split them into series first"
+            )
+    if doubles := len(frames) - len(kept):
+        notes.append(f"{doubles} slice(s) are there twice with the same pixels; each was taken once")
+        return [frames[k] for k in kept], np.asfortranarray(stored[:, :, kept])
+    return frames, stored
+
+
+def affine_of(
+    frames: list[Frame], stored: NDArray, normal: NDArray[np.float64], notes: list[str]
+) -> tuple[NDArray, NDArray[np.float64]]:
+    """The stack's affine (LPS), and the pixels, moved onto even steps where the slices' own are uneven.
+
+    Raises InputError when slices are missing: what lay in the gap would have to be invented.
+    """
+    first, last = frames[0], frames[-1]
+    places = np.array([normal @ (frame.position - first.position) for frame in frames])
+    count = len(frames)
+    if count < 2:
+        raise InputError(f"{first.name}: one slice: not a volume; medsr upscale takes single images")
+    _refuse_gaps(places, frames)
+    even = np.linspace(0, places[-1], count)
+    steps = np.diff(places)
+    if np.abs(places - even).max() > UNEVEN * steps.min():
+        step = float(np.median(steps))
+        count = round(places[-1] / step) + 1
+        stored = _onto(stored, places, np.linspace(0, places[-1], count))
+        notes.append(
+            f"the slices' steps vary from {steps.min():.2f} to {steps.max():.2f} mm; the {len(frames)} slices were "
+            f"interpolated linearly onto {count} at even {places[-1] / (count - 1):.3f} mm"
+        )
+    step_vector = (last.position - first.position) / (count - 1)
+    affine = np.eye(4)
+    affine[:3, 0] = first.cosines[:3] * first.spacing[1]
+    affine[:3, 1] = first.cosines[3:] * first.spacing[0]
+    affine[:3, 2], affine[:3, 3] = step_vector, first.position
+    length = float(np.linalg.norm(step_vector))
+    tilt = np.degrees(np.arccos(np.clip(normal @ step_vector / length, -1, 1)))
+    if tilt > TILT:
+        notes.append(f"gantry tilt of {tilt:.1f} degrees: kept exactly, as a sheared affine")
+    said = first.dataset.get("SpacingBetweenSlices") or first.dataset.get("SliceThickness")
+    between = float(normal @ step_vector)
+    if said and abs(float(said) - between) > 0.05 * between:
+        notes.append(f"the header says {float(said):g} mm between slices, their positions {between:.3f} mm: used")
+    return stored, affine
+
+
+def _refuse_gaps(places: NDArray[np.float64], frames: list[Frame]) -> None:
+    """A gap is a step much longer than the steps beside it; a change of step is none."""
+    steps = np.diff(places)
+    for k, step in enumerate(steps):
+        beside = [steps[n] for n in (k - 1, k + 1) if 0 <= n < len(steps)]
+        if beside and step > 1.5 * max(beside):
+            missing = max(1, round(step / max(beside)) - 1)
+            raise InputError(
+                f"{missing} slice(s) missing between {frames[k].name} and {frames[k + 1].name}: a step of {step:.2f} "
+                f"mm beside {max(beside):.2f} mm; complete the series"
+            )
+
+
+def _onto(stored: NDArray, places: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray:
+    """Linear interpolation along the last axis from `places` to `wanted` (both millimetres, ascending)."""
+    moved = np.empty((*stored.shape[:2], len(wanted)), stored.dtype, order="F")
+    for k, place in enumerate(wanted):
+        upper = int(np.clip(np.searchsorted(places, place), 1, len(places) - 1))
+        share = float(np.clip((place - places[upper - 1]) / (places[upper] - places[upper - 1]), 0, 1))
+        mixed = stored[:, :, upper - 1] * (1 - share) + stored[:, :, upper] * share
+        moved[:, :, k] = np.rint(mixed) if stored.dtype.kind in "iu" else mixed
+    return moved

@@ -1,0 +1,83 @@
+"""NRRD and MetaImage, through SimpleITK."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsr.errors import InputError, UsageError
+from medsr.io.volume_base import METAIMAGE, NRRD, Volume, check_memory, check_shape, plain
+
+LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""ITK's axes point left, posterior, superior; ours right, anterior, superior."""
+DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64")
+
+
+def read(path: Path) -> Volume:
+    """Read the stored values and geometry. Raises InputError naming the file."""
+    sitk = _simpleitk()
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    components = reader.GetNumberOfComponents()
+    if components != 1:
+        raise InputError(f"{path}: {components} numbers a voxel (colour or vectors) are not handled, only one")
+    if "complex" in sitk.GetPixelIDValueAsString(reader.GetPixelID()).lower():
+        raise InputError(f"{path}: complex voxels are not handled, only one number a voxel")
+    check_shape(reader.GetSize(), str(path))
+    check_memory(reader.GetSize(), 4, str(path))
+    image = reader.Execute()
+    return from_image(image, NRRD if path.suffix.lower() in (".nrrd", ".nhdr") else METAIMAGE)
+
+
+def from_image(image: Any, kind: str) -> Volume:
+    """A SimpleITK image of 3 or 4 dimensions as a volume; its metadata and time axis are kept for the way back."""
+    sitk = _simpleitk()
+    stored = np.ascontiguousarray(sitk.GetArrayFromImage(image)).T
+    dimension = image.GetDimension()
+    direction = np.array(image.GetDirection()).reshape(dimension, dimension)
+    affine = np.eye(4)
+    affine[:3, :3] = direction[:3, :3] * np.array(image.GetSpacing()[:3])
+    affine[:3, 3] = image.GetOrigin()[:3]
+    if dimension == 4 and not np.array_equal(direction[3], [0, 0, 0, 1]):
+        raise InputError("a 4D image whose time axis is turned into space is not handled")
+    time = (image.GetOrigin()[3], image.GetSpacing()[3]) if dimension == 4 else (0.0, 1.0)
+    keys = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys() if not key.startswith(("ITK_", "NRRD_"))}
+    return Volume(stored, LPS @ affine, kind, extra=(time, keys))
+
+
+def to_image(volume: Volume) -> Any:
+    """A volume as a SimpleITK image. Raises UsageError for a sheared grid, which ITK does not know."""
+    sitk = _simpleitk()
+    affine = LPS @ volume.affine
+    spacing = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
+    direction = affine[:3, :3] / spacing
+    if not np.allclose(direction.T @ direction, np.eye(3), atol=1e-4):
+        raise UsageError("a sheared grid (gantry tilt) can only be written as NIfTI: ITK's formats have no shear")
+    image = sitk.GetImageFromArray(volume.stored.T, isVector=False)
+    (start, step), keys = volume.extra if volume.kind in (NRRD, METAIMAGE, "SimpleITK") else ((0.0, 1.0), {})
+    series = volume.stored.ndim == 4
+    image.SetSpacing([*map(float, spacing), *([step] if series else [])])
+    image.SetOrigin([*map(float, affine[:3, 3]), *([start] if series else [])])
+    turned: NDArray[np.float64] = np.eye(volume.stored.ndim)
+    turned[:3, :3] = direction
+    image.SetDirection(turned.ravel().tolist())
+    for key, value in keys.items():
+        image.SetMetaData(key, value)
+    return image
+
+
+def write(path: Path, volume: Volume) -> None:
+    """Write NRRD or MetaImage, compressed."""
+    sitk = _simpleitk()
+    sitk.WriteImage(to_image(plain(volume, path, DTYPES)), str(path), useCompression=True)
+
+
+def _simpleitk() -> Any:
+    import SimpleITK
+
+    SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
+    return SimpleITK

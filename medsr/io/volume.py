@@ -1,0 +1,174 @@
+"""Volumes: NIfTI, Analyze, MGH, NRRD, MetaImage and DICOM series; read to a `Volume`, write one back."""
+
+from __future__ import annotations
+
+import glob
+import os
+import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from medsr.errors import InputError, MedsrError, UsageError
+from medsr.io.files import sha256
+from medsr.io.volume_base import (
+    ANALYZE,
+    METAIMAGE,
+    MGH,
+    NIFTI,
+    NRRD,
+    Volume,
+    check_dtype,
+    check_finite,
+    check_shape,
+)
+
+__all__ = ["Volume", "digest", "expand", "is_volume", "read", "split_suffix", "write"]
+
+SUFFIXES = {
+    ".nii": NIFTI,
+    ".nii.gz": NIFTI,
+    ".hdr": ANALYZE,
+    ".img": ANALYZE,
+    ".hdr.gz": ANALYZE,
+    ".img.gz": ANALYZE,
+    ".mgh": MGH,
+    ".mgz": MGH,
+    ".mgh.gz": MGH,
+    ".nrrd": NRRD,
+    ".nhdr": NRRD,
+    ".mha": METAIMAGE,
+    ".mhd": METAIMAGE,
+}
+_HEADERS = (".hdr", ".hdr.gz", ".nhdr", ".mhd")
+_ARCHIVE = ".zip"
+
+
+def split_suffix(path: Path) -> tuple[str, str]:
+    """`scan.nii.gz` to (`scan`, `.nii.gz`); the suffix is empty where it is none of a volume's."""
+    lower = path.name.lower()
+    for suffix in sorted([*SUFFIXES, _ARCHIVE, ".dcm"], key=len, reverse=True):
+        if lower.endswith(suffix) and len(lower) > len(suffix):
+            return path.name[: -len(suffix)], path.name[-len(suffix) :]
+    return path.name, ""
+
+
+def read(path: Path, series: str | None = None) -> Volume:
+    """Read a volume file, a folder of DICOM slices, or a zip of one. `series`: the UID of the DICOM series to read.
+
+    Raises InputError naming the file when it is missing, damaged, or no volume of plain finite numbers.
+    """
+    from medsr.io import dicom_series, itk, neuro
+
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder")
+    kind = SUFFIXES.get(split_suffix(path)[1].lower())
+    readers = {NIFTI: neuro.read, ANALYZE: neuro.read, MGH: neuro.read, NRRD: itk.read, METAIMAGE: itk.read}
+    try:
+        if kind is not None and path.is_file():
+            if series is not None:
+                raise UsageError(f"--series is for DICOM; {path} is {kind}")
+            if not path.stat().st_size:
+                raise InputError(f"{path}: the file is empty")
+            volume = readers[kind](path)
+        else:
+            volume = dicom_series.read(path, series)
+        check_shape(volume.stored.shape, str(path))
+        check_dtype(volume.stored.dtype, str(path))
+        volume.grid.check(str(path))
+        check_finite(volume.stored, str(path))
+    except (MedsrError, MemoryError):
+        raise
+    except Exception as error:  # the readers raise whatever they like on damaged files
+        raise InputError(f"{path}: damaged or not a readable volume ({_reason(error)})") from error
+    return volume
+
+
+def write(path: Path, volume: Volume) -> None:
+    """Write `volume` whole or not at all, in the format `path`'s suffix names; header and data files together.
+
+    Raises UsageError where that format cannot hold it.
+    """
+    from medsr.io import itk, neuro
+
+    kind = SUFFIXES.get(split_suffix(path)[1].lower())
+    writers = {NIFTI: neuro.write, ANALYZE: neuro.write, MGH: neuro.write, NRRD: itk.write, METAIMAGE: itk.write}
+    if kind is None:
+        raise UsageError(f"{path}: medsr writes {', '.join(SUFFIXES)}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".medsr-", dir=path.parent) as folder:
+            writers[kind](Path(folder) / path.name, volume)
+            move_into(Path(folder), path.parent)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+    except RuntimeError as error:  # SimpleITK's only type
+        raise OSError(None, _reason(error), str(path)) from error
+
+
+def move_into(folder: Path, destination: Path) -> None:
+    """Flush every file of `folder` to disk, then rename all into `destination`, headers last."""
+    files = sorted(folder.iterdir(), key=lambda file: (file.name.lower().endswith(_HEADERS), file.name))
+    for file in files:
+        with file.open("r+b") as written:
+            os.fsync(written.fileno())
+    for file in files:
+        file.replace(destination / file.name)
+    with suppress(OSError):  # some file systems cannot flush a folder
+        handle = os.open(destination, os.O_RDONLY)
+        os.fsync(handle)
+        os.close(handle)
+
+
+def expand(inputs: Iterable[str | Path]) -> list[Path]:
+    """Files, folders and globs to a list of scans, each once.
+
+    A folder of DICOM slices is one scan; a folder with volume files in it gives those. Raises UsageError when one
+    matches nothing, InputError for an empty folder.
+    """
+    found: dict[Path, None] = {}
+    for entry in inputs:
+        if not str(entry):
+            raise UsageError("an input is empty: expected a file, a folder or a glob")
+        path = Path(entry)
+        if path.is_dir():
+            matches = _scans_in(path)
+        elif path.exists() or not glob.has_magic(str(entry)):
+            matches = [path]
+        else:
+            matches = sorted(Path(match) for match in glob.glob(str(entry), recursive=True))
+            if not matches:
+                raise UsageError(f"{entry}: nothing there")
+        found.update(dict.fromkeys(matches))
+    return list(found)
+
+
+def is_volume(path: Path) -> bool:
+    """Whether the name is that of a volume file; of a header and its data, the header's."""
+    stem, suffix = split_suffix(path)
+    partner = path.with_name(stem + suffix.lower().replace(".img", ".hdr"))
+    doubled = suffix.lower().startswith(".img") and partner.exists()
+    return suffix.lower() in SUFFIXES and not path.name.startswith(".") and not doubled
+
+
+def _scans_in(folder: Path) -> list[Path]:
+    """The volume files in a folder (of a pair, the header), or the folder itself as a DICOM series."""
+    scans = [file for file in sorted(folder.iterdir()) if file.is_file() and is_volume(file)]
+    if not scans and not any(folder.iterdir()):
+        raise InputError(f"{folder}: the folder is empty")
+    return scans or [folder]
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file; of a folder, that of its files' sorted hashes; of a header, that of header and data."""
+    import hashlib
+
+    if path.is_dir():
+        parts = sorted(sha256(file) for file in path.rglob("*") if file.is_file())
+        return hashlib.sha256("".join(parts).encode()).hexdigest()
+    return sha256(path)
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[-1] if lines else type(error).__name__)[:200]

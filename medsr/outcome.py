@@ -1,0 +1,42 @@
+"""What became of one input of many: a bad one costs nobody else theirs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from medsr.errors import MedsrError
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`error` is None when `output` was written. `notes`: what the user should know about it."""
+
+    input: Path
+    output: Path
+    seconds: float
+    error: MedsrError | None = None
+    notes: tuple[str, ...] = ()
+
+
+def attempt(source: Path, target: Path, job: Callable[[], tuple[str, ...]]) -> Outcome:
+    """Run `job`, which writes `target` and returns its notes; any failure becomes an outcome."""
+    began = time.monotonic()
+    try:
+        notes = job()
+    except MedsrError as error:
+        return Outcome(source, target, _since(began), error)
+    except OSError as error:
+        failure = MedsrError(f"{target}: cannot be written: {error.strerror or error}")
+        return Outcome(source, target, _since(began), failure)
+    except Exception as error:  # a bug of ours on one file must not cost the others
+        failure = MedsrError(f"{source}: {type(error).__name__}: {error}; this is a bug in medsr, please report it")
+        failure.__cause__ = error
+        return Outcome(source, target, _since(began), failure)
+    return Outcome(source, target, _since(began), None, notes)
+
+
+def _since(began: float) -> float:
+    return time.monotonic() - began

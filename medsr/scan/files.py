@@ -1,0 +1,77 @@
+"""Where a scan's results go: one name decides all of them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from medsr.errors import UsageError
+from medsr.io.volume import SUFFIXES, split_suffix
+
+
+@dataclass(frozen=True)
+class Target:
+    """The refined scan's file (with `dicom`: its folder) and what is written beside it."""
+
+    scan: Path
+    volume: Path
+    dicom: bool = False
+
+    @property
+    def suffix(self) -> str:
+        """The format of volumes beside it."""
+        return ".nii.gz" if self.dicom else split_suffix(self.volume)[1]
+
+    def beside(self, ending: str) -> Path:
+        """`out.nii.gz` to `out<ending>`."""
+        stem = self.volume.name if self.dicom else split_suffix(self.volume)[0]
+        return self.volume.with_name(stem + ending)
+
+    def companion(self, path: Path) -> Path:
+        """Where a companion goes: the scan's new name, then the companion's own."""
+        stem, suffix = split_suffix(path)
+        return self.beside(f"_{stem}{suffix if suffix.lower() in SUFFIXES else '.nii.gz'}")
+
+
+def plan(scans: list[Path], out: Path, dicom: bool) -> list[Target]:
+    """The results of every scan. `out`: a file for one scan where its suffix says so, else a folder.
+
+    Raises UsageError before anything is written when results would share a name or overwrite an input.
+    """
+    as_file = not dicom and not out.is_dir() and split_suffix(out)[1].lower() in SUFFIXES
+    if as_file and len(scans) > 1:
+        raise UsageError(f"--out {out}: one file for {len(scans)} scans; give a folder")
+    if not as_file and out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out}: is a file; give a folder, or a name ending in .nii.gz, .nrrd, .mha or .mgz")
+    if not as_file and not out.exists() and out.suffix:
+        _refuse_unknown(out)
+    targets: dict[Path, Target] = {}
+    for scan in scans:
+        target = Target(scan, out if as_file else out / _name(scan, dicom), dicom)
+        if _same(target.volume, scan):
+            raise UsageError(f"{scan}: --out {out} would overwrite the input; choose another")
+        other = targets.setdefault(target.volume, target)
+        if other is not target:
+            raise UsageError(f"{other.scan} and {scan} would both be written to {target.volume}; run them separately")
+    return list(targets.values())
+
+
+def _refuse_unknown(out: Path) -> None:
+    if out.suffix.lower() in (".gz", ".zip", ".dcm", ".png", ".tif", ".npy", ".mnc", ".mif", ".json"):
+        raise UsageError(f"--out {out}: medsr volume writes {', '.join(SUFFIXES)}, or into a folder")
+
+
+def _name(scan: Path, dicom: bool) -> str:
+    """The scan's own name in its own format; NIfTI for DICOM."""
+    resolved = scan if scan.name not in ("", ".", "..") else scan.resolve()
+    stem, suffix = split_suffix(resolved)
+    if resolved.is_dir():
+        stem, suffix = resolved.name, ""
+    if dicom:
+        return stem
+    return stem + (suffix if suffix.lower() in SUFFIXES else ".nii.gz")
+
+
+def _same(one: Path, other: Path) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)

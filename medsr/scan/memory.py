@@ -1,0 +1,73 @@
+"""`medsr.volume` on what is already in memory: arrays, nibabel images, SimpleITK images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsr.errors import UsageError
+from medsr.infer.models import SliceEngine
+from medsr.io import itk, neuro
+from medsr.io.volume_base import Volume, check_dtype, check_finite, check_shape
+from medsr.scan.refine import refine_scan
+from medsr.scan.request import Request
+
+NAME = "the volume"
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A refined volume. `image` and `uncertainty` (None if not asked for) are of the type that was given.
+
+    `affine`: (4, 4), voxel index to millimetres, RAS+. `summary`: what the sidecar of a file would say.
+    """
+
+    image: Any
+    affine: NDArray[np.float64]
+    uncertainty: Any
+    summary: dict[str, Any]
+
+
+def is_image(given: Any) -> bool:
+    """Whether it is a volume and no path."""
+    return isinstance(given, np.ndarray) or hasattr(given, "dataobj") or _is_sitk(given)
+
+
+def refine_image(given: Any, affine: NDArray | None, request: Request, engine: SliceEngine) -> Result:
+    """Refine one volume in memory. Raises UsageError for an array without its affine, InputError for a bad volume."""
+    volume = _volume(given, affine)
+    check_shape(volume.stored.shape, NAME)
+    check_dtype(volume.stored.dtype, NAME)
+    volume.grid.check(NAME)
+    check_finite(volume.stored, NAME)
+    outcome = refine_scan(volume, request, engine)
+    spread = outcome.uncertainty
+    return Result(
+        _like(given, outcome.volume),
+        outcome.volume.affine,
+        None if spread is None else _like(given, spread),
+        outcome.summary,
+    )
+
+
+def _volume(given: Any, affine: NDArray | None) -> Volume:
+    if isinstance(given, np.ndarray):
+        if affine is None or np.shape(affine) != (4, 4):
+            raise UsageError("an array needs its affine: a (4, 4) matrix, voxel index to millimetres")
+        return Volume(given, np.asarray(affine, float))
+    if affine is not None:
+        raise UsageError("affine: an image has its own; leave it away")
+    return itk.from_image(given, "SimpleITK") if _is_sitk(given) else neuro.from_image(given)
+
+
+def _like(given: Any, volume: Volume) -> Any:
+    if isinstance(given, np.ndarray):
+        return volume.stored
+    return itk.to_image(volume) if _is_sitk(given) else neuro.to_image(volume)
+
+
+def _is_sitk(given: Any) -> bool:
+    return type(given).__module__.startswith("SimpleITK") and type(given).__name__ == "Image"

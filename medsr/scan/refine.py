@@ -1,0 +1,222 @@
+"""One scan, in memory: which grid, which planes, each volume through the network, the figures of the result."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsr import __version__
+from medsr.errors import MemoryExhaustedError, UsageError
+from medsr.geometry import Shape
+from medsr.infer.acquisition import Acquisition
+from medsr.infer.models import SliceEngine
+from medsr.infer.slices import Refiner
+from medsr.infer.volume import Method, Refined, check_planes, planes_for, refine, slices_to_run
+from medsr.intensity import Window
+from medsr.io.volume import Volume
+from medsr.scan import labels, warn
+from medsr.scan.orientation import Canonical
+from medsr.scan.request import Request
+
+OnProgress = Callable[[float, float, str], None]
+"""(done, total, what is being done): slices, or seconds while adapting."""
+
+
+@dataclass
+class Outcome:
+    """A refined scan. `uncertainty`: float32, in the image's own units. `summary`: the sidecar's content."""
+
+    volume: Volume
+    uncertainty: Volume | None
+    summary: dict[str, Any]
+    warnings: list[str] = field(default_factory=list)
+    inconsistency: NDArray[np.float32] | None = None
+    """What acquiring the first refined volume again leaves unexplained: (coarse shape), in the image's own units."""
+
+
+def refine_scan(
+    volume: Volume, request: Request, engine: SliceEngine, on_progress: OnProgress = lambda *_: None
+) -> Outcome:
+    """Super-resolve a scan, volume by volume, as `request` says.
+
+    Geometry: the refined voxels fill the same box. Values: those of the stored dtype, through its scaling. Raises
+    UsageError for what cannot be done, MemoryExhaustedError before beginning what would not fit.
+    """
+    began = time.monotonic()
+    turn = Canonical(volume)
+    fine = request.target(volume.grid)
+    acquisition = _acquisition(volume, fine, request, turn)
+    as_labels = request.kind == "labels" or (request.kind == "auto" and labels.is_label_map(volume.stored))
+    if as_labels:
+        warnings = ["a label map: resampled by nearest neighbour, not super-resolved"]
+        refined = volume.refined(labels.nearest(volume.stored, fine))
+        if request.kind == "labels":
+            warnings = []
+        return Outcome(refined, None, _summary(volume, refined, request, None, (), began, warnings), warnings)
+    _check_memory(volume, fine, request.method)
+    check_planes(request.method.planes, acquisition)
+    warnings = warn.outside_domain(engine, volume, acquisition)
+    method = replace(request.method, width=acquisition.width)
+    if request.adapt is not None:
+        engine, told = _adapted(engine, volume, turn, acquisition, request, on_progress)
+        warnings += told
+    stored = np.empty((*fine, *volume.stored.shape[3:]), volume.stored.dtype, order="F")
+    spread = np.empty(stored.shape, np.float32, order="F") if method.uncertainty else None
+    planes = planes_for(acquisition, method) if engine.model is not None else ()
+    total = slices_to_run(acquisition, method) * volume.volumes
+    done = 0
+    parts: list[Refined] = []
+
+    def on_slices(count: int) -> None:
+        nonlocal done
+        done += count
+        on_progress(done, total, "slices")
+
+    for index in range(volume.volumes):
+        one = refine(turn.view(volume.stored, index), acquisition.fine, engine.model, method, on_slices)
+        turn.view(stored, index)[...] = one.stored
+        if spread is not None and one.spread is not None:
+            turn.view(spread, index)[...] = one.spread * abs(volume.slope)
+        parts.append(replace(one, stored=np.empty(0), spread=None))
+    refined = volume.refined(stored)
+    uncertainty = None
+    if spread is not None:
+        uncertainty = replace(refined, stored=spread, slope=1.0, intercept=0.0)
+    figures = _consistency(parts, volume.slope)
+    summary = _summary(volume, refined, request, engine, planes, began, warnings) | {"consistency": figures}
+    if spread is not None:
+        summary["uncertainty"] = _spread_figures(spread)
+    inconsistency = turn.back(parts[0].after * np.float32(volume.slope))
+    return Outcome(refined, uncertainty, summary, warnings, inconsistency)
+
+
+def _acquisition(volume: Volume, fine: Shape, request: Request, turn: Canonical) -> Acquisition:
+    """How the scan sees the refined volume. The profile's width is that of its slices along the coarsest axis."""
+    coarse = volume.grid.shape
+    seen: Shape = tuple(min(c, f) for c, f in zip(coarse, fine, strict=True))  # type: ignore[assignment]
+    width = 1.0
+    if request.thickness is not None:
+        width = request.thickness / max(volume.grid.spacing)
+        if width > 2:
+            raise UsageError(f"--thickness {request.thickness:g}: more than twice the distance of the slices")
+    return Acquisition(turn.shape(seen), turn.shape(fine), request.method.profile, width)
+
+
+def _adapted(
+    engine: SliceEngine,
+    volume: Volume,
+    turn: Canonical,
+    acquisition: Acquisition,
+    request: Request,
+    on_progress: OnProgress,
+) -> tuple[SliceEngine, list[str]]:
+    """The engine after learning from the scan's own slices, and what to say about it."""
+    from medsr.train.adapt import adapt
+
+    if not isinstance(engine.model, Refiner):
+        raise UsageError(f"--adapt: {engine.name} is no refiner; use medsr-mri or --model scratch")
+    first = turn.view(volume.stored, 0)
+    unit = Window.of_values(first).to_unit(first)
+    minutes = request.adapt or 0.0
+
+    def tell(share: float, text: str) -> None:
+        on_progress(60 * minutes * share, 60 * minutes, f"seconds of adapting  {text}")
+
+    result = adapt(engine.model.net, unit, acquisition, minutes, engine.model.device, engine.name == "scratch", tell)
+    model = Refiner(engine.name, result.net, engine.model.device)
+    change = f"{result.before:.4f} to {result.after:.4f} after {result.iterations} iterations"
+    verdict = f"adapted: error on the scan's own held-out slices {change}"
+    if not result.kept:
+        verdict = f"adapting did not help (error on the scan's own held-out slices {change}): not used"
+    return replace(engine, model=model), [verdict]
+
+
+def _check_memory(volume: Volume, fine: Shape, method: Method) -> None:
+    """Refuse what would not fit, before anything is computed."""
+    import psutil
+
+    voxels = float(np.prod(fine))
+    buffers = {"mean": 1, "median": 2, "weighted": 2}[method.fuse] + (2 if method.uncertainty else 0) + 0.5
+    per_volume = volume.stored.dtype.itemsize + (4 if method.uncertainty else 0)
+    needed = voxels * (4 * buffers + per_volume * (1 + volume.volumes))
+    free = psutil.virtual_memory().available
+    if needed > free:
+        dims = " x ".join(map(str, fine))
+        raise MemoryExhaustedError(
+            f"the refined scan of {dims} voxels needs about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; "
+            "ask for a coarser --spacing"
+        )
+
+
+def _consistency(parts: list[Refined], slope: float) -> dict[str, Any]:
+    """How far the result, acquired again, is from the scan: over all its volumes, in the image's own units."""
+    height = max(part.window.high - part.window.low for part in parts if part.window) * abs(slope)
+
+    def figures(residuals: list[NDArray[np.float32]]) -> dict[str, float]:
+        squares = sum(float((one.astype(np.float64) ** 2).sum()) for one in residuals)
+        rms = (squares / sum(one.size for one in residuals)) ** 0.5 * abs(slope)
+        largest = max(float(np.abs(one).max()) for one in residuals) * abs(slope)
+        return {"rms": rms, "max": largest, "rms_percent_of_range": 100 * rms / height}
+
+    return {
+        "unit": "the image's own",
+        "range": height,
+        "before": figures([part.before for part in parts]),
+        "after": figures([part.after for part in parts]),
+    }
+
+
+def _spread_figures(spread: NDArray[np.float32]) -> dict[str, float]:
+    sample = spread.ravel(order="K")[:: max(1, spread.size // 1_000_000)]
+    return {"mean": float(sample.mean()), "p99": float(np.percentile(sample, 99)), "max": float(spread.max())}
+
+
+def _summary(
+    volume: Volume,
+    refined: Volume,
+    request: Request,
+    engine: SliceEngine | None,
+    planes: tuple[str, ...],
+    began: float,
+    warnings: list[str],
+) -> dict[str, Any]:
+    """The sidecar's content, less what only files have. No name, date or other patient tag is in it."""
+    model = {"name": engine.name, "sha256": engine.sha256} if engine else {"name": "nearest", "sha256": None}
+    return {
+        "tool": "medsr",
+        "version": __version__,
+        "model": model,
+        "parameters": request.parameters(),
+        "planes": list(planes),
+        "input": _grid(volume),
+        "output": _grid(refined),
+        "warnings": [*volume.notes, *warnings],
+        "seconds": round(time.monotonic() - began, 2),
+        "peak_memory_bytes": peak_memory(),
+    }
+
+
+def _grid(volume: Volume) -> dict[str, Any]:
+    return {
+        "shape": list(volume.stored.shape),
+        "spacing_mm": [round(step, 6) for step in volume.grid.spacing],
+        "dtype": volume.stored.dtype.name,
+    }
+
+
+def peak_memory() -> int | None:
+    """The most memory this process has held so far, in bytes; None where the system does not say."""
+    if sys.platform == "win32":
+        import psutil
+
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(most if sys.platform == "darwin" else most * 1024)

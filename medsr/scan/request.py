@@ -1,0 +1,75 @@
+"""What the user asked for, as one value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from medsr.errors import UsageError
+from medsr.geometry import Grid, Shape, finer
+from medsr.infer.fusion import Fuse
+from medsr.infer.volume import Method
+
+Kind = Literal["auto", "image", "labels"]
+DEFAULT_MODEL = "medsr-mri"
+DEFAULT_MINUTES = 2.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """How to refine a scan: by what, onto which grid, and how much to tell about it.
+
+    At most one of `isotropic`, `scale` and `spacing` says what finer means (see `geometry.finer`). `thickness`: mm of
+    the slices where it is not their spacing. `adapt`: minutes of learning from the scan itself, or None.
+    """
+
+    model: str = DEFAULT_MODEL
+    isotropic: bool = False
+    scale: float | None = None
+    spacing: tuple[float, ...] | None = None
+    method: Method = field(default_factory=Method)
+    thickness: float | None = None
+    kind: Kind = "auto"
+    adapt: float | None = None
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        _one_of("--fuse", self.method.fuse, get_args(Fuse))
+        _one_of("--kind", self.kind, get_args(Kind))
+        _one_of("--profile", self.method.profile, ("box", "gaussian"))
+        if self.adapt is not None and not 0 < self.adapt <= 24 * 60:
+            raise UsageError(f"--adapt {self.adapt:g}: expected minutes above 0, at most a day")
+        if self.adapt is not None and self.model == "cubic":
+            raise UsageError("--adapt: cubic interpolation has nothing to learn; choose a model")
+        if self.model == "scratch" and self.adapt is None:
+            raise UsageError("--model scratch: an untrained network; say how long to train it with --adapt MINUTES")
+        if self.model == "cubic" and self.method.uncertainty:
+            raise UsageError("--uncertainty: cubic interpolation gives the same in every plane; choose a model")
+        if self.thickness is not None and not 0 < self.thickness < float("inf"):
+            raise UsageError(f"--thickness {self.thickness:g}: expected mm above 0")
+
+    def target(self, grid: Grid) -> Shape:
+        """The shape of the refined grid. Raises UsageError when it would not be finer."""
+        return finer(grid, self.scale, self.spacing, self.isotropic)
+
+    def parameters(self) -> dict[str, Any]:
+        """What was asked, for the sidecar."""
+        method = self.method
+        return {
+            "isotropic": self.isotropic,
+            "scale": self.scale,
+            "spacing_mm": self.spacing,
+            "planes": method.planes or "auto",
+            "fuse": method.fuse,
+            "consistency": method.consistency and self.model != "cubic",
+            "profile": method.profile,
+            "thickness_mm": self.thickness,
+            "uncertainty": method.uncertainty,
+            "adapt_minutes": self.adapt,
+            "kind": self.kind,
+        }
+
+
+def _one_of(option: str, value: str, valid: tuple[str, ...]) -> None:
+    if value not in valid:
+        raise UsageError(f"{option} {value}: expected one of {', '.join(valid)}")

@@ -1,0 +1,213 @@
+"""`medsr volume`: scans in, refined scans out, each with its sidecar and picture."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsr.errors import InputError, UsageError
+from medsr.geometry import Grid, parse_planes
+from medsr.infer.models import SliceEngine, open_slice_model
+from medsr.infer.volume import Method
+from medsr.io import volume as volume_io
+from medsr.io.files import write_text
+from medsr.io.volume_base import DICOM, Volume
+from medsr.outcome import Outcome, attempt
+from medsr.progress import Update, progress
+from medsr.scan import labels, memory, preview, report
+from medsr.scan.files import Target, plan
+from medsr.scan.pictures import Pictures
+from medsr.scan.refine import OnProgress, refine_scan
+from medsr.scan.request import DEFAULT_MODEL, Request
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What else to read and write: companions, a DICOM series, a report."""
+
+    also: tuple[Path, ...] = ()
+    series: str | None = None
+    dicom: bool = False
+    report: bool = False
+
+
+def volume(
+    scans: Any,
+    out: str | Path | None = None,
+    *,
+    affine: NDArray | None = None,
+    model: str | Path = DEFAULT_MODEL,
+    isotropic: bool = False,
+    scale: float | None = None,
+    spacing: float | Sequence[float] | None = None,
+    planes: str = "auto",
+    fuse: Any = "mean",
+    consistency: bool = True,
+    profile: Any = "box",
+    thickness: float | None = None,
+    uncertainty: bool = False,
+    adapt: float | None = None,
+    kind: Any = "auto",
+    also: Sequence[str | Path] = (),
+    series: str | None = None,
+    dicom: bool = False,
+    report: bool = False,
+    device: str = "auto",
+    on_outcome: Callable[[Outcome], None] = lambda _: None,
+    say: Say = lambda _: None,
+) -> Any:
+    """Super-resolve 3D scans: files, folders of DICOM slices, or one volume in memory.
+
+    Files: `scans` is a path or several, `out` a file or folder; returns a list of Outcome, one for each scan, failed
+    ones with their error. In memory: `scans` is a nibabel image, a SimpleITK image, or an array (i, j, k[, t]) with
+    its `affine` (4, 4); `out` is left out; returns a `scan.memory.Result` whose `image` is of the same type.
+
+    At most one of `isotropic`, `scale` (every axis) and `spacing` (mm, one number or three in the array's order) says
+    what finer means; without any, coarser axes are brought to the finest, or an isotropic scan to scale 2. `model`:
+    `cubic`, `scratch` (with `adapt`), a known name or a weight file. `planes`: auto, all, or names with commas.
+    `fuse`: mean, median or weighted. `profile` (box or gaussian) and `thickness` (mm) say how slices were acquired.
+    `adapt`: minutes of learning from the scan itself. `kind`: auto, image or labels.
+
+    Raises UsageError or WeightsError when nothing can be begun; in memory also InputError for a bad volume.
+    """
+    steps = spacing if spacing is None or isinstance(spacing, Sequence) else (spacing,)
+    request = Request(
+        str(model),
+        isotropic,
+        scale,
+        None if steps is None else tuple(float(step) for step in steps),
+        Method(parse_planes(planes), fuse, consistency, profile, 1.0, uncertainty),
+        thickness,
+        kind,
+        adapt,
+        device,
+    )
+    extras = Extras(tuple(Path(one) for one in also), series, dicom, report)
+    if memory.is_image(scans):
+        if out is not None or extras != Extras():
+            raise UsageError("a volume in memory has no files: leave out, also, series, dicom and report away")
+        return memory.refine_image(scans, affine, request, open_slice_model(request.model, device))
+    if out is None or not str(out):
+        raise UsageError("--out: expected a file or a folder")
+    paths: list[str | Path] = [str(scans)] if isinstance(scans, str | os.PathLike) else list(scans)
+    targets = plan(volume_io.expand(paths), Path(out), dicom)
+    if extras.also and len(targets) > 1:
+        raise UsageError(f"--also goes with one scan, not with {len(targets)}")
+    engine = open_slice_model(request.model, device)
+    outcomes = []
+    for target in targets:
+        outcome = attempt(target.scan, target.volume, partial(_one, target, request, extras, engine, say))
+        outcomes.append(outcome)
+        on_outcome(outcome)
+    return outcomes
+
+
+def _one(target: Target, request: Request, extras: Extras, engine: SliceEngine, say: Say) -> tuple[str, ...]:
+    """One scan, from its file to everything written beside its result. Returns what the user should know."""
+    began = time.monotonic()
+    source = volume_io.read(target.scan, extras.series)
+    if extras.dicom and source.kind != DICOM:
+        raise UsageError(f"{target.scan}: --dicom: the scan is {source.kind}; only DICOM can be written as DICOM")
+    companions = [(path, volume_io.read(path)) for path in extras.also]
+    fine = request.target(source.grid)
+    say(f"{target.scan.name}: {_text(source.grid)} to {_text(source.grid.on(fine))}")
+    for note in source.notes:
+        say(f"note: {note}")
+    digest = volume_io.digest(target.scan)
+    with _Progress(target.scan.name) as on_progress:
+        result = refine_scan(source, request, engine, on_progress)
+    for warning in result.warnings:
+        say(f"warning: {warning}")
+    refined = result.volume
+    if extras.dicom:
+        from medsr.io.dicom_write import write_series
+
+        write_series(target.volume, refined, f"Super-resolved through its planes ({engine.name})")
+    else:
+        volume_io.write(target.volume, refined)
+    if result.uncertainty is not None:
+        volume_io.write(target.beside(f"_uncertainty{target.suffix}"), result.uncertainty)
+    for path, companion in companions:
+        moved, how = _brought(companion, path, source, refined.grid)
+        volume_io.write(target.companion(path), moved)
+        say(f"{path.name}: {how}, {target.companion(path)}")
+    spread = result.uncertainty.stored if result.uncertainty is not None else None
+    pictures = Pictures(source, refined, spread, result.inconsistency)
+    preview.write(target.beside("_preview.png"), pictures, result.summary["model"]["name"])
+    summary = result.summary | {"input_sha256": digest, "seconds": round(time.monotonic() - began, 2)}
+    if extras.report:
+        report.write(target.beside("_report.html"), pictures, summary)
+    write_text(target.beside(".json"), json.dumps(summary, indent=2) + "\n")
+    return _told(summary)
+
+
+def _brought(companion: Volume, path: Path, scan: Volume, grid: Grid) -> tuple[Volume, str]:
+    """A companion on the scan's new grid, and how it came there."""
+    is_labels = labels.is_label_map(companion.stored)
+    how = "labels, nearest neighbour" if is_labels else "image, cubic B-spline"
+    same = companion.grid.shape == scan.grid.shape and np.allclose(companion.affine, scan.affine, atol=1e-3)
+    if is_labels and same:
+        return companion.refined(labels.nearest(companion.stored, grid.shape)), how
+    if companion.volumes > 1:
+        raise InputError(f"{path}: --also takes 3D volumes, this has {companion.volumes} time points")
+    stored = companion.stored.reshape(companion.grid.shape)
+    if companion.intercept and not is_labels and not same:
+        stored = stored * np.float32(companion.slope) + np.float32(companion.intercept)
+        companion = replace(companion, slope=1.0, intercept=0.0)  # what lies outside it means 0
+    moved = labels.onto(stored, companion.affine, grid, is_labels)
+    return Volume(moved, grid.affine, scan.kind, companion.slope, companion.intercept), how
+
+
+def _told(summary: dict[str, Any]) -> tuple[str, ...]:
+    """The figures in words, for the terminal."""
+    figures = summary.get("consistency")
+    if not figures:
+        return ()
+    before, after = figures["before"], figures["after"]
+    lines = [
+        f"agrees with the scan to {after['rms_percent_of_range']:.3f} % of its range (rms {after['rms']:.3g}, "
+        f"largest {after['max']:.3g}; {before['rms_percent_of_range']:.3f} % before it was made to)"
+    ]
+    if spread := summary.get("uncertainty"):
+        lines.append(f"spread over planes and flips: {spread['mean']:.3g} on average, 99 % below {spread['p99']:.3g}")
+    return tuple(lines)
+
+
+class _Progress:
+    """A bar for each thing that is done: adapting, then slices."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.total = name, -1.0
+        self.shown: AbstractContextManager[Update] | None = None
+        self.update: Update
+
+    def __enter__(self) -> OnProgress:
+        return self._update
+
+    def _update(self, done: float, total: float, text: str) -> None:
+        if total != self.total:
+            self.__exit__()
+            self.shown, self.total = progress(self.name, total), total
+            self.update = self.shown.__enter__()
+        self.update(done, text)
+
+    def __exit__(self, *_: object) -> None:
+        if self.shown is not None:
+            self.shown.__exit__(None, None, None)
+            self.shown = None
+
+
+def _text(grid: Grid) -> str:
+    return f"{' x '.join(map(str, grid.shape))} at {' x '.join(f'{step:.4g}' for step in grid.spacing)} mm"

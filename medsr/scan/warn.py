@@ -1,0 +1,50 @@
+"""What the user should know before trusting a result."""
+
+from __future__ import annotations
+
+from medsr.infer.acquisition import Acquisition
+from medsr.infer.models import SliceEngine
+from medsr.infer.slices import Enlarger
+from medsr.io.volume import Volume
+
+SLACK = 1.3
+"""How far beyond the range of training a spacing or factor may lie unremarked."""
+AIR = -500
+"""Values below this mean Hounsfield units: no MRI has them."""
+
+
+def outside_domain(engine: SliceEngine, volume: Volume, acquisition: Acquisition) -> list[str]:
+    """One line for each way in which the scan is not what the model was trained for."""
+    if engine.model is None or engine.name == "scratch":
+        return []
+    if isinstance(engine.model, Enlarger) and not engine.domain:
+        return [f"{engine.name} was made for images, not for slices of scans: look at the result with doubt"]
+    found = []
+    spacing = volume.grid.on(acquisition.fine).spacing
+    factors = [acquisition.factor(axis) for axis in acquisition.refined]
+    trained_on = f"{engine.name} was trained on {engine.domain.get('modality') or 'other scans'}"
+    if (limits := engine.domain.get("spacing")) and not _within(spacing, limits):
+        found.append(
+            f"{trained_on} at {_span(limits)} mm; the refined scan has {' x '.join(f'{s:.3g}' for s in spacing)} mm"
+        )
+    if (limits := engine.domain.get("factors")) and max(factors) > limits[1] * SLACK**0.5:
+        found.append(f"{engine.name} was trained for factors {_span(limits)}; this is {max(factors):.3g}")
+    said = str(engine.domain.get("modality", ""))
+    if "MRI" in said:
+        if volume.modality not in ("", "MR"):
+            found.append(f"{trained_on}; this is {volume.modality}")
+        elif not volume.modality and _lowest(volume) < AIR:
+            found.append(f"{trained_on}; values down to {_lowest(volume):.0f} look like CT")
+    return found
+
+
+def _within(spacing: tuple[float, ...], limits: list[float]) -> bool:
+    return min(spacing) >= limits[0] / SLACK and max(spacing) <= limits[1] * SLACK
+
+
+def _lowest(volume: Volume) -> float:
+    return float(volume.stored.min()) * volume.slope + volume.intercept
+
+
+def _span(limits: list[float]) -> str:
+    return f"{limits[0]:g} to {limits[1]:g}"

@@ -1,0 +1,143 @@
+"""`medsr volume --adapt`: learn from the scan's own fine slices before refining it.
+
+Self-supervised, as SMORE (Zhao et al. 2021) and ECLARE (Remedios et al. 2024) do it: slices whose axes are both fine
+are made as thick along one of them as the scan is through its planes, and the network learns to undo that.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsr.data.datasets import stream
+from medsr.data.volumes import SliceCrops, foreground
+from medsr.degrade import thick_slices
+from medsr.errors import TrainingError, UsageError
+from medsr.infer.acquisition import Acquisition
+from medsr.recipe import Data, SliceProfile
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Array = NDArray[np.float32]
+SIDE, BATCH, HELD_OUT = 96, 16, 4
+RATE, RATE_FROM_SCRATCH = 1e-4, 4e-4
+_DRAW = 1_000_001
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """`before` and `after`: mean absolute error on crops of the scan's slices not trained on, in unit values."""
+
+    net: nn.Module
+    iterations: int
+    before: float
+    after: float
+    kept: bool
+
+
+def adapt(
+    net: nn.Module,
+    unit: Array,
+    acquisition: Acquisition,
+    minutes: float,
+    device: str,
+    from_scratch: bool = False,
+    on_progress: Callable[[float, str], None] = lambda _done, _text: None,
+) -> Adapted:
+    """Train a copy of the refiner `net` for `minutes` on the acquired volume `unit`, (i, j, k) in unit values.
+
+    The weights are an average over training (EMA), and kept only if they do better than those before on slices held
+    out. Raises UsageError when the scan is too small to learn from, TrainingError when a loss is not finite.
+    """
+    import torch
+    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+    settings = _as_acquired(acquisition)
+    crops, others = _crops(unit, acquisition, settings)
+    student = copy.deepcopy(net).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    student.train().requires_grad_(True)
+    average = AveragedModel(student, multi_avg_fn=get_ema_multi_avg_fn(0.995))
+    average.n_averaged.fill_(1)
+    rate = RATE_FROM_SCRATCH if from_scratch else RATE
+    optimizer = torch.optim.Adam(student.parameters(), rate, betas=(0.9, 0.99))
+    held_out = [_pairs(others, settings, 0, n, device) for n in range(HELD_OUT)]
+    before = _error(student, held_out)
+    began, iteration = time.monotonic(), 0
+    while (share := (time.monotonic() - began) / (60 * minutes)) < 1 or iteration == 0:
+        iteration += 1
+        for group in optimizer.param_groups:
+            group["lr"] = rate * min(1.0, iteration / 20) * (0.5 + 0.5 * np.cos(np.pi * min(share, 1)))
+        high, low = _pairs(crops, settings, iteration, 0, device)
+        loss = torch.nn.functional.l1_loss(student(low), high)
+        if not torch.isfinite(loss):
+            raise TrainingError(f"--adapt: the loss is {float(loss)} after {iteration} iterations; run without it")
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(student.parameters(), 0.5)
+        optimizer.step()
+        average.update_parameters(student)
+        on_progress(min(share, 1.0), f"l1 {float(loss.detach()):.4f}")
+    after = _error(average.module, held_out)
+    kept = after < before
+    chosen = average.module if kept else net
+    return Adapted(chosen.eval().requires_grad_(False), iteration, before, after, kept)
+
+
+def _as_acquired(acquisition: Acquisition) -> SliceProfile:
+    """The scan's own factors, a little around them, and its slice profile."""
+    factors = [acquisition.factor(axis) for axis in acquisition.refined]
+    return SliceProfile(
+        factors=(max(1.05, 0.95 * min(factors)), 1.05 * max(factors) + 0.1),
+        both_axes=0.0 if len(factors) == 1 else 0.3,
+        gaussian_probability=1.0 if acquisition.profile == "gaussian" else 0.0,
+        fwhm=(acquisition.width, acquisition.width),
+    )
+
+
+def _crops(unit: Array, acquisition: Acquisition, settings: SliceProfile) -> tuple[SliceCrops, SliceCrops]:
+    """Crops to train on and crops held out: slices perpendicular to a thick axis, a band in the middle held out.
+
+    Their rows, which are made thick, run along an axis that is fine; along either where every axis is refined.
+    """
+    normal = acquisition.refined[-1]
+    within = [axis for axis in range(3) if axis != normal]
+    rows = [axis for axis in within if axis not in acquisition.refined] or within
+    part = foreground(unit, SIDE)
+    shortest = min(part.shape[axis] for axis in within)
+    side = min(SIDE, shortest - shortest % 4)
+    count = part.shape[normal]
+    if side < max(32, 4 * settings.factors[1]) or count < 4:
+        dims = " x ".join(map(str, unit.shape))
+        raise UsageError(f"--adapt: a scan of {dims} voxels is too small to learn from; run without it")
+    band = np.arange(count // 2 - max(1, count // 12), count // 2 + max(1, count // 12))
+    data = Data(crop=side, darkest_crop=0.1)
+    pairings = tuple((normal, axis) for axis in rows)
+    train, held_out = np.delete(part, band, axis=normal), part.take(band, axis=normal)
+    return SliceCrops(train, data, side, 0, pairings), SliceCrops(held_out, data, side, 0, pairings)
+
+
+def _pairs(crops: SliceCrops, settings: SliceProfile, iteration: int, part: int, device: str) -> tuple[Tensor, Tensor]:
+    """One batch: (ground truth, low resolution with factor maps), the border cut off both."""
+    import torch
+
+    high = torch.stack([crops[iteration, part * BATCH + slot] for slot in range(BATCH)])
+    rng = stream(crops.seed, iteration, _DRAW + part)
+    low = thick_slices.apply(high, thick_slices.draw(settings, rng, BATCH, crops.side))
+    border = crops.side // 6 // 2 * 2
+    inner = (..., slice(border, crops.side - border), slice(border, crops.side - border))
+    layout: Any = {"memory_format": torch.channels_last}
+    return high[inner].to(device).contiguous(**layout), low[inner].to(device).contiguous(**layout)
+
+
+def _error(net: Any, held_out: list[tuple[Tensor, Tensor]]) -> float:
+    import torch
+
+    with torch.inference_mode():
+        return float(np.mean([float(torch.nn.functional.l1_loss(net(low), high)) for high, low in held_out]))
