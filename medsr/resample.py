@@ -39,6 +39,8 @@ def bspline_matrix(coarse: int, fine: int) -> NDArray[np.float64]:
     elif coarse == 1:
         result = np.ones((fine, 1))
     else:
-        result = zoom(np.eye(coarse), (fine / coarse, 1), order=3, mode="reflect", grid_mode=True)
+        impulses = np.eye(coarse)
+        columns = [zoom(one, fine / coarse, order=3, mode="reflect", grid_mode=True) for one in impulses]
+        result = np.stack(columns, axis=1)
     result.setflags(write=False)
     return result

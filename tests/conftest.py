@@ -55,6 +55,31 @@ def tiny_model(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def refiner_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small refiner with random weights: it changes what it is given, and differently in every plane."""
+    import torch
+
+    torch.manual_seed(0)
+    spec = checkpoint.Spec("refiner", 1, 1, {"features": 8, "blocks": 1})
+    net = spec.build()
+    torch.nn.init.normal_(net.conv_last.weight, std=0.02)
+    path = tmp_path_factory.mktemp("weights") / "refiner.safetensors"
+    domain = {"modality": "T1-weighted MRI of the brain", "spacing": [0.8, 1.1], "factors": [2, 6]}
+    checkpoint.save(path, net.state_dict(), spec, {"domain": domain})
+    return path
+
+
+def smooth_volume(shape: tuple[int, ...] = (20, 18, 9), seed: int = 0) -> np.ndarray:
+    """Float32 blobs of about 0 to 1000 with a border of exact zeros."""
+    from scipy.ndimage import gaussian_filter
+
+    volume = gaussian_filter(np.random.default_rng(seed).random(shape), 1.0)
+    volume = (volume - volume.min()) / (volume.max() - volume.min()) * 1000
+    volume[:4] = 0
+    return volume.astype(np.float32)
+
+
 @pytest.fixture
 def image_folder(tmp_path: Path, fundus: np.ndarray) -> Path:
     """Six 96 x 96 ground-truth images and one that is too small."""

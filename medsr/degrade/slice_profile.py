@@ -24,24 +24,40 @@ _SIGMA_PER_FWHM = 1 / np.sqrt(8 * np.log(2))
 def matrix(fine: int, coarse: int, profile: Profile = "box", width: float = 1.0) -> NDArray[np.float64]:
     """(coarse, fine), rows summing to 1: fine voxels along an axis to coarse ones.
 
-    `width` is in coarse voxels: of the box, or the full width at half maximum of the Gaussian. Each weight is the
-    profile's integral over the fine voxel, so any real factor fine / coarse is exact. Raises ValueError when coarse
-    exceeds fine or the width is not positive.
+    `width` is in coarse voxels: of the box, or the full width at half maximum of the Gaussian. Where the box ends
+    within a fine voxel, that voxel is taken as sloping between its neighbours (a finite-volume reconstruction), so
+    that a ramp in space stays that ramp at any real factor. Raises ValueError when coarse exceeds fine or the width
+    is not positive.
     """
     if not 1 <= coarse <= fine or not width > 0:
         raise ValueError(f"no slice profile takes {fine} voxels to {coarse} with width {width}")
     factor = fine / coarse
     centres = (np.arange(coarse) + 0.5) * factor
-    edges = np.arange(fine + 1) - centres[:, None]
+    weights: NDArray[np.float64]
     if profile == "box":
-        covered = np.clip(edges, -width * factor / 2, width * factor / 2)
+        weights = _up_to(centres + width * factor / 2, fine) - _up_to(centres - width * factor / 2, fine)
     else:
-        covered = erf(edges / (np.sqrt(2) * _SIGMA_PER_FWHM * width * factor))
-    weights = np.diff(covered, axis=1)
+        edges = np.arange(fine + 1) - centres[:, None]
+        weights = np.diff(erf(edges / (np.sqrt(2) * _SIGMA_PER_FWHM * width * factor)), axis=1)
     weights[np.abs(weights) < 1e-12] = 0.0
     result: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
     result.setflags(write=False)
     return result
+
+
+def _up_to(edges: NDArray, fine: int) -> NDArray[np.float64]:
+    """(len(edges), fine): weights of the integral from 0 to each edge, both in fine voxels."""
+    edges = np.clip(np.round(edges, 9), 0, fine)
+    cell = np.minimum(edges.astype(int), fine - 1)
+    share = edges - cell
+    rows = np.arange(len(edges))
+    weights: NDArray[np.float64] = (np.arange(fine) < cell[:, None]).astype(np.float64)
+    weights[rows, cell] += share
+    after, before = np.minimum(cell + 1, fine - 1), np.maximum(cell - 1, 0)
+    slope = (share**2 - share) / 2 / np.maximum(after - before, 1)
+    np.add.at(weights, (rows, after), slope)
+    np.add.at(weights, (rows, before), -slope)
+    return weights
 
 
 @lru_cache(maxsize=512)

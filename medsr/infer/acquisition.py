@@ -13,6 +13,8 @@ from medsr.geometry import Shape
 from medsr.resample import bspline_matrix
 
 Array = NDArray[np.float32]
+ROUNDS, CLOSE = 4, 1e-6
+"""Back-projection ends after so many rounds, or when nothing differs by more (in unit values)."""
 SLAB_BYTES = 16_000_000
 """Volumes are worked through in slabs of about this size along their first axis, so that no second one is needed."""
 
@@ -38,6 +40,11 @@ class Acquisition:
         """How many times finer that axis becomes."""
         return self.fine[axis] / self.coarse[axis]
 
+    def separate(self) -> bool:
+        """Whether no fine voxel is seen by two coarse ones."""
+        whole = all(f % c == 0 for c, f in zip(self.coarse, self.fine, strict=True))
+        return whole and self.profile == "box" and self.width == 1
+
     def consistent(self) -> list[Array]:
         """For each axis: coarse to fine by the spline that agrees with what was acquired."""
         return [self._of(axis, True) for axis in range(3)]
@@ -45,6 +52,11 @@ class Acquisition:
     def plain(self) -> list[Array]:
         """For each axis: coarse to fine by the interpolating cubic B-spline."""
         return [bspline_matrix(c, f).astype(np.float32) for c, f in zip(self.coarse, self.fine, strict=True)]
+
+    def smallest(self) -> list[Array]:
+        """For each axis: coarse to fine with the smallest values that agree with what was acquired."""
+        seen = [self._of(axis, False).astype(np.float64) for axis in range(3)]
+        return [np.linalg.pinv(one).astype(np.float32) for one in seen]
 
     def acquire(self, fine: NDArray) -> Array:
         """(fine) to (coarse): what the scan would have seen of that volume."""
@@ -93,13 +105,17 @@ def _within(slab: NDArray, operators: list[Array]) -> Array:
 def back_project(fine: Array, coarse: Array, acquisition: Acquisition, flat: Flat) -> Array:
     """Correct `fine` in place until acquiring it again returns `coarse`. Returns what differed before (coarse).
 
-    Iterative back-projection (Irani and Peleg 1991), with the consistent spline as its kernel: one round would do
-    but for float32 and for the voxels that are left alone because nothing around them varies.
+    Iterative back-projection (Irani and Peleg 1991). Its kernel is the consistent spline, with which one round would
+    do, but for the voxels that are left alone because nothing around them varies: what is missing beside those is
+    then put in by the kernel that reaches least far.
     """
-    operators = acquisition.consistent()
+    splines = acquisition.consistent()
     before: Array = coarse - acquisition.acquire(fine)
     difference = before
-    for _ in range(2):
+    for count in range(ROUNDS):
+        if np.abs(difference).max() < CLOSE:
+            break
+        operators = splines if count < 2 else acquisition.smallest()
         for part in slabs(fine.shape):
             fine[part] += enlarged(difference, operators, part)
             flat.restore(fine[part], coarse, part)
@@ -113,11 +129,13 @@ class Flat:
     So a background of zeros stays one, whatever a network makes of it.
     """
 
-    def __init__(self, acquired: NDArray, fine: Shape) -> None:
+    def __init__(self, acquired: NDArray, acquisition: Acquisition) -> None:
         from scipy.ndimage import maximum_filter, minimum_filter
 
-        self.mask = maximum_filter(acquired, 3, mode="nearest") == minimum_filter(acquired, 3, mode="nearest")
-        self.index = [nearest_index(c, f) for c, f in zip(acquired.shape, fine, strict=True)]
+        around = 3 if acquisition.separate() else 5
+        highest = maximum_filter(acquired, around, mode="nearest")
+        self.mask = highest == minimum_filter(acquired, around, mode="nearest")
+        self.index = [nearest_index(c, f) for c, f in zip(acquisition.coarse, acquisition.fine, strict=True)]
 
     def restore(self, slab: NDArray, acquired: NDArray, part: slice) -> None:
         """Put the acquired values back into one slab of a result, in place."""

@@ -80,7 +80,7 @@ def refine(
     unit = np.empty(coarse, np.float32)
     for part in slabs(coarse):
         unit[part] = window.to_unit(stored[part])
-    flat = Flat(stored, fine)
+    flat = Flat(stored, acquisition)
     spread = fusion.Spread(fine) if method.uncertainty and model is not None else None
     if model is None:
         fused = _interpolated(unit, acquisition)

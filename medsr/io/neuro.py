@@ -81,7 +81,7 @@ def write(path: Path, volume: Volume) -> None:
 
 def _nifti(nib: Any, volume: Volume, klass: Any, header: Any, pair: bool) -> Any:
     """A NIfTI image whose qform and sform each moved with the grid."""
-    second = klass is not None and issubclass(klass, nib.Nifti2Pair)
+    second = klass is not None and issubclass(klass.header_class, nib.Nifti2Header)
     kinds = {(False, False): nib.Nifti1Image, (False, True): nib.Nifti1Pair}
     kinds |= {(True, False): nib.Nifti2Image, (True, True): nib.Nifti2Pair}
     chosen = kinds[second, pair]
@@ -141,7 +141,7 @@ def _check_steps(image: Any, path: Path) -> None:
     """Look at the spacings as they are in the file: nibabel replaces wrong ones by guesses."""
     nib = _nibabel()
     names = {key: holder.filename for key, holder in image.file_map.items() if holder.filename}
-    with nib.openers.Opener(names.get("header", names["image"])) as stream:
+    with nib.openers.ImageOpener(names.get("header", names["image"])) as stream:
         raw = type(image.header).from_fileobj(stream, check=False)
     key = "delta" if isinstance(image, nib.MGHImage) else "pixdim"
     steps = np.asarray(raw[key], float)[0 if key == "delta" else slice(1, 4)]

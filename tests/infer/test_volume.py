@@ -1,0 +1,192 @@
+"""Refining a volume: constants, linearity, consistency, fusion, memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from medsr.errors import UsageError
+from medsr.infer.acquisition import Acquisition, Flat, back_project, slabs
+from medsr.infer.fusion import Median, Spread
+from medsr.infer.models import open_slice_model
+from medsr.infer.slices import Refiner, SliceModel
+from medsr.infer.volume import Method, check_planes, planes_for, refine, slices_to_run
+from tests.conftest import smooth_volume
+
+FINE = (20, 18, 25)
+
+
+@pytest.fixture
+def model(refiner_file: Path) -> SliceModel:
+    opened = open_slice_model(refiner_file, "cpu").model
+    assert opened is not None
+    return opened
+
+
+@pytest.mark.parametrize("fuse", ["mean", "median", "weighted"])
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32", "float64"])
+def test_a_constant_volume_comes_out_constant(model: SliceModel, fuse: str, dtype: str) -> None:
+    stored = np.full((9, 8, 5), 37, dtype)
+    result = refine(stored, (9, 8, 15), model, Method(fuse=fuse)).stored
+    assert result.dtype == stored.dtype
+    assert np.unique(result).tolist() == [37]
+
+
+@pytest.mark.parametrize("fuse", ["mean", "median", "weighted"])
+def test_times_two_plus_ten(model: SliceModel, fuse: str) -> None:
+    stored, method = smooth_volume(), Method(fuse=fuse, planes=("sagittal", "coronal", "axial"))
+    once = refine(stored, FINE, model, method).stored
+    twice = refine(stored * 2 + 10, FINE, model, method).stored
+    np.testing.assert_allclose(twice, once * 2 + 10, atol=2e-2)
+    np.testing.assert_array_equal(refine(-stored.astype(np.int16), FINE, model, method).stored[:2], 0)
+
+
+@pytest.mark.parametrize(("profile", "width"), [("box", 1.0), ("box", 0.8), ("gaussian", 1.0)])
+@pytest.mark.parametrize("fine", [FINE, (40, 36, 18), (31, 18, 20)])
+def test_acquiring_the_result_again_gives_the_scan(
+    model: SliceModel, fine: tuple[int, int, int], profile: str, width: float
+) -> None:
+    stored = smooth_volume()
+    result = refine(stored, fine, model, Method(profile=profile, width=width))
+    assert np.abs(result.before).max() > 10
+    # Thousandths of the range are left where slices overlap: beside what is kept because nothing varies there.
+    assert np.sqrt((result.after**2).mean()) < (1e-3 if fine == (40, 36, 18) and (profile, width) == ("box", 1) else 3)
+    seen = Acquisition(stored.shape, fine, profile, width).acquire(result.stored)
+    np.testing.assert_allclose(stored - seen, result.after, atol=1e-3)
+    without = refine(stored, fine, model, Method(consistency=False, profile=profile, width=width))
+    np.testing.assert_allclose(without.before, without.after, atol=1e-2)
+
+
+def test_integers_agree_to_their_rounding(model: SliceModel) -> None:
+    stored = np.rint(smooth_volume()).astype(np.int16)
+    result = refine(stored, (20, 18, 27), model, Method())
+    assert result.stored.dtype == np.int16
+    assert np.abs(result.after).max() < 1.5
+
+
+def test_what_does_not_vary_stays_exactly(model: SliceModel) -> None:
+    """A background of zeros stays zero, whatever the network makes of it."""
+    result = refine(smooth_volume(), FINE, model, Method()).stored
+    assert np.unique(result[:2]).tolist() == [0]
+
+
+def test_cubic_is_scipys_b_spline() -> None:
+    from scipy.ndimage import zoom
+
+    stored = smooth_volume()
+    expected = zoom(stored, (1, 1, 25 / 9), order=3, mode="reflect", grid_mode=True)
+    result = refine(stored, FINE, None, Method()).stored
+    np.testing.assert_allclose(result[6:], expected[6:], atol=0.05)
+
+
+def test_a_fresh_refiner_gives_the_consistent_spline() -> None:
+    stored = smooth_volume()
+    engine = open_slice_model("scratch", "cpu")
+    acquisition = Acquisition(stored.shape, FINE)
+    expected = stored @ acquisition.consistent()[2].T
+    result = refine(stored, FINE, engine.model, Method(consistency=False)).stored
+    np.testing.assert_allclose(result[6:], expected[6:], atol=0.05)
+
+
+def test_fusion_by_definition(model: SliceModel) -> None:
+    stored = smooth_volume()
+    planes = ("sagittal", "coronal", "axial")
+    alone = [refine(stored, FINE, model, Method(planes=(p,), consistency=False)).stored for p in planes]
+    for fuse, reference in (("mean", np.mean), ("median", np.median)):
+        fused = refine(stored, FINE, model, Method(planes=planes, fuse=fuse, consistency=False)).stored
+        np.testing.assert_allclose(fused, reference(alone, axis=0), atol=0.02)
+    two = refine(stored, FINE, model, Method(planes=planes[:2], fuse="median", consistency=False)).stored
+    np.testing.assert_allclose(two, (alone[0] + alone[1]) / 2, atol=0.02)
+    weighted = refine(stored, FINE, model, Method(planes=planes, fuse="weighted", consistency=False)).stored
+    assert (weighted >= np.min(alone, axis=0) - 0.05).all()
+    assert (weighted <= np.max(alone, axis=0) + 0.05).all()
+
+
+def test_the_median_of_three_keeps_two_volumes() -> None:
+    fusion, place = Median((4, 4, 4)), (slice(None),) * 3
+    values = np.random.default_rng(0).random((3, 4, 4, 4)).astype(np.float32)
+    for one in values:
+        fusion.add(place, one)
+        fusion.end_plane()
+    np.testing.assert_allclose(fusion.result(), np.median(values, axis=0))
+
+
+def test_the_spread_is_the_standard_deviation() -> None:
+    spread, place = Spread((3, 4, 5)), (slice(None),) * 3
+    samples = np.random.default_rng(0).random((3, 4, 3, 4, 5)).astype(np.float32)
+    for plane in samples:
+        spread.add(place, list(plane))
+        spread.end_plane(4)
+    np.testing.assert_allclose(spread.deviation(), samples.reshape(12, 3, 4, 5).std(axis=0), atol=1e-5)
+
+
+def test_uncertainty_is_in_stored_units_and_zero_where_nothing_varies(model: SliceModel) -> None:
+    result = refine(smooth_volume(), FINE, model, Method(uncertainty=True))
+    assert result.spread is not None
+    assert result.spread.shape == FINE
+    assert result.spread[8:].mean() > 0.1
+    doubled = refine(smooth_volume() * 2, FINE, model, Method(uncertainty=True))
+    assert doubled.spread is not None
+    np.testing.assert_allclose(doubled.spread, 2 * result.spread, atol=0.01)
+
+
+def test_planes_are_those_that_hold_a_refined_axis() -> None:
+    thick = Acquisition((10, 10, 5), (10, 10, 10))
+    assert planes_for(thick, Method()) == ("sagittal", "coronal")
+    assert planes_for(Acquisition((5, 5, 5), (10, 10, 10)), Method()) == ("sagittal", "coronal", "axial")
+    assert slices_to_run(thick, Method()) == 20
+    assert slices_to_run(thick, Method(uncertainty=True)) == 80
+    check_planes(("axial", "coronal"), thick)
+    with pytest.raises(UsageError, match="sagittal, coronal"):
+        check_planes(("axial",), thick)
+
+
+def test_any_generator_for_images_serves(tiny_model: Path) -> None:
+    """An x2 RRDB: slices at their acquired size in, the target grid out."""
+    engine = open_slice_model(tiny_model, "cpu")
+    stored = np.rint(smooth_volume()).astype(np.int16)
+    for fine in (FINE, (40, 36, 18)):
+        result = refine(stored, fine, engine.model, Method())
+        assert result.stored.shape == fine
+        assert np.corrcoef(result.stored.ravel(), refine(stored, fine, None, Method()).stored.ravel())[0, 1] > 0.95
+
+
+def test_batches_do_not_change_the_result(model: SliceModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = refine(smooth_volume(), FINE, model, Method()).stored
+    monkeypatch.setattr("medsr.infer.slices.BATCH_BYTES", 1)
+    monkeypatch.setattr("medsr.infer.acquisition.SLAB_BYTES", 1)
+    assert isinstance(model, Refiner)
+    assert model.batch((18, 25)) == 1
+    np.testing.assert_allclose(refine(smooth_volume(), FINE, model, Method()).stored, whole, atol=0.01)
+
+
+def test_running_out_of_memory_halves_the_batch(model: SliceModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(model, Refiner)
+    expected, forward = model.slices(np.ones((8, 20, 20), np.float32), (2.0, 1.0)), model._forward
+
+    def small(planes: np.ndarray) -> np.ndarray:
+        if len(planes) > 2:
+            raise RuntimeError("CUDA out of memory")
+        return forward(planes)
+
+    monkeypatch.setattr(model, "_forward", small)
+    np.testing.assert_allclose(model.slices(np.ones((8, 20, 20), np.float32), (2.0, 1.0)), expected, atol=1e-5)
+
+
+def test_back_projection_never_takes_a_consistent_truth_further_away() -> None:
+    truth = smooth_volume((20, 18, 24))
+    acquisition = Acquisition((20, 18, 8), truth.shape)
+    scan = acquisition.acquire(truth)
+    guess = truth + np.random.default_rng(1).normal(0, 30, truth.shape).astype(np.float32)
+    far = np.abs(guess - truth).mean()
+    back_project(guess, scan, acquisition, Flat(scan, acquisition))
+    assert np.abs(guess - truth).mean() < far
+    np.testing.assert_allclose(acquisition.acquire(guess), scan, atol=0.01)
+
+
+def test_slabs_cover_the_first_axis_once() -> None:
+    parts = list(slabs((100, 400, 400)))
+    assert [part.start for part in parts][1:] == [part.stop for part in parts][:-1]
+    assert (parts[0].start, parts[-1].stop) == (0, 100)
