@@ -68,19 +68,14 @@ def finer(grid: Grid, scale: float | None, spacing: tuple[float, ...] | None, is
     `isotropic`: every axis as fine as the finest. None: isotropic where one axis is coarser, else scale 2. The number
     of voxels is rounded so that they fill the same box. Raises UsageError when that asks for nothing finer.
     """
-    if (scale is not None) + (spacing is not None) + isotropic > 1:
-        raise UsageError("choose one of --isotropic, --scale and --spacing")
+    check_wish(scale, spacing, isotropic)
     own = np.array(grid.spacing)
     if scale is None and spacing is None and not isotropic:
         isotropic = own.max() / own.min() >= ISOTROPIC_WITHIN
         scale = None if isotropic else 2.0
     if scale is not None:
-        if not 1 < scale <= 16:
-            raise UsageError(f"--scale {scale:g}: expected a factor above 1, at most 16")
         wanted = own / scale
     elif spacing is not None:
-        if len(spacing) not in (1, 3) or not all(0 < step < float("inf") for step in spacing):
-            raise UsageError(f"--spacing {_text(spacing)}: expected millimetres above 0, one number or three")
         wanted = np.broadcast_to(np.array(spacing, float), 3)
         if (own / wanted).max() > 16:
             raise UsageError(f"--spacing {_text(spacing)}: more than 16 times finer than the scan ({_text(own)} mm)")
@@ -92,6 +87,16 @@ def finer(grid: Grid, scale: float | None, spacing: tuple[float, ...] | None, is
             f"nothing to refine: the scan already has {_text(own)} mm; ask for --scale 2 or a finer --spacing"
         )
     return i, j, k
+
+
+def check_wish(scale: float | None, spacing: tuple[float, ...] | None, isotropic: bool) -> None:
+    """Raise UsageError for what no scan could be given."""
+    if (scale is not None) + (spacing is not None) + isotropic > 1:
+        raise UsageError("choose one of --isotropic, --scale and --spacing")
+    if scale is not None and not 1 < scale <= 16:
+        raise UsageError(f"--scale {scale:g}: expected a factor above 1, at most 16")
+    if spacing is not None and (len(spacing) not in (1, 3) or not all(0 < step < float("inf") for step in spacing)):
+        raise UsageError(f"--spacing {_text(spacing)}: expected millimetres above 0, one number or three")
 
 
 def parse_spacing(text: str) -> tuple[float, ...]:

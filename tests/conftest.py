@@ -70,6 +70,15 @@ def refiner_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def fresh_refiner(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A refiner that returns what it is given."""
+    spec = checkpoint.Spec("refiner", 1, 1, {"features": 8, "blocks": 1})
+    path = tmp_path_factory.mktemp("weights") / "fresh.safetensors"
+    checkpoint.save(path, spec.build().state_dict(), spec)
+    return path
+
+
 def smooth_volume(shape: tuple[int, ...] = (20, 18, 9), seed: int = 0) -> np.ndarray:
     """Float32 blobs of about 0 to 1000 with a border of exact zeros."""
     from scipy.ndimage import gaussian_filter

@@ -42,7 +42,7 @@ class Refined:
     """One refined volume. `stored`: the stored dtype. `spread`: (same shape) float32 in stored units, or None.
 
     `before` and `after`: what acquiring the result again leaves of the scan unexplained, (coarse shape) float32 in
-    stored units: of the fused planes, and of what is written.
+    stored units: of the fused planes, and of what is written. `clipped`: voxels beyond what the dtype can hold.
     """
 
     stored: NDArray
@@ -50,6 +50,7 @@ class Refined:
     after: Array
     spread: Array | None = None
     window: Window | None = field(default=None, repr=False)
+    clipped: int = 0
 
 
 def planes_for(acquisition: Acquisition, method: Method) -> tuple[Plane, ...]:
@@ -93,13 +94,13 @@ def refine(
         before = back_project(fused, unit, acquisition, flat) * height
     else:
         before = (unit - acquisition.acquire(fused)) * height
-    result = _store(fused, window, stored, flat)
+    result, clipped = _store(fused, window, stored, flat)
     del fused
     after = stored.astype(np.float32) - acquisition.acquire(result)
     deviation = spread.deviation() if spread else None
     if deviation is not None:
         deviation *= height
-    return Refined(result, before, after, deviation, window)
+    return Refined(result, before, after, deviation, window, clipped)
 
 
 def _through_planes(
@@ -184,12 +185,15 @@ def _interpolated(unit: Array, acquisition: Acquisition) -> Array:
     return fused
 
 
-def _store(fused: Array, window: Window, stored: NDArray, flat: Flat) -> NDArray:
-    result = np.empty(fused.shape, stored.dtype)
+def _store(fused: Array, window: Window, stored: NDArray, flat: Flat) -> tuple[NDArray, int]:
+    result, clipped = np.empty(fused.shape, stored.dtype), 0
+    half = (0.5 if stored.dtype.kind in "iu" else 0.0) / (window.high - window.low)
+    limits = window.to_unit(np.array([window.store_low, window.store_high])) + np.array([-half, half], np.float32)
     for part in slabs(fused.shape):
+        clipped += int(np.count_nonzero((fused[part] < limits[0]) | (fused[part] > limits[1])))
         result[part] = window.to_stored(fused[part], stored.dtype)
         flat.restore(result[part], stored, part)
-    return result
+    return result, clipped
 
 
 def _reduced(stored: NDArray, fine: Shape) -> NDArray:

@@ -111,7 +111,7 @@ def _nifti(nib: Any, volume: Volume, klass: Any, header: Any, pair: bool) -> Any
     for field in ("slice_code", "slice_start", "slice_end", "slice_duration"):
         new[field] = 0  # the slices they describe are no longer there
     new.set_data_dtype(volume.stored.dtype)
-    image = chosen(volume.stored, None, new)
+    image = chosen(volume.stored, new.get_best_affine(), new)
     image.header.set_slope_inter(volume.slope, volume.intercept)
     return image
 

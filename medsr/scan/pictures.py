@@ -21,7 +21,10 @@ EDGES = {"sagittal": ("A", "P", "S", "I"), "coronal": ("R", "L", "S", "I"), "axi
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """One slice, rows downwards, in [0, 1]. `aspect`: height of a pixel over its width. `index`: on the fine grid."""
+    """One slice, rows downwards, from 0 (black) to 1 (white). `index`: on the fine grid.
+
+    `aspect`: height of a pixel over its width.
+    """
 
     plane: Plane
     index: int
@@ -46,6 +49,7 @@ class Pictures:
         coarse = turn.view(volume.stored, 0)
         self.window = Window.of_values(coarse)
         self.coarse: NDArray = self.window.to_unit(coarse)
+        self.shown = _contrast(self.coarse)
         self.fine = turn.view(refined.stored, 0)
         self.spread = None if spread is None else turn.view(spread, 0)
         self.difference = None if difference is None else turn.view(difference, 0)
@@ -65,7 +69,8 @@ class Pictures:
         else:  # an axis got fewer voxels: the nearest slice is picture enough
             places = [np.arange(f) * c // f for c, f in zip(self.coarse.shape, shape, strict=True)]
             before = self.coarse.take(int(places[axis][index]), axis)[np.ix_(places[first], places[second])]
-        after = self.window.to_unit(self.fine.take(index, axis))
+        before = self._contrasted(before)
+        after = self._contrasted(self.window.to_unit(self.fine.take(index, axis)))
         spread = None if self.spread is None else _shown(self.spread.take(index, axis))
         difference = None
         if self.difference is not None:
@@ -74,6 +79,10 @@ class Pictures:
             difference = _shown(part[np.ix_(places[first], places[second])])
         aspect = self.spacing[second] / self.spacing[first]
         return View(plane, index, _shown(before), _shown(after), spread, difference, aspect)
+
+    def _contrasted(self, unit: NDArray) -> NDArray:
+        low, high = self.shown
+        return (unit - low) / (high - low)
 
     def middle(self) -> tuple[int, int, int]:
         """The middle of the foreground on the fine grid."""
@@ -91,6 +100,14 @@ class Pictures:
         length = self.fine.shape[PLANES.index(plane)]
         indices = np.unique(np.linspace(length * 0.1, length * 0.9 - 1, min(count, length)).round().astype(int))
         return (self.view(plane, int(index)) for index in indices.clip(0, length - 1))
+
+
+def _contrast(unit: NDArray) -> tuple[float, float]:
+    """The values shown black and white: percentiles of the middle of the scan, so that a skull does not hide it."""
+    inner = unit[tuple(slice(n // 4, max(n // 4 + 1, 3 * n // 4)) for n in unit.shape)]
+    low, high = (float(value) for value in np.percentile(inner, (0.5, 99.5)))
+    low, high = (low, high) if high > low else (0.0, 1.0)
+    return low, high + 0.08 * (high - low)
 
 
 def _shown(part: NDArray) -> Array:

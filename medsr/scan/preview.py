@@ -46,7 +46,7 @@ def _box(view: View, centre: tuple[int, int]) -> tuple[float, float, float, floa
 
 
 def _draw(place: Any, image: Any, view: View, box: tuple[float, float, float, float] | None) -> None:
-    place.imshow(image, cmap="gray", vmin=0, vmax=1.05, aspect=view.aspect, interpolation="nearest")
+    place.imshow(image, cmap="gray", vmin=0, vmax=1, aspect=view.aspect, interpolation="nearest")
     if box:
         place.set_xlim(box[0] - 0.5, box[1] - 0.5)
         place.set_ylim(box[3] - 0.5, box[2] - 0.5)

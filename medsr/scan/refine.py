@@ -89,7 +89,10 @@ def refine_scan(
     if spread is not None:
         uncertainty = replace(refined, stored=spread, slope=1.0, intercept=0.0)
     figures = _consistency(parts, volume.slope)
-    summary = _summary(volume, refined, request, engine, planes, began, warnings) | {"consistency": figures}
+    summary = _summary(volume, refined, request, engine, planes, began, warnings) | {
+        "consistency": figures,
+        "clipped_voxels": sum(part.clipped for part in parts),
+    }
     if spread is not None:
         summary["uncertainty"] = _spread_figures(spread)
     inconsistency = turn.back(parts[0].after * np.float32(volume.slope))

@@ -59,7 +59,7 @@ def _scales(pictures: Pictures) -> dict[str, float]:
 def _encode(view: View, scales: dict[str, float]) -> dict[str, Any]:
     height, width = view.after.shape
     encoded: dict[str, Any] = {"index": view.index, "width": width, "height": round(height * view.aspect, 2)}
-    encoded["before"], encoded["after"] = _png(view.before / 1.05), _png(view.after / 1.05)
+    encoded["before"], encoded["after"] = _png(view.before), _png(view.after)
     for name, values in (("spread", view.spread), ("difference", view.difference)):
         if values is not None and scales[name]:
             encoded[name] = _png(_heat(np.abs(values) / scales[name]))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from medsr.errors import UsageError
-from medsr.geometry import Grid, Shape, finer
+from medsr.geometry import Grid, Shape, check_wish, finer
 from medsr.infer.fusion import Fuse
 from medsr.infer.volume import Method
 
@@ -34,6 +34,7 @@ class Request:
     device: str = "auto"
 
     def __post_init__(self) -> None:
+        check_wish(self.scale, self.spacing, self.isotropic)
         _one_of("--fuse", self.method.fuse, get_args(Fuse))
         _one_of("--kind", self.kind, get_args(Kind))
         _one_of("--profile", self.method.profile, ("box", "gaussian"))

@@ -176,10 +176,12 @@ def _told(summary: dict[str, Any]) -> tuple[str, ...]:
     if not figures:
         return ()
     before, after = figures["before"], figures["after"]
-    lines = [
-        f"agrees with the scan to {after['rms_percent_of_range']:.3f} % of its range (rms {after['rms']:.3g}, "
-        f"largest {after['max']:.3g}; {before['rms_percent_of_range']:.3f} % before it was made to)"
-    ]
+    told = f"rms {after['rms']:.3g}, largest {after['max']:.3g}"
+    if summary["parameters"]["consistency"]:
+        told += f"; {before['rms_percent_of_range']:.3f} % before back-projection"
+    lines = [f"acquired again, it is the scan to {after['rms_percent_of_range']:.3f} % of its range ({told})"]
+    if clipped := summary.get("clipped_voxels"):
+        lines.append(f"{clipped} voxels were clipped to what {summary['output']['dtype']} can hold")
     if spread := summary.get("uncertainty"):
         lines.append(f"spread over planes and flips: {spread['mean']:.3g} on average, 99 % below {spread['p99']:.3g}")
     return tuple(lines)

@@ -1,0 +1,82 @@
+"""Learning from the scan's own slices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from medsr.errors import UsageError
+from medsr.infer.acquisition import Acquisition
+from medsr.nets import checkpoint
+from medsr.train.adapt import _crops, adapt
+from tests.conftest import smooth_volume
+
+SPEC = checkpoint.Spec("refiner", 1, 1, {"features": 8, "blocks": 1})
+
+
+def anatomy(shape: tuple[int, int, int] = (72, 64, 24)) -> np.ndarray:
+    """Sharp-edged structure in every plane."""
+    return (smooth_volume(shape, 3) > 500).astype(np.float32)
+
+
+def test_a_fresh_network_learns_from_the_scan_itself() -> None:
+    import torch
+
+    torch.manual_seed(0)
+    unit = anatomy()
+    shown: list[float] = []
+    result = adapt(
+        SPEC.build(),
+        unit,
+        Acquisition(unit.shape, (72, 64, 48)),
+        0.12,
+        "cpu",
+        from_scratch=True,
+        on_progress=lambda share, _: shown.append(share),
+    )
+    assert result.kept
+    assert result.after < 0.97 * result.before
+    assert shown == sorted(shown)
+    assert shown[-1] > 0.9
+    assert result.iterations == len(shown)
+
+
+def test_weights_that_do_worse_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    unit, net = anatomy(), SPEC.build()
+    monkeypatch.setattr("medsr.train.adapt.RATE", 10.0)
+    result = adapt(net, unit, Acquisition(unit.shape, (72, 64, 48)), 0.02, "cpu")
+    assert not result.kept
+    assert result.net is net
+
+
+def test_only_slices_across_a_thick_axis_are_learned_from_and_others_held_out() -> None:
+    unit = anatomy((64, 60, 24))
+    acquisition = Acquisition(unit.shape, (64, 60, 72))
+    from medsr.train.adapt import _as_acquired
+
+    train, held_out = _crops(unit, acquisition, _as_acquired(acquisition))
+    assert {normal for normal, _ in train.pairings} == {2}
+    assert train.volumes.shape[2] + held_out.volumes.shape[2] == 24
+    low, high = _as_acquired(acquisition).factors
+    assert low < 3 < high
+
+
+def test_a_scan_too_small_says_so() -> None:
+    unit = anatomy((20, 18, 8))
+    with pytest.raises(UsageError, match="20 x 18 x 8 voxels is too small"):
+        adapt(SPEC.build(), unit, Acquisition(unit.shape, (20, 18, 16)), 0.01, "cpu")
+
+
+def test_adapting_on_the_command_line(refiner_file: Path, tmp_path: Path) -> None:
+    import nibabel as nib
+
+    from medsr.scan.run import volume
+
+    said: list[str] = []
+    scan = anatomy() * 100 + smooth_volume((72, 64, 24))
+    nib.Nifti1Image(scan, np.diag([1, 1, 2, 1.0])).to_filename(tmp_path / "a.nii.gz")
+    outcomes = volume(tmp_path / "a.nii.gz", tmp_path / "out", model=refiner_file, adapt=0.03, say=said.append)
+    assert outcomes[0].error is None
+    assert any("held-out slices" in line for line in said)
