@@ -15,7 +15,7 @@ from medsr.resample import bspline_matrix
 Array = NDArray[np.float32]
 ROUNDS, CLOSE = 4, 1e-6
 """Back-projection ends after so many rounds, or when nothing differs by more (in unit values)."""
-SLAB_BYTES = 16_000_000
+SLAB_BYTES = 2_000_000
 """Volumes are worked through in slabs of about this size along their first axis, so that no second one is needed."""
 
 
@@ -61,11 +61,17 @@ class Acquisition:
     def acquire(self, fine: NDArray) -> Array:
         """(fine) to (coarse): what the scan would have seen of that volume."""
         operators = [self._of(axis, False) for axis in range(3)]
+        first = operators[0]
         seen = np.zeros(self.coarse, np.float32)
         for part in slabs(fine.shape):
-            seen += (
-                operators[0][:, part] @ _within(fine[part], operators).reshape(part.stop - part.start, -1)
-            ).reshape(self.coarse)
+            slab = _within(fine[part], operators)
+            if self.coarse[0] == self.fine[0]:
+                seen[part] = slab
+                continue
+            rows = np.flatnonzero(first[:, part].any(axis=1))
+            reached = slice(int(rows[0]), int(rows[-1]) + 1)
+            weighted = first[reached, part] @ slab.reshape(slab.shape[0], -1)
+            seen[reached] += weighted.reshape(-1, *self.coarse[1:])
         return seen
 
     def _of(self, axis: int, up: bool) -> Array:
@@ -102,16 +108,16 @@ def _within(slab: NDArray, operators: list[Array]) -> Array:
     return result
 
 
-def back_project(fine: Array, coarse: Array, acquisition: Acquisition, flat: Flat) -> Array:
-    """Correct `fine` in place until acquiring it again returns `coarse`. Returns what differed before (coarse).
+def back_project(fine: Array, coarse: Array, acquisition: Acquisition, flat: Flat) -> Left:
+    """Correct `fine` in place until acquiring it again returns `coarse`. Returns what was left over before.
 
     Iterative back-projection (Irani and Peleg 1991). Its kernel is the consistent spline, with which one round would
     do, but for the voxels that are left alone because nothing around them varies: what is missing beside those is
     then put in by the kernel that reaches least far.
     """
     splines = acquisition.consistent()
-    before: Array = coarse - acquisition.acquire(fine)
-    difference = before
+    difference = left_over(fine, coarse, acquisition)
+    before = Left.of(difference)
     for count in range(ROUNDS):
         if np.abs(difference).max() < CLOSE:
             break
@@ -119,8 +125,33 @@ def back_project(fine: Array, coarse: Array, acquisition: Acquisition, flat: Fla
         for part in slabs(fine.shape):
             fine[part] += enlarged(difference, operators, part)
             flat.restore(fine[part], coarse, part)
-        difference = coarse - acquisition.acquire(fine)
+        difference = left_over(fine, coarse, acquisition)
     return before
+
+
+def left_over(fine: NDArray, coarse: NDArray, acquisition: Acquisition) -> Array:
+    """What acquiring `fine` again leaves of the scan `coarse` unexplained, (coarse shape)."""
+    seen = acquisition.acquire(fine)
+    return np.subtract(coarse, seen, out=seen, dtype=np.float32, casting="unsafe")
+
+
+@dataclass(frozen=True)
+class Left:
+    """What is left over, in figures."""
+
+    rms: float
+    largest: float
+
+    @classmethod
+    def of(cls, difference: Array, height: float = 1.0) -> Left:
+        """The root mean square and the largest size of `difference` x `height`."""
+        squares = sum(float(np.einsum("ij,ij->", part, part, dtype=np.float64)) for part in difference)
+        largest = max(float(np.abs(part).max()) for part in difference)
+        return cls((squares / difference.size) ** 0.5 * abs(height), largest * abs(height))
+
+    def times(self, height: float) -> Left:
+        """In other units."""
+        return Left(self.rms * abs(height), self.largest * abs(height))
 
 
 class Flat:
@@ -133,8 +164,8 @@ class Flat:
         from scipy.ndimage import maximum_filter, minimum_filter
 
         around = 3 if acquisition.separate() else 5
-        highest = maximum_filter(acquired, around, mode="nearest")
-        self.mask = highest == minimum_filter(acquired, around, mode="nearest")
+        self.mask: NDArray[np.bool_] = maximum_filter(acquired, around, mode="nearest") == acquired
+        self.mask &= minimum_filter(acquired, around, mode="nearest") == acquired
         self.index = [nearest_index(c, f) for c, f in zip(acquisition.coarse, acquisition.fine, strict=True)]
 
     def restore(self, slab: NDArray, acquired: NDArray, part: slice) -> None:

@@ -49,6 +49,7 @@ class Spread:
 
     def deviation(self) -> Array:
         """(shape), in the units of the samples; overwrites the sums."""
+        del self.mean
         self.squares /= max(self.samples, 1)
         return np.sqrt(self.squares, out=self.squares)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float32]
 BORDER = 12
 """Pixels reflected around a slice before a refiner sees it."""
-BATCH_BYTES = 48_000_000
+BATCH_BYTES = 4_000_000
 """What the feature maps of one batch may take on a CPU, where a larger batch is no faster."""
 DEVICE_BATCH_BYTES = 1_000_000_000
 

@@ -12,7 +12,7 @@ from medsr.degrade.slice_profile import Profile
 from medsr.errors import UsageError
 from medsr.geometry import PLANES, Plane, Shape
 from medsr.infer import fusion
-from medsr.infer.acquisition import Acquisition, Flat, back_project, enlarged, slabs
+from medsr.infer.acquisition import Acquisition, Flat, Left, back_project, enlarged, left_over, slabs
 from medsr.infer.slices import SliceModel
 from medsr.intensity import Window
 from medsr.resample import resize
@@ -41,13 +41,15 @@ class Method:
 class Refined:
     """One refined volume. `stored`: the stored dtype. `spread`: (same shape) float32 in stored units, or None.
 
-    `before` and `after`: what acquiring the result again leaves of the scan unexplained, (coarse shape) float32 in
-    stored units: of the fused planes, and of what is written. `clipped`: voxels beyond what the dtype can hold.
+    `before` and `after`: what acquiring the result again leaves of the scan unexplained, in stored units: of the
+    fused planes, and of what is written; `difference` is the latter voxel by voxel, (coarse shape) float32.
+    `clipped`: voxels beyond what the dtype can hold.
     """
 
     stored: NDArray
-    before: Array
-    after: Array
+    before: Left
+    after: Left
+    difference: Array
     spread: Array | None = None
     window: Window | None = field(default=None, repr=False)
     clipped: int = 0
@@ -67,12 +69,18 @@ def slices_to_run(acquisition: Acquisition, method: Method) -> int:
 
 
 def refine(
-    stored: NDArray, fine: Shape, model: SliceModel | None, method: Method, on_slices: OnSlices = lambda _: None
+    stored: NDArray,
+    fine: Shape,
+    model: SliceModel | None,
+    method: Method,
+    on_slices: OnSlices = lambda _: None,
+    out: NDArray | None = None,
 ) -> Refined:
     """Super-resolve one volume, (i, j, k) in canonical order and stored values, onto `fine` voxels over its box.
 
     `model` None: plain cubic B-spline. An axis that gets fewer voxels is averaged first. The result is equivariant:
-    a scan times two plus ten comes out times two plus ten, but for rounding to the stored dtype.
+    a scan times two plus ten comes out times two plus ten, but for rounding to the stored dtype. `out`: where to put
+    it, (fine) of the stored dtype, so that a series needs no copy.
     """
     stored = _reduced(stored, fine)
     coarse: Shape = stored.shape  # type: ignore[assignment]
@@ -87,20 +95,23 @@ def refine(
         fused = _interpolated(unit, acquisition)
     else:
         fused = _through_planes(unit, acquisition, model, method, spread, on_slices)
+    deviation = spread.deviation() if spread else None
+    del spread
     for part in slabs(fine):
         flat.restore(fused[part], unit, part)
-    height = np.float32(window.high - window.low)
+    height = window.high - window.low
     if model is not None and method.consistency:
-        before = back_project(fused, unit, acquisition, flat) * height
+        before = back_project(fused, unit, acquisition, flat).times(height)
     else:
-        before = (unit - acquisition.acquire(fused)) * height
-    result, clipped = _store(fused, window, stored, flat)
+        before = Left.of(left_over(fused, unit, acquisition), height)
+    del unit
+    result = np.empty(fine, stored.dtype) if out is None else out
+    clipped = _store(fused, window, stored, flat, result)
     del fused
-    after = stored.astype(np.float32) - acquisition.acquire(result)
-    deviation = spread.deviation() if spread else None
+    difference = left_over(result, stored, acquisition)
     if deviation is not None:
-        deviation *= height
-    return Refined(result, before, after, deviation, window, clipped)
+        deviation *= np.float32(height)
+    return Refined(result, before, Left.of(difference), difference, deviation, window, clipped)
 
 
 def _through_planes(
@@ -132,7 +143,7 @@ def _through_planes(
             place = tuple(part if n == axis else slice(None) for n in range(3))
             if spread:
                 spread.add(place, samples)
-            fused.add(place, samples[0] if len(samples) == 1 else np.mean(samples, axis=0, dtype=np.float32))
+            fused.add(place, samples[0])  # the flips only tell: asking for uncertainty changes no voxel
         fused.end_plane()
         if spread:
             spread.end_plane(len(FLIPS))
@@ -185,15 +196,16 @@ def _interpolated(unit: Array, acquisition: Acquisition) -> Array:
     return fused
 
 
-def _store(fused: Array, window: Window, stored: NDArray, flat: Flat) -> tuple[NDArray, int]:
-    result, clipped = np.empty(fused.shape, stored.dtype), 0
+def _store(fused: Array, window: Window, stored: NDArray, flat: Flat, result: NDArray) -> int:
+    """Fill `result` with stored values; returns how many were clipped."""
+    clipped = 0
     half = (0.5 if stored.dtype.kind in "iu" else 0.0) / (window.high - window.low)
     limits = window.to_unit(np.array([window.store_low, window.store_high])) + np.array([-half, half], np.float32)
     for part in slabs(fused.shape):
         clipped += int(np.count_nonzero((fused[part] < limits[0]) | (fused[part] > limits[1])))
         result[part] = window.to_stored(fused[part], stored.dtype)
         flat.restore(result[part], stored, part)
-    return result, clipped
+    return clipped
 
 
 def _reduced(stored: NDArray, fine: Shape) -> NDArray:

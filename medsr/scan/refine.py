@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from medsr import __version__
 from medsr.errors import MemoryExhaustedError, UsageError
 from medsr.geometry import Shape
-from medsr.infer.acquisition import Acquisition
+from medsr.infer.acquisition import Acquisition, Left
 from medsr.infer.models import SliceEngine
 from medsr.infer.slices import Refiner
 from medsr.infer.volume import Method, Refined, check_planes, planes_for, refine, slices_to_run
@@ -72,6 +72,7 @@ def refine_scan(
     total = slices_to_run(acquisition, method) * volume.volumes
     done = 0
     parts: list[Refined] = []
+    none = np.empty(0, np.float32)
 
     def on_slices(count: int) -> None:
         nonlocal done
@@ -79,11 +80,11 @@ def refine_scan(
         on_progress(done, total, "slices")
 
     for index in range(volume.volumes):
-        one = refine(turn.view(volume.stored, index), acquisition.fine, engine.model, method, on_slices)
-        turn.view(stored, index)[...] = one.stored
+        given, place = turn.view(volume.stored, index), turn.view(stored, index)
+        one = refine(given, acquisition.fine, engine.model, method, on_slices, place)
         if spread is not None and one.spread is not None:
             turn.view(spread, index)[...] = one.spread * abs(volume.slope)
-        parts.append(replace(one, stored=np.empty(0), spread=None))
+        parts.append(replace(one, stored=np.empty(0), spread=None, difference=one.difference if index == 0 else none))
     refined = volume.refined(stored)
     uncertainty = None
     if spread is not None:
@@ -95,7 +96,7 @@ def refine_scan(
     }
     if spread is not None:
         summary["uncertainty"] = _spread_figures(spread)
-    inconsistency = turn.back(parts[0].after * np.float32(volume.slope))
+    inconsistency = turn.back(parts[0].difference * np.float32(volume.slope))
     return Outcome(refined, uncertainty, summary, warnings, inconsistency)
 
 
@@ -161,10 +162,9 @@ def _consistency(parts: list[Refined], slope: float) -> dict[str, Any]:
     """How far the result, acquired again, is from the scan: over all its volumes, in the image's own units."""
     height = max(part.window.high - part.window.low for part in parts if part.window) * abs(slope)
 
-    def figures(residuals: list[NDArray[np.float32]]) -> dict[str, float]:
-        squares = sum(float((one.astype(np.float64) ** 2).sum()) for one in residuals)
-        rms = (squares / sum(one.size for one in residuals)) ** 0.5 * abs(slope)
-        largest = max(float(np.abs(one).max()) for one in residuals) * abs(slope)
+    def figures(left: list[Left]) -> dict[str, float]:
+        rms = (sum(one.rms**2 for one in left) / len(left)) ** 0.5 * abs(slope)
+        largest = max(one.largest for one in left) * abs(slope)
         return {"rms": rms, "max": largest, "rms_percent_of_range": 100 * rms / height}
 
     return {
