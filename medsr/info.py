@@ -10,7 +10,19 @@ from medsr import __version__
 from medsr.nets import weights
 from medsr.resources import home, resource_dir
 
-PACKAGES = ("torch", "torchvision", "basicsr", "realesrgan", "lightning-fabric", "scikit-image", "numpy", "pydicom")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "basicsr",
+    "realesrgan",
+    "lightning-fabric",
+    "monai",
+    "nibabel",
+    "SimpleITK",
+    "scikit-image",
+    "numpy",
+    "pydicom",
+)
 
 
 def collect(devices: bool = False) -> dict[str, Any]:

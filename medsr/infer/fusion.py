@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsr.geometry import Shape
-from medsr.infer.acquisition import Acquisition, enlarged, slabs
+from medsr.infer.acquisition import Acquisition, enlarged, left_over, slabs
 
 Array = NDArray[np.float32]
 Fuse = Literal["mean", "median", "weighted"]
@@ -123,8 +123,12 @@ class Weighted:
     def end_plane(self) -> None:
         from scipy.ndimage import uniform_filter
 
-        difference = self.acquired - self.acquisition.acquire(self.plane)
-        weight = 1 / (uniform_filter(difference**2, 3, mode="nearest").clip(0) + self.floor)
+        weight = left_over(self.plane, self.acquired, self.acquisition)
+        weight *= weight
+        uniform_filter(weight, 3, output=weight, mode="nearest")
+        np.maximum(weight, 0, out=weight)
+        weight += self.floor
+        np.reciprocal(weight, out=weight)
         self.weights += weight
         for part in slabs(self.total.shape):
             self.total[part] += self.plane[part] * enlarged(weight, self.operators, part)

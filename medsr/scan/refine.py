@@ -83,11 +83,12 @@ def refine_scan(
         given, place = turn.view(volume.stored, index), turn.view(stored, index)
         one = refine(given, acquisition.fine, engine.model, method, on_slices, place)
         if spread is not None and one.spread is not None:
-            turn.view(spread, index)[...] = one.spread * abs(volume.slope)
+            turn.view(spread, index)[...] = one.spread
         parts.append(replace(one, stored=np.empty(0), spread=None, difference=one.difference if index == 0 else none))
     refined = volume.refined(stored)
     uncertainty = None
     if spread is not None:
+        spread *= np.float32(abs(volume.slope))
         uncertainty = replace(refined, stored=spread, slope=1.0, intercept=0.0)
     figures = _consistency(parts, volume.slope)
     summary = _summary(volume, refined, request, engine, planes, began, warnings) | {

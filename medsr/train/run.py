@@ -244,9 +244,8 @@ def _discriminator(recipe: Recipe, start: Path | None) -> nn.Module | None:
 def _announce(recipe: Recipe, files: datasets.Split, bicubic: validate.Scores | None, device: str, say: Say) -> None:
     images = len({source.path for source in files.train})
     kind = "volumes" if isinstance(recipe.degradation, SliceProfile) else "images"
-    say(
-        f"{images} {kind} to train on ({len(files.train)} with reductions), {len(files.held_out)} held out, on {device}"
-    )
+    reductions = f" ({len(files.train)} with reductions)" if len(files.train) > images else ""
+    say(f"{images} {kind} to train on{reductions}, {len(files.held_out)} held out, on {device}")
     if bicubic:
         name = validate.describe_protocol(recipe)[1]
         say(f"{name} on the held-out images: {bicubic.psnr:.2f} dB, SSIM {bicubic.ssim:.4f}")
