@@ -15,6 +15,8 @@ PLANES: tuple[Plane, ...] = get_args(Plane)
 """In the order of the anatomical axes they are perpendicular to: left-right, posterior-anterior, inferior-superior."""
 ISOTROPIC_WITHIN = 1.05
 """Spacings whose ratio stays below this count as equal."""
+LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""Turns DICOM's and ITK's axes (left, posterior, superior) into ours (right, anterior, superior), and back."""
 Shape = tuple[int, int, int]
 
 

@@ -5,36 +5,20 @@ from __future__ import annotations
 import io
 import zipfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medsr.errors import InputError, UsageError
+from medsr.geometry import LPS
 from medsr.io import dicom_stack
+from medsr.io.dicom_stack import Frame, Open
 from medsr.io.volume_base import DICOM, Volume, check_memory
 
-LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
-"""DICOM's axes point left, posterior, superior; ours right, anterior, superior."""
 MOST_IN_ZIP = 16 << 30
-Open = Callable[[], IO[bytes]]
-
-
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """One slice: its data set without pixels, which frame of it, and where to find the pixels."""
-
-    name: str
-    open: Open
-    dataset: Any
-    index: int
-    position: NDArray[np.float64]
-    cosines: NDArray[np.float64]
-    spacing: tuple[float, float]
-    rescale: tuple[float, float]
 
 
 def read(path: Path, series: str | None) -> Volume:

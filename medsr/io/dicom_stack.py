@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medsr.errors import InputError
-
-if TYPE_CHECKING:
-    from medsr.io.dicom_series import Frame
 
 SAME_PLACE = 1e-3
 """Millimetres along the normal below which two slices lie in one place."""
@@ -18,6 +17,23 @@ UNEVEN = 0.05
 """How much of a step a slice may be off an even stack: positions are written with few digits."""
 TILT = 0.1
 """Degrees between stack and slice normal from which the gantry counts as tilted."""
+
+
+Open = Callable[[], IO[bytes]]
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One slice: its data set without pixels, which frame of it, and where to find the pixels."""
+
+    name: str
+    open: Open
+    dataset: Any
+    index: int
+    position: NDArray[np.float64]
+    cosines: NDArray[np.float64]
+    spacing: tuple[float, float]
+    rescale: tuple[float, float]
 
 
 def arrange(frames: list[Frame], name: str, notes: list[str]) -> tuple[list[Frame], NDArray[np.float64]]:

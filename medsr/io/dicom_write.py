@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from medsr.errors import UsageError
+from medsr.geometry import LPS
 from medsr.intensity import bit_range
 from medsr.io.dicom import forget_stale, note_derivation, save_derived
-from medsr.io.dicom_series import LPS
 from medsr.io.volume_base import DICOM, Volume
 
 SERIES_OFFSET = 1000

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsr.errors import InputError, UsageError
+from medsr.geometry import LPS
 from medsr.io.volume_base import METAIMAGE, NRRD, Volume, check_memory, check_shape, plain
 
-LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
-"""ITK's axes point left, posterior, superior; ours right, anterior, superior."""
 DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64")
 
 
