@@ -8,53 +8,23 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    model_validator,
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
+
+from medsr.recipe.degradation import HighOrder, SliceProfile
+from medsr.recipe.fields import (
+    Count,
+    CountOrNone,
+    Flag,
+    NotNegative,
+    Number,
+    Positive,
+    Probability,
+    Range,
+    Section,
 )
-
-
-def _number(value: Any) -> Any:
-    """YAML reads `1e-4` as text and `yes` as a truth value; the first is a number here, the second is not."""
-    if isinstance(value, bool):
-        raise ValueError("expected a number")
-    return float(value) if isinstance(value, str) else value
-
-
-Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
-Positive = Annotated[Number, Field(gt=0)]
-NotNegative = Annotated[Number, Field(ge=0)]
-Probability = Annotated[Number, Field(ge=0, le=1)]
-Count = Annotated[int, Field(strict=True, ge=1)]
-CountOrNone = Annotated[int, Field(strict=True, ge=0)]
-Flag = Annotated[bool, Field(strict=True)]
-
-
-def _ascending(value: tuple[float, float]) -> tuple[float, float]:
-    if value[0] > value[1]:
-        raise ValueError(f"the lower end {value[0]:g} is above the upper end {value[1]:g}")
-    return value
-
-
-Range = Annotated[tuple[NotNegative, NotNegative], AfterValidator(_ascending)]
-QualityRange = Annotated[
-    tuple[Annotated[Number, Field(ge=1, le=100)], Annotated[Number, Field(ge=1, le=100)]], AfterValidator(_ascending)
-]
-Three = tuple[NotNegative, NotNegative, NotNegative]
-
 
 SMALLEST_BLURRED = 11
 """Side of the smallest image a 21-pixel kernel can blur with its border reflected."""
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class StartFrom(Section):
@@ -131,107 +101,6 @@ class Data(Section):
     modality: str = ""
     workers: CountOrNone = 2
     cache_gb: NotNegative = 4.0
-
-
-class KernelMix(Section):
-    """How often each kind of blur kernel is drawn."""
-
-    iso: Probability = 0.45
-    aniso: Probability = 0.25
-    generalized_iso: Probability = 0.12
-    generalized_aniso: Probability = 0.03
-    plateau_iso: Probability = 0.12
-    plateau_aniso: Probability = 0.03
-
-    @model_validator(mode="after")
-    def _some(self) -> KernelMix:
-        if sum(self.model_dump().values()) <= 0:
-            raise ValueError("every kernel has probability 0")
-        return self
-
-
-class Order(Section):
-    """One pass of blur, resize, noise and JPEG. Sigmas of blur are in pixels, of noise in 1/255 of full range."""
-
-    blur_probability: Probability = 1.0
-    kernels: KernelMix = KernelMix()
-    kernel_sizes: tuple[
-        Annotated[int, Field(strict=True, ge=3, le=21)], Annotated[int, Field(strict=True, ge=3, le=21)]
-    ] = (7, 21)
-    blur_sigma: Range = (0.2, 3.0)
-    betag: Range = (0.5, 4.0)
-    betap: Range = (1.0, 2.0)
-    sinc_probability: Probability = 0.1
-    resize_up_down_keep: Three = (0.2, 0.7, 0.1)
-    resize_range: Range = (0.15, 1.5)
-    noise_probability: Probability = 1.0
-    gaussian_noise_probability: Probability = 0.5
-    gaussian_sigma: Range = (1.0, 30.0)
-    poisson_scale: Range = (0.05, 3.0)
-    grey_noise_probability: Probability = 0.4
-    jpeg_probability: Probability = 1.0
-    jpeg_quality: QualityRange = (30, 95)
-
-    @model_validator(mode="after")
-    def _possible(self) -> Order:
-        if sum(self.resize_up_down_keep) <= 0:
-            raise ValueError("resize_up_down_keep: every probability is 0")
-        if not 0 < self.resize_range[0] <= 1 <= self.resize_range[1]:
-            raise ValueError(f"resize_range: must contain 1 and stay above 0, got {self.resize_range}")
-        if self.kernel_sizes[0] > self.kernel_sizes[1] or any(size % 2 == 0 for size in self.kernel_sizes):
-            raise ValueError(f"kernel_sizes: two odd numbers, the smaller first, got {self.kernel_sizes}")
-        if self.blur_sigma[0] <= 0:
-            raise ValueError(
-                f"blur_sigma: must stay above 0, got {self.blur_sigma}; blur_probability switches blur off"
-            )
-        return self
-
-
-class SecondOrder(Order):
-    """The second pass, with Real-ESRGAN's published ranges."""
-
-    blur_probability: Probability = 0.8
-    blur_sigma: Range = (0.2, 1.5)
-    resize_up_down_keep: Three = (0.3, 0.4, 0.3)
-    resize_range: Range = (0.3, 1.2)
-    gaussian_sigma: Range = (1.0, 25.0)
-    poisson_scale: Range = (0.05, 2.5)
-
-
-class HighOrder(Section):
-    """Real-ESRGAN's high-order degradation; the defaults are its published ranges."""
-
-    name: Literal["high-order"] = "high-order"
-    first: Order = Order()
-    second: SecondOrder = SecondOrder()
-    final_sinc_probability: Probability = 0.8
-    antialias: Flag = False
-    pool: CountOrNone = 180
-
-
-class SliceProfile(Section):
-    """Thick slices, for volumes (P2): one axis of a slice averaged under a slice profile, then interpolated back.
-
-    `factors`: how many times coarser. `both_axes`: how often the other axis is too. `fwhm`: of the Gaussian profile,
-    in slice spacings; the box is one spacing wide (mean downsampling).
-    """
-
-    name: Literal["slice-profile"] = "slice-profile"
-    factors: Annotated[tuple[Number, Number], AfterValidator(_ascending)] = (2.0, 6.0)
-    both_axes: Probability = 0.0
-    gaussian_probability: Probability = 0.0
-    fwhm: Annotated[tuple[Positive, Positive], AfterValidator(_ascending)] = (0.8, 1.2)
-
-    @property
-    def pool(self) -> int:
-        """No pool of pairs: every crop of a batch has its own factor anyway."""
-        return 0
-
-    @model_validator(mode="after")
-    def _possible(self) -> SliceProfile:
-        if self.factors[0] <= 1:
-            raise ValueError(f"factors: must be above 1, got {self.factors}")
-        return self
 
 
 class L1(Section):

@@ -1,0 +1,121 @@
+"""How a recipe makes low resolution: the high-order process for images, thick slices for volumes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from medsr.recipe.fields import (
+    CountOrNone,
+    Flag,
+    Number,
+    Positive,
+    Probability,
+    QualityRange,
+    Range,
+    Section,
+    Three,
+    ascending,
+)
+
+
+class KernelMix(Section):
+    """How often each kind of blur kernel is drawn."""
+
+    iso: Probability = 0.45
+    aniso: Probability = 0.25
+    generalized_iso: Probability = 0.12
+    generalized_aniso: Probability = 0.03
+    plateau_iso: Probability = 0.12
+    plateau_aniso: Probability = 0.03
+
+    @model_validator(mode="after")
+    def _some(self) -> KernelMix:
+        if sum(self.model_dump().values()) <= 0:
+            raise ValueError("every kernel has probability 0")
+        return self
+
+
+class Order(Section):
+    """One pass of blur, resize, noise and JPEG. Sigmas of blur are in pixels, of noise in 1/255 of full range."""
+
+    blur_probability: Probability = 1.0
+    kernels: KernelMix = KernelMix()
+    kernel_sizes: tuple[
+        Annotated[int, Field(strict=True, ge=3, le=21)], Annotated[int, Field(strict=True, ge=3, le=21)]
+    ] = (7, 21)
+    blur_sigma: Range = (0.2, 3.0)
+    betag: Range = (0.5, 4.0)
+    betap: Range = (1.0, 2.0)
+    sinc_probability: Probability = 0.1
+    resize_up_down_keep: Three = (0.2, 0.7, 0.1)
+    resize_range: Range = (0.15, 1.5)
+    noise_probability: Probability = 1.0
+    gaussian_noise_probability: Probability = 0.5
+    gaussian_sigma: Range = (1.0, 30.0)
+    poisson_scale: Range = (0.05, 3.0)
+    grey_noise_probability: Probability = 0.4
+    jpeg_probability: Probability = 1.0
+    jpeg_quality: QualityRange = (30, 95)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Order:
+        if sum(self.resize_up_down_keep) <= 0:
+            raise ValueError("resize_up_down_keep: every probability is 0")
+        if not 0 < self.resize_range[0] <= 1 <= self.resize_range[1]:
+            raise ValueError(f"resize_range: must contain 1 and stay above 0, got {self.resize_range}")
+        if self.kernel_sizes[0] > self.kernel_sizes[1] or any(size % 2 == 0 for size in self.kernel_sizes):
+            raise ValueError(f"kernel_sizes: two odd numbers, the smaller first, got {self.kernel_sizes}")
+        if self.blur_sigma[0] <= 0:
+            raise ValueError(
+                f"blur_sigma: must stay above 0, got {self.blur_sigma}; blur_probability switches blur off"
+            )
+        return self
+
+
+class SecondOrder(Order):
+    """The second pass, with Real-ESRGAN's published ranges."""
+
+    blur_probability: Probability = 0.8
+    blur_sigma: Range = (0.2, 1.5)
+    resize_up_down_keep: Three = (0.3, 0.4, 0.3)
+    resize_range: Range = (0.3, 1.2)
+    gaussian_sigma: Range = (1.0, 25.0)
+    poisson_scale: Range = (0.05, 2.5)
+
+
+class HighOrder(Section):
+    """Real-ESRGAN's high-order degradation; the defaults are its published ranges."""
+
+    name: Literal["high-order"] = "high-order"
+    first: Order = Order()
+    second: SecondOrder = SecondOrder()
+    final_sinc_probability: Probability = 0.8
+    antialias: Flag = False
+    pool: CountOrNone = 180
+
+
+class SliceProfile(Section):
+    """Thick slices, for volumes (P2): one axis of a slice averaged under a slice profile, then interpolated back.
+
+    `factors`: how many times coarser. `both_axes`: how often the other axis is too. `fwhm`: of the Gaussian profile,
+    in slice spacings; the box is one spacing wide (mean downsampling).
+    """
+
+    name: Literal["slice-profile"] = "slice-profile"
+    factors: Annotated[tuple[Number, Number], AfterValidator(ascending)] = (2.0, 6.0)
+    both_axes: Probability = 0.0
+    gaussian_probability: Probability = 0.0
+    fwhm: Annotated[tuple[Positive, Positive], AfterValidator(ascending)] = (0.8, 1.2)
+
+    @property
+    def pool(self) -> int:
+        """No pool of pairs: every crop of a batch has its own factor anyway."""
+        return 0
+
+    @model_validator(mode="after")
+    def _possible(self) -> SliceProfile:
+        if self.factors[0] <= 1:
+            raise ValueError(f"factors: must be above 1, got {self.factors}")
+        return self
