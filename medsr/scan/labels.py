@@ -18,17 +18,15 @@ def is_label_map(stored: NDArray) -> bool:
 
     Stored as integers or as floats that are whole. One value throughout is a constant image, not a label map.
     """
-    if stored.dtype.kind == "f" and not _whole(stored):
+    sample = stored.reshape(-1, order="A")[:: max(1, stored.size // 100_000)]
+    if len(np.unique(sample)) > MANY or (stored.dtype.kind == "f" and not (sample == np.rint(sample)).all()):
+        return False
+    if stored.dtype.kind == "f" and not all((part == np.rint(part)).all() for part in stored):
         return False
     values = np.unique(stored)
     if not 2 <= len(values) <= MANY:
         return False
     return len(values) <= FEW or _agreement(stored) > 0.5
-
-
-def _whole(stored: NDArray) -> bool:
-    sample = stored.reshape(-1)[:: max(1, stored.size // 10_000)]
-    return bool((sample == np.rint(sample)).all()) and bool((stored == np.rint(stored)).all())
 
 
 def _agreement(stored: NDArray) -> float:

@@ -191,3 +191,17 @@ def test_slabs_cover_the_first_axis_once() -> None:
     parts = list(slabs((100, 400, 400)))
     assert [part.start for part in parts][1:] == [part.stop for part in parts][:-1]
     assert (parts[0].start, parts[-1].stop) == (0, 100)
+
+
+@pytest.mark.parametrize("method", [Method(), Method(planes=("sagittal", "coronal", "axial"), fuse="median")])
+def test_memory_stays_under_four_times_the_result(model: SliceModel, method: Method) -> None:
+    """NumPy's part of it, whatever the number of planes; torch's maps are those of one slice."""
+    import tracemalloc
+
+    stored, fine = np.random.default_rng(0).random((128, 128, 80), dtype=np.float32), (128, 128, 160)
+    refine(stored[:16, :16, :8], (16, 16, 16), model, method)
+    tracemalloc.start()
+    refine(stored, fine, model, method)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * 4 * np.prod(fine)
