@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import warnings
 
@@ -12,6 +13,7 @@ def main() -> None:
     from medsr.cli.app import app
     from medsr.errors import MedsrError
 
+    signal.signal(signal.SIGTERM, _terminated)
     debug = "--debug" in sys.argv
     if not debug:
         warnings.simplefilter("ignore")  # libraries' warnings are for developers; ours are printed as text
@@ -31,6 +33,12 @@ def main() -> None:
         reason = f"{type(error).__name__}: {error}; this is a bug in medsr, run again with --debug and report it"
         code = _fail(error, reason, 1, debug)
     sys.exit(code)
+
+
+def _terminated(*_: object) -> None:
+    """Leave through every `finally`, so that no temporary file stays behind."""
+    print("medsr: terminated", file=sys.stderr)
+    raise SystemExit(143)
 
 
 def _fail(error: BaseException, message: str, code: int, debug: bool) -> int:

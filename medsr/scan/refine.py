@@ -29,8 +29,8 @@ OnProgress = Callable[[float, float, str], None]
 
 
 @dataclass
-class Outcome:
-    """A refined scan. `uncertainty`: float32, in the image's own units. `summary`: the sidecar's content."""
+class RefinedScan:
+    """A scan and what became of it. `uncertainty`: float32, in the image's own units. `summary`: the sidecar's content."""
 
     volume: Volume
     uncertainty: Volume | None
@@ -42,7 +42,7 @@ class Outcome:
 
 def refine_scan(
     volume: Volume, request: Request, engine: SliceEngine, on_progress: OnProgress = lambda *_: None
-) -> Outcome:
+) -> RefinedScan:
     """Super-resolve a scan, volume by volume, as `request` says.
 
     Geometry: the refined voxels fill the same box. Values: those of the stored dtype, through its scaling. Raises
@@ -52,13 +52,14 @@ def refine_scan(
     turn = Canonical(volume)
     fine = request.target(volume.grid)
     acquisition = _acquisition(volume, fine, request, turn)
-    as_labels = request.kind == "labels" or (request.kind == "auto" and labels.is_label_map(volume.stored))
+    as_labels = request.kind == "labels" or volume.stored.dtype == np.bool_
+    as_labels = as_labels or (request.kind == "auto" and labels.is_label_map(volume.stored))
     if as_labels:
         warnings = ["a label map: resampled by nearest neighbour, not super-resolved"]
         refined = volume.refined(labels.nearest(volume.stored, fine))
         if request.kind == "labels":
             warnings = []
-        return Outcome(refined, None, _summary(volume, refined, request, None, (), began, warnings), warnings)
+        return RefinedScan(refined, None, _summary(volume, refined, request, None, (), began, warnings), warnings)
     _check_memory(volume, fine, request.method)
     check_planes(request.method.planes, acquisition)
     warnings = warn.outside_domain(engine, volume, acquisition)
@@ -98,7 +99,7 @@ def refine_scan(
     if spread is not None:
         summary["uncertainty"] = _spread_figures(spread)
     inconsistency = turn.back(parts[0].difference * np.float32(volume.slope))
-    return Outcome(refined, uncertainty, summary, warnings, inconsistency)
+    return RefinedScan(refined, uncertainty, summary, warnings, inconsistency)
 
 
 def _acquisition(volume: Volume, fine: Shape, request: Request, turn: Canonical) -> Acquisition:
