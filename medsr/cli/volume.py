@@ -47,9 +47,9 @@ def volume(
     spacing: Annotated[str | None, typer.Option(metavar="MM[,MM,MM]", help="New spacing, in the file's order.")] = None,
     planes: Annotated[str, typer.Option(help="auto, all, or of axial,coronal,sagittal.")] = "auto",
     fuse: Annotated[str, typer.Option(help="mean, median or weighted.")] = "mean",
-    consistency: Annotated[
-        bool, typer.Option(" /--no-consistency", help="Leave the result as the network made it.")
-    ] = True,
+    no_consistency: Annotated[
+        bool, typer.Option("--no-consistency", help="Leave the result as the network made it.")
+    ] = False,
     profile: Annotated[str, typer.Option(help="Slice profile of the scan: box or gaussian.")] = "box",
     thickness: Annotated[
         float | None, typer.Option(metavar="MM", help="Slice thickness, where slices overlap or leave gaps.")
@@ -87,7 +87,7 @@ def volume(
         spacing=None if spacing is None else parse_spacing(spacing),
         planes=planes,
         fuse=fuse,
-        consistency=consistency,
+        consistency=not no_consistency,
         profile=profile,
         thickness=thickness,
         uncertainty=uncertainty,

@@ -30,7 +30,7 @@ OnProgress = Callable[[float, float, str], None]
 
 @dataclass
 class RefinedScan:
-    """A scan and what became of it. `uncertainty`: float32, in the image's own units. `summary`: the sidecar's content."""
+    """What became of a scan. `uncertainty`: float32, in the image's own units. `summary`: the sidecar's content."""
 
     volume: Volume
     uncertainty: Volume | None
