@@ -48,6 +48,8 @@ class Grid:
         """Raise InputError, naming the file, where voxels have no place: NaN, zero spacing, axes in one plane."""
         if not np.isfinite(self.affine).all():
             raise InputError(f"{name}: the affine holds NaN or infinity: the voxels have no position")
+        if not np.allclose(self.affine[3], [0, 0, 0, 1]):
+            raise InputError(f"{name}: the affine's last row is not 0 0 0 1")
         spacing = self.spacing
         if min(spacing) <= 0:
             raise InputError(f"{name}: a voxel spacing of 0 mm ({_text(spacing)})")
@@ -84,6 +86,8 @@ def finer(grid: Grid, scale: float | None, spacing: tuple[float, ...] | None, is
     else:
         wanted = np.full(3, own.min())
     i, j, k = (max(1, round(float(n))) for n in np.round(np.array(grid.shape) * own / wanted, 3))
+    if min(i, j, k) < 2:
+        raise UsageError(f"the refined scan would have {i} x {j} x {k} voxels: no volume any more")
     if not any(new > old for new, old in zip((i, j, k), grid.shape, strict=True)):
         raise UsageError(
             f"nothing to refine: the scan already has {_text(own)} mm; ask for --scale 2 or a finer --spacing"

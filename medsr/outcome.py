@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from medsr.errors import MedsrError
+from medsr.errors import MedsrError, MemoryExhaustedError
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,9 @@ def attempt(source: Path, target: Path, job: Callable[[], tuple[str, ...]]) -> O
         notes = job()
     except MedsrError as error:
         return Outcome(source, target, _since(began), error)
+    except MemoryError:
+        full = MemoryExhaustedError(f"{source}: out of memory; free some, or ask for a coarser result")
+        return Outcome(source, target, _since(began), full)
     except OSError as error:
         failure = MedsrError(f"{target}: cannot be written: {error.strerror or error}")
         return Outcome(source, target, _since(began), failure)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -34,7 +33,7 @@ def volume(
         list[str],
         typer.Argument(metavar="SCAN...", help="NIfTI, MGH, NRRD, MetaImage, Analyze, DICOM folders or zips, globs."),
     ],
-    out: Annotated[Path, typer.Option(metavar="FILE|DIR", help="File for one scan, or folder.")],
+    out: Annotated[str, typer.Option(metavar="FILE|DIR", help="File for one scan, or folder.")],
     model: Annotated[
         str, typer.Option(help="cubic, scratch (with --adapt), a name from `medsr weights list`, or a weight file.")
     ] = "medsr-mri",
@@ -63,7 +62,7 @@ def volume(
     ] = None,
     kind: Annotated[str, typer.Option(help="auto, image or labels (nearest neighbour).")] = "auto",
     also: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Bring this image or mask onto the new grid too.")
+        list[str] | None, typer.Option(metavar="FILE", help="Bring this image or mask onto the new grid too.")
     ] = None,
     series: Annotated[
         str | None, typer.Option(metavar="UID", help="Which DICOM series, where there are several.")

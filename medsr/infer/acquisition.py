@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from medsr.degrade.slice_profile import Profile, consistent_spline, matrix
 from medsr.geometry import Shape
+from medsr.intensity import Window
 from medsr.resample import bspline_matrix
 
 Array = NDArray[np.float32]
@@ -58,13 +59,13 @@ class Acquisition:
         seen = [self._of(axis, False).astype(np.float64) for axis in range(3)]
         return [np.linalg.pinv(one).astype(np.float32) for one in seen]
 
-    def acquire(self, fine: NDArray) -> Array:
-        """(fine) to (coarse): what the scan would have seen of that volume."""
+    def acquire(self, fine: NDArray, window: Window | None = None) -> Array:
+        """(fine) to (coarse): what the scan would have seen of that volume; with a window, in its unit values."""
         operators = [self._of(axis, False) for axis in range(3)]
         first = operators[0]
         seen = np.zeros(self.coarse, np.float32)
         for part in slabs(fine.shape):
-            slab = _within(fine[part], operators)
+            slab = _within(fine[part] if window is None else window.to_unit(fine[part]), operators)
             if self.coarse[0] == self.fine[0]:
                 seen[part] = slab
                 continue
@@ -129,10 +130,15 @@ def back_project(fine: Array, coarse: Array, acquisition: Acquisition, flat: Fla
     return before
 
 
-def left_over(fine: NDArray, coarse: NDArray, acquisition: Acquisition) -> Array:
-    """What acquiring `fine` again leaves of the scan `coarse` unexplained, (coarse shape)."""
-    seen = acquisition.acquire(fine)
-    return np.subtract(coarse, seen, out=seen, dtype=np.float32, casting="unsafe")
+def left_over(fine: NDArray, coarse: NDArray, acquisition: Acquisition, window: Window | None = None) -> Array:
+    """What acquiring `fine` again leaves of the scan `coarse` unexplained, (coarse shape), in unit values.
+
+    With a window both are stored values: a large offset would leave float32 no digits for what varies.
+    """
+    seen = acquisition.acquire(fine, window)
+    for part in slabs(coarse.shape):
+        seen[part] = (coarse[part] if window is None else window.to_unit(coarse[part])) - seen[part]
+    return seen
 
 
 @dataclass(frozen=True)
@@ -172,6 +178,10 @@ class Flat:
         """Put the acquired values back into one slab of a result, in place."""
         place = np.ix_(self.index[0][part], self.index[1], self.index[2])
         np.copyto(slab, acquired[place].astype(slab.dtype, copy=False), where=self.mask[place])
+
+    def silence(self, slab: NDArray, part: slice) -> None:
+        """Put 0 into one slab of a map of what is uncertain, in place: nothing is, there."""
+        slab[self.mask[np.ix_(self.index[0][part], self.index[1], self.index[2])]] = 0
 
 
 def nearest_index(coarse: int, fine: int) -> NDArray[np.intp]:

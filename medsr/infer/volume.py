@@ -108,10 +108,14 @@ def refine(
     result = np.empty(fine, stored.dtype) if out is None else out
     clipped = _store(fused, window, stored, flat, result)
     del fused
-    difference = left_over(result, stored, acquisition)
+    difference = left_over(result, stored, acquisition, window)
+    after = Left.of(difference, height)
+    difference *= np.float32(height)
     if deviation is not None:
         deviation *= np.float32(height)
-    return Refined(result, before, Left.of(difference), difference, deviation, window, clipped)
+        for part in slabs(fine):
+            flat.silence(deviation[part], part)
+    return Refined(result, before, after, difference, deviation, window, clipped)
 
 
 def _through_planes(

@@ -32,7 +32,7 @@ def read(path: Path, series: str | None) -> Volume:
         raise InputError(f"{path}: no DICOM image there{f' among {len(others)} file(s)' if others else ''}")
     files = found[_choose(found, series, path)]
     frames = [frame for name, opener, dataset in files for frame in _frames(name, opener, dataset)]
-    notes = [f"{len(others)} file(s) that are no DICOM image left out, the first is {others[0]}"] if others else []
+    notes = [f"{len(others)} file(s) that are no DICOM image left out"] if others else []
     first = files[0][2]
     frames, geometry = dicom_stack.arrange(frames, str(path), notes)
     shape = (int(first.Columns), int(first.Rows), len(frames))

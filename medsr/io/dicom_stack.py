@@ -100,6 +100,7 @@ def affine_of(
             f"the slices' steps vary from {steps.min():.2f} to {steps.max():.2f} mm; the {len(frames)} slices were "
             f"interpolated linearly onto {count} at even {places[-1] / (count - 1):.3f} mm"
         )
+    _refuse_shifts(frames, places)
     step_vector = (last.position - first.position) / (count - 1)
     affine = np.eye(4)
     affine[:3, 0] = first.cosines[:3] * first.spacing[1]
@@ -127,6 +128,19 @@ def _refuse_gaps(places: NDArray[np.float64], frames: list[Frame]) -> None:
                 f"{missing} slice(s) missing between {frames[k].name} and {frames[k + 1].name}: a step of {step:.2f} "
                 f"mm beside {max(beside):.2f} mm; complete the series"
             )
+
+
+def _refuse_shifts(frames: list[Frame], places: NDArray[np.float64]) -> None:
+    """Slices may drift sideways evenly (gantry tilt), not jump."""
+    first, last = frames[0], frames[-1]
+    line = first.position + np.outer(places / places[-1], last.position - first.position)
+    off = np.linalg.norm(np.array([frame.position for frame in frames]) - line, axis=1)
+    if off.max() > max(0.1, 0.25 * min(first.spacing)):
+        worst = frames[int(off.argmax())].name
+        raise InputError(
+            f"the slices do not lie on one straight line: {worst} is {off.max():.1f} mm beside it; several stacks in "
+            "one series? put them in folders of their own"
+        )
 
 
 def _onto(stored: NDArray, places: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray:

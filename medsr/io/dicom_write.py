@@ -29,14 +29,7 @@ def write_series(folder: Path, volume: Volume, what: str) -> None:
     """
     from pydicom.uid import generate_uid
 
-    if volume.kind != DICOM:
-        raise UsageError(f"--dicom: the scan is {volume.kind}; only DICOM can be written as DICOM")
-    if any(int(frame.dataset.get("NumberOfFrames") or 1) > 1 for frame in volume.extra):
-        raise UsageError("--dicom: the scan is a multi-frame file; leave --dicom out and get NIfTI")
-    if volume.stored.dtype.kind not in "iu":
-        raise UsageError("--dicom: the slices have different rescale slopes; leave --dicom out and get NIfTI")
-    if folder.exists():
-        raise UsageError(f"{folder}: is already there; DICOM series are written into a new folder")
+    check(folder, volume)
     folder.parent.mkdir(parents=True, exist_ok=True)
     uid = generate_uid(None)
     with tempfile.TemporaryDirectory(prefix=".medsr-", dir=folder.parent) as temporary:
@@ -48,6 +41,18 @@ def write_series(folder: Path, volume: Volume, what: str) -> None:
             with path.open("r+b") as written:
                 os.fsync(written.fileno())
         series.rename(folder)
+
+
+def check(folder: Path, volume: Volume) -> None:
+    """Raise UsageError for what `write_series` cannot write."""
+    if volume.kind != DICOM:
+        raise UsageError(f"--dicom: the scan is {volume.kind}; only DICOM can be written as DICOM")
+    if any(int(frame.dataset.get("NumberOfFrames") or 1) > 1 for frame in volume.extra):
+        raise UsageError("--dicom: the scan is a multi-frame file; leave --dicom out and get NIfTI")
+    if volume.stored.dtype.kind not in "iu":
+        raise UsageError("--dicom: the slices have different rescale slopes; leave --dicom out and get NIfTI")
+    if folder.exists():
+        raise UsageError(f"{folder}: is already there; DICOM series are written into a new folder")
 
 
 def _write_slice(path: Path, volume: Volume, index: int, uid: str, what: str) -> None:

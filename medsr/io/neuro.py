@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import logging
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,30 @@ def from_image(image: Any) -> Volume:
     notes: tuple[str, ...] = ()
     if extensions := getattr(header, "extensions", None):
         notes = (f"{len(extensions)} header extension(s) describe the old grid and are not copied",)
+    step = _time_step(header, kind) if stored.ndim == 4 else 1.0
+    if kind == NIFTI:
+        notes += _doubts(header)
     affine = np.asarray(image.affine, float)
-    return Volume(stored, affine, kind, slope, intercept, extra=(type(image), header), notes=notes)
+    return Volume(stored, affine, kind, slope, intercept, (type(image), header), notes=notes, time_step=step)
+
+
+def _time_step(header: Any, kind: str) -> float:
+    """Seconds from volume to volume; 1 where the header does not say."""
+    zooms = header.get_zooms()
+    step = float(zooms[3]) if len(zooms) > 3 else 0.0
+    units = header.get_xyzt_units()[1] if kind == NIFTI else "msec" if kind == MGH else "sec"
+    return step * {"msec": 1e-3, "usec": 1e-6}.get(units, 1.0) or 1.0
+
+
+def _doubts(header: Any) -> tuple[str, ...]:
+    """What a NIfTI header leaves open, and how it was taken."""
+    notes: tuple[str, ...] = ()
+    if not int(header["qform_code"]) and not int(header["sform_code"]):
+        notes += ("the header states no orientation (qform and sform code 0): axes taken as left, anterior, superior",)
+    unit = header.get_xyzt_units()[0]
+    if unit not in ("mm", "unknown"):
+        notes += (f"the header gives lengths in {unit}: taken as millimetres, as other programs do",)
+    return notes
 
 
 def to_image(volume: Volume) -> Any:
@@ -59,8 +82,10 @@ def to_image(volume: Volume) -> Any:
     if volume.kind == MGH:
         return _mgh(nib, volume, header)
     if volume.kind == ANALYZE:
-        return _analyze(volume, klass, header)
-    return _nifti(nib, volume, klass, header, not issubclass(klass, nib.Nifti1Image | nib.Nifti2Image))
+        image = _analyze(volume, klass, header)
+    else:
+        image = _nifti(nib, volume, klass, header, not issubclass(klass, nib.Nifti1Image | nib.Nifti2Image))
+    return _as_from_file(image) if volume.scaled() else image
 
 
 def write(path: Path, volume: Volume) -> None:
@@ -79,6 +104,15 @@ def write(path: Path, volume: Volume) -> None:
     image.to_filename(str(path))
 
 
+def _as_from_file(image: Any) -> Any:
+    """The image as if read back: nibabel applies slope and intercept only to what came from a file."""
+    import io
+
+    files = image.make_file_map({kind: io.BytesIO() for kind, _ in image.files_types})
+    image.to_file_map(files)
+    return type(image).from_file_map(files)
+
+
 def _nifti(nib: Any, volume: Volume, klass: Any, header: Any, pair: bool) -> Any:
     """A NIfTI image whose qform and sform each moved with the grid."""
     second = klass is not None and issubclass(klass.header_class, nib.Nifti2Header)
@@ -86,8 +120,10 @@ def _nifti(nib: Any, volume: Volume, klass: Any, header: Any, pair: bool) -> Any
     kinds |= {(True, False): nib.Nifti2Image, (True, True): nib.Nifti2Pair}
     chosen = kinds[second, pair]
     if klass is None:
-        image = chosen(volume.stored, volume.affine)
+        image = chosen(volume.stored, volume.affine, dtype=volume.stored.dtype)
         image.header.set_xyzt_units("mm", "sec")
+        if volume.stored.ndim == 4:
+            image.header.set_zooms((*image.header.get_zooms()[:3], volume.time_step))
         image.header.set_slope_inter(volume.slope, volume.intercept)
         if volume.affine.any() and _is_rigid(volume.affine):
             image.set_qform(volume.affine, 1)
@@ -111,9 +147,14 @@ def _nifti(nib: Any, volume: Volume, klass: Any, header: Any, pair: bool) -> Any
     for field in ("slice_code", "slice_start", "slice_end", "slice_duration"):
         new[field] = 0  # the slices they describe are no longer there
     new.set_data_dtype(volume.stored.dtype)
-    image = chosen(volume.stored, new.get_best_affine(), new)
+    image = chosen(volume.stored, new.get_best_affine(), new, dtype=volume.stored.dtype)
     image.header.set_slope_inter(volume.slope, volume.intercept)
     return image
+
+
+def check_mgh(path: Path, volume: Volume) -> None:
+    """Raise UsageError for values MGH cannot hold."""
+    plain(replace(volume, stored=np.empty(0, volume.stored.dtype)), path, MGH_DTYPES)
 
 
 def _analyze(volume: Volume, klass: Any, header: Any) -> Any:
@@ -126,8 +167,9 @@ def _analyze(volume: Volume, klass: Any, header: Any) -> Any:
 
 def _mgh(nib: Any, volume: Volume, header: Any) -> Any:
     image = nib.MGHImage(volume.stored, volume.affine.astype(np.float32), header.copy() if header is not None else None)
-    if header is not None and volume.stored.ndim == 4:
-        image.header.set_zooms((*image.header.get_zooms()[:3], header.get_zooms()[3]))
+    if volume.stored.ndim == 4:
+        milliseconds = header.get_zooms()[3] if header is not None else 1000 * volume.time_step
+        image.header.set_zooms((*image.header.get_zooms()[:3], milliseconds))
     return image
 
 

@@ -34,7 +34,6 @@ SUFFIXES = {
     ".img.gz": ANALYZE,
     ".mgh": MGH,
     ".mgz": MGH,
-    ".mgh.gz": MGH,
     ".nrrd": NRRD,
     ".nhdr": NRRD,
     ".mha": METAIMAGE,
@@ -42,6 +41,7 @@ SUFFIXES = {
 }
 _HEADERS = (".hdr", ".hdr.gz", ".nhdr", ".mhd")
 _ARCHIVE = ".zip"
+_UNHANDLED = {".mnc": "MINC", ".par": "PAR/REC", ".rec": "PAR/REC", ".mif": "MIF", ".npy": "NumPy"}
 
 
 def split_suffix(path: Path) -> tuple[str, str]:
@@ -62,6 +62,8 @@ def read(path: Path, series: str | None = None) -> Volume:
 
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
+    if path.is_file() and (unhandled := _UNHANDLED.get(path.suffix.lower())):
+        raise InputError(f"{path}: {unhandled} is not handled; convert it to NIfTI")
     kind = SUFFIXES.get(split_suffix(path)[1].lower())
     readers = {NIFTI: neuro.read, ANALYZE: neuro.read, MGH: neuro.read, NRRD: itk.read, METAIMAGE: itk.read}
     try:
@@ -104,6 +106,22 @@ def write(path: Path, volume: Volume) -> None:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     except RuntimeError as error:  # SimpleITK's only type
         raise OSError(None, _reason(error), str(path)) from error
+
+
+def check_writable(path: Path, volume: Volume) -> None:
+    """Raise UsageError or OSError now for what `write` would refuse after hours of work."""
+    from medsr.io import itk, neuro
+
+    suffix = split_suffix(path)[1].lower()
+    if SUFFIXES.get(suffix) in (NRRD, METAIMAGE):
+        itk.check(path, volume)
+    elif SUFFIXES.get(suffix) == MGH:
+        neuro.check_mgh(path, volume)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path.parent)) from error
 
 
 def move_into(folder: Path, destination: Path) -> None:
@@ -160,13 +178,39 @@ def _scans_in(folder: Path) -> list[Path]:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file; of a folder, that of its files' sorted hashes; of a header, that of header and data."""
+    """SHA-256 of a file; of a folder or of header and data, that of their files' sorted hashes."""
     import hashlib
 
-    if path.is_dir():
-        parts = sorted(sha256(file) for file in path.rglob("*") if file.is_file())
-        return hashlib.sha256("".join(parts).encode()).hexdigest()
-    return sha256(path)
+    files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else files_of(path)
+    if len(files) == 1:
+        return sha256(files[0])
+    return hashlib.sha256("".join(sorted(sha256(file) for file in files)).encode()).hexdigest()
+
+
+def files_of(path: Path) -> list[Path]:
+    """The files a volume is or would be stored in: header and data where they are apart. Those that are not yet there
+    are named too."""
+    stem, suffix = split_suffix(path)
+    lower = suffix.lower()
+    if lower.startswith((".hdr", ".img")):
+        packed = lower.removeprefix(lower[:4])
+        return [path.with_name(f"{stem}{part}{packed}") for part in (".hdr", ".img")]
+    if lower not in (".mhd", ".nhdr"):
+        return [path]
+    data = _data_file(path)
+    return [path, data] if data else [path, *(path.with_name(stem + end) for end in (".raw", ".zraw", ".raw.gz"))]
+
+
+def _data_file(path: Path) -> Path | None:
+    """The data file a detached header names."""
+    if not path.is_file():
+        return None
+    for line in path.read_text("latin-1", errors="replace").splitlines():
+        key, _, value = line.partition("=" if path.suffix.lower() == ".mhd" else ":")
+        if key.strip().lower() in ("elementdatafile", "data file", "datafile"):
+            named = path.parent / value.strip()
+            return named if named.is_file() else None
+    return None
 
 
 def _reason(error: Exception) -> str:

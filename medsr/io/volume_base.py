@@ -22,7 +22,8 @@ class Volume:
     `stored`: (i, j, k) or (i, j, k, t), the stored dtype (native byte order) and the stored values; what they mean is
     stored x slope + intercept. `affine`: (4, 4), index to millimetres, RAS+. `kind`: the file format it came in.
     `extra`: what only that format's writer understands (header, data sets). `modality`: DICOM's, where it is known.
-    `notes`: what the user should know about how it was read; empty when there is nothing.
+    `time_step`: seconds from volume to volume of a series. `notes`: what the user should know about how it was read;
+    empty when there is nothing.
     """
 
     stored: NDArray
@@ -33,6 +34,7 @@ class Volume:
     extra: Any = None
     modality: str = ""
     notes: tuple[str, ...] = ()
+    time_step: float = 1.0
 
     @property
     def grid(self) -> Grid:
@@ -70,9 +72,9 @@ def check_shape(shape: tuple[int, ...], name: str) -> None:
 
 def check_dtype(dtype: np.dtype, name: str) -> None:
     """Raise InputError for colours, complex numbers and whatever else is not one plain number a voxel."""
-    if dtype.fields or dtype.kind not in "iufb" or dtype.itemsize > 8:
+    if dtype.fields or dtype.kind not in "iuf" or dtype.itemsize > 8 or dtype == np.float16:
         what = "RGB" if dtype.fields else str(dtype)
-        raise InputError(f"{name}: {what} voxels are not handled, only one number a voxel")
+        raise InputError(f"{name}: {what} voxels are not handled, only integers, float32 and float64")
 
 
 def check_memory(shape: tuple[int, ...], itemsize: int, name: str) -> None:

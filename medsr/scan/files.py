@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medsr.errors import UsageError
-from medsr.io.volume import SUFFIXES, split_suffix
+from medsr.io.volume import SUFFIXES, files_of, split_suffix
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Target:
         return self.beside(f"_{stem}{suffix if suffix.lower() in SUFFIXES else '.nii.gz'}")
 
 
-def plan(scans: list[Path], out: Path, dicom: bool) -> list[Target]:
+def plan(scans: list[Path], out: Path, dicom: bool, also: tuple[Path, ...] = ()) -> list[Target]:
     """The results of every scan. `out`: a file for one scan where its suffix says so, else a folder.
 
     Raises UsageError before anything is written when results would share a name or overwrite an input.
@@ -46,15 +46,38 @@ def plan(scans: list[Path], out: Path, dicom: bool) -> list[Target]:
         raise UsageError(f"--out {out}: is a file; give a folder, or a name ending in .nii.gz, .nrrd, .mha or .mgz")
     if not as_file and not out.exists() and out.suffix:
         _refuse_unknown(out)
-    targets: dict[Path, Target] = {}
-    for scan in scans:
-        target = Target(scan, out if as_file else out / _name(scan, dicom), dicom)
-        if _same(target.volume, scan):
-            raise UsageError(f"{scan}: --out {out} would overwrite the input; choose another")
-        other = targets.setdefault(target.volume, target)
-        if other is not target:
-            raise UsageError(f"{other.scan} and {scan} would both be written to {target.volume}; run them separately")
-    return list(targets.values())
+    targets = [Target(scan, out if as_file else out / _name(scan, dicom), dicom) for scan in scans]
+    inputs = {_real(file): scan for scan in (*scans, *also) for file in _inputs(scan)}
+    written: dict[str, Path] = {}
+    for target in targets:
+        files = [_real(file) for file in _outputs(target, also)]
+        for file in files:
+            if file in inputs:
+                raise UsageError(f"{target.scan}: --out {out} would overwrite the input {inputs[file]}; choose another")
+            other = written.setdefault(file, target.scan)
+            if other is not target.scan:
+                raise UsageError(f"{other} and {target.scan} would both be written to {file}; run them separately")
+        if len(set(files)) < len(files):
+            raise UsageError("--also: companions would overwrite each other or the uncertainty; rename one")
+        _refuse_foreign(target.beside(".json"))
+    return targets
+
+
+def _inputs(scan: Path) -> list[Path]:
+    return [] if scan.is_dir() else files_of(scan)
+
+
+def _outputs(target: Target, also: tuple[Path, ...]) -> list[Path]:
+    """Everything that may be written for a scan."""
+    volumes = [target.volume, target.beside(f"_uncertainty{target.suffix}"), *map(target.companion, also)]
+    beside = [target.beside(ending) for ending in (".json", "_preview.png", "_report.html")]
+    return [*(file for volume in volumes for file in files_of(volume)), *beside]
+
+
+def _refuse_foreign(sidecar: Path) -> None:
+    """A sidecar that is not ours (BIDS, dcm2niix) must not be lost."""
+    if sidecar.is_file() and '"tool": "medsr"' not in sidecar.read_text("utf-8", errors="replace"):
+        raise UsageError(f"{sidecar}: is already there and not medsr's; choose another --out")
 
 
 def _refuse_unknown(out: Path) -> None:
@@ -73,5 +96,5 @@ def _name(scan: Path, dicom: bool) -> str:
     return stem + (suffix if suffix.lower() in SUFFIXES else ".nii.gz")
 
 
-def _same(one: Path, other: Path) -> bool:
-    return os.path.realpath(one) == os.path.realpath(other)
+def _real(path: Path) -> str:
+    return os.path.realpath(path)

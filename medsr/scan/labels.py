@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsr.geometry import Grid, Shape
-from medsr.infer.acquisition import nearest_index
+from medsr.infer.acquisition import nearest_index, slabs
 
 FEW, MANY = 16, 1024
 """Up to FEW values make a label map in any case; up to MANY do where neighbours mostly agree."""
@@ -53,17 +53,21 @@ def onto(stored: NDArray, affine: NDArray[np.float64], grid: Grid, labels: bool)
 
     `stored` (i, j, k) on `affine`; returns `grid.shape` in the stored dtype, rounded and clipped to what it holds.
     """
-    from scipy.ndimage import affine_transform
+    from scipy.ndimage import map_coordinates, spline_filter
 
     mapping = np.linalg.inv(affine) @ grid.affine
-    order = 0 if labels else 3
-    given = stored if labels else stored.astype(np.float32)
-    moved = affine_transform(
-        given, mapping[:3, :3], mapping[:3, 3], output_shape=grid.shape, order=order, mode="grid-constant", cval=0.0
-    )
-    if moved.dtype == stored.dtype:
-        return moved
-    if stored.dtype.kind in "iu":
-        limits = np.iinfo(stored.dtype)
-        return np.clip(np.rint(moved), limits.min, limits.max).astype(stored.dtype)
-    return moved.astype(stored.dtype)
+    given = stored if labels else spline_filter(stored.astype(np.float64), 3, np.float32, mode="reflect")
+    moved = np.zeros(grid.shape, stored.dtype)
+    for part in slabs(grid.shape):
+        index = np.indices((part.stop - part.start, *grid.shape[1:]), np.float32).reshape(3, -1)
+        index[0] += part.start
+        there = (mapping[:3, :3] @ index + mapping[:3, 3:]).round(6)
+        order = 0 if labels else 3
+        values = map_coordinates(given, there, order=order, mode="reflect", prefilter=False)
+        limits = np.array(stored.shape)[:, None] - 0.5
+        values[~((there >= -0.5) & (there <= limits)).all(axis=0)] = 0
+        if stored.dtype.kind in "iu" and not labels:
+            range_of = np.iinfo(stored.dtype)
+            values = np.clip(np.rint(values), range_of.min, range_of.max)
+        moved[part] = values.reshape(moved[part].shape).astype(stored.dtype)
+    return moved

@@ -54,6 +54,8 @@ def refine_image(given: Any, affine: NDArray | None, request: Request, engine: S
 
 
 def _volume(given: Any, affine: NDArray | None) -> Volume:
+    if isinstance(given, np.ma.MaskedArray):
+        raise UsageError("a masked array: fill the masked voxels first")
     if isinstance(given, np.ndarray):
         if affine is None or np.shape(affine) != (4, 4):
             raise UsageError("an array needs its affine: a (4, 4) matrix, voxel index to millimetres")

@@ -50,6 +50,8 @@ class Pictures:
         self.window = Window.of_values(coarse)
         self.coarse: NDArray = self.window.to_unit(coarse)
         self.shown = _contrast(self.coarse)
+        if volume.slope < 0:  # the largest stored value means the darkest
+            self.shown = self.shown[1], self.shown[0]
         self.fine = turn.view(refined.stored, 0)
         self.spread = None if spread is None else turn.view(spread, 0)
         self.difference = None if difference is None else turn.view(difference, 0)

@@ -52,15 +52,15 @@ def refine_scan(
     turn = Canonical(volume)
     fine = request.target(volume.grid)
     acquisition = _acquisition(volume, fine, request, turn)
-    as_labels = request.kind == "labels" or volume.stored.dtype == np.bool_
-    as_labels = as_labels or (request.kind == "auto" and labels.is_label_map(volume.stored))
-    if as_labels:
+    _check_memory(volume, fine, request.method)
+    if request.kind == "labels" or (request.kind == "auto" and labels.is_label_map(volume.stored)):
         warnings = ["a label map: resampled by nearest neighbour, not super-resolved"]
+        if request.method.uncertainty or request.adapt is not None:
+            warnings = [f"{warnings[0]}; --uncertainty and --adapt do not apply"]
         refined = volume.refined(labels.nearest(volume.stored, fine))
         if request.kind == "labels":
             warnings = []
         return RefinedScan(refined, None, _summary(volume, refined, request, None, (), began, warnings), warnings)
-    _check_memory(volume, fine, request.method)
     check_planes(request.method.planes, acquisition)
     warnings = warn.outside_domain(engine, volume, acquisition)
     method = replace(request.method, width=acquisition.width)

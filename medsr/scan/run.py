@@ -21,7 +21,7 @@ from medsr.infer.models import SliceEngine, open_slice_model
 from medsr.infer.volume import Method
 from medsr.io import volume as volume_io
 from medsr.io.files import write_text
-from medsr.io.volume_base import DICOM, Volume
+from medsr.io.volume_base import Volume
 from medsr.outcome import Outcome, attempt
 from medsr.progress import Update, progress
 from medsr.scan import labels, memory, preview, report
@@ -94,7 +94,10 @@ def volume(
         adapt,
         device,
     )
-    extras = Extras(tuple(Path(one) for one in also), series, dicom, report)
+    companions = [also] if isinstance(also, str | os.PathLike) else also
+    if any(not str(one) for one in companions):
+        raise UsageError("--also: expected a file, got nothing")
+    extras = Extras(tuple(Path(one) for one in companions), series, dicom, report)
     if memory.is_image(scans):
         if out is not None or extras != Extras():
             raise UsageError("a volume in memory has no files: leave out, also, series, dicom and report away")
@@ -102,9 +105,10 @@ def volume(
     if out is None or not str(out):
         raise UsageError("--out: expected a file or a folder")
     paths: list[str | Path] = [str(scans)] if isinstance(scans, str | os.PathLike) else list(scans)
-    targets = plan(volume_io.expand(paths), Path(out), dicom)
-    if extras.also and len(targets) > 1:
-        raise UsageError(f"--also goes with one scan, not with {len(targets)}")
+    found = volume_io.expand(paths)
+    if extras.also and len(found) > 1:
+        raise UsageError(f"--also goes with one scan, not with {len(found)}")
+    targets = plan(found, Path(out), dicom, extras.also)
     engine = open_slice_model(request.model, device)
     outcomes = []
     for target in targets:
@@ -118,9 +122,8 @@ def _one(target: Target, request: Request, extras: Extras, engine: SliceEngine, 
     """One scan, from its file to everything written beside its result. Returns what the user should know."""
     began = time.monotonic()
     source = volume_io.read(target.scan, extras.series)
-    if extras.dicom and source.kind != DICOM:
-        raise UsageError(f"{target.scan}: --dicom: the scan is {source.kind}; only DICOM can be written as DICOM")
     companions = [(path, volume_io.read(path)) for path in extras.also]
+    _check(target, source, companions, extras)
     fine = request.target(source.grid)
     say(f"{target.scan.name}: {_text(source.grid)} to {_text(source.grid.on(fine))}")
     for note in source.notes:
@@ -160,14 +163,27 @@ def _brought(companion: Volume, path: Path, scan: Volume, grid: Grid) -> tuple[V
     same = companion.grid.shape == scan.grid.shape and np.allclose(companion.affine, scan.affine, atol=1e-3)
     if is_labels and same:
         return companion.refined(labels.nearest(companion.stored, grid.shape)), how
-    if companion.volumes > 1:
-        raise InputError(f"{path}: --also takes 3D volumes, this has {companion.volumes} time points")
     stored = companion.stored.reshape(companion.grid.shape)
-    if companion.intercept and not is_labels and not same:
+    if companion.intercept and not is_labels:
         stored = stored * np.float32(companion.slope) + np.float32(companion.intercept)
         companion = replace(companion, slope=1.0, intercept=0.0)  # what lies outside it means 0
     moved = labels.onto(stored, companion.affine, grid, is_labels)
-    return Volume(moved, grid.affine, scan.kind, companion.slope, companion.intercept), how
+    return Volume(moved, grid.affine, "", companion.slope, companion.intercept), how
+
+
+def _check(target: Target, source: Volume, companions: list[tuple[Path, Volume]], extras: Extras) -> None:
+    """Refuse now what could not be written after hours of work."""
+    for path, companion in companions:
+        same = companion.grid.shape == source.grid.shape and np.allclose(companion.affine, source.affine, atol=1e-3)
+        if companion.volumes > 1 and not (same and labels.is_label_map(companion.stored)):
+            raise InputError(f"{path}: --also takes 3D volumes, this has {companion.volumes} time points")
+        volume_io.check_writable(target.companion(path), replace(companion, affine=source.affine))
+    if not extras.dicom:
+        volume_io.check_writable(target.volume, source)
+        return
+    from medsr.io.dicom_write import check
+
+    check(target.volume, source)
 
 
 def _told(summary: dict[str, Any]) -> tuple[str, ...]:

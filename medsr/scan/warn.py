@@ -43,7 +43,7 @@ def _within(spacing: tuple[float, ...], limits: list[float]) -> bool:
 
 
 def _lowest(volume: Volume) -> float:
-    return float(volume.stored.min()) * volume.slope + volume.intercept
+    return min(float(end) * volume.slope + volume.intercept for end in (volume.stored.min(), volume.stored.max()))
 
 
 def _span(limits: list[float]) -> str:

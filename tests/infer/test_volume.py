@@ -59,6 +59,14 @@ def test_acquiring_the_result_again_gives_the_scan(
     assert without.before.rms == pytest.approx(without.after.rms, abs=1e-2)
 
 
+def test_a_large_offset_or_scale_leaves_the_figures_right(model: SliceModel) -> None:
+    plain = refine(smooth_volume().astype(np.float64), FINE, model, Method())
+    for offset, scale in ((1e9, 1.0), (0.0, 1e40), (0.0, 1e-30)):
+        moved = refine(smooth_volume().astype(np.float64) * scale + offset, FINE, model, Method())
+        assert moved.after.rms / scale == pytest.approx(plain.after.rms, rel=0.2, abs=1e-3)
+        np.testing.assert_allclose((moved.stored - offset) / scale, plain.stored, atol=0.01)
+
+
 def test_integers_agree_to_their_rounding(model: SliceModel) -> None:
     stored = np.rint(smooth_volume()).astype(np.int16)
     result = refine(stored, (20, 18, 27), model, Method())

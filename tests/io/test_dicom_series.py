@@ -83,7 +83,7 @@ def test_a_zip_and_stray_files_give_the_same_volume(series: Callable[..., Path],
     for path in (folder, tmp_path / "scan.zip"):
         volume = volume_io.read(path)
         np.testing.assert_array_equal(volume.stored, expected.stored)
-        assert any("report.txt" in note for note in volume.notes)
+        assert any("1 file(s) that are no DICOM image" in note for note in volume.notes)
 
 
 def test_several_series_are_listed_and_one_is_named(series: Callable[..., Path]) -> None:
@@ -129,6 +129,16 @@ def test_gantry_tilt_is_kept_as_shear_and_said(series: Callable[..., Path]) -> N
     volume = volume_io.read(series(*slices))
     assert any("gantry tilt of 17.2 degrees" in note for note in volume.notes)
     np.testing.assert_allclose((volume.affine @ [0, 0, 3, 1])[:3], [20, 30, 49], atol=1e-6)
+
+
+@pytest.mark.parametrize("moved", [(2,), (3, 4, 5)])
+def test_slices_that_jump_sideways_are_refused(series: Callable[..., Path], moved: tuple[int, ...]) -> None:
+    slices = [slice_of(index) for index in range(6)]
+    for index in moved:
+        x, y, z = slices[index].ImagePositionPatient
+        slices[index].ImagePositionPatient = [float(x) + 12, y, z]
+    with pytest.raises(InputError, match="one straight line"):
+        volume_io.read(series(*slices))
 
 
 def test_uneven_steps_are_brought_onto_even_ones_and_said(series: Callable[..., Path]) -> None:

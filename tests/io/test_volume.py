@@ -132,6 +132,61 @@ def test_scaled_values_become_what_they_mean_where_a_format_has_no_scaling(tmp_p
     np.testing.assert_allclose(volume_io.read(tmp_path / "a.nrrd").stored, ramp() * 0.5 + 3)
 
 
+@pytest.mark.parametrize(("given", "other"), itertools.permutations(["a.nii", "a.nrrd", "a.mha", "a.mgz"], 2))
+def test_the_time_step_survives_another_format(tmp_path: Path, given: str, other: str) -> None:
+    source = write(tmp_path / given, ramp((6, 5, 4, 3)))
+    if given.endswith(("nii", "mgz")):
+        image = nib.load(source)
+        step = 2.5 if given.endswith("nii") else 2500  # MGH counts milliseconds
+        image = type(image)(ramp((6, 5, 4, 3)), image.affine, image.header)
+        image.header.set_zooms((*image.header.get_zooms()[:3], step))
+        image.to_filename(source)
+    volume = volume_io.read(source)
+    assert volume.time_step == pytest.approx(2.5)
+    volume_io.write(tmp_path / "out" / other, volume)
+    assert volume_io.read(tmp_path / "out" / other).time_step == pytest.approx(2.5)
+
+
+def test_damaged_compressed_metaimages_are_noticed(tmp_path: Path) -> None:
+    """ITK goes on with whatever was in the memory."""
+    noise = np.random.default_rng(0).integers(0, 999, (30, 30, 20)).astype(np.int16)
+    for name in ("a.mha", "a.mhd"):
+        sitk.WriteImage(sitk.GetImageFromArray(noise), str(tmp_path / name), useCompression=True)
+        volume_io.read(tmp_path / name)
+        data = tmp_path / (name if name.endswith("mha") else "a.zraw")
+        content = bytearray(data.read_bytes())
+        content[len(content) // 2] ^= 0xFF
+        data.write_bytes(bytes(content))
+        with pytest.raises(InputError, match="damaged"):
+            volume_io.read(tmp_path / name)
+    data.unlink()
+    with pytest.raises(InputError, match=r"a.zraw is not there"):
+        volume_io.read(tmp_path / "a.mhd")
+
+
+def test_int64_is_written_as_int64(tmp_path: Path) -> None:
+    volume = volume_io.read(write(tmp_path / "a.nrrd", ramp(dtype="int64")))
+    volume_io.write(tmp_path / "a.nii.gz", volume)
+    assert volume_io.read(tmp_path / "a.nii.gz").stored.dtype == np.int64
+
+
+def test_the_digest_covers_header_and_data(tmp_path: Path) -> None:
+    digests = set()
+    for value in (1, 2):
+        write(tmp_path / "a.mhd", np.full((4, 4, 4), value, np.int16))
+        digests.add(volume_io.digest(tmp_path / "a.mhd"))
+    assert len(digests) == 2
+
+
+def test_what_the_header_leaves_open_is_said(tmp_path: Path) -> None:
+    image = nib.Nifti1Image(ramp(), None)
+    image.header.set_xyzt_units("meter")
+    image.to_filename(tmp_path / "a.nii")
+    notes = volume_io.read(tmp_path / "a.nii").notes
+    assert any("no orientation" in note for note in notes)
+    assert any("meter" in note for note in notes)
+
+
 def test_sheared_grids_are_refused_by_formats_that_have_no_shear(tmp_path: Path) -> None:
     volume = volume_io.read(write(tmp_path / "a.nii", ramp(), OBLIQUE))
     with pytest.raises(UsageError, match="sheared"):
@@ -157,7 +212,8 @@ def _nifti(path: Path, **fields: object) -> Path:
 CASES = (
     "truncated gzip|flipped bits in gzip|truncated|NaN voxels|infinite voxels|NaN affine|singular affine|zero spacing"
     "|negative spacing|RGB|complex|one slice|2D|huge dimensions|negative dimensions|text|text in gzip|empty file"
-    "|empty folder|folder of text|not a zip|mha with NaN|zero spacing mha|truncated nrrd|vector nrrd|absent"
+    "|empty folder|folder of text|not a zip|mha with NaN|zero spacing mha|truncated nrrd|vector nrrd|absent|MINC"
+    "|truncated mha"
 ).split("|")
 
 
@@ -232,6 +288,12 @@ def _bad(tmp_path: Path, case: str) -> Path:
     elif case == "vector nrrd":
         path = tmp_path / "bad.nrrd"
         sitk.WriteImage(sitk.GetImageFromArray(np.zeros((4, 5, 6, 3), np.uint8), isVector=True), str(path))
+    elif case == "MINC":
+        path = tmp_path / "bad.mnc"
+        path.write_bytes(b"CDF")
+    elif case == "truncated mha":
+        path = write(tmp_path / "bad.mha", ramp((30, 30, 30)))
+        path.write_bytes(path.read_bytes()[:-500])
     elif case == "absent":
         path = tmp_path / "absent.nii.gz"
     return path

@@ -145,6 +145,46 @@ def test_results_never_replace_inputs_or_each_other(tmp_path: Path) -> None:
         volume([one, other], tmp_path / "out", model="cubic")
 
 
+def test_headers_and_data_are_one_input(tmp_path: Path) -> None:
+    nib.Spm99AnalyzeImage(np.rint(smooth_volume()).astype(np.int16), np.diag([1, 1, 3, 1])).to_filename(
+        tmp_path / "x.hdr"
+    )
+    with pytest.raises(UsageError, match="overwrite the input"):
+        volume(tmp_path / "x.hdr", tmp_path / "x.img", model="cubic")
+
+
+def test_nothing_beside_a_result_is_lost(tmp_path: Path) -> None:
+    source = scan(tmp_path / "x.nii.gz")
+    (tmp_path / "x.json").write_text('{"EchoTime": 0.03}')
+    with pytest.raises(UsageError, match="not medsr's"):
+        volume(source, tmp_path / "x.mha", model="cubic")
+    masks = [scan(tmp_path / name / "m.nii.gz", (smooth_volume() > 500).astype(np.uint8)) for name in "ab"]
+    with pytest.raises(UsageError, match="companions"):
+        volume(source, tmp_path / "out", model="cubic", also=masks)
+    named = scan(tmp_path / "uncertainty.nii.gz", (smooth_volume() > 500).astype(np.uint8))
+    with pytest.raises(UsageError, match="companions"):
+        volume(source, tmp_path / "out", model="cubic", also=named)
+    scan(tmp_path / "x.nii")
+    with pytest.raises(UsageError, match="both be written"):
+        volume([source, tmp_path / "x.nii"], tmp_path / "out", model="cubic")
+    assert volume(source, tmp_path / "out", model="cubic")[0].error is None
+    assert volume(source, tmp_path / "out", model="cubic")[0].error is None  # ours may be written again
+
+
+@pytest.mark.parametrize(
+    ("dtype", "affine", "out"),
+    [("uint32", np.diag([1, 1, 3, 1]), "o.mgz"), ("int16", OBLIQUE, "o.mha"), ("int16", OBLIQUE, "o.nrrd")],
+)
+def test_what_cannot_be_written_is_refused_before_the_work(
+    tmp_path: Path, dtype: str, affine: np.ndarray, out: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("medsr.scan.run.refine_scan", lambda *_: pytest.fail("the work was begun"))
+    source = scan(tmp_path / "s.nii.gz", smooth_volume().astype(dtype), affine)
+    error = volume(source, tmp_path / out, model="cubic")[0].error
+    assert isinstance(error, UsageError)
+    assert out in str(error)
+
+
 def test_one_bad_scan_does_not_stop_the_others(tmp_path: Path) -> None:
     good = scan(tmp_path / "good.nii.gz")
     bad = tmp_path / "bad.nii.gz"
@@ -205,6 +245,42 @@ def test_companions_come_onto_the_same_grid(tmp_path: Path) -> None:
     assert around.min() - 50 < np.asarray(moved.dataobj)[9, 9, 9] < around.max() + 50
 
 
+@pytest.mark.parametrize(("kind", "suffix"), [("sitk", ".nrrd"), ("sitk", ".mha"), ("analyze", ".hdr")])
+def test_companions_in_every_format(tmp_path: Path, kind: str, suffix: str) -> None:
+    import SimpleITK as sitk
+
+    def write(path: Path, array: np.ndarray) -> Path:
+        if kind == "sitk":
+            image = sitk.GetImageFromArray(array.T)
+            image.SetSpacing((1.0, 1.0, 2.0))
+            sitk.WriteImage(image, str(path))
+        else:
+            nib.Spm99AnalyzeImage(array, np.diag([1, 1, 2, 1.0])).to_filename(path)
+        return path
+
+    source = write(tmp_path / f"s{suffix}", np.rint(smooth_volume()).astype(np.int16))
+    other = write(tmp_path / f"t{suffix}", np.rint(smooth_volume(seed=1)).astype(np.int16))
+    [outcome] = volume(source, tmp_path / "out", model="cubic", also=other)
+    assert outcome.error is None, outcome.error
+    refined, moved = (volume_io.read(tmp_path / "out" / f"{name}{suffix}") for name in ("s", "s_t"))
+    assert refined.stored.shape == moved.stored.shape
+    np.testing.assert_allclose(moved.affine, refined.affine, atol=1e-4)
+
+
+def test_a_constant_companion_stays_constant_and_nothing_leaks_outside(tmp_path: Path) -> None:
+    source = scan(tmp_path / "s.nii.gz", affine=np.diag([1, 1, 2.5, 1]))
+    constant = scan(tmp_path / "c.nii.gz", np.full((20, 18, 9), 100.5, np.float32), np.diag([1, 1, 2.5, 1]))
+    assert volume(source, tmp_path / "out", model="cubic", also=constant)[0].error is None
+    moved = np.asarray(nib.load(tmp_path / "out" / "s_c.nii.gz").dataobj)
+    np.testing.assert_allclose(moved, 100.5, rtol=1e-5)
+    small = nib.Nifti1Image(np.full((8, 8, 4), 1024 + 500, np.int16), np.diag([1, 1, 2.5, 1]))
+    small.header.set_slope_inter(1, -1024)
+    small.to_filename(tmp_path / "ct.nii.gz")
+    assert volume(source, tmp_path / "out", model="cubic", also=tmp_path / "ct.nii.gz")[0].error is None
+    values = nib.load(tmp_path / "out" / "s_ct.nii.gz").get_fdata()
+    np.testing.assert_allclose(np.unique(values.round(2)), [0, 500])
+
+
 def test_dicom_in_nifti_out_or_a_derived_series(tmp_path: Path) -> None:
     folder = write_dicom(tmp_path / "dicom", [slice_of(index) for index in range(5)])
     assert volume(folder, tmp_path / "a", model="cubic")[0].error is None
@@ -239,6 +315,17 @@ def test_volumes_in_memory(refiner_file: Path) -> None:
     np.testing.assert_allclose(result.image.GetOrigin(), (0, 0, plain.affine[2, 3]), atol=1e-6)
     with pytest.raises(UsageError, match="affine"):
         medsr.volume(array)
+    scaled = nib.Nifti1Image(array, affine)
+    scaled.header.set_slope_inter(0.5, -100)
+    read = medsr.volume(type(scaled).from_bytes(scaled.to_bytes()), model=refiner_file).image
+    np.testing.assert_allclose(
+        read.get_fdata(), medsr.volume(array, affine=affine, model=refiner_file).image * 0.5 - 100
+    )
+    with pytest.raises(InputError, match="several numbers"):
+        medsr.volume(sitk.GetImageFromArray(np.zeros((4, 5, 6, 3), np.uint8), isVector=True), model="cubic")
+    for dtype in (bool, np.float16):
+        with pytest.raises(InputError, match="not handled"):
+            medsr.volume(array.astype(dtype), affine=affine, model="cubic", kind="image")
     with pytest.raises(InputError, match="NaN"):
         medsr.volume(np.full((5, 5, 5), np.nan), affine=np.eye(4), model="cubic")
 
