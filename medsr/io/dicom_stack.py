@@ -15,7 +15,9 @@ SAME_PLACE = 1e-3
 """Millimetres along the normal below which two slices lie in one place."""
 UNEVEN = 0.05
 """How much of a step a slice may be off an even stack: positions are written with few digits."""
-TILT = 0.1
+ROUNDING = 0.1
+"""Millimetres a slice may be off an even stack in any case: some scanners write one decimal."""
+TILT = 0.2
 """Degrees between stack and slice normal from which the gantry counts as tilted."""
 
 
@@ -92,8 +94,8 @@ def affine_of(
     _refuse_gaps(places, frames)
     even = np.linspace(0, places[-1], count)
     steps = np.diff(places)
-    if np.abs(places - even).max() > UNEVEN * steps.min():
-        step = float(np.median(steps))
+    if np.abs(places - even).max() > max(UNEVEN * steps.min(), ROUNDING):
+        step = float(np.percentile(steps, 25))
         count = round(places[-1] / step) + 1
         stored = _onto(stored, places, np.linspace(0, places[-1], count))
         notes.append(
@@ -112,7 +114,7 @@ def affine_of(
         notes.append(f"gantry tilt of {tilt:.1f} degrees: kept exactly, as a sheared affine")
     said = first.dataset.get("SpacingBetweenSlices") or first.dataset.get("SliceThickness")
     between = float(normal @ step_vector)
-    if said and abs(float(said) - between) > 0.05 * between:
+    if said and abs(abs(float(said)) - between) > 0.05 * between:
         notes.append(f"the header says {float(said):g} mm between slices, their positions {between:.3f} mm: used")
     return stored, affine
 

@@ -24,8 +24,9 @@ def verify(path: Path) -> None:
         fields = read_header(stream)
         name = fields.get("ElementDataFile", "LOCAL")
         kind = fields.get("ElementType", "").removeprefix("MET_")
-        if name.upper().startswith("LIST") or "%" in name or kind not in SIZES:
-            return  # several files: left to ITK
+        several = name.upper().startswith("LIST") or "%" in name
+        if several or kind not in SIZES or not _true(fields.get("BinaryData", "True")):
+            return  # several files, or numbers as text: left to ITK
         promised = int(np.prod([int(n) for n in fields["DimSize"].split()])) * SIZES[kind]
         if name.upper() == "LOCAL":
             _check(stream, fields, promised, path)
@@ -49,12 +50,15 @@ def read_header(stream: IO[bytes]) -> dict[str, str]:
 
 
 def _check(stream: IO[bytes], fields: dict[str, str], promised: int, path: Path) -> None:
-    if fields.get("CompressedData", "False").lower() != "true":
+    local = fields.get("ElementDataFile", "").upper() == "LOCAL"
+    if not _true(fields.get("CompressedData", "False")):
         begin = stream.tell()
-        held = stream.seek(0, 2) - begin
+        held = stream.seek(0, 2) - begin - (0 if local else max(0, int(fields.get("HeaderSize", 0))))
         if held < promised:
             raise InputError(f"{path}: truncated: {held} bytes where the header promises {promised}")
         return
+    if local and int(fields.get("CompressedDataSize", 0)) <= 0:  # ITK would read whatever is in the memory
+        raise InputError(f"{path}: compressed, but its header states no CompressedDataSize; write it again")
     unpack, held = zlib.decompressobj(wbits=47), 0
     try:
         while (block := stream.read(1 << 20)) and not unpack.eof and held <= promised:
@@ -63,3 +67,8 @@ def _check(stream: IO[bytes], fields: dict[str, str], promised: int, path: Path)
         raise InputError(f"{path}: its compressed data are damaged ({error})") from error
     if held < promised or not unpack.eof:
         raise InputError(f"{path}: its compressed data are damaged or truncated")
+
+
+def _true(value: str) -> bool:
+    """As ITK reads it: by the first letter."""
+    return value[:1] in ("T", "t", "1")

@@ -53,7 +53,7 @@ def from_image(image: Any) -> Volume:
     step = _time_step(header, kind) if stored.ndim == 4 else 1.0
     if kind == NIFTI:
         notes += _doubts(header)
-    affine = np.asarray(image.affine, float)
+    affine = np.asarray(header.get_best_affine() if image.affine is None else image.affine, float)
     return Volume(stored, affine, kind, slope, intercept, (type(image), header), notes=notes, time_step=step)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from medsr.errors import InputError, MedsrError, UsageError
 from medsr.io.files import sha256
+from medsr.io.image import is_dicom
 from medsr.io.volume_base import (
     ANALYZE,
     METAIMAGE,
@@ -39,6 +40,8 @@ SUFFIXES = {
     ".mha": METAIMAGE,
     ".mhd": METAIMAGE,
 }
+OURS = '"tool": "medsr"'
+"""What a sidecar of ours holds."""
 _HEADERS = (".hdr", ".hdr.gz", ".nhdr", ".mhd")
 _ARCHIVE = ".zip"
 _UNHANDLED = {".mnc": "MINC", ".par": "PAR/REC", ".rec": "PAR/REC", ".mif": "MIF", ".npy": "NumPy"}
@@ -155,6 +158,7 @@ def expand(inputs: Iterable[str | Path]) -> list[Path]:
             matches = [path]
         else:
             matches = sorted(Path(match) for match in glob.glob(str(entry), recursive=True))
+            matches = [path for path in matches if _may_be_scan(path)] or matches
             if not matches:
                 raise UsageError(f"{entry}: nothing there")
         found.update(dict.fromkeys(matches))
@@ -169,36 +173,60 @@ def is_volume(path: Path) -> bool:
     return suffix.lower() in SUFFIXES and not path.name.startswith(".") and not doubled
 
 
+def _may_be_scan(path: Path) -> bool:
+    """Whether a glob that found it can have meant it: no sidecar, no picture, no data of a header beside it."""
+    return path.is_dir() or is_volume(path) or path.suffix.lower() in (_ARCHIVE, ".dcm", "")
+
+
 def _scans_in(folder: Path) -> list[Path]:
-    """The volume files in a folder (of a pair, the header), or the folder itself as a DICOM series."""
-    scans = [file for file in sorted(folder.iterdir()) if file.is_file() and is_volume(file)]
+    """The volume files in a folder (of a pair, the header), or the folder itself as a DICOM series.
+
+    Results of medsr, which a sidecar of ours stands beside, are left out. Raises UsageError where both kinds are there.
+    """
+    files = [file for file in sorted(folder.iterdir()) if file.is_file()]
+    scans = [file for file in files if is_volume(file) and not _is_result(file)]
     if not scans and not any(folder.iterdir()):
         raise InputError(f"{folder}: the folder is empty")
+    others = (file for file in files if not is_volume(file) and file.suffix.lower() in (".dcm", ".ima", ""))
+    if scans and any(is_dicom(file) for file in others):
+        raise UsageError(f"{folder}: holds DICOM slices and {scans[0].name}; name the one you mean, or part them")
     return scans or [folder]
+
+
+def _is_result(file: Path) -> bool:
+    stem = split_suffix(file)[0]
+    sidecars = (file.with_name(f"{name}.json") for name in (stem, stem.removesuffix("_uncertainty")))
+    return any(one.is_file() and OURS in one.read_text("utf-8", errors="replace") for one in sidecars)
 
 
 def digest(path: Path) -> str:
     """SHA-256 of a file; of a folder or of header and data, that of their files' sorted hashes."""
     import hashlib
 
-    files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else files_of(path)
+    every = path.rglob("*") if path.is_dir() else files_of(path)
+    files = [file for file in every if file.is_file()]
     if len(files) == 1:
         return sha256(files[0])
     return hashlib.sha256("".join(sorted(sha256(file) for file in files)).encode()).hexdigest()
 
 
 def files_of(path: Path) -> list[Path]:
-    """The files a volume is or would be stored in: header and data where they are apart. Those that are not yet there
-    are named too."""
+    """The files a volume is stored in: header and data, where they are apart."""
+    if split_suffix(path)[1].lower() in (".mhd", ".nhdr"):
+        data = _data_file(path)
+        return [path, data] if data else [path]
+    return files_written(path)
+
+
+def files_written(path: Path) -> list[Path]:
+    """The files `write` may write for that name."""
     stem, suffix = split_suffix(path)
     lower = suffix.lower()
     if lower.startswith((".hdr", ".img")):
         packed = lower.removeprefix(lower[:4])
         return [path.with_name(f"{stem}{part}{packed}") for part in (".hdr", ".img")]
-    if lower not in (".mhd", ".nhdr"):
-        return [path]
-    data = _data_file(path)
-    return [path, data] if data else [path, *(path.with_name(stem + end) for end in (".raw", ".zraw", ".raw.gz"))]
+    ends = (".raw", ".zraw", ".raw.gz") if lower in (".mhd", ".nhdr") else ()
+    return [path, *(path.with_name(stem + end) for end in ends)]
 
 
 def _data_file(path: Path) -> Path | None:

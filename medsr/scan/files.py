@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medsr.errors import UsageError
-from medsr.io.volume import SUFFIXES, files_of, split_suffix
+from medsr.io.volume import OURS, SUFFIXES, files_of, files_written, split_suffix
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,9 @@ class Target:
         return self.beside(f"_{stem}{suffix if suffix.lower() in SUFFIXES else '.nii.gz'}")
 
 
-def plan(scans: list[Path], out: Path, dicom: bool, also: tuple[Path, ...] = ()) -> list[Target]:
+def plan(
+    scans: list[Path], out: Path, dicom: bool, also: tuple[Path, ...] = (), uncertainty: bool = False
+) -> list[Target]:
     """The results of every scan. `out`: a file for one scan where its suffix says so, else a folder.
 
     Raises UsageError before anything is written when results would share a name or overwrite an input.
@@ -50,7 +52,7 @@ def plan(scans: list[Path], out: Path, dicom: bool, also: tuple[Path, ...] = ())
     inputs = {_real(file): scan for scan in (*scans, *also) for file in _inputs(scan)}
     written: dict[str, Path] = {}
     for target in targets:
-        files = [_real(file) for file in _outputs(target, also)]
+        files = [_real(file) for file in _outputs(target, also, uncertainty)]
         for file in files:
             if file in inputs:
                 raise UsageError(f"{target.scan}: --out {out} would overwrite the input {inputs[file]}; choose another")
@@ -58,7 +60,8 @@ def plan(scans: list[Path], out: Path, dicom: bool, also: tuple[Path, ...] = ())
             if other is not target.scan:
                 raise UsageError(f"{other} and {target.scan} would both be written to {file}; run them separately")
         if len(set(files)) < len(files):
-            raise UsageError("--also: companions would overwrite each other or the uncertainty; rename one")
+            names = ", ".join(map(str, also))
+            raise UsageError(f"--also: {names} would overwrite each other or the uncertainty; rename one")
         _refuse_foreign(target.beside(".json"))
     return targets
 
@@ -67,16 +70,17 @@ def _inputs(scan: Path) -> list[Path]:
     return [] if scan.is_dir() else files_of(scan)
 
 
-def _outputs(target: Target, also: tuple[Path, ...]) -> list[Path]:
-    """Everything that may be written for a scan."""
-    volumes = [target.volume, target.beside(f"_uncertainty{target.suffix}"), *map(target.companion, also)]
+def _outputs(target: Target, also: tuple[Path, ...], uncertainty: bool) -> list[Path]:
+    """Everything that will be written for a scan."""
+    volumes = [target.volume, *map(target.companion, also)]
+    volumes += [target.beside(f"_uncertainty{target.suffix}")] if uncertainty else []
     beside = [target.beside(ending) for ending in (".json", "_preview.png", "_report.html")]
-    return [*(file for volume in volumes for file in files_of(volume)), *beside]
+    return [*(file for volume in volumes for file in files_written(volume)), *beside]
 
 
 def _refuse_foreign(sidecar: Path) -> None:
     """A sidecar that is not ours (BIDS, dcm2niix) must not be lost."""
-    if sidecar.is_file() and '"tool": "medsr"' not in sidecar.read_text("utf-8", errors="replace"):
+    if sidecar.is_file() and OURS not in sidecar.read_text("utf-8", errors="replace"):
         raise UsageError(f"{sidecar}: is already there and not medsr's; choose another --out")
 
 

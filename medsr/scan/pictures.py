@@ -44,6 +44,7 @@ class Pictures:
         refined: Volume,
         spread: NDArray | None = None,
         difference: NDArray | None = None,
+        labels: bool = False,
     ) -> None:
         turn = Canonical(volume)
         coarse = turn.view(volume.stored, 0)
@@ -56,7 +57,7 @@ class Pictures:
         self.spread = None if spread is None else turn.view(spread, 0)
         self.difference = None if difference is None else turn.view(difference, 0)
         self.spacing = turn.steps(refined.grid.spacing)
-        self.modality = volume.modality
+        self.labels = labels
 
     def view(self, plane: Plane, index: int) -> View:
         """The slice `index` of the fine grid in that plane."""
@@ -64,11 +65,11 @@ class Pictures:
         first, second = (n for n in range(3) if n != axis)
         shape: tuple[int, int, int] = self.fine.shape
         seen: tuple[int, int, int] = tuple(map(min, self.coarse.shape, shape))  # type: ignore[assignment]
-        if seen == self.coarse.shape:
+        if seen == self.coarse.shape and not self.labels:
             operators = Acquisition(seen, shape).plain()
             block = np.einsum("n,nab->ab", operators[axis][index], np.moveaxis(self.coarse, axis, 0))
             before = operators[first] @ block @ operators[second].T
-        else:  # an axis got fewer voxels: the nearest slice is picture enough
+        else:  # labels have no values between them; where an axis got fewer voxels the nearest is picture enough
             places = [np.arange(f) * c // f for c, f in zip(self.coarse.shape, shape, strict=True)]
             before = self.coarse.take(int(places[axis][index]), axis)[np.ix_(places[first], places[second])]
         before = self._contrasted(before)

@@ -28,7 +28,10 @@ def write(path: Path, pictures: Pictures, model: str) -> None:
         _draw(row[0], view.after, view, None)
         _frame(row[0], box)
         row[0].set_title(f"{plane}, slice {view.index}", color="white")
-        for place, image, title in ((row[1], view.before, "cubic B-spline"), (row[2], view.after, model)):
+        for place, image, title in (
+            (row[1], view.before, "nearest neighbour" if pictures.labels else "cubic B-spline"),
+            (row[2], view.after, model),
+        ):
             _draw(place, image, view, box)
             place.set_title(title, color="white")
     with atomic_path(path) as temporary:
@@ -51,7 +54,7 @@ def _draw(place: Any, image: Any, view: View, box: tuple[float, float, float, fl
         place.set_xlim(box[0] - 0.5, box[1] - 0.5)
         place.set_ylim(box[3] - 0.5, box[2] - 0.5)
     else:
-        spots = ((0.02, 0.5), (0.98, 0.5), (0.5, 0.98), (0.5, 0.02))
+        spots = ((0.035, 0.5), (0.965, 0.5), (0.5, 0.96), (0.5, 0.04))
         for (x, y), letter in zip(spots, EDGES[view.plane], strict=True):
             place.text(
                 x, y, letter, transform=place.transAxes, color="#ffd54a", ha="center", va="center", fontweight="bold"

@@ -108,7 +108,7 @@ def volume(
     found = volume_io.expand(paths)
     if extras.also and len(found) > 1:
         raise UsageError(f"--also goes with one scan, not with {len(found)}")
-    targets = plan(found, Path(out), dicom, extras.also)
+    targets = plan(found, Path(out), dicom, extras.also, uncertainty)
     engine = open_slice_model(request.model, device)
     outcomes = []
     for target in targets:
@@ -146,9 +146,10 @@ def _one(target: Target, request: Request, extras: Extras, engine: SliceEngine, 
         moved, how = _brought(companion, path, source, refined.grid)
         volume_io.write(target.companion(path), moved)
         say(f"{path.name}: {how}, {target.companion(path)}")
+    engine_name = result.summary["model"]["name"]
     spread = result.uncertainty.stored if result.uncertainty is not None else None
-    pictures = Pictures(source, refined, spread, result.inconsistency)
-    preview.write(target.beside("_preview.png"), pictures, result.summary["model"]["name"])
+    pictures = Pictures(source, refined, spread, result.inconsistency, engine_name == "nearest")
+    preview.write(target.beside("_preview.png"), pictures, engine_name)
     summary = result.summary | {"input_sha256": digest, "seconds": round(time.monotonic() - began, 2)}
     if extras.report:
         report.write(target.beside("_report.html"), pictures, summary)
@@ -164,7 +165,7 @@ def _brought(companion: Volume, path: Path, scan: Volume, grid: Grid) -> tuple[V
     if is_labels and same:
         return companion.refined(labels.nearest(companion.stored, grid.shape)), how
     stored = companion.stored.reshape(companion.grid.shape)
-    if companion.intercept and not is_labels:
+    if companion.intercept:
         stored = stored * np.float32(companion.slope) + np.float32(companion.intercept)
         companion = replace(companion, slope=1.0, intercept=0.0)  # what lies outside it means 0
     moved = labels.onto(stored, companion.affine, grid, is_labels)

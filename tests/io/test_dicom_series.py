@@ -141,6 +141,26 @@ def test_slices_that_jump_sideways_are_refused(series: Callable[..., Path], move
         volume_io.read(series(*slices))
 
 
+@pytest.mark.parametrize("step", [0.6, 0.75, 0.9375, 1.3333])
+def test_positions_of_one_decimal_are_an_even_stack(series: Callable[..., Path], step: float) -> None:
+    slices = [slice_of(index, ImageOrientationPatient=[1, 0, 0, 0, 1, 0]) for index in range(30)]
+    for index, dataset in enumerate(slices):
+        dataset.ImagePositionPatient = [-20, -30, round(40 + step * index, 1)]
+    volume = volume_io.read(series(*slices))
+    assert volume.stored.shape[2] == 30
+    assert volume.grid.spacing[2] == pytest.approx(step, abs=0.005)
+    assert not any("interpolated" in note or "tilt" in note for note in volume.notes)
+
+
+def test_a_result_in_the_series_folder_does_not_hide_it(series: Callable[..., Path]) -> None:
+    folder = series(*(slice_of(index) for index in range(4)))
+    (folder / "fine.nii.gz").write_bytes(b"")
+    with pytest.raises(UsageError, match="name the one you mean"):
+        volume_io.expand([folder])
+    (folder / "fine.json").write_text('{"tool": "medsr"}')
+    assert volume_io.expand([folder]) == [folder]
+
+
 def test_uneven_steps_are_brought_onto_even_ones_and_said(series: Callable[..., Path]) -> None:
     places = [0, 3, 6, 9, 13, 17, 21]
     slices = [slice_of(index) for index in range(len(places))]

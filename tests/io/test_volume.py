@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import zlib
 from pathlib import Path
 
 import nibabel as nib
@@ -162,6 +163,30 @@ def test_damaged_compressed_metaimages_are_noticed(tmp_path: Path) -> None:
     data.unlink()
     with pytest.raises(InputError, match=r"a.zraw is not there"):
         volume_io.read(tmp_path / "a.mhd")
+
+
+def test_unusual_but_valid_metaimages_are_read(tmp_path: Path) -> None:
+    header = "ObjectType = Image\nNDims = 3\nDimSize = 4 4 4\nElementType = MET_INT\nElementSpacing = 1 1 1\n"
+    values = np.arange(64, dtype="<i4")
+    text = header + "BinaryData = False\nElementDataFile = LOCAL\n" + " ".join(map(str, values)) + "\n"
+    (tmp_path / "text.mha").write_text(text)
+    np.testing.assert_array_equal(volume_io.read(tmp_path / "text.mha").stored.ravel("F"), values)
+    packed = zlib.compress(values.tobytes())
+    (tmp_path / "t.zraw").write_bytes(packed)
+    (tmp_path / "t.mhd").write_text(
+        f"{header}BinaryData = T\nCompressedData = T\nCompressedDataSize = {len(packed)}\nElementDataFile = t.zraw\n"
+    )
+    np.testing.assert_array_equal(volume_io.read(tmp_path / "t.mhd").stored.ravel("F"), values)
+    for index in range(4):
+        (tmp_path / f"q{index}.raw").write_bytes(values[16 * index : 16 * index + 16].tobytes())
+    names = "\n".join(f"q{index}.raw" for index in range(4))
+    (tmp_path / "list.mhd").write_text(f"{header}BinaryData = True\nElementDataFile = LIST\n{names}\n")
+    np.testing.assert_array_equal(volume_io.read(tmp_path / "list.mhd").stored.ravel("F"), values)
+    assert len(volume_io.digest(tmp_path / "list.mhd")) == 64
+    no_size = f"{header}BinaryData = True\nCompressedData = True\nElementDataFile = LOCAL\n".encode()
+    (tmp_path / "a.mha").write_bytes(no_size + packed)
+    with pytest.raises(InputError, match="CompressedDataSize"):  # ITK would give what is in the memory
+        volume_io.read(tmp_path / "a.mha")
 
 
 def test_int64_is_written_as_int64(tmp_path: Path) -> None:
@@ -340,5 +365,9 @@ def test_folders_and_globs_become_scans(tmp_path: Path) -> None:
     names = [path.name for path in volume_io.expand([tmp_path])]
     assert names == ["a.mha", "b.nii.gz", "c.hdr"]
     assert [path.name for path in volume_io.expand([str(tmp_path / "*.nii.gz")])] == ["b.nii.gz"]
+    (tmp_path / "b.json").write_text('{"tool": "medsr"}')
+    assert [path.name for path in volume_io.expand([tmp_path])] == ["a.mha", "c.hdr"]  # b is a result of ours
+    assert "c.img" not in [path.name for path in volume_io.expand([str(tmp_path / "*")])]
+    assert "b.json" not in [path.name for path in volume_io.expand([str(tmp_path / "*")])]
     with pytest.raises(UsageError, match="nothing there"):
         volume_io.expand([str(tmp_path / "*.nrrd")])

@@ -153,17 +153,31 @@ def test_headers_and_data_are_one_input(tmp_path: Path) -> None:
         volume(tmp_path / "x.hdr", tmp_path / "x.img", model="cubic")
 
 
+def test_data_of_an_older_header_are_not_lost(tmp_path: Path) -> None:
+    """o.mhd is there and names o.raw; p.mhd is stored in o.zraw: writing o.mhd would replace that."""
+    import SimpleITK as sitk
+
+    image = sitk.GetImageFromArray(np.rint(smooth_volume()).astype(np.int16).T)
+    image.SetSpacing((1.0, 1.0, 2.0))
+    sitk.WriteImage(image, str(tmp_path / "p.mhd"), useCompression=True)
+    (tmp_path / "p.zraw").rename(tmp_path / "o.zraw")
+    (tmp_path / "p.mhd").write_text((tmp_path / "p.mhd").read_text().replace("p.zraw", "o.zraw"))
+    sitk.WriteImage(image, str(tmp_path / "o.mhd"), useCompression=False)
+    with pytest.raises(UsageError, match="overwrite the input"):
+        volume(tmp_path / "p.mhd", tmp_path / "o.mhd", model="cubic")
+
+
 def test_nothing_beside_a_result_is_lost(tmp_path: Path) -> None:
     source = scan(tmp_path / "x.nii.gz")
     (tmp_path / "x.json").write_text('{"EchoTime": 0.03}')
     with pytest.raises(UsageError, match="not medsr's"):
         volume(source, tmp_path / "x.mha", model="cubic")
     masks = [scan(tmp_path / name / "m.nii.gz", (smooth_volume() > 500).astype(np.uint8)) for name in "ab"]
-    with pytest.raises(UsageError, match="companions"):
+    with pytest.raises(UsageError, match="each other"):
         volume(source, tmp_path / "out", model="cubic", also=masks)
     named = scan(tmp_path / "uncertainty.nii.gz", (smooth_volume() > 500).astype(np.uint8))
-    with pytest.raises(UsageError, match="companions"):
-        volume(source, tmp_path / "out", model="cubic", also=named)
+    with pytest.raises(UsageError, match="the uncertainty"):
+        volume(source, tmp_path / "out", model="medsr-mri", uncertainty=True, also=named)
     scan(tmp_path / "x.nii")
     with pytest.raises(UsageError, match="both be written"):
         volume([source, tmp_path / "x.nii"], tmp_path / "out", model="cubic")
