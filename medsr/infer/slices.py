@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 Array = NDArray[np.float32]
 BORDER = 12
 """Pixels reflected around a slice before a refiner sees it."""
-BATCH_BYTES = 4_000_000
-"""What the feature maps of one batch may take on a CPU, where a larger batch is no faster."""
 DEVICE_BATCH_BYTES = 1_000_000_000
+"""What the feature maps of one batch may take on a GPU."""
 
 
 class SliceModel(Protocol):
@@ -55,9 +54,11 @@ class Refiner:
         self.features = int(self.net.conv_first.weight.shape[0])  # type: ignore[union-attr, index]
 
     def batch(self, shape: tuple[int, int]) -> int:
-        """As many slices as the feature maps of four layers at half resolution leave room for; at least one."""
+        """One on a CPU, where more take memory and little less time; on a GPU as many as there is room for."""
+        if self.device == "cpu":
+            return 1
         one = (shape[0] + 2 * BORDER) * (shape[1] + 2 * BORDER) * self.features * 4
-        return max(1, (BATCH_BYTES if self.device == "cpu" else DEVICE_BATCH_BYTES) // one)
+        return max(1, DEVICE_BATCH_BYTES // one)
 
     def slices(self, stack: Array, factors: tuple[float, float]) -> Array:
         """(N, H, W) to the same shape."""
@@ -67,7 +68,8 @@ class Refiner:
         padded = np.pad(stack, padding, mode)  # type: ignore[call-overload]
         maps = np.broadcast_to(factor_maps(factors, padded.shape[1:])[None], (len(stack), 2, *padded.shape[1:]))
         try:
-            out = self._forward(np.concatenate([padded[:, None], maps], axis=1))
+            planes = np.concatenate([padded[:, None], maps], axis=1)
+            out = self._forward(planes)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
