@@ -131,6 +131,18 @@ def held_out_of(
     return sorted(readable[i] for i in order[:count])
 
 
+def bright_enough(
+    draw: Callable[[np.random.Generator], NDArray[np.float32]], rng: np.random.Generator, darkest: float
+) -> NDArray[np.float32]:
+    """A crop whose mean is at least `darkest`, or the last of DRAWS tries more."""
+    crop = draw(rng)
+    for _ in range(DRAWS):
+        if crop.mean() >= darkest:
+            break
+        crop = draw(rng)
+    return crop
+
+
 class GroundTruthCrops:
     """A map-style dataset: (iteration, slot) -> one ground-truth crop, float32 (channels, side, side) in [0, 1].
 
@@ -147,11 +159,7 @@ class GroundTruthCrops:
 
         iteration, slot = key
         rng = stream(self.seed, iteration, 1 + slot)
-        crop = self._draw(rng)
-        for _ in range(DRAWS):
-            if crop.mean() >= self.data.darkest_crop:
-                break
-            crop = self._draw(rng)
+        crop = bright_enough(self._draw, rng, self.data.darkest_crop)
         return torch.from_numpy(np.ascontiguousarray(np.moveaxis(crop, -1, 0)))
 
     def _draw(self, rng: np.random.Generator) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medsr.data.datasets import DRAWS, Split, folder_of, held_out_of, stream
+from medsr.data.datasets import Split, bright_enough, folder_of, held_out_of, stream
 from medsr.errors import InputError, UsageError
 from medsr.intensity import Window
 from medsr.io import volume as volume_io
@@ -123,11 +123,7 @@ class SliceCrops:
 
         iteration, slot = key
         rng = stream(self.seed, iteration, 1 + slot)
-        crop = self._draw(rng)
-        for _ in range(DRAWS):
-            if crop.mean() >= self.data.darkest_crop:
-                break
-            crop = self._draw(rng)
+        crop = bright_enough(self._draw, rng, self.data.darkest_crop)
         if self.data.jitter is not None:
             crop = recoloured(crop, self.data.jitter, rng)
         return torch.from_numpy(np.ascontiguousarray(crop[None]))

@@ -82,7 +82,7 @@ def refine(
     a scan times two plus ten comes out times two plus ten, but for rounding to the stored dtype. `out`: where to put
     it, (fine) of the stored dtype, so that a series needs no copy.
     """
-    stored = _reduced(stored, fine)
+    stored = reduced(stored, fine)
     coarse: Shape = stored.shape  # type: ignore[assignment]
     acquisition = Acquisition(coarse, fine, method.profile, method.width)
     window = Window.of_values(stored)
@@ -212,19 +212,19 @@ def _store(fused: Array, window: Window, stored: NDArray, flat: Flat, result: ND
     return clipped
 
 
-def _reduced(stored: NDArray, fine: Shape) -> NDArray:
+def reduced(stored: NDArray, fine: Shape) -> NDArray:
     """Axes that get fewer voxels than they have, averaged to that many: what is fine enough is not refined."""
     from medsr.degrade.slice_profile import matrix
 
-    reduced: NDArray = stored
+    result: NDArray = stored
     for axis in range(3):
         if fine[axis] < stored.shape[axis]:
             operator = matrix(stored.shape[axis], fine[axis]).astype(np.float32)
-            moved = np.tensordot(operator, reduced.astype(np.float32), (1, axis))
-            reduced = np.moveaxis(moved, 0, axis)
-    if reduced is stored:
+            moved = np.tensordot(operator, result.astype(np.float32), (1, axis))
+            result = np.moveaxis(moved, 0, axis)
+    if result is stored:
         return stored
-    return np.rint(reduced).astype(stored.dtype) if stored.dtype.kind in "iu" else reduced.astype(stored.dtype)
+    return np.rint(result).astype(stored.dtype) if stored.dtype.kind in "iu" else result.astype(stored.dtype)
 
 
 def check_planes(planes: tuple[Plane, ...] | None, acquisition: Acquisition) -> None:

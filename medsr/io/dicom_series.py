@@ -34,7 +34,7 @@ def read(path: Path, series: str | None) -> Volume:
     frames = [frame for name, opener, dataset in files for frame in _frames(name, opener, dataset)]
     notes = [f"{len(others)} file(s) that are no DICOM image left out"] if others else []
     first = files[0][2]
-    frames, geometry = dicom_stack.arrange(frames, str(path), notes)
+    frames, geometry = dicom_stack.arrange(frames, str(path))
     shape = (int(first.Columns), int(first.Rows), len(frames))
     check_memory(shape, 4, str(path))
     stored, slope, intercept = _pixels(frames, shape, notes)

@@ -38,7 +38,7 @@ class Frame:
     rescale: tuple[float, float]
 
 
-def arrange(frames: list[Frame], name: str, notes: list[str]) -> tuple[list[Frame], NDArray[np.float64]]:
+def arrange(frames: list[Frame], name: str) -> tuple[list[Frame], NDArray[np.float64]]:
     """The slices in order along their common normal, and that normal (LPS).
 
     Raises InputError when sizes, spacings or orientations differ within the series.

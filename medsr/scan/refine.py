@@ -17,7 +17,7 @@ from medsr.geometry import Shape
 from medsr.infer.acquisition import Acquisition, Left
 from medsr.infer.models import SliceEngine
 from medsr.infer.slices import Refiner
-from medsr.infer.volume import Method, Refined, check_planes, planes_for, refine, slices_to_run
+from medsr.infer.volume import Method, Refined, check_planes, planes_for, reduced, refine, slices_to_run
 from medsr.intensity import Window
 from medsr.io.volume import Volume
 from medsr.scan import labels, warn
@@ -127,7 +127,7 @@ def _adapted(
 
     if not isinstance(engine.model, Refiner):
         raise UsageError(f"--adapt: {engine.name} is no refiner; use medsr-mri or --model scratch")
-    first = turn.view(volume.stored, 0)
+    first = reduced(turn.view(volume.stored, 0), acquisition.fine)
     unit = Window.of_values(first).to_unit(first)
     minutes = request.adapt or 0.0
 

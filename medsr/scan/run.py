@@ -143,7 +143,7 @@ def _one(target: Target, request: Request, extras: Extras, engine: SliceEngine, 
     if result.uncertainty is not None:
         volume_io.write(target.beside(f"_uncertainty{target.suffix}"), result.uncertainty)
     for path, companion in companions:
-        moved, how = _brought(companion, path, source, refined.grid)
+        moved, how = _brought(companion, source, refined.grid)
         volume_io.write(target.companion(path), moved)
         say(f"{path.name}: {how}, {target.companion(path)}")
     engine_name = result.summary["model"]["name"]
@@ -157,7 +157,7 @@ def _one(target: Target, request: Request, extras: Extras, engine: SliceEngine, 
     return _told(summary)
 
 
-def _brought(companion: Volume, path: Path, scan: Volume, grid: Grid) -> tuple[Volume, str]:
+def _brought(companion: Volume, scan: Volume, grid: Grid) -> tuple[Volume, str]:
     """A companion on the scan's new grid, and how it came there."""
     is_labels = labels.is_label_map(companion.stored)
     how = "labels, nearest neighbour" if is_labels else "image, cubic B-spline"

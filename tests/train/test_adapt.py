@@ -80,3 +80,23 @@ def test_adapting_on_the_command_line(refiner_file: Path, tmp_path: Path) -> Non
     outcomes = volume(tmp_path / "a.nii.gz", tmp_path / "out", model=refiner_file, adapt=0.03, say=said.append)
     assert outcomes[0].error is None
     assert any("held-out slices" in line for line in said)
+
+
+def test_an_axis_that_gets_coarser_is_averaged_before_learning(
+    refiner_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0.5 x 0.5 x 3 mm to 1 mm: the network must learn at 1 mm, where it will work."""
+    from medsr.scan.run import volume
+    from medsr.train import adapt as module
+
+    seen: list[tuple[int, ...]] = []
+    original = module.adapt
+
+    def watched(net: object, unit: np.ndarray, *rest: object) -> object:
+        seen.append(unit.shape)
+        return original(net, unit, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "adapt", watched)
+    scan = smooth_volume((144, 128, 16), 3)
+    volume(scan, affine=np.diag([0.5, 0.5, 3, 1]), spacing=1.0, model=refiner_file, adapt=0.01)
+    assert seen == [(72, 64, 16)]
