@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from medsr.errors import UsageError
 
 
 @contextmanager
@@ -56,3 +59,28 @@ def sha256(path: Path) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def expand(
+    inputs: Iterable[str | Path], in_folder: Callable[[Path], list[Path]], meant: Callable[[Path], bool]
+) -> list[Path]:
+    """Files, folders and globs to a list of paths, each once.
+
+    `in_folder` says what a folder gives, `meant` which of the paths a glob matches count. Raises UsageError when one
+    of the inputs gives nothing.
+    """
+    found: dict[Path, None] = {}
+    for entry in inputs:
+        if not str(entry):
+            raise UsageError("an input is empty: expected a file, a folder or a glob")
+        path = Path(entry)
+        if path.is_dir():
+            matches = in_folder(path)
+        elif path.exists() or not glob.has_magic(str(entry)):
+            matches = [path]
+        else:
+            matches = sorted(filter(meant, map(Path, glob.glob(str(entry), recursive=True))))
+        if not matches:
+            raise UsageError(f"{entry}: nothing to work on there")
+        found.update(dict.fromkeys(matches))
+    return list(found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from medsr.errors import InputError, UsageError
 from medsr.intensity import Window, bits_that_hold
+from medsr.io import files
 from medsr.io.base import DICOM, JPEG, PNG, TIFF, Image
 from medsr.io.files import atomic_path
 from medsr.resample import resize
@@ -91,21 +91,7 @@ def expand(inputs: Iterable[str | Path]) -> list[Path]:
 
     Raises UsageError when one of them matches nothing.
     """
-    found: dict[Path, None] = {}
-    for entry in inputs:
-        if not str(entry):
-            raise UsageError("an input is empty: expected a file, a folder or a glob")
-        path = Path(entry)
-        if path.is_dir():
-            matches = list_images(path)
-        elif path.exists() or not glob.has_magic(str(entry)):
-            matches = [path]
-        else:
-            matches = sorted(Path(match) for match in glob.glob(str(entry), recursive=True) if Path(match).is_file())
-        if not matches:
-            raise UsageError(f"{entry}: no images there")
-        found.update(dict.fromkeys(matches))
-    return list(found)
+    return files.expand(inputs, list_images, Path.is_file)
 
 
 def list_images(folder: Path, pattern: str = "*") -> list[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import tempfile
 from collections.abc import Iterable
@@ -10,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from medsr.errors import InputError, MedsrError, UsageError
+from medsr.io import files
 from medsr.io.files import sha256
 from medsr.io.image import is_dicom
 from medsr.io.volume_base import (
@@ -147,22 +147,7 @@ def expand(inputs: Iterable[str | Path]) -> list[Path]:
     A folder of DICOM slices is one scan; a folder with volume files in it gives those. Raises UsageError when one
     matches nothing, InputError for an empty folder.
     """
-    found: dict[Path, None] = {}
-    for entry in inputs:
-        if not str(entry):
-            raise UsageError("an input is empty: expected a file, a folder or a glob")
-        path = Path(entry)
-        if path.is_dir():
-            matches = _scans_in(path)
-        elif path.exists() or not glob.has_magic(str(entry)):
-            matches = [path]
-        else:
-            matches = sorted(Path(match) for match in glob.glob(str(entry), recursive=True))
-            matches = [path for path in matches if _may_be_scan(path)] or matches
-            if not matches:
-                raise UsageError(f"{entry}: nothing there")
-        found.update(dict.fromkeys(matches))
-    return list(found)
+    return files.expand(inputs, _scans_in, _may_be_scan)
 
 
 def is_volume(path: Path) -> bool:

@@ -369,5 +369,5 @@ def test_folders_and_globs_become_scans(tmp_path: Path) -> None:
     assert [path.name for path in volume_io.expand([tmp_path])] == ["a.mha", "c.hdr"]  # b is a result of ours
     assert "c.img" not in [path.name for path in volume_io.expand([str(tmp_path / "*")])]
     assert "b.json" not in [path.name for path in volume_io.expand([str(tmp_path / "*")])]
-    with pytest.raises(UsageError, match="nothing there"):
+    with pytest.raises(UsageError, match="nothing to work on"):
         volume_io.expand([str(tmp_path / "*.nrrd")])
