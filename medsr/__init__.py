@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from medsr.demo import demo
+    from medsr.benchmark.run import evaluate
+    from medsr.fundus_demo import demo
     from medsr.infer.batch import upscale
     from medsr.scan.run import volume
     from medsr.train.run import finetune
@@ -19,9 +20,10 @@ _HOME = {
     "upscale": "medsr.infer.batch",
     "volume": "medsr.scan.run",
     "finetune": "medsr.train.run",
-    "demo": "medsr.demo",
+    "evaluate": "medsr.benchmark.run",
+    "demo": "medsr.fundus_demo",
 }
-__all__ = ["__version__", "demo", "finetune", "upscale", "volume"]
+__all__ = ["__version__", "demo", "evaluate", "finetune", "upscale", "volume"]
 
 
 def __getattr__(name: str) -> Any:

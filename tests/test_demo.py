@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from medsr.demo import demo, prepare
+from medsr.fundus_demo import demo, prepare
 from medsr.io import image as image_io
 
 

@@ -9,13 +9,13 @@ import pytest
 
 from medsr.degrade.protocol import bicubic_then_blur, crop_to_multiple
 from medsr.degrade.slice_profile import matrix
-from medsr.evaluate import metrics
 from medsr.infer.image import Interpolation
 from medsr.infer.models import open_model, open_slice_model
 from medsr.infer.slices import SliceModel
 from medsr.infer.volume import Method, refine
 from medsr.io import image as image_io
 from medsr.io import volume as volume_io
+from medsr.measure import metrics
 from medsr.nets import weights
 from medsr.resample import resize
 from medsr.resources import resource_dir

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import typer
 
-from medsr.errors import BatchError
+from medsr.errors import BatchError, UsageError
 from medsr.outcome import Outcome
 
 
@@ -24,5 +24,20 @@ def end(outcomes: Sequence[Outcome]) -> None:
         return
     if len(outcomes) == 1:
         raise typer.Exit(failed[0].exit_code)
-    typer.echo(f"medsr: {len(failed)} of {len(outcomes)} inputs failed", err=True)
-    raise typer.Exit(BatchError.exit_code)
+    end_partly(len(failed), len(outcomes))
+
+
+def end_partly(failed: int, total: int) -> None:
+    """Leave with the code of a batch some of whose inputs failed, if any did."""
+    if failed:
+        typer.echo(f"medsr: {failed} of {total} inputs failed", err=True)
+        raise typer.Exit(BatchError.exit_code)
+
+
+def parse_tile(tile: str) -> int | None:
+    """`--tile` as a side in pixels, None for auto. Raises UsageError."""
+    if tile == "auto":
+        return None
+    if not (tile.isascii() and tile.isdigit() and (int(tile) == 0 or int(tile) >= 32)):
+        raise UsageError(f"--tile {tile}: expected auto, 0, or a number of pixels from 32")
+    return int(tile)

@@ -13,6 +13,6 @@ def demo(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Fine-tune and super-resolve a real fundus photograph that comes with the installation, in minutes."""
-    from medsr.demo import demo as run
+    from medsr.fundus_demo import demo as run
 
     run(out, device, say=typer.echo)

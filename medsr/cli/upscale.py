@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medsr.cli.batch import end, told_failure
-from medsr.errors import UsageError
+from medsr.cli.batch import end, parse_tile, told_failure
 
 if TYPE_CHECKING:
     from medsr.outcome import Outcome
@@ -31,11 +30,9 @@ def upscale(
     half: Annotated[bool, typer.Option("--half", help="Compute in 16 bits on a CUDA device.")] = False,
 ) -> None:
     """Super-resolve images: PNG, JPEG, TIFF and single-frame DICOM, in their own format and depth."""
-    if tile != "auto" and not (tile.isascii() and tile.isdigit() and (int(tile) == 0 or int(tile) >= 32)):
-        raise UsageError(f"--tile {tile}: expected auto, 0, or a number of pixels from 32")
+    side = parse_tile(tile)
     from medsr.infer.batch import upscale as run
 
-    side = None if tile == "auto" else int(tile)
     outcomes = run(inputs, out, model, outscale, side, device, bits, half, on_outcome=_tell)
     end(outcomes)
 

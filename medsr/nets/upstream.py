@@ -52,6 +52,11 @@ def usm_sharp() -> type:
     return _get("basicsr.utils.img_process_util", "USMSharp")
 
 
+def matlab_imresize() -> Any:
+    """basicsr's bicubic resampling as MATLAB does it."""
+    return _get("basicsr.utils.matlab_functions", "imresize")
+
+
 def gan_loss() -> type:
     """basicsr's GANLoss."""
     return _get("basicsr.losses.gan_loss", "GANLoss")

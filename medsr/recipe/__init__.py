@@ -1,7 +1,7 @@
 """Recipes: what they may say and reading them. Imports nothing heavy: a typo is refused before torch is loaded."""
 
 from medsr.recipe.degradation import HighOrder, KernelMix, Order, SecondOrder, SliceProfile
-from medsr.recipe.reading import find, load
+from medsr.recipe.reading import check, find, load
 from medsr.recipe.schema import (
     L1,
     Data,
@@ -39,6 +39,7 @@ __all__ = [
     "SliceProfile",
     "StartFrom",
     "UNetSN",
+    "check",
     "find",
     "load",
 ]

@@ -1,4 +1,4 @@
-"""Reading recipes, and saying what is wrong with one."""
+"""Reading recipes and other YAML that is checked against a model, and saying what is wrong with it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import types
 import typing
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -16,16 +16,18 @@ from medsr.errors import UsageError
 from medsr.recipe.schema import TAGS, Recipe
 from medsr.resources import resource_dir
 
+Checked = TypeVar("Checked", bound=BaseModel)
 
-def find(name: str | Path) -> Path:
+
+def find(name: str | Path, folder: str = "recipes", word: str = "recipe") -> Path:
     """A recipe's file: a path, or the name of a recipe that came with medsr (`retina`)."""
     path = Path(name)
     if path.is_file():
         return path
-    shipped = {file.stem: file for file in sorted(resource_dir("recipes").rglob("*.yml"))}
+    shipped = {file.stem: file for file in sorted(resource_dir(folder).rglob("*.yml"))}
     if str(name) in shipped:
         return shipped[str(name)]
-    raise UsageError(f"{name}: no such recipe{_suggest(path.stem, list(shipped))} (shipped: {', '.join(shipped)})")
+    raise UsageError(f"{name}: no such {word}{_suggest(path.stem, list(shipped))} (shipped: {', '.join(shipped)})")
 
 
 def load(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -33,19 +35,24 @@ def load(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 
     Raises UsageError, one line: the file, the key's path, what was expected and the nearest valid name.
     """
-    path = find(name)
+    return check(find(name), Recipe, overrides)
+
+
+def check(path: Path, model: type[Checked], overrides: Sequence[str] = ()) -> Checked:
+    """Read a YAML file as `model`. Raises UsageError as `load` does."""
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
-        raise UsageError(f"{path}: a recipe is a mapping of keys to values, found {type(content).__name__}")
+        word = model.__name__.lower()
+        raise UsageError(f"{path}: a {word} is a mapping of keys to values, found {type(content).__name__}")
     for override in overrides:
         _override(content, override)
     try:
-        return Recipe.model_validate(content)
+        return model.model_validate(content)
     except ValidationError as error:
-        raise UsageError(f"{path}: " + "; ".join(_explain(item) for item in error.errors())) from None
+        raise UsageError(f"{path}: " + "; ".join(_explain(item, model) for item in error.errors())) from None
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -75,15 +82,15 @@ def _override(content: dict[str, Any], override: str) -> None:
         place[last] = text  # a pattern such as *.png is no YAML, and is meant as it stands
 
 
-def _explain(item: Any) -> str:
+def _explain(item: Any, model: type[BaseModel]) -> str:
     path = ".".join(str(part) for part in item["loc"] if part not in TAGS)
     if item["type"] == "extra_forbidden":
-        valid = _valid_keys(item["loc"][:-1])
+        valid = _valid_keys(item["loc"][:-1], model)
         return f"{path}: unknown key{_suggest(str(item['loc'][-1]), valid)} (valid here: {', '.join(valid)})"
     if item["type"] == "union_tag_invalid":
         return f"{path}.name: expected one of {item['ctx']['expected_tags']}, got {item['ctx']['tag']!r}"
     if item["type"] == "missing":
-        return f"{path}: missing; the recipe must say it"
+        return f"{path}: missing; the {model.__name__.lower()} must say it"
     message = item["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     if item["type"] == "value_error" and not isinstance(item["input"], str | int | float | bool | list):
@@ -91,8 +98,8 @@ def _explain(item: Any) -> str:
     return f"{path}: {message}, got {item['input']!r}"
 
 
-def _valid_keys(location: Sequence[str | int]) -> list[str]:
-    model: Any = Recipe
+def _valid_keys(location: Sequence[str | int], root: type[BaseModel]) -> list[str]:
+    model: Any = root
     for part in location:
         if part in TAGS:
             model = TAGS[str(part)]

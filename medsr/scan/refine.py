@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ from medsr.infer.slices import Refiner
 from medsr.infer.volume import Method, Refined, check_planes, planes_for, reduced, refine, slices_to_run
 from medsr.intensity import Window
 from medsr.io.volume import Volume
+from medsr.meter import peak_memory
 from medsr.scan import labels, warn
 from medsr.scan.orientation import Canonical
 from medsr.scan.request import Request
@@ -213,15 +213,3 @@ def _grid(volume: Volume) -> dict[str, Any]:
         "spacing_mm": [round(step, 6) for step in volume.grid.spacing],
         "dtype": volume.stored.dtype.name,
     }
-
-
-def peak_memory() -> int | None:
-    """The most memory this process has held so far, in bytes; None where the system does not say."""
-    if sys.platform == "win32":
-        import psutil
-
-        return int(psutil.Process().memory_info().peak_wset)
-    import resource
-
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(most if sys.platform == "darwin" else most * 1024)

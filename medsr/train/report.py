@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from medsr.evaluate.report import Picture, Section, Table, curves, picture_file, smooth, write_page
 from medsr.recipe import Recipe
+from medsr.report.page import Picture, Section, Table, curves, picture_file, smooth, write_page
 from medsr.train.monitor import read_log
 from medsr.train.validate import Scores, describe_protocol
 

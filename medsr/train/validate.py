@@ -14,10 +14,10 @@ from medsr.data.datasets import as_channels
 from medsr.degrade.protocol import bicubic_then_blur, crop_to_multiple
 from medsr.degrade.slice_profile import consistent_spline, matrix
 from medsr.degrade.thick_slices import factor_maps
-from medsr.evaluate import metrics
 from medsr.infer.image import Interpolation
 from medsr.intensity import Window
 from medsr.io import image as image_io
+from medsr.measure import metrics
 from medsr.recipe import Recipe, SliceProfile
 from medsr.resample import bspline_matrix
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from medsr.degrade.protocol import bicubic_then_blur, crop_to_multiple
-from medsr.evaluate import metrics
 from medsr.infer.image import Interpolation
 from medsr.io import image as image_io
+from medsr.measure import metrics
 from medsr.resample import resize
 
 

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from medsr.degrade.multiscale import reduce, sizes
 from medsr.degrade.protocol import bicubic_then_blur, crop_to_multiple
-from medsr.evaluate import metrics
-from medsr.evaluate.report import Picture, Section, Table, picture, write_page
 from medsr.infer.batch import upscale
 from medsr.infer.models import DEFAULT
 from medsr.intensity import Window
 from medsr.io import image as image_io
+from medsr.measure import metrics
 from medsr.recipe import load
+from medsr.report.page import Picture, Section, Table, picture, write_page
 from medsr.train import report as train_report
 from medsr.train.run import finetune
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Pillow
 
-from medsr.evaluate.report import Section, Table, curves, picture, smooth, write_page
+from medsr.report.page import Section, Table, curves, picture, smooth, write_page
 
 
 def test_a_page_holds_everything_it_shows(tmp_path: Path) -> None:

@@ -7,12 +7,16 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medsr import __version__
 from medsr.io.files import write_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -25,22 +29,27 @@ class Picture:
 
 @dataclass(frozen=True)
 class Table:
-    """`rows` of text below a `header`; the first column is a name, the others are figures."""
+    """`rows` below a `header`; the first column is a name, the others are figures, or with `text` words."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     caption: str = ""
+    text: bool = False
 
 
 @dataclass(frozen=True)
 class Section:
-    """One part of a page; pictures stand side by side, or with `wide` below each other. `code` is shown as it is."""
+    """One part of a page; pictures stand side by side, with `wide` below each other, with `small` four in a row.
+
+    `code` is shown as it is.
+    """
 
     title: str
     text: str = ""
     tables: Sequence[Table] = ()
     pictures: Sequence[Picture] = ()
     wide: bool = False
+    small: bool = False
     code: str = ""
 
 
@@ -48,7 +57,7 @@ def write_page(path: Path, title: str, lead: str, sections: Sequence[Section]) -
     """Write the page, whole or not at all."""
     import jinja2
 
-    environment = jinja2.Environment(loader=jinja2.PackageLoader("medsr.evaluate"), autoescape=True)
+    environment = jinja2.Environment(loader=jinja2.PackageLoader("medsr.report"), autoescape=True)
     page = environment.get_template("page.html").render(title=title, lead=lead, sections=sections, version=__version__)
     write_text(path, page)
 
@@ -86,6 +95,11 @@ def curves(
         axes.set_yscale("log")
     if lines:
         axes.legend(frameon=False, fontsize=8)
+    return drawing(caption, figure)
+
+
+def drawing(caption: str, figure: Figure) -> Picture:
+    """A figure of matplotlib as SVG."""
     stream = io.BytesIO()
     figure.savefig(stream, format="svg", metadata={"Date": None})
     return Picture(caption, _data_uri("image/svg+xml", stream.getvalue()))

@@ -1,0 +1,1 @@
+"""`medsr evaluate`: benchmarks, each with one printed protocol."""

@@ -1,0 +1,70 @@
+"""`nih-cxr`: P1's chest test, and what detail was erased or invented."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from medsr.benchmark.case import Array, Case, Item
+from medsr.benchmark.images import ImageBenchmark, check_size, grey, read
+from medsr.data import cards, layout
+from medsr.measure.detail import bands, detail
+from medsr.measure.metrics import eight_bit
+from medsr.measure.regions import foreground
+
+SIDE = 1024
+
+
+@dataclass
+class NihCxr(ImageBenchmark):
+    """The 1024x1024 originals: of the official test list where it is there, else all."""
+
+    scale: int = 4
+    name: str = field(default="nih-cxr", init=False)
+    chosen: str = field(default="", init=False)
+
+    def items(self) -> list[Item]:
+        """Raises InputError where the folder is not NIH ChestX-ray14."""
+        card = cards.load("nih_chestxray14")
+        found = layout.find(card, self.data)
+        tests = _test_names(self.data, card.split.lists["test"])
+        self.chosen = "all in the folder"
+        if any(one.part == "test" for one, _ in found):
+            self.chosen = "the prepared test part"
+            found = [pair for pair in found if pair[0].part == "test"]
+        elif official := [pair for pair in found if pair[1]["image"].name in tests]:
+            self.chosen = "those of the official test list"
+            found = official
+        return [Item(one.id, files) for one, files in found]
+
+    def load(self, item: Item) -> Case:
+        """Grey, 8 bits. Raises InputError for a copy of another size."""
+        unit = read(item.image)
+        check_size(unit, (SIDE, SIDE), item.image, "the original, not a smaller copy")
+        truth = eight_bit(grey(unit))
+        return Case(item.id, truth, self.degraded(truth), {"foreground": foreground(truth)})
+
+    def score(self, result: Array, case: Case) -> dict[str, float]:
+        """Also the missing and the added detail."""
+        seen = detail(result[:, :, 0], case.ground_truth[:, :, 0], self.scale)
+        return super().score(result, case) | {"detail_missing": seen.missing, "detail_added": seen.added}
+
+    def protocol(self) -> dict[str, Any]:
+        """P1's, with every parameter."""
+        octaves = ", ".join(f"{low:g} to {high:g}" for low, high in bands(self.scale))
+        return {
+            "source": "Aghelan and Rouhani (P1), chest test",
+            "images": f"NIH ChestX-ray14, {SIDE}x{SIDE} originals, {self.chosen}",
+            "ground_truth": "grey, 8 bits",
+            **self.steps(),
+            "channel": "grey",
+            "regions": "whole image; _foreground: the largest part brighter than 5 %, holes filled",
+            "detail": f"energy in the bands {octaves} cycles per pixel, in parts of the truth's: missing (detail of "
+            "the truth that is not there) and added (not in the truth); in neighbourhoods of sigma 8 pixels",
+        }
+
+
+def _test_names(folder: Path, name: str) -> set[str]:
+    found = next(iter(sorted(folder.rglob(name))), None)
+    return set(found.read_text(encoding="utf-8", errors="replace").split()) if found else set()

@@ -1,0 +1,80 @@
+"""A benchmark by its name and the options it knows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from medsr.benchmark.case import Benchmark
+from medsr.errors import UsageError
+
+BUNDLED = {
+    "drive": "medsr-retina-x2",
+    "nih-cxr": None,
+    "classic": None,
+    "volume": "medsr-mri",
+    "folder": None,
+}
+"""Every benchmark, and the bundled model that was made for its images."""
+LARGEST_SCALE = 16
+
+
+def benchmark(
+    name: str,
+    data: Path,
+    scale: float | None = None,
+    blur_sigma: float | None = None,
+    track: str | None = None,
+    device: str = "cpu",
+) -> Benchmark:
+    """None: the benchmark's own. Raises UsageError for an unknown name and for an option that would do nothing."""
+    if name not in BUNDLED:
+        raise UsageError(f"{name}: no such benchmark (there are: {', '.join(BUNDLED)})")
+    if track is not None and name != "classic":
+        raise UsageError(f"--track: {name} has none; classic has")
+    if blur_sigma is not None and name in ("classic", "volume"):
+        raise UsageError(f"--blur-sigma: {name} has no blur of P1")
+    if blur_sigma is not None and not 0 <= blur_sigma <= 20:
+        raise UsageError(f"--blur-sigma {blur_sigma:g}: expected low-resolution pixels from 0 to 20")
+    if name == "volume":
+        from medsr.benchmark.volume import Volume
+
+        if scale is not None and not 1 < scale <= LARGEST_SCALE:
+            raise UsageError(f"--scale {scale:g}: expected a through-plane factor above 1, at most {LARGEST_SCALE}")
+        return Volume(data, 2 if scale is None else scale)
+    given: dict[str, Any] = {"device": device}
+    if scale is not None:
+        given["scale"] = _whole(scale, name)
+    if blur_sigma is not None:
+        given["blur_sigma"] = blur_sigma
+    if name == "classic":
+        from medsr.benchmark.classic import TRACKS, Classic
+
+        if track is not None and track not in TRACKS:
+            raise UsageError(f"--track {track}: expected {' or '.join(TRACKS)}")
+        return Classic(data, track=track or "bicubic", **given)  # type: ignore[arg-type]
+    if name == "drive":
+        from medsr.benchmark.drive import Drive
+
+        return Drive(data, **given)
+    if name == "nih-cxr":
+        from medsr.benchmark.chest import NihCxr
+
+        return NihCxr(data, **given)
+    from medsr.benchmark.folder import Folder
+
+    return Folder(data, **given)
+
+
+def _whole(scale: float, name: str) -> int:
+    """The factor as a whole number that this benchmark's images can be divided by."""
+    fits = {
+        "classic": (2, 3, 4),
+        "drive": (2, 4, 8),
+        "nih-cxr": (2, 4, 8),
+        "folder": tuple(range(2, LARGEST_SCALE + 1)),
+    }
+    if scale not in fits[name]:
+        expected = ", ".join(map(str, fits[name])) if len(fits[name]) < 5 else f"2 to {LARGEST_SCALE}"
+        raise UsageError(f"--scale {scale:g}: {name} takes {expected}")
+    return int(scale)

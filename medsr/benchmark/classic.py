@@ -1,0 +1,116 @@
+"""`classic`: Set5, Set14, BSD100 and their like, measured as the published tables are."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from medsr.benchmark.case import Array, Case, Item
+from medsr.benchmark.images import ImageBenchmark, ImageRunner, check_large_enough, images_below, read
+from medsr.degrade.protocol import (
+    UNKNOWN_DEGREES,
+    UNKNOWN_SHIFT,
+    UNKNOWN_SIGMAS,
+    crop_to_multiple,
+    matlab_bicubic,
+    unknown,
+)
+from medsr.errors import InputError
+from medsr.infer.image import Interpolation
+from medsr.measure.metrics import eight_bit, luma
+
+Track = Literal["bicubic", "unknown"]
+TRACKS: tuple[Track, ...] = ("bicubic", "unknown")
+SCALES = (2, 3, 4)
+_PAIRED = re.compile(r"_SRF_(\d)_(HR|LR)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class ClassicRunner(ImageRunner):
+    """Bicubic is MATLAB's, on the Y it is judged by, without rounding in between: so the published figures come out.
+
+    Networks get 8-bit colours, as their papers' test sets hold them.
+    """
+
+    def __call__(self, case: Case) -> Array:
+        """(H, W, 1), Y; or what the network makes."""
+        if isinstance(self.model, Interpolation) and self.model.name == "bicubic":
+            height, width = case.ground_truth.shape[:2]
+            return eight_bit(matlab_bicubic(case.extra, (height, width)))
+        return super().__call__(case)
+
+
+@dataclass
+class Classic(ImageBenchmark):
+    """On Y, the border cropped by the scale. `track`: how the low resolution is made."""
+
+    track: Track = "bicubic"
+    name: str = field(default="classic", init=False)
+
+    def items(self) -> list[Item]:
+        """Of folders that hold ground truth for several factors (`..._SRF_2_HR`), only this factor's."""
+        found = images_below(self.data)
+        paired = [item for item in found if _PAIRED.search(item.id)]
+        if not paired:
+            return found
+        own = [item for item in paired if _PAIRED.search(item.id).groups() == (str(self.scale), "HR")]  # type: ignore
+        if not own:
+            raise InputError(f"{self.data}: holds pairs for other factors, none named ..._SRF_{self.scale}_HR")
+        return own
+
+    def load(self, item: Item) -> Case:
+        """8 bits, cut to a multiple of the scale on the right and below."""
+        unit = read(item.image)
+        check_large_enough(unit, item.image, 5 * self.scale)
+        truth = eight_bit(crop_to_multiple(unit, self.scale))
+        size = (truth.shape[0] // self.scale, truth.shape[1] // self.scale)
+        if self.track == "unknown":
+            low = unknown(truth, self.scale)
+            return Case(item.id, truth, low, extra=luma(low))
+        low = eight_bit(matlab_bicubic(truth, size))
+        return Case(item.id, truth, low, extra=matlab_bicubic(luma(truth), size))
+
+    def open(self, model: str, device: str, tile: int | None) -> ClassicRunner:
+        """Raises UsageError or WeightsError."""
+        plain = super().open(model, device, tile)
+        return ClassicRunner(plain.model, plain.scale)
+
+    def judged(self, unit: Array) -> Array:
+        """Y without its border; grey is Y as it stands."""
+        border = self.scale
+        return luma(unit)[border:-border, border:-border]
+
+    def show(self, array: Array, case: Case) -> Array:
+        """Y: what all results have."""
+        return luma(array)
+
+    def score(self, result: Array, case: Case) -> dict[str, float]:
+        """As every image benchmark; LPIPS on Y, where one of the two is Y only."""
+        same = result.shape == case.ground_truth.shape
+        return super().score(result, case if same else Case(case.id, luma(case.ground_truth), case.low_resolution))
+
+    def protocol(self) -> dict[str, Any]:
+        """As the published tables, with every parameter."""
+        by = self.scale / 2
+        steps = self.steps()
+        steps.pop("blur_sigma")
+        if self.track == "bicubic":
+            low = f"antialiased bicubic as MATLAB's imresize, down by {self.scale}; networks get it in 8 bits"
+        else:
+            low = (
+                f"Gaussian blur of sigma {UNKNOWN_SIGMAS[0] * by:g} x {UNKNOWN_SIGMAS[1] * by:g} pixels turned by "
+                f"{UNKNOWN_DEGREES:g} degrees, shift by {UNKNOWN_SHIFT[0] * by:g}, {UNKNOWN_SHIFT[1] * by:g} pixels, "
+                f"every pixel in {self.scale}, 8 bits"
+            )
+        return {
+            "images": "every image below the folder; of ..._SRF_n_HR and _LR, this factor's HR",
+            "ground_truth": f"native size cut to a multiple of {self.scale}, 8 bits",
+            **steps,
+            "track": self.track,
+            "low_resolution": low,
+            "bicubic": "MATLAB's imresize on Y, not rounded in between",
+            "channel": "Y of BT.601 from 16 to 235, 8 bits; grey images as they are",
+            "border": f"{self.scale} pixels cropped",
+            "regions": "whole image",
+        }

@@ -1,0 +1,154 @@
+"""What the benchmarks of 2D images share: opening models, running them, scoring on one channel and in regions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from medsr.benchmark.case import Array, Case, Item, Mask, Say
+from medsr.degrade.protocol import bicubic_then_blur
+from medsr.errors import InputError
+from medsr.infer.image import Model
+from medsr.infer.models import open_model
+from medsr.io import image as image_io
+from medsr.measure import metrics, perceptual
+from medsr.measure.metrics import eight_bit
+
+METRICS = {"psnr": metrics.psnr, "ssim": metrics.ssim, "mse": metrics.mse}
+SMALLEST = 11
+"""Side of the smallest image SSIM's window fits in."""
+
+
+@dataclass(frozen=True)
+class ImageRunner:
+    """A model for images: its result is rounded to 8 bits, as a file would hold it."""
+
+    model: Model
+    scale: int
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.model.name
+
+    @property
+    def note(self) -> str:
+        """What happens where the model's own factor is another."""
+        own = self.model.scale
+        return "" if own in (None, self.scale) else f"own factor {own}, brought to {self.scale} by Lanczos"
+
+    def __call__(self, case: Case) -> Array:
+        """(h, w, C) to (H, W, C), 8 bits in [0, 1]."""
+        return eight_bit(self.model(case.low_resolution, self.scale))
+
+
+@dataclass
+class ImageBenchmark:
+    """A benchmark of 2D images: subclasses say which, and what their ground truth is.
+
+    `blur_sigma`: of P1's Gaussian, in low-resolution pixels. `device`: for LPIPS.
+    """
+
+    data: Path
+    scale: int = 2
+    blur_sigma: float = 1.0
+    device: str = "cpu"
+    baseline: str = field(default="bicubic", init=False)
+
+    @cached_property
+    def _lpips(self) -> Callable[[Array, Array], float] | None:
+        return perceptual.lpips(self.device)
+
+    def calibrate(self, say: Say) -> None:
+        """Nothing to do."""
+
+    def open(self, model: str, device: str, tile: int | None) -> ImageRunner:
+        """Raises UsageError or WeightsError."""
+        return ImageRunner(open_model(model, device, tile), self.scale)
+
+    def degraded(self, ground_truth: Array) -> Array:
+        """P1's low resolution."""
+        return bicubic_then_blur(ground_truth, self.scale, self.blur_sigma)
+
+    def judged(self, unit: Array) -> Array:
+        """The channel that the headline figures are of, (H, W, 1)."""
+        return grey(unit)
+
+    def show(self, array: Array, case: Case) -> Array:
+        """As it is: in its own colours."""
+        return array
+
+    def score(self, result: Array, case: Case) -> dict[str, float]:
+        """PSNR, SSIM and MSE on the judged channel, whole and in regions; LPIPS where it can be had; sharpness."""
+        truth = case.ground_truth
+        judged = self.judged(result)
+        found = scores(judged, self.judged(truth), case.regions)
+        if self._lpips is not None:
+            found["lpips"] = self._lpips(result, truth)
+        found["sharpness"] = metrics.sharpness(judged)
+        return found
+
+    def steps(self) -> dict[str, Any]:
+        """What the low resolution is and how a result is measured, for the protocol."""
+        return {
+            "scale": self.scale,
+            "low_resolution": f"bicubic (antialiased) down by {self.scale}, Gaussian blur of sigma "
+            f"{self.blur_sigma:g} low-resolution pixels, 8 bits",
+            "blur_sigma": self.blur_sigma,
+            "output": "rounded to 8 bits",
+            "ssim": "Gaussian window of sigma 1.5 (11 pixels), K 0.01 and 0.03",
+            "mse": "in grey levels of 8 bits, squared",
+            "lpips": "AlexNet, version 0.1" if self._lpips else "not measured: medsr weights fetch alexnet",
+        }
+
+
+def scores(result: Array, truth: Array, regions: Mapping[str, Mask], suffix: str = "") -> dict[str, float]:
+    """PSNR, SSIM and MSE of the whole image, and of every region."""
+    found = {name + suffix: metric(result, truth) for name, metric in METRICS.items()}
+    for region, where in regions.items():
+        if where.any():
+            found |= {f"{name}{suffix}_{region}": metric(result, truth, where) for name, metric in METRICS.items()}
+    return found
+
+
+def green(unit: Array) -> Array:
+    """The green channel of colour, (H, W, 1); grey as it is."""
+    return unit[:, :, 1:2] if unit.shape[2] == 3 else unit
+
+
+def grey(unit: Array) -> Array:
+    """(H, W, 1): the mean of the channels."""
+    return unit.mean(axis=2, keepdims=True) if unit.shape[2] == 3 else unit
+
+
+def read(path: Path) -> Array:
+    """An image file to (H, W, 1 or 3) in [0, 1]. Raises InputError."""
+    return image_io.read(path).to_unit()
+
+
+def check_size(unit: Array, size: tuple[int, int] | None, path: Path, why: str) -> None:
+    """Raise InputError for an image of another (width, height) than the protocol is about."""
+    height, width = unit.shape[:2]
+    if size is not None and (width, height) != size:
+        raise InputError(f"{path}: {width}x{height} pixels, expected {size[0]}x{size[1]} ({why})")
+
+
+def check_large_enough(unit: Array, path: Path, scale: int) -> None:
+    """Raise InputError where the image is too small to be measured."""
+    least = max(SMALLEST, 2 * scale)
+    if min(unit.shape[:2]) < least:
+        raise InputError(f"{path}: {unit.shape[1]}x{unit.shape[0]} pixels are too few to measure, at least {least}")
+
+
+def images_below(folder: Path, what: Sequence[str] = ()) -> list[Item]:
+    """Every image file below a folder, named by its place there. Raises InputError where there is none."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: not a folder")
+    paths = image_io.list_images(folder)
+    if not paths:
+        there = ", ".join(sorted(path.name for path in folder.iterdir())[:3]) or "nothing"
+        raise InputError(f"{folder}: expected a folder of ground-truth images (PNG, JPEG, TIFF, DICOM), found {there}")
+    return [Item(path.relative_to(folder).with_suffix("").as_posix(), {"image": path}) for path in paths]

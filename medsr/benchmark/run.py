@@ -1,0 +1,151 @@
+"""`medsr.evaluate`: every model on every case of a benchmark, scored under one protocol."""
+
+from __future__ import annotations
+
+import json as json_
+import platform
+from collections.abc import Mapping, Sequence
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medsr import __version__
+from medsr.benchmark.case import Benchmark, Item, Runner, Say
+from medsr.benchmark.choose import BUNDLED
+from medsr.benchmark.choose import benchmark as choose
+from medsr.benchmark.gallery import TRUTH, Gallery
+from medsr.benchmark.result import Evaluation, Row
+from medsr.devices import choose as choose_device
+from medsr.errors import UsageError
+from medsr.io.files import sha256, write_text
+from medsr.meter import Meter
+from medsr.nets import weights
+from medsr.outcome import Outcome, attempt
+from medsr.progress import progress
+
+MEASURED_WITH = ("torch", "numpy", "scipy", "scikit-image", "basicsr")
+
+
+def evaluate(
+    benchmark: str,
+    data: str | Path,
+    models: Sequence[str | Path] = (),
+    out: str | Path | None = None,
+    json: str | Path | None = None,
+    *,
+    scale: float | None = None,
+    blur_sigma: float | None = None,
+    track: str | None = None,
+    limit: int | None = None,
+    device: str = "auto",
+    tile: int | None = None,
+    say: Say = lambda _: None,
+) -> Evaluation:
+    """Measure models on a benchmark (`drive`, `nih-cxr`, `classic`, `volume`, `folder`), beside its baseline.
+
+    `models`: default, the bundled one made for such images. `limit`: so many images, drawn at random with seed 0.
+    `out`: a folder for report.html, results.md, results.csv and images.csv; `json`: a file for everything in JSON.
+    An image that cannot be read is named in the result's `failed`, and counts for no model.
+    Raises UsageError, WeightsError, or InputError where the folder is not what the benchmark is about; the first
+    image's error where none can be measured.
+    """
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit {limit}: expected a number of images from 1")
+    if out is not None and Path(out).exists() and not Path(out).is_dir():
+        raise UsageError(f"--out {out}: is a file; expected a folder")
+    chosen_device = choose_device(device)
+    bench = choose(benchmark, Path(data), scale, blur_sigma, track, chosen_device)
+    items = _drawn(bench.items(), limit)
+    runners = _opened(bench, models, chosen_device, tile)
+    say(f"{benchmark}: {len(items)} images, {', '.join(runners)}")
+    bench.calibrate(say)
+    gallery = Gallery(bench, {item.id: item for item in items}, runners)
+    rows, failed = _measure(bench, items, runners, gallery, chosen_device)
+    if not rows:
+        error = failed[0].error
+        assert error is not None
+        raise error
+    protocol = {**bench.protocol(), "drawn": f"{limit} at random, seed 0" if limit else "all"}
+    about = {name: _about(runner) for name, runner in runners.items()}
+    result = Evaluation(benchmark, protocol, bench.baseline, about, rows, failed, _versions(chosen_device))
+    if json is not None:
+        write_text(Path(json), json_.dumps(result.to_json(), indent=1, allow_nan=False) + "\n")
+    if out is not None:
+        from medsr.benchmark import page, tables
+
+        folder = Path(out)
+        write_text(folder / "results.md", tables.markdown(result))
+        write_text(folder / "results.csv", tables.csv_of_means(result))
+        write_text(folder / "images.csv", tables.csv_of_images(result))
+        page.write(folder / "report.html", result, gallery)
+    return result
+
+
+def _drawn(items: Sequence[Item], limit: int | None) -> list[Item]:
+    if limit is None or limit >= len(items):
+        return list(items)
+    order = np.random.default_rng(0).permutation(len(items))[:limit]
+    return [items[index] for index in sorted(order)]
+
+
+def _opened(bench: Benchmark, models: Sequence[str | Path], device: str, tile: int | None) -> dict[str, Runner]:
+    """The baseline first, then the models, each once, by the name it is shown under."""
+    bundled = BUNDLED[bench.name]
+    wanted = [str(model) for model in models] or ([bundled] if bundled else [])
+    runners: dict[str, Runner] = {}
+    for model in dict.fromkeys([bench.baseline, *wanted]):
+        name = Path(model).name if Path(model).is_file() else model
+        runners[model if name in runners else name] = bench.open(model, device, tile)
+    return runners
+
+
+def _measure(
+    bench: Benchmark, items: Sequence[Item], runners: Mapping[str, Runner], gallery: Gallery, device: str
+) -> tuple[list[Row], list[Outcome]]:
+    rows: list[Row] = []
+    failed: list[Outcome] = []
+    with progress("evaluate", len(items)) as update:
+        for done, item in enumerate(items, 1):
+            found: list[Row] = []
+            outcome = attempt(item.image, item.image, partial(_one, bench, item, runners, gallery, device, found))
+            if outcome.error:
+                failed.append(outcome)
+            else:
+                rows += found
+            update(done, item.id)
+    return rows, failed
+
+
+def _one(
+    bench: Benchmark, item: Item, runners: Mapping[str, Runner], gallery: Gallery, device: str, found: list[Row]
+) -> tuple[str, ...]:
+    case = bench.load(item)
+    pictures = {TRUTH: bench.show(case.ground_truth, case)}
+    for name, runner in runners.items():
+        with Meter(device) as meter:
+            result = runner(case)
+        scores = bench.score(result, case) | {"seconds": meter.seconds, "memory_mb": meter.peak / 1e6}
+        found.append(Row(item.id, name, scores))
+        pictures[name] = bench.show(result, case)
+    gallery.keep(item.id, pictures)
+    return ()
+
+
+def _about(runner: Runner) -> dict[str, Any]:
+    known = weights.entries().get(runner.name)
+    path = known.path if known else Path(runner.name)
+    about: dict[str, Any] = {"sha256": sha256(path) if path.is_file() else None}
+    return about | ({"note": runner.note} if runner.note else {})
+
+
+def _versions(device: str) -> dict[str, str]:
+    found = {"medsr": __version__, "python": platform.python_version()}
+    found |= {name: version(name) for name in MEASURED_WITH}
+    if device.startswith("cuda"):
+        import torch
+
+        return found | {"device": torch.cuda.get_device_name(device)}
+    return found | {"device": f"{device} ({platform.processor() or platform.machine()})"}

@@ -1,0 +1,128 @@
+"""An evaluation as text: Markdown for people, CSV for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from medsr.benchmark.result import Evaluation
+from medsr.measure.names import label, split
+from medsr.measure.statistics import METHOD, Summary
+
+Grid = list[list[str]]
+
+
+def grid(result: Evaluation, metrics: Sequence[str]) -> tuple[list[str], Grid]:
+    """(header, rows): a row a metric, a column a model, and for each but the baseline one for its difference."""
+    header = ["metric"]
+    for model in result.models:
+        header += [model] if model == result.baseline else [model, f"minus {result.baseline}"]
+    rows = []
+    for key in metrics:
+        digits = split(key)[0].digits
+        row = [label(key)]
+        for model in result.models:
+            row.append(interval(result.means[model].get(key), digits))
+            if model != result.baseline:
+                row.append(interval(result.differences[model].get(key), digits, sign="+"))
+        rows.append(row)
+    return header, rows
+
+
+def interval(summary: Summary | None, digits: int, sign: str = "") -> str:
+    """`33.92 [33.50, 34.31]`."""
+    if summary is None:
+        return "-"
+    text = f"{summary.mean:{sign}.{digits}f}"
+    if summary.low is None or summary.high is None:
+        return text
+    return f"{text} [{summary.low:{sign}.{digits}f}, {summary.high:{sign}.{digits}f}]"
+
+
+def protocol(result: Evaluation) -> list[tuple[str, str]]:
+    """Every parameter as (name, value); what was measured on, the models and their hashes."""
+    lines = [("benchmark", result.benchmark), ("n", counted(result))]
+    lines += [(name.replace("_", " "), _plain(value)) for name, value in result.protocol.items()]
+    lines.append(("intervals", METHOD))
+    for model, about in result.models.items():
+        told = [f"sha256 {about['sha256']}" if about.get("sha256") else "no weights", about.get("note", "")]
+        lines.append((f"model {model}", "; ".join(filter(None, told))))
+    return lines
+
+
+def counted(result: Evaluation) -> str:
+    """How many images, how many could not be measured."""
+    text = f"{len(result.ids)} images"
+    return text + (f", {len(result.failed)} left out" if result.failed else "")
+
+
+def fewer(result: Evaluation) -> list[str]:
+    """A sentence for every metric that only some of the images have."""
+    total = len(result.ids)
+    notes = []
+    for key in result.metrics:
+        n = result.means[result.baseline][key].n if key in result.means[result.baseline] else 0
+        if n < total:
+            notes.append(f"{label(key)}: on {n} of {total} images")
+    return notes
+
+
+def text(result: Evaluation) -> str:
+    """For the terminal: the protocol, then the table."""
+    lines = [f"{name}: {value}" for name, value in protocol(result)]
+    return "\n".join([*lines, "", *_table(*grid(result, result.metrics)), *fewer(result)])
+
+
+def markdown(result: Evaluation) -> str:
+    """For a paper's repository: the table, then the protocol."""
+    lines = [f"# {result.benchmark}", "", *_table(*grid(result, result.metrics)), ""]
+    lines += [f"{note}." for note in fewer(result)] + ([""] if fewer(result) else [])
+    lines += ["Protocol:", "", *(f"- {name}: {value}" for name, value in protocol(result)), ""]
+    if result.failed:
+        lines += ["Left out:", "", *(f"- {one.error}" for one in result.failed), ""]
+    lines.append(f"Measured with {', '.join(f'{name} {value}' for name, value in result.versions.items())}.")
+    return "\n".join(lines) + "\n"
+
+
+def csv_of_means(result: Evaluation) -> str:
+    """A line for every model and metric: mean and interval, and those of the difference to the baseline."""
+    rows: list[list[Any]] = [["model", "metric", "n", "mean", "low", "high", "difference", "low", "high"]]
+    for model, found in result.means.items():
+        for key, mean in found.items():
+            gain = result.differences.get(model, {}).get(key)
+            more = [gain.mean, gain.low, gain.high] if gain else [None, None, None]
+            rows.append([model, key, mean.n, mean.mean, mean.low, mean.high, *more])
+    return _csv(rows)
+
+
+def csv_of_images(result: Evaluation) -> str:
+    """A line for every image and model."""
+    metrics = result.metrics
+    rows = [["id", "model", *metrics]]
+    return _csv(rows + [[row.id, row.model, *(row.metrics.get(key) for key in metrics)] for row in result.rows])
+
+
+def _table(header: list[str], rows: Grid) -> list[str]:
+    """A Markdown table whose columns line up."""
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+
+    def line(cells: list[str]) -> str:
+        padded = [cells[0].ljust(widths[0])] + [
+            cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)
+        ]
+        return f"| {' | '.join(padded)} |"
+
+    rule = "|" + "|".join("-" * (width + 1) + (":" if place else "-") for place, width in enumerate(widths)) + "|"
+    return [line(header), rule, *map(line, rows)]
+
+
+def _plain(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _csv(rows: list[list[Any]]) -> str:
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(rows)
+    return stream.getvalue()

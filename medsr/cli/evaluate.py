@@ -1,0 +1,57 @@
+"""`medsr evaluate`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medsr.cli.batch import end_partly, parse_tile, told_failure
+
+
+def evaluate(
+    benchmark: Annotated[str, typer.Argument(help="drive, nih-cxr, classic, volume or folder.")],
+    data: Annotated[Path, typer.Option(help="Folder of the data set as its owner ships it, or of ground truth.")],
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="Repeat for several: a known name, a weight file, or a baseline. [default: the bundled one]"),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for report.html, results.md and CSV.")] = None,
+    json_: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Everything, as JSON.")] = None,
+    scale: Annotated[
+        float | None, typer.Option(help="Factor; of volumes, through-plane. [default: 2; nih-cxr: 4]")
+    ] = None,
+    blur_sigma: Annotated[
+        float | None,
+        typer.Option(help="Gaussian blur of drive, nih-cxr and folder, in low-resolution pixels. [default: 1.0]"),
+    ] = None,
+    track: Annotated[str | None, typer.Option(help="Of classic: bicubic or unknown. [default: bicubic]")] = None,
+    limit: Annotated[int | None, typer.Option(help="Measure only so many images, drawn with a fixed seed.")] = None,
+    tile: Annotated[str, typer.Option(help="auto, or a side in pixels of the input; 0 for one piece.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Measure models under one printed protocol, beside bicubic (volumes: cubic B-spline)."""
+    from medsr.benchmark import tables
+    from medsr.benchmark.run import evaluate as run
+
+    result = run(
+        benchmark,
+        data,
+        model or (),
+        out,
+        json_,
+        scale=scale,
+        blur_sigma=blur_sigma,
+        track=track,
+        limit=limit,
+        device=device,
+        tile=parse_tile(tile),
+        say=lambda line: typer.echo(line, err=True),
+    )
+    typer.echo(tables.text(result))
+    if out is not None:
+        typer.echo(f"\n{out / 'report.html'}")
+    for outcome in result.failed:
+        told_failure(outcome)
+    end_partly(len(result.failed), len(result.failed) + len(result.ids))

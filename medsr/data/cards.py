@@ -1,0 +1,153 @@
+"""Data cards: what a public data set is, how its owner ships it, and the ground truth to make of it."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from medsr.recipe import MultiScale, check, find
+from medsr.recipe.fields import Count, Flag, Probability, Section
+from medsr.resources import resource_dir
+
+IMAGE = "image"
+PARTS = ("train", "validation", "test")
+Part = Literal["train", "validation", "test"]
+_FIELD = re.compile(r"\{(\w+)(?::((?:[^{}]|\{[\d,]+\})+))?\}")
+
+
+class Pattern:
+    """The end of a path: literal names, `*`, `?`, and fields such as `{subject}` or `{id:[0-9]+}`. Case is ignored.
+
+    Raises ValueError for a field whose expression is not valid.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        parts, place = [], 0
+        for found in _FIELD.finditer(text):
+            parts.append(_literal(text[place : found.start()]))
+            parts.append(f"(?P<{found[1]}>{found[2] or '[^/]+?'})")
+            place = found.end()
+        parts.append(_literal(text[place:]))
+        try:
+            self._expression = re.compile(f"(?:.*/)?{''.join(parts)}", re.IGNORECASE)
+        except re.error as error:
+            raise ValueError(f"{text!r}: {error}") from None
+
+    @property
+    def fields(self) -> set[str]:
+        """The names of its fields."""
+        return set(self._expression.groupindex)
+
+    def match(self, name: str) -> dict[str, str] | None:
+        """The fields of a path with `/` between its names; None where it does not fit."""
+        found = self._expression.fullmatch(name)
+        return found.groupdict() if found else None
+
+
+def _literal(text: str) -> str:
+    return "".join({"*": "[^/]*", "?": "[^/]"}.get(sign, re.escape(sign)) for sign in text)
+
+
+def _several(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Patterns = Annotated[tuple[str, ...], BeforeValidator(_several), Field(min_length=1)]
+
+
+class Expected(Section):
+    """What a complete copy has. `size`: width and height in pixels, where all have the same."""
+
+    images: Count | None = None
+    size: tuple[Count, Count] | None = None
+
+
+class Split(Section):
+    """Who goes where; nobody goes to two places.
+
+    `parts`: what the values of the field `{part}` mean, where the owner has parted the set. `lists`: files of the
+    owner that list names, one a line. Subjects that neither settles are dealt out by `train`, `validation` and `test`
+    (their sum is 1), in an order drawn by `seed`; of those the owner has put into train, `validation` are set apart.
+    """
+
+    train: Probability = 0.8
+    validation: Probability = 0.1
+    test: Probability = 0.1
+    seed: Annotated[int, Field(strict=True, ge=0)] = 0
+    parts: dict[str, Part] = {}
+    lists: dict[Part, str] = {}
+
+    @model_validator(mode="after")
+    def _whole(self) -> Split:
+        total = self.train + self.validation + self.test
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"train, validation and test add up to {total:g}, not 1")
+        return self
+
+
+class GroundTruth(Section):
+    """What is made of every image. `crop`: pieces of that many pixels, one every `stride` (default: side by side)."""
+
+    multiscale: MultiScale | None = None
+    crop: Count | None = None
+    stride: Count | None = None
+    grey: Flag = False
+
+    @model_validator(mode="after")
+    def _possible(self) -> GroundTruth:
+        if self.stride is not None and self.crop is None:
+            raise ValueError("stride: needs a crop")
+        return self
+
+
+class Card(Section):
+    """One data set. `files`: the patterns of the image and of what belongs to it (masks, annotations), by role."""
+
+    name: str
+    title: str
+    kind: Literal["images", "volumes"] = "images"
+    about: str = ""
+    licence: str
+    citation: str = ""
+    request: str = ""
+    released_weights: Annotated[str, Field(min_length=1)] = "not known"
+    files: dict[str, Patterns]
+    expected: Expected = Expected()
+    split: Split = Split()
+    ground_truth: GroundTruth = GroundTruth()
+
+    @cached_property
+    def patterns(self) -> dict[str, tuple[Pattern, ...]]:
+        """By role."""
+        return {role: tuple(map(Pattern, texts)) for role, texts in self.files.items()}
+
+    @model_validator(mode="after")
+    def _sound(self) -> Card:
+        if IMAGE not in self.files:
+            raise ValueError(f"files: no {IMAGE!r} among {', '.join(self.files)}")
+        every = [pattern for patterns in self.patterns.values() for pattern in patterns]
+        of_image = [pattern.fields for pattern in self.patterns[IMAGE]]
+        for role, patterns in self.patterns.items():
+            for pattern in patterns if role != IMAGE else ():
+                if not any(pattern.fields & fields - {"part"} for fields in of_image):
+                    raise ValueError(f"files.{role}: shares no field with the image, so nobody knows whose it is")
+        if self.split.parts and not any("part" in pattern.fields for pattern in every):
+            raise ValueError("split.parts: no pattern has a field {part}")
+        if self.kind == "volumes" and self.ground_truth != GroundTruth():
+            raise ValueError("ground_truth: volumes are taken as they are")
+        return self
+
+
+def load(name: str | Path) -> Card:
+    """A card by the name of one that came with medsr (`drive`), or a file. Raises UsageError saying what is wrong."""
+    return check(find(name, "data_prep", "data card"), Card)
+
+
+def shipped() -> list[Card]:
+    """Every card that came with medsr."""
+    return [load(path) for path in sorted(resource_dir("data_prep").glob("*.yml"))]

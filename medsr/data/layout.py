@@ -1,0 +1,142 @@
+"""Which files of a folder are a data set's images, and what belongs to each."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from medsr.data import cards
+from medsr.data.cards import IMAGE, Card
+from medsr.errors import InputError
+
+MANIFEST = "manifest.csv"
+ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".gz")
+SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image of a data set. `files`: by role, the names that claim it (mostly one), `/` between folders.
+
+    `subject`: of whom, where the names tell; `part`: where the owner put it, as the card's patterns say.
+    """
+
+    id: str
+    subject: str
+    part: str
+    files: Mapping[str, tuple[str, ...]] = field(hash=False)
+
+
+def match(card: Card, names: Iterable[str]) -> list[Item]:
+    """The items among `names`, paths with `/`, sorted by id; whatever order and folder they are in."""
+    by_role = {role: _matches(card, role, names) for role in card.patterns}
+    images: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for name, fields in by_role[IMAGE].items():
+        told = tuple(sorted((key, value.lower()) for key, value in fields.items()))
+        images.setdefault(told or (("path", _stem(name)),), []).append(name)
+    ids = {key: _id(key, claims[0]) for key, claims in images.items()}
+    taken = list(ids.values())
+    known = {field for pattern in card.patterns[IMAGE] for field in pattern.fields}
+    companions = {role: _by_fields(found, known) for role, found in by_role.items() if role != IMAGE}
+    items = []
+    for key, claims in images.items():
+        own = dict(key)
+        files = {IMAGE: tuple(sorted(claims))}
+        for role, index in companions.items():
+            theirs = [name for fields, found in index.items() for name in found.get(_values(own, fields), ())]
+            if theirs:
+                files[role] = tuple(sorted(theirs))
+        unique = ids[key] if taken.count(ids[key]) == 1 else "_".join(value for _, value in key)
+        items.append(Item(unique.replace("/", "__"), own.get("subject", ""), own.get("part", ""), files))
+    return sorted(items, key=lambda item: item.id)
+
+
+def find(card: Card, folder: Path) -> list[tuple[Item, dict[str, Path]]]:
+    """The items of a folder as its owner ships it, or as `medsr prepare` made it, each with its files by role.
+
+    Raises InputError that says what was expected and what is there.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: not a folder")
+    if (folder / MANIFEST).is_file():
+        return _prepared(card, folder)
+    names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
+    items = match(card, names)
+    if not items:
+        raise InputError(unlike(card, folder, names))
+    return [(item, {role: folder / claims[0] for role, claims in item.files.items()}) for item in items]
+
+
+def unlike(card: Card, folder: Path, names: list[str]) -> str:
+    """What was expected in a folder and what is there instead, in one line."""
+    wanted = " or ".join(card.files[IMAGE][:SHOWN])
+    count = f"{card.expected.images} images " if card.expected.images else "images "
+    shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+    there = f"{len(names)} files ({shown})" if names else "nothing"
+    text = f"{folder}: not {card.title} as its owner ships it: expected {count}named {wanted}, found {there}"
+    if any(name.lower().endswith(ARCHIVES) for name in names):
+        text += f"; archives are unpacked by: medsr prepare {card.name} {folder} --out DIR"
+    likely = [other.name for other in cards.shipped() if not _generic(other) and len(match(other, names)) > 0]
+    return text + (f"; it looks like {' or '.join(likely[:SHOWN])}" if likely else "")
+
+
+def _generic(card: Card) -> bool:
+    return not any(pattern.fields for pattern in card.patterns[IMAGE])
+
+
+def _matches(card: Card, role: str, names: Iterable[str]) -> dict[str, dict[str, str]]:
+    found = {}
+    for name in names:
+        if any(part.startswith((".", "__MACOSX")) for part in name.split("/")):
+            continue
+        for pattern in card.patterns[role]:
+            if (fields := pattern.match(name)) is not None:
+                found[name] = fields
+                break
+    return found
+
+
+def _by_fields(
+    found: Mapping[str, Mapping[str, str]], known: set[str]
+) -> dict[tuple[str, ...], dict[tuple[str | None, ...], list[str]]]:
+    """Names by the fields they share with images, and by those fields' values."""
+    index: dict[tuple[str, ...], dict[tuple[str | None, ...], list[str]]] = {}
+    for name, told in found.items():
+        fields = tuple(sorted(set(told) & known))
+        values = tuple(told[field].lower() for field in fields)
+        index.setdefault(fields, {}).setdefault(values, []).append(name)
+    return index
+
+
+def _values(own: Mapping[str, str], fields: tuple[str, ...]) -> tuple[str | None, ...]:
+    return tuple(own.get(field) for field in fields)
+
+
+def _id(key: tuple[tuple[str, str], ...], name: str) -> str:
+    own = dict(key)
+    return own["path"] if "path" in own else PurePosixPath(_stem(name)).name
+
+
+def _stem(name: str) -> str:
+    path = PurePosixPath(name)
+    stem = path.name.removesuffix(".gz")
+    return str(path.with_name(stem.rpartition(".")[0] or stem))
+
+
+def _prepared(card: Card, folder: Path) -> list[tuple[Item, dict[str, Path]]]:
+    with (folder / MANIFEST).open(encoding="utf-8", newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["file"] and row["original"] == "yes"]
+    whose = {row["card"] for row in rows}
+    if whose and whose != {card.name}:
+        raise InputError(f"{folder}: was prepared as {', '.join(sorted(whose))}, not as {card.name}")
+    items: dict[str, dict[str, Path]] = {}
+    about: dict[str, Item] = {}
+    for row in rows:
+        items.setdefault(row["id"], {})[row["role"]] = folder / row["file"]
+        about[row["id"]] = Item(row["id"], row["subject"], row["part"], {})
+    found = [(about[one], files) for one, files in items.items() if IMAGE in files]
+    if not found:
+        raise InputError(f"{folder}: prepared without whole images (crops only); give the folder as its owner ships it")
+    return found

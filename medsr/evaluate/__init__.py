@@ -1,1 +1,0 @@
-"""Measuring, and showing what was measured."""

@@ -1,0 +1,59 @@
+"""Means with their uncertainty over images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+RESAMPLES = 9999
+MANY = 2000
+"""From so many values on, plain percentiles serve: the correction they lack is small, and its cost squared."""
+METHOD = f"95 % bootstrap interval over images (BCa, {RESAMPLES} resamples, seed 0)"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The mean of `n` values; `low` and `high`: its 95 % interval, None where one value cannot tell."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+
+    @property
+    def above_zero(self) -> bool:
+        """Whether the whole interval lies above zero."""
+        return self.low is not None and self.low > 0
+
+    @property
+    def below_zero(self) -> bool:
+        """Whether the whole interval lies below zero."""
+        return self.high is not None and self.high < 0
+
+
+def summarize(values: Sequence[float]) -> Summary:
+    """The mean and its 95 % bootstrap interval (bias-corrected and accelerated; Efron 1987), always the same one.
+
+    Raises ValueError for no value at all.
+    """
+    if not len(values):
+        raise ValueError("no values to summarize")
+    array = np.asarray(values, np.float64)
+    mean = float(array.mean())
+    if len(array) < 2:
+        return Summary(mean, None, None, 1)
+    if np.ptp(array) == 0:
+        return Summary(mean, mean, mean, len(array))
+    from scipy.stats import bootstrap
+
+    interval = bootstrap(
+        (array,),
+        np.mean,
+        n_resamples=RESAMPLES,
+        batch=max(1, 20_000_000 // len(array)),
+        method="BCa" if len(array) < MANY else "percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    return Summary(mean, float(interval.low), float(interval.high), len(array))
