@@ -6,16 +6,20 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from scipy.ndimage import binary_erosion, gaussian_filter, uniform_filter
 
 from medsr.benchmark import tables
 from medsr.benchmark.case import Array
 from medsr.benchmark.gallery import TRUTH, Gallery
 from medsr.benchmark.result import Evaluation
 from medsr.measure.names import METRICS, label, split
+from medsr.measure.regions import foreground
 from medsr.report.page import Picture, Section, Table, drawing, picture, write_page
 
 CROP = 96
 ENLARGE = 3
+EDGE = 12
+"""Pixels of the foreground's edge where no crop is sought: its step would always win."""
 DIFFERENCE = 0.1
 """Of full range, that gives the strongest colour of a difference map."""
 PLOTTED = ("psnr", "ssim", "thin_vessel_sensitivity", "detail_missing", "detail_added")
@@ -31,7 +35,10 @@ def write(path: Path, result: Evaluation, gallery: Gallery) -> None:
     """Write the page, one file that needs nothing else."""
     cost = [key for key in result.metrics if key in COST]
     quality = [key for key in result.metrics if key not in COST]
-    caption = f"{tables.counted(result)}; means with 95 % bootstrap intervals over images."
+    told = [f"{name}: {result.protocol[name]}" for name in ("channel", "low_resolution") if name in result.protocol]
+    caption = "; ".join([tables.counted(result), *told, "means with 95 % bootstrap intervals over images"]).replace(
+        "_", " "
+    )
     sections = [
         Section("Quality", " ".join(f"{note}." for note in tables.fewer(result)), [_table(result, quality, caption)]),
         Section("Intervals", INTERVALS.format(result.baseline), pictures=_plots(result), wide=True),
@@ -47,7 +54,8 @@ def write(path: Path, result: Evaluation, gallery: Gallery) -> None:
         reasons = [[one.input.name, str(one.error)] for one in result.failed]
         sections.append(Section("Left out", tables=[Table(["file", "reason"], reasons, text=True)]))
     versions = ", ".join(f"{name} {value}" for name, value in result.versions.items())
-    about = [[label(key), split(key)[0].about] for key in result.metrics]
+    measured = dict.fromkeys(split(key)[0] for key in result.metrics)
+    about = [[metric.label, metric.about] for metric in measured]
     sections.append(Section("Metrics and versions", versions, [Table(["metric", "what it is"], about, text=True)]))
     models = " and ".join(model for model in result.models if model != result.baseline) or result.baseline
     lead = f"{models}, measured on {tables.counted(result)}, beside {result.baseline}."
@@ -114,36 +122,46 @@ def _pictures(result: Evaluation, gallery: Gallery, model: str) -> list[Section]
 
 
 EXPLAINED = (
-    "First row: where the ground truth has its finest detail. Second row: where this model is furthest from it. "
-    f"Difference: model minus ground truth, red brighter, blue darker, full colour at {DIFFERENCE:.0%} of full range."
+    "First row: where the ground truth has its finest detail. Second row: where else this model is furthest from it. "
+    "Both are sought in the foreground, away from its edge, and framed in the last picture. Differences: result minus "
+    f"ground truth, red brighter, blue darker, full colour at {DIFFERENCE:.0%} of full range."
 )
 
 
 def _crops(gallery: Gallery, image: str, baseline: str, model: str) -> list[Picture]:
     truth = gallery.get(image, TRUTH)
-    names = list(dict.fromkeys([baseline, model]))
-    results = {name: gallery.get(image, name) for name in names}
+    results = {name: gallery.get(image, name) for name in dict.fromkeys([baseline, model])}
+    inside = binary_erosion(foreground(truth), iterations=EDGE, border_value=1)
     error = ((results[model] - truth) ** 2).mean(axis=2)
+    finest = _peak(_fine(truth) * inside)
+    elsewhere = error * inside
+    elsewhere[finest] = 0
+    places = {"finest detail": finest, "largest error": _peak(elsewhere)}
     pictures = []
-    for words, weight in (("finest detail", _fine(truth)), ("largest error", error)):
-        place = _peak(weight)
-        shown = {"ground truth": truth, **results}
-        pictures += [picture(f"{name}, {words}", one[place], ENLARGE) for name, one in shown.items()]
-        pictures.append(picture(f"difference of {model}", _coloured((results[model] - truth)[place]), ENLARGE))
-    return pictures
+    for words, place in places.items():
+        pictures.append(picture(f"ground truth, {words}", truth[place], ENLARGE))
+        pictures += [picture(name, one[place], ENLARGE) for name, one in results.items()]
+        for name, one in results.items():
+            pictures.append(picture(f"difference of {name}", _coloured((one - truth)[place]), ENLARGE))
+    return [*pictures, picture("whole", _framed(truth, list(places.values())))]
+
+
+def _framed(truth: Array, places: list[tuple[slice, slice]]) -> Array:
+    framed = np.repeat(truth, 3, axis=2) if truth.shape[2] == 1 else truth.copy()
+    for rows, columns in places:
+        colour = np.array([1.0, 1.0, 0.0], np.float32)
+        framed[rows, [columns.start, min(columns.stop, framed.shape[1]) - 1]] = colour
+        framed[[rows.start, min(rows.stop, framed.shape[0]) - 1], columns] = colour
+    return framed
 
 
 def _fine(truth: Array) -> Array:
-    from scipy.ndimage import gaussian_filter
-
     grey = truth.mean(axis=2)
     return np.asarray((grey - gaussian_filter(grey, 2)) ** 2, np.float32)
 
 
 def _peak(weight: Array) -> tuple[slice, slice]:
     """The square of CROP pixels that holds the most."""
-    from scipy.ndimage import uniform_filter
-
     height, width = weight.shape
     half = CROP // 2
     sums = uniform_filter(weight.astype(np.float64), CROP, mode="constant")

@@ -39,7 +39,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """One part of a page; pictures stand side by side, with `wide` below each other, with `small` four in a row.
+    """One part of a page; pictures stand side by side, with `wide` below each other, with `small` five in a row.
 
     `code` is shown as it is.
     """

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from medsr.errors import WeightsError
+from medsr.measure import perceptual
+from medsr.nets import weights
+
+
+@pytest.fixture
+def alexnet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tensor]:
+    """AlexNet with random weights, brought in the place of the real ones."""
+    from torchvision.models import alexnet as build
+
+    torch.manual_seed(0)
+    state = build(weights=None).state_dict()
+    path = tmp_path / "alexnet.pth"
+    torch.save(state, path)
+    entry = weights.get(perceptual.BACKBONE)
+    entry.path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(path, entry.path)
+    monkeypatch.setattr(weights, "_check", lambda *_: None)
+    return state
+
+
+def test_without_weights_there_is_no_lpips() -> None:
+    assert perceptual.lpips() is None
+
+
+def test_a_file_that_is_not_alexnet_is_refused() -> None:
+    path = weights.get(perceptual.BACKBONE).path
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"something else")
+    with pytest.raises(WeightsError, match="alexnet"):
+        perceptual.lpips()
+
+
+def test_lpips_is_that_of_its_authors_program(alexnet: dict[str, torch.Tensor], fundus: np.ndarray) -> None:
+    from lpips import LPIPS
+
+    measure = perceptual.lpips()
+    assert measure is not None
+    unit = fundus[:96, :96].astype(np.float32) / 255
+    other = np.clip(unit + np.random.default_rng(0).normal(0, 0.1, unit.shape), 0, 1).astype(np.float32)
+    assert measure(unit, unit) == pytest.approx(0, abs=1e-6)
+    assert measure(other, unit) > 0
+    assert measure(other[:, :, :1], unit[:, :, :1]) > 0
+
+    reference = LPIPS(net="alex", pnet_rand=True, verbose=False)
+    layers = [layer for number in range(1, 6) for layer in getattr(reference.net, f"slice{number}")]
+    assert len(layers) == 12
+    for number, layer in enumerate(layers):
+        if isinstance(layer, torch.nn.Conv2d):
+            layer.load_state_dict({part: alexnet[f"features.{number}.{part}"] for part in ("weight", "bias")})
+    pair = [torch.from_numpy(np.moveaxis(one, 2, 0)[None] * 2 - 1) for one in (other, unit)]
+    assert measure(other, unit) == pytest.approx(float(reference(*pair)), rel=1e-5)
