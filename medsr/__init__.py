@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from medsr.benchmark.run import evaluate
     from medsr.fundus_demo import demo
     from medsr.infer.batch import upscale
+    from medsr.prep.run import prepare
     from medsr.scan.run import volume
     from medsr.train.run import finetune
 
@@ -21,9 +22,10 @@ _HOME = {
     "volume": "medsr.scan.run",
     "finetune": "medsr.train.run",
     "evaluate": "medsr.benchmark.run",
+    "prepare": "medsr.prep.run",
     "demo": "medsr.fundus_demo",
 }
-__all__ = ["__version__", "demo", "evaluate", "finetune", "upscale", "volume"]
+__all__ = ["__version__", "demo", "evaluate", "finetune", "prepare", "upscale", "volume"]
 
 
 def __getattr__(name: str) -> Any:

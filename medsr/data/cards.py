@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -126,6 +127,11 @@ class Card(Section):
         """By role."""
         return {role: tuple(map(Pattern, texts)) for role, texts in self.files.items()}
 
+    @property
+    def tells_nobody(self) -> bool:
+        """Whether no pattern says anything of a file but its ending."""
+        return not any(pattern.fields for pattern in self.patterns[IMAGE])
+
     @model_validator(mode="after")
     def _sound(self) -> Card:
         if IMAGE not in self.files:
@@ -143,9 +149,12 @@ class Card(Section):
         return self
 
 
-def load(name: str | Path) -> Card:
-    """A card by the name of one that came with medsr (`drive`), or a file. Raises UsageError saying what is wrong."""
-    return check(find(name, "data_prep", "data card"), Card)
+def load(name: str | Path, overrides: Sequence[str] = ()) -> Card:
+    """A card by the name of one that came with medsr (`drive`), or a file; `overrides`: `KEY=VALUE`.
+
+    Raises UsageError saying what is wrong.
+    """
+    return check(find(name, "data_prep", "data card"), Card, overrides)
 
 
 def shipped() -> list[Card]:

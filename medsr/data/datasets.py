@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from medsr.data import manifest
 from medsr.degrade import multiscale
 from medsr.errors import InputError, UsageError
 from medsr.io import image as image_io
@@ -55,6 +56,8 @@ def split(data: Data, smallest: int, seed: int) -> Split:
     `smallest`: shortest side that still gives a crop. Raises UsageError when nothing remains to train on.
     """
     folder = folder_of(data.train, "data.train")
+    if (rows := manifest.read(folder)) is not None:
+        return _prepared(rows, folder, data, smallest, seed)
     readable: list[tuple[Path, tuple[int, int]]] = []
     skipped: list[tuple[Path, str]] = []
     for path in image_io.list_images(folder, data.pattern):
@@ -87,6 +90,41 @@ def split(data: Data, smallest: int, seed: int) -> Split:
             f"{len(held_out)} held out, pattern {data.pattern!r})"
         )
     return Split(tuple(sources), tuple(held_out), tuple(skipped))
+
+
+def _prepared(rows: list[manifest.Row], folder: Path, data: Data, smallest: int, seed: int) -> Split:
+    """The parts that `medsr prepare` made, at the sizes it wrote down: nothing is decoded, nothing parted again.
+
+    Its validation part is held out, of reductions and originals the originals; without one, or where the recipe names
+    another folder or a pattern, as the recipe says.
+    """
+    images = [row for row in rows if row.file and row.role == "image"]
+    small = [row for row in images if min(row.height_width) < smallest]
+    usable = [row for row in images if min(row.height_width) >= smallest]
+    train = [row for row in usable if row.part == "train" and fnmatch.fnmatch(Path(row.file).name, data.pattern)]
+    held_out = [row for row in usable if row.part == "validation"]
+    whole = [row for row in held_out if row.original] or held_out
+    skipped = [(folder / row.file, f"{row.size} is smaller than the {smallest}-pixel crop") for row in small]
+    if isinstance(data.validation, str) or not held_out:
+        first = {row.id: folder / row.file for row in reversed(train)}
+        paths = held_out_of(data, folder, sorted(first.values()), seed)
+        shown = {row.subject for row in train if first[row.id] in paths}
+        train = [row for row in train if row.subject not in shown]
+    else:
+        paths = [folder / row.file for row in whole]
+    if not train:
+        raise UsageError(f"{folder}: the prepared data set has no image of {smallest} pixels to train on")
+    scales = data.multiscale if all(row.original for row in train) else None  # else it is made already
+    sources = tuple(
+        Source(folder / row.file, size)
+        for row in train
+        for size in (
+            multiscale.sizes(row.height_width, scales.scales, scales.shortest_edge, smallest)
+            if scales
+            else [row.height_width]
+        )
+    )
+    return Split(sources, tuple(paths), tuple(skipped))
 
 
 def folder_of(name: str | None, key: str) -> Path:

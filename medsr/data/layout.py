@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from medsr.data import cards
+from medsr.data import cards, manifest
 from medsr.data.cards import IMAGE, Card
 from medsr.errors import InputError
 
-MANIFEST = "manifest.csv"
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".gz")
 SHOWN = 3
 
@@ -60,8 +58,8 @@ def find(card: Card, folder: Path) -> list[tuple[Item, dict[str, Path]]]:
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: not a folder")
-    if (folder / MANIFEST).is_file():
-        return _prepared(card, folder)
+    if (rows := manifest.read(folder)) is not None:
+        return _prepared(card, folder, rows)
     names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
     items = match(card, names)
     if not items:
@@ -78,12 +76,8 @@ def unlike(card: Card, folder: Path, names: list[str]) -> str:
     text = f"{folder}: not {card.title} as its owner ships it: expected {count}named {wanted}, found {there}"
     if any(name.lower().endswith(ARCHIVES) for name in names):
         text += f"; archives are unpacked by: medsr prepare {card.name} {folder} --out DIR"
-    likely = [other.name for other in cards.shipped() if not _generic(other) and len(match(other, names)) > 0]
+    likely = [other.name for other in cards.shipped() if not other.tells_nobody and len(match(other, names)) > 0]
     return text + (f"; it looks like {' or '.join(likely[:SHOWN])}" if likely else "")
-
-
-def _generic(card: Card) -> bool:
-    return not any(pattern.fields for pattern in card.patterns[IMAGE])
 
 
 def _matches(card: Card, role: str, names: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -125,18 +119,17 @@ def _stem(name: str) -> str:
     return str(path.with_name(stem.rpartition(".")[0] or stem))
 
 
-def _prepared(card: Card, folder: Path) -> list[tuple[Item, dict[str, Path]]]:
-    with (folder / MANIFEST).open(encoding="utf-8", newline="") as stream:
-        rows = [row for row in csv.DictReader(stream) if row["file"] and row["original"] == "yes"]
-    whose = {row["card"] for row in rows}
+def _prepared(card: Card, folder: Path, rows: list[manifest.Row]) -> list[tuple[Item, dict[str, Path]]]:
+    whose = {row.card for row in rows}
     if whose and whose != {card.name}:
         raise InputError(f"{folder}: was prepared as {', '.join(sorted(whose))}, not as {card.name}")
-    items: dict[str, dict[str, Path]] = {}
+    files: dict[str, dict[str, Path]] = {}
     about: dict[str, Item] = {}
     for row in rows:
-        items.setdefault(row["id"], {})[row["role"]] = folder / row["file"]
-        about[row["id"]] = Item(row["id"], row["subject"], row["part"], {})
-    found = [(about[one], files) for one, files in items.items() if IMAGE in files]
+        if row.file and row.original:
+            files.setdefault(row.id, {})[row.role] = folder / row.file
+            about[row.id] = Item(row.id, row.subject, row.part, {})
+    found = [(about[one], theirs) for one, theirs in files.items() if IMAGE in theirs]
     if not found:
         raise InputError(f"{folder}: prepared without whole images (crops only); give the folder as its owner ships it")
     return found

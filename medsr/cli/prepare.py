@@ -1,0 +1,48 @@
+"""`medsr prepare`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medsr.cli.batch import end_partly, told_failure
+
+
+def prepare(
+    card: Annotated[str, typer.Argument(help="A data card that came with medsr (drive, stare, ...), or a file.")],
+    source: Annotated[
+        Path, typer.Argument(help="What was downloaded: a folder, archives in it included, or an archive.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the ground truth and its manifest.")],
+    workers: Annotated[int | None, typer.Option(help="Processes. [default: one a core, at most 4]")] = None,
+    crop: Annotated[int | None, typer.Option(help="Cut into squares of so many pixels.")] = None,
+    stride: Annotated[int | None, typer.Option(help="From one crop to the next. [default: the crop]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the split into parts.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the card.")
+    ] = None,
+) -> None:
+    """Make ground truth of a data set as its owner ships it: parted by subject, every file accounted for."""
+    from medsr.data.cards import IMAGE
+    from medsr.prep.page import parts_table
+    from medsr.prep.run import SUMMARY
+    from medsr.prep.run import prepare as run
+
+    given = {"ground_truth.crop": crop, "ground_truth.stride": stride, "split.seed": seed}
+    changed = [f"{key}={value}" for key, value in given.items() if value is not None]
+    result = run(
+        card, source, out, workers, [*changed, *(overrides or [])], say=lambda line: typer.echo(line, err=True)
+    )
+    made = [row for row in result.rows if row.file and row.role == IMAGE]
+    typer.echo(f"{result.card.title}: {len({row.id for row in made})} images, {len(made)} ground-truth files")
+    for name, subjects, images, files in parts_table(result.rows).rows:
+        typer.echo(f"  {name}: {subjects} subjects, {images} images, {files} files")
+    for note in result.notes:
+        typer.echo(f"note: {note}")
+    typer.echo(f"licence: {result.card.licence}")
+    typer.echo(str(out / SUMMARY))
+    for outcome in result.failed:
+        told_failure(outcome)
+    end_partly(len(result.failed), len({row.id for row in result.rows}))

@@ -1,0 +1,76 @@
+"""`manifest.csv`: what is in a prepared data set, where it came from, and what was left out."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from medsr.errors import InputError
+
+NAME = "manifest.csv"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One file of a prepared data set; or, with `file` empty, one source that was left out, with the reason in `note`.
+
+    `size`: width x height in pixels (volumes: voxels). `original`: made of the whole image at its own size. `source`:
+    its place in what the owner ships, an archive counting as a folder. Hashes are SHA-256.
+    """
+
+    file: str
+    id: str
+    subject: str
+    part: str
+    role: str
+    card: str
+    size: str
+    original: bool
+    source: str
+    source_sha256: str
+    sha256: str
+    note: str = ""
+
+    @property
+    def height_width(self) -> tuple[int, int]:
+        """Of an image, from `size`."""
+        width, height = map(int, self.size.split("x"))
+        return height, width
+
+
+def render(rows: Iterable[Row]) -> str:
+    """As CSV, sorted: the same rows give the same text."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, [field.name for field in fields(Row)], lineterminator="\n")
+    writer.writeheader()
+    for row in sorted(rows, key=lambda row: (row.file == "", row.file, row.source)):
+        writer.writerow({**asdict(row), "original": "yes" if row.original else "no"})
+    return stream.getvalue()
+
+
+def read(folder: Path) -> list[Row] | None:
+    """The rows of a prepared folder, None where there is no manifest.
+
+    Raises InputError for one that is damaged, or that names files outside its folder.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        return None
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            told = list(csv.DictReader(stream))
+        rows = [_row(one) for one in told]
+        for row in rows:
+            if row.file and (".." in Path(row.file).parts or Path(row.file).is_absolute()):
+                raise ValueError(f"{row.file!r} is outside the folder")
+    except (TypeError, KeyError, ValueError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: not a manifest of medsr prepare ({error})") from error
+    return rows
+
+
+def _row(told: dict[str, str]) -> Row:
+    original = told.pop("original") == "yes"
+    return Row(original=original, **told)

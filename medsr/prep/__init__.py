@@ -1,0 +1,1 @@
+"""`medsr prepare`: data sets as their owners ship them to ground truth, parted by subject."""

@@ -1,0 +1,100 @@
+"""Giving account: a row of the manifest for every file made and every source left out, and what is not as expected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from medsr.data import manifest
+from medsr.data.cards import IMAGE, Card
+from medsr.errors import InputError, MedsrError
+from medsr.outcome import Outcome
+from medsr.prep.journal import Journal
+from medsr.prep.look import Look
+from medsr.prep.make import Made
+from medsr.prep.source import Source
+from medsr.prep.steps import Plan
+
+
+def rows_of(
+    card: Card,
+    found: Source,
+    looks: Mapping[str, Look],
+    plan: Plan,
+    made: Mapping[str, list[Made]],
+    unmade: Mapping[str, MedsrError],
+) -> tuple[list[manifest.Row], list[Outcome]]:
+    """The manifest's rows, and the items that could not be used."""
+    rows: list[manifest.Row] = []
+    failed: list[Outcome] = []
+    for item in found.items:
+        seen = looks[item.id]
+        subject = item.subject or item.id
+        common = {"id": item.id, "subject": subject, "part": plan.part.get(item.id, ""), "card": card.name}
+        for one in made.get(item.id, ()):
+            rows.append(
+                manifest.Row(
+                    file=one.file,
+                    role=one.role,
+                    size=one.size,
+                    original=one.original,
+                    source=item.files[one.role][0],
+                    source_sha256=seen.hashes[one.role],
+                    sha256=one.sha256,
+                    **common,
+                )
+            )
+        if item.id in made:
+            continue
+        name = item.files[IMAGE][0]
+        note = f"same pixels as {plan.same[item.id]}" if item.id in plan.same else ""
+        if not note:
+            error = unmade.get(item.id) or InputError(seen.error)
+            failed.append(Outcome(found.places[name], found.places[name], 0.0, error))
+            note = str(error).partition(": ")[2] or str(error)
+        rows.append(
+            manifest.Row(
+                file="",
+                role=IMAGE,
+                size=seen.size,
+                original=False,
+                source=name,
+                source_sha256=seen.hashes.get(IMAGE, ""),
+                sha256="",
+                note=note,
+                **common,
+            )
+        )
+    return rows, failed
+
+
+def sweep(out: Path, keep: set[str], journal: Journal, before: Sequence[manifest.Row]) -> None:
+    """Remove what an earlier run made and this one does not have: an image must not stay in its old part."""
+    earlier = {row.file for row in before if row.file}
+    for key, record in journal.records.items():
+        if key.startswith("make "):
+            earlier |= {one["file"] for one in record["made"]}
+    for file in earlier - keep:
+        (out / file).unlink(missing_ok=True)
+
+
+def expectations(card: Card, found: Source, looks: Mapping[str, Look]) -> list[str]:
+    """Where the copy is not what the card expects."""
+    notes = []
+    expected, there = card.expected, len(found.items)
+    if expected.images and there != expected.images:
+        notes.append(f"{there} images found, a complete copy has {expected.images}")
+    if expected.size:
+        size = "x".join(map(str, expected.size))
+        others = [item.id for item in found.items if looks[item.id].size not in ("", size)]
+        if others:
+            first = f"{others[0]}, {looks[others[0]].size}"
+            notes.append(f"{len(others)} image(s) are not {size} as in the original (the first: {first})")
+    for role in card.files:
+        without = [item.id for item in found.items if role not in item.files]
+        if 0 < len(without) < there:
+            notes.append(f"{len(without)} image(s) have no {role.replace('_', ' ')} (the first: {without[0]})")
+    missing = [name for part, name in card.split.lists.items() if not found.lists.get(part)]
+    if missing:
+        notes.append(f"{' and '.join(missing)} not found: subjects are dealt out by seed instead")
+    return notes

@@ -1,0 +1,39 @@
+"""What was done already, so that an interrupted run goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+
+class Journal:
+    """Records by key, one JSON line each, written as soon as they are known. A half line at the end is forgotten."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.records: dict[str, Any] = {}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file():
+            content = path.read_bytes()
+            whole = content[: content.rfind(b"\n") + 1]
+            for line in whole.splitlines():
+                try:
+                    key, record = json.loads(line)
+                except (ValueError, TypeError):
+                    continue  # a line damaged by a crash: its work is done again
+                self.records[key] = record
+            if whole != content:
+                path.write_bytes(whole)
+
+    def add(self, key: str, record: Any) -> None:
+        """Remember, here and on disk."""
+        self.records[key] = record
+        with self.path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps([key, record]) + "\n")
+
+
+def stamp(paths: Iterable[Path]) -> str:
+    """Changes when one of the files does."""
+    return "|".join(f"{path.name}:{path.stat().st_size}:{path.stat().st_mtime_ns}" for path in paths)

@@ -1,0 +1,79 @@
+"""Looking at every image once: its hashes, its size, what it looks like, and whose it is."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from medsr.data.cards import IMAGE
+from medsr.errors import InputError
+from medsr.io import image as image_io
+from medsr.io import volume as volume_io
+from medsr.io.base import DICOM
+from medsr.io.files import sha256
+from medsr.resample import resize
+
+THUMBNAIL = 32
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is known of one item. `error`: why it cannot be used; then the rest is empty.
+
+    `hashes`: SHA-256 of its files by role. `pixels`: hash of the decoded image. `size`: "width x height" without
+    spaces. `thumbnail`: 32 x 32 grey values of 8 bits, in hexadecimal. `patient`: a hash that never leaves the work
+    folder; empty where the file does not say.
+    """
+
+    hashes: dict[str, str]
+    pixels: str = ""
+    size: str = ""
+    thumbnail: str = ""
+    patient: str = ""
+    error: str = ""
+
+
+def look(files: dict[str, list[Path]], kind: str) -> Look:
+    """Read one item: the files that claim each of its roles. Never raises for a bad file; says so in the look."""
+    try:
+        hashes = {role: _one_hash(claims) for role, claims in files.items()}
+        path = files[IMAGE][0]
+        return _volume(path, hashes) if kind == "volumes" else _image(path, hashes)
+    except InputError as error:
+        return Look({}, error=str(error))
+    except OSError as error:
+        return Look({}, error=f"{error.filename or files[IMAGE][0]}: cannot be read: {error.strerror or error}")
+
+
+def _one_hash(claims: list[Path]) -> str:
+    """Files of one name may lie there twice (unpacked, and in the archive) as long as they are the same."""
+    hashes = {sha256(path): path for path in reversed(claims)}
+    if len(hashes) > 1:
+        first, second = list(hashes.values())[:2]
+        raise InputError(f"{second} and {first} have one name and different content; remove the wrong one")
+    return next(iter(hashes))
+
+
+def _image(path: Path, hashes: dict[str, str]) -> Look:
+    image = image_io.read(path)
+    height, width = image.pixels.shape[:2]
+    unit = image.to_unit().mean(axis=2, keepdims=True)
+    small = np.rint(resize(unit, (THUMBNAIL, THUMBNAIL), "bicubic").clip(0, 1) * 255).astype(np.uint8)
+    patient = ""
+    if image.kind == DICOM and (told := str(image.extra["dataset"].get("PatientID") or "")):
+        patient = hashlib.sha256(told.encode()).hexdigest()
+    digest = hashlib.sha256(f"{image.pixels.shape}{image.pixels.dtype}{image.window}".encode())
+    digest.update(np.ascontiguousarray(image.pixels).data)
+    return Look(hashes, digest.hexdigest(), f"{width}x{height}", small.tobytes().hex(), patient)
+
+
+def _volume(path: Path, hashes: dict[str, str]) -> Look:
+    if len(volume_io.files_of(path)) > 1:
+        raise InputError(f"{path}: header and data are apart; convert it to .nii.gz first")
+    volume = volume_io.read(path)
+    digest = hashlib.sha256(f"{volume.stored.shape}{volume.stored.dtype}".encode())
+    digest.update(np.ascontiguousarray(volume.stored).data)
+    return Look(hashes, digest.hexdigest(), "x".join(map(str, volume.stored.shape)))

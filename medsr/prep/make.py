@@ -1,0 +1,145 @@
+"""The ground-truth files of one item: the original, its reductions, its crops, and what belongs to it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+
+from medsr.data.cards import IMAGE, GroundTruth
+from medsr.degrade import multiscale
+from medsr.errors import InputError
+from medsr.intensity import Window
+from medsr.io import image as image_io
+from medsr.io import volume as volume_io
+from medsr.io.base import PNG, TIFF, Image
+from medsr.io.files import atomic_path, sha256
+
+LEAST = 16
+"""Shortest side in pixels of a reduction worth keeping."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One item and where it goes. `files`: by role; `part`: the folder."""
+
+    id: str
+    part: str
+    kind: str
+    files: dict[str, Path]
+    ground_truth: GroundTruth
+
+
+@dataclass(frozen=True)
+class Made:
+    """A file written: its place below the data set's folder, with `/` between names."""
+
+    file: str
+    role: str
+    size: str
+    original: bool
+    sha256: str
+
+
+def make(task: Task, out: Path) -> list[Made]:
+    """Write everything one item gives. Raises InputError for a file that cannot be used."""
+    if task.kind == "volumes":
+        return [_copied(task, role, path, out) for role, path in task.files.items()]
+    made = [_image(image, name, role_original, task, out) for image, name, role_original in _images(task)]
+    return made + [_companion(task, role, path, out) for role, path in task.files.items() if role != IMAGE]
+
+
+def plain(image: Image, grey: bool = False) -> Image:
+    """An image as ground truth is kept: bright is high, unsigned, no transparency; the values as stored.
+
+    8 bits, and 16 bits of unknown depth, become PNG; 16 bits whose file declares its depth become TIFF, which can say
+    so. `grey`: one channel, the mean of three (exact where they are equal).
+    """
+    pixels, window = image.pixels, image.window
+    if window.inverted or pixels.dtype.kind == "i":
+        wide = pixels.astype(np.int64)
+        wide = int(window.high) - wide if window.inverted else wide - int(window.low)
+        unsigned = np.uint8 if pixels.dtype.itemsize == 1 else np.uint16
+        pixels = wide.clip(0, np.iinfo(unsigned).max).astype(unsigned)
+        window = Window.of_bits(int(window.high - window.low).bit_length())
+    if grey and pixels.shape[2] == 3:
+        pixels = np.rint(pixels.mean(axis=2, keepdims=True)).astype(pixels.dtype)
+    declared = image.extra.get("declared") if pixels.dtype == np.uint16 else None
+    extra = {"declared": declared} if declared else {}
+    return Image(np.ascontiguousarray(pixels), window, TIFF if declared else PNG, extra=extra)
+
+
+def crops(size: tuple[int, int], side: int, stride: int) -> Iterator[tuple[int, int]]:
+    """(top, left) of every crop: one every `stride`, the last ones flush with the border, so that no pixel is lost."""
+    height, width = size
+    for top in _starts(height, side, stride):
+        for left in _starts(width, side, stride):
+            yield top, left
+
+
+def _starts(length: int, side: int, stride: int) -> list[int]:
+    starts = list(range(0, length - side + 1, stride))
+    return starts if not starts or starts[-1] == length - side else [*starts, length - side]
+
+
+def _images(task: Task) -> Iterator[tuple[Image, str, bool]]:
+    """(image, name without suffix, whether it is the whole original)."""
+    wanted = task.ground_truth
+    whole = plain(image_io.read(task.files[IMAGE]), wanted.grey)
+    own: tuple[int, int] = whole.pixels.shape[:2]
+    reductions = wanted.multiscale
+    smallest = wanted.crop or LEAST
+    sizes = [own]
+    if reductions:
+        sizes = multiscale.sizes(own, reductions.scales, reductions.shortest_edge, smallest)
+    if wanted.crop and min(own) < wanted.crop:
+        raise InputError(f"{task.files[IMAGE]}: {own[1]}x{own[0]} pixels are smaller than the {wanted.crop}-pixel crop")
+    for size in sizes:
+        image = multiscale.reduce(whole, size)
+        name = task.id if size == own else f"{task.id}_{size[1]}x{size[0]}"
+        if not wanted.crop:
+            yield image, name, size == own
+            continue
+        for top, left in crops(size, wanted.crop, wanted.stride or wanted.crop):
+            piece = image.pixels[top : top + wanted.crop, left : left + wanted.crop]
+            yield replace(image, pixels=np.ascontiguousarray(piece)), f"{name}_y{top:04d}_x{left:04d}", False
+
+
+def _image(image: Image, name: str, original: bool, task: Task, out: Path) -> Made:
+    file = f"{task.part}/{name}{'.tif' if image.kind == TIFF else '.png'}"
+    image_io.write(out / file, image)
+    height, width = image.pixels.shape[:2]
+    return Made(file, IMAGE, f"{width}x{height}", original, sha256(out / file))
+
+
+def _companion(task: Task, role: str, path: Path, out: Path) -> Made:
+    """A mask or annotation as PNG, its values as they are."""
+    file = f"{role}/{task.id}.png"
+    try:
+        with Pillow.open(path) as picture:
+            pixels = np.asarray(picture.convert("L") if picture.mode in ("1", "P") else picture)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise InputError(f"{path}: damaged or not a readable {role} ({error})") from error
+    _write_mask(out / file, pixels)
+    return Made(file, role, f"{pixels.shape[1]}x{pixels.shape[0]}", True, sha256(out / file))
+
+
+def _write_mask(path: Path, pixels: NDArray) -> None:
+    with atomic_path(path) as temporary:
+        Pillow.fromarray(pixels).save(temporary, "PNG")
+
+
+def _copied(task: Task, role: str, path: Path, out: Path) -> Made:
+    """A volume, byte for byte."""
+    stem = task.id.removesuffix(volume_io.split_suffix(Path(task.id))[1])
+    folder = task.part if role == IMAGE else role
+    file = f"{folder}/{stem}{volume_io.split_suffix(path)[1]}"
+    with atomic_path(out / file) as temporary:
+        shutil.copyfile(path, temporary)
+    shape = volume_io.read(out / file).stored.shape
+    return Made(file, role, "x".join(map(str, shape)), True, sha256(out / file))

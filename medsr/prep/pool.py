@@ -1,0 +1,40 @@
+"""Many small jobs on several cores, in processes of their own."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from typing import Any
+
+from medsr.progress import progress
+
+
+@contextmanager
+def workers(count: int) -> Iterator[Executor | None]:
+    """None for one worker: then the work is done here."""
+    if count == 1:
+        yield None
+        return
+    pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def each(
+    title: str, jobs: Mapping[str, Callable[[], Any]], pool: Executor | None, done: Callable[[str, Any], None]
+) -> None:
+    """Run every job and give its result to `done` as soon as it is there."""
+    with progress(title, len(jobs)) as update:
+        if pool is None:
+            for count, (key, job) in enumerate(jobs.items(), 1):
+                done(key, job())
+                update(count, key)
+            return
+        futures: dict[Future[Any], str] = {pool.submit(job): key for key, job in jobs.items()}
+        for count, future in enumerate(as_completed(futures), 1):
+            done(futures[future], future.result())
+            update(count, futures[future])

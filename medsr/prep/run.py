@@ -1,0 +1,89 @@
+"""`medsr.prepare`: a data set as its owner ships it to ground truth, parted by subject, with its manifest."""
+
+from __future__ import annotations
+
+import multiprocessing
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from medsr.data import cards, manifest
+from medsr.data.cards import Card
+from medsr.errors import InputError, UsageError
+from medsr.io.files import write_text
+from medsr.outcome import Outcome
+from medsr.prep import account, page, steps
+from medsr.prep import source as sources
+from medsr.prep.journal import Journal
+from medsr.prep.pool import workers as pool_of
+
+Say = Callable[[str], None]
+SETTINGS = "prepare.yml"
+WORK = ".work"
+SUMMARY = "summary.html"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """`rows`: the manifest; `failed`: what could not be used; `notes`: what the user should know."""
+
+    out: Path
+    card: Card
+    rows: Sequence[manifest.Row]
+    failed: Sequence[Outcome]
+    notes: Sequence[str]
+
+
+def prepare(
+    card: str | Path,
+    source: str | Path,
+    out: str | Path,
+    workers: int | None = None,
+    overrides: Sequence[str] = (),
+    say: Say = lambda _: None,
+) -> Prepared:
+    """Make ground truth of a data set: `card` names one that came with medsr, or a file; `source` is the download.
+
+    `overrides`: `KEY=VALUE` of the card, such as `ground_truth.crop=256`. `workers`: processes (default: the cores, at
+    most 4). Writes `out`/train, validation, test, manifest.csv and summary.html. Interrupted and run again, it goes on
+    and ends with the same bytes. Images that cannot be used are named in the result's `failed`.
+    Raises UsageError, or InputError where the folder is not the data set or an archive is not safe.
+    """
+    if workers is not None and workers < 1:
+        raise UsageError(f"--workers {workers}: expected at least 1")
+    chosen = cards.load(card, overrides)
+    folder = Path(out)
+    _settle(chosen, folder)
+    found = sources.collect(chosen, Path(source), folder, folder / WORK, say)
+    journal = Journal(folder / WORK / "journal.jsonl")
+    before = manifest.read(folder) or []
+    with pool_of(workers or min(4, multiprocessing.cpu_count())) as pool:
+        looks = steps.look_all(chosen, found, journal, pool)
+        plan = steps.plan_parts(chosen, found, looks)
+        made, unmade = steps.make_all(chosen, found, looks, plan, journal, pool, folder, before)
+    rows, failed = account.rows_of(chosen, found, looks, plan, made, unmade)
+    if not any(row.file for row in rows):
+        raise InputError(f"{source}: none of its {len(found.items)} images could be used; the first: {failed[0].error}")
+    account.sweep(folder, {row.file for row in rows}, journal, before)
+    result = Prepared(folder, chosen, rows, failed, [*account.expectations(chosen, found, looks), *plan.notes])
+    write_text(folder / manifest.NAME, manifest.render(rows))
+    page.write(folder / SUMMARY, chosen, result.rows, result.notes, folder)
+    shutil.rmtree(folder / WORK, ignore_errors=True)
+    return result
+
+
+def _settle(card: Card, folder: Path) -> None:
+    """Begin the folder, or go on with one that was begun with the same settings. Raises UsageError otherwise."""
+    text = yaml.safe_dump(card.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+    settings = folder / SETTINGS
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--out {folder}: is a file; expected a folder")
+    if settings.is_file():
+        if settings.read_text(encoding="utf-8") != text:
+            raise UsageError(f"--out {folder}: was prepared with another card or other settings; choose another folder")
+    elif folder.is_dir() and any(folder.iterdir()):
+        raise UsageError(f"--out {folder}: holds other files; choose a new or an empty folder")
+    write_text(settings, text)

@@ -1,0 +1,147 @@
+"""The steps of preparing: look at every item, plan where it goes, make what it gives. Each goes on where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from medsr.data import manifest
+from medsr.data.cards import Card
+from medsr.errors import MedsrError
+from medsr.io.files import sha256
+from medsr.prep import duplicates, parts
+from medsr.prep.journal import Journal, stamp
+from medsr.prep.look import Look, look
+from medsr.prep.make import Made, Task, make
+from medsr.prep.pool import each
+from medsr.prep.source import Source
+
+
+def look_all(card: Card, found: Source, journal: Journal, pool: Executor | None) -> dict[str, Look]:
+    """What is known of every item, by its id."""
+    looks: dict[str, Look] = {}
+    jobs: dict[str, Callable[[], Any]] = {}
+    stamps: dict[str, str] = {}
+    for item in found.items:
+        files = {role: [found.places[name] for name in names] for role, names in item.files.items()}
+        stamps[item.id] = stamp(path for paths in files.values() for path in paths)
+        known = journal.records.get(f"look {item.id}")
+        if known and known["stamp"] == stamps[item.id]:
+            looks[item.id] = Look(**known["look"])
+        else:
+            jobs[item.id] = partial(look, files, card.kind)
+
+    def done(one: str, seen: Look) -> None:
+        looks[one] = seen
+        journal.add(f"look {one}", {"stamp": stamps[one], "look": vars(seen)})
+
+    each("looking", jobs, pool, done)
+    return looks
+
+
+NO_SUBJECT = (
+    "the names tell no subject: every file counts as a subject of its own (where people have several, say {subject} in "
+    "a copy of the card)"
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`part` of every item that is used; `same`: items left out -> the one whose pixels they have."""
+
+    part: dict[str, str]
+    same: dict[str, str]
+    notes: list[str]
+
+
+def plan_parts(card: Card, found: Source, looks: Mapping[str, Look]) -> Plan:
+    """Leave out exact duplicates, deal the others out by subject."""
+    readable = {one: seen for one, seen in looks.items() if not seen.error}
+    same = duplicates.exact(readable)
+    alike = duplicates.near(readable)
+    used = [item for item in found.items if item.id in readable]
+    patients = {one: seen.patient for one, seen in readable.items() if seen.patient}
+    part, notes = parts.deal(used, card.split, found.lists, patients, [*alike, *same.items()])
+    if same:
+        first = next(iter(same.items()))
+        notes.append(f"{len(same)} image(s) left out: same pixels as another (the first: {first[0]} is {first[1]})")
+    subject = {item.id: item.subject or item.id for item in used}
+    close = [pair for pair in alike if not set(pair) & set(same) and subject[pair[0]] != subject[pair[1]]]
+    if close:
+        notes.append(
+            f"{len(close)} pair(s) of different subjects look the same (the first: {close[0][0]} and {close[0][1]}); "
+            "kept in one part"
+        )
+    if card.tells_nobody and not patients:
+        notes.append(NO_SUBJECT)
+    return Plan({one: where for one, where in part.items() if one not in same}, same, notes)
+
+
+def make_all(
+    card: Card,
+    found: Source,
+    looks: Mapping[str, Look],
+    plan: Plan,
+    journal: Journal,
+    pool: Executor | None,
+    out: Path,
+    before: Sequence[manifest.Row],
+) -> tuple[dict[str, list[Made]], dict[str, MedsrError]]:
+    """The files of every item of the plan, and what went wrong with the others.
+
+    `before`: the manifest of a finished run. What it or the journal knows, and is still as it was, is not made again.
+    """
+    finished = _finished(before)
+    made: dict[str, list[Made]] = {}
+    failed: dict[str, MedsrError] = {}
+    jobs: dict[str, Callable[[], Any]] = {}
+    wanted: dict[str, Any] = {}
+    for item in found.items:
+        if item.id not in plan.part:
+            continue
+        wanted[item.id] = [looks[item.id].hashes, plan.part[item.id]]
+        known = journal.records.get(f"make {item.id}") or finished.get(item.id)
+        if known and known["of"] == wanted[item.id] and _intact(known["made"], out):
+            made[item.id] = [Made(**one) for one in known["made"]]
+        else:
+            files = {role: found.places[names[0]] for role, names in item.files.items()}
+            task = Task(item.id, plan.part[item.id], card.kind, files, card.ground_truth)
+            jobs[item.id] = partial(_attempt, task, out)
+
+    def done(one: str, result: list[Made] | MedsrError) -> None:
+        if isinstance(result, MedsrError):
+            failed[one] = result
+            return
+        made[one] = result
+        journal.add(f"make {one}", {"of": wanted[one], "made": [asdict(file) for file in result]})
+
+    each("making", jobs, pool, done)
+    return made, failed
+
+
+def _attempt(task: Task, out: Path) -> list[Made] | MedsrError:
+    try:
+        return make(task, out)
+    except MedsrError as error:
+        return error
+
+
+def _finished(before: Sequence[manifest.Row]) -> dict[str, Any]:
+    """What a finished run made, in the journal's form."""
+    known: dict[str, Any] = {}
+    for row in before:
+        if row.file:
+            record = known.setdefault(row.id, {"of": [{}, row.part], "made": []})
+            record["of"][0][row.role] = row.source_sha256
+            record["made"].append(
+                {"file": row.file, "role": row.role, "size": row.size, "original": row.original, "sha256": row.sha256}
+            )
+    return known
+
+
+def _intact(made: Sequence[Mapping[str, Any]], out: Path) -> bool:
+    return all((out / one["file"]).is_file() and sha256(out / one["file"]) == one["sha256"] for one in made)
