@@ -96,7 +96,7 @@ def _prepared(rows: list[manifest.Row], folder: Path, data: Data, smallest: int,
     """The parts that `medsr prepare` made, at the sizes it wrote down: nothing is decoded, nothing parted again.
 
     Its validation part is held out, of reductions and originals the originals; without one, or where the recipe names
-    another folder or a pattern, as the recipe says.
+    another folder, as the recipe says.
     """
     images = [row for row in rows if row.file and row.role == "image"]
     small = [row for row in images if min(row.height_width) < smallest]
@@ -105,7 +105,7 @@ def _prepared(rows: list[manifest.Row], folder: Path, data: Data, smallest: int,
     held_out = [row for row in usable if row.part == "validation"]
     whole = [row for row in held_out if row.original] or held_out
     skipped = [(folder / row.file, f"{row.size} is smaller than the {smallest}-pixel crop") for row in small]
-    if isinstance(data.validation, str) or not held_out:
+    if not held_out or (isinstance(data.validation, str) and Path(data.validation).is_dir()):
         first = {row.id: folder / row.file for row in reversed(train)}
         paths = held_out_of(data, folder, sorted(first.values()), seed)
         shown = {row.subject for row in train if first[row.id] in paths}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medsr.data import manifest
 from medsr.data.datasets import Split, bright_enough, folder_of, held_out_of, stream
 from medsr.errors import InputError, UsageError
 from medsr.intensity import Window
@@ -42,8 +43,11 @@ def split(data: Data, side: int, seed: int) -> Split:
     folder = folder_of(data.train, "data.train")
     sources: dict[Path, VolumeSource] = {}
     skipped: list[tuple[Path, str]] = []
+    part = {folder / row.file: row.part for row in manifest.read(folder) or () if row.file and row.role == "image"}
     for path in sorted(folder.rglob(data.pattern)):
         if not path.is_file() or not volume_io.is_volume(path):
+            continue
+        if part and part.get(path, "test") == "test":  # a prepared set: neither its test part nor its masks
             continue
         try:
             volume = volume_io.read(path)
@@ -60,7 +64,12 @@ def split(data: Data, side: int, seed: int) -> Split:
     if not sources:
         reason = f" ({len(skipped)} unusable, the first: {skipped[0][1]})" if skipped else ""
         raise UsageError(f"{folder}: no isotropic volume to train on{reason}")
-    held_out = held_out_of(data, folder, list(sources), seed, volume_io.is_volume)
+    set_apart = [path for path in sources if part.get(path) == "validation"]
+    elsewhere = isinstance(data.validation, str) and Path(data.validation).is_dir()
+    if set_apart and not elsewhere:
+        held_out = set_apart
+    else:
+        held_out = held_out_of(data, folder, list(sources), seed, volume_io.is_volume)
     train = tuple(source for path, source in sources.items() if path not in held_out)
     if not train:
         raise UsageError(f"{folder}: all {len(held_out)} volumes are held out, none is left to train on")
