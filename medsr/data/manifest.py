@@ -41,12 +41,17 @@ class Row:
         return height, width
 
 
+def ordered(rows: Iterable[Row]) -> list[Row]:
+    """In the order of a manifest: by file, then what was left out."""
+    return sorted(rows, key=lambda row: (row.file == "", row.file, row.source))
+
+
 def render(rows: Iterable[Row]) -> str:
     """As CSV, sorted: the same rows give the same text."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, [field.name for field in fields(Row)], lineterminator="\n")
     writer.writeheader()
-    for row in sorted(rows, key=lambda row: (row.file == "", row.file, row.source)):
+    for row in ordered(rows):
         writer.writerow({**asdict(row), "original": "yes" if row.original else "no"})
     return stream.getvalue()
 

@@ -65,7 +65,7 @@ def rows_of(
                 **common,
             )
         )
-    return rows, failed
+    return manifest.ordered(rows), failed
 
 
 def sweep(out: Path, keep: set[str], journal: Journal, before: Sequence[manifest.Row]) -> None:
@@ -76,6 +76,8 @@ def sweep(out: Path, keep: set[str], journal: Journal, before: Sequence[manifest
             earlier |= {one["file"] for one in record["made"]}
     for file in earlier - keep:
         (out / file).unlink(missing_ok=True)
+    for path in out.glob("*/.*-*"):  # half-written files of a run that was killed
+        path.unlink(missing_ok=True)
 
 
 def expectations(card: Card, found: Source, looks: Mapping[str, Look]) -> list[str]:

@@ -31,13 +31,9 @@ def near(looks: Mapping[str, Look]) -> list[tuple[str, str]]:
     ids = sorted(one for one, look in looks.items() if look.thumbnail)
     if not ids:
         return []
-    pictures = np.stack([np.frombuffer(bytes.fromhex(looks[one].thumbnail), np.uint8) for one in ids])
-    values = pictures.astype(np.float32)
+    values = np.stack([np.frombuffer(bytes.fromhex(looks[one].thumbnail), np.int8) for one in ids]).astype(np.float32)
     values -= values.mean(axis=1, keepdims=True)
-    lengths = np.linalg.norm(values, axis=1, keepdims=True)
-    plain = lengths[:, 0] < values.shape[1] ** 0.5  # hardly anything on it: like everything that is as empty
-    values /= np.maximum(lengths, 1e-6)
-    values[plain] = 0
+    values /= np.linalg.norm(values, axis=1, keepdims=True)
     pairs = []
     for start in range(0, len(ids), BLOCK):
         alike = values[start : start + BLOCK] @ values[start:].T > ALIKE

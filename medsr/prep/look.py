@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medsr.data.cards import IMAGE
 from medsr.errors import InputError
@@ -17,6 +18,8 @@ from medsr.io.files import sha256
 from medsr.resample import resize
 
 THUMBNAIL = 32
+PLAIN = 0.02
+"""Of full range: an image that varies less is like every other that is as empty."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,8 @@ class Look:
     """What is known of one item. `error`: why it cannot be used; then the rest is empty.
 
     `hashes`: SHA-256 of its files by role. `pixels`: hash of the decoded image. `size`: "width x height" without
-    spaces. `thumbnail`: 32 x 32 grey values of 8 bits, in hexadecimal. `patient`: a hash that never leaves the work
-    folder; empty where the file does not say.
+    spaces. `thumbnail`: 32 x 32 grey values less their mean, signed 8 bits, in hexadecimal; empty where there is hardly
+    anything to see. `patient`: a hash that never leaves the work folder; empty where the file does not say.
     """
 
     hashes: dict[str, str]
@@ -61,13 +64,19 @@ def _image(path: Path, hashes: dict[str, str]) -> Look:
     image = image_io.read(path)
     height, width = image.pixels.shape[:2]
     unit = image.to_unit().mean(axis=2, keepdims=True)
-    small = np.rint(resize(unit, (THUMBNAIL, THUMBNAIL), "bicubic").clip(0, 1) * 255).astype(np.uint8)
     patient = ""
     if image.kind == DICOM and (told := str(image.extra["dataset"].get("PatientID") or "")):
         patient = hashlib.sha256(told.encode()).hexdigest()
     digest = hashlib.sha256(f"{image.pixels.shape}{image.pixels.dtype}{image.window}".encode())
     digest.update(np.ascontiguousarray(image.pixels).data)
-    return Look(hashes, digest.hexdigest(), f"{width}x{height}", small.tobytes().hex(), patient)
+    return Look(hashes, digest.hexdigest(), f"{width}x{height}", _thumbnail(unit), patient)
+
+
+def _thumbnail(unit: NDArray[np.float32]) -> str:
+    small = resize(unit, (THUMBNAIL, THUMBNAIL), "bicubic").astype(np.float64)
+    small -= small.mean()
+    spread = float(np.abs(small).max())
+    return np.rint(small / spread * 127).astype(np.int8).tobytes().hex() if spread > PLAIN else ""
 
 
 def _volume(path: Path, hashes: dict[str, str]) -> Look:

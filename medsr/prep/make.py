@@ -47,11 +47,28 @@ class Made:
 
 
 def make(task: Task, out: Path) -> list[Made]:
-    """Write everything one item gives. Raises InputError for a file that cannot be used."""
+    """Write everything one item gives, or nothing. Raises InputError for a file that cannot be used."""
+    made: list[Made] = []
+    try:
+        for one in _write(task, out):
+            made.append(one)
+    except BaseException:
+        for one in made:
+            (out / one.file).unlink(missing_ok=True)
+        raise
+    return made
+
+
+def _write(task: Task, out: Path) -> Iterator[Made]:
     if task.kind == "volumes":
-        return [_copied(task, role, path, out) for role, path in task.files.items()]
-    made = [_image(image, name, role_original, task, out) for image, name, role_original in _images(task)]
-    return made + [_companion(task, role, path, out) for role, path in task.files.items() if role != IMAGE]
+        for role, path in task.files.items():
+            yield _copied(task, role, path, out)
+        return
+    for image, name, original in _images(task):
+        yield _image(image, name, original, task, out)
+    for role, path in task.files.items():
+        if role != IMAGE:
+            yield _companion(task, role, path, out)
 
 
 def plain(image: Image, grey: bool = False) -> Image:

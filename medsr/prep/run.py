@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -56,6 +57,10 @@ def prepare(
         raise UsageError(f"--workers {workers}: expected at least 1")
     chosen = cards.load(card, overrides)
     folder = Path(out)
+    if not Path(source).exists():
+        raise InputError(f"{source}: no such folder or archive")
+    if Path(os.path.realpath(source)).is_relative_to(os.path.realpath(folder)):
+        raise UsageError(f"--out {out}: holds the source itself; choose another folder")
     _settle(chosen, folder)
     found = sources.collect(chosen, Path(source), folder, folder / WORK, say)
     journal = Journal(folder / WORK / "journal.jsonl")

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from medsr.data import layout
 from medsr.data.cards import Card
 from medsr.data.layout import Item
-from medsr.errors import InputError, UsageError
+from medsr.errors import InputError
 from medsr.prep import archives
 
 Say = Callable[[str], None]
@@ -30,10 +30,6 @@ def collect(card: Card, source: Path, out: Path, work: Path, say: Say) -> Source
 
     Raises InputError where nothing fits the card, saying what was expected and what was found.
     """
-    if not source.exists():
-        raise InputError(f"{source}: no such folder or archive")
-    if _real(source).is_relative_to(_real(out)):
-        raise UsageError(f"--out {out}: holds the source itself; choose another folder")
     plain = _files(source, out)
     places = dict(plain)
     wanted = _wanted(card)

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image as Pillow
+
+from medsr.data.cards import GroundTruth
+from medsr.intensity import Window
+from medsr.io import image as image_io
+from medsr.io.base import DICOM, PNG, TIFF, Image
+from medsr.prep import make
+from medsr.prep.make import Task
+from medsr.recipe import MultiScale
+from tests.conftest import write_png
+
+
+@given(height=st.integers(20, 90), width=st.integers(20, 90), side=st.integers(5, 20), stride=st.integers(1, 30))
+def test_crops_lie_inside_and_lose_no_pixel_up_to_their_stride(height: int, width: int, side: int, stride: int) -> None:
+    seen = np.zeros((height, width), bool)
+    places = list(make.crops((height, width), side, stride))
+    for top, left in places:
+        assert 0 <= top <= height - side
+        assert 0 <= left <= width - side
+        seen[top : top + side, left : left + side] = True
+    assert len(set(places)) == len(places)
+    if stride <= side:
+        assert seen.all()
+
+
+def test_pieces_reductions_and_originals_are_what_they_say(tmp_path: Path, fundus: np.ndarray) -> None:
+    source = write_png(tmp_path / "eye.png", fundus)
+    wanted = GroundTruth(multiscale=MultiScale(scales=(0.5,), shortest_edge=100))
+    made = make.make(Task("eye", "train", "images", {"image": source}, wanted), tmp_path / "out")
+    sizes = {one.size: one for one in made}
+    assert list(sizes) == ["256x256", "128x128", "100x100"]
+    assert [one.original for one in made] == [True, False, False]
+    for size, one in sizes.items():
+        side = int(size.partition("x")[0])
+        expected = np.asarray(Pillow.fromarray(fundus).resize((side, side), Pillow.Resampling.LANCZOS)).astype(int)
+        found = image_io.read(tmp_path / "out" / one.file).pixels.astype(int)
+        assert np.abs(found - expected).max() <= (0 if side == 256 else 1)  # Pillow rounds between its two passes
+
+
+def test_crops_hold_the_images_own_pixels(tmp_path: Path, fundus: np.ndarray) -> None:
+    source = write_png(tmp_path / "eye.png", fundus)
+    made = make.make(
+        Task("eye", "train", "images", {"image": source}, GroundTruth(crop=96, stride=64)), tmp_path / "out"
+    )
+    assert len(made) == 16
+    assert made[-1].file == "train/eye_y0160_x0160.png"
+    pixels = image_io.read(tmp_path / "out" / made[-1].file).pixels
+    np.testing.assert_array_equal(pixels, fundus[160:, 160:])
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+@pytest.mark.parametrize("signed", [False, True])
+def test_bright_is_high_whatever_the_file_meant_and_the_depth_is_said(
+    inverted: bool, signed: bool, tmp_path: Path
+) -> None:
+    window = Window.of_bits(12, signed=signed, inverted=inverted)
+    low, high = int(window.low), int(window.high)
+    stored = np.linspace(low, high, 64).round().astype(np.int16 if signed else np.uint16).reshape(8, 8, 1)
+    image = Image(stored, window, DICOM, extra={"declared": 12, "dataset": None})
+    result = make.plain(image)
+    assert result.kind == TIFF
+    np.testing.assert_allclose(result.to_unit(), image.to_unit(), atol=1e-7)
+    image_io.write(tmp_path / "x.tif", result)
+    again = image_io.read(tmp_path / "x.tif")
+    np.testing.assert_array_equal(again.pixels, result.pixels)
+    np.testing.assert_allclose(again.to_unit(), image.to_unit(), atol=1e-7)
+
+
+def test_eight_bits_stay_as_they_are_and_transparency_goes(fundus: np.ndarray) -> None:
+    image = Image(fundus, Window.of_bits(8), PNG, alpha=np.full(fundus.shape[:2], 255, np.uint8))
+    result = make.plain(image)
+    assert result.kind == PNG
+    assert result.alpha is None
+    np.testing.assert_array_equal(result.pixels, fundus)
+    same = np.repeat(fundus[:, :, :1], 3, axis=2)
+    np.testing.assert_array_equal(make.plain(Image(same, Window.of_bits(8), PNG), grey=True).pixels, fundus[:, :, :1])
