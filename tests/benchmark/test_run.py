@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+import medsr
+from medsr.benchmark import tables
+from medsr.benchmark.choose import BUNDLED, benchmark
+from medsr.benchmark.gallery import Gallery
+from medsr.errors import InputError, UsageError, WeightsError
+from medsr.measure import metrics
+from tests.conftest import write_png
+
+
+@pytest.fixture
+def photographs(tmp_path: Path, fundus: np.ndarray) -> Path:
+    folder = tmp_path / "truth"
+    for index in range(4):
+        write_png(folder / f"eye {index}.png", fundus[30 * index : 30 * index + 120, 20 * index : 20 * index + 130])
+    return folder
+
+
+def test_everything_promised_is_written_and_agrees(photographs: Path, tiny_model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = medsr.evaluate(
+        "folder", photographs, ["bicubic", "lanczos", tiny_model], out, tmp_path / "all.json", device="cpu"
+    )
+    found = json.loads((tmp_path / "all.json").read_text())
+    assert set(found) >= {"benchmark", "protocol", "n", "models", "images"}
+    assert found["benchmark"] == "folder"
+    assert found["n"] == 4
+    assert list(found["models"]) == ["bicubic", "lanczos", "tiny.safetensors"]
+    assert found["protocol"]["blur_sigma"] == 1.0
+    assert found["about_models"]["tiny.safetensors"]["sha256"]
+    for model, told in found["models"].items():
+        for metric in ("psnr", "ssim", "mse", "psnr_foreground", "sharpness", "seconds", "memory_mb"):
+            values = [row[metric] for row in found["images"] if row["model"] == model]
+            assert told[metric]["mean"] == pytest.approx(np.mean(values))
+            assert told[metric]["ci95"][0] <= told[metric]["mean"] <= told[metric]["ci95"][1]
+    gains = [row["psnr"] - base["psnr"] for row, base in zip(found["images"][1::3], found["images"][::3], strict=True)]
+    assert found["differences"]["lanczos"]["psnr"]["mean"] == pytest.approx(np.mean(gains))
+    images = list(csv.DictReader(io.StringIO((out / "images.csv").read_text())))
+    assert len(images) == 12
+    assert float(images[0]["psnr"]) == found["images"][0]["psnr"]
+    means = list(csv.DictReader(io.StringIO((out / "results.csv").read_text())))
+    assert {row["model"] for row in means} == set(found["models"])
+    markdown = (out / "results.md").read_text()
+    assert f"{result.means['bicubic']['psnr'].mean:.2f} [" in markdown
+    widths = {len(line) for line in markdown.splitlines() if line.startswith("|")}
+    assert len(widths) == 1
+    assert "bicubic (antialiased) down by 2, Gaussian blur of sigma 1" in markdown
+
+
+def test_the_page_needs_nothing_else_and_shows_best_median_and_worst(
+    photographs: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    medsr.evaluate("folder", photographs, [tiny_model], tmp_path / "out", device="cpu")
+    page = (tmp_path / "out/report.html").read_text()
+    assert not re.search(r"""(src|href)=["']?(?!data:)""", page)
+    assert all(word in page for word in ("worst", "median", "best", "What the numbers do not say", "Protocol"))
+    assert page.count("data:image/png") >= 3 * 11  # two rows of five and the whole image, for three images
+
+
+def test_figures_are_those_of_the_protocol_done_by_hand(photographs: Path) -> None:
+    from scipy.ndimage import gaussian_filter
+
+    result = medsr.evaluate("folder", photographs, ["bicubic"], scale=2, blur_sigma=0.7, device="cpu")
+    truth = np.asarray(Pillow.open(photographs / "eye 0.png")).astype(np.float32)
+    planes = [Pillow.fromarray(truth[:, :, c]).resize((65, 60), Pillow.Resampling.BICUBIC) for c in range(3)]
+    low = np.stack([gaussian_filter(np.clip(plane, 0, 255), 0.7) for plane in planes], axis=2).round()
+    large = [
+        np.clip(Pillow.fromarray(low[:, :, c].astype(np.float32)).resize((130, 120), Pillow.Resampling.BICUBIC), 0, 255)
+        for c in range(3)
+    ]
+    coefficients = np.array([65.481, 128.553, 24.966]) / 255
+    y = [np.round(16 + one.round() @ coefficients) for one in (np.stack(large, axis=2), truth)]
+    psnr = 10 * np.log10(255**2 / np.mean((y[0] - y[1]) ** 2))
+    assert result.values("bicubic", "psnr")["eye 0"] == pytest.approx(psnr, abs=0.01)
+
+
+def test_the_truth_itself_would_score_best(photographs: Path) -> None:
+    bench = benchmark("folder", photographs)
+    bench.items()
+    case = bench.load(bench.items()[0])
+    found = bench.score(case.ground_truth, case)
+    assert found["psnr"] == metrics.IDENTICAL
+    assert found["ssim"] == pytest.approx(1)
+    assert found["mse"] == 0
+
+
+def test_one_bad_image_is_named_and_counts_for_nobody(photographs: Path, tmp_path: Path) -> None:
+    (photographs / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\nbad")
+    write_png(photographs / "tiny.png", np.zeros((5, 5, 3), np.uint8))
+    command = [sys.executable, "-m", "medsr", "evaluate", "folder", "--data", str(photographs), "--model", "bicubic"]
+    command += ["--json", str(tmp_path / "x/all.json"), "--device", "cpu"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 5
+    assert "bad.png" in done.stderr
+    assert "tiny.png: 5x5 pixels are too few" in done.stderr
+    assert "2 of 6 inputs failed" in done.stderr
+    assert "PSNR" in done.stdout
+    found = json.loads((tmp_path / "x/all.json").read_text())
+    assert found["n"] == 4
+    assert len(found["failed"]) == 2
+
+
+def test_where_nothing_can_be_measured_the_first_reason_is_given(tmp_path: Path) -> None:
+    write_png(tmp_path / "data/00000001_000.png", np.zeros((512, 512), np.uint8))
+    with pytest.raises(InputError, match="512x512 pixels, expected 1024x1024"):
+        medsr.evaluate("nih-cxr", tmp_path / "data", device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "said"),
+    [
+        ({"benchmark": "drve"}, UsageError, "no such benchmark"),
+        ({"track": "bicubic"}, UsageError, "--track: folder has none"),
+        ({"benchmark": "classic", "blur_sigma": 1.0}, UsageError, "--blur-sigma: classic has no blur"),
+        ({"benchmark": "classic", "track": "unkown"}, UsageError, "expected bicubic or unknown"),
+        ({"benchmark": "classic", "scale": 5}, UsageError, "takes 2, 3, 4"),
+        ({"benchmark": "drive", "scale": 3}, UsageError, "takes 2, 4, 8"),
+        ({"benchmark": "volume", "scale": 0.5}, UsageError, "above 1"),
+        ({"scale": 2.5}, UsageError, "2 to 16"),
+        ({"blur_sigma": -1.0}, UsageError, "from 0"),
+        ({"limit": 0}, UsageError, "from 1"),
+        ({"models": ["nobody"]}, UsageError, "no weight file and no known name"),
+        ({"models": ["realesrgan-x4plus"]}, WeightsError, "medsr weights fetch"),
+        ({"benchmark": "volume", "models": ["bicubic"]}, (UsageError, InputError), ""),
+    ],
+)
+def test_what_makes_no_sense_is_refused(arguments: dict, error: type[Exception], said: str, photographs: Path) -> None:
+    with pytest.raises(error) as caught:
+        medsr.evaluate(**{"benchmark": "folder", "data": photographs, "device": "cpu"} | arguments)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("name", sorted(BUNDLED))
+def test_an_empty_or_missing_folder_is_an_input_error(name: str, tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(InputError, match=re.escape(str(folder))):
+            medsr.evaluate(name, folder, device="cpu")
+
+
+def test_a_limit_draws_the_same_images_every_time(photographs: Path) -> None:
+    first, second = (medsr.evaluate("folder", photographs, ["bicubic"], limit=2, device="cpu") for _ in range(2))
+    assert first.ids == second.ids
+    assert len(first.ids) == 2
+    assert first.protocol["drawn"] == "2 at random, seed 0"
+
+
+def test_a_factor_that_is_not_the_models_own_is_said(photographs: Path, tiny_model: Path) -> None:
+    result = medsr.evaluate("folder", photographs, [tiny_model], scale=3, device="cpu")
+    assert "own factor 2, brought to 3 by Lanczos" in tables.text(result)
+
+
+def test_pictures_beyond_the_budget_are_made_again(photographs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from medsr.benchmark import gallery
+
+    bench = benchmark("folder", photographs)
+    items = {item.id: item for item in bench.items()}
+    runner = bench.open("bicubic", "cpu", None)
+    pictures = Gallery(bench, items, {"bicubic": runner})
+    case = bench.load(items["eye 1"])
+    pictures.keep("eye 1", {"bicubic": runner(case), gallery.TRUTH: case.ground_truth})
+    kept = pictures.get("eye 1", "bicubic")
+    pictures.get("eye 2", "bicubic")  # not kept: made, in place of what there was
+    np.testing.assert_array_equal(pictures.get("eye 1", "bicubic"), kept)
+    np.testing.assert_array_equal(pictures.get("eye 1", gallery.TRUTH), case.ground_truth)
+
+
+def test_drive_without_masks_training_part_or_annotations_says_so(real_data: Path, tmp_path: Path) -> None:
+    for number in ("01", "02"):
+        shutil.copy(real_data / f"retina/DRIVE/test/images/{number}_test.tif", tmp_path)
+    shutil.copy(real_data / "retina/DRIVE/test/1st_manual/01_manual1.gif", tmp_path)
+    result = medsr.evaluate("drive", tmp_path, ["bicubic"], device="cpu")
+    assert result.means["bicubic"]["vessel_auc"].n == 1
+    assert any("vessel AUC: on 1 of 2 images" in note for note in tables.fewer(result))
+    assert "not calibrated" in result.protocol["vessel_calibration"]
+    assert result.means["bicubic"]["psnr_fov"].n == 2
+
+
+def test_a_mask_that_is_not_the_images_is_an_error_of_that_image(real_data: Path, tmp_path: Path) -> None:
+    for number in ("01", "02"):
+        shutil.copy(real_data / f"retina/DRIVE/test/images/{number}_test.tif", tmp_path)
+    Pillow.fromarray(np.full((100, 100), 255, np.uint8)).save(tmp_path / "01_test_mask.gif")
+    Pillow.open(tmp_path / "02_test.tif").resize((512, 512)).save(tmp_path / "03_test.tif")
+    result = medsr.evaluate("drive", tmp_path, ["bicubic"], device="cpu")
+    reasons = sorted(str(one.error) for one in result.failed)
+    assert result.ids == ["02_test"]
+    assert "100x100 pixels, but its image has 565x584" in reasons[0]
+    assert "512x512 pixels, expected 565x584" in reasons[1]
+
+
+def test_the_bundled_retinal_model_keeps_thin_vessels(real_data: Path) -> None:
+    """Over six test images: PSNR, SSIM and thin-vessel sensitivity above bicubic, every interval clear of zero."""
+    result = medsr.evaluate("drive", real_data / "retina/DRIVE", limit=6, device="cpu")
+    gains = result.differences["medsr-retina-x2"]
+    for metric in ("psnr", "ssim", "psnr_fov", "thin_vessel_sensitivity"):
+        assert gains[metric].above_zero, metric
+    assert gains["psnr"].mean > 2.5
+    assert gains["thin_vessel_sensitivity"].mean > 0.05
+
+
+def test_chest_images_have_their_missing_and_added_detail(real_data: Path) -> None:
+    result = medsr.evaluate("nih-cxr", real_data / "chest/nih", ["bicubic"], limit=3, device="cpu")
+    assert result.means["bicubic"]["detail_missing"].mean > 0.95
+    assert result.means["bicubic"]["detail_added"].mean < 0.05
+    assert result.protocol["scale"] == 4
+
+
+def test_a_volume_is_measured_in_its_foreground_whatever_way_it_lies(refiner_file: Path, tmp_path: Path) -> None:
+    import nibabel
+
+    from tests.conftest import smooth_volume
+
+    volume = smooth_volume((30, 28, 26))
+    nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), tmp_path / "a.nii.gz")
+    turned = np.ascontiguousarray(volume[::-1].transpose(2, 0, 1))
+    affine = np.array([[0, -1, 0, 29], [0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 1.0]])
+    nibabel.save(nibabel.Nifti1Image(turned, affine), tmp_path / "b.nii.gz")
+    nibabel.save(nibabel.Nifti1Image(volume, np.diag([1, 1, 3, 1.0])), tmp_path / "thick.nii.gz")
+    result = medsr.evaluate("volume", tmp_path, [refiner_file], tmp_path / "out", device="cpu")
+    assert result.ids == ["a.nii.gz", "b.nii.gz"]
+    assert "not isotropic" in str(result.failed[0].error)
+    for model in ("cubic", "refiner.safetensors"):
+        one, other = result.values(model, "psnr_foreground").values()
+        assert one == pytest.approx(other, abs=1e-3)
+    assert "3D" in result.protocol["ssim"]
+    assert (tmp_path / "out/report.html").is_file()
