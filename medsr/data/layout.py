@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -35,7 +36,7 @@ def match(card: Card, names: Iterable[str]) -> list[Item]:
         told = tuple(sorted((key, value.lower()) for key, value in fields.items()))
         images.setdefault(told or (("path", _stem(name)),), []).append(name)
     ids = {key: _id(key, claims[0]) for key, claims in images.items()}
-    taken = list(ids.values())
+    taken = Counter(ids.values())
     known = {field for pattern in card.patterns[IMAGE] for field in pattern.fields}
     companions = {role: _by_fields(found, known) for role, found in by_role.items() if role != IMAGE}
     items = []
@@ -46,7 +47,7 @@ def match(card: Card, names: Iterable[str]) -> list[Item]:
             theirs = [name for fields, found in index.items() for name in found.get(_values(own, fields), ())]
             if theirs:
                 files[role] = tuple(sorted(theirs))
-        unique = ids[key] if taken.count(ids[key]) == 1 else "_".join(value for _, value in key)
+        unique = ids[key] if taken[ids[key]] == 1 else "_".join(value for _, value in key)
         items.append(Item(unique.replace("/", "__"), own.get("subject", ""), own.get("part", ""), files))
     return sorted(items, key=lambda item: item.id)
 
