@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,9 +12,9 @@ from medsr.cli.batch import end_partly, told_failure
 def prepare(
     card: Annotated[str, typer.Argument(help="A data card that came with medsr (drive, stare, ...), or a file.")],
     source: Annotated[
-        Path, typer.Argument(help="What was downloaded: a folder, archives in it included, or an archive.")
+        str, typer.Argument(help="What was downloaded: a folder, archives in it included, or an archive.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the ground truth and its manifest.")],
+    out: Annotated[str, typer.Option(help="Folder for the ground truth and its manifest.")],
     workers: Annotated[int | None, typer.Option(help="Processes. [default: one a core, at most 4]")] = None,
     crop: Annotated[int | None, typer.Option(help="Cut into squares of so many pixels.")] = None,
     stride: Annotated[int | None, typer.Option(help="From one crop to the next. [default: the crop]")] = None,
@@ -42,7 +41,7 @@ def prepare(
     for note in result.notes:
         typer.echo(f"note: {note}")
     typer.echo(f"licence: {result.card.licence}")
-    typer.echo(str(out / SUMMARY))
+    typer.echo(str(result.out / SUMMARY))
     for outcome in result.failed:
         told_failure(outcome)
     end_partly(len(result.failed), len({row.id for row in result.rows}))

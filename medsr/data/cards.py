@@ -103,6 +103,10 @@ class GroundTruth(Section):
     def _possible(self) -> GroundTruth:
         if self.stride is not None and self.crop is None:
             raise ValueError("stride: needs a crop")
+        if self.stride is not None and self.crop is not None and self.stride > self.crop:
+            raise ValueError(
+                f"stride: {self.stride} is more than the crop of {self.crop}, pixels between would be lost"
+            )
         return self
 
 
@@ -136,6 +140,9 @@ class Card(Section):
     def _sound(self) -> Card:
         if IMAGE not in self.files:
             raise ValueError(f"files: no {IMAGE!r} among {', '.join(self.files)}")
+        for role in self.files:
+            if not re.fullmatch("[a-z][a-z0-9_]*", role) or role in PARTS:
+                raise ValueError(f"files.{role}: a role names a folder: small letters, digits and _, none of the parts")
         every = [pattern for patterns in self.patterns.values() for pattern in patterns]
         of_image = [pattern.fields for pattern in self.patterns[IMAGE]]
         for role, patterns in self.patterns.items():
@@ -154,7 +161,8 @@ def load(name: str | Path, overrides: Sequence[str] = ()) -> Card:
 
     Raises UsageError saying what is wrong.
     """
-    return check(find(name, "data_prep", "data card"), Card, overrides)
+    known = name if Path(name).is_file() else str(name).lower()
+    return check(find(known, "data_prep", "data card"), Card, overrides)
 
 
 def shipped() -> list[Card]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
 from medsr.data import cards, manifest
@@ -13,6 +14,7 @@ from medsr.errors import InputError
 
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".gz")
 SHOWN = 3
+Key = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -28,15 +30,19 @@ class Item:
     files: Mapping[str, tuple[str, ...]] = field(hash=False)
 
 
-def match(card: Card, names: Iterable[str]) -> list[Item]:
-    """The items among `names`, paths with `/`, sorted by id; whatever order and folder they are in."""
-    by_role = {role: _matches(card, role, names) for role in card.patterns}
-    images: dict[tuple[tuple[str, str], ...], list[str]] = {}
+def match(card: Card, names: Iterable[str], above: str = "") -> list[Item]:
+    """The items among `names`, paths with `/`, sorted by id; whatever order and folder they are in.
+
+    `above`: the name of the folder they lie in, which a pattern may ask for. Ids are unique, also where upper and
+    lower case are one, and hold no `@`.
+    """
+    names = list(names)
+    by_role = {role: _matches(card, role, names, above) for role in card.patterns}
+    images: dict[Key, list[str]] = {}
     for name, fields in by_role[IMAGE].items():
         told = tuple(sorted((key, value.lower()) for key, value in fields.items()))
         images.setdefault(told or (("path", _stem(name)),), []).append(name)
-    ids = {key: _id(key, claims[0]) for key, claims in images.items()}
-    taken = Counter(ids.values())
+    ids = _unique({key: min(claims) for key, claims in images.items()})
     known = {field for pattern in card.patterns[IMAGE] for field in pattern.fields}
     companions = {role: _by_fields(found, known) for role, found in by_role.items() if role != IMAGE}
     items = []
@@ -47,8 +53,7 @@ def match(card: Card, names: Iterable[str]) -> list[Item]:
             theirs = [name for fields, found in index.items() for name in found.get(_values(own, fields), ())]
             if theirs:
                 files[role] = tuple(sorted(theirs))
-        unique = ids[key] if taken[ids[key]] == 1 else "_".join(value for _, value in key)
-        items.append(Item(unique.replace("/", "__"), own.get("subject", ""), own.get("part", ""), files))
+        items.append(Item(ids[key], own.get("subject", ""), own.get("part", ""), files))
     return sorted(items, key=lambda item: item.id)
 
 
@@ -62,9 +67,12 @@ def find(card: Card, folder: Path) -> list[tuple[Item, dict[str, Path]]]:
     if (rows := manifest.read(folder)) is not None:
         return _prepared(card, folder, rows)
     names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
-    items = match(card, names)
+    items = match(card, names, folder.resolve().name)
     if not items:
-        raise InputError(unlike(card, folder, names))
+        hint = ""
+        if any(name.lower().endswith(ARCHIVES) for name in names):
+            hint = f"; archives are unpacked by: medsr prepare {card.name} {folder} --out DIR"
+        raise InputError(unlike(card, folder, names) + hint)
     return [(item, {role: folder / claims[0] for role, claims in item.files.items()}) for item in items]
 
 
@@ -75,19 +83,19 @@ def unlike(card: Card, folder: Path, names: list[str]) -> str:
     shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
     there = f"{len(names)} files ({shown})" if names else "nothing"
     text = f"{folder}: not {card.title} as its owner ships it: expected {count}named {wanted}, found {there}"
-    if any(name.lower().endswith(ARCHIVES) for name in names):
-        text += f"; archives are unpacked by: medsr prepare {card.name} {folder} --out DIR"
+    if strange := [name for name in names if name.lower().endswith((".rar", ".7z"))]:
+        text += f"; unpack {strange[0]} yourself"
     likely = [other.name for other in cards.shipped() if not other.tells_nobody and len(match(other, names)) > 0]
     return text + (f"; it looks like {' or '.join(likely[:SHOWN])}" if likely else "")
 
 
-def _matches(card: Card, role: str, names: Iterable[str]) -> dict[str, dict[str, str]]:
+def _matches(card: Card, role: str, names: Iterable[str], above: str) -> dict[str, dict[str, str]]:
     found = {}
     for name in names:
         if any(part.startswith((".", "__MACOSX")) for part in name.split("/")):
             continue
         for pattern in card.patterns[role]:
-            if (fields := pattern.match(name)) is not None:
+            if (fields := pattern.match(f"{above}/{name}" if above else name)) is not None:
                 found[name] = fields
                 break
     return found
@@ -109,9 +117,16 @@ def _values(own: Mapping[str, str], fields: tuple[str, ...]) -> tuple[str | None
     return tuple(own.get(field) for field in fields)
 
 
-def _id(key: tuple[tuple[str, str], ...], name: str) -> str:
-    own = dict(key)
-    return own["path"] if "path" in own else PurePosixPath(_stem(name)).name
+def _unique(first: Mapping[Key, str]) -> dict[Key, str]:
+    """Key -> id: its file's name, where that is not unique with its folders, where that is not with a hash."""
+    ids = {
+        key: PurePosixPath(_stem(name)).name if "path" not in dict(key) else _stem(name) for key, name in first.items()
+    }
+    for attempt in (_stem, lambda name: f"{_stem(name)}-{sha256(name.encode()).hexdigest()[:8]}"):
+        ids = {key: one.replace("/", "__").replace("@", "_") for key, one in ids.items()}
+        taken = Counter(one.lower() for one in ids.values())
+        ids = {key: one if taken[one.lower()] == 1 else attempt(first[key]) for key, one in ids.items()}
+    return {key: one.replace("/", "__").replace("@", "_") for key, one in ids.items()}
 
 
 def _stem(name: str) -> str:

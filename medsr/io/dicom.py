@@ -38,7 +38,7 @@ def read(path: Path) -> Image:
     if "PixelData" not in dataset:
         raise InputError(f"{path}: this DICOM object has no pixel data")
     if int(dataset.get("NumberOfFrames") or 1) != 1:
-        raise InputError(f"{path}: has {dataset.NumberOfFrames} frames; medsr upscale takes single frames")
+        raise InputError(f"{path}: has {dataset.NumberOfFrames} frames; only single frames are handled")
     photometric = str(dataset.get("PhotometricInterpretation"))
     if photometric not in PHOTOMETRIC:
         raise InputError(f"{path}: {photometric} DICOM is not handled, only MONOCHROME1 and MONOCHROME2")

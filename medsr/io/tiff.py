@@ -20,7 +20,7 @@ UPRIGHT = 1
 def read(path: Path) -> Image:
     with tifffile.TiffFile(path) as tiff:
         if len(tiff.pages) != 1:
-            raise InputError(f"{path}: has {len(tiff.pages)} pages; medsr upscale takes single images")
+            raise InputError(f"{path}: has {len(tiff.pages)} pages; only single images are handled")
         page = tiff.pages[0]
         if page.imagewidth * page.imagelength > MAX_PIXELS:
             raise InputError(f"{path}: {page.imagewidth}x{page.imagelength} is more than {MAX_PIXELS} pixels")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+import glob
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 
 from medsr.data import manifest
-from medsr.data.cards import IMAGE, Card
+from medsr.data.cards import IMAGE, PARTS, Card
+from medsr.data.layout import Item
 from medsr.errors import InputError, MedsrError
 from medsr.outcome import Outcome
 from medsr.prep.journal import Journal
@@ -49,9 +51,8 @@ def rows_of(
         name = item.files[IMAGE][0]
         note = f"same pixels as {plan.same[item.id]}" if item.id in plan.same else ""
         if not note:
-            error = unmade.get(item.id) or InputError(seen.error)
-            failed.append(Outcome(found.places[name], found.places[name], 0.0, error))
-            note = str(error).partition(": ")[2] or str(error)
+            note = _told(str(unmade.get(item.id) or seen.error), item, found)
+            failed.append(Outcome(Path(name), Path(name), 0.0, InputError(note)))
         rows.append(
             manifest.Row(
                 file="",
@@ -65,25 +66,43 @@ def rows_of(
                 **common,
             )
         )
+    failed += [Outcome(Path(name), Path(name), 0.0, error) for name, error in found.broken]
     return manifest.ordered(rows), failed
 
 
-def sweep(out: Path, keep: set[str], journal: Journal, before: Sequence[manifest.Row]) -> None:
-    """Remove what an earlier run made and this one does not have: an image must not stay in its old part."""
+def _told(reason: str, item: Item, found: Source) -> str:
+    """A reason with the names of the source, wherever its files were unpacked to."""
+    for name in sorted((name for names in item.files.values() for name in names), key=len, reverse=True):
+        reason = reason.replace(str(found.places[name]), name)
+    return reason
+
+
+def sweep(out: Path, keep: set[str], journal: Journal, before: Sequence[manifest.Row]) -> list[str]:
+    """Remove what earlier runs made, or began to make, and this one does not have; the files that are nobody's.
+
+    An image must not stay in its old part, nor half of one that is gone from the source.
+    """
     earlier = {row.file for row in before if row.file}
     for key, record in journal.records.items():
         if key.startswith("make "):
             earlier |= {one["file"] for one in record["made"]}
+        if key.startswith("begin "):
+            one = glob.escape(key.removeprefix("begin "))
+            for folder in record["folders"]:
+                found = [*out.glob(f"{folder}/{one}.*"), *out.glob(f"{folder}/{one}@*")]
+                earlier |= {path.relative_to(out).as_posix() for path in found}
     for file in earlier - keep:
         (out / file).unlink(missing_ok=True)
     for path in out.glob("*/.*-*"):  # half-written files of a run that was killed
         path.unlink(missing_ok=True)
+    here = (path.relative_to(out).as_posix() for part in PARTS for path in sorted((out / part).glob("*")))
+    return [file for file in here if file not in keep]
 
 
-def expectations(card: Card, found: Source, looks: Mapping[str, Look]) -> list[str]:
+def expectations(card: Card, found: Source, looks: Mapping[str, Look], same: Collection[str]) -> list[str]:
     """Where the copy is not what the card expects."""
     notes = []
-    expected, there = card.expected, len(found.items)
+    expected, there = card.expected, len(found.items) - len(same)
     if expected.images and there != expected.images:
         notes.append(f"{there} images found, a complete copy has {expected.images}")
     if expected.size:
@@ -96,7 +115,16 @@ def expectations(card: Card, found: Source, looks: Mapping[str, Look]) -> list[s
         without = [item.id for item in found.items if role not in item.files]
         if 0 < len(without) < there:
             notes.append(f"{len(without)} image(s) have no {role.replace('_', ' ')} (the first: {without[0]})")
+    if found.ignored:
+        notes.append(
+            f"{len(found.ignored)} other file(s) are not asked for by the card (the first: {found.ignored[0]})"
+        )
     missing = [name for part, name in card.split.lists.items() if not found.lists.get(part)]
     if missing:
         notes.append(f"{' and '.join(missing)} not found: subjects are dealt out by seed instead")
+    there_are = {PurePosixPath(item.files[IMAGE][0].lower()) for item in found.items}
+    known = {path.name for path in there_are} | {path.stem for path in there_are}
+    for part, text in card.split.lists.items():
+        if found.lists[part] and not found.lists[part] & known:
+            notes.append(f"{text} names none of the images: it settles nothing")
     return notes

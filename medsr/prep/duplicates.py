@@ -15,10 +15,10 @@ BLOCK = 1024
 
 
 def exact(looks: Mapping[str, Look]) -> dict[str, str]:
-    """Every item whose pixels an earlier one has (by id) -> that one."""
+    """Every item whose pixels another has -> that one: the one with the shorter name, which is mostly the original."""
     first: dict[str, str] = {}
     found = {}
-    for one in sorted(looks):
+    for one in sorted(looks, key=lambda name: (len(name), name)):
         if (pixels := looks[one].pixels) in first:
             found[one] = first[pixels]
         else:

@@ -23,7 +23,8 @@ class Journal:
                     key, record = json.loads(line)
                 except (ValueError, TypeError):
                     continue  # a line damaged by a crash: its work is done again
-                self.records[key] = record
+                if isinstance(key, str) and isinstance(record, dict):
+                    self.records[key] = record
             if whole != content:
                 path.write_bytes(whole)
 

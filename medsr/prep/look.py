@@ -55,8 +55,10 @@ def _one_hash(claims: list[Path]) -> str:
     """Files of one name may lie there twice (unpacked, and in the archive) as long as they are the same."""
     hashes = {sha256(path): path for path in reversed(claims)}
     if len(hashes) > 1:
-        first, second = list(hashes.values())[:2]
-        raise InputError(f"{second} and {first} have one name and different content; remove the wrong one")
+        second, first = list(hashes.values())[:2]
+        if first.name != second.name:
+            raise InputError(f"{first} and {second}: the card's pattern cannot tell them apart; say {{id}} in it")
+        raise InputError(f"{first} and {second} have one name and different content; remove the wrong one")
     return next(iter(hashes))
 
 

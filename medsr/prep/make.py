@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from medsr.data.cards import IMAGE, GroundTruth
@@ -118,13 +117,13 @@ def _images(task: Task) -> Iterator[tuple[Image, str, bool]]:
         raise InputError(f"{task.files[IMAGE]}: {own[1]}x{own[0]} pixels are smaller than the {wanted.crop}-pixel crop")
     for size in sizes:
         image = multiscale.reduce(whole, size)
-        name = task.id if size == own else f"{task.id}_{size[1]}x{size[0]}"
+        name = task.id if size == own else f"{task.id}@{size[1]}x{size[0]}"
         if not wanted.crop:
             yield image, name, size == own
             continue
         for top, left in crops(size, wanted.crop, wanted.stride or wanted.crop):
             piece = image.pixels[top : top + wanted.crop, left : left + wanted.crop]
-            yield replace(image, pixels=np.ascontiguousarray(piece)), f"{name}_y{top:04d}_x{left:04d}", False
+            yield replace(image, pixels=np.ascontiguousarray(piece)), f"{name}@y{top:04d}_x{left:04d}", False
 
 
 def _image(image: Image, name: str, original: bool, task: Task, out: Path) -> Made:
@@ -134,21 +133,22 @@ def _image(image: Image, name: str, original: bool, task: Task, out: Path) -> Ma
     return Made(file, IMAGE, f"{width}x{height}", original, sha256(out / file))
 
 
+MASKS = ("1", "L", "P", "LA", "RGB", "RGBA", "I;16")
+
+
 def _companion(task: Task, role: str, path: Path, out: Path) -> Made:
-    """A mask or annotation as PNG, its values as they are."""
+    """A mask or annotation as PNG, its values as they are: indices stay indices, with their palette."""
     file = f"{role}/{task.id}.png"
     try:
         with Pillow.open(path) as picture:
-            pixels = np.asarray(picture.convert("L") if picture.mode in ("1", "P") else picture)
+            picture.load()
     except (OSError, ValueError, SyntaxError) as error:
         raise InputError(f"{path}: damaged or not a readable {role} ({error})") from error
-    _write_mask(out / file, pixels)
-    return Made(file, role, f"{pixels.shape[1]}x{pixels.shape[0]}", True, sha256(out / file))
-
-
-def _write_mask(path: Path, pixels: NDArray) -> None:
-    with atomic_path(path) as temporary:
-        Pillow.fromarray(pixels).save(temporary, "PNG")
+    if picture.mode not in MASKS:
+        raise InputError(f"{path}: a {role} of mode {picture.mode} is not handled, only {', '.join(MASKS)}")
+    with atomic_path(out / file) as temporary:
+        picture.save(temporary, "PNG")
+    return Made(file, role, f"{picture.width}x{picture.height}", True, sha256(out / file))
 
 
 def _copied(task: Task, role: str, path: Path, out: Path) -> Made:

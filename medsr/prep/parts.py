@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from medsr.data.cards import IMAGE, PARTS, Split
 from medsr.data.layout import Item
+from medsr.errors import UsageError
 
 
 def deal(
@@ -22,14 +23,15 @@ def deal(
     A group is a subject with everyone who shares an image that looks the same (`alike`) or the patient in its DICOM
     header (`patients`). A group goes where its owner put it; where the owner put it in two places, all of it goes to
     test rather than train. Groups nobody placed are ordered by a hash of the seed and their name: the order of files
-    and a few that are missing change nothing for the others.
+    changes nothing, a few more or less move only those next to the borders. Raises UsageError for a part the card
+    does not know.
     """
     items = list(items)
     groups = _groups(items, patients, alike)
     placed: dict[str, set[str]] = {}
     for item in items:
-        if part := _owners(item, split, lists):
-            placed.setdefault(groups[item.id], set()).add(part)
+        if several := _owners(item, split, lists):
+            placed.setdefault(groups[item.id], set()).update(several)
     free = [group for group in dict.fromkeys(groups.values()) if group not in placed]
     ordered = sorted(free, key=lambda group: _draw(split.seed, group))
     parts = {}
@@ -48,6 +50,9 @@ def deal(
         owned = sorted((group for group in placed if parts[group] == "train"), key=lambda one: _draw(split.seed, one))
         for group in owned[: round(len(owned) * split.validation)]:
             parts[group] = "validation"
+    for part, share in (("validation", split.validation), ("test", split.test)):
+        if share > 0 and part not in parts.values() and not split.parts:
+            notes.append(f"{len(set(groups.values()))} subject(s) are too few for a {part} part")
     return {item.id: parts[groups[item.id]] for item in items}, notes
 
 
@@ -75,12 +80,16 @@ def _groups(items: list[Item], patients: Mapping[str, str], alike: Iterable[tupl
     return {item.id: top(subject[item.id]) for item in items}
 
 
-def _owners(item: Item, split: Split, lists: Mapping[str, frozenset[str]]) -> str | None:
+def _owners(item: Item, split: Split, lists: Mapping[str, frozenset[str]]) -> set[str]:
+    """The parts its owner put it in. Raises UsageError for one the card does not know."""
     wanted = {key.lower(): part for key, part in split.parts.items()}
-    if item.part.lower() in wanted:
-        return wanted[item.part.lower()]
-    name = PurePosixPath(item.files[IMAGE][0]).name.lower()
-    return next((part for part, names in lists.items() if name in names), None)
+    if wanted and item.part:
+        if item.part.lower() not in wanted:
+            known = ", ".join(split.parts)
+            raise UsageError(f"split.parts: {item.files[IMAGE][0]} is of part {item.part!r}; the card knows {known}")
+        return {wanted[item.part.lower()]}
+    path = PurePosixPath(item.files[IMAGE][0].lower())
+    return {part for part, names in lists.items() if path.name in names or path.stem in names}
 
 
 def _draw(seed: int, group: str) -> str:

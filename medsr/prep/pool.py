@@ -5,9 +5,11 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any
 
+from medsr.errors import MemoryExhaustedError
 from medsr.progress import progress
 
 
@@ -17,9 +19,13 @@ def workers(count: int) -> Iterator[Executor | None]:
     if count == 1:
         yield None
         return
-    pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"))
+    pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), initializer=_end_with_parent)
     try:
         yield pool
+    except BrokenProcessPool as error:
+        raise MemoryExhaustedError(
+            "a worker process was ended from outside, mostly for lack of memory; run again, with --workers 1"
+        ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -38,3 +44,18 @@ def each(
         for count, future in enumerate(as_completed(futures), 1):
             done(futures[future], future.result())
             update(count, futures[future])
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for work for ever."""
+    import os
+    import threading
+
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

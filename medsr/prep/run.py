@@ -25,6 +25,8 @@ Say = Callable[[str], None]
 SETTINGS = "prepare.yml"
 WORK = ".work"
 SUMMARY = "summary.html"
+DECISIVE = ("name", "kind", "files", "split", "ground_truth")
+"""What of a card decides about bytes."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,15 @@ def prepare(
         raise UsageError(f"--workers {workers}: expected at least 1")
     chosen = cards.load(card, overrides)
     folder = Path(out)
+    if not str(source) or not str(out):
+        raise UsageError("SOURCE and --out: expected folders, one of them is empty")
     if not Path(source).exists():
         raise InputError(f"{source}: no such folder or archive")
     if Path(os.path.realpath(source)).is_relative_to(os.path.realpath(folder)):
         raise UsageError(f"--out {out}: holds the source itself; choose another folder")
-    _settle(chosen, folder)
+    _check(chosen, folder)
     found = sources.collect(chosen, Path(source), folder, folder / WORK, say)
+    write_text(folder / SETTINGS, _settings(chosen))
     journal = Journal(folder / WORK / "journal.jsonl")
     before = manifest.read(folder) or []
     with pool_of(workers or min(4, multiprocessing.cpu_count())) as pool:
@@ -72,23 +77,32 @@ def prepare(
     rows, failed = account.rows_of(chosen, found, looks, plan, made, unmade)
     if not any(row.file for row in rows):
         raise InputError(f"{source}: none of its {len(found.items)} images could be used; the first: {failed[0].error}")
-    account.sweep(folder, {row.file for row in rows}, journal, before)
-    result = Prepared(folder, chosen, rows, failed, [*account.expectations(chosen, found, looks), *plan.notes])
+    strangers = account.sweep(folder, {row.file for row in rows}, journal, before)
+    notes = [*account.expectations(chosen, found, looks, plan.same), *plan.notes]
+    if strangers:
+        notes.append(f"{len(strangers)} file(s) in {folder} are not of this data set (the first: {strangers[0]})")
+    result = Prepared(folder, chosen, rows, failed, notes)
     write_text(folder / manifest.NAME, manifest.render(rows))
     page.write(folder / SUMMARY, chosen, result.rows, result.notes, folder)
     shutil.rmtree(folder / WORK, ignore_errors=True)
     return result
 
 
-def _settle(card: Card, folder: Path) -> None:
-    """Begin the folder, or go on with one that was begun with the same settings. Raises UsageError otherwise."""
-    text = yaml.safe_dump(card.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+def _check(card: Card, folder: Path) -> None:
+    """Raise UsageError for a folder that is somebody's, or that was begun with another card or other settings."""
     settings = folder / SETTINGS
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--out {folder}: is a file; expected a folder")
     if settings.is_file():
-        if settings.read_text(encoding="utf-8") != text:
+        try:
+            other = cards.load(settings)
+        except UsageError as error:
+            raise UsageError(f"--out {folder}: its {SETTINGS} cannot be read; choose another folder") from error
+        if any(getattr(other, key) != getattr(card, key) for key in DECISIVE):
             raise UsageError(f"--out {folder}: was prepared with another card or other settings; choose another folder")
-    elif folder.is_dir() and any(folder.iterdir()):
+    elif folder.is_dir() and any(path.name != WORK for path in folder.iterdir()):
         raise UsageError(f"--out {folder}: holds other files; choose a new or an empty folder")
-    write_text(settings, text)
+
+
+def _settings(card: Card) -> str:
+    return yaml.safe_dump(card.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)

@@ -11,6 +11,8 @@ from medsr.data import layout
 from medsr.data.cards import Card
 from medsr.data.layout import Item
 from medsr.errors import InputError
+from medsr.io import image as image_io
+from medsr.io import volume as volume_io
 from medsr.prep import archives
 
 Say = Callable[[str], None]
@@ -18,50 +20,78 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Source:
-    """`items`: what the card's patterns found; `places`: where every name lies; `lists`: the owner's, by part."""
+    """`items`: what the card's patterns found; `places`: where every name lies; `lists`: the owner's, by part.
+
+    `broken`: single compressed files that cannot be opened. `ignored`: images no pattern asks for.
+    """
 
     items: list[Item]
     places: dict[str, Path]
     lists: dict[str, frozenset[str]]
+    broken: list[tuple[str, InputError]]
+    ignored: list[str]
 
 
 def collect(card: Card, source: Path, out: Path, work: Path, say: Say) -> Source:
     """Look through `source` (a folder or an archive), unpacking into `work` what the card asks for.
 
-    Raises InputError where nothing fits the card, saying what was expected and what was found.
+    Raises InputError where nothing fits the card, saying what was expected and what was found; and for an archive that
+    is damaged or not safe.
     """
     plain = _files(source, out)
     places = dict(plain)
-    wanted = _wanted(card)
+    above = source.resolve().name if source.is_dir() else ""
+    wanted = _wanted(card, above)
+    broken: list[tuple[str, InputError]] = []
     for name, path in plain.items():
         if archives.is_archive(name) and not wanted(name):
-            if not archives.is_single(name):
+            single = archives.is_single(name)
+            if not single:
                 say(f"unpacking {name}")
             inside = work / "unpacked" / name
-            for inner in archives.unpack(path, inside, wanted):
-                places[f"{name}/{inner}"] = inside / inner
-    items = layout.match(card, places)
+            try:
+                for inner in archives.unpack(path, inside, wanted):
+                    places[f"{name}/{inner}"] = inside / inner
+            except InputError as error:
+                if not single:
+                    raise
+                broken.append((name, error))
+    items = layout.match(card, places, above)
     if not items:
         raise InputError(layout.unlike(card, source, sorted(places)))
     lists: dict[str, frozenset[str]] = {part: _listed(text, places) for part, text in card.split.lists.items()}
-    return Source(items, places, lists)
+    used = {name for item in items for names in item.files.values() for name in names}
+    ignored = [name for name in places if name not in used and _is_scan(card, name)]
+    return Source(items, places, lists, broken, ignored)
+
+
+def _is_scan(card: Card, name: str) -> bool:
+    if card.kind == "volumes":
+        return volume_io.is_volume(Path(name))
+    return PurePosixPath(name).suffix.lower() in (*image_io.SUFFIXES, ".gif")
 
 
 def _files(source: Path, out: Path) -> dict[str, Path]:
+    """Every file by its name, links to folders followed once. Raises InputError for a name that is no text."""
     if source.is_file():
         return {source.name: source}
     found = {}
-    below = _real(out)
-    for folder, folders, files in os.walk(source):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and _real(Path(folder, name)) != below)
+    seen = {_real(out)}
+    for folder, folders, files in os.walk(source, followlinks=True):
+        own = {name: _real(Path(folder, name)) for name in sorted(folders) if not name.startswith(".")}
+        folders[:] = [name for name, real in own.items() if real not in seen]
+        seen.update(own.values())
         for name in sorted(files):
             path = Path(folder, name)
             if not name.startswith(".") and path.is_file():
-                found[path.relative_to(source).as_posix()] = path
+                place = path.relative_to(source).as_posix()
+                if not place.isprintable():
+                    raise InputError(f"{source}: the name {place!a} is not readable text; rename the file")
+                found[place] = path
     return found
 
 
-def _wanted(card: Card) -> Callable[[str], bool]:
+def _wanted(card: Card, above: str) -> Callable[[str], bool]:
     """Whether the card asks for a file of that name."""
     patterns = [pattern for patterns in card.patterns.values() for pattern in patterns]
     lists = {text.lower() for text in card.split.lists.values()}
@@ -69,7 +99,7 @@ def _wanted(card: Card) -> Callable[[str], bool]:
     def wanted(name: str) -> bool:
         if PurePosixPath(name).name.lower() in lists:
             return True
-        return any(pattern.match(name) is not None for pattern in patterns)
+        return any(pattern.match(f"{above}/{name}" if above else name) is not None for pattern in patterns)
 
     return wanted
 

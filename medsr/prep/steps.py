@@ -30,7 +30,7 @@ def look_all(card: Card, found: Source, journal: Journal, pool: Executor | None)
         files = {role: [found.places[name] for name in names] for role, names in item.files.items()}
         stamps[item.id] = stamp(path for paths in files.values() for path in paths)
         known = journal.records.get(f"look {item.id}")
-        if known and known["stamp"] == stamps[item.id]:
+        if known and known.get("stamp") == stamps[item.id]:
             looks[item.id] = Look(**known["look"])
         else:
             jobs[item.id] = partial(look, files, card.kind)
@@ -76,6 +76,9 @@ def plan_parts(card: Card, found: Source, looks: Mapping[str, Look]) -> Plan:
             f"{len(close)} pair(s) of different subjects look the same (the first: {close[0][0]} and {close[0][1]}); "
             "kept in one part"
         )
+    shared = len(patients) - len(set(patients.values()))
+    if shared:
+        notes.append(f"{len(patients)} DICOM images are of {len(set(patients.values()))} patient(s) by their headers")
     if card.tells_nobody and not patients:
         notes.append(NO_SUBJECT)
     return Plan({one: where for one, where in part.items() if one not in same}, same, notes)
@@ -105,12 +108,13 @@ def make_all(
             continue
         wanted[item.id] = [looks[item.id].hashes, plan.part[item.id]]
         known = journal.records.get(f"make {item.id}") or finished.get(item.id)
-        if known and known["of"] == wanted[item.id] and _intact(known["made"], out):
+        if known and known.get("of") == wanted[item.id] and _intact(known["made"], out):
             made[item.id] = [Made(**one) for one in known["made"]]
         else:
             files = {role: found.places[names[0]] for role, names in item.files.items()}
             task = Task(item.id, plan.part[item.id], card.kind, files, card.ground_truth)
             jobs[item.id] = partial(_attempt, task, out)
+            journal.add(f"begin {item.id}", {"folders": [task.part, *files]})
 
     def done(one: str, result: list[Made] | MedsrError) -> None:
         if isinstance(result, MedsrError):

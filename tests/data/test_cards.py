@@ -64,6 +64,7 @@ def test_patterns_fit_the_end_of_a_path(pattern: str, name: str, fields: dict[st
         ("licens: x", "did you mean 'licence'"),
         ("split: {train: 0.8, test: 0.3}", "add up to 1.2"),
         ("ground_truth: {stride: 5}", "stride: needs a crop"),
+        ("ground_truth: {crop: 5, stride: 6}", "would be lost"),
         ("split: {parts: {a: train}}", "no pattern has a field {part}"),
         ("split: {parts: {a: trian}}", "split.parts"),
         ("kind: pictures", "kind"),
@@ -85,6 +86,9 @@ def test_a_wrong_card_is_refused_in_one_line(tmp_path: Path, change: str, said: 
         ('{image: "{id}.png", mask: "{subject}.png"}', "shares no field"),
         ('{image: "{id:[}.png"}', "[}"),
         ('{image: "{id}_{id}.png"}', "{id}"),
+        ('{image: "{id}.png", ../escaped: "{id}_m.png"}', "names a folder"),
+        ('{image: "{id}.png", train: "{id}_m.png"}', "names a folder"),
+        ('{image: "{id}.png", .work: "{id}_m.png"}', "names a folder"),
     ],
 )
 def test_patterns_that_cannot_work_are_refused(tmp_path: Path, files: str, said: str) -> None:

@@ -142,3 +142,16 @@ def test_archives_are_pointed_out(tmp_path: Path) -> None:
         layout.find(cards.load("drive"), tmp_path)
     with pytest.raises(InputError, match="not a folder"):
         layout.find(cards.load("drive"), tmp_path / "nowhere")
+
+
+def test_ids_are_unique_whatever_the_names_are() -> None:
+    names = ["a/b.png", "a__b.png", "A__B.png", "x@y.png", "x_y.png"]
+    ids = [item.id for item in layout.match(cards.load("generic_images"), names)]
+    assert len({one.lower() for one in ids}) == len(names)
+    assert not [one for one in ids if "@" in one]
+
+
+def test_the_folders_own_name_counts(tmp_path: Path) -> None:
+    (tmp_path / "DIV2K_train_HR").mkdir()
+    (tmp_path / "DIV2K_train_HR/0001.png").write_bytes(b"")
+    assert len(layout.find(cards.load("div2k"), tmp_path / "DIV2K_train_HR")) == 1

@@ -51,7 +51,7 @@ def test_crops_hold_the_images_own_pixels(tmp_path: Path, fundus: np.ndarray) ->
         Task("eye", "train", "images", {"image": source}, GroundTruth(crop=96, stride=64)), tmp_path / "out"
     )
     assert len(made) == 16
-    assert made[-1].file == "train/eye_y0160_x0160.png"
+    assert made[-1].file == "train/eye@y0160_x0160.png"
     pixels = image_io.read(tmp_path / "out" / made[-1].file).pixels
     np.testing.assert_array_equal(pixels, fundus[160:, 160:])
 

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medsr.data.cards import Split
 from medsr.data.layout import Item
+from medsr.errors import UsageError
 from medsr.prep.parts import deal
 
 
@@ -82,3 +84,15 @@ def test_the_patient_in_a_dicom_header_holds_images_together() -> None:
     for seed in range(5):
         parts, _ = deal(items, Split(seed=seed), {}, patients, [])
         assert len({parts[one] for one in patients}) == 1
+
+
+def test_a_part_the_card_does_not_know_is_an_error_not_training_data() -> None:
+    with pytest.raises(UsageError, match="part 'test'; the card knows train"):
+        deal(_items(["a", "b"], "test"), Split(parts={"train": "train"}), {}, {}, [])
+
+
+def test_lists_may_leave_out_the_suffix_and_an_image_on_two_is_kept_out_of_train() -> None:
+    items = _items(["a", "b"])
+    lists = {"train": frozenset({"0_a", "1_b"}), "test": frozenset({"1_b"})}
+    parts, _ = deal(items, Split(validation=0, train=1, test=0), lists, {}, [])
+    assert [parts[item.id] for item in items] == ["train", "test"]

@@ -192,6 +192,7 @@ def test_archives_are_the_same_as_what_is_in_them(card: Path, eyes: Path, tmp_pa
     assert not [note for note in result.notes if "same pixels" in note]
     shutil.copy(eyes / "ann_L.png", packed / "unpacked/bob_L.png")
     result = medsr.prepare(card, packed, tmp_path / "torn", workers=1)
+    assert "eyes.zip/deep/bob_L.png" in str(result.failed[0].error)
     assert "one name and different content" in str(result.failed[0].error)
     assert len(result.failed) == 1
 
@@ -326,6 +327,85 @@ def test_drive_prepared_measures_as_drive_itself(real_data: Path, tmp_path: Path
         )
     assert figures[0] == figures[1]
     assert figures[0][0]["thin_vessel_sensitivity"] > 0
+
+
+def test_half_an_image_that_is_gone_from_the_source_does_not_stay(card: Path, eyes: Path, tmp_path: Path) -> None:
+    """Killed while making the crops of an image that is removed before the next run."""
+    from medsr.prep.journal import Journal
+
+    out = tmp_path / "out"
+    crops = ["ground_truth.multiscale=null", "ground_truth.crop=32"]
+    medsr.prepare(card, eyes, out, workers=1, overrides=crops)
+    rows = [row for row in manifest.read(out) or [] if row.id == "ann_L" and row.file]
+    (out / "manifest.csv").unlink()
+    Journal(out / ".work/journal.jsonl").add("begin ann_L", {"folders": [rows[0].part, "image", "vessels"]})
+    (eyes / "ann_L.png").unlink()
+    (eyes / "ann_L_vessels.gif").unlink()
+    (out / "train").mkdir(exist_ok=True)
+    (out / "train/foreign.txt").write_text("mine")
+    result = medsr.prepare(card, eyes, out, workers=1, overrides=crops)
+    assert not [name for name in _bytes(out) if "ann_L" in name]
+    assert (out / "train/foreign.txt").exists()
+    assert any("foreign.txt" in note for note in result.notes)
+
+
+def test_a_wrong_try_does_not_spoil_the_folder_and_words_of_a_card_do_not_count(
+    card: Path, eyes: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError):
+        medsr.prepare("drive", eyes, tmp_path / "out", workers=1)
+    medsr.prepare(card, eyes, tmp_path / "out", workers=1)
+    card.write_text(card.read_text().replace("my eyes", "my patients' eyes"))
+    medsr.prepare(card, eyes, tmp_path / "out", workers=1)
+
+
+def test_a_pattern_that_cannot_tell_images_apart_is_told_so(eyes: Path, tmp_path: Path) -> None:
+    card = tmp_path / "vague.yml"
+    card.write_text('name: vague\ntitle: vague\nlicence: mine\nfiles: {image: "{subject:[a-z]+}_*.png"}\n')
+    with pytest.raises(InputError, match=r"cannot tell them apart; say \{id\}"):
+        medsr.prepare(card, eyes, tmp_path / "out", workers=1)
+
+
+def test_masks_keep_their_values_and_odd_ones_cost_only_their_image(card: Path, eyes: Path, tmp_path: Path) -> None:
+    labels = Pillow.fromarray(np.array([[0, 1, 2]] * 3, np.uint8), "P")
+    labels.putpalette([0, 0, 0, 200, 0, 0, 0, 100, 20])
+    labels.save(eyes / "ann_L_vessels.gif")
+    text = card.read_text().replace("_vessels.gif", "_vessels.*")
+    card.write_text(text)
+    Pillow.fromarray(np.zeros((3, 3), np.float32)).save(eyes / "bob_L_vessels.tif")
+    (eyes / "bob_L_vessels.gif").unlink()
+    result = medsr.prepare(card, eyes, tmp_path / "out", workers=1)
+    assert [one.input.name for one in result.failed] == ["bob_L.png"]
+    assert "mode F" in str(result.failed[0].error)
+    with Pillow.open(tmp_path / "out/vessels/ann_L.png") as kept:
+        np.testing.assert_array_equal(np.asarray(kept), np.asarray(Pillow.open(eyes / "ann_L_vessels.gif")))
+
+
+def test_links_to_folders_are_followed_once(card: Path, eyes: Path, tmp_path: Path) -> None:
+    source = tmp_path / "links"
+    source.mkdir()
+    (source / "eyes").symlink_to(eyes)
+    (source / "loop").symlink_to(source)
+    result = medsr.prepare(card, source, tmp_path / "out", workers=1)
+    assert len({row.id for row in result.rows}) == 16
+
+
+def test_workers_end_when_their_parent_is_killed(card: Path, eyes: Path, tmp_path: Path) -> None:
+    import psutil
+
+    command = [sys.executable, "-m", "medsr", "prepare", str(card), str(eyes), "--out", str(tmp_path / "out")]
+    process = subprocess.Popen([*command, "--workers", "2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    parent, workers = psutil.Process(process.pid), []
+    for _ in range(400):
+        workers = [one for one in parent.children(recursive=True) if "spawn_main" in " ".join(one.cmdline())]
+        if len(workers) == 2 or process.poll() is not None:
+            break
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(workers, timeout=20)
+    assert workers
+    assert not alive
 
 
 def test_a_folder_that_cannot_be_made_is_named(card: Path, eyes: Path, tmp_path: Path) -> None:
