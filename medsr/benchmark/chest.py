@@ -9,6 +9,7 @@ from typing import Any
 from medsr.benchmark.case import Array, Case, Item
 from medsr.benchmark.images import ImageBenchmark, check_size, grey, read
 from medsr.data import cards, layout
+from medsr.errors import InputError
 from medsr.measure.detail import bands, detail
 from medsr.measure.metrics import eight_bit
 from medsr.measure.regions import foreground
@@ -28,14 +29,17 @@ class NihCxr(ImageBenchmark):
         """Raises InputError where the folder is not NIH ChestX-ray14."""
         card = cards.load("nih_chestxray14")
         found = layout.find(card, self.data)
-        tests = _test_names(self.data, card.split.lists["test"])
+        listed = card.split.lists["test"]
+        tests = _names_in(self.data, listed)
         self.chosen = "all in the folder"
         if any(one.part == "test" for one, _ in found):
             self.chosen = "the prepared test part"
             found = [pair for pair in found if pair[0].part == "test"]
-        elif official := [pair for pair in found if pair[1]["image"].name in tests]:
+        elif tests:
             self.chosen = "those of the official test list"
-            found = official
+            found = [pair for pair in found if pair[1]["image"].name in tests]
+            if not found:
+                raise InputError(f"{self.data}: {listed} names none of the images there: these are not test images")
         return [Item(one.id, files) for one, files in found]
 
     def load(self, item: Item) -> Case:
@@ -48,7 +52,10 @@ class NihCxr(ImageBenchmark):
     def score(self, result: Array, case: Case) -> dict[str, float]:
         """Also the missing and the added detail."""
         seen = detail(result[:, :, 0], case.ground_truth[:, :, 0], self.scale)
-        return super().score(result, case) | {"detail_missing": seen.missing, "detail_added": seen.added}
+        found = super().score(result, case)
+        if seen is not None:
+            found |= {"detail_missing": seen.missing, "detail_added": seen.added, "detail_added_worst": seen.worst}
+        return found
 
     def protocol(self) -> dict[str, Any]:
         """P1's, with every parameter."""
@@ -65,6 +72,7 @@ class NihCxr(ImageBenchmark):
         }
 
 
-def _test_names(folder: Path, name: str) -> set[str]:
-    found = next(iter(sorted(folder.rglob(name))), None)
+def _names_in(folder: Path, name: str) -> set[str]:
+    """The words of the list of that name; none where there is no such file."""
+    found = next((path for path in sorted(folder.rglob(name)) if path.is_file()), None)
     return set(found.read_text(encoding="utf-8", errors="replace").split()) if found else set()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from medsr.benchmark.case import Array, Case, Item
@@ -18,12 +18,12 @@ from medsr.degrade.protocol import (
 )
 from medsr.errors import InputError
 from medsr.infer.image import Interpolation
-from medsr.measure.metrics import eight_bit, luma
+from medsr.measure.metrics import eight_bit, luma, psnr
 
 Track = Literal["bicubic", "unknown"]
 TRACKS: tuple[Track, ...] = ("bicubic", "unknown")
 SCALES = (2, 3, 4)
-_PAIRED = re.compile(r"_SRF_(\d)_(HR|LR)$", re.IGNORECASE)
+_PAIRED = re.compile(r"_SRF_(\d)_(HR|LR)$")
 
 
 @dataclass(frozen=True)
@@ -47,29 +47,41 @@ class Classic(ImageBenchmark):
 
     track: Track = "bicubic"
     name: str = field(default="classic", init=False)
+    chosen: str = field(default="", init=False)
 
     def items(self) -> list[Item]:
         """Of folders that hold ground truth for several factors (`..._SRF_2_HR`), only this factor's."""
         found = images_below(self.data)
-        paired = [item for item in found if _PAIRED.search(item.id)]
-        if not paired:
+        pairs = {item.id: match.groups() for item in found if (match := _PAIRED.search(item.id))}
+        self.chosen = f"all {len(found)} below the folder"
+        if not pairs:
             return found
-        own = [item for item in paired if _PAIRED.search(item.id).groups() == (str(self.scale), "HR")]  # type: ignore
+        own = [item for item in found if pairs.get(item.id) == (str(self.scale), "HR")]
         if not own:
-            raise InputError(f"{self.data}: holds pairs for other factors, none named ..._SRF_{self.scale}_HR")
+            there = ", ".join(f"--scale {scale}" for scale in sorted({scale for scale, _ in pairs.values()}))
+            raise InputError(f"{self.data}: no image is named ..._SRF_{self.scale}_HR; there are pairs for {there}")
+        self.chosen = f"the {len(own)} named ..._SRF_{self.scale}_HR, of {len(found)} below the folder"
         return own
 
     def load(self, item: Item) -> Case:
         """8 bits, cut to a multiple of the scale on the right and below."""
-        unit = read(item.image)
-        check_large_enough(unit, item.image, 5 * self.scale)
-        truth = eight_bit(crop_to_multiple(unit, self.scale))
-        size = (truth.shape[0] // self.scale, truth.shape[1] // self.scale)
+        truth = eight_bit(crop_to_multiple(read(item.image), self.scale))
+        check_large_enough(truth, item.image, self.scale)
+        low = self.degraded(truth)
         if self.track == "unknown":
-            low = unknown(truth, self.scale)
             return Case(item.id, truth, low, extra=luma(low))
-        low = eight_bit(matlab_bicubic(truth, size))
-        return Case(item.id, truth, low, extra=matlab_bicubic(luma(truth), size))
+        return Case(item.id, truth, low, extra=matlab_bicubic(luma(truth), low.shape[:2]))
+
+    def degraded(self, ground_truth: Array) -> Array:
+        """The track's low resolution, 8 bits."""
+        if self.track == "unknown":
+            return unknown(ground_truth, self.scale)
+        height, width = ground_truth.shape[:2]
+        return eight_bit(matlab_bicubic(ground_truth, (height // self.scale, width // self.scale)))
+
+    def agreement(self, result: Array, case: Case) -> float:
+        """On Y, which all results have."""
+        return psnr(luma(self.degraded(result)), luma(case.low_resolution))
 
     def open(self, model: str, device: str, tile: int | None) -> ClassicRunner:
         """Raises UsageError or WeightsError."""
@@ -88,7 +100,7 @@ class Classic(ImageBenchmark):
     def score(self, result: Array, case: Case) -> dict[str, float]:
         """As every image benchmark; LPIPS on Y, where one of the two is Y only."""
         same = result.shape == case.ground_truth.shape
-        return super().score(result, case if same else Case(case.id, luma(case.ground_truth), case.low_resolution))
+        return super().score(result, case if same else replace(case, ground_truth=luma(case.ground_truth)))
 
     def protocol(self) -> dict[str, Any]:
         """As the published tables, with every parameter."""
@@ -104,7 +116,7 @@ class Classic(ImageBenchmark):
                 f"every pixel in {self.scale}, 8 bits"
             )
         return {
-            "images": "every image below the folder; of ..._SRF_n_HR and _LR, this factor's HR",
+            "images": self.chosen,
             "ground_truth": f"native size cut to a multiple of {self.scale}, 8 bits",
             **steps,
             "track": self.track,

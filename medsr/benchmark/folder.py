@@ -24,9 +24,8 @@ class Folder(ImageBenchmark):
 
     def load(self, item: Item) -> Case:
         """8 bits, cut to a multiple of the scale on the right and below."""
-        unit = read(item.image)
-        check_large_enough(unit, item.image, self.scale)
-        truth = eight_bit(crop_to_multiple(unit, self.scale))
+        truth = eight_bit(crop_to_multiple(read(item.image), self.scale))
+        check_large_enough(truth, item.image)
         return Case(item.id, truth, self.degraded(truth), {"foreground": foreground(truth)})
 
     def judged(self, unit: Array) -> Array:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -86,14 +87,19 @@ class ImageBenchmark:
         return array
 
     def score(self, result: Array, case: Case) -> dict[str, float]:
-        """PSNR, SSIM and MSE on the judged channel, whole and in regions; LPIPS where it can be had; sharpness."""
+        """PSNR, SSIM, MSE on the judged channel, whole and in regions; LPIPS where at hand; sharpness, agreement."""
         truth = case.ground_truth
         judged = self.judged(result)
         found = scores(judged, self.judged(truth), case.regions)
         if self._lpips is not None:
             found["lpips"] = self._lpips(result, truth)
         found["sharpness"] = metrics.sharpness(judged)
+        found["lr_psnr"] = self.agreement(result, case)
         return found
+
+    def agreement(self, result: Array, case: Case) -> float:
+        """Whatever a model invents, made low resolution again it should be what the model was given: PSNR in dB."""
+        return metrics.psnr(self.degraded(result), case.low_resolution)
 
     def steps(self) -> dict[str, Any]:
         """What the low resolution is and how a result is measured, for the protocol."""
@@ -140,19 +146,25 @@ def check_size(unit: Array, size: tuple[int, int] | None, path: Path, why: str) 
         raise InputError(f"{path}: {width}x{height} pixels, expected {size[0]}x{size[1]} ({why})")
 
 
-def check_large_enough(unit: Array, path: Path, scale: int) -> None:
-    """Raise InputError where the image is too small to be measured."""
-    least = max(SMALLEST, 2 * scale)
-    if min(unit.shape[:2]) < least:
-        raise InputError(f"{path}: {unit.shape[1]}x{unit.shape[0]} pixels are too few to measure, at least {least}")
+def check_large_enough(unit: Array, path: Path, border: int = 0) -> None:
+    """Raise InputError where too little of the image is left to be measured, once its `border` is cropped."""
+    height, width = unit.shape[:2]
+    if min(height, width) - 2 * border < SMALLEST:
+        raise InputError(f"{path}: {width}x{height} pixels are too few to measure, at least {SMALLEST + 2 * border}")
 
 
-def images_below(folder: Path, what: Sequence[str] = ()) -> list[Item]:
-    """Every image file below a folder, named by its place there. Raises InputError where there is none."""
+def images_below(folder: Path) -> list[Item]:
+    """Every image file below a folder, named by its place there, without its suffix where that is no other's name.
+
+    Raises InputError where there is none.
+    """
     if not folder.is_dir():
         raise InputError(f"{folder}: not a folder")
     paths = image_io.list_images(folder)
     if not paths:
         there = ", ".join(sorted(path.name for path in folder.iterdir())[:3]) or "nothing"
         raise InputError(f"{folder}: expected a folder of ground-truth images (PNG, JPEG, TIFF, DICOM), found {there}")
-    return [Item(path.relative_to(folder).with_suffix("").as_posix(), {"image": path}) for path in paths]
+    short = [path.with_suffix("") if path.suffix.lower() in image_io.SUFFIXES else path for path in paths]
+    taken = Counter(short)
+    names = [stem if taken[stem] == 1 else path for stem, path in zip(short, paths, strict=True)]
+    return [Item(name.relative_to(folder).as_posix(), {"image": path}) for name, path in zip(names, paths, strict=True)]

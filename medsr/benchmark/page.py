@@ -22,12 +22,13 @@ EDGE = 12
 """Pixels of the foreground's edge where no crop is sought: its step would always win."""
 DIFFERENCE = 0.1
 """Of full range, that gives the strongest colour of a difference map."""
-PLOTTED = ("psnr", "ssim", "thin_vessel_sensitivity", "detail_missing", "detail_added")
+PLOTTED = ("psnr", "ssim", "thin_vessel_sensitivity", "detail_missing", "detail_added", "lr_psnr")
 COST = ("seconds", "memory_mb")
 CAUTION = (
     "The low resolution was made by a formula; a real camera or scanner blurs in its own way. PSNR and SSIM are means "
     "over pixels and can rise while a small finding disappears; nobody read these images for a diagnosis. Look at the "
-    "pictures, the worst first, and ask a reader before relying on any of it."
+    "pictures, the worst first, and ask a reader before relying on any of it. Missing and added detail are about the "
+    "finest structures only: what is larger than a few low-resolution pixels, invented or erased, is not in them."
 )
 
 
@@ -35,12 +36,11 @@ def write(path: Path, result: Evaluation, gallery: Gallery) -> None:
     """Write the page, one file that needs nothing else."""
     cost = [key for key in result.metrics if key in COST]
     quality = [key for key in result.metrics if key not in COST]
-    told = [f"{name}: {result.protocol[name]}" for name in ("channel", "low_resolution") if name in result.protocol]
-    caption = "; ".join([tables.counted(result), *told, "means with 95 % bootstrap intervals over images"]).replace(
-        "_", " "
-    )
+    shown = ("channel", "low_resolution")
+    told = [f"{name.replace('_', ' ')}: {result.protocol[name]}" for name in shown if name in result.protocol]
+    caption = "; ".join([tables.counted(result), *told, "means with 95 % bootstrap intervals over images"])
     sections = [
-        Section("Quality", " ".join(f"{note}." for note in tables.fewer(result)), [_table(result, quality, caption)]),
+        Section("Quality", " ".join(f"{note}." for note in tables.remarks(result)), [_table(result, quality, caption)]),
         Section("Intervals", INTERVALS.format(result.baseline), pictures=_plots(result), wide=True),
         Section("Cost", tables=[_table(result, cost, "One image at a time; memory is that of the whole process.")]),
         Section("What the numbers do not say", CAUTION),
@@ -150,8 +150,12 @@ def _framed(truth: Array, places: list[tuple[slice, slice]]) -> Array:
     framed = np.repeat(truth, 3, axis=2) if truth.shape[2] == 1 else truth.copy()
     for rows, columns in places:
         colour = np.array([1.0, 1.0, 0.0], np.float32)
-        framed[rows, [columns.start, min(columns.stop, framed.shape[1]) - 1]] = colour
-        framed[[rows.start, min(rows.stop, framed.shape[0]) - 1], columns] = colour
+        line = max(2, max(framed.shape[:2]) // 150)  # as wide as it must be to be seen in a small picture
+        inside = framed[rows, columns].copy()
+        framed[rows, columns] = colour
+        height, width = inside.shape[:2]
+        inner = (slice(line, max(line, height - line)), slice(line, max(line, width - line)))
+        framed[rows, columns][inner] = inside[inner]
     return framed
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from medsr.benchmark.choose import benchmark as choose
 from medsr.benchmark.gallery import TRUTH, Gallery
 from medsr.benchmark.result import Evaluation, Row
 from medsr.devices import choose as choose_device
-from medsr.errors import UsageError
+from medsr.errors import InputError, UsageError
 from medsr.io.files import sha256, write_text
 from medsr.meter import Meter
 from medsr.nets import weights
@@ -54,13 +55,16 @@ def evaluate(
     """
     if limit is not None and limit < 1:
         raise UsageError(f"--limit {limit}: expected a number of images from 1")
-    if out is not None and Path(out).exists() and not Path(out).is_dir():
-        raise UsageError(f"--out {out}: is a file; expected a folder")
+    if benchmark == "volume" and tile is not None:
+        raise UsageError("--tile: volume runs whole slices")
+    _check_writable(out, json)
     chosen_device = choose_device(device)
     bench = choose(benchmark, Path(data), scale, blur_sigma, track, chosen_device)
     items = _drawn(bench.items(), limit)
     runners = _opened(bench, models, chosen_device, tile)
-    say(f"{benchmark}: {len(items)} images, {', '.join(runners)}")
+    say(f"{benchmark}: {len(items)} image{'s' if len(items) > 1 else ''}, {', '.join(runners)}")
+    if len(runners) == 1 and not models:
+        say(f"no bundled model is made for {benchmark}: only {bench.baseline} is measured; give others with --model")
     bench.calibrate(say)
     gallery = Gallery(bench, {item.id: item for item in items}, runners)
     rows, failed = _measure(bench, items, runners, gallery, chosen_device)
@@ -82,6 +86,20 @@ def evaluate(
         write_text(folder / "images.csv", tables.csv_of_images(result))
         page.write(folder / "report.html", result, gallery)
     return result
+
+
+def _check_writable(out: str | Path | None, json: str | Path | None) -> None:
+    """Raise UsageError before anything is measured for nothing."""
+    for option, folder in (("--out", out), ("--json", None if json is None else Path(json).parent)):
+        if folder is None:
+            continue
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            TemporaryFile(dir=folder).close()
+        except OSError as error:
+            raise UsageError(f"{option} {folder}: cannot be written ({error.strerror or error})") from error
+    if json is not None and Path(json).is_dir():
+        raise UsageError(f"--json {json}: is a folder; expected a file")
 
 
 def _drawn(items: Sequence[Item], limit: int | None) -> list[Item]:
@@ -123,10 +141,14 @@ def _one(
     bench: Benchmark, item: Item, runners: Mapping[str, Runner], gallery: Gallery, device: str, found: list[Row]
 ) -> tuple[str, ...]:
     case = bench.load(item)
+    if np.ptp(case.ground_truth) == 0:
+        raise InputError(f"{item.image}: one value throughout; nothing to measure")
     pictures = {TRUTH: bench.show(case.ground_truth, case)}
     for name, runner in runners.items():
         with Meter(device) as meter:
             result = runner(case)
+        if not np.isfinite(result).all():
+            raise InputError(f"{item.image}: {name} answers with values that are no numbers")
         scores = bench.score(result, case) | {"seconds": meter.seconds, "memory_mb": meter.peak / 1e6}
         found.append(Row(item.id, name, scores))
         pictures[name] = bench.show(result, case)

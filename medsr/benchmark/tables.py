@@ -9,7 +9,7 @@ from typing import Any
 
 from medsr.benchmark.result import Evaluation
 from medsr.measure.names import label, split
-from medsr.measure.statistics import METHOD, Summary
+from medsr.measure.statistics import FEW, METHOD, Summary
 
 Grid = list[list[str]]
 
@@ -54,14 +54,16 @@ def protocol(result: Evaluation) -> list[tuple[str, str]]:
 
 def counted(result: Evaluation) -> str:
     """How many images, how many could not be measured."""
-    text = f"{len(result.ids)} images"
+    text = f"{len(result.ids)} image{'s' if len(result.ids) != 1 else ''}"
     return text + (f", {len(result.failed)} left out" if result.failed else "")
 
 
-def fewer(result: Evaluation) -> list[str]:
-    """A sentence for every metric that only some of the images have."""
+def remarks(result: Evaluation) -> list[str]:
+    """What the reader of the table must know: metrics that only some of the images have, too few images."""
     total = len(result.ids)
     notes = []
+    if total < FEW:
+        notes.append(f"with fewer than {FEW} images these intervals are too narrow")
     for key in result.metrics:
         n = result.means[result.baseline][key].n if key in result.means[result.baseline] else 0
         if n < total:
@@ -72,13 +74,14 @@ def fewer(result: Evaluation) -> list[str]:
 def text(result: Evaluation) -> str:
     """For the terminal: the protocol, then the table."""
     lines = [f"{name}: {value}" for name, value in protocol(result)]
-    return "\n".join([*lines, "", *_table(*grid(result, result.metrics)), *fewer(result)])
+    return "\n".join([*lines, "", *_table(*grid(result, result.metrics)), *remarks(result)])
 
 
 def markdown(result: Evaluation) -> str:
     """For a paper's repository: the table, then the protocol."""
     lines = [f"# {result.benchmark}", "", *_table(*grid(result, result.metrics)), ""]
-    lines += [f"{note}." for note in fewer(result)] + ([""] if fewer(result) else [])
+    if notes := remarks(result):
+        lines += [*(f"{note}." for note in notes), ""]
     lines += ["Protocol:", "", *(f"- {name}: {value}" for name, value in protocol(result)), ""]
     if result.failed:
         lines += ["Left out:", "", *(f"- {one.error}" for one in result.failed), ""]
@@ -88,7 +91,8 @@ def markdown(result: Evaluation) -> str:
 
 def csv_of_means(result: Evaluation) -> str:
     """A line for every model and metric: mean and interval, and those of the difference to the baseline."""
-    rows: list[list[Any]] = [["model", "metric", "n", "mean", "low", "high", "difference", "low", "high"]]
+    header = "model metric n mean low high difference difference_low difference_high"
+    rows: list[list[Any]] = [header.split()]
     for model, found in result.means.items():
         for key, mean in found.items():
             gain = result.differences.get(model, {}).get(key)
@@ -106,6 +110,7 @@ def csv_of_images(result: Evaluation) -> str:
 
 def _table(header: list[str], rows: Grid) -> list[str]:
     """A Markdown table whose columns line up."""
+    header = [cell.replace("|", "\\|") for cell in header]
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
 
     def line(cells: list[str]) -> str:

@@ -18,6 +18,7 @@ from medsr.infer.volume import Method, refine
 from medsr.intensity import Window
 from medsr.io import volume as volume_io
 from medsr.measure import metrics
+from medsr.scan.labels import is_label_map
 from medsr.scan.orientation import Canonical
 
 LEAST = 11
@@ -75,6 +76,10 @@ class Volume:
         stored = np.ascontiguousarray(Canonical(volume).view(volume.stored, 0), np.float32)
         coarse = int(stored.shape[2] / self.scale)
         fine = round(coarse * self.scale)
+        if coarse == fine:
+            raise InputError(f"{item.image}: --scale {self.scale:g} leaves all of its {fine} slices: nothing to refine")
+        if volume.stored.dtype.kind in "iu" and is_label_map(stored):
+            raise InputError(f"{item.image}: a label map, not a scan")
         if min(*stored.shape[:2], fine) < LEAST or coarse < 2:
             raise InputError(f"{item.image}: {' x '.join(map(str, stored.shape))} voxels are too few to measure")
         truth = Window.of_values(stored).to_unit(stored[:, :, :fine])

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from medsr.data import cards, manifest
 from medsr.data.cards import IMAGE, Card
 from medsr.errors import InputError
+from medsr.io.files import sha256 as file_sha256
 
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".gz")
 SHOWN = 3
@@ -73,6 +74,10 @@ def find(card: Card, folder: Path) -> list[tuple[Item, dict[str, Path]]]:
         if any(name.lower().endswith(ARCHIVES) for name in names):
             hint = f"; archives are unpacked by: medsr prepare {card.name} {folder} --out DIR"
         raise InputError(unlike(card, folder, names) + hint)
+    for item in items:
+        for claims in item.files.values():
+            if len(claims) > 1 and len({file_sha256(folder / name) for name in claims}) > 1:
+                raise InputError(f"{folder}: {claims[0]} and {claims[1]} are both {item.id} and differ; remove one")
     return [(item, {role: folder / claims[0] for role, claims in item.files.items()}) for item in items]
 
 

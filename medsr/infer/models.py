@@ -26,6 +26,8 @@ def open_model(model: str | Path, device: str = "auto", tile: int | None = None,
     for kernel in get_args(Kernel):
         if str(model) == kernel:
             return Interpolation(kernel)
+    if str(model) in weights.RESERVED:
+        raise UsageError(f"--model {model}: is for volumes; for images: {', '.join(get_args(Kernel))}")
     path = weights.locate(model)
     known = weights.entries().get(str(model))
     if known is not None and known.role != "generator":

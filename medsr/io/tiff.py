@@ -19,6 +19,8 @@ UPRIGHT = 1
 
 def read(path: Path) -> Image:
     with tifffile.TiffFile(path) as tiff:
+        if not len(tiff.pages):
+            raise InputError(f"{path}: damaged: it holds no image")
         if len(tiff.pages) != 1:
             raise InputError(f"{path}: has {len(tiff.pages)} pages; only single images are handled")
         page = tiff.pages[0]

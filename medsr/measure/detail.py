@@ -12,6 +12,8 @@ from scipy.ndimage import gaussian_filter
 
 NEIGHBOURHOOD = 8.0
 """Sigma in pixels of the neighbourhood in which a result's detail is compared with the truth's."""
+LEAST = (0.1 / 255) ** 2
+"""Mean energy below which there is no detail: a tenth of a grey level of 8 bits."""
 
 
 @dataclass(frozen=True)
@@ -19,21 +21,26 @@ class Detail:
     """Both in parts of the ground truth's own energy in the bands. Bicubic: nearly 1 and 0; a perfect result: 0 and 0.
 
     `missing`: detail of the truth that the result lacks. `added`: detail in the result that the truth does not have.
+    `worst`: what is added in the worst neighbourhood, in parts of the image's mean energy there: one invented line in a
+    large image hardly moves a mean.
     """
 
     missing: float
     added: float
+    worst: float
 
 
-def detail(result: NDArray, ground_truth: NDArray, scale: float) -> Detail:
-    """(H, W) each: compare them in the octave bands above the low resolution's Nyquist limit, 1 / (2 scale) per pixel.
+def detail(result: NDArray, ground_truth: NDArray, scale: float) -> Detail | None:
+    """(H, W) each in [0, 1], compared in the octaves above the low resolution's Nyquist limit, 1 / (2 scale) per pixel.
 
     In every band and neighbourhood the result is split into a multiple of the truth and a rest that is uncorrelated
     with it, r = a g + o. Then |r - g|^2 = (1 - a)^2 |g|^2 + |o|^2. For a from 0 to 1 the first is missing and the
     second added; what an a above 1 exaggerates, and what one below 0 inverts, is added too. All of the difference's
-    energy counts, and counts once.
+    energy counts, and counts once. None where the truth has no detail to speak of. Blind to anything larger than a few
+    low-resolution pixels, invented or erased.
     """
-    missing = added = energy = 0.0
+    missing = energy = 0.0
+    added = np.zeros(ground_truth.shape)
     for low, high in bands(scale):
         g, r = _band(ground_truth, low, high), _band(result, low, high)
         gg, rg, rr = (gaussian_filter(product, NEIGHBOURHOOD, mode="reflect") for product in (g * g, r * g, r * r))
@@ -43,10 +50,11 @@ def detail(result: NDArray, ground_truth: NDArray, scale: float) -> Detail:
         gap = (1 - share) ** 2 * gg
         lost = np.clip(1 - share, 0, 1) ** 2 * gg
         missing += float(lost.sum())
-        added += float((rest + gap - lost).sum())
+        added += rest + gap - lost
         energy += float(gg.sum())
-    energy = max(energy, 1e-20)
-    return Detail(missing / energy, added / energy)
+    if energy < LEAST * ground_truth.size:
+        return None
+    return Detail(missing / energy, float(added.sum()) / energy, float(added.max()) * ground_truth.size / energy)
 
 
 def bands(scale: float) -> list[tuple[float, float]]:

@@ -24,7 +24,7 @@ def mse(result: Array, ground_truth: Array, where: Mask | None = None) -> float:
 def psnr(result: Array, ground_truth: Array, where: Mask | None = None) -> float:
     """Peak signal-to-noise ratio in dB over all channels, as `mse`; at most 100, where nothing differs."""
     error = mse(result, ground_truth, where)
-    return min(IDENTICAL, float(10 * np.log10(DIGITS**2 / error))) if error > 0 else IDENTICAL
+    return IDENTICAL if error == 0 else min(IDENTICAL, float(10 * np.log10(DIGITS**2 / error)))
 
 
 def ssim(result: Array, ground_truth: Array, where: Mask | None = None) -> float:

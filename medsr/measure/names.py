@@ -30,6 +30,8 @@ METRICS = {
         "missing detail", -1, 4, "part of the truth's energy above the low resolution's Nyquist limit that is not there"
     ),
     "detail_added": Metric("added detail", -1, 4, "energy there that the truth does not have, in parts of the truth's"),
+    "detail_added_worst": Metric("added detail, worst place", -1, 2, "in parts of the truth's mean energy"),
+    "lr_psnr": Metric("agreement with the input (dB)", 1, 2, "PSNR of the result, reduced again, to the input"),
     "seconds": Metric("seconds", -1, 3, "to super-resolve one image"),
     "memory_mb": Metric("memory (MB)", -1, 0, "most memory held by the process meanwhile (on a GPU: by the model)"),
 }

@@ -10,6 +10,8 @@ import numpy as np
 RESAMPLES = 9999
 MANY = 2000
 """From so many values on, plain percentiles serve: the correction they lack is small, and its cost squared."""
+FEW = 10
+"""Below so many values a bootstrap interval is too narrow: of five it holds the truth 84 times in a hundred."""
 METHOD = f"95 % bootstrap interval over images (BCa, {RESAMPLES} resamples, seed 0)"
 
 
@@ -44,7 +46,7 @@ def summarize(values: Sequence[float]) -> Summary:
     mean = float(array.mean())
     if len(array) < 2:
         return Summary(mean, None, None, 1)
-    if np.ptp(array) == 0:
+    if np.ptp(array) <= 1e-9 * max(1.0, abs(mean)):
         return Summary(mean, mean, mean, len(array))
     from scipy.stats import bootstrap
 

@@ -106,7 +106,7 @@ def test_one_bad_image_is_named_and_counts_for_nobody(photographs: Path, tmp_pat
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 5
     assert "bad.png" in done.stderr
-    assert "tiny.png: 5x5 pixels are too few" in done.stderr
+    assert "tiny.png: 4x4 pixels are too few" in done.stderr
     assert "2 of 6 inputs failed" in done.stderr
     assert "PSNR" in done.stdout
     found = json.loads((tmp_path / "x/all.json").read_text())
@@ -133,6 +133,10 @@ def test_where_nothing_can_be_measured_the_first_reason_is_given(tmp_path: Path)
         ({"scale": 2.5}, UsageError, "2 to 16"),
         ({"blur_sigma": -1.0}, UsageError, "from 0"),
         ({"limit": 0}, UsageError, "from 1"),
+        ({"benchmark": "volume", "tile": 64}, UsageError, "--tile"),
+        ({"models": ["cubic"]}, UsageError, "is for volumes"),
+        ({"out": "/proc/nowhere/x"}, UsageError, "cannot be written"),
+        ({"json": "/proc/nowhere/x.json"}, UsageError, "cannot be written"),
         ({"models": ["nobody"]}, UsageError, "no weight file and no known name"),
         ({"models": ["realesrgan-x4plus"]}, WeightsError, "medsr weights fetch"),
         ({"benchmark": "volume", "models": ["bicubic"]}, (UsageError, InputError), ""),
@@ -149,6 +153,45 @@ def test_an_empty_or_missing_folder_is_an_input_error(name: str, tmp_path: Path)
     for folder in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(InputError, match=re.escape(str(folder))):
             medsr.evaluate(name, folder, device="cpu")
+
+
+def test_a_model_that_answers_nonsense_is_not_perfect(photographs: Path, tmp_path: Path) -> None:
+    import torch
+
+    from medsr.nets import checkpoint
+    from tests.conftest import TINY
+
+    net = TINY.build()
+    torch.nn.init.constant_(net.conv_last.bias, float("nan"))
+    checkpoint.save(tmp_path / "nan.safetensors", net.state_dict(), TINY)
+    with pytest.raises(InputError, match=r"nan\.safetensors answers with values that are no numbers"):
+        medsr.evaluate("folder", photographs, [tmp_path / "nan.safetensors"], device="cpu")
+
+
+def test_images_that_differ_in_their_suffix_only_are_different_images(tmp_path: Path, fundus: np.ndarray) -> None:
+    write_png(tmp_path / "1.png", fundus[:64, :64])
+    Pillow.fromarray(fundus[64:128, :64]).save(tmp_path / "1.jpg")
+    write_png(tmp_path / "2.png", fundus[:64, 64:128])
+    write_png(tmp_path / "blank.png", np.zeros((64, 64), np.uint8))
+    result = medsr.evaluate("folder", tmp_path, ["bicubic"], device="cpu")
+    assert result.ids == ["1.jpg", "1.png", "2"]
+    assert [one.input.name for one in result.failed] == ["blank.png"]
+    assert any("fewer than 10 images" in remark for remark in tables.remarks(result))
+
+
+def test_a_test_list_that_names_none_of_the_images_is_not_ignored(tmp_path: Path) -> None:
+    write_png(tmp_path / "00000001_000.png", np.zeros((1024, 1024), np.uint8))
+    (tmp_path / "test_list.txt").write_text("00000002_000.png\n")
+    with pytest.raises(InputError, match="these are not test images"):
+        medsr.evaluate("nih-cxr", tmp_path, device="cpu")
+
+
+def test_two_different_files_for_one_image_are_refused(real_data: Path, tmp_path: Path) -> None:
+    for folder, number in (("a", "01"), ("b", "02")):
+        (tmp_path / folder).mkdir()
+        shutil.copy(real_data / f"retina/DRIVE/test/images/{number}_test.tif", tmp_path / folder / "01_test.tif")
+    with pytest.raises(InputError, match="differ; remove one"):
+        medsr.evaluate("drive", tmp_path, ["bicubic"], device="cpu")
 
 
 def test_a_limit_draws_the_same_images_every_time(photographs: Path) -> None:
@@ -183,10 +226,16 @@ def test_drive_without_masks_training_part_or_annotations_says_so(real_data: Pat
         shutil.copy(real_data / f"retina/DRIVE/test/images/{number}_test.tif", tmp_path)
     shutil.copy(real_data / "retina/DRIVE/test/1st_manual/01_manual1.gif", tmp_path)
     result = medsr.evaluate("drive", tmp_path, ["bicubic"], device="cpu")
+    assert "vessel_auc" not in result.means["bicubic"]
+    assert "psnr_fov" not in result.means["bicubic"]  # nor is a field of view guessed
+    shutil.copy(real_data / "retina/DRIVE/test/mask/01_test_mask.gif", tmp_path)
+    (tmp_path / "21_training.tif").write_bytes(b"II*\0damaged")
+    shutil.copy(real_data / "retina/DRIVE/training/mask/21_training_mask.gif", tmp_path)
+    shutil.copy(real_data / "retina/DRIVE/training/1st_manual/21_manual1.gif", tmp_path)
+    result = medsr.evaluate("drive", tmp_path, ["bicubic"], device="cpu")
     assert result.means["bicubic"]["vessel_auc"].n == 1
-    assert any("vessel AUC: on 1 of 2 images" in note for note in tables.fewer(result))
+    assert any("vessel AUC: on 1 of 2 images" in note for note in tables.remarks(result))
     assert "not calibrated" in result.protocol["vessel_calibration"]
-    assert result.means["bicubic"]["psnr_fov"].n == 2
 
 
 def test_a_mask_that_is_not_the_images_is_an_error_of_that_image(real_data: Path, tmp_path: Path) -> None:
@@ -229,9 +278,14 @@ def test_a_volume_is_measured_in_its_foreground_whatever_way_it_lies(refiner_fil
     affine = np.array([[0, -1, 0, 29], [0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 1.0]])
     nibabel.save(nibabel.Nifti1Image(turned, affine), tmp_path / "b.nii.gz")
     nibabel.save(nibabel.Nifti1Image(volume, np.diag([1, 1, 3, 1.0])), tmp_path / "thick.nii.gz")
+    labels = np.repeat(np.arange(30, dtype=np.uint8) // 10, 28 * 26).reshape(30, 28, 26)
+    nibabel.save(nibabel.Nifti1Image(labels, np.eye(4)), tmp_path / "labels.nii.gz")
     result = medsr.evaluate("volume", tmp_path, [refiner_file], tmp_path / "out", device="cpu")
     assert result.ids == ["a.nii.gz", "b.nii.gz"]
-    assert "not isotropic" in str(result.failed[0].error)
+    assert "a label map" in str(result.failed[0].error)
+    assert "not isotropic" in str(result.failed[1].error)
+    with pytest.raises(InputError, match="nothing to refine"):
+        medsr.evaluate("volume", tmp_path, scale=1.001, device="cpu")
     for model in ("cubic", "refiner.safetensors"):
         one, other = result.values(model, "psnr_foreground").values()
         assert one == pytest.approx(other, abs=1e-3)

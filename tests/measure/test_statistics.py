@@ -24,6 +24,8 @@ def test_one_value_has_no_interval_and_equal_ones_have_no_width() -> None:
     same = summarize([2.0, 2.0, 2.0])
     assert (same.low, same.high) == (2.0, 2.0)
     assert same.above_zero
+    nearly = summarize([1.0, 1.0 + 2e-16, 1.0])
+    assert nearly.low == pytest.approx(1.0)
     with pytest.raises(ValueError, match="no values"):
         summarize([])
 
