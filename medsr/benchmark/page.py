@@ -40,9 +40,9 @@ def write(path: Path, result: Evaluation, gallery: Gallery) -> None:
     told = [f"{name.replace('_', ' ')}: {result.protocol[name]}" for name in shown if name in result.protocol]
     caption = "; ".join([tables.counted(result), *told, "means with 95 % bootstrap intervals over images"])
     sections = [
-        Section("Quality", " ".join(f"{note}." for note in tables.remarks(result)), [_table(result, quality, caption)]),
+        Section("Quality", " ".join(f"{note}." for note in tables.remarks(result)), _tables(result, quality, caption)),
         Section("Intervals", INTERVALS.format(result.baseline), pictures=_plots(result), wide=True),
-        Section("Cost", tables=[_table(result, cost, "One image at a time; memory is that of the whole process.")]),
+        Section("Cost", tables=_tables(result, cost, "One image at a time; memory is that of the whole process.")),
         Section("What the numbers do not say", CAUTION),
     ]
     for model in result.models:
@@ -68,9 +68,8 @@ INTERVALS = (
 )
 
 
-def _table(result: Evaluation, metrics: list[str], caption: str) -> Table:
-    header, rows = tables.grid(result, metrics)
-    return Table(header, rows, caption)
+def _tables(result: Evaluation, metrics: list[str], caption: str) -> list[Table]:
+    return [Table(header, rows, caption) for header, rows in tables.grids(result, metrics)]
 
 
 def _plots(result: Evaluation) -> list[Picture]:
@@ -131,7 +130,7 @@ EXPLAINED = (
 def _crops(gallery: Gallery, image: str, baseline: str, model: str) -> list[Picture]:
     truth = gallery.get(image, TRUTH)
     results = {name: gallery.get(image, name) for name in dict.fromkeys([baseline, model])}
-    inside = binary_erosion(foreground(truth), iterations=EDGE, border_value=1)
+    inside = binary_erosion(foreground(truth), iterations=EDGE)
     error = ((results[model] - truth) ** 2).mean(axis=2)
     finest = _peak(_fine(truth) * inside)
     elsewhere = error * inside

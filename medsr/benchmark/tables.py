@@ -16,17 +16,34 @@ Grid = list[list[str]]
 
 def grid(result: Evaluation, metrics: Sequence[str]) -> tuple[list[str], Grid]:
     """(header, rows): a row a metric, a column a model, and for each but the baseline one for its difference."""
+    columns = [(result.baseline, False)]
+    columns += [(model, minus) for model in result.models if model != result.baseline for minus in (False, True)]
+    return _grid(result, metrics, columns)
+
+
+def grids(result: Evaluation, metrics: Sequence[str]) -> list[tuple[list[str], Grid]]:
+    """The same as tables for a page: with several models, means and differences apart."""
+    if len(result.models) <= 2:
+        return [grid(result, metrics)]
+    means = [(model, False) for model in result.models]
+    gains = [(model, True) for model in result.models if model != result.baseline]
+    return [_grid(result, metrics, means), _grid(result, metrics, gains)]
+
+
+def _grid(result: Evaluation, metrics: Sequence[str], columns: Sequence[tuple[str, bool]]) -> tuple[list[str], Grid]:
+    """`columns`: model, and whether its difference to the baseline is meant."""
+    apart = all(minus for _, minus in columns)
     header = ["metric"]
-    for model in result.models:
-        header += [model] if model == result.baseline else [model, f"minus {result.baseline}"]
+    for model, minus in columns:
+        difference = f"{model} minus {result.baseline}" if apart else f"minus {result.baseline}"
+        header.append(difference if minus else model)
     rows = []
     for key in metrics:
         digits = split(key)[0].digits
         row = [label(key)]
-        for model in result.models:
-            row.append(interval(result.means[model].get(key), digits))
-            if model != result.baseline:
-                row.append(interval(result.differences[model].get(key), digits, sign="+"))
+        for model, minus in columns:
+            found = result.differences[model].get(key) if minus else result.means[model].get(key)
+            row.append(interval(found, digits, sign="+" if minus else ""))
         rows.append(row)
     return header, rows
 
