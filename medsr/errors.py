@@ -49,3 +49,11 @@ class TrainingError(MedsrError):
     """Training cannot go on: a loss is not finite, or the run's folder cannot be written or resumed."""
 
     exit_code = 1
+
+
+class StoppedError(MedsrError):
+    """Stopped by a signal, everything saved; the exit code is that of the signal."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code

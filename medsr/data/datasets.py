@@ -273,6 +273,11 @@ def batches(crops: Crops, first: int, last: int, slots: range) -> Iterator[torch
 
 
 def _quiet_worker(_: int) -> None:
+    """Signals go to the whole group; the parent saves first, and ends its workers itself."""
+    import signal
+
     import torch
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     torch.set_num_threads(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import os
@@ -50,6 +51,17 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8, whole or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_checked(path: Path, content: bytes | memoryview) -> None:
+    """Write bytes whole or not at all, and read them back before they take their place.
+
+    Raises OSError where what is on the disk is not what was written.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+        if sha256(temporary) != hashlib.sha256(content).hexdigest():
+            raise OSError(errno.EIO, "what was read back is not what was written", str(path))
 
 
 def sha256(path: Path) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from medsr import __version__
 from medsr.errors import WeightsError
-from medsr.io.files import atomic_path
+from medsr.io.files import write_checked
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -35,7 +35,7 @@ class Spec:
 
 
 def save(path: Path, state: Mapping[str, Tensor], spec: Spec, training: Mapping[str, Any] | None = None) -> None:
-    """Write weights with the metadata that rebuild the network: whole or not at all.
+    """Write weights with the metadata that rebuild the network: whole or not at all, read back.
 
     Key names stay those of the upstream network, so other programs load the file too.
     """
@@ -44,8 +44,7 @@ def save(path: Path, state: Mapping[str, Tensor], spec: Spec, training: Mapping[
     tensors = {name: tensor.detach().float().contiguous().cpu().clone() for name, tensor in state.items()}
     metadata = {"format": FORMAT, "medsr_version": __version__, "spec": json.dumps(asdict(spec))}
     metadata["training"] = json.dumps(dict(training or {}))
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(pack(tensors, metadata))
+    write_checked(path, pack(tensors, metadata))
 
 
 def load(path: Path) -> tuple[nn.Module, Spec]:

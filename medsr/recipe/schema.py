@@ -143,6 +143,22 @@ class Optimizer(Section):
     clip_norm: Positive | None = None
 
 
+class Guard(Section):
+    """What happens when training goes wrong.
+
+    `action`: stop, or go back to the last saved state and on with the learning rate times `slow_down`, at most
+    `attempts` times. Wrong is: a loss that is no number; a generator's loss above `explode` times the median of the
+    last `window`; a discriminator's mean loss over `window` below `won` (0: not watched).
+    """
+
+    action: Literal["stop", "roll-back"] = "stop"
+    explode: Annotated[Number, Field(gt=1)] = 50.0
+    won: NotNegative = 0.02
+    window: Count = 100
+    slow_down: Annotated[Number, Field(gt=0, lt=1)] = 0.5
+    attempts: Count = 3
+
+
 class Protocol(Section):
     """How validation makes its low resolution.
 
@@ -191,6 +207,7 @@ class Recipe(Section):
     batch: Count = 10
     accumulate: Count = 1
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    guard: Guard = Guard()
     protocol: Protocol = Protocol()
     validate_every: Count = 500
     patience: Count | None = None

@@ -24,12 +24,17 @@ class Learner:
     discriminator_optimizer: Any
     ema: Any
     pool: PairPool
+    precision: Any = None
     iteration: int = 0
+    rollbacks: int = 0
+    """How often training has gone back to a saved state; each time the learning rate is lowered."""
 
     def state(self) -> dict[str, Any]:
         """All of it as plain containers of tensors."""
         return {
             "iteration": self.iteration,
+            "rollbacks": self.rollbacks,
+            "precision": self.precision.state_dict() if self.precision is not None else {},
             "pool": self.pool.state_dict(),
             **{name: part.state_dict() for name, part in self._parts().items()},
         }
@@ -43,6 +48,12 @@ class Learner:
             raise TrainingError(f"the saved state does not fit this recipe: {str(error).splitlines()[0]}") from error
         self.pool.load_state_dict(state["pool"], device)
         self.iteration = int(state["iteration"])
+        self.rollbacks = int(state.get("rollbacks", 0))
+        if self.precision is not None and state.get("precision"):
+            self.precision.load_state_dict(state["precision"])
+        for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
+            if optimizer is not None:
+                optimizer.zero_grad()
 
     def _parts(self) -> dict[str, Any]:
         parts = {"generator": self.generator, "generator_optimizer": self.generator_optimizer, "ema": self.ema}
@@ -66,7 +77,8 @@ def build_learner(recipe: Recipe, generator: nn.Module, discriminator: nn.Module
         discriminator_optimizer = _adam(discriminator, recipe.optimizer)
         discriminator, discriminator_optimizer = fabric.setup(discriminator.to(**layout), discriminator_optimizer)
     pool = PairPool(recipe.degradation.pool)
-    return Learner(generator, discriminator, generator_optimizer, discriminator_optimizer, ema, pool)
+    scaler = fabric._precision if recipe.precision == "fp16" else None  # the only precision with a state: its scale
+    return Learner(generator, discriminator, generator_optimizer, discriminator_optimizer, ema, pool, scaler)
 
 
 def _adam(net: nn.Module, settings: Optimizer) -> torch.optim.Optimizer:

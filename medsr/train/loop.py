@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from medsr.data.datasets import Crops, batches, stream
 from medsr.degrade import high_order, thick_slices
-from medsr.errors import TrainingError
 from medsr.recipe import HighOrder, Optimizer, Recipe
+from medsr.train.guard import Diverged
+from medsr.train.interrupt import Interruption
 from medsr.train.learner import Learner
 from medsr.train.losses import GeneratorLoss
 from medsr.train.monitor import Monitor
@@ -21,20 +22,45 @@ PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 _DEGRADE, _POOL, _CROP = 1_000_001, 1_000_002, 1_000_003
 
 
-def train(recipe: Recipe, learner: Learner, crops: Crops, loss: GeneratorLoss, monitor: Monitor, fabric: Any) -> None:
-    """Train from the iteration after `learner.iteration` to the recipe's last, or until the monitor says stop.
+def train(
+    recipe: Recipe,
+    learner: Learner,
+    crops: Crops,
+    loss: GeneratorLoss,
+    monitor: Monitor,
+    fabric: Any,
+    interruption: Interruption,
+) -> None:
+    """Train from the iteration after `learner.iteration` to the recipe's last, or until something says stop.
 
-    Several devices share each batch; the first one alone watches and writes.
+    Several devices share each batch; the first one alone watches and writes. Where training goes wrong, the monitor
+    goes back to the last saved state, or raises TrainingError, as the recipe says.
     """
     from medsr.nets.upstream import degradations
 
     degradations()  # imported here once, so that no worker pays for it
+    while True:
+        try:
+            return _train(recipe, learner, crops, loss, monitor, fabric, interruption)
+        except Diverged as reason:
+            monitor.answer(learner, reason, fabric)
+
+
+def _train(
+    recipe: Recipe,
+    learner: Learner,
+    crops: Crops,
+    loss: GeneratorLoss,
+    monitor: Monitor,
+    fabric: Any,
+    interruption: Interruption,
+) -> None:
     share = recipe.batch // fabric.world_size
     slots = range(fabric.global_rank * share, (fabric.global_rank + 1) * share)
     for high in batches(crops, learner.iteration + 1, recipe.iterations, slots):
         learner.iteration += 1
         losses = step(recipe, learner, fabric.to_device(high), loss, fabric)
-        stop = fabric.is_global_zero and monitor.after(learner, losses)
+        stop = fabric.is_global_zero and monitor.after(learner, losses, interruption.received is not None)
         if fabric.world_size > 1:
             stop = fabric.broadcast(stop)
         if stop:
@@ -44,6 +70,7 @@ def train(recipe: Recipe, learner: Learner, crops: Crops, loss: GeneratorLoss, m
 def step(recipe: Recipe, learner: Learner, high: Tensor, loss: GeneratorLoss, fabric: Any) -> dict[str, float]:
     """One iteration: degrade, generator, discriminator, EMA. Returns the losses; raises on one that is not finite."""
     rate = learning_rate(recipe.optimizer, learner.iteration, recipe.iterations)
+    rate *= recipe.guard.slow_down**learner.rollbacks
     pairs = _pairs(recipe, learner, high, fabric.global_rank)
     losses: dict[str, float] = {}
     generated = _generator_step(recipe, learner, pairs, loss, fabric, rate, losses)
@@ -157,10 +184,7 @@ def _note(parts: dict[str, Tensor], losses: dict[str, float], count: int, iterat
     for name, value in parts.items():
         number = float(value.detach())
         if not math.isfinite(number):
-            raise TrainingError(
-                f"iteration {iteration}: the {name} loss is {number}; stopped before it reached the weights. "
-                "Lower optimizer.learning_rate, set optimizer.clip_norm or use precision fp32"
-            )
+            raise Diverged(f"iteration {iteration}: the {name} loss is {number}")
         losses[name] = losses.get(name, 0.0) + number / count
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from medsr.errors import TrainingError
 from medsr.infer.image import Network
 from medsr.infer.slices import Refiner
 from medsr.io import image as image_io
+from medsr.io.files import write_text
 from medsr.nets import checkpoint
 from medsr.progress import Update
 from medsr.recipe import Recipe
 from medsr.train import state, validate
+from medsr.train.guard import Diverged, Watch
 from medsr.train.learner import Learner
 
 
@@ -24,6 +28,8 @@ class Monitor:
         self.best = float("-inf")
         self.since_best = 0
         self.stopped_early = False
+        self.watch = Watch(recipe.guard)
+        self.say: Callable[[str], None] = lambda _: None
         self.domain: dict[str, Any] = {}
         """What the weights are made for: kind of scan, spacings, factors. Saved with them."""
         self.show: Update = _silent
@@ -34,22 +40,25 @@ class Monitor:
         """Open the log: empty for a new run, cut back to the resumed iteration for a continued one."""
         from torch.utils.tensorboard import SummaryWriter
 
-        log = self.run / "log.jsonl"
-        kept: list[str] = []
         if resumed is not None:
-            self.best, self.since_best = resumed["best"], resumed["since_best"]
-            kept = [line for line in _lines(log) if json.loads(line)["iteration"] <= learner.iteration]
-        log.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+            self._restore(resumed)
+            self._cut_log(learner)
+        else:
+            write_text(self.run / "log.jsonl", "")
         self._board = SummaryWriter(
             str(self.run / "tensorboard"), purge_step=learner.iteration + 1 if resumed else None
         )
         if resumed is None:
             self._validate(learner)
 
-    def after(self, learner: Learner, losses: dict[str, float]) -> bool:
-        """Log, validate and save as the recipe says. Returns whether to stop."""
+    def after(self, learner: Learner, losses: dict[str, float], interrupted: bool = False) -> bool:
+        """Log, validate and save as the recipe says, or because someone wants to stop. Returns whether to stop.
+
+        Raises Diverged where the losses say that training goes wrong.
+        """
         iteration, recipe = learner.iteration, self.recipe
         last = iteration == recipe.iterations
+        self.watch.see(iteration, losses)
         self._log({"iteration": iteration, **losses})
         for name, value in losses.items():
             self._board.add_scalar(f"loss/{name}" if name != "learning_rate" else name, value, iteration)
@@ -58,15 +67,50 @@ class Monitor:
         if iteration % recipe.validate_every == 0 or last:
             self._validate(learner)
             self.stopped_early = recipe.patience is not None and self.since_best >= recipe.patience
-        if iteration % recipe.save_every == 0 or last or self.stopped_early:
+        stop = self.stopped_early or interrupted
+        if iteration % recipe.save_every == 0 or last or stop:
             self.save(learner)
-        return self.stopped_early
+        return stop
+
+    def answer(self, learner: Learner, reason: Diverged, fabric: Any) -> None:
+        """Training went wrong: go back to the last saved state, slower, or raise TrainingError, as the recipe says."""
+        guard = self.recipe.guard
+        states = state.saved(self.run / "state")
+        if guard.action == "stop" or fabric.world_size > 1 or not states or learner.rollbacks >= guard.attempts:
+            more = f" after going back {learner.rollbacks} times" if learner.rollbacks else ""
+            raise TrainingError(
+                f"{reason}; stopped{more}, the weights saved before are whole. Lower optimizer.learning_rate, set "
+                "optimizer.clip_norm, use precision fp32, or set guard.action=roll-back"
+            )
+        saved = state.load_latest(self.run / "state")
+        learner.restore(saved, str(fabric.device))
+        learner.rollbacks += 1
+        self._restore(saved["monitor"])
+        self._cut_log(learner)
+        self._log({"iteration": learner.iteration, "rollback": learner.rollbacks, "reason": str(reason)})
+        self.save(learner)
+        rate = guard.slow_down**learner.rollbacks
+        self.say(f"{reason}; back to iteration {learner.iteration}, learning rate now times {rate:g}")
 
     def save(self, learner: Learner) -> None:
         """The state to resume from, and the EMA weights so far."""
-        content = learner.state() | {"monitor": {"best": self.best, "since_best": self.since_best}}
+        mine = {"best": self.best, "since_best": self.since_best, "watch": self.watch.state()}
+        content = learner.state() | {"monitor": mine}
         state.save(self.run / "state", learner.iteration, content | {"recipe_sha256": self.recipe.sha256()})
         self._save_weights(learner, "model.safetensors")
+
+    def _restore(self, saved: dict[str, Any]) -> None:
+        self.best, self.since_best = saved["best"], saved["since_best"]
+        if "watch" in saved:
+            self.watch.restore(saved["watch"])
+
+    def _cut_log(self, learner: Learner) -> None:
+        """Back to what was known at the learner's iteration: whole lines, none of what will be done again."""
+        log = self.run / "log.jsonl"
+        records = [json.loads(line) for line in _lines(log)]
+        kept = [one for one in records if one["iteration"] <= learner.iteration]
+        kept = [one for one in kept if one.get("rollback", 0) <= learner.rollbacks]
+        write_text(log, "".join(json.dumps(one) + "\n" for one in kept))
 
     def end(self) -> None:
         """Close what is open."""

@@ -37,6 +37,9 @@ def write(run: Path, recipe: Recipe, interpolated: Scores | None, skipped: int) 
             rows.append([f"{name} (iteration {record['iteration']})", f"{scores['psnr']:.2f}", f"{scores['ssim']:.4f}"])
         table = Table(["model", "PSNR (dB)", "SSIM"], rows, f"Held-out images. Protocol: {protocol}.")
         sections.append(Section("Validation", tables=[table], pictures=list(figures.values())))
+    if setbacks := [record for record in read_log(run) if "rollback" in record]:
+        told = [[str(record["iteration"]), record["reason"]] for record in setbacks]
+        sections.append(Section("Went back", tables=[Table(["to iteration", "because"], told, text=True)]))
     samples = sorted((run / "samples").glob("*.png"))
     chosen_samples = samples if len(samples) <= SAMPLES else [samples[0], *samples[-SAMPLES + 1 :]]
     if chosen_samples:
@@ -58,7 +61,7 @@ def write(run: Path, recipe: Recipe, interpolated: Scores | None, skipped: int) 
 
 def loss_curves(run: Path) -> list[Picture]:
     """The run's loss curves, smoothed, as pictures."""
-    records = [record for record in read_log(run) if "validation" not in record]
+    records = [record for record in read_log(run) if "learning_rate" in record]
     names = [name for name in (records[0] if records else {}) if name not in ("iteration", "learning_rate")]
     window = max(1, len(records) // 50)
     iterations = [record["iteration"] for record in records]

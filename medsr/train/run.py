@@ -6,25 +6,24 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from medsr import recipe as recipes
 from medsr.data import datasets, volumes
 from medsr.devices import choose
-from medsr.errors import TrainingError, UsageError, WeightsError
+from medsr.errors import StoppedError, TrainingError, UsageError
 from medsr.io.files import write_text
-from medsr.nets import checkpoint, weights
+from medsr.nets import checkpoint
 from medsr.progress import progress
 from medsr.recipe import Recipe, SliceProfile
 from medsr.train import report, state, validate
+from medsr.train import starting as starting_from
+from medsr.train.interrupt import Interruption
 
-if TYPE_CHECKING:
-    from torch import nn
-
-VGG19 = "vgg19"
 Say = Callable[[str], None]
 
 
@@ -68,17 +67,28 @@ def finetune(
             raise UsageError(f"{run}: is a file; --out names a folder")
         if (run / "log.jsonl").exists():
             raise UsageError(f"{run}: already holds a run; give another --out, or --resume {run}")
-    starting = _find_weights(settings)
+    starting = starting_from.find_weights(settings)
     return _run(settings, run, starting, choose(device), resume is not None, say)
 
 
-@dataclass(frozen=True)
-class Starting:
-    """Weight files found before anything heavy begins."""
+@contextmanager
+def _alone(run: Path, first: bool) -> Iterator[None]:
+    """Hold the run's folder, for the `first` of several devices. Raises UsageError where another process holds it."""
+    from filelock import FileLock, Timeout
 
-    generator: Path | None
-    discriminator: Path | None
-    vgg19: Path | None
+    if not first:
+        yield
+        return
+    (run / "state").mkdir(parents=True, exist_ok=True)
+    lock = FileLock(run / "state" / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise UsageError(f"{run}: another process is training there; wait for it, or give another --out") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _overrides(data: str | Path | None, overrides: list[str] | None, seed: int | None) -> list[str]:
@@ -110,29 +120,13 @@ def _resumed_recipe(name: str | Path, run: Path, out: str | Path | None, overrid
     return after
 
 
-def _find_weights(recipe: Recipe) -> Starting:
-    start = recipe.start_from
-    generator = weights.locate(start.generator) if start.generator else None
-    discriminator = weights.locate(start.discriminator) if start.discriminator else None
-    vgg19 = None
-    if recipe.losses.perceptual.weight > 0:
-        try:
-            vgg19 = weights.locate(VGG19)
-        except WeightsError as error:
-            raise WeightsError(
-                f"the perceptual loss needs VGG19: {error}; or train without it: --set losses.perceptual.weight=0"
-            ) from error
-    return Starting(generator, discriminator, vgg19)
-
-
-def _run(recipe: Recipe, run: Path, starting: Starting, device: str, resuming: bool, say: Say) -> Result:
+def _run(recipe: Recipe, run: Path, starting: starting_from.Starting, device: str, resuming: bool, say: Say) -> Result:
     _quiet()
     from lightning_fabric import Fabric
 
     from medsr.train import loop
     from medsr.train.learner import build_learner
     from medsr.train.losses import GeneratorLoss
-    from medsr.train.monitor import Monitor
 
     thick = isinstance(recipe.degradation, SliceProfile)
     split = volumes.split if thick else datasets.split
@@ -150,18 +144,55 @@ def _run(recipe: Recipe, run: Path, starting: Starting, device: str, resuming: b
     if not fabric.is_global_zero:
         say = _say_nothing
     fabric.seed_everything(recipe.seed, verbose=False)
-    generator, spec = _generator(recipe, starting.generator)
-    discriminator = _discriminator(recipe, starting.discriminator)
+    generator, spec = starting_from.generator(recipe, starting.generator)
+    discriminator = starting_from.discriminator(recipe, starting.discriminator)
     learner = build_learner(recipe, generator, discriminator, fabric)
     held_out = validate.prepare(files.held_out, recipe)
     bicubic = validate.baseline_scores(held_out) if held_out else None
     _announce(recipe, files, bicubic, device, say)
 
-    run.mkdir(parents=True, exist_ok=True)
-    monitor = Monitor(recipe, run, spec, held_out)
-    monitor.domain = volumes.domain(recipe, files.train) if thick else {}
+    loss = GeneratorLoss(recipe.losses, starting.vgg19, str(fabric.device))
+    ready = _Ready(recipe, run, files, fabric, learner, spec, held_out, bicubic, loss)
+    with _alone(run, fabric.is_global_zero):
+        try:
+            return _go(ready, resuming, say)
+        except OSError as error:
+            states = state.saved(run / "state")
+            whole = f"the state of iteration {int(states[-1].stem)} is whole" if states else "nothing was saved yet"
+            raise TrainingError(
+                f"{error.filename or run}: {error.strerror or error}; stopped, {whole}. "
+                f"When that is mended: medsr finetune --resume {run}"
+            ) from error
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A run with everything loaded, about to begin."""
+
+    recipe: Recipe
+    run: Path
+    files: datasets.Split
+    fabric: Any
+    learner: Any
+    spec: checkpoint.Spec
+    held_out: list[validate.HeldOut]
+    bicubic: validate.Scores | None
+    loss: Any
+
+
+def _go(ready: _Ready, resuming: bool, say: Say) -> Result:
+    from medsr.train import loop
+    from medsr.train.monitor import Monitor
+
+    recipe, run, fabric, learner = ready.recipe, ready.run, ready.fabric, ready.learner
+    thick = isinstance(recipe.degradation, SliceProfile)
+    monitor = Monitor(recipe, run, ready.spec, ready.held_out)
+    monitor.domain = volumes.domain(recipe, ready.files.train) if thick else {}
+    monitor.say = say
     resumed = None
-    if resuming:
+    if resuming and not state.saved(run / "state"):
+        say("no state was saved yet: starting from the beginning")
+    elif resuming:
         saved = state.load_latest(run / "state")
         learner.restore(saved, str(fabric.device))
         if learner.iteration >= recipe.iterations:
@@ -169,28 +200,37 @@ def _run(recipe: Recipe, run: Path, starting: Starting, device: str, resuming: b
         resumed = saved["monitor"]
         say(f"resumed after iteration {learner.iteration}")
     if fabric.is_global_zero:
+        state.clean(run)
         write_text(run / "recipe.yml", recipe.to_yaml())
         monitor.begin(learner, resumed)
     crops: datasets.Crops
     if thick:
-        crops = volumes.SliceCrops(files.train, recipe.data, recipe.degrade_crop, recipe.seed)
+        crops = volumes.SliceCrops(ready.files.train, recipe.data, recipe.degrade_crop, recipe.seed)
     else:
-        crops = datasets.GroundTruthCrops(files.train, recipe.data, recipe.degrade_crop, recipe.channels, recipe.seed)
-    loss = GeneratorLoss(recipe.losses, starting.vgg19, str(fabric.device))
+        crops = datasets.GroundTruthCrops(
+            ready.files.train, recipe.data, recipe.degrade_crop, recipe.channels, recipe.seed
+        )
     began, first = time.monotonic(), learner.iteration
-    with progress(recipe.name, recipe.iterations, learner.iteration) as update:
+    with Interruption() as interruption, progress(recipe.name, recipe.iterations, learner.iteration) as update:
 
         def show(done: float, text: str = "") -> None:
             rate = (done - first) / max(time.monotonic() - began, 1e-9)
             update(done, f"{text}  {rate:.2f} it/s")
 
         monitor.show = show
-        loop.train(recipe, learner, crops, loss, monitor, fabric)
+        loop.train(recipe, learner, crops, ready.loss, monitor, fabric, interruption)
+    if interruption.received is not None and learner.iteration < recipe.iterations:
+        monitor.end()
+        raise StoppedError(
+            f"stopped by {interruption.received.name} after iteration {learner.iteration}, which is saved; "
+            f"go on with: medsr finetune --resume {run}",
+            interruption.exit_code,
+        )
     if fabric.is_global_zero:
         monitor.end()
-        report.write(run, recipe, bicubic, len(files.skipped))
-    best = monitor.best if held_out else None
-    return Result(run, run / "model.safetensors", learner.iteration, monitor.stopped_early, bicubic, best)
+        report.write(run, recipe, ready.bicubic, len(ready.files.skipped))
+    best = monitor.best if ready.held_out else None
+    return Result(run, run / "model.safetensors", learner.iteration, monitor.stopped_early, ready.bicubic, best)
 
 
 def _devices(device: str) -> int | str | list[int]:
@@ -205,40 +245,6 @@ def _devices(device: str) -> int | str | list[int]:
 
 def _say_nothing(_: str) -> None:
     """What the other devices' processes say."""
-
-
-def _generator(recipe: Recipe, start: Path | None) -> tuple[nn.Module, checkpoint.Spec]:
-    """The generator to train: loaded, or fresh and close to an interpolator."""
-    from medsr.nets.generators import start_near_interpolator
-
-    wanted = recipe.generator
-    hyperparameters = wanted.model_dump(exclude={"name"})
-    spec = checkpoint.Spec(wanted.name, recipe.scale, recipe.channels, hyperparameters)
-    if start is None:
-        net = spec.build()
-        if wanted.name == "rrdb":  # a refiner begins as the identity by itself
-            start_near_interpolator(net)
-        return net, spec
-    net, found = checkpoint.load(start)
-    if found != spec:
-        raise UsageError(f"start_from.generator: {start} is {found}, the recipe asks for {spec}")
-    return net.requires_grad_(True).train(), spec
-
-
-def _discriminator(recipe: Recipe, start: Path | None) -> nn.Module | None:
-    if recipe.discriminator is None:
-        return None
-    from medsr.nets.discriminators import BUILDERS
-
-    net = BUILDERS[recipe.discriminator.name](recipe.channels, recipe.discriminator.features)
-    if start is not None:
-        weights_found, _ = checkpoint.read_state(start)
-        try:
-            net.load_state_dict(weights_found)
-        except RuntimeError as error:
-            reason = " ".join(str(error).split())[:200]
-            raise WeightsError(f"{start}: does not fit the recipe's discriminator: {reason}") from error
-    return net
 
 
 def _announce(recipe: Recipe, files: datasets.Split, bicubic: validate.Scores | None, device: str, say: Say) -> None:

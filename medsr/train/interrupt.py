@@ -1,0 +1,37 @@
+"""Ctrl-C and SIGTERM (what Slurm sends before it preempts): finish the iteration, save, then stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
+class Interruption:
+    """Within the block, the first signal is remembered in `received`; a second one stops at once."""
+
+    def __init__(self) -> None:
+        self.received: signal.Signals | None = None
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Interruption:
+        if threading.current_thread() is threading.main_thread():  # Python allows handlers there only
+            self._before = {one: signal.signal(one, self._note) for one in CODES}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for one, handler in self._before.items():
+            signal.signal(one, handler)
+
+    def _note(self, number: int, _: FrameType | None) -> None:
+        if self.received is not None:
+            raise SystemExit(CODES[signal.Signals(number)])
+        self.received = signal.Signals(number)
+
+    @property
+    def exit_code(self) -> int:
+        """Of a process that ended for the signal received."""
+        return CODES[self.received] if self.received else 0

@@ -1,0 +1,76 @@
+"""What a run starts from: weight files found before anything heavy begins, networks built from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from medsr.errors import UsageError, WeightsError
+from medsr.nets import checkpoint, weights
+from medsr.recipe import Recipe
+
+if TYPE_CHECKING:
+    from torch import nn
+
+VGG19 = "vgg19"
+
+
+@dataclass(frozen=True)
+class Starting:
+    """Weight files found before anything heavy begins."""
+
+    generator: Path | None
+    discriminator: Path | None
+    vgg19: Path | None
+
+
+def find_weights(recipe: Recipe) -> Starting:
+    """Raises UsageError or WeightsError where one is not there."""
+    start = recipe.start_from
+    generator = weights.locate(start.generator) if start.generator else None
+    discriminator = weights.locate(start.discriminator) if start.discriminator else None
+    vgg19 = None
+    if recipe.losses.perceptual.weight > 0:
+        try:
+            vgg19 = weights.locate(VGG19)
+        except WeightsError as error:
+            raise WeightsError(
+                f"the perceptual loss needs VGG19: {error}; or train without it: --set losses.perceptual.weight=0"
+            ) from error
+    return Starting(generator, discriminator, vgg19)
+
+
+def generator(recipe: Recipe, start: Path | None) -> tuple[nn.Module, checkpoint.Spec]:
+    """The generator to train: loaded, or fresh and close to an interpolator."""
+    from medsr.nets.generators import start_near_interpolator
+
+    wanted = recipe.generator
+    hyperparameters = wanted.model_dump(exclude={"name"})
+    spec = checkpoint.Spec(wanted.name, recipe.scale, recipe.channels, hyperparameters)
+    if start is None:
+        net = spec.build()
+        if wanted.name == "rrdb":  # a refiner begins as the identity by itself
+            start_near_interpolator(net)
+        return net, spec
+    net, found = checkpoint.load(start)
+    if found != spec:
+        raise UsageError(f"start_from.generator: {start} is {found}, the recipe asks for {spec}")
+    return net.requires_grad_(True).train(), spec
+
+
+def discriminator(recipe: Recipe, start: Path | None) -> nn.Module | None:
+    """The discriminator to train, None where the recipe has none. Raises WeightsError for weights that do not fit."""
+    if recipe.discriminator is None:
+        return None
+    from medsr.nets.discriminators import BUILDERS
+
+    net = BUILDERS[recipe.discriminator.name](recipe.channels, recipe.discriminator.features)
+    if start is not None:
+        weights_found, _ = checkpoint.read_state(start)
+        try:
+            net.load_state_dict(weights_found)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:200]
+            raise WeightsError(f"{start}: does not fit the recipe's discriminator: {reason}") from error
+    return net
