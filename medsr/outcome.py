@@ -12,13 +12,14 @@ from medsr.errors import MedsrError, MemoryExhaustedError
 
 @dataclass(frozen=True)
 class Outcome:
-    """`error` is None when `output` was written. `notes`: what the user should know about it."""
+    """`error` is None when `output` is there. `notes`: what the user should know. `skipped`: it was there before."""
 
     input: Path
     output: Path
     seconds: float
     error: MedsrError | None = None
     notes: tuple[str, ...] = ()
+    skipped: bool = False
 
 
 def attempt(source: Path, target: Path, job: Callable[[], tuple[str, ...]]) -> Outcome:

@@ -18,6 +18,7 @@ ORDER = (
     "intensity",
     "resample",
     "io",
+    "status",
     "progress",
     "recipe",
     "devices",

@@ -28,16 +28,21 @@ def upscale(
         int | None, typer.Option(min=8, max=16, help="Bits stored in 16-bit PNG and TIFF files that do not say so.")
     ] = None,
     half: Annotated[bool, typer.Option("--half", help="Compute in 16 bits on a CUDA device.")] = False,
+    skip_done: Annotated[
+        bool, typer.Option("--skip-done", help="Leave out what status.tsv in the folder calls done.")
+    ] = False,
 ) -> None:
     """Super-resolve images: PNG, JPEG, TIFF and single-frame DICOM, in their own format and depth."""
     side = parse_tile(tile)
     from medsr.infer.batch import upscale as run
 
-    outcomes = run(inputs, out, model, outscale, side, device, bits, half, on_outcome=_tell)
+    outcomes = run(inputs, out, model, outscale, side, device, bits, half, skip_done, on_outcome=_tell)
     end(outcomes)
 
 
 def _tell(outcome: Outcome) -> None:
-    if not told_failure(outcome):
+    if outcome.skipped:
+        typer.echo(f"{outcome.output}  done before")
+    elif not told_failure(outcome):
         note = f"  ({'; '.join(outcome.notes)})" if outcome.notes else ""
         typer.echo(f"{outcome.output}  {outcome.seconds:.1f} s{note}")

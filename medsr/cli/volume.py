@@ -72,6 +72,9 @@ def volume(
         bool, typer.Option("--report", help="Also write an HTML page with a before/after slider.")
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    skip_done: Annotated[
+        bool, typer.Option("--skip-done", help="Leave out what status.tsv in the folder calls done.")
+    ] = False,
 ) -> None:
     """Super-resolve 3D scans: finer voxels over the same box, in agreement with what was acquired."""
     from medsr.geometry import parse_spacing
@@ -97,6 +100,7 @@ def volume(
         dicom=dicom,
         report=report,
         device=device,
+        skip_done=skip_done,
         on_outcome=_tell,
         say=lambda line: typer.echo(line, err=True),
     )
@@ -104,7 +108,9 @@ def volume(
 
 
 def _tell(outcome: Outcome) -> None:
-    if not told_failure(outcome):
+    if outcome.skipped:
+        typer.echo(f"{outcome.output}  done before")
+    elif not told_failure(outcome):
         typer.echo(f"{outcome.output}  {outcome.seconds:.1f} s")
         for note in outcome.notes:
             typer.echo(f"  {note}")

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from medsr.errors import UsageError
 from medsr.infer.image import Model, OnTile
-from medsr.infer.models import DEFAULT, open_model
+from medsr.infer.models import DEFAULT, open_model, weights_hash
 from medsr.io import image as image_io
 from medsr.outcome import Outcome, attempt
 from medsr.progress import progress
+from medsr.status import Status
 
 DEFAULT_BASELINE_SCALE = 2
 
@@ -26,12 +27,14 @@ def upscale(
     device: str = "auto",
     bits: int | None = None,
     half: bool = False,
+    skip_done: bool = False,
     on_outcome: Callable[[Outcome], None] = lambda _: None,
 ) -> list[Outcome]:
     """Super-resolve images (files, folders, globs) into the folder `out`, each in its own format and depth.
 
     `outscale`: final factor (default: the model's own, 2 for baselines). `bits`: bits stored in 16-bit files that do
-    not say. A bad input becomes an outcome with its error; the others are still done. Raises UsageError or
+    not say. A bad input becomes an outcome with its error; the others are still done. `out`/status.tsv says what became
+    of each; with `skip_done` what it calls done, and is still as it was, is not done again. Raises UsageError or
     WeightsError when nothing can be begun.
     """
     if outscale is not None and not 0 < outscale <= 16:
@@ -41,14 +44,19 @@ def upscale(
     jobs = plan(inputs, Path(out))
     network = open_model(model, device, tile, half)
     scale = outscale or network.scale or DEFAULT_BASELINE_SCALE
+    known = {"model": network.name, "weights": weights_hash(model), "scale": scale, "bits": bits, "half": half}
     outcomes = []
-    with progress("upscale", len(jobs)) as update:
+    with Status(Path(out), known) as status, progress("upscale", len(jobs)) as update:
         for index, (source, target) in enumerate(jobs):
 
             def on_tile(done: int, total: int, index: int = index, name: str = source.name) -> None:
                 update(index + done / total, name)
 
-            outcome = attempt(source, target, partial(_one, source, target, network, scale, bits, on_tile))
+            if skip_done and status.is_done(source, target):
+                outcome = Outcome(source, target, 0.0, skipped=True)
+            else:
+                outcome = attempt(source, target, partial(_one, source, target, network, scale, bits, on_tile))
+            status.record(outcome)
             outcomes.append(outcome)
             on_outcome(outcome)
             update(index + 1, source.name)

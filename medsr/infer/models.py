@@ -78,3 +78,10 @@ def open_slice_model(model: str | Path, device: str = "auto") -> SliceEngine:
     if spec.architecture == "refiner":
         return SliceEngine(name, Refiner(name, net, chosen), sha256(path), domain)
     return SliceEngine(name, Enlarger(Network(name, net, spec.scale, spec.channels, chosen)), sha256(path), domain)
+
+
+def weights_hash(model: str | Path) -> str | None:
+    """SHA-256 of a model's weight file; None for one without (a baseline)."""
+    if str(model) in weights.RESERVED:
+        return None
+    return sha256(weights.locate(model))

@@ -6,16 +6,19 @@ import glob
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from medsr import status
 from medsr.data import manifest
 from medsr.data.cards import IMAGE, PARTS, Card
 from medsr.data.layout import Item
 from medsr.errors import InputError, MedsrError
+from medsr.io.journal import Journal
 from medsr.outcome import Outcome
-from medsr.prep.journal import Journal
 from medsr.prep.look import Look
 from medsr.prep.make import Made
 from medsr.prep.source import Source
 from medsr.prep.steps import Plan
+
+SAME = "same pixels as"
 
 
 def rows_of(
@@ -49,7 +52,7 @@ def rows_of(
         if item.id in made:
             continue
         name = item.files[IMAGE][0]
-        note = f"same pixels as {plan.same[item.id]}" if item.id in plan.same else ""
+        note = f"{SAME} {plan.same[item.id]}" if item.id in plan.same else ""
         if not note:
             note = _told(str(unmade.get(item.id) or seen.error), item, found)
             failed.append(Outcome(Path(name), Path(name), 0.0, InputError(note)))
@@ -68,6 +71,16 @@ def rows_of(
         )
     failed += [Outcome(Path(name), Path(name), 0.0, error) for name, error in found.broken]
     return manifest.ordered(rows), failed
+
+
+def status_rows(rows: Sequence[manifest.Row]) -> list[status.Row]:
+    """The table of a batch: one line a source. No seconds: the folder's bytes must not depend on the day."""
+    table: dict[str, status.Row] = {}
+    for row in rows:
+        outcome = status.DONE if row.file or row.note.startswith(SAME) else status.FAILED
+        hashes = (row.source_sha256, row.sha256)
+        table.setdefault(row.source, status.Row(row.source, outcome, row.note, "", row.file, *hashes))
+    return list(table.values())
 
 
 def _told(reason: str, item: Item, found: Source) -> str:

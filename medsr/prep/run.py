@@ -11,14 +11,15 @@ from pathlib import Path
 
 import yaml
 
+from medsr import status
 from medsr.data import cards, manifest
 from medsr.data.cards import Card
 from medsr.errors import InputError, UsageError
 from medsr.io.files import write_text
+from medsr.io.journal import Journal
 from medsr.outcome import Outcome
 from medsr.prep import account, page, steps
 from medsr.prep import source as sources
-from medsr.prep.journal import Journal
 from medsr.prep.pool import workers as pool_of
 
 Say = Callable[[str], None]
@@ -83,6 +84,7 @@ def prepare(
         notes.append(f"{len(strangers)} file(s) in {folder} are not of this data set (the first: {strangers[0]})")
     result = Prepared(folder, chosen, rows, failed, notes)
     write_text(folder / manifest.NAME, manifest.render(rows))
+    write_text(folder / status.NAME, status.render(account.status_rows(rows)))
     page.write(folder / SUMMARY, chosen, result.rows, result.notes, folder)
     shutil.rmtree(folder / WORK, ignore_errors=True)
     return result

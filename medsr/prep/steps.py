@@ -13,8 +13,8 @@ from medsr.data import manifest
 from medsr.data.cards import Card
 from medsr.errors import MedsrError
 from medsr.io.files import sha256
+from medsr.io.journal import Journal, stamp
 from medsr.prep import duplicates, parts
-from medsr.prep.journal import Journal, stamp
 from medsr.prep.look import Look, look
 from medsr.prep.make import Made, Task, make
 from medsr.prep.pool import each

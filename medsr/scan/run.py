@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from medsr.scan.files import Target, plan
 from medsr.scan.pictures import Pictures
 from medsr.scan.refine import OnProgress, refine_scan
 from medsr.scan.request import DEFAULT_MODEL, Request
+from medsr.status import Status
 
 Say = Callable[[str], None]
 
@@ -65,6 +66,7 @@ def volume(
     dicom: bool = False,
     report: bool = False,
     device: str = "auto",
+    skip_done: bool = False,
     on_outcome: Callable[[Outcome], None] = lambda _: None,
     say: Say = lambda _: None,
 ) -> Any:
@@ -78,7 +80,9 @@ def volume(
     what finer means; without any, coarser axes are brought to the finest, or an isotropic scan to scale 2. `model`:
     `cubic`, `scratch` (with `adapt`), a known name or a weight file. `planes`: auto, all, or names with commas.
     `fuse`: mean, median or weighted. `profile` (box or gaussian) and `thickness` (mm) say how slices were acquired.
-    `adapt`: minutes of learning from the scan itself. `kind`: auto, image or labels.
+    `adapt`: minutes of learning from the scan itself. `kind`: auto, image or labels. With a folder as `out`, its
+    status.tsv says what became of every scan; with `skip_done` what it calls done, and is still as it was, is not done
+    again.
 
     Raises UsageError or WeightsError when nothing can be begun; in memory also InputError for a bad volume.
     """
@@ -110,11 +114,23 @@ def volume(
         raise UsageError(f"--also goes with one scan, not with {len(found)}")
     targets = plan(found, Path(out), dicom, extras.also, uncertainty)
     engine = open_slice_model(request.model, device)
-    outcomes = []
-    for target in targets:
-        outcome = attempt(target.scan, target.volume, partial(_one, target, request, extras, engine, say))
-        outcomes.append(outcome)
+    known = {"weights": engine.sha256, "request": asdict(replace(request, device="")), "extras": asdict(extras)}
+    if targets[0].volume == Path(out):
+        if skip_done:
+            raise UsageError("--skip-done: --out names one file; give a folder")
+        outcome = attempt(targets[0].scan, targets[0].volume, partial(_one, targets[0], request, extras, engine, say))
         on_outcome(outcome)
+        return [outcome]
+    outcomes = []
+    with Status(Path(out), known, volume_io.digest) as status:
+        for target in targets:
+            if skip_done and status.is_done(target.scan, target.volume):
+                outcome = Outcome(target.scan, target.volume, 0.0, skipped=True)
+            else:
+                outcome = attempt(target.scan, target.volume, partial(_one, target, request, extras, engine, say))
+            status.record(outcome)
+            outcomes.append(outcome)
+            on_outcome(outcome)
     return outcomes
 
 

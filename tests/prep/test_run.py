@@ -76,9 +76,8 @@ def test_every_file_is_accounted_for_and_nobody_is_in_two_parts(card: Path, eyes
     counts = [sum(next(iter(p)) == part for p in parts.values()) for part in ("train", "validation", "test")]
     assert counts == [4, 2, 2]
     written = _bytes(tmp_path / "out")
-    assert {row.file: row.sha256 for row in rows} == {
-        file: digest for file, digest in written.items() if file not in ("manifest.csv", "summary.html", "prepare.yml")
-    }
+    others = {"manifest.csv", "summary.html", "prepare.yml", "status.tsv"}
+    assert {row.file: row.sha256 for row in rows} == {file: one for file, one in written.items() if file not in others}
     for row in rows:
         assert row.source_sha256 == hashlib.sha256((eyes / row.source).read_bytes()).hexdigest()
         if row.original and row.role == "image":
@@ -331,7 +330,7 @@ def test_drive_prepared_measures_as_drive_itself(real_data: Path, tmp_path: Path
 
 def test_half_an_image_that_is_gone_from_the_source_does_not_stay(card: Path, eyes: Path, tmp_path: Path) -> None:
     """Killed while making the crops of an image that is removed before the next run."""
-    from medsr.prep.journal import Journal
+    from medsr.io.journal import Journal
 
     out = tmp_path / "out"
     crops = ["ground_truth.multiscale=null", "ground_truth.crop=32"]
