@@ -48,7 +48,7 @@ class Status:
         self.path, self.digest = folder / NAME, digest
         told = json.dumps({"medsr": __version__, **settings}, sort_keys=True, default=str)
         self.settings = hashlib.sha256(told.encode()).hexdigest()[:16]
-        self.rows = {row.output: row for row in read(self.path)}
+        self.rows = {row.output or row.input: row for row in read(self.path)}
 
     def __enter__(self) -> Status:
         return self
@@ -70,11 +70,14 @@ class Status:
         if outcome.skipped:
             return
         failed = outcome.error is not None
-        hashes = ("", "") if failed else (self.digest(outcome.input), self.digest(outcome.output))
+        output = "" if outcome.output == outcome.input else str(outcome.output)  # measuring has none
+        hashes = ["", ""]
+        if not failed:
+            hashes = [self.digest(outcome.input), self.digest(outcome.output) if output else ""]
         reason = " ".join(str(outcome.error or "").split())
-        told = (str(outcome.input), FAILED if failed else DONE, reason, f"{outcome.seconds:.1f}", str(outcome.output))
-        row = Row(*told, *hashes, self.settings)
-        self.rows[row.output] = row
+        told = (str(outcome.input), FAILED if failed else DONE, reason, f"{outcome.seconds:.1f}", output)
+        row = Row(*told, hashes[0], hashes[1], self.settings)
+        self.rows[row.output or row.input] = row
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             new = not self.path.is_file()

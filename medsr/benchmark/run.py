@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_
 import platform
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +19,7 @@ from medsr.benchmark.case import Benchmark, Item, Runner, Say
 from medsr.benchmark.choose import BUNDLED
 from medsr.benchmark.choose import benchmark as choose
 from medsr.benchmark.gallery import TRUTH, Gallery
+from medsr.benchmark.record import Record
 from medsr.benchmark.result import Evaluation, Row
 from medsr.devices import choose as choose_device
 from medsr.errors import InputError, UsageError
@@ -43,16 +45,20 @@ def evaluate(
     limit: int | None = None,
     device: str = "auto",
     tile: int | None = None,
+    skip_done: bool = False,
     say: Say = lambda _: None,
 ) -> Evaluation:
     """Measure models on a benchmark (`drive`, `nih-cxr`, `classic`, `volume`, `folder`), beside its baseline.
 
     `models`: default, the bundled one made for such images. `limit`: so many images, drawn at random with seed 0.
-    `out`: a folder for report.html, results.md, results.csv and images.csv; `json`: a file for everything in JSON.
+    `out`: a folder for report.html, results.md, results.csv, images.csv, status.tsv; `json`: a file for everything in
+    JSON. `skip_done`: what was measured into `out` before, by the same protocol, models and images, is not again.
     An image that cannot be read is named in the result's `failed`, and counts for no model.
     Raises UsageError, WeightsError, or InputError where the folder is not what the benchmark is about; the first
     image's error where none can be measured.
     """
+    if skip_done and out is None:
+        raise UsageError("--skip-done: needs --out, the folder that remembers")
     if limit is not None and limit < 1:
         raise UsageError(f"--limit {limit}: expected a number of images from 1")
     if benchmark == "volume" and tile is not None:
@@ -67,13 +73,15 @@ def evaluate(
         say(f"no bundled model is made for {benchmark}: only {bench.baseline} is measured; give others with --model")
     bench.calibrate(say)
     gallery = Gallery(bench, {item.id: item for item in items}, runners)
-    rows, failed = _measure(bench, items, runners, gallery, chosen_device)
+    about = {name: _about(runner) for name, runner in runners.items()}
+    record = None if out is None else Record(Path(out), {"protocol": bench.protocol(), "models": about}, skip_done)
+    with record or nullcontext():
+        rows, failed = _measure(bench, items, runners, gallery, record, chosen_device)
     if not rows:
         error = failed[0].error
         assert error is not None
         raise error
     protocol = {**bench.protocol(), "drawn": f"{limit} at random, seed 0" if limit else "all"}
-    about = {name: _about(runner) for name, runner in runners.items()}
     result = Evaluation(benchmark, protocol, bench.baseline, about, rows, failed, _versions(chosen_device))
     if json is not None:
         write_text(Path(json), json_.dumps(result.to_json(), indent=1, allow_nan=False) + "\n")
@@ -121,18 +129,26 @@ def _opened(bench: Benchmark, models: Sequence[str | Path], device: str, tile: i
 
 
 def _measure(
-    bench: Benchmark, items: Sequence[Item], runners: Mapping[str, Runner], gallery: Gallery, device: str
+    bench: Benchmark,
+    items: Sequence[Item],
+    runners: Mapping[str, Runner],
+    gallery: Gallery,
+    record: Record | None,
+    device: str,
 ) -> tuple[list[Row], list[Outcome]]:
     rows: list[Row] = []
     failed: list[Outcome] = []
     with progress("evaluate", len(items)) as update:
         for done, item in enumerate(items, 1):
-            found: list[Row] = []
-            outcome = attempt(item.image, item.image, partial(_one, bench, item, runners, gallery, device, found))
-            if outcome.error:
-                failed.append(outcome)
-            else:
-                rows += found
+            found = record.known(item) if record else []
+            if not found:
+                outcome = attempt(item.image, item.image, partial(_one, bench, item, runners, gallery, device, found))
+                if outcome.error:
+                    failed.append(outcome)
+                    found = []
+                if record:
+                    record.add(item, found, outcome)
+            rows += found
             update(done, item.id)
     return rows, failed
 

@@ -30,6 +30,9 @@ def evaluate(
     limit: Annotated[int | None, typer.Option(help="Measure only so many images, drawn with a fixed seed.")] = None,
     tile: Annotated[str, typer.Option(help="auto, or a side in pixels of the input; 0 for one piece.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    skip_done: Annotated[
+        bool, typer.Option("--skip-done", help="Leave out what was measured into --out before, in the same way.")
+    ] = False,
 ) -> None:
     """Measure models under one printed protocol, beside bicubic (volumes: cubic B-spline)."""
     from medsr.benchmark import tables
@@ -47,6 +50,7 @@ def evaluate(
         limit=limit,
         device=device,
         tile=parse_tile(tile),
+        skip_done=skip_done,
         say=lambda line: typer.echo(line, err=True),
     )
     typer.echo(tables.text(result))

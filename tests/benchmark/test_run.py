@@ -14,6 +14,7 @@ import pytest
 from PIL import Image as Pillow
 
 import medsr
+from medsr import status
 from medsr.benchmark import tables
 from medsr.benchmark.choose import BUNDLED, benchmark
 from medsr.benchmark.gallery import Gallery
@@ -192,6 +193,32 @@ def test_two_different_files_for_one_image_are_refused(real_data: Path, tmp_path
         shutil.copy(real_data / f"retina/DRIVE/test/images/{number}_test.tif", tmp_path / folder / "01_test.tif")
     with pytest.raises(InputError, match="differ; remove one"):
         medsr.evaluate("drive", tmp_path, ["bicubic"], device="cpu")
+
+
+def test_what_was_measured_is_not_measured_again(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from medsr.benchmark.folder import Folder
+
+    out = tmp_path / "out"
+    (photographs / "bad.png").write_bytes(b"bad")
+    first = medsr.evaluate("folder", photographs, ["lanczos"], out, device="cpu")
+    assert [row.outcome for row in status.read(out / "status.tsv")] == ["failed", *["done"] * 4]
+    lines = (out / "measured.jsonl").read_text().splitlines()
+    (out / "measured.jsonl").write_text("\n".join(lines[:2]) + "\n" + lines[2][:50])  # as after a kill
+    loaded: list[str] = []
+    load = Folder.load
+    monkeypatch.setattr(Folder, "load", lambda bench, item: (loaded.append(item.id), load(bench, item))[1])
+    monkeypatch.setattr("medsr.benchmark.page.write", lambda *_: None)
+    again = medsr.evaluate("folder", photographs, ["lanczos"], out, skip_done=True, device="cpu")
+    assert loaded == ["bad", "eye 2", "eye 3"]
+    assert again.ids == first.ids
+    assert again.values("lanczos", "psnr") == first.values("lanczos", "psnr")
+    loaded.clear()
+    medsr.evaluate("folder", photographs, ["lanczos"], out, blur_sigma=0.5, skip_done=True, device="cpu")
+    assert len(loaded) == 5  # another protocol is another figure
+    with pytest.raises(UsageError, match="needs --out"):
+        medsr.evaluate("folder", photographs, skip_done=True)
 
 
 def test_a_limit_draws_the_same_images_every_time(photographs: Path) -> None:
