@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -37,7 +38,7 @@ class Row:
     @property
     def height_width(self) -> tuple[int, int]:
         """Of an image, from `size`."""
-        width, height = map(int, self.size.split("x"))
+        width, height, *_ = map(int, self.size.split("x"))
         return height, width
 
 
@@ -77,5 +78,9 @@ def read(folder: Path) -> list[Row] | None:
 
 
 def _row(told: dict[str, str]) -> Row:
-    original = told.pop("original") == "yes"
-    return Row(original=original, **told)
+    if None in told or not all(isinstance(value, str) for value in told.values()):
+        raise ValueError("a line has too few or too many columns")
+    row = Row(original=told.pop("original") == "yes", **told)
+    if row.file and not re.fullmatch(r"[1-9][0-9]{0,8}(x[1-9][0-9]{0,8}){1,3}", row.size):
+        raise ValueError(f"{row.file}: {row.size!r} is no size")
+    return row

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from medsr.errors import InputError, UsageError
+from medsr.errors import InputError, MemoryExhaustedError, UsageError
 from medsr.intensity import Window, bits_that_hold
 from medsr.io import files
 from medsr.io.base import DICOM, JPEG, PNG, TIFF, Image
@@ -48,6 +48,8 @@ def read(path: Path, bits: int | None = None) -> Image:
         image = reader(path)
     except InputError:
         raise
+    except MemoryError as error:
+        raise MemoryExhaustedError(f"{path}: more than the free memory holds") from error
     except Exception as error:  # decoders raise whatever they like on damaged files
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path}: damaged or not a readable image ({reason})") from error

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from medsr.errors import InputError, MedsrError, UsageError
+from medsr.errors import InputError, MedsrError, MemoryExhaustedError, UsageError
 from medsr.io import files
 from medsr.io.files import sha256
 from medsr.io.image import is_dicom
@@ -82,8 +82,10 @@ def read(path: Path, series: str | None = None) -> Volume:
         check_dtype(volume.stored.dtype, str(path))
         volume.grid.check(str(path))
         check_finite(volume.stored, str(path))
-    except (MedsrError, MemoryError):
+    except MedsrError:
         raise
+    except MemoryError as error:
+        raise MemoryExhaustedError(f"{path}: more than the free memory holds") from error
     except Exception as error:  # the readers raise whatever they like on damaged files
         raise InputError(f"{path}: damaged or not a readable volume ({_reason(error)})") from error
     return volume

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 FORMAT = "medsr-1"
+LARGEST = 4096
+"""No network of ours has more channels, blocks or features: a file that says so is not built."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,10 @@ def load(path: Path) -> tuple[nn.Module, Spec]:
     """
     state, metadata = read_state(path)
     spec = _spec_from(metadata, state, path)
-    net = spec.build()
+    try:
+        net = spec.build()
+    except (TypeError, ValueError, RuntimeError, MemoryError) as error:
+        raise WeightsError(f"{path}: its metadata names no network that can be built: {_first(error)}") from error
     try:
         net.load_state_dict(dict(state), strict=True)
     except RuntimeError as error:
@@ -114,7 +119,13 @@ def _read_pth(path: Path) -> dict[str, Tensor]:
 
 def _spec_from(metadata: Mapping[str, str], state: Mapping[str, Tensor], path: Path) -> Spec:
     if metadata.get("format") == FORMAT:
-        spec = Spec(**json.loads(metadata["spec"]))
+        try:
+            spec = Spec(**json.loads(metadata["spec"]))
+            sizes = [spec.scale, spec.channels, *spec.hyperparameters.values()]
+            if not all(isinstance(size, int) and 0 < size <= LARGEST for size in sizes):
+                raise ValueError(f"sizes {sizes}")
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            raise WeightsError(f"{path}: its metadata is damaged: {_first(error)}") from error
         from medsr.nets.generators import BUILDERS
 
         if spec.architecture not in BUILDERS:

@@ -115,9 +115,12 @@ def _unpack(archive: Path, folder: Path, wanted: Callable[[str], bool], budget: 
             raise InputError(f"{archive}: is encrypted; unpack it yourself, and give the folder") from error
         raise InputError(f"{archive}: damaged or not a readable archive ({reason}); download it again") from error
     except OSError as error:
-        if error.errno not in (errno.EEXIST, errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EILSEQ):
+        if error.errno in DISK:
             raise
-        raise InputError(f"{archive}: a name in it cannot be written ({error.strerror}); unpack it yourself") from error
+        reason = error.strerror or str(error)
+        if error.errno in (errno.EEXIST, errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EILSEQ):
+            raise InputError(f"{archive}: a name in it cannot be written ({reason}); unpack it yourself") from error
+        raise InputError(f"{archive}: damaged or not a readable archive ({reason}); download it again") from error
     for path in inner:
         if depth == NESTED:
             raise InputError(f"{budget.archive}: archives in it lie more than {NESTED} deep; unpack it yourself")
@@ -138,7 +141,8 @@ DAMAGE = (
     RuntimeError,
     ValueError,
 )
-"""What the standard library raises on archives it cannot read."""
+"""What the standard library raises on archives it cannot read; and OSError, where it is not the disk's."""
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
 
 def _write(member: Member, target: Path, budget: Budget) -> None:

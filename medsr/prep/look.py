@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsr.data.cards import IMAGE
-from medsr.errors import InputError
+from medsr.errors import InputError, MedsrError
 from medsr.io import image as image_io
 from medsr.io import volume as volume_io
 from medsr.io.base import DICOM
@@ -45,7 +45,7 @@ def look(files: dict[str, list[Path]], kind: str) -> Look:
         hashes = {role: _one_hash(claims) for role, claims in files.items()}
         path = files[IMAGE][0]
         return _volume(path, hashes) if kind == "volumes" else _image(path, hashes)
-    except InputError as error:
+    except MedsrError as error:
         return Look({}, error=str(error))
     except OSError as error:
         return Look({}, error=f"{error.filename or files[IMAGE][0]}: cannot be read: {error.strerror or error}")

@@ -1,0 +1,164 @@
+"""Mutated files against one reader, in a process of its own: `python -m tests.fuzz.attack READER COUNT SEED`.
+
+Every input must end in a result or one of medsr's own errors, within 10 seconds and 1 GB more than the process has.
+Prints one JSON line; an input that ends otherwise is kept in the folder MEDSR_CRASHERS names, if it does.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+import resource
+import signal
+import sys
+import tempfile
+import time
+import warnings
+from collections import Counter
+from pathlib import Path
+from types import FrameType
+
+from medsr.errors import MedsrError
+from tests.fuzz.readers import READERS
+
+SECONDS, BYTES = 10, 1_000_000_000
+LARGEST_SEED = 300_000
+NUMBERS = (
+    0,
+    1,
+    2,
+    2**7 - 1,
+    2**7,
+    2**8 - 1,
+    2**15 - 1,
+    2**15,
+    2**16 - 1,
+    2**31 - 1,
+    2**31,
+    2**32 - 1,
+    2**63,
+    2**64 - 1,
+)
+WORDS = (b"-1", b"1e999", b"nan", b"9" * 30, b"\xff\xfe", b"\0" * 9, b"../", b"%s", b"[[[[")
+
+
+class TooLong(BaseException):
+    """Not an Exception: no reader may swallow it."""
+
+
+def mutated(content: bytes, others: list[bytes], rng: random.Random) -> bytes:
+    """One to eight changes: bytes, numbers of any width, cuts, repeats, pieces of other files; headers most of all."""
+    data = bytearray(content)
+    for _ in range(1 << rng.randrange(4)):
+        if not data:
+            data = bytearray(rng.randbytes(8))
+        reach = len(data) if rng.random() < 0.4 else min(len(data), 400)
+        at = rng.randrange(reach)
+        kind = rng.randrange(8)
+        if kind <= 1:
+            data[at] = rng.randrange(256)
+        elif kind == 2:
+            data[at] ^= 1 << rng.randrange(8)
+        elif kind == 3:
+            width = rng.choice((1, 2, 4, 8))
+            number = (rng.choice(NUMBERS) & ((1 << 8 * width) - 1)).to_bytes(width, rng.choice(("little", "big")))
+            data[at : at + width] = number
+        elif kind == 4:
+            del data[at : at + rng.randrange(1, 40)]
+        elif kind == 5:
+            data[at:at] = data[at : at + rng.randrange(1, 60)]
+        elif kind == 6:
+            other = rng.choice(others)
+            start = rng.randrange(len(other))
+            data[at : at + 32] = other[start : start + 32]
+        elif rng.random() < 0.5:
+            del data[at:]
+        else:
+            data[at:at] = rng.choice(WORDS)
+    return bytes(data)
+
+
+def one(name: str, path: Path) -> str:
+    """Read one file: `result`, `error`, or what went wrong."""
+    began = time.monotonic()
+    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    try:
+        READERS[name].read(path)
+        end = "result"
+    except MedsrError:
+        end = "error"
+    except TooLong:
+        end = "took too long"
+    except BaseException as problem:
+        end = f"{type(problem).__name__}: {str(problem)[:200]}"
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    return end if time.monotonic() - began <= SECONDS else "took too long"
+
+
+def seeds_of(name: str) -> dict[str, bytes]:
+    """The reader's own seeds and the small real ones."""
+    reader = READERS[name]
+    seeds = reader.seeds()
+    if folder := os.environ.get("MEDSR_TEST_DATA"):
+        for pattern in reader.real:
+            for path in sorted(Path(folder).glob(pattern)):
+                if path.stat().st_size <= LARGEST_SEED:
+                    seeds.setdefault(path.name, path.read_bytes())
+    return seeds
+
+
+def attack(name: str, count: int, seed: int) -> dict[str, object]:
+    """`count` mutated inputs; how they ended."""
+    warnings.simplefilter("ignore")
+    signal.signal(signal.SIGALRM, _too_long)
+    seeds = seeds_of(name)
+    with tempfile.TemporaryDirectory() as folder:
+        for file, content in seeds.items():  # everything is imported before memory is counted
+            Path(folder, file).write_bytes(content)
+            one(name, Path(folder, file))
+        _limit_memory()
+        ends: Counter[str] = Counter()
+        unexpected: list[str] = []
+        rng = random.Random(f"{name} {seed}")
+        names, others = list(seeds), list(seeds.values())
+        for number in range(count):
+            file = rng.choice(names)
+            content = _changed(file, seeds[file], others, rng)
+            path = Path(folder, file)
+            path.write_bytes(content)
+            Path(folder, "now").write_text(f"{name} {seed} {number} {file}")
+            end = one(name, path)
+            ends["unexpected" if end not in ("result", "error") else end] += 1
+            if end not in ("result", "error"):
+                unexpected.append(f"{file} {number}: {end}")
+                _keep(name, seed, number, file, content)
+    return {"reader": name, "tried": count, **ends, "ends": unexpected[:20]}
+
+
+def _changed(file: str, content: bytes, others: list[bytes], rng: random.Random) -> bytes:
+    """Of a compressed file mostly what is inside is changed: else its checksum catches everything."""
+    if file.endswith((".gz", ".mgz")) and rng.random() < 0.7:
+        return gzip.compress(mutated(gzip.decompress(content), others, rng), 1)
+    return mutated(content, others, rng)
+
+
+def _keep(name: str, seed: int, number: int, file: str, content: bytes) -> None:
+    if folder := os.environ.get("MEDSR_CRASHERS"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        Path(folder, f"{name}-{seed}-{number}-{file}").write_bytes(content)
+
+
+def _limit_memory() -> None:
+    held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (held + BYTES, held + BYTES))
+
+
+def _too_long(_: int, __: FrameType | None) -> None:
+    raise TooLong
+
+
+if __name__ == "__main__":
+    print(json.dumps(attack(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))))

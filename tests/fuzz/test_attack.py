@@ -1,0 +1,62 @@
+"""Files from strangers end in a result or in one of medsr's own errors: no other exception, crash, hour or GB."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz.attack import seeds_of
+from tests.fuzz.readers import READERS
+
+MANY = {"metaimage": 4_000, "checkpoints": 6_000}
+"""Inputs of the slow attack; 9,100 where it is not said. More than 100,000 together."""
+GUIDED = ("pictures", "dicom", "nifti", "mgh", "archives", "manifests", "cards")
+
+
+def _attack(name: str, count: int, seed: int) -> dict[str, object]:
+    command = [sys.executable, "-m", "tests.fuzz.attack", name, str(count), str(seed)]
+    root = Path(__file__).parents[2]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=root, env=environment, check=False)
+    assert done.returncode == 0, f"{name}: the process ended with {done.returncode}: {done.stderr[-500:]}"
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_its_seeds_are_read(name: str, tmp_path: Path) -> None:
+    for file, content in READERS[name].seeds().items():
+        path = tmp_path / file
+        path.write_bytes(content)
+        READERS[name].read(path)
+    assert seeds_of(name)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_few_hundred_mutated_files(name: str) -> None:
+    found = _attack(name, 60 if name == "metaimage" else 250, 7)
+    assert not found.get("unexpected"), found["ends"]
+    assert found["error"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", READERS)
+def test_a_hundred_thousand_mutated_files(name: str) -> None:
+    assert sum(MANY.get(one, 9_100) for one in READERS) >= 100_000
+    found = _attack(name, MANY.get(name, 9_100), 0)
+    assert not found.get("unexpected"), found["ends"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", GUIDED)
+def test_guided_by_coverage(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("atheris", reason="needs atheris, which is there for Linux and Python 3.11 or later")
+    command = [sys.executable, "-m", "tests.fuzz.guided", name, "-runs=3000", "-max_len=20000", "-seed=1"]
+    root = Path(__file__).parents[2]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+    assert done.returncode == 0, f"{name}: {done.stderr[-1500:]}"
