@@ -55,7 +55,7 @@ def test_a_hundred_thousand_mutated_files(name: str) -> None:
 @pytest.mark.parametrize("name", GUIDED)
 def test_guided_by_coverage(name: str, tmp_path: Path) -> None:
     pytest.importorskip("atheris", reason="needs atheris, which is there for Linux and Python 3.11 or later")
-    command = [sys.executable, "-m", "tests.fuzz.guided", name, "-runs=3000", "-max_len=20000", "-seed=1"]
+    command = [sys.executable, "-m", "tests.fuzz.guided", name, "-runs=20000", "-max_len=20000", "-seed=1"]
     root = Path(__file__).parents[2]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
