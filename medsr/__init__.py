@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from medsr.fundus_demo import demo
     from medsr.infer.batch import upscale
     from medsr.prep.run import prepare
+    from medsr.repeat import reproduce
     from medsr.scan.run import volume
     from medsr.train.run import finetune
 
@@ -23,9 +24,10 @@ _HOME = {
     "finetune": "medsr.train.run",
     "evaluate": "medsr.benchmark.run",
     "prepare": "medsr.prep.run",
+    "reproduce": "medsr.repeat",
     "demo": "medsr.fundus_demo",
 }
-__all__ = ["__version__", "demo", "evaluate", "finetune", "prepare", "upscale", "volume"]
+__all__ = ["__version__", "demo", "evaluate", "finetune", "prepare", "reproduce", "upscale", "volume"]
 
 
 def __getattr__(name: str) -> Any:

@@ -31,6 +31,7 @@ ORDER = (
     "infer",
     "train",
     "scan",
+    "repeat",
     "prep",
     "benchmark",
     "info",

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+from medsr import __version__
 from medsr.errors import UsageError
 from medsr.infer.image import Model, OnTile
 from medsr.infer.models import DEFAULT, open_model, weights_hash
 from medsr.io import image as image_io
+from medsr.io.files import sha256, write_text
 from medsr.outcome import Outcome, attempt
 from medsr.progress import progress
 from medsr.status import Status
 
 DEFAULT_BASELINE_SCALE = 2
+SIDECAR = "upscale.json"
+"""In the folder of results: what each was made of, by what and how; enough for `medsr reproduce`."""
 
 
 def upscale(
@@ -46,6 +52,7 @@ def upscale(
     scale = outscale or network.scale or DEFAULT_BASELINE_SCALE
     known = {"model": network.name, "weights": weights_hash(model), "scale": scale, "bits": bits, "half": half}
     outcomes = []
+    sidecar = Sidecar(Path(out), str(model), known)
     with Status(Path(out), known) as status, progress("upscale", len(jobs)) as update:
         for index, (source, target) in enumerate(jobs):
 
@@ -57,10 +64,46 @@ def upscale(
             else:
                 outcome = attempt(source, target, partial(_one, source, target, network, scale, bits, on_tile))
             status.record(outcome)
+            sidecar.note(outcome)
             outcomes.append(outcome)
             on_outcome(outcome)
             update(index + 1, source.name)
+        sidecar.write()
     return outcomes
+
+
+class Sidecar:
+    """`upscale.json`: results of earlier batches stay in it, as long as they are there."""
+
+    def __init__(self, folder: Path, model: str, known: Mapping[str, Any]) -> None:
+        self.path = folder / SIDECAR
+        self.model = {"name": model, "sha256": known["weights"]}
+        self.parameters = {"outscale": known["scale"], "bits": known["bits"], "half": known["half"]}
+        self.results: dict[str, Any] = {}
+
+    def note(self, outcome: Outcome) -> None:
+        """Remember how a result was made."""
+        if outcome.error is None and not outcome.skipped:
+            folder = self.path.parent
+            self.results[os.path.relpath(outcome.output, folder)] = {
+                "input": os.path.relpath(outcome.input, folder),
+                "input_sha256": sha256(outcome.input),
+                "output_sha256": sha256(outcome.output),
+                "model": self.model,
+                "parameters": self.parameters,
+            }
+
+    def write(self) -> None:
+        """Nothing where nothing was made."""
+        if not self.results:
+            return
+        try:
+            before = json.loads(self.path.read_text(encoding="utf-8"))["results"]
+        except (OSError, ValueError, KeyError, TypeError):
+            before = {}
+        kept = {name: one for name, one in before.items() if (self.path.parent / name).is_file()}
+        told = {"tool": "medsr", "command": "upscale", "version": __version__, "results": kept | self.results}
+        write_text(self.path, json.dumps(told, indent=1) + "\n")
 
 
 def plan(inputs: Sequence[str | Path], out: Path) -> list[tuple[Path, Path]]:

@@ -19,6 +19,8 @@ DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int6
 def read(path: Path) -> Volume:
     """Read the stored values and geometry. Raises InputError naming the file."""
     sitk = _simpleitk()
+    if path.suffix.lower() in (".mha", ".mhd"):
+        metaimage.check_header(path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     reader.ReadImageInformation()

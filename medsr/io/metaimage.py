@@ -1,7 +1,8 @@
-"""What ITK does not check of a MetaImage: whether its data are all there and undamaged."""
+"""What ITK does not check of a MetaImage: a header it would crash on, data that are missing or damaged."""
 
 from __future__ import annotations
 
+import re
 import zlib
 from pathlib import Path
 from typing import IO
@@ -15,6 +16,34 @@ SIZES |= {"DOUBLE": 8, "LONG_LONG": 8, "ULONG_LONG": 8}
 LONGEST_HEADER = 1 << 20
 
 
+MOST_DIMENSIONS = 10
+LONGEST_LINE = 4000
+PER_AXIS = ("ElementSpacing", "ElementSize", "Offset", "Position", "Origin", "CenterOfRotation")
+MATRICES = ("TransformMatrix", "Orientation", "Rotation")
+COUNTS = ("NDims", "HeaderSize", "CompressedDataSize", "ElementNumberOfChannels")
+
+
+def check_header(path: Path) -> None:
+    """Raise InputError for a header whose numbers do not fit each other: ITK writes past its arrays or crashes."""
+    with path.open("rb") as stream:
+        fields = read_header(stream)
+    if any(len(key) + len(value) > LONGEST_LINE for key, value in fields.items()):
+        raise InputError(f"{path}: damaged: a line of its header has no end")
+    try:
+        counts = {key: int(fields[key]) for key in COUNTS if key in fields}
+        axes = counts["NDims"]
+        if not 1 <= axes <= MOST_DIMENSIONS:
+            raise ValueError(f"NDims {axes}")
+        sizes = [int(one) for one in fields["DimSize"].split()]
+        if len(sizes) != axes or not all(0 < one < 1 << 31 for one in sizes):
+            raise ValueError(f"DimSize {sizes} for {axes} axes")
+        for key, expected in [*((one, axes) for one in PER_AXIS), *((one, axes * axes) for one in MATRICES)]:
+            if key in fields and len([float(one) for one in fields[key].split()]) != expected:
+                raise ValueError(f"{key} has not {expected} numbers")
+    except (ValueError, KeyError) as error:
+        raise InputError(f"{path}: damaged or not a readable MetaImage header ({error})") from error
+
+
 def verify(path: Path) -> None:
     """Raise InputError when the data are missing, too short, or their compressed stream is damaged.
 
@@ -24,9 +53,11 @@ def verify(path: Path) -> None:
         fields = read_header(stream)
         name = fields.get("ElementDataFile", "LOCAL")
         kind = fields.get("ElementType", "").removeprefix("MET_")
-        several = name.upper().startswith("LIST") or "%" in name
-        if several or kind not in SIZES or not _true(fields.get("BinaryData", "True")):
-            return  # several files, or numbers as text: left to ITK
+        if name.upper().startswith("LIST") or "%" in name:
+            _check_several(path, name, stream.read(LONGEST_HEADER).decode("latin-1"))
+            return
+        if kind not in SIZES or not _true(fields.get("BinaryData", "True")):
+            return  # numbers as text: left to ITK
         promised = int(np.prod([int(n) for n in fields["DimSize"].split()])) * SIZES[kind]
         if name.upper() == "LOCAL":
             _check(stream, fields, promised, path)
@@ -36,6 +67,23 @@ def verify(path: Path) -> None:
         raise InputError(f"{path}: its data file {data.name} is not there")
     with data.open("rb") as stream:
         _check(stream, fields, promised, path)
+
+
+def _check_several(path: Path, name: str, rest: str) -> None:
+    """Every slice's file must be there; a pattern goes to C's sprintf, so it may hold one plain number and no more."""
+    if name.upper().startswith("LIST"):
+        files = [line.strip() for line in rest.splitlines() if line.strip()]
+    else:
+        pattern, *numbers = name.split()
+        if not re.fullmatch(r"[^%\x00-\x1f\x7f-\x9f]*%0?[0-9]?d[^%\x00-\x1f\x7f-\x9f]*", pattern):
+            raise InputError(f"{path}: its ElementDataFile {name[:60]!a} is no pattern of file names")
+        if not 2 <= len(numbers) <= 3 or not all(re.fullmatch("[0-9]{1,6}", one) for one in numbers):
+            raise InputError(f"{path}: its ElementDataFile {name[:60]!a} names no first and last slice")
+        first, last, step = (*map(int, numbers), 1)[:3]
+        files = [pattern % number for number in range(first, last + 1, max(1, step))]
+    missing = [file for file in files if not (path.parent / file).is_file()]
+    if missing or not files:
+        raise InputError(f"{path}: its data file {(missing or ['?'])[0][:60]!a} is not there")
 
 
 def read_header(stream: IO[bytes]) -> dict[str, str]:

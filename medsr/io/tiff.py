@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ def read(path: Path) -> Image:
         page = tiff.pages[0]
         if page.imagewidth * page.imagelength > MAX_PIXELS:
             raise InputError(f"{path}: {page.imagewidth}x{page.imagelength} is more than {MAX_PIXELS} pixels")
+        if len(page.dataoffsets) != math.prod(page.chunked):  # a small file that claims a million strips costs minutes
+            raise InputError(f"{path}: damaged: {len(page.dataoffsets)} of {math.prod(page.chunked)} pieces are there")
         photometric = page.photometric.name
         if photometric == "YCBCR" and page.compression.name != "JPEG":  # only its JPEG decoder gives back RGB
             raise InputError(f"{path}: uncompressed YCbCr TIFF is not handled, only grey, RGB and palette")

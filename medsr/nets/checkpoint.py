@@ -58,6 +58,7 @@ def load(path: Path) -> tuple[nn.Module, Spec]:
     state, metadata = read_state(path)
     spec = _spec_from(metadata, state, path)
     try:
+        _check_shapes(spec, state, path)
         net = spec.build()
     except (TypeError, ValueError, RuntimeError, MemoryError) as error:
         raise WeightsError(f"{path}: its metadata names no network that can be built: {_first(error)}") from error
@@ -68,6 +69,23 @@ def load(path: Path) -> tuple[nn.Module, Spec]:
             f"{path}: the weights do not fit a {spec.architecture} generator: {_first(error)}"
         ) from error
     return net.eval().requires_grad_(False), spec
+
+
+def _check_shapes(spec: Spec, state: Mapping[str, Tensor], path: Path) -> None:
+    """Raise WeightsError before any memory is taken for a network that the file cannot fill."""
+    import torch
+
+    if spec.hyperparameters.get("blocks", 0) > len(state):
+        raise WeightsError(f"{path}: holds {len(state)} tensors, too few for {spec.hyperparameters['blocks']} blocks")
+    with torch.device("meta"):
+        wanted = {name: tensor.shape for name, tensor in spec.build().state_dict().items()}
+    for name, shape in wanted.items():
+        if name not in state or state[name].shape != shape:
+            found = tuple(state[name].shape) if name in state else "no such tensor"
+            raise WeightsError(
+                f"{path}: the weights do not fit a {spec.architecture} generator: {name} should be {tuple(shape)}, "
+                f"found {found}"
+            )
 
 
 def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -99,9 +117,9 @@ def describe(path: Path) -> dict[str, Any]:
             return {}
         try:
             metadata = json.loads(stream.read(length)).get("__metadata__", {})
-        except (ValueError, UnicodeDecodeError, AttributeError):
+            return {key: json.loads(text) if text.startswith("{") else text for key, text in metadata.items()}
+        except (ValueError, UnicodeDecodeError, AttributeError, RecursionError):
             return {}
-    return {key: json.loads(text) if text.startswith("{") else text for key, text in metadata.items()}
 
 
 def _read_pth(path: Path) -> dict[str, Tensor]:

@@ -6,9 +6,11 @@ import difflib
 import json
 import re
 import shutil
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlparse
 
 import yaml
 
@@ -16,8 +18,13 @@ from medsr.errors import UsageError, WeightsError
 from medsr.io.files import atomic_path, sha256, write_text
 from medsr.resources import home, resource_dir
 
+if TYPE_CHECKING:
+    from filelock import FileLock
+
 BASELINES = ("bicubic", "lanczos", "cubic")
 RESERVED = (*BASELINES, "scratch")
+ATTEMPTS, WAIT, TIMEOUT = 3, 1.0, 60.0
+"""Of a download: how often it is tried, and seconds before the second try and without any answer."""
 USER_LICENCE = "the user's own"
 
 
@@ -101,8 +108,6 @@ def fetch(name: str, mirror: str | None = None, show_progress: bool = False) -> 
     Where the manifest states no hash, that of the first download is recorded and demanded ever after.
     Raises WeightsError when it cannot be had or is not what was expected.
     """
-    import pooch
-
     entry = get(name)
     if entry.url is None:
         verify(entry)
@@ -111,9 +116,10 @@ def fetch(name: str, mirror: str | None = None, show_progress: bool = False) -> 
         verify(entry)
         return entry.path
     url = f"{mirror.rstrip('/')}/{entry.file}" if mirror else entry.url
+    _refuse_plain(url, name)
     with atomic_path(entry.path) as temporary:
         try:
-            pooch.HTTPDownloader(progressbar=show_progress)(url, str(temporary), None)
+            _download(url, temporary, show_progress)
         except Exception as error:  # requests' many connection errors, and pooch's own
             reason = " ".join(str(error).split())[:160]
             raise WeightsError(
@@ -123,6 +129,39 @@ def fetch(name: str, mirror: str | None = None, show_progress: bool = False) -> 
         _check(entry, temporary)
     _record_hash(entry)
     return entry.path
+
+
+def _refuse_plain(url: str, name: str) -> None:
+    """Raise WeightsError for an address anybody on the way could answer for; this machine itself may be plain."""
+
+    parts = urlparse(url)
+    here = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")
+    if parts.scheme != "https" and not here:
+        raise WeightsError(
+            f"{name}: {url} is not https; give an https address, or bring the file: medsr weights import"
+        )
+
+
+def _download(url: str, path: Path, show_progress: bool) -> None:
+    """Fetch into `path`, again where the connection breaks; redirects must be https too."""
+    import pooch
+    import requests
+
+    def check(response: requests.Response, **_: object) -> None:
+        if response.is_redirect:
+            _refuse_plain(urljoin(response.url, response.headers["location"]), "redirected")
+
+    fetch = pooch.HTTPDownloader(progressbar=show_progress, hooks={"response": check}, timeout=TIMEOUT)
+    for attempt in range(ATTEMPTS):
+        try:
+            fetch(url, str(path), None)
+            return
+        except requests.HTTPError:
+            raise  # the server answered: asking again changes nothing
+        except requests.RequestException:
+            if attempt + 1 == ATTEMPTS:
+                raise
+            time.sleep(WAIT * 2**attempt)
 
 
 def bring(file: Path, name: str | None = None) -> Entry:
@@ -166,10 +205,11 @@ def _bring_own(file: Path, name: str) -> Entry:
     )
     with atomic_path(entry.path) as temporary:
         shutil.copyfile(file, temporary)
-    records = _records()
     fields = ("name", "file", "role", "architecture", "scale", "licence", "source", "sha256", "size")
-    records["own"][name] = {key: getattr(entry, key) for key in fields}
-    _write_records(records)
+    with _records_held():
+        records = _records()
+        records["own"][name] = {key: getattr(entry, key) for key in fields}
+        _write_records(records)
     return entry
 
 
@@ -204,9 +244,18 @@ def _check(entry: Entry, path: Path) -> None:
 def _record_hash(entry: Entry) -> None:
     if entry.sha256 is not None and len(entry.sha256) == 64:
         return
-    records = _records()
-    records["hashes"][entry.name] = sha256(entry.path)
-    _write_records(records)
+    with _records_held():
+        records = _records()
+        records["hashes"].setdefault(entry.name, sha256(entry.path))
+        _write_records(records)
+
+
+def _records_held() -> FileLock:
+    """Two processes that fetch at once must not lose each other's record."""
+    from filelock import FileLock
+
+    _records_file().parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(_records_file().with_suffix(".lock"), timeout=60)
 
 
 def _records_file() -> Path:

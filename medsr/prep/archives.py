@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import errno
 import gzip
-import lzma
 import re
 import shutil
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from medsr.errors import InputError
+from medsr.errors import InputError, MedsrError
 from medsr.io.files import write_text
 
 SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".gz")
@@ -109,17 +107,19 @@ def _unpack(archive: Path, folder: Path, wanted: Callable[[str], bool], budget: 
                         raise InputError(f"{archive}: holds two files named {place}; unpack it yourself")
                     _write(member, target, budget)
                     inner += [] if wanted(place) else [target]
-    except DAMAGE as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        if "encrypted" in reason or "password" in reason:
-            raise InputError(f"{archive}: is encrypted; unpack it yourself, and give the folder") from error
-        raise InputError(f"{archive}: damaged or not a readable archive ({reason}); download it again") from error
+    except MedsrError:
+        raise
     except OSError as error:
         if error.errno in DISK:
             raise
         reason = error.strerror or str(error)
         if error.errno in (errno.EEXIST, errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EILSEQ):
             raise InputError(f"{archive}: a name in it cannot be written ({reason}); unpack it yourself") from error
+        raise InputError(f"{archive}: damaged or not a readable archive ({reason}); download it again") from error
+    except Exception as error:  # the standard library raises a dozen types on damaged archives, IndexError among them
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if "encrypted" in reason or "password" in reason:
+            raise InputError(f"{archive}: is encrypted; unpack it yourself, and give the folder") from error
         raise InputError(f"{archive}: damaged or not a readable archive ({reason}); download it again") from error
     for path in inner:
         if depth == NESTED:
@@ -130,19 +130,8 @@ def _unpack(archive: Path, folder: Path, wanted: Callable[[str], bool], budget: 
         path.unlink()
 
 
-DAMAGE = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    EOFError,
-    zlib.error,
-    lzma.LZMAError,
-    gzip.BadGzipFile,
-    NotImplementedError,
-    RuntimeError,
-    ValueError,
-)
-"""What the standard library raises on archives it cannot read; and OSError, where it is not the disk's."""
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+"""Errors of the disk, not of the archive."""
 
 
 def _write(member: Member, target: Path, budget: Budget) -> None:

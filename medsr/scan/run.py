@@ -167,6 +167,12 @@ def _one(target: Target, request: Request, extras: Extras, engine: SliceEngine, 
     pictures = Pictures(source, refined, spread, result.inconsistency, engine_name == "nearest")
     preview.write(target.beside("_preview.png"), pictures, engine_name)
     summary = result.summary | {"input_sha256": digest, "seconds": round(time.monotonic() - began, 2)}
+    summary |= {
+        "input_file": os.path.relpath(target.scan, target.volume.parent),
+        "output_file": target.volume.name,
+        "series": extras.series,
+        "also": [os.path.relpath(path, target.volume.parent) for path in extras.also],
+    }
     if extras.report:
         report.write(target.beside("_report.html"), pictures, summary)
     write_text(target.beside(".json"), json.dumps(summary, indent=2) + "\n")

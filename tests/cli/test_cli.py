@@ -53,7 +53,7 @@ def test_a_mixed_folder_gives_what_can_be_given_and_exit_code_5(tmp_path: Path, 
     assert any("truncated.png: damaged" in line for line in errors)
     assert "2 of 5 inputs failed" in errors[-1]
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert names == ["good.png", "inverted.dcm", "status.tsv", "twelve.tif"]
+    assert names == ["good.png", "inverted.dcm", "status.tsv", "twelve.tif", "upscale.json"]
     assert tifffile.imread(tmp_path / "out/twelve.tif").tolist() == np.full((60, 60), 3000).tolist()
     assert "read as 12-bit" in result.stdout
 

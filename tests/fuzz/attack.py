@@ -129,7 +129,9 @@ def attack(name: str, count: int, seed: int) -> dict[str, object]:
             content = _changed(file, seeds[file], others, rng)
             path = Path(folder, file)
             path.write_bytes(content)
-            Path(folder, "now").write_text(f"{name} {seed} {number} {file}")
+            if crashers := os.environ.get("MEDSR_CRASHERS"):  # should the process die, this is what it died of
+                Path(crashers).mkdir(parents=True, exist_ok=True)
+                Path(crashers, f"{name}-{seed}-last-{file}").write_bytes(content)
             end = one(name, path)
             ends["unexpected" if end not in ("result", "error") else end] += 1
             if end not in ("result", "error"):

@@ -18,7 +18,12 @@ def test_one_bad_file_never_stops_the_others(tmp_path: Path, tiny_model: Path, f
     outcomes = upscale(inputs, tmp_path / "out", tiny_model)
     assert [outcome.error is None for outcome in outcomes] == [True, False, True]
     assert isinstance(outcomes[1].error, InputError)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "c.png", "status.tsv"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "a.png",
+        "c.png",
+        "status.tsv",
+        "upscale.json",
+    ]
     assert image_io.read(tmp_path / "out" / "a.png").pixels.shape == (80, 100, 3)
 
 

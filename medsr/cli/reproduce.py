@@ -1,0 +1,26 @@
+"""`medsr reproduce`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def reproduce(
+    sidecar: Annotated[Path, typer.Argument(metavar="SIDECAR", help="The .json beside a result.")],
+    input_: Annotated[
+        Path | None, typer.Option("--input", help="Where the input is now, if it was moved; for images, their folder.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Where the weight file is now, if it was moved.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "cpu",
+) -> None:
+    """Make a result again from its sidecar, and say whether it is the same."""
+    from medsr.repeat import reproduce as run
+
+    compared = run(sidecar, input_, model, device, say=lambda line: typer.echo(line, err=True))
+    for one in compared:
+        typer.echo(f"{one.output}: {one.how}")
+    if not all(one.same for one in compared):
+        raise typer.Exit(1)

@@ -1,0 +1,169 @@
+"""`medsr reproduce`: make a result again from its sidecar, and compare."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medsr import __version__
+from medsr.errors import InputError, MedsrError, UsageError, WeightsError
+from medsr.infer.batch import upscale
+from medsr.infer.models import weights_hash
+from medsr.io import image as image_io
+from medsr.io import volume as volume_io
+from medsr.io.files import sha256
+from medsr.outcome import Outcome
+from medsr.scan.run import volume
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A result made again. `same`: every value is equal; `how`: in words."""
+
+    output: Path
+    same: bool
+    how: str
+
+
+@dataclass(frozen=True)
+class Given:
+    """What is not taken from the sidecar: where the input and the weights are now, and what to compute on."""
+
+    source: str | Path | None
+    model: str | Path | None
+    device: str
+
+
+def reproduce(
+    sidecar: str | Path,
+    source: str | Path | None = None,
+    model: str | Path | None = None,
+    device: str = "cpu",
+    say: Callable[[str], None] = lambda _: None,
+) -> list[Comparison]:
+    """Make again what a sidecar of `medsr volume` or `medsr upscale` (`upscale.json`) is about, and compare.
+
+    `source`: the input, where it is no longer at the place the sidecar names; for images, their folder. `model`: the
+    weight file, where it is no longer the one of that name. Input and weights are used only if they have the hashes
+    written down. Raises InputError, WeightsError or UsageError where the result cannot be made again at all (an input
+    that changed, learning from the scan for a time).
+    """
+    path = Path(sidecar)
+    told = _read(path)
+    given = Given(source, model, device)
+    if told["version"] != __version__:
+        say(f"note: made by medsr {told['version']}, this is {__version__}")
+    try:
+        if told.get("command") == "upscale":
+            return [_image(path, name, one, given) for name, one in told["results"].items()]
+        return [_scan(path, told, given)]
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path}: not a whole sidecar of medsr ({error})") from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"{path}: not a sidecar of medsr: {error}") from error
+    if not isinstance(told, dict) or told.get("tool") != "medsr" or "version" not in told:
+        raise InputError(f"{path}: not a sidecar of medsr")
+    return told
+
+
+def _image(sidecar: Path, name: str, one: dict[str, Any], given: Given) -> Comparison:
+    output = sidecar.parent / name
+    source = given.source
+    if source is not None and Path(source).is_dir():
+        source = Path(source) / Path(one["input"]).name
+    scan = _input(sidecar, one, source, sha256)
+    asked = one["parameters"]
+    weights = _weights(one["model"], given.model)
+    with tempfile.TemporaryDirectory() as folder:
+        [outcome] = upscale(
+            [scan], folder, weights, asked["outscale"], None, given.device, asked["bits"], asked["half"]
+        )
+        made = _made(outcome)
+        before, after = image_io.read(output).pixels, image_io.read(made).pixels
+        return _compared(output, before, after, output.read_bytes() == made.read_bytes())
+
+
+def _scan(sidecar: Path, told: dict[str, Any], given: Given) -> Comparison:
+    asked = told["parameters"]
+    if asked["adapt_minutes"] is not None:
+        raise UsageError(f"{sidecar}: learned from the scan for a time (--adapt): that cannot be made again exactly")
+    output = sidecar.parent / told["output_file"]
+    scan = _input(sidecar, told, given.source, volume_io.digest)
+    nearest = told["model"]["name"] == "nearest"  # a label map: no network was asked
+    weights = "cubic" if nearest else _weights(told["model"], given.model)
+    planes = asked["planes"] if isinstance(asked["planes"], str) else ",".join(asked["planes"])
+    with tempfile.TemporaryDirectory() as folder:
+        [outcome] = volume(
+            scan,
+            Path(folder, output.name),
+            model=weights,
+            isotropic=asked["isotropic"],
+            scale=asked["scale"],
+            spacing=asked["spacing_mm"],
+            planes=planes,
+            fuse=asked["fuse"],
+            consistency=asked["consistency"],
+            profile=asked["profile"],
+            thickness=asked["thickness_mm"],
+            kind=asked["kind"],
+            series=told.get("series"),
+            dicom=output.is_dir(),
+            device=given.device,
+        )
+        made = _made(outcome)
+        before, after = volume_io.read(output), volume_io.read(made)
+        same_place = np.array_equal(before.affine, after.affine)
+        compared = _compared(output, before.stored, after.stored, volume_io.digest(output) == volume_io.digest(made))
+        return compared if same_place else Comparison(output, False, "lies elsewhere: another affine")
+
+
+def _input(sidecar: Path, told: dict[str, Any], given: str | Path | None, digest: Callable[[Path], str]) -> Path:
+    named = told["input_file"] if "input_file" in told else told["input"]
+    path = sidecar.parent / named if given is None else Path(given)
+    if not path.exists():
+        raise InputError(f"{path}: the input is not there; say where it is with --input")
+    if digest(path) != told["input_sha256"]:
+        raise InputError(f"{path}: is not the input this result was made of (another SHA-256)")
+    return path
+
+
+def _weights(told: dict[str, Any], given: str | Path | None) -> str | Path:
+    """The model a result was made with: by its name, or given where its file was moved."""
+    if told["sha256"] is None:
+        return str(told["name"])
+    found = told["name"] if given is None else given
+    if weights_hash(found) != told["sha256"]:
+        raise WeightsError(f"{found}: these weights are not those the result was made with (another SHA-256)")
+    return str(found)
+
+
+def _made(outcome: Outcome) -> Path:
+    if outcome.error is not None:
+        error: MedsrError = outcome.error
+        raise error
+    return outcome.output
+
+
+def _compared(output: Path, before: Any, after: Any, same_bytes: bool) -> Comparison:
+    if same_bytes:
+        return Comparison(output, True, "the same bytes")
+    if before.shape != after.shape or before.dtype != after.dtype:
+        return Comparison(output, False, f"{after.shape} {after.dtype} instead of {before.shape} {before.dtype}")
+    different = int(np.count_nonzero(before != after))
+    if not different:
+        return Comparison(output, True, "the same values (the files differ in their wrapping)")
+    largest = float(np.abs(before.astype(np.float64) - after.astype(np.float64)).max())
+    return Comparison(output, False, f"{different} of {before.size} values differ, by at most {largest:g}")
