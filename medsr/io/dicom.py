@@ -26,6 +26,8 @@ STALE = (
     "ExtendedOffsetTable",
     "ExtendedOffsetTableLengths",
 )
+FILE_SET = "DirectoryRecordSequence"
+NO_FILE_SET = "a DICOMDIR lists other files; give those, or the folder they are in"
 SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 
 
@@ -52,7 +54,31 @@ def read(path: Path) -> Image:
     window = Window.of_bits(bits, signed=signed, inverted=photometric == "MONOCHROME1")
     if pixels.min() < window.store_low or pixels.max() > window.store_high:
         raise InputError(f"{path}: values {pixels.min()} to {pixels.max()} do not fit the {bits} bits it declares")
-    return Image(pixels[:, :, None], window, DICOM, extra={"dataset": dataset, "declared": bits})
+    return Image(
+        pixels[:, :, None], window, DICOM, extra={"dataset": dataset, "declared": bits}, note=burned_in(dataset)
+    )
+
+
+def burned_in(dataset: Any) -> str:
+    """A warning where text is, or may well be, part of the picture (PS3.3 C.7.6.1); "" where nothing says so."""
+    from pydicom.uid import SecondaryCaptureImageStorage
+
+    said = str(dataset.get("BurnedInAnnotation") or "")
+    if said == "YES":
+        return "text is burned into the pixels (BurnedInAnnotation YES): it may name the patient, and stays there"
+    if said != "NO" and (dataset.get("Modality") == "US" or dataset.SOPClassUID == SecondaryCaptureImageStorage):
+        return "the header does not say whether text is burned into the pixels, as is common in this kind of image"
+    return ""
+
+
+def patient_of(path: Path) -> str:
+    """The patient's number in a DICOM header; empty where there is none."""
+    import pydicom
+
+    try:
+        return str(pydicom.dcmread(path, force=True, specific_tags=["PatientID"]).get("PatientID") or "")
+    except Exception as error:  # pydicom raises whatever it likes on damaged files
+        raise InputError(f"{path}: damaged DICOM header") from error
 
 
 def _dataset(path: Path) -> Any:
@@ -61,6 +87,8 @@ def _dataset(path: Path) -> Any:
     from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
     dataset = pydicom.dcmread(path, force=True)
+    if FILE_SET in dataset:
+        raise InputError(f"{path}: {NO_FILE_SET}")
     if "SOPClassUID" not in dataset:
         raise InputError(f"{path}: named .dcm but not a DICOM file")
     dataset.ensure_file_meta()

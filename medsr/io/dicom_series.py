@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from medsr.errors import InputError, UsageError
 from medsr.geometry import LPS
-from medsr.io import dicom_stack
+from medsr.io import dicom, dicom_stack
 from medsr.io.dicom_stack import Frame, Open
 from medsr.io.volume_base import DICOM, Volume, check_memory
 
@@ -28,6 +28,8 @@ def read(path: Path, series: str | None) -> Volume:
     orientations or sizes, slices without a position, colours.
     """
     found, others = _headers(path)
+    if not found and not path.is_dir() and not others:
+        raise InputError(f"{path}: {dicom.NO_FILE_SET}")
     if not found:
         raise InputError(f"{path}: no DICOM image there{f' among {len(others)} file(s)' if others else ''}")
     files = found[_choose(found, series, path)]
@@ -40,6 +42,8 @@ def read(path: Path, series: str | None) -> Volume:
     stored, slope, intercept = _pixels(frames, shape, notes)
     frames, stored = dicom_stack.without_twins(frames, stored, str(path), notes)
     stored, affine = dicom_stack.affine_of(frames, stored, geometry, notes)
+    burned = {dicom.burned_in(dataset) for _, _, dataset in files} - {""}
+    notes += sorted(burned)
     modality = str(first.get("Modality", ""))
     return Volume(stored, LPS @ affine, DICOM, slope, intercept, frames, modality, tuple(notes))
 
@@ -62,7 +66,7 @@ def _headers(path: Path) -> tuple[dict[str, list[tuple[str, Open, Any]]], list[s
             raise InputError(f"{name}: damaged DICOM file ({' '.join(str(error).split())[:120]})") from error
         if "Rows" in dataset and "Columns" in dataset and "SOPClassUID" in dataset:
             found[str(dataset.get("SeriesInstanceUID", ""))].append((name, opener, dataset))
-        elif name.upper() != "DICOMDIR":
+        elif dicom.FILE_SET not in dataset:
             others.append(name)
     return found, others
 

@@ -28,14 +28,14 @@ class Look:
 
     `hashes`: SHA-256 of its files by role. `pixels`: hash of the decoded image. `size`: "width x height" without
     spaces. `thumbnail`: 32 x 32 grey values less their mean, signed 8 bits, in hexadecimal; empty where there is hardly
-    anything to see. `patient`: a hash that never leaves the work folder; empty where the file does not say.
+    anything to see. `dicom`: its header may say whose it is.
     """
 
     hashes: dict[str, str]
     pixels: str = ""
     size: str = ""
     thumbnail: str = ""
-    patient: str = ""
+    dicom: bool = False
     error: str = ""
 
 
@@ -66,12 +66,9 @@ def _image(path: Path, hashes: dict[str, str]) -> Look:
     image = image_io.read(path)
     height, width = image.pixels.shape[:2]
     unit = image.to_unit().mean(axis=2, keepdims=True)
-    patient = ""
-    if image.kind == DICOM and (told := str(image.extra["dataset"].get("PatientID") or "")):
-        patient = hashlib.sha256(told.encode()).hexdigest()
     digest = hashlib.sha256(f"{image.pixels.shape}{image.pixels.dtype}{image.window}".encode())
     digest.update(np.ascontiguousarray(image.pixels).data)
-    return Look(hashes, digest.hexdigest(), f"{width}x{height}", _thumbnail(unit), patient)
+    return Look(hashes, digest.hexdigest(), f"{width}x{height}", _thumbnail(unit), image.kind == DICOM)
 
 
 def _thumbnail(unit: NDArray[np.float32]) -> str:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from medsr.data import manifest
-from medsr.data.cards import Card
+from medsr.data.cards import IMAGE, Card
 from medsr.errors import MedsrError
+from medsr.io.dicom import patient_of
 from medsr.io.files import sha256
 from medsr.io.journal import Journal, stamp
 from medsr.prep import duplicates, parts
@@ -64,7 +65,9 @@ def plan_parts(card: Card, found: Source, looks: Mapping[str, Look]) -> Plan:
     same = duplicates.exact(readable)
     alike = duplicates.near(readable)
     used = [item for item in found.items if item.id in readable]
-    patients = {one: seen.patient for one, seen in readable.items() if seen.patient}
+    headers = {item.id: found.places[item.files[IMAGE][0]] for item in used if readable[item.id].dicom}
+    # Read anew every time: not even a hash of a patient's number is kept.
+    patients = {one: told for one, path in headers.items() if (told := patient_of(path))}
     part, notes = parts.deal(used, card.split, found.lists, patients, [*alike, *same.items()])
     if same:
         first = next(iter(same.items()))

@@ -6,7 +6,12 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import (
+    DigitalXRayImageStorageForPresentation,
+    ExplicitVRLittleEndian,
+    SecondaryCaptureImageStorage,
+    generate_uid,
+)
 
 from medsr.errors import InputError
 from medsr.io import image as image_io
@@ -134,3 +139,12 @@ def test_the_real_monochrome1_radiograph(real_data: Path, tmp_path: Path) -> Non
     back = pydicom.dcmread(tmp_path / "b.dcm")
     np.testing.assert_array_equal(back.pixel_array, pydicom.dcmread(path).pixel_array)
     assert back.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+
+
+def test_text_burned_into_the_pixels_is_warned_of(tmp_path: Path) -> None:
+    pixels = np.zeros((4, 5), np.uint16)
+    assert image_io.read(make_dicom(tmp_path / "a.dcm", pixels)).note == ""
+    burned = make_dicom(tmp_path / "b.dcm", pixels, BurnedInAnnotation="YES")
+    assert "may name the patient" in image_io.read(burned).note
+    capture = make_dicom(tmp_path / "c.dcm", pixels, SOPClassUID=SecondaryCaptureImageStorage)
+    assert "does not say" in image_io.read(capture).note

@@ -11,9 +11,10 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MediaStorageDirectoryStorage, generate_uid
 
 from medsr.errors import InputError, UsageError
+from medsr.io import image as image_io
 from medsr.io import volume as volume_io
 from medsr.io.dicom_write import write_series
 
@@ -219,3 +220,46 @@ def test_real_series(real_data: Path) -> None:
     assert thick.stored.shape == (256, 256, 20)
     assert thick.grid.spacing[2] == pytest.approx(7.0, abs=0.01)
     assert any("header says 2 mm" in note for note in thick.notes)
+
+
+def file_set(path: Path) -> Path:
+    """A DICOMDIR that lists one file outside its folder."""
+    record = Dataset()
+    record.DirectoryRecordType, record.ReferencedFileID = "IMAGE", ["..", "SECRET"]
+    listing = Dataset()
+    listing.file_meta = FileMetaDataset()
+    listing.file_meta.MediaStorageSOPClassUID = MediaStorageDirectoryStorage
+    listing.file_meta.MediaStorageSOPInstanceUID = generate_uid(None)
+    listing.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    listing.FileSetID, listing.DirectoryRecordSequence = "X", [record]
+    listing.save_as(path, enforce_file_format=True)
+    return path
+
+
+def test_a_dicomdir_is_never_followed(tmp_path: Path, series: Callable[..., Path]) -> None:
+    for name in ("DICOMDIR", "listing.dcm"):
+        for reader in (volume_io.read, image_io.read):
+            with pytest.raises(InputError, match=f"{name}.*DICOMDIR lists other files"):
+                reader(file_set(tmp_path / name))
+    folder = series(*(slice_of(index) for index in range(4)))
+    file_set(folder / "DICOMDIR")
+    file_set(folder / "listing.dcm")
+    volume = volume_io.read(folder)
+    assert volume.stored.shape == (8, 6, 4)
+    assert volume.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("tags", "said"),
+    [
+        ({"BurnedInAnnotation": "YES"}, "it may name the patient"),
+        ({"Modality": "US"}, "does not say whether text is burned"),
+        ({"Modality": "US", "BurnedInAnnotation": "NO"}, ""),
+        ({}, ""),
+    ],
+)
+def test_text_burned_into_the_slices_is_warned_of(series: Callable[..., Path], tags: dict[str, str], said: str) -> None:
+    folder = series(*(slice_of(index, **(tags if index == 2 else {})) for index in range(4)))
+    notes = volume_io.read(folder).notes
+    assert len(notes) == bool(said)
+    assert said in "".join(notes)

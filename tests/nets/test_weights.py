@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -154,3 +156,95 @@ def test_missing_and_mistyped_names_say_what_to_do() -> None:
         weights.locate("realesrgan-x4pluss")
     with pytest.raises(WeightsError, match="no such weight file"):
         weights.locate("/nowhere/model.pth")
+
+
+def _renamed(manifest: str, tmp_path: Path, url: str) -> None:
+    file = tmp_path / "resources" / "manifest.yml"
+    file.write_text(file.read_text().replace(f"{manifest}/known.pth", url))
+
+
+@pytest.mark.parametrize("url", ["http://weights.example/known.pth", "ftp://127.0.0.1/known.pth", "file:///etc/passwd"])
+def test_only_https_is_downloaded_from(manifest: str, tmp_path: Path, url: str) -> None:
+    _renamed(manifest, tmp_path, url)
+    with pytest.raises(WeightsError, match="not https"):
+        weights.fetch("known")
+
+
+class _Flaky(_Quiet):
+    """Breaks the first connections in the middle of the file; sends `redirect` elsewhere."""
+
+    breaks = 0
+    asked = 0
+
+    def do_GET(self) -> None:
+        _Flaky.asked += 1
+        if self.path == "/redirect":
+            self.send_response(302)
+            self.send_header("Location", "http://weights.example/known.pth")
+            self.end_headers()
+        elif _Flaky.asked <= _Flaky.breaks:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(CONTENT)))
+            self.end_headers()
+            self.wfile.write(CONTENT[:300])
+        else:
+            super().do_GET()
+
+
+@pytest.fixture
+def flaky(server: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setattr(weights, "WAIT", 0.01)
+    monkeypatch.setattr(_Flaky, "asked", 0)
+    http = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Flaky, directory=str(server[1])))
+    threading.Thread(target=http.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{http.server_port}"
+    http.shutdown()
+    http.server_close()
+
+
+def test_a_connection_that_breaks_is_tried_again(
+    manifest: str, tmp_path: Path, flaky: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _renamed(manifest, tmp_path, f"{flaky}/known.pth")
+    monkeypatch.setattr(_Flaky, "breaks", 2)
+    assert weights.fetch("known").read_bytes() == CONTENT
+    assert _Flaky.asked == 3
+
+
+def test_a_connection_that_always_breaks_leaves_nothing(
+    manifest: str, tmp_path: Path, flaky: str, monkeypatch: pytest.MonkeyPatch, medsr_home: Path
+) -> None:
+    _renamed(manifest, tmp_path, f"{flaky}/known.pth")
+    monkeypatch.setattr(_Flaky, "breaks", 99)
+    with pytest.raises(WeightsError, match="medsr weights import"):
+        weights.fetch("known")
+    assert _Flaky.asked == weights.ATTEMPTS
+    assert not [path for path in medsr_home.rglob("*") if path.is_file()]
+
+
+def test_a_redirect_away_from_https_is_refused(manifest: str, tmp_path: Path, flaky: str) -> None:
+    _renamed(manifest, tmp_path, f"{flaky}/redirect")
+    with pytest.raises(WeightsError, match="not https"):
+        weights.fetch("known")
+    assert _Flaky.asked == 1
+
+
+def test_two_processes_that_fetch_at_once_both_end_well(manifest: str, tmp_path: Path, medsr_home: Path) -> None:
+    """Both files, each by two processes: one of them has its hash recorded, which no process may lose."""
+    code = (
+        "import sys, pathlib\nfrom medsr.nets import weights\n"
+        "weights.resource_dir = lambda _: pathlib.Path(sys.argv[1])\n"
+        "print(weights.fetch(sys.argv[2]))"
+    )
+    call = [sys.executable, "-c", code, str(tmp_path / "resources")]
+    running = [
+        subprocess.Popen([*call, name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for name in ("known", "unknown") * 2
+    ]
+    for process in running:
+        out, problem = process.communicate(timeout=120)
+        assert process.returncode == 0, problem
+        assert Path(out.strip()).read_bytes() == CONTENT
+    assert weights.get("unknown").sha256 == hashlib.sha256(CONTENT).hexdigest()
+    assert sorted(path.name for path in medsr_home.rglob("*.pth")) == ["known.pth", "unknown.pth"]
+    assert not [path for path in medsr_home.rglob("*") if path.name.startswith((".", "tmp"))]
