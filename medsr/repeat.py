@@ -72,7 +72,7 @@ def _read(path: Path) -> dict[str, Any]:
         told = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not a sidecar of medsr: {error}") from error
     if not isinstance(told, dict) or told.get("tool") != "medsr" or "version" not in told:
         raise InputError(f"{path}: not a sidecar of medsr")

@@ -99,7 +99,7 @@ class Sidecar:
             return
         try:
             before = json.loads(self.path.read_text(encoding="utf-8"))["results"]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             before = {}
         kept = {name: one for name, one in before.items() if (self.path.parent / name).is_file()}
         told = {"tool": "medsr", "command": "upscale", "version": __version__, "results": kept | self.results}

@@ -21,7 +21,7 @@ class Journal:
             for line in whole.splitlines():
                 try:
                     key, record = json.loads(line)
-                except (ValueError, TypeError):
+                except (ValueError, TypeError, RecursionError):
                     continue  # a line damaged by a crash: its work is done again
                 if isinstance(key, str) and isinstance(record, dict):
                     self.records[key] = record

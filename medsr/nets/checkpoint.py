@@ -142,7 +142,7 @@ def _spec_from(metadata: Mapping[str, str], state: Mapping[str, Tensor], path: P
             sizes = [spec.scale, spec.channels, *spec.hyperparameters.values()]
             if not all(isinstance(size, int) and 0 < size <= LARGEST for size in sizes):
                 raise ValueError(f"sizes {sizes}")
-        except (TypeError, ValueError, KeyError, AttributeError) as error:
+        except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
             raise WeightsError(f"{path}: its metadata is damaged: {_first(error)}") from error
         from medsr.nets.generators import BUILDERS
 

@@ -41,7 +41,9 @@ def load(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 def check(path: Path, model: type[Checked], overrides: Sequence[str] = ()) -> Checked:
     """Read a YAML file as `model`. Raises UsageError as `load` does."""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Strict)
+    except RecursionError as error:
+        raise UsageError(f"{path}: nested deeper than any {model.__name__.lower()} is") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
@@ -55,8 +57,13 @@ def check(path: Path, model: type[Checked], overrides: Sequence[str] = ()) -> Ch
         raise UsageError(f"{path}: " + "; ".join(_explain(item, model) for item in error.errors())) from None
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """A key said twice is a mistake; YAML would silently keep the last."""
+class _Strict(yaml.SafeLoader):
+    """A key said twice is a mistake; YAML would keep the last. Ten lines of aliases make a thousand million values."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError(f"line {self.peek_event().start_mark.line + 1}: aliases (*) are not handled")
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value]
@@ -78,7 +85,7 @@ def _override(content: dict[str, Any], override: str) -> None:
             raise UsageError(f"--set {override}: {parent} holds a value, not keys")
     try:
         place[last] = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError):
         place[last] = text  # a pattern such as *.png is no YAML, and is meant as it stands
 
 

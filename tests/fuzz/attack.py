@@ -1,5 +1,7 @@
 """Mutated files against one reader, in a process of its own: `python -m tests.fuzz.attack READER COUNT SEED`.
 
+`python -m tests.fuzz.attack READER FILE` reads that one file under the same limits.
+
 Every input must end in a result or one of medsr's own errors, within 10 seconds and 1 GB more than the process has.
 Prints one JSON line; an input that ends otherwise is kept in the folder MEDSR_CRASHERS names, if it does.
 """
@@ -140,6 +142,17 @@ def attack(name: str, count: int, seed: int) -> dict[str, object]:
     return {"reader": name, "tried": count, **ends, "ends": unexpected[:20]}
 
 
+def read_alone(name: str, path: Path) -> str:
+    """How one file ends, under the same limits."""
+    signal.signal(signal.SIGALRM, _too_long)
+    with tempfile.TemporaryDirectory() as folder:
+        for file, content in READERS[name].seeds().items():
+            Path(folder, file).write_bytes(content)
+            one(name, Path(folder, file))
+    _limit_memory()
+    return one(name, path)
+
+
 def _changed(file: str, content: bytes, others: list[bytes], rng: random.Random) -> bytes:
     """Of a compressed file mostly what is inside is changed: else its checksum catches everything."""
     if file.endswith((".gz", ".mgz")) and rng.random() < 0.7:
@@ -163,4 +176,7 @@ def _too_long(_: int, __: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
-    print(json.dumps(attack(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))))
+    if len(sys.argv) == 4:
+        print(json.dumps(attack(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))))
+    else:
+        print(read_alone(sys.argv[1], Path(sys.argv[2])))

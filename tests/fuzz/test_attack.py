@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.fuzz.attack import seeds_of
+from tests.fuzz.crashers import CRASHERS
 from tests.fuzz.readers import READERS
 
 MANY = {"metaimage": 4_000, "checkpoints": 6_000}
@@ -41,6 +42,19 @@ def test_a_few_hundred_mutated_files(name: str) -> None:
     found = _attack(name, 60 if name == "metaimage" else 250, 7)
     assert not found.get("unexpected"), found["ends"]
     assert found["error"]
+
+
+@pytest.mark.parametrize("name", CRASHERS)
+def test_what_once_crashed_is_refused(name: str, tmp_path: Path) -> None:
+    """In a process of its own: a crash must fail this test, not end all of them."""
+    reader, file, content = CRASHERS[name]
+    path = tmp_path / file
+    path.write_bytes(content())
+    root = Path(__file__).parents[2]
+    call = [sys.executable, "-m", "tests.fuzz.attack", reader, str(path)]
+    done = subprocess.run(call, capture_output=True, text=True, cwd=root, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr[-500:]
+    assert done.stdout.strip() == "error"
 
 
 @pytest.mark.slow

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gzip
 import itertools
-import subprocess
-import sys
 import zlib
 from pathlib import Path
 
@@ -373,57 +371,3 @@ def test_folders_and_globs_become_scans(tmp_path: Path) -> None:
     assert "b.json" not in [path.name for path in volume_io.expand([str(tmp_path / "*")])]
     with pytest.raises(UsageError, match="nothing to work on"):
         volume_io.expand([str(tmp_path / "*.nrrd")])
-
-
-HEADER = {
-    "ObjectType": "Image",
-    "NDims": "3",
-    "BinaryData": "True",
-    "CompressedData": "False",
-    "TransformMatrix": "1 0 0 0 1 0 0 0 1",
-    "ElementSpacing": "1 1 1",
-    "DimSize": "4 6 5",
-    "ElementType": "MET_SHORT",
-}
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"NDims": "9" * 30},  # SimpleITK died of a segmentation fault
-        {"NDims": "11", "DimSize": " ".join(["2"] * 11)},
-        {"TransformMatrix": "1 0 0 1"},
-        {"ElementSpacing": "1"},
-        {"DimSize": "4 6"},
-        {"DimSize": "4 6 99999999999"},
-        {"ElementDataFile": "LO\x90%s%n%\xd1"},  # went to sprintf: heap corruption
-        {"ElementDataFile": "a%s.raw 1 5 1"},
-        {"ElementDataFile": "a%d%d.raw 1 5 1"},
-        {"ElementDataFile": "a%03d.raw 1 5 1"},
-        {"Comment": "x" * 5000},
-    ],
-    ids=[
-        "dimensions-huge",
-        "dimensions-11",
-        "matrix-short",
-        "spacing-short",
-        "size-short",
-        "size-huge",
-        "pattern-nonsense",
-        "pattern-string",
-        "pattern-two",
-        "pattern",
-        "comment-long",
-    ],
-)
-def test_metaimage_headers_that_itk_dies_of_are_refused_first(change: dict[str, str], tmp_path: Path) -> None:
-    """In a process of its own: a crash must fail this test, not end all of them."""
-    fields = {**HEADER, **change}
-    fields["ElementDataFile"] = fields.pop("ElementDataFile", "LOCAL")
-    text = "".join(f"{key} = {value}\n" for key, value in fields.items())
-    path = tmp_path / "x.mha"
-    path.write_bytes(text.encode("latin-1") + bytes(240))
-    code = "import sys, pathlib\nfrom medsr.io import volume\nvolume.read(pathlib.Path(sys.argv[1]))"
-    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "InputError" in done.stderr.splitlines()[-1]

@@ -1,0 +1,131 @@
+"""Files that once crashed a reader, hung it or took its memory, made here: `python -m tests.fuzz.crashers FOLDER`.
+
+Each is the least change that still did it. What a reader must do with them now is end in one of medsr's own errors.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from tests.fuzz.readers import READERS
+
+METAIMAGE = {
+    "ObjectType": "Image",
+    "NDims": "3",
+    "BinaryData": "True",
+    "CompressedData": "False",
+    "TransformMatrix": "1 0 0 0 1 0 0 0 1",
+    "ElementSpacing": "1 1 1",
+    "DimSize": "4 6 5",
+    "ElementType": "MET_SHORT",
+}
+
+
+def _metaimage(**changes: str) -> bytes:
+    fields = METAIMAGE | changes
+    fields["ElementDataFile"] = fields.pop("ElementDataFile", "LOCAL")
+    return "".join(f"{key} = {value}\n" for key, value in fields.items()).encode("latin-1") + bytes(240)
+
+
+def _tiff(height: int) -> bytes:
+    """A picture of one row that claims `height` of them."""
+    import tifffile
+
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, np.zeros((1, 10, 3), np.uint8), rowsperstrip=1, compression="zlib")
+    content = bytearray(stream.getvalue())
+    with tifffile.TiffFile(io.BytesIO(content)) as tiff:
+        tag = tiff.pages[0].tags["ImageLength"]
+    struct.pack_into("<HI", content, tag.offset + 2, 4, 1)  # a number of 32 bits
+    struct.pack_into("<I", content, tag.offset + 8, height)
+    return bytes(content)
+
+
+def _zip(at: int, value: bytes) -> bytes:
+    """A zip changed at `at`, counted from its central directory."""
+    content = bytearray(READERS["archives"].seeds()["a.zip"])
+    at += content.index(b"PK\1\2")
+    content[at : at + len(value)] = value
+    return bytes(content)
+
+
+def _torn_zip() -> bytes:
+    """Cut within: the central directory then says that it begins before the file does."""
+    content = READERS["archives"].seeds()["a.zip"]
+    return content[:148] + content[178:]
+
+
+def _safetensors(spec: str = "", **changes: int) -> bytes:
+    """The tensors of a real checkpoint, with another `spec` in its metadata or other hyperparameters there."""
+    content = READERS["checkpoints"].seeds()["a.safetensors"]
+    length = struct.unpack_from("<Q", content)[0]
+    header = json.loads(content[8 : 8 + length])
+    stated = json.loads(header["__metadata__"]["spec"])
+    stated["hyperparameters"] |= changes
+    header["__metadata__"]["spec"] = spec or json.dumps(stated)
+    packed = json.dumps(header).encode()
+    return struct.pack("<Q", len(packed)) + packed + content[8 + length :]
+
+
+def _manifest(size: str) -> bytes:
+    return READERS["manifests"].seeds()["manifest.csv"].replace(b"10x20", size.encode())
+
+
+def _laughs() -> bytes:
+    lists = [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]" for n in range(1, 10)]
+    return "\n".join(["l0: &l0 x", *lists, "name: *l9", "data: *l9", "files: *l9"]).encode()
+
+
+CRASHERS: dict[str, tuple[str, str, Callable[[], bytes]]] = {
+    # SimpleITK died of a segmentation fault, or of a corrupted heap some files later
+    "metaimage-dimensions-huge": ("metaimage", "x.mha", lambda: _metaimage(NDims="9" * 30)),
+    "metaimage-dimensions-11": ("metaimage", "x.mha", lambda: _metaimage(NDims="11", DimSize=" ".join(["2"] * 11))),
+    "metaimage-matrix-short": ("metaimage", "x.mha", lambda: _metaimage(TransformMatrix="1 0 0 1")),
+    "metaimage-spacing-short": ("metaimage", "x.mha", lambda: _metaimage(ElementSpacing="1")),
+    "metaimage-size-short": ("metaimage", "x.mha", lambda: _metaimage(DimSize="4 6")),
+    "metaimage-size-huge": ("metaimage", "x.mha", lambda: _metaimage(DimSize="4 6 99999999999")),
+    "metaimage-line-long": ("metaimage", "x.mha", lambda: _metaimage(Comment="x" * 5000)),
+    # the pattern went to sprintf
+    "metaimage-pattern-nonsense": ("metaimage", "x.mha", lambda: _metaimage(ElementDataFile="LO\x90%s%n%\xd1")),
+    "metaimage-pattern-string": ("metaimage", "x.mha", lambda: _metaimage(ElementDataFile="a%s.raw 1 5 1")),
+    "metaimage-pattern-twice": ("metaimage", "x.mha", lambda: _metaimage(ElementDataFile="a%d%d.raw 1 5 1")),
+    "metaimage-pattern-absent": ("metaimage", "x.mha", lambda: _metaimage(ElementDataFile="a%03d.raw 1 5 1")),
+    # minutes, and gigabytes
+    "tiff-million-strips": ("pictures", "x.tif", lambda: _tiff(14_811_148)),
+    "tiff-many-rows": ("pictures", "x.tif", lambda: _tiff(4_000_000_000)),
+    # OSError, which passed for an error of the disk
+    "zip-torn": ("archives", "x.zip", _torn_zip),
+    "zip-bzip2-that-is-none": ("archives", "x.zip", lambda: _zip(10, b"\x0c")),
+    # JSONDecodeError, MemoryError, a network of terabytes
+    "safetensors-metadata-torn": ("checkpoints", "x.safetensors", lambda: _safetensors('{"architecture":')),
+    "safetensors-metadata-deep": ("checkpoints", "x.safetensors", lambda: _safetensors('{"a":' * 99_999)),
+    "safetensors-blocks": ("checkpoints", "x.safetensors", lambda: _safetensors(blocks=10**9)),
+    "safetensors-features": ("checkpoints", "x.safetensors", lambda: _safetensors(features=10**6)),
+    # RecursionError
+    "recipe-deep": ("recipes", "x.yml", lambda: b"[" * 99_999),
+    "card-deep": ("cards", "x.yml", lambda: b"a: " + b"{b: " * 99_999),
+    # a thousand million values in ten lines
+    "recipe-laughs": ("recipes", "x.yml", _laughs),
+    "card-laughs": ("cards", "x.yml", _laughs),
+    "manifest-size-negative": ("manifests", "manifest.csv", lambda: _manifest("10x-20")),
+    "manifest-size-nonsense": ("manifests", "manifest.csv", lambda: _manifest("10x20x" + "9" * 5000)),
+}
+"""Name -> reader, file name, content."""
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (_, file, content) in CRASHERS.items():
+        (folder / f"{name}{Path(file).suffix}").write_bytes(content())
+
+
+if __name__ == "__main__":
+    main()
