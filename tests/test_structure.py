@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import medsr
 
 PACKAGE = Path(medsr.__file__).parent
+ROOT = PACKAGE.parent
 ORDER = (
     "errors",
     "outcome",
@@ -105,3 +107,11 @@ def test_a_wrong_recipe_is_refused_before_torch_is_imported() -> None:
         "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", check], check=True)
+
+
+def test_every_file_the_documents_name_is_there() -> None:
+    for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")):
+        named = re.findall(r"`((?:tests|medsr|recipes|benchmarks|docs|data_prep)/[\w/.]+\.\w+)`", page.read_text())
+        linked = [link for link in re.findall(r"\]\(([^)#:]+?)(?:#.*?)?\)", page.read_text()) if link]
+        assert [one for one in named if not (ROOT / one).is_file()] == [], page
+        assert [one for one in linked if not (page.parent / one).exists()] == [], page

@@ -15,14 +15,15 @@ from medsr.errors import UsageError
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, make_folder: bool = True) -> Iterator[Path]:
     """Give a temporary path beside `path`; when the block ends well, flush it to disk and rename it into place.
 
     The temporary name keeps `path`'s suffix, so that writers which choose the format by name work.
     If the block raises, nothing is left behind and an existing `path` is untouched. An OSError (a full disk) names
     `path`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if make_folder:
+        path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
@@ -56,9 +57,10 @@ def write_text(path: Path, text: str) -> None:
 def write_checked(path: Path, content: bytes | memoryview) -> None:
     """Write bytes whole or not at all, and read them back before they take their place.
 
-    Raises OSError where what is on the disk is not what was written.
+    Raises OSError where what is on the disk is not what was written, or the folder is not there: that of a run whose
+    mount is gone must not be made anew, what is written beneath would be lost.
     """
-    with atomic_path(path) as temporary:
+    with atomic_path(path, make_folder=False) as temporary:
         temporary.write_bytes(content)
         if sha256(temporary) != hashlib.sha256(content).hexdigest():
             raise OSError(errno.EIO, "what was read back is not what was written", str(path))

@@ -57,13 +57,17 @@ def check(path: Path, model: type[Checked], overrides: Sequence[str] = ()) -> Ch
         raise UsageError(f"{path}: " + "; ".join(_explain(item, model) for item in error.errors())) from None
 
 
+MOST_VALUES = 100_000
+
+
 class _Strict(yaml.SafeLoader):
     """A key said twice is a mistake; YAML would keep the last. Ten lines of aliases make a thousand million values."""
 
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError(f"line {self.peek_event().start_mark.line + 1}: aliases (*) are not handled")
-        return super().compose_node(parent, index)
+    def get_single_node(self) -> yaml.Node | None:
+        node = super().get_single_node()
+        if node is not None and _values(node, {}) > MOST_VALUES:
+            raise yaml.YAMLError(f"more than {MOST_VALUES} values")
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value]
@@ -71,6 +75,16 @@ class _Strict(yaml.SafeLoader):
             if keys.count(key) > 1:
                 raise yaml.YAMLError(f"line {node.start_mark.line + 1}: key {key!r} is given twice")
         return super().construct_mapping(node, deep)
+
+
+def _values(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many values a node has with its aliases written out. Raises RecursionError for one that holds itself."""
+    if isinstance(node, yaml.ScalarNode):
+        return 1
+    if id(node) not in known:
+        parts = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
+        known[id(node)] = 1 + sum(_values(part, known) for part in parts)
+    return known[id(node)]
 
 
 def _override(content: dict[str, Any], override: str) -> None:

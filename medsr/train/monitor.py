@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,8 +56,9 @@ class Monitor:
     def after(self, learner: Learner, losses: dict[str, float], interrupted: bool = False) -> bool:
         """Log, validate and save as the recipe says, or because someone wants to stop. Returns whether to stop.
 
-        Raises Diverged where the losses say that training goes wrong.
+        Raises Diverged where the losses say that training goes wrong, OSError where nothing can be written.
         """
+        self._require_folder()
         iteration, recipe = learner.iteration, self.recipe
         last = iteration == recipe.iterations
         self.watch.see(iteration, losses)
@@ -94,6 +97,7 @@ class Monitor:
 
     def save(self, learner: Learner) -> None:
         """The state to resume from, and the EMA weights so far."""
+        self._require_folder()
         mine = {"best": self.best, "since_best": self.since_best, "watch": self.watch.state()}
         content = learner.state() | {"monitor": mine}
         state.save(self.run / "state", learner.iteration, content | {"recipe_sha256": self.recipe.sha256()})
@@ -128,6 +132,7 @@ class Monitor:
         self._board.add_scalar("validation/ssim", scores.ssim, iteration)
         self._scores = f"  validation {scores.psnr:.2f} dB {scores.ssim:.4f}"
         sheet = validate.sample_sheet(model, self.held_out[0], self.spec.scale)
+        self._require_folder()
         image_io.write(self.run / "samples" / f"{iteration:08d}.png", sheet)
         self.since_best += 1
         if scores.psnr > self.best:
@@ -150,6 +155,11 @@ class Monitor:
         if self.domain:
             training["domain"] = self.domain
         checkpoint.save(self.run / name, learner.ema.module.state_dict(), self.spec, training)
+
+    def _require_folder(self) -> None:
+        """See `write_checked`."""
+        if not (self.run / "recipe.yml").is_file():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.run))
 
     def _log(self, record: dict[str, Any]) -> None:
         with (self.run / "log.jsonl").open("a", encoding="utf-8") as log:

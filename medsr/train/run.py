@@ -158,10 +158,11 @@ def _run(recipe: Recipe, run: Path, starting: starting_from.Starting, device: st
             return _go(ready, resuming, say)
         except OSError as error:
             states = state.saved(run / "state")
-            whole = f"the state of iteration {int(states[-1].stem)} is whole" if states else "nothing was saved yet"
+            whole = f", the state of iteration {int(states[-1].stem)} is whole" if states else ""
+            gone = not (run / "recipe.yml").is_file()
+            what = f"{run}: the run's folder is gone" if gone else f"{error.filename or run}: {error.strerror or error}"
             raise TrainingError(
-                f"{error.filename or run}: {error.strerror or error}; stopped, {whole}. "
-                f"When that is mended: medsr finetune --resume {run}"
+                f"{what}; stopped{whole}. When that is mended: medsr finetune --resume {run}"
             ) from error
 
 

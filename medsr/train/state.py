@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from medsr.errors import TrainingError
-from medsr.io.files import sha256, write_checked, write_text
+from medsr.io.files import sha256, write_checked
 
 KEEP = 3
 
@@ -21,7 +21,7 @@ def save(folder: Path, iteration: int, content: dict[str, Any]) -> Path:
     torch.save(content, packed)
     path.with_suffix(".sha256").unlink(missing_ok=True)  # of a state of the same iteration, which this one replaces
     write_checked(path, packed.getbuffer())
-    write_text(path.with_suffix(".sha256"), sha256(path) + "\n")
+    write_checked(path.with_suffix(".sha256"), f"{sha256(path)}\n".encode())
     for old in saved(folder)[:-KEEP]:
         old.with_suffix(".sha256").unlink(missing_ok=True)
         old.unlink()

@@ -113,6 +113,7 @@ CRASHERS: dict[str, tuple[str, str, Callable[[], bytes]]] = {
     "card-deep": ("cards", "x.yml", lambda: b"a: " + b"{b: " * 99_999),
     # a thousand million values in ten lines
     "recipe-laughs": ("recipes", "x.yml", _laughs),
+    "recipe-in-itself": ("recipes", "x.yml", lambda: b"name: &a [*a]"),
     "card-laughs": ("cards", "x.yml", _laughs),
     "manifest-size-negative": ("manifests", "manifest.csv", lambda: _manifest("10x-20")),
     "manifest-size-nonsense": ("manifests", "manifest.csv", lambda: _manifest("10x20x" + "9" * 5000)),

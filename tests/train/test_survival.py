@@ -318,3 +318,24 @@ def test_what_is_read_back_must_be_what_was_written(tmp_path: Path, monkeypatch:
         files.write_checked(tmp_path / "a", b"better")
     monkeypatch.undo()
     assert (tmp_path / "a").read_bytes() == b"good"
+
+
+def test_a_folder_that_vanishes_stops_the_run_and_is_not_made_anew(image_folder: Path, tmp_path: Path) -> None:
+    """As when a mount goes: what was written to the empty place beneath would be lost without a word."""
+    recipe = _recipe(tmp_path, iterations=400)
+    run, moved = tmp_path / "run", tmp_path / "moved"
+    process = subprocess.Popen(
+        _command(recipe, image_folder, run), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=_environment()
+    )
+    deadline = time.monotonic() + 90
+    while _iteration(run) < 12 and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    run.rename(moved)
+    _, problem = process.communicate(timeout=90)
+    assert process.returncode == 1
+    assert "gone" in problem.decode()
+    assert not run.exists(), list(run.rglob("*"))
+    (moved / "recipe.yml").write_text((moved / "recipe.yml").read_text().replace("iterations: 400", "iterations: 12"))
+    finetune("", resume=moved, device="cpu")
+    finetune(_recipe(tmp_path, iterations=12), image_folder, tmp_path / "whole", device="cpu")
+    assert _equal(*(checkpoint.read_state(one / "model.safetensors")[0] for one in (moved, tmp_path / "whole")))
