@@ -20,6 +20,7 @@ from scipy.stats import bootstrap
 from skimage.metrics import structural_similarity
 
 from medsr.degrade.slice_profile import matrix
+from medsr.engines.base import Compute
 from medsr.infer.models import SliceEngine, open_slice_model
 from medsr.infer.volume import Method, refine
 from medsr.intensity import Window
@@ -41,6 +42,7 @@ def adapted(engine: SliceEngine, thick: np.ndarray, fine: tuple[int, int, int], 
     """The engine after learning from the thick scan's own slices."""
     from dataclasses import replace
 
+    from medsr.engines.pytorch import TorchEngine
     from medsr.infer.acquisition import Acquisition
     from medsr.infer.slices import Refiner
     from medsr.train.adapt import adapt
@@ -48,9 +50,11 @@ def adapted(engine: SliceEngine, thick: np.ndarray, fine: tuple[int, int, int], 
     assert isinstance(engine.model, Refiner)
     unit = Window.of_values(thick).to_unit(thick)
     coarse: Any = thick.shape
-    result = adapt(engine.model.net, unit, Acquisition(coarse, fine), minutes, engine.model.device)
+    taught = engine.model.engine
+    assert isinstance(taught, TorchEngine)
+    result = adapt(taught.net, unit, Acquisition(coarse, fine), minutes, taught.device)
     print(f"  adapted: {result.before:.4f} to {result.after:.4f}, {result.iterations} iterations", flush=True)
-    return replace(engine, model=Refiner(engine.name, result.net, engine.model.device))
+    return replace(engine, model=Refiner(engine.name, TorchEngine(result.net, taught.device)))
 
 
 def measure(path: Path, factor: int, engine: SliceEngine, minutes: float | None, every: bool) -> list[dict[str, Any]]:
@@ -112,7 +116,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    engine = open_slice_model(arguments.model, arguments.device)
+    engine = open_slice_model(arguments.model, Compute(arguments.device, "torch"))
     rows = []
     for path in arguments.volumes:
         for factor in arguments.factors:

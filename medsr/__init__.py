@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from medsr.benchmark.run import evaluate
+    from medsr.exports.run import export
     from medsr.fundus_demo import demo
     from medsr.infer.batch import upscale
     from medsr.prep.run import prepare
@@ -23,11 +24,12 @@ _HOME = {
     "volume": "medsr.scan.run",
     "finetune": "medsr.train.run",
     "evaluate": "medsr.benchmark.run",
+    "export": "medsr.exports.run",
     "prepare": "medsr.prep.run",
     "reproduce": "medsr.repeat",
     "demo": "medsr.fundus_demo",
 }
-__all__ = ["__version__", "demo", "evaluate", "finetune", "prepare", "reproduce", "upscale", "volume"]
+__all__ = ["__version__", "demo", "evaluate", "export", "finetune", "prepare", "reproduce", "upscale", "volume"]
 
 
 def __getattr__(name: str) -> Any:

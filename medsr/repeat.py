@@ -89,7 +89,14 @@ def _image(sidecar: Path, name: str, one: dict[str, Any], given: Given) -> Compa
     weights = _weights(one["model"], given.model)
     with tempfile.TemporaryDirectory() as folder:
         [outcome] = upscale(
-            [scan], folder, weights, asked["outscale"], None, given.device, asked["bits"], asked["half"]
+            [scan],
+            folder,
+            weights,
+            asked["outscale"],
+            device=given.device,
+            bits=asked["bits"],
+            engine=asked.get("engine", "auto"),
+            precision=asked.get("precision", "fp32"),
         )
         made = _made(outcome)
         before, after = image_io.read(output).pixels, image_io.read(made).pixels
@@ -122,6 +129,8 @@ def _scan(sidecar: Path, told: dict[str, Any], given: Given) -> Comparison:
             series=told.get("series"),
             dicom=output.is_dir(),
             device=given.device,
+            engine=asked.get("engine", "auto"),
+            precision=asked.get("precision", "fp32"),
         )
         made = _made(outcome)
         before, after = volume_io.read(output), volume_io.read(made)

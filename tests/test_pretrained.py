@@ -9,6 +9,7 @@ import pytest
 
 from medsr.degrade.protocol import bicubic_then_blur, crop_to_multiple
 from medsr.degrade.slice_profile import matrix
+from medsr.engines.base import Compute
 from medsr.infer.image import Interpolation
 from medsr.infer.models import open_model, open_slice_model
 from medsr.infer.slices import SliceModel
@@ -51,7 +52,7 @@ def _stare(folder: Path) -> list[np.ndarray]:
 @pytest.mark.parametrize("images", [_drive, _stare])
 def test_retina_x2_beats_bicubic_on_fundus_photographs_it_never_saw(images: object, real_data: Path) -> None:
     """P1's retinal protocol, sigma 1: at least 1 dB and a higher SSIM on every image's mean."""
-    model, baseline = open_model("medsr-retina-x2", "cpu"), Interpolation("bicubic")
+    model, baseline = open_model("medsr-retina-x2", Compute("cpu")), Interpolation("bicubic")
     gains = []
     for truth in map(metrics.eight_bit, images(real_data)):  # type: ignore[operator]
         low = bicubic_then_blur(truth, 2, 1.0)
@@ -70,7 +71,7 @@ def test_retina_x2_beats_bicubic_on_fundus_photographs_it_never_saw(images: obje
 
 def test_retina_x2_keeps_the_brightness_of_every_colour(real_data: Path) -> None:
     """No image's mean intensity moves by more than half a grey level of 255, in the eye or in the black around it."""
-    model = open_model("medsr-retina-x2", "cpu")
+    model = open_model("medsr-retina-x2", Compute("cpu"))
     for truth in _drive(real_data)[:3]:
         low = bicubic_then_blur(truth, 2, 1.0)
         shift = (model(low, 2).clip(0, 1).mean((0, 1)) - low.mean((0, 1))) * 255
@@ -81,7 +82,7 @@ def test_retina_x2_keeps_the_brightness_of_every_colour(real_data: Path) -> None
 @pytest.mark.parametrize("factor", [2, 3])
 def test_mri_beats_cubic_on_scans_it_never_saw(name: str, factor: int, real_data: Path) -> None:
     """Mean downsampling through-plane, the middle of the scan, foreground: at least 1 dB, whatever the contrast."""
-    engine = open_slice_model("medsr-mri", "cpu")
+    engine = open_slice_model("medsr-mri", Compute("cpu"))
     stored = volume_io.read(real_data / "mri/other" / f"{name}.nii.gz").stored
     middle = tuple(slice(n // 2 - 30, n // 2 + 30) for n in stored.shape)
     truth = stored[middle].astype(np.float32)

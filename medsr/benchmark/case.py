@@ -10,6 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from medsr.engines.base import Compute
+
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Say = Callable[[str], None]
@@ -74,7 +76,7 @@ class Benchmark(Protocol):
         """Read one; raises InputError for a damaged file or one that is not what the protocol asks for."""
         ...
 
-    def open(self, model: str, device: str, tile: int | None) -> Runner:
+    def open(self, model: str, compute: Compute, tile: int | None) -> Runner:
         """Raises UsageError or WeightsError."""
         ...
 

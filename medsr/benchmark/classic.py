@@ -16,6 +16,7 @@ from medsr.degrade.protocol import (
     matlab_bicubic,
     unknown,
 )
+from medsr.engines.base import Compute
 from medsr.errors import InputError
 from medsr.infer.image import Interpolation
 from medsr.measure.metrics import eight_bit, luma, psnr
@@ -83,9 +84,9 @@ class Classic(ImageBenchmark):
         """On Y, which all results have."""
         return psnr(luma(self.degraded(result)), luma(case.low_resolution))
 
-    def open(self, model: str, device: str, tile: int | None) -> ClassicRunner:
+    def open(self, model: str, compute: Compute, tile: int | None) -> ClassicRunner:
         """Raises UsageError or WeightsError."""
-        plain = super().open(model, device, tile)
+        plain = super().open(model, compute, tile)
         return ClassicRunner(plain.model, plain.scale)
 
     def judged(self, unit: Array) -> Array:

@@ -13,6 +13,7 @@ import numpy as np
 
 from medsr.benchmark.case import Array, Case, Item, Mask, Say
 from medsr.degrade.protocol import bicubic_then_blur
+from medsr.engines.base import Compute
 from medsr.errors import InputError
 from medsr.infer.image import Model
 from medsr.infer.models import open_model
@@ -68,9 +69,9 @@ class ImageBenchmark:
     def calibrate(self, say: Say) -> None:
         """Nothing to do."""
 
-    def open(self, model: str, device: str, tile: int | None) -> ImageRunner:
+    def open(self, model: str, compute: Compute, tile: int | None) -> ImageRunner:
         """Raises UsageError or WeightsError."""
-        opened = open_model(model, device, tile)
+        opened = open_model(model, compute, tile)
         opened(np.zeros((32, 32, 3), np.float32), self.scale)  # what a first call loads is not counted to an image
         return ImageRunner(opened, self.scale)
 

@@ -22,6 +22,7 @@ from medsr.benchmark.gallery import TRUTH, Gallery
 from medsr.benchmark.record import Record
 from medsr.benchmark.result import Evaluation, Row
 from medsr.devices import choose as choose_device
+from medsr.engines.base import Compute
 from medsr.errors import InputError, UsageError
 from medsr.io.files import sha256, write_text
 from medsr.meter import Meter
@@ -67,7 +68,7 @@ def evaluate(
     chosen_device = choose_device(device)
     bench = choose(benchmark, Path(data), scale, blur_sigma, track, chosen_device)
     items = _drawn(bench.items(), limit)
-    runners = _opened(bench, models, chosen_device, tile)
+    runners = _opened(bench, models, Compute(chosen_device), tile)
     say(f"{benchmark}: {len(items)} image{'s' if len(items) > 1 else ''}, {', '.join(runners)}")
     if len(runners) == 1 and not models:
         say(f"no bundled model is made for {benchmark}: only {bench.baseline} is measured; give others with --model")
@@ -117,14 +118,14 @@ def _drawn(items: Sequence[Item], limit: int | None) -> list[Item]:
     return [items[index] for index in sorted(order)]
 
 
-def _opened(bench: Benchmark, models: Sequence[str | Path], device: str, tile: int | None) -> dict[str, Runner]:
+def _opened(bench: Benchmark, models: Sequence[str | Path], compute: Compute, tile: int | None) -> dict[str, Runner]:
     """The baseline first, then the models, each once, by the name it is shown under."""
     bundled = BUNDLED[bench.name]
     wanted = [str(model) for model in models] or ([bundled] if bundled else [])
     runners: dict[str, Runner] = {}
     for model in dict.fromkeys([bench.baseline, *wanted]):
         name = Path(model).name if Path(model).is_file() else model
-        runners[model if name in runners else name] = bench.open(model, device, tile)
+        runners[model if name in runners else name] = bench.open(model, compute, tile)
     return runners
 
 

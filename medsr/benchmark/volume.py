@@ -12,6 +12,7 @@ import numpy as np
 from medsr.benchmark.case import Array, Case, Item, Say
 from medsr.data.volumes import FOREGROUND, ISOTROPIC_WITHIN
 from medsr.degrade.slice_profile import matrix
+from medsr.engines.base import Compute
 from medsr.errors import InputError
 from medsr.infer.models import SliceEngine, open_slice_model
 from medsr.infer.volume import Method, refine
@@ -86,9 +87,9 @@ class Volume:
         thick = np.ascontiguousarray(truth @ matrix(fine, coarse).T.astype(np.float32))
         return Case(item.id, truth, thick, {"foreground": truth > FOREGROUND})
 
-    def open(self, model: str, device: str, tile: int | None) -> VolumeRunner:
+    def open(self, model: str, compute: Compute, tile: int | None) -> VolumeRunner:
         """Raises UsageError or WeightsError."""
-        return VolumeRunner(open_slice_model(model, device))
+        return VolumeRunner(open_slice_model(model, compute))
 
     def score(self, result: Array, case: Case) -> dict[str, float]:
         """PSNR, SSIM (3D) and MSE, whole and in the foreground."""

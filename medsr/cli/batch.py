@@ -9,6 +9,10 @@ import typer
 from medsr.errors import BatchError, UsageError
 from medsr.outcome import Outcome
 
+ENGINE = "auto (the fastest that differs by less than 1e-4 of full range), torch or openvino."
+PRECISION = "fp32; fp16 or bf16 on a CUDA device; int8 for what `medsr export --int8` has calibrated."
+MAX_GPU_MEMORY = "Take no more of the GPU's memory. [default: what is free]"
+
 
 def told_failure(outcome: Outcome) -> bool:
     """Print the one line of a failed input, if it failed."""

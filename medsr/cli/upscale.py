@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medsr.cli.batch import end, parse_tile, told_failure
+from medsr.cli.batch import ENGINE, MAX_GPU_MEMORY, PRECISION, end, parse_tile, told_failure
 
 if TYPE_CHECKING:
     from medsr.outcome import Outcome
@@ -27,7 +27,9 @@ def upscale(
     bits: Annotated[
         int | None, typer.Option(min=8, max=16, help="Bits stored in 16-bit PNG and TIFF files that do not say so.")
     ] = None,
-    half: Annotated[bool, typer.Option("--half", help="Compute in 16 bits on a CUDA device.")] = False,
+    engine: Annotated[str, typer.Option(help=ENGINE)] = "auto",
+    precision: Annotated[str, typer.Option(help=PRECISION)] = "fp32",
+    max_gpu_memory: Annotated[float | None, typer.Option(metavar="GB", help=MAX_GPU_MEMORY)] = None,
     skip_done: Annotated[
         bool, typer.Option("--skip-done", help="Leave out what status.tsv in the folder calls done.")
     ] = False,
@@ -36,7 +38,20 @@ def upscale(
     side = parse_tile(tile)
     from medsr.infer.batch import upscale as run
 
-    outcomes = run(inputs, out, model, outscale, side, device, bits, half, skip_done, on_outcome=_tell)
+    outcomes = run(
+        inputs,
+        out,
+        model,
+        outscale,
+        side,
+        device,
+        bits,
+        engine,
+        precision,
+        max_gpu_memory,
+        skip_done,
+        on_outcome=_tell,
+    )
     end(outcomes)
 
 

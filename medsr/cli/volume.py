@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from medsr.cli.batch import end, told_failure
+from medsr.cli.batch import ENGINE, MAX_GPU_MEMORY, PRECISION, end, told_failure
 
 if TYPE_CHECKING:
     from medsr.outcome import Outcome
@@ -72,6 +72,9 @@ def volume(
         bool, typer.Option("--report", help="Also write an HTML page with a before/after slider.")
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    engine: Annotated[str, typer.Option(help=ENGINE)] = "auto",
+    precision: Annotated[str, typer.Option(help=PRECISION)] = "fp32",
+    max_gpu_memory: Annotated[float | None, typer.Option(metavar="GB", help=MAX_GPU_MEMORY)] = None,
     skip_done: Annotated[
         bool, typer.Option("--skip-done", help="Leave out what status.tsv in the folder calls done.")
     ] = False,
@@ -100,6 +103,9 @@ def volume(
         dicom=dicom,
         report=report,
         device=device,
+        engine=engine,
+        precision=precision,
+        max_gpu_memory=max_gpu_memory,
         skip_done=skip_done,
         on_outcome=_tell,
         say=lambda line: typer.echo(line, err=True),

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from medsr import __version__
+from medsr.engines.base import Compute
 from medsr.errors import UsageError
 from medsr.infer.image import Model, OnTile
-from medsr.infer.models import DEFAULT, open_model, weights_hash
+from medsr.infer.models import DEFAULT, engine_of, open_model, weights_hash
 from medsr.io import image as image_io
 from medsr.io.files import sha256, write_text
 from medsr.outcome import Outcome, attempt
@@ -32,25 +33,30 @@ def upscale(
     tile: int | None = None,
     device: str = "auto",
     bits: int | None = None,
-    half: bool = False,
+    engine: str = "auto",
+    precision: str = "fp32",
+    max_gpu_memory: float | None = None,
     skip_done: bool = False,
     on_outcome: Callable[[Outcome], None] = lambda _: None,
 ) -> list[Outcome]:
     """Super-resolve images (files, folders, globs) into the folder `out`, each in its own format and depth.
 
     `outscale`: final factor (default: the model's own, 2 for baselines). `bits`: bits stored in 16-bit files that do
-    not say. A bad input becomes an outcome with its error; the others are still done. `out`/status.tsv says what became
-    of each; with `skip_done` what it calls done, and is still as it was, is not done again. Raises UsageError or
-    WeightsError when nothing can be begun.
+    not say. `engine`: auto, torch or openvino; `precision`: fp32, fp16 or bf16 (on a GPU), int8 (a model calibrated by
+    `medsr export`). `max_gpu_memory`: GB. A bad input becomes an outcome with its error; the others are still done.
+    `out`/status.tsv says what became of each; with `skip_done` what it calls done, and is still as it was, is not done
+    again. Raises UsageError or WeightsError when nothing can be begun.
     """
     if outscale is not None and not 0 < outscale <= 16:
         raise UsageError(f"--outscale {outscale:g}: expected a factor above 0, at most 16")
     if not str(out):
         raise UsageError("--out: expected a folder, got nothing")
     jobs = plan(inputs, Path(out))
-    network = open_model(model, device, tile, half)
+    network = open_model(model, Compute(device, engine, precision, max_gpu_memory), tile)
     scale = outscale or network.scale or DEFAULT_BASELINE_SCALE
-    known = {"model": network.name, "weights": weights_hash(model), "scale": scale, "bits": bits, "half": half}
+    used = engine_of(network)
+    known = {"model": network.name, "weights": weights_hash(model), "scale": scale, "bits": bits}
+    known |= {"engine": used.name, "precision": used.precision} if used else {}
     outcomes = []
     sidecar = Sidecar(Path(out), str(model), known)
     with Status(Path(out), known) as status, progress("upscale", len(jobs)) as update:
@@ -78,7 +84,8 @@ class Sidecar:
     def __init__(self, folder: Path, model: str, known: Mapping[str, Any]) -> None:
         self.path = folder / SIDECAR
         self.model = {"name": model, "sha256": known["weights"]}
-        self.parameters = {"outscale": known["scale"], "bits": known["bits"], "half": known["half"]}
+        self.parameters = {"outscale": known["scale"], "bits": known["bits"]}
+        self.parameters |= {name: known[name] for name in ("engine", "precision") if name in known}
         self.results: dict[str, Any] = {}
 
     def note(self, outcome: Outcome) -> None:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from medsr.engines.base import Engine
 from medsr.errors import MemoryExhaustedError
 from medsr.infer import tiles
 from medsr.resample import Kernel, resize
-
-if TYPE_CHECKING:
-    from torch import nn
 
 Array = NDArray[np.float32]
 OnTile = Callable[[int, int], None]
@@ -52,22 +51,17 @@ class Interpolation:
 
 @dataclass
 class Network:
-    """A generator on a device. `tile`: side in low-resolution pixels, 0 for one piece, None to fit the memory."""
+    """A generator. `tile`: side in low-resolution pixels, 0 for one piece, None to fit the memory.
+
+    `most_memory`: bytes that may be taken on a GPU, None for what is free.
+    """
 
     name: str
-    net: nn.Module
+    engine: Engine
     scale: int
     channels: int
-    device: str = "cpu"
     tile: int | None = None
-    half: bool = False
-
-    def __post_init__(self) -> None:
-        import torch
-
-        self.net.to(memory_format=torch.channels_last).to(self.device).eval()
-        if self.half:
-            self.net = self.net.half()
+    most_memory: float | None = None
 
     def __call__(self, unit: Array, scale: float, on_tile: OnTile | None = None) -> Array:
         grey = unit.shape[2] == 1
@@ -99,20 +93,15 @@ class Network:
             release_memory()
 
     def _forward(self, unit: Array) -> Array:
-        import torch
-
-        with torch.inference_mode():
-            batch = torch.from_numpy(np.ascontiguousarray(unit)).permute(2, 0, 1)[None].to(self.device)
-            batch = batch.half() if self.half else batch
-            out = self.net(batch.to(memory_format=torch.channels_last))
-            return np.ascontiguousarray(out[0].permute(1, 2, 0).float().cpu().numpy())
+        return self.engine(unit.transpose(2, 0, 1)[None])[0].transpose(1, 2, 0)
 
     def _tile_for(self, height: int, width: int) -> int:
         """The whole image where half of the free memory holds it, else the tile that fits there."""
-        features = max(parameter.shape[0] for parameter in self.net.parameters())
-        per_pixel = 5 * features * self.scale**2 * (2 if self.half else 4)  # the last layers' maps dominate
-        fits = (_free_memory(self.device) / 2 / per_pixel) ** 0.5
-        largest = 512 if self.device == "cpu" else 2048
+        size = 2 if self.engine.precision in ("fp16", "bf16") else 4
+        per_pixel = 5 * self.engine.features * self.scale**2 * size  # the last layers' maps dominate
+        free = _free_memory(self.engine.device)
+        fits = (min(free / 2, self.most_memory or free) / per_pixel) ** 0.5
+        largest = 512 if self.engine.device == "cpu" else 2048
         if max(height, width) <= min(fits, largest):
             return 0
         return int(max(SMALLEST_TILE, min(fits - 2 * tiles.HALO, largest)))
@@ -144,15 +133,15 @@ def _smaller(tile: int, name: str) -> int:
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception of torch or NumPy means that memory ran out."""
     text = str(error).lower()
-    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
+    signs = ("out of memory", "can't allocate memory", "bad_alloc", "failed to allocate")
+    return isinstance(error, MemoryError) or any(sign in text for sign in signs)
 
 
 def release_memory() -> None:
     """Give back what nothing refers to any more."""
-    import torch
-
     gc.collect()
-    if torch.cuda.is_available():
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 

@@ -8,18 +8,20 @@ from pathlib import Path
 from typing import Any, get_args
 
 from medsr.devices import choose
+from medsr.engines.base import Compute, Engine
+from medsr.engines.installed import exported_hash, open_engine
 from medsr.errors import UsageError
 from medsr.infer.image import Interpolation, Model, Network
-from medsr.infer.slices import Enlarger, Refiner, SliceModel
-from medsr.io.files import sha256
+from medsr.infer.slices import DEVICE_BATCH_BYTES, Enlarger, Refiner, SliceModel
 from medsr.nets import checkpoint, weights
 from medsr.resample import Kernel
 
 DEFAULT = "medsr-retina-x2"
+GB = 1e9
 
 
-def open_model(model: str | Path, device: str = "auto", tile: int | None = None, half: bool = False) -> Model:
-    """`bicubic`, `lanczos`, a name from `medsr weights list`, or a weight file (.safetensors, .pth).
+def open_model(model: str | Path, compute: Compute = Compute(), tile: int | None = None) -> Model:
+    """`bicubic`, `lanczos`, a name from `medsr weights list`, a weight file (.safetensors, .pth) or an exported model.
 
     `tile`: side in low-resolution pixels, 0 for one piece, None to fit the memory. Raises UsageError or WeightsError.
     """
@@ -28,17 +30,10 @@ def open_model(model: str | Path, device: str = "auto", tile: int | None = None,
             return Interpolation(kernel)
     if str(model) in weights.RESERVED:
         raise UsageError(f"--model {model}: is for volumes; for images: {', '.join(get_args(Kernel))}")
-    path = weights.locate(model)
-    known = weights.entries().get(str(model))
-    if known is not None and known.role != "generator":
-        raise UsageError(f"{model}: holds a {known.role}, not a generator")
-    net, spec = checkpoint.load(path)
+    engine, spec = open_engine(_generator(model), str(model), compute)
     if spec.architecture == "refiner":
         raise UsageError(f"{model}: refines slices of volumes; use medsr volume, or another model")
-    chosen = choose(device)
-    if half and not chosen.startswith("cuda"):
-        raise UsageError("--half needs a CUDA device")
-    return Network(str(model), net, spec.scale, spec.channels, chosen, tile, half)
+    return Network(str(model), engine, spec.scale, spec.channels, tile, _most(compute))
 
 
 @dataclass(frozen=True)
@@ -53,9 +48,14 @@ class SliceEngine:
     sha256: str | None = None
     domain: Mapping[str, Any] = field(default_factory=dict)
 
+    def computed(self) -> dict[str, str]:
+        """Engine and precision, for sidecars; nothing where no network computes."""
+        used = engine_of(self.model)
+        return {"engine": used.name, "precision": used.precision} if used else {}
 
-def open_slice_model(model: str | Path, device: str = "auto") -> SliceEngine:
-    """`cubic`, `scratch` (an untrained refiner), a name from `medsr weights list`, or a weight file.
+
+def open_slice_model(model: str | Path, compute: Compute = Compute()) -> SliceEngine:
+    """`cubic`, `scratch` (an untrained refiner), a name from `medsr weights list`, a weight file or an exported model.
 
     Raises UsageError or WeightsError.
     """
@@ -64,24 +64,50 @@ def open_slice_model(model: str | Path, device: str = "auto") -> SliceEngine:
         return SliceEngine(name, None)
     if name in get_args(Kernel):
         raise UsageError(f"--model {name}: is for images; for volumes: cubic")
-    chosen = choose(device)
     if name == "scratch":
-        return SliceEngine(name, Refiner(name, checkpoint.Spec("refiner", 1, 1).build(), chosen))
-    path = weights.locate(model)
-    known = weights.entries().get(name)
-    if known is not None and known.role != "generator":
-        raise UsageError(f"{model}: holds a {known.role}, not a generator")
-    net, spec = checkpoint.load(path)
-    training = checkpoint.describe(path).get("training", {})
+        return SliceEngine(name, untrained(compute.device))
+    path = _generator(model)
+    engine, spec = open_engine(path, name, compute)
+    training = getattr(engine, "card", None) or checkpoint.describe(path)
+    training = training.get("training", {})
     domain = training.get("domain", {}) if isinstance(training, Mapping) else {}
     name = path.name if name not in weights.entries() else name
+    most = _most(compute)
     if spec.architecture == "refiner":
-        return SliceEngine(name, Refiner(name, net, chosen), sha256(path), domain)
-    return SliceEngine(name, Enlarger(Network(name, net, spec.scale, spec.channels, chosen)), sha256(path), domain)
+        refiner = Refiner(name, engine, most or DEVICE_BATCH_BYTES)
+        return SliceEngine(name, refiner, weights_hash(model), domain)
+    network = Network(name, engine, spec.scale, spec.channels, None, most)
+    return SliceEngine(name, Enlarger(network), weights_hash(model), domain)
+
+
+def untrained(device: str = "auto") -> Refiner:
+    """A refiner that returns what it is given: where learning from a scan alone begins."""
+    from medsr.engines.pytorch import TorchEngine
+
+    return Refiner("scratch", TorchEngine(checkpoint.Spec("refiner", 1, 1).build(), choose(device)))
+
+
+def engine_of(model: Model | SliceModel | None) -> Engine | None:
+    """What computes a model; None for interpolation."""
+    if isinstance(model, Enlarger):
+        return model.network.engine
+    return model.engine if isinstance(model, Network | Refiner) else None
 
 
 def weights_hash(model: str | Path) -> str | None:
     """SHA-256 of a model's weight file; None for one without (a baseline)."""
     if str(model) in weights.RESERVED:
         return None
-    return sha256(weights.locate(model))
+    return exported_hash(weights.locate(model))
+
+
+def _generator(model: str | Path) -> Path:
+    path = weights.locate(model)
+    known = weights.entries().get(str(model))
+    if known is not None and known.role != "generator":
+        raise UsageError(f"{model}: holds a {known.role}, not a generator")
+    return path
+
+
+def _most(compute: Compute) -> float | None:
+    return None if compute.max_gpu_memory is None else compute.max_gpu_memory * GB

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medsr.degrade.thick_slices import factor_maps
+from medsr.engines.base import Engine
 from medsr.errors import MemoryExhaustedError
 from medsr.infer.image import Network, is_out_of_memory, release_memory
-
-if TYPE_CHECKING:
-    from torch import nn
 
 Array = NDArray[np.float32]
 BORDER = 12
@@ -40,25 +38,19 @@ class SliceModel(Protocol):
 
 @dataclass
 class Refiner:
-    """A refiner on a device, in one piece per slice."""
+    """A refiner, in one piece per slice. `most_memory`: bytes its feature maps may take on a GPU."""
 
     name: str
-    net: nn.Module
-    device: str = "cpu"
+    engine: Engine
+    most_memory: float = DEVICE_BATCH_BYTES
     scale: int = 1
-
-    def __post_init__(self) -> None:
-        import torch
-
-        self.net.to(memory_format=torch.channels_last).to(self.device).eval()
-        self.features = int(self.net.conv_first.weight.shape[0])  # type: ignore[union-attr, index]
 
     def batch(self, shape: tuple[int, int]) -> int:
         """One on a CPU, where more take memory and little less time; on a GPU as many as there is room for."""
-        if self.device == "cpu":
+        if self.engine.device == "cpu":
             return 1
-        one = (shape[0] + 2 * BORDER) * (shape[1] + 2 * BORDER) * self.features * 4
-        return max(1, DEVICE_BATCH_BYTES // one)
+        one = (shape[0] + 2 * BORDER) * (shape[1] + 2 * BORDER) * self.engine.features * 4
+        return max(1, int(self.most_memory // one))
 
     def slices(self, stack: Array, factors: tuple[float, float]) -> Array:
         """(N, H, W) to the same shape."""
@@ -69,7 +61,7 @@ class Refiner:
         maps = np.broadcast_to(factor_maps(factors, padded.shape[1:])[None], (len(stack), 2, *padded.shape[1:]))
         try:
             planes = np.concatenate([padded[:, None], maps], axis=1)
-            out = self._forward(planes)
+            out = self.engine(planes)[:, 0]
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -89,14 +81,6 @@ class Refiner:
 
         factors = (1 + rows * FACTOR_RANGE, 1 + columns * FACTOR_RANGE)
         return self.slices(unit[None, :, :, 0], factors)[0][:, :, None]
-
-    def _forward(self, planes: Array) -> Array:
-        import torch
-
-        with torch.inference_mode():
-            batch = torch.from_numpy(np.ascontiguousarray(planes)).to(self.device)
-            out: Array = self.net(batch.contiguous(memory_format=torch.channels_last))[:, 0].float().cpu().numpy()
-            return out
 
 
 @dataclass

@@ -123,6 +123,7 @@ def _adapted(
     on_progress: OnProgress,
 ) -> tuple[SliceEngine, list[str]]:
     """The engine after learning from the scan's own slices, and what to say about it."""
+    from medsr.engines.pytorch import TorchEngine
     from medsr.train.adapt import adapt
 
     if not isinstance(engine.model, Refiner):
@@ -134,8 +135,11 @@ def _adapted(
     def tell(share: float, text: str) -> None:
         on_progress(60 * minutes * share, 60 * minutes, f"seconds of adapting  {text}")
 
-    result = adapt(engine.model.net, unit, acquisition, minutes, engine.model.device, engine.name == "scratch", tell)
-    model = Refiner(engine.name, result.net, engine.model.device)
+    taught = engine.model.engine
+    if not isinstance(taught, TorchEngine):
+        raise UsageError(f"--adapt: {engine.name} is an exported model; learning needs the weight file")
+    result = adapt(taught.net, unit, acquisition, minutes, taught.device, engine.name == "scratch", tell)
+    model = Refiner(engine.name, TorchEngine(result.net, taught.device))
     change = f"{result.before:.4f} to {result.after:.4f} after {result.iterations} iterations"
     verdict = f"adapted: error on the scan's own held-out slices {change}"
     if not result.kept:
@@ -197,7 +201,7 @@ def _summary(
         "tool": "medsr",
         "version": __version__,
         "model": model,
-        "parameters": request.parameters(),
+        "parameters": request.parameters() | (engine.computed() if engine else {}),
         "planes": list(planes),
         "input": _grid(volume),
         "output": _grid(refined),

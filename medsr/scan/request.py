@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from medsr.engines.base import Compute
 from medsr.errors import UsageError
 from medsr.geometry import Grid, Shape, check_wish, finer
 from medsr.infer.fusion import Fuse
@@ -31,7 +32,7 @@ class Request:
     thickness: float | None = None
     kind: Kind = "auto"
     adapt: float | None = None
-    device: str = "auto"
+    compute: Compute = field(default_factory=Compute)
 
     def __post_init__(self) -> None:
         check_wish(self.scale, self.spacing, self.isotropic)
@@ -42,6 +43,8 @@ class Request:
             raise UsageError(f"--adapt {self.adapt:g}: expected minutes above 0, at most a day")
         if self.adapt is not None and self.model == "cubic":
             raise UsageError("--adapt: cubic interpolation has nothing to learn; choose a model")
+        if self.adapt is not None and (self.compute.engine == "openvino" or self.compute.precision != "fp32"):
+            raise UsageError("--adapt: learns in torch and fp32; leave --engine and --precision out")
         if self.model == "scratch" and self.adapt is None:
             raise UsageError("--model scratch: an untrained network; say how long to train it with --adapt MINUTES")
         if self.model == "cubic" and self.method.uncertainty:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medsr.engines.base import Compute
 from medsr.errors import InputError, UsageError
 from medsr.geometry import Grid, parse_planes
 from medsr.infer.models import SliceEngine, open_slice_model
@@ -66,6 +67,9 @@ def volume(
     dicom: bool = False,
     report: bool = False,
     device: str = "auto",
+    engine: str = "auto",
+    precision: str = "fp32",
+    max_gpu_memory: float | None = None,
     skip_done: bool = False,
     on_outcome: Callable[[Outcome], None] = lambda _: None,
     say: Say = lambda _: None,
@@ -96,7 +100,7 @@ def volume(
         thickness,
         kind,
         adapt,
-        device,
+        Compute(device, engine, precision, max_gpu_memory),
     )
     companions = [also] if isinstance(also, str | os.PathLike) else also
     if any(not str(one) for one in companions):
@@ -105,7 +109,7 @@ def volume(
     if memory.is_image(scans):
         if out is not None or extras != Extras():
             raise UsageError("a volume in memory has no files: leave out, also, series, dicom and report away")
-        return memory.refine_image(scans, affine, request, open_slice_model(request.model, device))
+        return memory.refine_image(scans, affine, request, _open(request))
     if out is None or not str(out):
         raise UsageError("--out: expected a file or a folder")
     paths: list[str | Path] = [str(scans)] if isinstance(scans, str | os.PathLike) else list(scans)
@@ -113,12 +117,12 @@ def volume(
     if extras.also and len(found) > 1:
         raise UsageError(f"--also goes with one scan, not with {len(found)}")
     targets = plan(found, Path(out), dicom, extras.also, uncertainty)
-    engine = open_slice_model(request.model, device)
-    known = {"weights": engine.sha256, "request": asdict(replace(request, device="")), "extras": asdict(extras)}
+    opened = _open(request)
+    known = {"weights": opened.sha256, "request": request.parameters() | opened.computed(), "extras": asdict(extras)}
     if targets[0].volume == Path(out):
         if skip_done:
             raise UsageError("--skip-done: --out names one file; give a folder")
-        outcome = attempt(targets[0].scan, targets[0].volume, partial(_one, targets[0], request, extras, engine, say))
+        outcome = attempt(targets[0].scan, targets[0].volume, partial(_one, targets[0], request, extras, opened, say))
         on_outcome(outcome)
         return [outcome]
     outcomes = []
@@ -127,11 +131,17 @@ def volume(
             if skip_done and status.is_done(target.scan, target.volume):
                 outcome = Outcome(target.scan, target.volume, 0.0, skipped=True)
             else:
-                outcome = attempt(target.scan, target.volume, partial(_one, target, request, extras, engine, say))
+                outcome = attempt(target.scan, target.volume, partial(_one, target, request, extras, opened, say))
             status.record(outcome)
             outcomes.append(outcome)
             on_outcome(outcome)
     return outcomes
+
+
+def _open(request: Request) -> SliceEngine:
+    """What refines: in torch where it is to learn."""
+    compute = replace(request.compute, engine="torch") if request.adapt is not None else request.compute
+    return open_slice_model(request.model, compute)
 
 
 def _one(target: Target, request: Request, extras: Extras, engine: SliceEngine, say: Say) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from medsr.engines.pytorch import TorchEngine
 from medsr.errors import TrainingError
 from medsr.infer.image import Network
 from medsr.infer.slices import Refiner
@@ -140,10 +141,10 @@ class Monitor:
             self._save_weights(learner, "best.safetensors")
 
     def _model(self, learner: Learner) -> validate.Predict:
-        net, device = learner.ema.module, str(_device(learner))
+        engine = TorchEngine(learner.ema.module, str(_device(learner)))
         if self.spec.architecture == "refiner":
-            return Refiner("EMA", net, device)
-        return Network("EMA", net, self.spec.scale, self.spec.channels, device)
+            return Refiner("EMA", engine)
+        return Network("EMA", engine, self.spec.scale, self.spec.channels)
 
     def _save_weights(self, learner: Learner, name: str) -> None:
         training = {

@@ -51,13 +51,16 @@ class Scores:
 def prepare(paths: tuple[Path, ...], recipe: Recipe) -> list[HeldOut]:
     """Read the held-out files and make their low resolution as the recipe's protocol says."""
     if isinstance(recipe.degradation, SliceProfile):
-        return [one for path in paths for one in _slices(path, recipe.protocol.factors)]
-    held_out, scale = [], recipe.scale
-    for path in paths:
-        ground_truth = crop_to_multiple(as_channels(image_io.read(path).to_unit(), recipe.channels), 2 * scale)
-        low = bicubic_then_blur(ground_truth, scale, recipe.protocol.blur_sigma)
-        held_out.append(HeldOut(path.name, ground_truth, low, Interpolation("bicubic")(low, scale)))
-    return held_out
+        return [one for path in paths for one in slices_of(path, recipe.protocol.factors)]
+    blur = recipe.protocol.blur_sigma
+    return [one_image(path, image_io.read(path).to_unit(), recipe.scale, recipe.channels, blur) for path in paths]
+
+
+def one_image(path: Path, unit: Array, scale: int, channels: int, blur_sigma: float) -> HeldOut:
+    """An image in unit values and the low resolution P1's protocol makes of it."""
+    ground_truth = crop_to_multiple(as_channels(unit, channels), 2 * scale)
+    low = bicubic_then_blur(ground_truth, scale, blur_sigma)
+    return HeldOut(path.name, ground_truth, low, Interpolation("bicubic")(low, scale))
 
 
 def describe_protocol(recipe: Recipe) -> tuple[str, str]:
@@ -70,7 +73,8 @@ def describe_protocol(recipe: Recipe) -> tuple[str, str]:
     return f"bicubic down by {recipe.scale}, {blur}, 8 bits; whole images, all channels", "bicubic"
 
 
-def _slices(path: Path, factors: tuple[float, ...]) -> list[HeldOut]:
+def slices_of(path: Path, factors: tuple[float, ...]) -> list[HeldOut]:
+    """Thick slices of a volume and what they were made of, for a refiner, at each of the factors."""
     volume = volumes.load(path)
     rows, thickness = volume.shape[1], volume.shape[2]
     held_out = []

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from medsr.engines.pytorch import TorchEngine
 from medsr.errors import MemoryExhaustedError
 from medsr.infer.image import Interpolation, Network
 from medsr.nets.checkpoint import Spec, load
@@ -20,7 +21,7 @@ def _network(scale: int, channels: int = 3, tile: int | None = 0) -> Network:
     net = Spec("rrdb", scale, channels, {"features": 16, "blocks": 2, "growth": 8}).build()
     start_near_interpolator(net)
     torch.nn.init.normal_(net.conv_body.weight, std=0.05)  # let the trunk speak
-    return Network("test", net, scale, channels, "cpu", tile)
+    return Network("test", TorchEngine(net), scale, channels, tile)
 
 
 @pytest.mark.parametrize("scale", [1, 2, 4])
@@ -35,8 +36,8 @@ def test_tiled_output_equals_untiled_for_any_size(scale: int, height: int, width
 def test_the_bundled_model_is_the_same_in_tiles(fundus: np.ndarray) -> None:
     net, spec = load(resource_dir("pretrained") / "medsr-retina-x2.safetensors")
     image = fundus.astype(np.float32)[:231, :255] / 255
-    whole = Network("x", net, spec.scale, spec.channels, "cpu", 0)(image, 2)
-    tiled = Network("x", net, spec.scale, spec.channels, "cpu", 64)(image, 2)
+    whole = Network("x", TorchEngine(net), spec.scale, spec.channels, 0)(image, 2)
+    tiled = Network("x", TorchEngine(net), spec.scale, spec.channels, 64)(image, 2)
     assert np.abs(whole - tiled).max() < 1e-3
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from medsr.engines.base import Compute
 from medsr.errors import UsageError
 from medsr.infer.acquisition import Acquisition, Flat, back_project, slabs
 from medsr.infer.fusion import Median, Spread
@@ -20,7 +21,7 @@ FINE = (20, 18, 25)
 
 @pytest.fixture
 def model(refiner_file: Path) -> SliceModel:
-    opened = open_slice_model(refiner_file, "cpu").model
+    opened = open_slice_model(refiner_file, Compute("cpu")).model
     assert opened is not None
     return opened
 
@@ -91,7 +92,7 @@ def test_cubic_is_scipys_b_spline() -> None:
 
 def test_a_fresh_refiner_gives_the_consistent_spline() -> None:
     stored = smooth_volume()
-    engine = open_slice_model("scratch", "cpu")
+    engine = open_slice_model("scratch", Compute("cpu"))
     acquisition = Acquisition(stored.shape, FINE)
     expected = stored @ acquisition.consistent()[2].T
     result = refine(stored, FINE, engine.model, Method(consistency=False)).stored
@@ -154,7 +155,7 @@ def test_planes_are_those_that_hold_a_refined_axis() -> None:
 
 def test_any_generator_for_images_serves(tiny_model: Path) -> None:
     """An x2 RRDB: slices at their acquired size in, the target grid out."""
-    engine = open_slice_model(tiny_model, "cpu")
+    engine = open_slice_model(tiny_model, Compute("cpu"))
     stored = np.rint(smooth_volume()).astype(np.int16)
     for fine in (FINE, (40, 36, 18)):
         result = refine(stored, fine, engine.model, Method())
@@ -171,14 +172,14 @@ def test_batches_do_not_change_the_result(model: SliceModel, monkeypatch: pytest
 
 def test_running_out_of_memory_halves_the_batch(model: SliceModel, monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(model, Refiner)
-    expected, forward = model.slices(np.ones((8, 20, 20), np.float32), (2.0, 1.0)), model._forward
+    expected, forward = model.slices(np.ones((8, 20, 20), np.float32), (2.0, 1.0)), model.engine
 
     def small(planes: np.ndarray) -> np.ndarray:
         if len(planes) > 2:
             raise RuntimeError("CUDA out of memory")
         return forward(planes)
 
-    monkeypatch.setattr(model, "_forward", small)
+    monkeypatch.setattr(model, "engine", small)
     np.testing.assert_allclose(model.slices(np.ones((8, 20, 20), np.float32), (2.0, 1.0)), expected, atol=1e-5)
 
 

@@ -1,0 +1,62 @@
+"""What every engine is, and what may be asked of one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsr.errors import UsageError
+
+Array = NDArray[np.float32]
+Choice = Literal["auto", "torch", "openvino"]
+Precision = Literal["fp32", "fp16", "bf16", "int8"]
+LARGEST_DIFFERENCE = 1e-4
+"""Of full range: what an engine in fp32 may differ from torch in fp32 anywhere on the probe, for `auto` to take it."""
+LARGEST_LOSS = 0.1
+"""dB of PSNR that int8 may lose against torch in fp32, on the images it was measured on, to be used at all."""
+
+
+class Engine(Protocol):
+    """A generator, ready to compute. `features`: its widest layer's channels, which decide how much memory it takes."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def device(self) -> str: ...
+    @property
+    def precision(self) -> str: ...
+    @property
+    def features(self) -> int: ...
+    def __call__(self, batch: Array) -> Array:
+        """(N, C, H, W) to (N, C', scale H, scale W), float32 both."""
+        ...
+
+
+@dataclass(frozen=True)
+class Compute:
+    """What the user asks to compute with. Raises UsageError for what there is not.
+
+    `max_gpu_memory`: GB of a GPU that may be taken, None for what is free.
+    """
+
+    device: str = "auto"
+    engine: str = "auto"
+    precision: str = "fp32"
+    max_gpu_memory: float | None = None
+
+    def __post_init__(self) -> None:
+        for option, value, valid in (
+            ("engine", self.engine, get_args(Choice)),
+            ("precision", self.precision, get_args(Precision)),
+        ):
+            if value not in valid:
+                raise UsageError(f"--{option} {value}: expected one of {', '.join(valid)}")
+        if self.engine == "torch" and self.precision == "int8":
+            raise UsageError("--precision int8: is for OpenVINO; leave --engine torch out")
+        if self.engine == "openvino" and self.precision in ("fp16", "bf16"):
+            raise UsageError(f"--precision {self.precision}: is for torch on a GPU; OpenVINO computes in fp32 or int8")
+        if self.max_gpu_memory is not None and not self.max_gpu_memory > 0:
+            raise UsageError(f"--max-gpu-memory {self.max_gpu_memory:g}: expected GB above 0")

@@ -1,0 +1,43 @@
+"""Networks in torch, on any device."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from medsr.engines.base import Array
+from medsr.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class TorchEngine:
+    """A network on a device, channels last. Raises UsageError for half precision without a GPU."""
+
+    name = "torch"
+
+    def __init__(self, net: nn.Module, device: str = "cpu", precision: str = "fp32") -> None:
+        import torch
+
+        if precision in ("fp16", "bf16") and not device.startswith("cuda"):
+            raise UsageError(f"--precision {precision} needs a CUDA device")
+        self.dtype = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[precision]
+        self.net = net.to(memory_format=torch.channels_last).to(device).eval()
+        if self.dtype != torch.float32:
+            self.net = self.net.to(self.dtype)
+        self.device, self.precision = device, precision
+        self.features = max(parameter.shape[0] for parameter in net.parameters())
+
+    def __call__(self, batch: Array) -> Array:
+        import torch
+
+        with torch.inference_mode():
+            given = torch.from_numpy(np.ascontiguousarray(batch))
+            if self.device.startswith("cuda"):
+                given = given.pin_memory()
+            given = given.to(self.device, non_blocking=True).to(self.dtype)
+            made = self.net(given.contiguous(memory_format=torch.channels_last))
+            result: Array = made.float().contiguous().cpu().numpy()
+            return result

@@ -1,0 +1,122 @@
+"""int8 after training (NNCF), on medical images of the kind the model serves; and what it costs, measured."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsr.engines.base import LARGEST_LOSS
+from medsr.engines.intel import OpenvinoEngine
+from medsr.errors import InputError, UsageError
+from medsr.infer.image import Network
+from medsr.infer.slices import Refiner
+from medsr.measure import metrics
+from medsr.recipe import Protocol
+
+if TYPE_CHECKING:
+    from medsr.train.validate import HeldOut
+
+Array = NDArray[np.float32]
+TRUNK = "/body/"
+"""In the names of the layers that become int8. First and last layers carry the image itself: they stay in fp32."""
+CROP, CROPS = 96, 64
+"""Side in low-resolution pixels and number of the pieces that ranges of activations are taken from."""
+Say = Callable[[str], None]
+
+
+def quantised(model: Any, card: dict[str, Any], folder: Path, say: Say) -> tuple[Any, dict[str, Any]]:
+    """OpenVINO's model with an int8 trunk, and for its card: what it was calibrated on and what it loses.
+
+    Half of the files calibrate, the other half measure. Where the loss is above `LARGEST_LOSS`, the trunk's layers are
+    taken out of int8 that write into its skip connections (the last of each block), and then those of the first and
+    last blocks. Raises UsageError where that is not enough, InputError for a folder without two usable images.
+    """
+    from medsr.exports.pairs import pairs_in
+
+    spec = card["spec"]
+    refiner = spec["architecture"] == "refiner"
+    learn, judge = pairs_in(folder, spec["scale"], spec["channels"], refiner)
+    say(f"calibrating on {len(learn)}, measuring on {len(judge)} of {folder}")
+    crops = _crops(learn)
+    before = _mean_psnr(model, card, judge)
+    for kept in _choices(model):
+        made = _quantise(model, crops, kept)
+        after = _mean_psnr(made, card | {"precision": "int8"}, judge)
+        loss = before - after
+        say(f"{len(kept)} trunk layers in fp32: {before:.2f} dB to {after:.2f} dB")
+        if loss <= LARGEST_LOSS:
+            told = {"calibrated_on": len(learn), "crops": len(crops), "fp32_layers": len(kept)}
+            measured: dict[str, Any] = {"images": len(judge), "psnr_fp32": before, "psnr_int8": after, "loss_db": loss}
+            measured["protocol"] = _protocol(refiner)
+            return made, {"calibration": told, "measured": measured}
+    raise UsageError(f"int8 loses {loss:.2f} dB of PSNR on {folder}, more than {LARGEST_LOSS}: use fp32")
+
+
+def _protocol(refiner: bool) -> str:
+    told = Protocol()
+    factors = ", ".join(f"{one:g}" for one in told.factors)
+    if refiner:
+        return f"mean downsampling of the third axis by {factors}"
+    return f"bicubic down by the scale, Gaussian blur of sigma {told.blur_sigma:g}, 8 bits; all channels"
+
+
+def _choices(model: Any) -> list[list[str]]:
+    """Layers of the trunk to leave in fp32: none, then more and more."""
+    trunk = [name for name in _convolutions(model) if TRUNK in name]
+    blocks = list(dict.fromkeys(name.split(TRUNK)[1].split("/")[0] for name in trunk))
+    if not trunk:
+        raise UsageError("int8: this architecture has no trunk that medsr knows how to quantise")
+    endings = {".".join(name.split("/")[:-2]): name for name in trunk}  # the last convolution of every block
+    edge = {name for name in trunk if name.split(TRUNK)[1].split("/")[0] in (blocks[0], blocks[-1])}
+    last = sorted(set(endings.values()))
+    return [[], last, sorted(edge | set(last))]
+
+
+def _convolutions(model: Any) -> list[str]:
+    return [one.get_friendly_name() for one in model.get_ordered_ops() if one.get_type_name() == "Convolution"]
+
+
+def _quantise(model: Any, crops: list[Array], kept: list[str]) -> Any:
+    try:
+        import nncf
+    except ImportError as error:
+        raise UsageError('--int8 needs the package nncf: pip install "medsr[openvino]"') from error
+    logging.getLogger("nncf").setLevel(logging.ERROR)
+    outside = [name for name in _convolutions(model) if TRUNK not in name]
+    # Sums stay in fp32: they are the skip connections, which carry the image.
+    scope = nncf.IgnoredScope(names=[*outside, *kept], types=["Add", "Multiply"])
+    return nncf.quantize(model.clone(), nncf.Dataset(crops), subset_size=len(crops), ignored_scope=scope)
+
+
+def _crops(pairs: list[HeldOut]) -> list[Array]:
+    """(1, C, CROP, CROP) pieces of the low resolution, drawn with a fixed seed, in turn from every image."""
+    rng = np.random.default_rng(0)
+    found = []
+    for index in range(CROPS):
+        low = pairs[index % len(pairs)].low_resolution
+        side = [min(CROP, length - length % 4) for length in low.shape[:2]]
+        y, x = (int(rng.integers(0, low.shape[n] - side[n] + 1)) for n in range(2))
+        piece = low[y : y + side[0], x : x + side[1]]
+        found.append(np.ascontiguousarray(piece.transpose(2, 0, 1)[None]))
+    return found
+
+
+def _mean_psnr(model: Any, card: dict[str, Any], pairs: list[HeldOut]) -> float:
+    """Of 8-bit results against the ground truth, dB."""
+    spec = card["spec"]
+    engine = OpenvinoEngine(model, card)
+    network: Network | Refiner
+    if spec["architecture"] == "refiner":
+        network = Refiner("int8", engine)
+    else:
+        network = Network("int8", engine, spec["scale"], spec["channels"])
+    made = [metrics.eight_bit(network(one.low_resolution, spec["scale"])) for one in pairs]
+    found = [metrics.psnr(result, one.ground_truth) for result, one in zip(made, pairs, strict=True)]
+    if not np.isfinite(found).all():
+        raise InputError("int8: the network's results on the calibration images are no numbers")
+    return float(np.mean(found))

@@ -1,0 +1,73 @@
+"""`medsr.export`: a model in another format, with its card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medsr.engines import convert
+from medsr.engines.installed import exported_hash, keep, place
+from medsr.errors import UsageError
+from medsr.io.files import sha256
+from medsr.nets import checkpoint, weights
+
+SUFFIXES = {"openvino": ".xml", "onnx": ".onnx"}
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A written model. `sha256`: of it (of `.xml` and `.bin` together). `card`: what it says of itself."""
+
+    path: Path
+    sha256: str
+    card: dict[str, Any]
+
+
+def export(
+    model: str | Path,
+    to: str,
+    out: str | Path | None = None,
+    int8: bool = False,
+    calibrate: str | Path | None = None,
+    say: Say = lambda _: None,
+) -> Exported:
+    """Write a model (a known name or a weight file) as OpenVINO (`.xml` and `.bin`) or ONNX (`.onnx`).
+
+    Without `out` an OpenVINO model goes where `--engine openvino` and `--precision int8` look for it. `int8`: quantised
+    after training, on the images (of volumes' networks: the volumes) in the folder `calibrate`; what that costs in PSNR
+    is measured on others of them and written into the card. Raises UsageError, WeightsError or InputError.
+    """
+    if to not in SUFFIXES:
+        raise UsageError(f"--to {to}: expected one of {', '.join(SUFFIXES)}")
+    if to == "onnx" and (int8 or out is None):
+        raise UsageError("--to onnx: is written in fp32, to --out FILE.onnx")
+    if int8 != (calibrate is not None):
+        raise UsageError("--int8 and --calibrate FOLDER go together: int8 needs images of the kind the model serves")
+    path = weights.locate(model)
+    if path.suffix in SUFFIXES.values():
+        raise UsageError(f"{path}: is exported already; give the weight file")
+    digest = sha256(path)
+    target = Path(out) if out is not None else place(digest, "int8" if int8 else "fp32")
+    if target.suffix != SUFFIXES[to]:
+        raise UsageError(f"--out {target}: expected a name that ends in {SUFFIXES[to]}")
+    net, spec = checkpoint.load(path)
+    training = checkpoint.describe(path).get("training", {})
+    card = convert.card_of(str(model), digest, spec, training if isinstance(training, dict) else {})
+    content = convert.to_onnx(net, spec)
+    if to == "onnx":
+        convert.save_onnx(target, content, card)
+        return Exported(target, exported_hash(target), card)
+    converted = convert.to_openvino(content)
+    if int8:
+        from medsr.exports.quantise import quantised
+
+        converted, told = quantised(converted, card, Path(str(calibrate)), say)
+        card |= {"precision": "int8", **told}
+    if out is None:
+        keep(target, converted, card)
+    else:
+        convert.save_openvino(target, converted, card)
+    return Exported(target, exported_hash(target), card)
