@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 from medsr.errors import UsageError
 
+DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+"""What Linux has where torch could find a GPU: NVIDIA, AMD, either through WSL."""
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def choose(device: str) -> str:
     """`auto` to the best device there is; any other is checked. Raises UsageError when it is not there."""
+    if device == "cpu" or (device == "auto" and not _gpu_possible()):
+        return "cpu"
     import torch
 
     if device == "auto":
@@ -20,3 +27,8 @@ def choose(device: str) -> str:
     if device == "mps" and not torch.backends.mps.is_available():
         raise UsageError("--device mps: no Apple GPU here; use --device cpu")
     return device
+
+
+def _gpu_possible() -> bool:
+    """Whether asking torch is worth its two seconds."""
+    return sys.platform != "linux" or any(Path(driver).exists() for driver in DRIVERS)

@@ -26,7 +26,7 @@ SIDECAR = "upscale.json"
 
 
 def upscale(
-    inputs: Sequence[str | Path],
+    inputs: str | Path | Sequence[str | Path],
     out: str | Path,
     model: str | Path = DEFAULT,
     outscale: float | None = None,
@@ -51,7 +51,7 @@ def upscale(
         raise UsageError(f"--outscale {outscale:g}: expected a factor above 0, at most 16")
     if not str(out):
         raise UsageError("--out: expected a folder, got nothing")
-    jobs = plan(inputs, Path(out))
+    jobs = plan([inputs] if isinstance(inputs, str | Path) else inputs, Path(out))
     network = open_model(model, Compute(device, engine, precision, max_gpu_memory), tile)
     scale = outscale or network.scale or DEFAULT_BASELINE_SCALE
     used = engine_of(network)
