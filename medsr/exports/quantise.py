@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Array = NDArray[np.float32]
 TRUNK = "/body/"
 """In the names of the layers that become int8. First and last layers carry the image itself: they stay in fp32."""
+SUMS = ["Add", "Multiply", "Interpolate", "DepthToSpace", "SpaceToDepth"]
+"""Types of layers that stay in fp32: skip connections and changes of size, which carry the image too."""
 CROP, CROPS = 96, 64
 """Side in low-resolution pixels and number of the pieces that ranges of activations are taken from."""
 Say = Callable[[str], None]
@@ -71,7 +73,7 @@ def _choices(model: Any) -> list[list[str]]:
     blocks = list(dict.fromkeys(name.split(TRUNK)[1].split("/")[0] for name in trunk))
     if not trunk:
         raise UsageError("int8: this architecture has no trunk that medsr knows how to quantise")
-    endings = {".".join(name.split("/")[:-2]): name for name in trunk}  # the last convolution of every block
+    endings = {name[: name.rindex("/conv")]: name for name in trunk}  # the last convolution of every block
     edge = {name for name in trunk if name.split(TRUNK)[1].split("/")[0] in (blocks[0], blocks[-1])}
     last = sorted(set(endings.values()))
     return [[], last, sorted(edge | set(last))]
@@ -88,9 +90,10 @@ def _quantise(model: Any, crops: list[Array], kept: list[str]) -> Any:
         raise UsageError('--int8 needs the package nncf: pip install "medsr[openvino]"') from error
     logging.getLogger("nncf").setLevel(logging.ERROR)
     outside = [name for name in _convolutions(model) if TRUNK not in name]
-    # Sums stay in fp32: they are the skip connections, which carry the image.
-    scope = nncf.IgnoredScope(names=[*outside, *kept], types=["Add", "Multiply"])
-    return nncf.quantize(model.clone(), nncf.Dataset(crops), subset_size=len(crops), ignored_scope=scope)
+    scope = nncf.IgnoredScope(names=[*outside, *kept], types=SUMS, validate=False)
+    mixed = nncf.QuantizationPreset.MIXED  # activations after a (leaky) ReLU are far from symmetric
+    data = nncf.Dataset(crops)
+    return nncf.quantize(model.clone(), data, subset_size=len(crops), ignored_scope=scope, preset=mixed)
 
 
 def _crops(pairs: list[HeldOut]) -> list[Array]:
