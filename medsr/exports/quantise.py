@@ -44,7 +44,7 @@ def quantised(model: Any, card: dict[str, Any], folder: Path, say: Say) -> tuple
     refiner = spec["architecture"] == "refiner"
     learn, judge = pairs_in(folder, spec["scale"], spec["channels"], refiner)
     say(f"calibrating on {len(learn)}, measuring on {len(judge)} of {folder}")
-    crops = _crops(learn)
+    crops = _crops(learn, spec["channels"])
     before = _mean_psnr(model, card, judge)
     for kept in _choices(model):
         made = _quantise(model, crops, kept)
@@ -86,6 +86,7 @@ def _convolutions(model: Any) -> list[str]:
 def _quantise(model: Any, crops: list[Array], kept: list[str]) -> Any:
     try:
         import nncf
+        from nncf.quantization.range_estimator import RangeEstimatorParametersSet
     except ImportError as error:
         raise UsageError('--int8 needs the package nncf: pip install "medsr[openvino]"') from error
     logging.getLogger("nncf").setLevel(logging.ERROR)
@@ -93,11 +94,24 @@ def _quantise(model: Any, crops: list[Array], kept: list[str]) -> Any:
     scope = nncf.IgnoredScope(names=[*outside, *kept], types=SUMS, validate=False)
     mixed = nncf.QuantizationPreset.MIXED  # activations after a (leaky) ReLU are far from symmetric
     data = nncf.Dataset(crops)
-    return nncf.quantize(model.clone(), data, subset_size=len(crops), ignored_scope=scope, preset=mixed)
+    # The whole range that was seen: a mean over pieces, the default, cuts off what is bright in one of them.
+    whole = nncf.AdvancedQuantizationParameters(activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX)
+    return nncf.quantize(
+        model.clone(),
+        data,
+        subset_size=len(crops),
+        ignored_scope=scope,
+        preset=mixed,
+        advanced_parameters=whole,
+    )
 
 
-def _crops(pairs: list[HeldOut]) -> list[Array]:
-    """(1, C, CROP, CROP) pieces of the low resolution, drawn with a fixed seed, in turn from every image."""
+def _crops(pairs: list[HeldOut], image: int) -> list[Array]:
+    """(1, C, CROP, CROP) pieces of the low resolution, drawn with a fixed seed, in turn from every image.
+
+    Every other one is stretched to full contrast: a bright vessel, a lead marker in an image to come must not lie
+    beyond the ranges seen here, where int8 cuts off.
+    """
     rng = np.random.default_rng(0)
     found = []
     for index in range(CROPS):
@@ -105,8 +119,18 @@ def _crops(pairs: list[HeldOut]) -> list[Array]:
         side = [min(CROP, length - length % 4) for length in low.shape[:2]]
         y, x = (int(rng.integers(0, low.shape[n] - side[n] + 1)) for n in range(2))
         piece = low[y : y + side[0], x : x + side[1]]
-        found.append(np.ascontiguousarray(piece.transpose(2, 0, 1)[None]))
+        found.append(np.ascontiguousarray(_stretched(piece, image) if index % 2 else piece).transpose(2, 0, 1)[None])
     return found
+
+
+def _stretched(piece: Array, image: int) -> Array:
+    """With the first `image` channels from 0 to 1; the others are a refiner's maps."""
+    result = piece.copy()
+    values = result[:, :, :image]
+    low, high = float(values.min()), float(values.max())
+    values -= low
+    values /= max(high - low, 1e-3)
+    return result
 
 
 def _mean_psnr(model: Any, card: dict[str, Any], pairs: list[HeldOut]) -> float:
