@@ -14,6 +14,7 @@ from medsr.intensity import Window
 from medsr.resample import bspline_matrix
 
 Array = NDArray[np.float32]
+Box = tuple[slice, slice]
 ROUNDS, CLOSE = 4, 1e-6
 """Back-projection ends after so many rounds, or when nothing differs by more (in unit values)."""
 SLAB_BYTES = 2_000_000
@@ -178,6 +179,28 @@ class Flat:
         """Put the acquired values back into one slab of a result, in place."""
         place = np.ix_(self.index[0][part], self.index[1], self.index[2])
         np.copyto(slab, acquired[place].astype(slab.dtype, copy=False), where=self.mask[place])
+
+    def box(self, axis: int, part: slice, plane: tuple[int, int], reach: int | None) -> Box | None:
+        """What a network must see of the fine slices `part` across `axis` for all that is not restored to be right.
+
+        `plane`: the axes of rows and columns. `reach`: from how many pixels away the network feels its input (None:
+        from everywhere). The corner is even. None where everything is restored.
+        """
+        coarse = np.unique(self.index[axis][part])
+        still = np.take(self.mask, coarse, axis)
+        busy: NDArray[np.bool_] = np.logical_not(np.logical_and.reduce(still, axis=axis))
+        rows, columns = plane
+        if rows > columns:
+            busy = busy.T
+        places = []
+        for along, index in enumerate((self.index[rows], self.index[columns])):
+            lines: NDArray[np.bool_] = np.logical_or.reduce(busy, axis=1 - along)
+            where = np.flatnonzero(lines[index])
+            if not len(where):
+                return None
+            first, last = (0, len(index)) if reach is None else (int(where[0]) - reach, int(where[-1]) + 1 + reach)
+            places.append(slice(max(0, first - first % 2), min(len(index), last)))
+        return places[0], places[1]
 
     def silence(self, slab: NDArray, part: slice) -> None:
         """Put 0 into one slab of a map of what is uncertain, in place: nothing is, there."""

@@ -14,6 +14,7 @@ from medsr.errors import UsageError
 from medsr.infer.image import Interpolation, Model, Network
 from medsr.infer.slices import DEVICE_BATCH_BYTES, Enlarger, Refiner, SliceModel
 from medsr.nets import checkpoint, weights
+from medsr.nets.refiner import reach
 from medsr.resample import Kernel
 
 DEFAULT = "medsr-retina-x2"
@@ -74,7 +75,7 @@ def open_slice_model(model: str | Path, compute: Compute = Compute()) -> SliceEn
     name = path.name if name not in weights.entries() else name
     most = _most(compute)
     if spec.architecture == "refiner":
-        refiner = Refiner(name, engine, most or DEVICE_BATCH_BYTES)
+        refiner = Refiner(name, engine, most or DEVICE_BATCH_BYTES, reach(spec.hyperparameters.get("blocks", 12)))
         return SliceEngine(name, refiner, weights_hash(model), domain)
     network = Network(name, engine, spec.scale, spec.channels, None, most)
     return SliceEngine(name, Enlarger(network), weights_hash(model), domain)

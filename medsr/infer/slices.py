@@ -27,6 +27,11 @@ class SliceModel(Protocol):
     def name(self) -> str: ...
     @property
     def scale(self) -> int: ...
+    @property
+    def reach(self) -> int | None:
+        """Pixels of the result from which on nothing of the input is felt; None: from everywhere."""
+        ...
+
     def batch(self, shape: tuple[int, int]) -> int:
         """How many slices of that shape to give it at once."""
         ...
@@ -38,11 +43,12 @@ class SliceModel(Protocol):
 
 @dataclass
 class Refiner:
-    """A refiner, in one piece per slice. `most_memory`: bytes its feature maps may take on a GPU."""
+    """A refiner, in one piece per slice. `most_memory`: bytes its feature maps may take on a GPU. `reach`: as above."""
 
     name: str
     engine: Engine
     most_memory: float = DEVICE_BATCH_BYTES
+    reach: int | None = None
     scale: int = 1
 
     def batch(self, shape: tuple[int, int]) -> int:
@@ -88,6 +94,7 @@ class Enlarger:
     """Any generator made for images (scale 1, 2, 4), slice by slice; both axes are enlarged."""
 
     network: Network
+    reach: int | None = None
 
     @property
     def name(self) -> str:

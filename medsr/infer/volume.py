@@ -12,7 +12,7 @@ from medsr.degrade.slice_profile import Profile
 from medsr.errors import UsageError
 from medsr.geometry import PLANES, Plane, Shape
 from medsr.infer import fusion
-from medsr.infer.acquisition import Acquisition, Flat, Left, back_project, enlarged, left_over, slabs
+from medsr.infer.acquisition import Acquisition, Box, Flat, Left, back_project, enlarged, left_over, slabs
 from medsr.infer.slices import SliceModel
 from medsr.intensity import Window
 from medsr.resample import resize
@@ -94,7 +94,9 @@ def refine(
     if model is None:
         fused = _interpolated(unit, acquisition)
     else:
-        fused = _through_planes(unit, acquisition, model, method, spread, on_slices)
+        # Weighing asks how well a plane agrees around a voxel, constant ones included: nothing is left out for it.
+        idle = None if method.fuse == "weighted" else flat
+        fused = _through_planes(unit, acquisition, model, method, spread, on_slices, idle)
     deviation = spread.deviation() if spread else None
     del spread
     for part in slabs(fine):
@@ -125,6 +127,7 @@ def _through_planes(
     method: Method,
     spread: fusion.Spread | None,
     on_slices: OnSlices,
+    idle: Flat | None,
 ) -> Array:
     fused = fusion.make(method.fuse, unit, acquisition)
     operators = acquisition.consistent()
@@ -140,8 +143,10 @@ def _through_planes(
             block = np.ascontiguousarray(block.transpose(0, 2, 1) if turned else block)
             factors = (acquisition.factor(rows), acquisition.factor(columns))
             samples = []
+            box = idle.box(axis, part, (rows, columns), model.reach) if idle else WHOLE
             for flip in FLIPS if spread else FLIPS[:1]:
-                out = _run(model, block[flip], factors, (operators[rows], operators[columns]), shape)[flip]
+                given = box if flip is FLIPS[0] or box is None else WHOLE
+                out = _run(model, block[flip], factors, (operators[rows], operators[columns]), shape, given)[flip]
                 samples.append(_in_place(out, axis, turned))
                 on_slices(part.stop - part.start)
             place = tuple(part if n == axis else slice(None) for n in range(3))
@@ -155,6 +160,7 @@ def _through_planes(
     return result
 
 
+WHOLE: Box = (slice(None), slice(None))
 FLIPS = tuple((slice(None), slice(None, None, y), slice(None, None, x)) for y in (1, -1) for x in (1, -1))
 
 
@@ -178,10 +184,14 @@ def _run(
     factors: tuple[float, float],
     operators: tuple[Array, Array],
     shape: tuple[int, int],
+    box: Box | None,
 ) -> Array:
-    """(n, rows, columns) coarse to (n, *shape)."""
-    if model.scale == 1:
-        return model.slices(np.matmul(np.matmul(operators[0], block), operators[1].T), factors)
+    """(n, rows, columns) coarse to (n, *shape). Outside `box` (None: anywhere) interpolation will do."""
+    if model.scale == 1 or box is None:
+        made: Array = np.matmul(np.matmul(operators[0], block), operators[1].T)
+        if box is not None:
+            made[:, box[0], box[1]] = model.slices(np.ascontiguousarray(made[:, box[0], box[1]]), factors)
+        return made
     large = model.slices(np.ascontiguousarray(block), factors)
     if large.shape[1:] == shape:
         return large

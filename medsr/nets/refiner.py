@@ -10,6 +10,11 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+def reach(blocks: int) -> int:
+    """How many pixels away an input pixel can still change an output pixel: 3 x 3 convolutions at half the size."""
+    return 2 * (2 * blocks + 2) + 2
+
+
 def refiner(scale: int = 1, channels: int = 1, features: int = 64, blocks: int = 12) -> nn.Module:
     """(B, channels + 2, H, W), H and W even, to (B, channels, H, W): what interpolation blurred, sharpened.
 
