@@ -217,7 +217,7 @@ def test_memory_stays_under_four_times_the_result(model: SliceModel, method: Met
 
 @pytest.mark.parametrize("fuse", ["mean", "median"])
 def test_constant_background_is_left_out_with_the_same_result(fuse: str, refiner_file: Path) -> None:
-    """Constant slices and borders cost nothing. Convolutions of another shape may round differently, once in a while."""
+    """Constant slices and borders cost nothing. Convolutions of another shape may round differently, now and then."""
     opened = open_slice_model(refiner_file, Compute("cpu", "torch")).model
     assert isinstance(opened, Refiner)
     assert opened.reach

@@ -1,0 +1,149 @@
+"""Engines: OpenVINO computes what torch computes, the faster one is chosen, and nothing unmeasured is trusted."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import medsr
+from medsr.engines import installed, intel
+from medsr.engines.base import LARGEST_DIFFERENCE, Compute
+from medsr.errors import UsageError, WeightsError
+from medsr.infer.models import open_model
+from medsr.io.files import sha256
+from medsr.nets import checkpoint
+from tests.conftest import write_png
+
+SPECS = [
+    checkpoint.Spec("rrdb", 1, 3, {"features": 8, "blocks": 1, "growth": 4}),
+    checkpoint.Spec("rrdb", 2, 3, {"features": 8, "blocks": 1, "growth": 4}),
+    checkpoint.Spec("rrdb", 4, 1, {"features": 8, "blocks": 2, "growth": 4}),
+    checkpoint.Spec("refiner", 1, 1, {"features": 8, "blocks": 2}),
+]
+
+
+def _weights(spec: checkpoint.Spec, folder: Path) -> Path:
+    import torch
+
+    torch.manual_seed(1)
+    net = spec.build()
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    path = folder / "net.safetensors"
+    checkpoint.save(path, net.state_dict(), spec)
+    return path
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=["rrdb-x1", "rrdb-x2", "rrdb-x4", "refiner"])
+def test_openvino_computes_what_torch_computes_at_any_size(spec: checkpoint.Spec, tmp_path: Path) -> None:
+    path = _weights(spec, tmp_path)
+    channels = spec.channels + 2 * (spec.architecture == "refiner")
+    engines = [installed.open_engine(path, "net", Compute("cpu", engine))[0] for engine in ("torch", "openvino")]
+    assert [engine.name for engine in engines] == ["torch", "openvino"]
+    assert engines[0].features == engines[1].features
+    for batch, height, width in ((1, 32, 32), (1, 20, 44), (3, 16, 8), (1, 100, 12)):
+        given = np.random.default_rng(height).random((batch, channels, height, width), dtype=np.float32)
+        theirs, ours = (engine(given) for engine in engines)
+        assert theirs.shape == ours.shape == (batch, spec.channels, spec.scale * height, spec.scale * width)
+        np.testing.assert_allclose(ours, theirs, atol=LARGEST_DIFFERENCE * max(1, float(np.abs(theirs).max())))
+
+
+@pytest.fixture
+def image(tmp_path: Path, fundus: np.ndarray) -> Path:
+    return write_png(tmp_path / "in" / "eye.png", fundus[:90, :70])
+
+
+def test_the_threads_change_no_bit(image: Path, tmp_path: Path) -> None:
+    results = []
+    for threads in ("1", "2", "3"):
+        call = [sys.executable, "-m", "medsr", "upscale", str(image), "--out", str(tmp_path / threads)]
+        environment = os.environ | {"OMP_NUM_THREADS": threads}
+        subprocess.run([*call, "--engine", "openvino"], check=True, capture_output=True, env=environment)
+        results.append((tmp_path / threads / "eye.png").read_bytes())
+    assert results[0] == results[1] == results[2]
+
+
+def test_once_converted_torch_is_not_even_loaded(image: Path, tmp_path: Path) -> None:
+    medsr.upscale(image, tmp_path / "first", device="cpu", engine="openvino")
+    code = (
+        "import sys, medsr\n"
+        f"[done] = medsr.upscale({str(image)!r}, {str(tmp_path / 'second')!r}, device='cpu', engine='openvino')\n"
+        "assert done.error is None, done.error\n"
+        "assert 'torch' not in sys.modules and 'basicsr' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert (tmp_path / "first/eye.png").read_bytes() == (tmp_path / "second/eye.png").read_bytes()
+    told = json.loads((tmp_path / "second/upscale.json").read_text())["results"]["eye.png"]["parameters"]
+    assert told == {"outscale": 2, "bits": None, "engine": "openvino", "precision": "fp32"}
+    assert medsr.reproduce(tmp_path / "second/upscale.json")[0].how == "the same bytes"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "difference", "chosen"),
+    [
+        ({"torch": 2.0, "openvino": 1.0}, 1e-6, "openvino"),
+        ({"torch": 1.0, "openvino": 2.0}, 1e-6, "torch"),
+        ({"torch": 2.0, "openvino": 1.0}, 1e-3, "torch"),
+    ],
+    ids=["faster", "slower", "wrong"],
+)
+def test_auto_takes_the_faster_that_is_right(
+    seconds: dict[str, float], difference: float, chosen: str, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installed, "_race", lambda *_: seconds)
+    monkeypatch.setattr("medsr.engines.convert.difference", lambda *_: difference)
+    for _ in range(2):  # measured, and remembered
+        assert installed.open_engine(tiny_model, "tiny", Compute("cpu"))[0].name == chosen
+        monkeypatch.setattr(installed, "_converted", lambda *_: pytest.fail("measured twice"))
+
+
+def test_a_damaged_conversion_is_made_again(tiny_model: Path) -> None:
+    given = np.random.default_rng(0).random((1, 3, 16, 16), dtype=np.float32)
+    before = installed.open_engine(tiny_model, "tiny", Compute("cpu", "openvino"))[0](given)
+    kept = installed.place(sha256(tiny_model), "fp32")
+    content = bytearray(kept.with_suffix(".bin").read_bytes())
+    content[100] ^= 64
+    kept.with_suffix(".bin").write_bytes(content)
+    np.testing.assert_array_equal(
+        installed.open_engine(tiny_model, "tiny", Compute("cpu", "openvino"))[0](given), before
+    )
+    assert kept.with_suffix(".bin").read_bytes() != content
+
+
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        ({"engine": "tensorrt"}, "expected one of auto, torch, openvino"),
+        ({"precision": "int4"}, "expected one of fp32, fp16, bf16, int8"),
+        ({"engine": "torch", "precision": "int8"}, "is for OpenVINO"),
+        ({"engine": "openvino", "precision": "fp16"}, "is for torch"),
+        ({"max_gpu_memory": 0.0}, "above 0"),
+    ],
+)
+def test_what_there_is_not_is_refused(wish: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        Compute(**wish)  # type: ignore[arg-type]
+
+
+def test_what_is_not_here_is_said(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match=r"medsr export .* --int8 --calibrate"):
+        open_model(tiny_model, Compute("cpu", precision="int8"))
+    with pytest.raises(UsageError, match="needs a CUDA device"):
+        open_model(tiny_model, Compute("cpu", precision="fp16"))
+    monkeypatch.setattr(intel, "available", lambda: False)
+    with pytest.raises(UsageError, match=r"pip install .*medsr\[openvino\]"):
+        open_model(tiny_model, Compute("cpu", "openvino"))
+    assert open_model(tiny_model, Compute("cpu")).engine.name == "torch"  # type: ignore[attr-defined]
+
+
+def test_files_that_are_no_exports_of_ours_are_refused(tmp_path: Path) -> None:
+    for name, content in (("a.xml", b"<net/>"), ("b.onnx", b"\x08\x01"), ("c.xml", b""), ("d.onnx", b"")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(WeightsError, match="not a model that medsr exported"):
+            open_model(tmp_path / name, Compute("cpu"))
