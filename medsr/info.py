@@ -22,6 +22,8 @@ PACKAGES = (
     "scikit-image",
     "numpy",
     "pydicom",
+    "openvino",
+    "nncf",
 )
 
 
