@@ -103,6 +103,7 @@ def _calibrate(weights: Path, work: Path) -> None:
     os.environ["MEDSR_HOME"] = str(work / "home")
     command = [sys.executable, "-m", "medsr", "export", str(weights), "--to", "openvino", "--int8"]
     subprocess.run([*command, "--calibrate", str(work / "calibrate"), "--out", str(work / "int8.xml")], check=True)
+    subprocess.run([*command[:-1]], check=True)  # what the first use of `--engine openvino` does once
 
 
 def _measure(way: str, work: Path, weights: Path) -> dict[str, Any]:

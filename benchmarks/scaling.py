@@ -51,8 +51,7 @@ def main() -> None:
 def _growth(points: list[Point]) -> str:
     """What one more of the size costs, between the first two points and between the last two: 1 is linear."""
     steps = [
-        (after["seconds"] - before["seconds"]) / (after["size"] - before["size"])
-        for before, after in pairwise(points)
+        (after["seconds"] - before["seconds"]) / (after["size"] - before["size"]) for before, after in pairwise(points)
     ]
     return " to ".join(f"{step:.3g}" for step in (steps[0], steps[-1])) if steps else "one point"
 

@@ -207,6 +207,7 @@ class Recipe(Section):
     batch: Count = 10
     accumulate: Count = 1
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    compile: bool = False
     guard: Guard = Guard()
     protocol: Protocol = Protocol()
     validate_every: Count = 500

@@ -71,17 +71,22 @@ def build_learner(recipe: Recipe, generator: nn.Module, discriminator: nn.Module
     ema = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema)).to(fabric.device, **layout)
     ema.n_averaged.fill_(1)  # the average begins with the starting weights, as Real-ESRGAN's does
     ema.requires_grad_(False)
-    generator, generator_optimizer = fabric.setup(generator.to(**layout), _adam(generator, recipe.optimizer))
+    fused = fabric.device.type == "cuda"
+    if recipe.compile:  # in place: the names of the weights stay
+        generator.compile()
+        if discriminator is not None:
+            discriminator.compile()
+    generator, generator_optimizer = fabric.setup(generator.to(**layout), _adam(generator, recipe.optimizer, fused))
     discriminator_optimizer = None
     if discriminator is not None:
-        discriminator_optimizer = _adam(discriminator, recipe.optimizer)
+        discriminator_optimizer = _adam(discriminator, recipe.optimizer, fused)
         discriminator, discriminator_optimizer = fabric.setup(discriminator.to(**layout), discriminator_optimizer)
     pool = PairPool(recipe.degradation.pool)
     scaler = fabric._precision if recipe.precision == "fp16" else None  # the only precision with a state: its scale
     return Learner(generator, discriminator, generator_optimizer, discriminator_optimizer, ema, pool, scaler)
 
 
-def _adam(net: nn.Module, settings: Optimizer) -> torch.optim.Optimizer:
+def _adam(net: nn.Module, settings: Optimizer, fused: bool) -> torch.optim.Optimizer:
     import torch
 
-    return torch.optim.Adam(net.parameters(), lr=settings.learning_rate, betas=settings.betas)
+    return torch.optim.Adam(net.parameters(), lr=settings.learning_rate, betas=settings.betas, fused=fused)

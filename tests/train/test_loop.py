@@ -309,3 +309,16 @@ def test_a_full_disk_stops_the_run_with_the_file_it_could_not_write(
     assert len(said) == 1
     assert "00000001.pt: File too large" in said[0]
     assert not [path for path in (tmp_path / "run").rglob("*") if path.suffix in (".pt", ".safetensors")]
+
+
+@pytest.mark.slow
+def test_compiled_networks_follow_the_same_course(image_folder: Path, tmp_path: Path) -> None:
+    losses = {}
+    for compiled in (False, True):
+        recipe = tmp_path / f"{compiled}.yml"
+        recipe.write_text(yaml.safe_dump(RECIPE | GAN | {"compile": compiled, "iterations": 4}))
+        run = finetune(recipe, image_folder, tmp_path / f"run{compiled}", device="cpu").run
+        records = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+        losses[compiled] = [record["l1"] for record in records if "l1" in record]
+        assert len(checkpoint.load(run / "model.safetensors")[0].state_dict()) > 10
+    assert losses[True] == pytest.approx(losses[False], rel=1e-3)
