@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+PART = 1 << 20
+"""Values converted at a time."""
 
 
 @dataclass(frozen=True)
@@ -24,16 +28,24 @@ class Window:
 
     def to_unit(self, stored: NDArray) -> NDArray[np.float32]:
         """Stored values of any dtype and shape to float32, [low, high] -> [0, 1]."""
-        unit = (stored.astype(np.float64) - self.low) / (self.high - self.low)
-        return (1.0 - unit if self.inverted else unit).astype(np.float32)
+
+        def convert(part: NDArray) -> NDArray:
+            unit = (part.astype(np.float64) - self.low) / (self.high - self.low)
+            return 1.0 - unit if self.inverted else unit
+
+        return _in_parts(stored, convert, np.dtype(np.float32))
 
     def to_stored(self, unit: NDArray, dtype: np.dtype) -> NDArray:
         """Unit values back to `dtype`: rounded for integers, clipped to what the file can hold, nothing else."""
-        value = unit.astype(np.float64)
-        value = (1.0 - value if self.inverted else value) * (self.high - self.low) + self.low
-        if np.issubdtype(dtype, np.integer):
-            value = np.rint(value)
-        return np.clip(value, self.store_low, self.store_high).astype(dtype)
+
+        def convert(part: NDArray) -> NDArray:
+            value = part.astype(np.float64)
+            value = (1.0 - value if self.inverted else value) * (self.high - self.low) + self.low
+            if np.issubdtype(dtype, np.integer):
+                value = np.rint(value)
+            return np.clip(value, self.store_low, self.store_high)
+
+        return _in_parts(unit, convert, np.dtype(dtype))
 
     @classmethod
     def of_values(cls, stored: NDArray) -> Window:
@@ -53,6 +65,17 @@ class Window:
         low, high = bit_range(bits, signed)
         store_low, store_high = bit_range(store_bits or bits, signed)
         return cls(low, high, store_low, store_high, inverted)
+
+
+def _in_parts(values: NDArray, convert: Callable[[NDArray], NDArray], dtype: np.dtype) -> NDArray:
+    """`convert` a few rows at a time: its float64 of a whole radiograph would be eight times the file."""
+    if values.size <= PART:
+        return convert(values).astype(dtype)
+    result = np.empty_like(values, dtype)
+    rows = max(1, PART * len(values) // values.size)
+    for start in range(0, len(values), rows):
+        result[start : start + rows] = convert(values[start : start + rows])
+    return result
 
 
 def bit_range(bits: int, signed: bool = False) -> tuple[int, int]:

@@ -15,10 +15,18 @@ from medsr.nets import checkpoint
 TINY = checkpoint.Spec("rrdb", 2, 3, {"features": 12, "blocks": 1, "growth": 4})
 
 
+@pytest.fixture(scope="session")
+def conversions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Models converted for OpenVINO, which takes seconds: once for all tests."""
+    return tmp_path_factory.mktemp("engines")
+
+
 @pytest.fixture(autouse=True)
-def medsr_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def medsr_home(tmp_path: Path, conversions: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of its own for every test: nothing on the developer's machine is read or changed."""
     folder = tmp_path / "home"
+    folder.mkdir()
+    (folder / "engines").symlink_to(conversions)
     monkeypatch.setenv("MEDSR_HOME", str(folder))
     return folder
 

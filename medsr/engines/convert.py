@@ -9,8 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from medsr import __version__
 from medsr.engines import intel
 from medsr.errors import UsageError
@@ -94,8 +92,3 @@ def save_openvino(path: Path, model: Any, card: dict[str, Any]) -> None:
     model.set_rt_info(json.dumps(card), intel.CARD)
     with atomic_path(path.with_suffix(".bin")) as weights, atomic_path(path) as text:
         openvino.serialize(model, str(text), str(weights))
-
-
-def difference(one: np.ndarray, other: np.ndarray) -> float:
-    """The largest difference anywhere, in parts of full range."""
-    return float(np.abs(one.astype(np.float64) - other).max())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,19 +13,16 @@ import numpy as np
 
 from medsr.devices import choose
 from medsr.engines import intel
-from medsr.engines.base import LARGEST_DIFFERENCE, LARGEST_LOSS, Array, Compute, Engine
+from medsr.engines.base import LARGEST_DIFFERENCE, LARGEST_LOSS, Compute, Engine
 from medsr.engines.intel import OpenvinoEngine
-from medsr.errors import UsageError, WeightsError
+from medsr.errors import MedsrError, UsageError, WeightsError
 from medsr.io.files import sha256, write_text
+from medsr.nets import weights
 from medsr.resources import home
 
 if TYPE_CHECKING:
     from medsr.nets.checkpoint import Spec
 
-PROBE = 64
-"""Side of the noise that engines are compared and timed on."""
-QUICK = 0.1
-"""Seconds: a probe that takes less is made larger."""
 ABOUT_AS_FAST = 1.1
 """OpenVINO that takes so much longer than torch is still chosen: it is loaded three seconds sooner."""
 
@@ -133,46 +131,16 @@ def _files(path: Path) -> dict[str, str]:
 
 
 def _converted(path: Path, name: str, digest: str) -> OpenvinoEngine:
-    """Convert a weight file, measure it beside torch, and keep both."""
-    from filelock import FileLock
-
-    from medsr.engines.convert import card_of, difference, to_onnx, to_openvino
-    from medsr.engines.pytorch import TorchEngine
-    from medsr.nets import checkpoint
-
-    target = place(digest, "fp32")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.parent / ".lock"):
-        if (kept := _kept(target, digest)) is not None and "seconds" in kept.card:
-            return kept  # another process was faster
-        net, spec = checkpoint.load(path)
-        training = checkpoint.describe(path).get("training", {})
-        card = card_of(name, digest, spec, training if isinstance(training, dict) else {})
-        model = to_openvino(to_onnx(net, spec))
-        engine, torch_engine = OpenvinoEngine(model, card), TorchEngine(net)
-        channels = spec.channels + 2 if spec.architecture == "refiner" else spec.channels
-        probe = np.random.default_rng(0).random((1, channels, PROBE, PROBE), dtype=np.float32)
-        theirs, ours = torch_engine(probe), engine(probe)
-        card["difference"] = difference(ours, theirs)
-        card["seconds"] = _race(torch_engine, engine, probe)
-        keep(target, model, card)
-    return engine
-
-
-def _race(torch_engine: Engine, openvino_engine: Engine, probe: Array) -> dict[str, float]:
-    """Seconds of each, in turn; the fastest of four rounds: what disturbs makes slower, never faster."""
-    if _time(torch_engine, probe) < QUICK:  # too short to compare: four times as much
-        probe = np.tile(probe, (1, 1, 2, 2))
-        for engine in (torch_engine, openvino_engine):
-            engine(probe)  # what a new shape costs once
-    rounds = [(_time(torch_engine, probe), _time(openvino_engine, probe)) for _ in range(4)]
-    return {"torch": min(one[0] for one in rounds), "openvino": min(one[1] for one in rounds)}
-
-
-def _time(engine: Engine, probe: Array) -> float:
-    began = time.perf_counter()
-    engine(probe)
-    return time.perf_counter() - began
+    """Convert and measure a weight file, in a process of its own: this one need not hold torch for it."""
+    known = name if name in weights.entries() else str(path)
+    command = [sys.executable, "-m", "medsr", "export", known, "--to", "openvino"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    kept = _kept(place(digest, "fp32"), digest)
+    if done.returncode or kept is None:
+        said = (done.stderr.strip().splitlines() or ["no reason given"])[-1].removeprefix("medsr: ")
+        kind = next((one for one in (UsageError, WeightsError) if one.exit_code == done.returncode), MedsrError)
+        raise kind(f"{name}: cannot be converted for OpenVINO ({said}); --engine torch goes without")
+    return kept
 
 
 def _better(card: dict[str, Any]) -> bool:

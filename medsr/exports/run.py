@@ -9,6 +9,7 @@ from typing import Any
 
 from medsr.engines import convert
 from medsr.engines.installed import exported_hash, keep, place
+from medsr.engines.race import beside_torch
 from medsr.errors import UsageError
 from medsr.io.files import sha256
 from medsr.nets import checkpoint, weights
@@ -66,6 +67,8 @@ def export(
 
         converted, told = quantised(converted, card, Path(str(calibrate)), say)
         card |= {"precision": "int8", **told}
+    else:
+        card |= beside_torch(net, converted, card)
     if out is None:
         keep(target, converted, card)
     else:

@@ -80,7 +80,7 @@ class Network:
         alignment = ALIGNMENT[self.scale]
         # Twice, as RealESRGANer does: its border, then what makes the size fit the network.
         padded = _reflect(unit, height + PRE_PAD, width + PRE_PAD)
-        padded = _reflect(padded, _to(height + PRE_PAD, alignment), _to(width + PRE_PAD, alignment))
+        padded = _reflect(padded, _to(padded.shape[0], alignment), _to(padded.shape[1], alignment))
         tile = self._tile_for(padded.shape[0], padded.shape[1]) if self.tile is None else self.tile
         while True:
             try:
@@ -114,6 +114,8 @@ def target_size(unit: NDArray[Any], scale: float) -> tuple[int, int]:
 
 def _reflect(unit: Array, height: int, width: int) -> Array:
     """Reflect at the lower and right border, out to that size; a single row or column is repeated."""
+    if unit.shape[:2] == (height, width):
+        return unit
     missing = ((0, height - unit.shape[0]), (0, width - unit.shape[1]), (0, 0))
     return np.pad(unit, missing, "reflect" if min(unit.shape[:2]) > 1 else "edge")
 

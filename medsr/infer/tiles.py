@@ -55,7 +55,10 @@ def run(
             on_tile(1, 1)
         return result
     total = np.zeros((height * scale, width * scale, image.shape[2]), np.float32)
-    weight = np.zeros((height * scale, width * scale, 1), np.float32)
+    sums = np.zeros(height * scale, np.float32), np.zeros(width * scale, np.float32)
+    for axis, places, length in ((0, rows, height), (1, columns, width)):
+        for span in places:
+            sums[axis][span.read_start * scale : span.read_stop * scale] += _ramp(span, length, scale)
     for done, (row, column) in enumerate(_product(rows, columns), 1):
         out = network(image[row.read_start : row.read_stop, column.read_start : column.read_stop])
         ramp = np.outer(_ramp(row, height, scale), _ramp(column, width, scale))[:, :, None]
@@ -63,10 +66,10 @@ def run(
             row.read_start * scale : row.read_stop * scale, column.read_start * scale : column.read_stop * scale
         ]
         total[place] += out * ramp
-        weight[place] += ramp
         if on_tile:
             on_tile(done, len(rows) * len(columns))
-    total /= weight
+    total /= sums[0][:, None, None]
+    total /= sums[1][:, None]
     return total
 
 

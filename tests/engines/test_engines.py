@@ -96,11 +96,20 @@ def test_once_converted_torch_is_not_even_loaded(image: Path, tmp_path: Path) ->
 def test_auto_takes_the_faster_that_is_right(
     seconds: dict[str, float], difference: float, chosen: str, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(installed, "_race", lambda *_: seconds)
-    monkeypatch.setattr("medsr.engines.convert.difference", lambda *_: difference)
-    for _ in range(2):  # measured, and remembered
-        assert installed.open_engine(tiny_model, "tiny", Compute("cpu"))[0].name == chosen
-        monkeypatch.setattr(installed, "_converted", lambda *_: pytest.fail("measured twice"))
+    medsr.export(tiny_model, "openvino")
+    kept = installed.place(sha256(tiny_model), "fp32")
+    model, card = intel.read(kept)
+    assert card["difference"] < LARGEST_DIFFERENCE
+    assert set(card["seconds"]) == {"torch", "openvino"}
+    installed.keep(kept, model, card | {"seconds": seconds, "difference": difference})
+    monkeypatch.setattr(installed, "_converted", lambda *_: pytest.fail("measured twice"))
+    assert installed.open_engine(tiny_model, "tiny", Compute("cpu"))[0].name == chosen
+
+
+def test_what_cannot_be_converted_is_said_with_its_code(tmp_path: Path) -> None:
+    (tmp_path / "a.pth").write_bytes(b"no weights")
+    with pytest.raises(WeightsError, match=r"a\.pth.*--engine torch goes without"):
+        open_model(tmp_path / "a.pth", Compute("cpu", "openvino"))
 
 
 def test_a_damaged_conversion_is_made_again(tiny_model: Path) -> None:

@@ -75,7 +75,8 @@ def test_int8_is_calibrated_measured_and_then_found_by_name(eyes: Path, tmp_path
     assert medsr.reproduce(tmp_path / "out/upscale.json")[0].how == "the same bytes"
 
 
-def test_int8_that_loses_too_much_is_refused(eyes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_int8_that_loses_too_much_is_refused(eyes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDSR_HOME", str(tmp_path / "elsewhere"))  # others have calibrated it by now
     monkeypatch.setattr(quantise, "LARGEST_LOSS", -1.0)
     with pytest.raises(UsageError, match=r"int8 loses .* dB of PSNR .* use fp32"):
         medsr.export("medsr-retina-x2", "openvino", int8=True, calibrate=eyes)
