@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from medsr.train.validate import HeldOut
 
 Array = NDArray[np.float32]
-TRUNK = "/body/"
+TRUNK = re.compile(r"/body(?:/body)?\.(\d+)/")
 """In the names of the layers that become int8. First and last layers carry the image itself: they stay in fp32."""
 SUMS = ["Add", "Multiply", "Interpolate", "DepthToSpace", "SpaceToDepth"]
 """Types of layers that stay in fp32: skip connections and changes of size, which carry the image too."""
@@ -69,14 +70,13 @@ def _protocol(refiner: bool) -> str:
 
 def _choices(model: Any) -> list[list[str]]:
     """Layers of the trunk to leave in fp32: none, then more and more."""
-    trunk = [name for name in _convolutions(model) if TRUNK in name]
-    blocks = list(dict.fromkeys(name.split(TRUNK)[1].split("/")[0] for name in trunk))
-    if not trunk:
+    block_of = {name: int(found[1]) for name in _convolutions(model) if (found := TRUNK.search(name))}
+    if not block_of:
         raise UsageError("int8: this architecture has no trunk that medsr knows how to quantise")
-    endings = {name[: name.rindex("/conv")]: name for name in trunk}  # the last convolution of every block
-    edge = {name for name in trunk if name.split(TRUNK)[1].split("/")[0] in (blocks[0], blocks[-1])}
-    last = sorted(set(endings.values()))
-    return [[], last, sorted(edge | set(last))]
+    last = {block: name for name, block in block_of.items()}  # in the order of computing: the last one stays
+    ends = (min(last), max(last))
+    edge = {name for name, block in block_of.items() if block in ends}
+    return [[], sorted(last.values()), sorted(edge | set(last.values()))]
 
 
 def _convolutions(model: Any) -> list[str]:
@@ -90,7 +90,7 @@ def _quantise(model: Any, crops: list[Array], kept: list[str]) -> Any:
     except ImportError as error:
         raise UsageError('--int8 needs the package nncf: pip install "medsr[openvino]"') from error
     logging.getLogger("nncf").setLevel(logging.ERROR)
-    outside = [name for name in _convolutions(model) if TRUNK not in name]
+    outside = [name for name in _convolutions(model) if not TRUNK.search(name)]
     scope = nncf.IgnoredScope(names=[*outside, *kept], types=SUMS, validate=False)
     mixed = nncf.QuantizationPreset.MIXED  # activations after a (leaky) ReLU are far from symmetric
     data = nncf.Dataset(crops)

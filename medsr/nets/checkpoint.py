@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -75,8 +76,9 @@ def _check_shapes(spec: Spec, state: Mapping[str, Tensor], path: Path) -> None:
     """Raise WeightsError before any memory is taken for a network that the file cannot fill."""
     import torch
 
-    if spec.hyperparameters.get("blocks", 0) > len(state):
-        raise WeightsError(f"{path}: holds {len(state)} tensors, too few for {spec.hyperparameters['blocks']} blocks")
+    layers = math.prod(spec.hyperparameters.get(name, 1) for name in ("blocks", "units", "dense", "convs"))
+    if layers > len(state):
+        raise WeightsError(f"{path}: holds {len(state)} tensors, too few for {layers} layers")
     with torch.device("meta"):
         wanted = {name: tensor.shape for name, tensor in spec.build().state_dict().items()}
     for name, shape in wanted.items():

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from medsr.nets import upstream
+from medsr.nets.aggregation import rrdb_aggregated
+from medsr.nets.rdn import rdn, rrdn
 from medsr.nets.refiner import refiner
+from medsr.nets.srresnet import residual_in_residual, srresnet
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-ALIGNMENT = {1: 4, 2: 2, 4: 1}
+ALIGNMENT = {1: 4, 2: 2, 3: 1, 4: 1, 8: 1}
 """Height and width must be multiples of this: RRDBNet folds pixels into channels for scales 1 and 2."""
 
 
@@ -67,4 +70,12 @@ def _pass_inputs(weight: Tensor) -> list[int]:
     return carried
 
 
-BUILDERS: dict[str, Callable[..., nn.Module]] = {"rrdb": rrdb, "refiner": refiner}
+BUILDERS: dict[str, Callable[..., nn.Module]] = {
+    "rrdb": rrdb,
+    "rrdb-aggregated": rrdb_aggregated,
+    "srresnet": srresnet,
+    "residual-in-residual": residual_in_residual,
+    "rdn": rdn,
+    "rrdn": rrdn,
+    "refiner": refiner,
+}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
@@ -35,15 +35,71 @@ class StartFrom(Section):
 
 
 class Rrdb(Section):
+    """RRDBNet (ESRGAN, Real-ESRGAN, P1)."""
+
+    scales: ClassVar[tuple[int, ...]] = (1, 2, 4)
     name: Literal["rrdb"] = "rrdb"
     features: Count = 64
     blocks: Count = 23
     growth: Count = 32
 
 
+class RrdbAggregated(Section):
+    """RRDB with residual feature aggregation (ESRGAN-R, P2)."""
+
+    scales: ClassVar[tuple[int, ...]] = (1, 2, 4)
+    name: Literal["rrdb-aggregated"]
+    features: Count = 64
+    blocks: Count = 23
+    growth: Count = 32
+
+
+class SrResNet(Section):
+    """SRResNet, SRGAN's generator (P3)."""
+
+    scales: ClassVar[tuple[int, ...]] = (1, 2, 3, 4, 8)
+    name: Literal["srresnet"]
+    features: Count = 64
+    blocks: Count = 16
+
+
+class ResidualInResidual(Section):
+    """P5's generator."""
+
+    scales: ClassVar[tuple[int, ...]] = (1, 2, 3, 4, 8)
+    name: Literal["residual-in-residual"]
+    features: Count = 64
+    blocks: Count = 6
+    units: Count = 3
+
+
+class Rdn(Section):
+    """RDN (P4): G0 is `features`, G `growth`, C `convs`, D `blocks`."""
+
+    scales: ClassVar[tuple[int, ...]] = (2, 3, 4, 8)
+    name: Literal["rdn"]
+    features: Count = 64
+    growth: Count = 64
+    convs: Count = 4
+    blocks: Count = 3
+
+
+class Rrdn(Section):
+    """RRDN (P4): G0 is `features`, G `growth`, C `convs`, D `dense`, T `blocks`."""
+
+    scales: ClassVar[tuple[int, ...]] = (2, 3, 4, 8)
+    name: Literal["rrdn"]
+    features: Count = 64
+    growth: Count = 64
+    convs: Count = 4
+    dense: Count = 3
+    blocks: Count = 10
+
+
 class Refiner(Section):
     """For volumes: refines a slice that was interpolated to its final size."""
 
+    scales: ClassVar[tuple[int, ...]] = (1,)
     name: Literal["refiner"] = "refiner"
     features: Count = 64
     blocks: Count = 12
@@ -175,9 +231,9 @@ def _named(default: str) -> Callable[[Any], Any]:
     return lambda value: value.get("name", default) if isinstance(value, dict) else getattr(value, "name", None)
 
 
+GENERATORS: tuple[Any, ...] = (Rrdb, RrdbAggregated, SrResNet, ResidualInResidual, Rdn, Rrdn, Refiner)
 TAGS: dict[str, type[Section]] = {
-    "rrdb": Rrdb,
-    "refiner": Refiner,
+    **{one.model_fields["name"].annotation.__args__[0]: one for one in GENERATORS},
     "high-order": HighOrder,
     "slice-profile": SliceProfile,
 }
@@ -188,11 +244,18 @@ class Recipe(Section):
     """One fine-tuning experiment."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=100)]
-    scale: Literal[1, 2, 4]
+    scale: Literal[1, 2, 3, 4, 8]
     channels: Literal[1, 3] = 3
     start_from: StartFrom = StartFrom()
     generator: Annotated[
-        Annotated[Rrdb, Tag("rrdb")] | Annotated[Refiner, Tag("refiner")], Discriminator(_named("rrdb"))
+        Annotated[Rrdb, Tag("rrdb")]
+        | Annotated[RrdbAggregated, Tag("rrdb-aggregated")]
+        | Annotated[SrResNet, Tag("srresnet")]
+        | Annotated[ResidualInResidual, Tag("residual-in-residual")]
+        | Annotated[Rdn, Tag("rdn")]
+        | Annotated[Rrdn, Tag("rrdn")]
+        | Annotated[Refiner, Tag("refiner")],
+        Discriminator(_named("rrdb")),
     ] = Rrdb()
     discriminator: UNetSN | None = None
     data: Data = Data()
@@ -217,6 +280,9 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
+        if self.scale not in self.generator.scales:
+            able = ", ".join(map(str, self.generator.scales))
+            raise ValueError(f"scale: {self.scale}, {self.generator.name} does {able}")
         if self.batch % self.accumulate:
             raise ValueError(f"batch: {self.batch} does not divide into {self.accumulate} equal parts (accumulate)")
         if self.data.crop % (4 * self.scale):

@@ -50,7 +50,7 @@ def generator(recipe: Recipe, start: Path | None) -> tuple[nn.Module, checkpoint
     spec = checkpoint.Spec(wanted.name, recipe.scale, recipe.channels, hyperparameters)
     if start is None:
         net = spec.build()
-        if wanted.name == "rrdb":  # a refiner begins as the identity by itself
+        if wanted.name.startswith("rrdb"):  # a refiner begins as the identity by itself
             start_near_interpolator(net)
         return net, spec
     net, found = checkpoint.load(start)
