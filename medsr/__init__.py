@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from medsr.benchmark.run import evaluate
+    from medsr.catalogue import models
     from medsr.exports.run import export
     from medsr.fundus_demo import demo
     from medsr.infer.batch import upscale
@@ -27,9 +28,21 @@ _HOME = {
     "export": "medsr.exports.run",
     "prepare": "medsr.prep.run",
     "reproduce": "medsr.repeat",
+    "models": "medsr.catalogue",
     "demo": "medsr.fundus_demo",
 }
-__all__ = ["__version__", "demo", "evaluate", "export", "finetune", "prepare", "reproduce", "upscale", "volume"]
+__all__ = [
+    "__version__",
+    "demo",
+    "evaluate",
+    "export",
+    "finetune",
+    "models",
+    "prepare",
+    "reproduce",
+    "upscale",
+    "volume",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -38,6 +38,7 @@ ORDER = (
     "repeat",
     "prep",
     "benchmark",
+    "catalogue",
     "info",
     "fundus_demo",
     "cli",

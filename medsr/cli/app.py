@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from medsr import __version__
-from medsr.cli import demo, evaluate, export, finetune, info, prepare, reproduce, upscale, volume, weights
+from medsr.cli import demo, evaluate, export, finetune, info, models, prepare, reproduce, upscale, volume, weights
 
 app = typer.Typer(
     name="medsr",
@@ -25,6 +25,7 @@ app.command("prepare")(prepare.prepare)
 app.command("evaluate")(evaluate.evaluate)
 app.command("reproduce")(reproduce.reproduce)
 app.command("export")(export.export)
+app.command("models")(models.models)
 app.command("info")(info.info)
 app.add_typer(weights.app, name="weights")
 

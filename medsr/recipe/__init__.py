@@ -1,6 +1,6 @@
 """Recipes: what they may say and reading them. Imports nothing heavy: a typo is refused before torch is loaded."""
 
-from medsr.recipe.degradation import HighOrder, KernelMix, Order, SecondOrder, SliceProfile
+from medsr.recipe.degradation import Bicubic, HighOrder, KernelMix, Order, SecondOrder, SliceProfile, Unknown
 from medsr.recipe.reading import check, find, load
 from medsr.recipe.schema import (
     L1,
@@ -22,6 +22,7 @@ from medsr.recipe.schema import (
 
 __all__ = [
     "L1",
+    "Bicubic",
     "Data",
     "Gan",
     "Guard",
@@ -41,6 +42,7 @@ __all__ = [
     "SliceProfile",
     "StartFrom",
     "UNetSN",
+    "Unknown",
     "check",
     "find",
     "load",

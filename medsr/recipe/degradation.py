@@ -96,6 +96,28 @@ class HighOrder(Section):
     pool: CountOrNone = 180
 
 
+class Bicubic(Section):
+    """Antialiased bicubic reduction as MATLAB's, then 8 bits: the bicubic track of P3 and P4."""
+
+    name: Literal["bicubic"]
+
+    @property
+    def pool(self) -> int:
+        """No pool: nothing is drawn."""
+        return 0
+
+
+class Unknown(Section):
+    """P3's "unknown" track: a fixed blur and shift that the network is not told of, then 8 bits."""
+
+    name: Literal["unknown"]
+
+    @property
+    def pool(self) -> int:
+        """No pool: nothing is drawn."""
+        return 0
+
+
 class SliceProfile(Section):
     """Thick slices, for volumes (P2): one axis of a slice averaged under a slice profile, then interpolated back.
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import yaml
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from medsr.recipe.degradation import HighOrder, SliceProfile
+from medsr.recipe.degradation import Bicubic, HighOrder, SliceProfile, Unknown
 from medsr.recipe.fields import (
     Count,
     CountOrNone,
@@ -106,8 +106,26 @@ class Refiner(Section):
 
 
 class UNetSN(Section):
+    """Real-ESRGAN's (P1)."""
+
     name: Literal["unet-sn"] = "unet-sn"
     features: Count = 64
+
+
+class Vgg(Section):
+    """SRGAN's (P3); `pooled`: P5's, for any crop."""
+
+    name: Literal["vgg"]
+    features: Count = 64
+    pooled: Flag = False
+
+
+class AttentionUNet(Section):
+    """A-ESRGAN's, on the image and its reductions."""
+
+    name: Literal["attention-unet"]
+    features: Count = 64
+    scales: Annotated[int, Field(ge=1, le=4)] = 2
 
 
 class MultiScale(Section):
@@ -164,29 +182,72 @@ class L1(Section):
     sharpened: Flag = True
 
 
+class Mse(Section):
+    weight: NotNegative = 0.0
+    sharpened: Flag = False
+
+
+class Charbonnier(Section):
+    """The mean of sqrt(difference^2 + epsilon^2) (Lai et al. 2017)."""
+
+    weight: NotNegative = 0.0
+    epsilon: Positive = 1e-3
+    sharpened: Flag = False
+
+
+def _vgg19_layers(layers: dict[str, float]) -> dict[str, float]:
+    valid = [f"conv{stage}_{i}" for stage, count in enumerate((2, 2, 4, 4, 4), 1) for i in range(1, count + 1)]
+    for layer in layers:
+        if layer not in valid:
+            raise ValueError(f"{layer!r} is no layer of VGG19")
+    if not layers:
+        raise ValueError("expected at least one layer")
+    return layers
+
+
+Layers = Annotated[dict[str, NotNegative], AfterValidator(_vgg19_layers)]
+
+
 class Perceptual(Section):
+    """Distance (`criterion`) of VGG19 features, `activation` before or after their ReLU."""
+
     weight: NotNegative = 1.0
-    layers: dict[str, NotNegative] = {"conv1_2": 0.1, "conv2_2": 0.1, "conv3_4": 1.0, "conv4_4": 1.0, "conv5_4": 1.0}
+    layers: Layers = {"conv1_2": 0.1, "conv2_2": 0.1, "conv3_4": 1.0, "conv4_4": 1.0, "conv5_4": 1.0}
+    activation: Literal["before", "after"] = "before"
+    criterion: Literal["l1", "mse"] = "l1"
     sharpened: Flag = True
 
-    @model_validator(mode="after")
-    def _layers_exist(self) -> Perceptual:
-        valid = [f"conv{stage}_{i}" for stage, count in enumerate((2, 2, 4, 4, 4), 1) for i in range(1, count + 1)]
-        for layer in self.layers:
-            if layer not in valid:
-                raise ValueError(f"layers: {layer!r} is no layer of VGG19")
-        return self
+
+class Texture(Section):
+    """L1 of the Gram matrices of VGG19 features after their ReLU (Gatys et al. 2016; P2's ablation)."""
+
+    weight: NotNegative = 0.0
+    layers: Layers = {"conv1_2": 1.0, "conv2_2": 1.0, "conv3_4": 1.0}
+    sharpened: Flag = False
 
 
 class Gan(Section):
+    """`relativistic`: every logit less the mean of the other side's (Jolicoeur-Martineau 2018), as in ESRGAN."""
+
     weight: NotNegative = 0.1
-    kind: Literal["vanilla", "lsgan", "hinge"] = "vanilla"
+    kind: Literal["vanilla", "lsgan", "hinge", "wgan-gp"] = "vanilla"
+    relativistic: Flag = False
+    gradient_penalty: Positive = 10.0
     sharpened: Flag = False
+
+    @model_validator(mode="after")
+    def _possible(self) -> Gan:
+        if self.relativistic and self.kind not in ("vanilla", "lsgan"):
+            raise ValueError(f"relativistic: goes with kind vanilla or lsgan, not {self.kind}")
+        return self
 
 
 class Losses(Section):
     l1: L1 = L1()
+    mse: Mse = Mse()
+    charbonnier: Charbonnier = Charbonnier()
     perceptual: Perceptual = Perceptual(weight=0.0)
+    texture: Texture = Texture()
     gan: Gan = Gan(weight=0.0)
 
 
@@ -194,9 +255,17 @@ class Optimizer(Section):
     name: Literal["adam"] = "adam"
     learning_rate: Positive = 1e-4
     betas: tuple[Probability, Probability] = (0.9, 0.99)
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: Literal["constant", "cosine", "step"] = "constant"
+    step: Count | None = None
+    factor: Annotated[Number, Field(gt=0, lt=1)] = 0.5
     warmup: CountOrNone = 0
     clip_norm: Positive | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Optimizer:
+        if (self.schedule == "step") != (self.step is not None):
+            raise ValueError("step: iterations between two reductions, exactly with schedule step")
+        return self
 
 
 class Guard(Section):
@@ -232,9 +301,13 @@ def _named(default: str) -> Callable[[Any], Any]:
 
 
 GENERATORS: tuple[Any, ...] = (Rrdb, RrdbAggregated, SrResNet, ResidualInResidual, Rdn, Rrdn, Refiner)
+DISCRIMINATORS: tuple[Any, ...] = (UNetSN, Vgg, AttentionUNet)
 TAGS: dict[str, type[Section]] = {
     **{one.model_fields["name"].annotation.__args__[0]: one for one in GENERATORS},
+    **{one.model_fields["name"].annotation.__args__[0]: one for one in DISCRIMINATORS},
     "high-order": HighOrder,
+    "bicubic": Bicubic,
+    "unknown": Unknown,
     "slice-profile": SliceProfile,
 }
 """Sections that share a key, by name."""
@@ -257,10 +330,21 @@ class Recipe(Section):
         | Annotated[Refiner, Tag("refiner")],
         Discriminator(_named("rrdb")),
     ] = Rrdb()
-    discriminator: UNetSN | None = None
+    discriminator: (
+        Annotated[
+            Annotated[UNetSN, Tag("unet-sn")]
+            | Annotated[Vgg, Tag("vgg")]
+            | Annotated[AttentionUNet, Tag("attention-unet")],
+            Discriminator(_named("unet-sn")),
+        ]
+        | None
+    ) = None
     data: Data = Data()
     degradation: Annotated[
-        Annotated[HighOrder, Tag("high-order")] | Annotated[SliceProfile, Tag("slice-profile")],
+        Annotated[HighOrder, Tag("high-order")]
+        | Annotated[Bicubic, Tag("bicubic")]
+        | Annotated[Unknown, Tag("unknown")]
+        | Annotated[SliceProfile, Tag("slice-profile")],
         Discriminator(_named("high-order")),
     ] = HighOrder()
     losses: Losses = Losses()
@@ -293,16 +377,20 @@ class Recipe(Section):
             )
         if isinstance(self.degradation, HighOrder):
             _check_blur(self.degradation, self.degrade_crop, self.scale)
-        elif self.channels != 1 or self.scale != 1:
+        elif isinstance(self.degradation, SliceProfile) and (self.channels != 1 or self.scale != 1):
             raise ValueError("degradation.name: slice-profile needs scale 1 and channels 1")
-        elif int(self.degrade_crop / self.degradation.factors[1]) < 4:
+        elif isinstance(self.degradation, SliceProfile) and int(self.degrade_crop / self.degradation.factors[1]) < 4:
             raise ValueError(f"data.degrade_crop: {self.degrade_crop} leaves fewer than 4 thick slices")
         if isinstance(self.generator, Refiner) != isinstance(self.degradation, SliceProfile):
             raise ValueError("generator.name: a refiner goes with degradation slice-profile, and only with it")
         if (self.losses.gan.weight > 0) != (self.discriminator is not None):
             raise ValueError("discriminator: must be given exactly when losses.gan.weight is above 0")
-        if self.losses.l1.weight + self.losses.perceptual.weight + self.losses.gan.weight == 0:
+        if not any(getattr(self.losses, name).weight for name in Losses.model_fields):
             raise ValueError("losses: every weight is 0")
+        if self.losses.gan.kind == "wgan-gp" and self.losses.gan.weight and self.guard.won:
+            raise ValueError("guard.won: must be 0 with losses.gan.kind wgan-gp, whose losses fall below 0")
+        if isinstance(self.discriminator, AttentionUNet) and self.data.crop % (8 * 2**self.discriminator.scales):
+            raise ValueError(f"data.crop: must be a multiple of {8 * 2**self.discriminator.scales} for attention-unet")
         if self.degradation.pool % (self.batch // self.accumulate):
             raise ValueError(f"degradation.pool: {self.degradation.pool} is not a multiple of batch / accumulate")
         if self.start_from.discriminator and self.discriminator is None:

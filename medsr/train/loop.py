@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from medsr.data.datasets import Crops, batches, stream
-from medsr.degrade import high_order, thick_slices
-from medsr.recipe import HighOrder, Optimizer, Recipe
+from medsr.degrade import high_order, protocol, thick_slices
+from medsr.recipe import Bicubic, HighOrder, Optimizer, Recipe, Unknown
 from medsr.train.guard import Diverged
 from medsr.train.interrupt import Interruption
 from medsr.train.learner import Learner
@@ -15,11 +17,10 @@ from medsr.train.losses import GeneratorLoss
 from medsr.train.monitor import Monitor
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor
 
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
-_DEGRADE, _POOL, _CROP = 1_000_001, 1_000_002, 1_000_003
+_DEGRADE, _POOL, _CROP, _PENALTY = 1_000_001, 1_000_002, 1_000_003, 1_000_004
 
 
 def train(
@@ -82,10 +83,12 @@ def step(recipe: Recipe, learner: Learner, high: Tensor, loss: GeneratorLoss, fa
 
 
 def learning_rate(optimizer: Optimizer, iteration: int, iterations: int) -> float:
-    """The learning rate of an iteration (from 1): linear warm-up, then constant or half a cosine down to 0."""
+    """The learning rate of an iteration (from 1): linear warm-up, then constant, half a cosine down to 0, or steps."""
     warm = min(1.0, iteration / optimizer.warmup) if optimizer.warmup else 1.0
     if optimizer.schedule == "cosine":
         return optimizer.learning_rate * warm * (0.5 + 0.5 * math.cos(math.pi * (iteration - 1) / iterations))
+    if optimizer.schedule == "step" and optimizer.step is not None:
+        return optimizer.learning_rate * warm * float(optimizer.factor ** ((iteration - 1) // optimizer.step))
     return optimizer.learning_rate * warm
 
 
@@ -125,11 +128,12 @@ def _discriminator_step(
     learner.discriminator.requires_grad_(True)
     for index, ((high, _), result) in enumerate(zip(pairs, generated, strict=True)):
         with fabric.no_backward_sync(learner.discriminator, enabled=index + 1 < len(pairs)):
-            target = loss.targets(high)[2]
-            for name, images, real in (("real", target, True), ("fake", result, False)):
-                value = loss.gan(learner.discriminator(images), real, is_disc=True)
-                _note({f"discriminator_{name}": value}, losses, len(pairs), learner.iteration)
-                fabric.backward(value / len(pairs))
+            rng = stream(
+                recipe.seed, learner.iteration, _PENALTY + 10 * (fabric.global_rank * recipe.accumulate + index)
+            )
+            for parts in loss.gan.of_discriminator(learner.discriminator, loss.target("gan", high), result, rng):
+                _note(parts, losses, len(pairs), learner.iteration)
+                fabric.backward(sum(parts.values()) / len(pairs))
     _optimize(learner.discriminator, learner.discriminator_optimizer, recipe.optimizer, fabric, rate)
 
 
@@ -164,9 +168,26 @@ def _pairs(recipe: Recipe, learner: Learner, high: Tensor, rank: int) -> list[tu
 
 def _degraded(recipe: Recipe, high: Tensor, rng: np.random.Generator) -> Tensor:
     settings = recipe.degradation
+    if isinstance(settings, Bicubic | Unknown):
+        return _fixed(recipe, high)
     if isinstance(settings, HighOrder):
         return high_order.apply(high, high_order.draw(settings, rng, len(high)), recipe.scale, settings.antialias)
     return thick_slices.apply(high, thick_slices.draw(settings, rng, len(high), high.shape[-1]))
+
+
+def _fixed(recipe: Recipe, high: Tensor) -> Tensor:
+    """The papers' degradations without anything drawn, image by image on the CPU."""
+    import torch
+
+    lows = []
+    for image in high.cpu().numpy().transpose(0, 2, 3, 1):
+        if isinstance(recipe.degradation, Unknown):
+            low = protocol.unknown(image, recipe.scale)
+        else:
+            size = (image.shape[0] // recipe.scale, image.shape[1] // recipe.scale)
+            low = np.rint(protocol.matlab_bicubic(image, size).clip(0, 1) * 255) / 255
+        lows.append(torch.from_numpy(np.ascontiguousarray(low.transpose(2, 0, 1), np.float32)))
+    return torch.stack(lows).to(high.device)
 
 
 def _paired_crop(high: Tensor, low: Tensor, recipe: Recipe, rng: np.random.Generator) -> tuple[Tensor, Tensor]:

@@ -31,12 +31,13 @@ def find_weights(recipe: Recipe) -> Starting:
     generator = weights.locate(start.generator) if start.generator else None
     discriminator = weights.locate(start.discriminator) if start.discriminator else None
     vgg19 = None
-    if recipe.losses.perceptual.weight > 0:
+    if recipe.losses.perceptual.weight > 0 or recipe.losses.texture.weight > 0:
         try:
             vgg19 = weights.locate(VGG19)
         except WeightsError as error:
             raise WeightsError(
-                f"the perceptual loss needs VGG19: {error}; or train without it: --set losses.perceptual.weight=0"
+                f"the perceptual or texture loss needs VGG19: {error}; or train without it: "
+                "--set losses.perceptual.weight=0, and losses.texture.weight=0"
             ) from error
     return Starting(generator, discriminator, vgg19)
 
@@ -65,7 +66,8 @@ def discriminator(recipe: Recipe, start: Path | None) -> nn.Module | None:
         return None
     from medsr.nets.discriminators import BUILDERS
 
-    net = BUILDERS[recipe.discriminator.name](recipe.channels, recipe.discriminator.features)
+    settings = recipe.discriminator.model_dump(exclude={"name"})
+    net = BUILDERS[recipe.discriminator.name](channels=recipe.channels, crop=recipe.data.crop, **settings)
     if start is not None:
         weights_found, _ = checkpoint.read_state(start)
         try:

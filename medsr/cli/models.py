@@ -1,0 +1,25 @@
+"""`medsr models`"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+
+def models(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the networks a recipe may name: parameters, scales, operations, where they come from."""
+    from medsr.catalogue import as_dicts
+    from medsr.catalogue import models as run
+
+    found = run()
+    if as_json:
+        typer.echo(json.dumps(as_dicts(found), indent=1))
+        return
+    typer.echo(f"{'name':22} {'scale':>5} {'parameters':>12} {'GMAC/Mpixel':>12}  source")
+    for one in found:
+        scale = f"x{one.scale}" if one.scale else ""
+        typer.echo(f"{one.name:22} {scale:>5} {one.parameters:12,} {one.operations / 1e9:12,.0f}  {one.source}")
