@@ -16,8 +16,9 @@ from medsr.infer.slices import SliceModel
 from medsr.infer.volume import Method, refine
 from medsr.io import image as image_io
 from medsr.io import volume as volume_io
+from medsr.io.files import sha256
 from medsr.measure import metrics
-from medsr.nets import weights
+from medsr.nets import checkpoint, weights
 from medsr.resample import resize
 from medsr.resources import resource_dir
 
@@ -94,3 +95,24 @@ def test_mri_beats_cubic_on_scans_it_never_saw(name: str, factor: int, real_data
         return float(((result - truth)[inside] ** 2).mean())
 
     assert 10 * np.log10(error(None) / error(engine.model)) > 1.0
+
+
+@pytest.mark.parametrize("name", ["medsr-retina-x2", "medsr-mri"])
+def test_the_onnx_beside_the_weights_is_the_same_network(name: str) -> None:
+    from medsr.engines import installed, intel
+    from medsr.engines.pytorch import TorchEngine
+
+    entry = weights.get(name)
+    beside = entry.path.with_suffix(".onnx")
+    assert sha256(beside) == entry.onnx_sha256
+    model, card = intel.read(beside)
+    assert card["sha256"] == entry.sha256
+    net, spec = checkpoint.load(entry.path)
+    given = np.random.default_rng(0).random((1, 3, 40, 56), dtype=np.float32)
+    given[:, 1:] *= 0.5
+    ours = intel.OpenvinoEngine(model, card)(given)
+    np.testing.assert_allclose(ours, TorchEngine(net)(given), atol=1e-5)
+    engine, found = installed.open_engine(entry.path, name, Compute("cpu", "openvino"))
+    assert found == spec
+    assert not installed.place(str(entry.sha256), "fp32").is_file()  # nothing had to be converted
+    assert engine.name == "openvino"

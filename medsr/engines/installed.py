@@ -18,7 +18,7 @@ from medsr.engines.intel import OpenvinoEngine
 from medsr.errors import MedsrError, UsageError, WeightsError
 from medsr.io.files import sha256, write_text
 from medsr.nets import weights
-from medsr.resources import home
+from medsr.resources import home, resource_dir
 
 if TYPE_CHECKING:
     from medsr.nets.checkpoint import Spec
@@ -44,7 +44,8 @@ def open_engine(path: Path, name: str, compute: Compute) -> tuple[Engine, Spec]:
     if wanted == "torch":
         return _in_torch(path, choose(compute.device), compute.precision)
     digest = sha256(path)
-    kept = _kept(place(digest, compute.precision), digest)
+    kept = _shipped(path, digest) if compute.precision == "fp32" else None
+    kept = kept or _kept(place(digest, compute.precision), digest)
     if compute.precision == "int8":
         if kept is None:
             raise UsageError(
@@ -111,6 +112,18 @@ def _kept(path: Path, digest: str) -> OpenvinoEngine | None:
     except (OSError, ValueError, WeightsError):
         return None
     return OpenvinoEngine(model, card) if whole and card["sha256"] == digest else None
+
+
+def _shipped(path: Path, digest: str) -> OpenvinoEngine | None:
+    """The ONNX beside a bundled weight file: a new user need not wait for a conversion."""
+    beside = path.with_suffix(".onnx")
+    entry = weights.entries().get(path.stem)
+    if entry is None or entry.onnx_sha256 is None or path.parent != resource_dir("pretrained"):
+        return None
+    if not beside.is_file() or sha256(beside) != entry.onnx_sha256:
+        return None
+    model, card = intel.read(beside)
+    return OpenvinoEngine(model, card) if card["sha256"] == digest else None
 
 
 def keep(path: Path, model: Any, card: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medsr.engines import convert
+from medsr.engines import convert, intel
 from medsr.engines.installed import exported_hash, keep, place
 from medsr.engines.race import beside_torch
 from medsr.errors import UsageError
@@ -59,6 +59,8 @@ def export(
     card = convert.card_of(str(model), digest, spec, training if isinstance(training, dict) else {})
     content = convert.to_onnx(net, spec)
     if to == "onnx":
+        if intel.available():
+            card |= beside_torch(net, convert.to_openvino(content), card)
         convert.save_onnx(target, content, card)
         return Exported(target, exported_hash(target), card)
     converted = convert.to_openvino(content)

@@ -30,7 +30,10 @@ USER_LICENCE = "the user's own"
 
 @dataclass(frozen=True)
 class Entry:
-    """One weight file. `sha256` may be a prefix where the publisher states no more; None where nothing is known yet."""
+    """One weight file. `sha256` may be a prefix where the publisher states no more; None where nothing is known yet.
+
+    `onnx_sha256`: of the same weights as ONNX beside it; only models that come with medsr have it.
+    """
 
     name: str
     file: str
@@ -42,6 +45,7 @@ class Entry:
     url: str | None = None
     sha256: str | None = None
     size: int | None = None
+    onnx_sha256: str | None = None
     recorded: bool = False
 
     @property
