@@ -87,8 +87,6 @@ def save_onnx(path: Path, content: bytes, card: dict[str, Any]) -> None:
 
 def save_openvino(path: Path, model: Any, card: dict[str, Any]) -> None:
     """Write `path` (.xml) and its .bin beside it, weights as they are, with the card."""
-    import openvino
-
     model.set_rt_info(json.dumps(card), intel.CARD)
     with atomic_path(path.with_suffix(".bin")) as weights, atomic_path(path) as text:
-        openvino.serialize(model, str(text), str(weights))
+        intel.package().serialize(model, str(text), str(weights))

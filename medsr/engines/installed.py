@@ -137,10 +137,8 @@ def keep(path: Path, model: Any, card: dict[str, Any]) -> None:
 
 
 def _files(path: Path) -> dict[str, str]:
-    import openvino
-
     files = {one.name: sha256(one) for one in (path, path.with_suffix(".bin"))}
-    return files | {"openvino": openvino.get_version()}
+    return files | {"openvino": intel.package().get_version()}
 
 
 def _converted(path: Path, name: str, digest: str) -> OpenvinoEngine:

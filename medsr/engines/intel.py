@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,23 @@ def available() -> bool:
     return find_spec("openvino") is not None
 
 
-def core() -> Any:
-    """OpenVINO's door. Raises UsageError where the package is missing."""
+def package() -> Any:
+    """The module `openvino`, kept from telling its maker. Raises UsageError where it is missing.
+
+    OpenVINO and NNCF send usage events when imported, unless the package openvino_telemetry is absent: so it is.
+    """
+    if "openvino" not in sys.modules:
+        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     try:
         import openvino
     except ImportError as error:
         raise UsageError(HOW_TO_GET) from error
-    return openvino.Core()
+    return openvino
+
+
+def core() -> Any:
+    """OpenVINO's door. Raises UsageError where the package is missing."""
+    return package().Core()
 
 
 class OpenvinoEngine:

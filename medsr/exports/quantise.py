@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medsr.engines import intel
 from medsr.engines.base import LARGEST_LOSS
 from medsr.engines.intel import OpenvinoEngine
 from medsr.errors import InputError, UsageError
@@ -84,6 +85,7 @@ def _convolutions(model: Any) -> list[str]:
 
 
 def _quantise(model: Any, crops: list[Array], kept: list[str]) -> Any:
+    intel.package()  # first: see there
     try:
         import nncf
         from nncf.quantization.range_estimator import RangeEstimatorParametersSet

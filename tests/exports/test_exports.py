@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -119,3 +120,22 @@ def test_too_few_images_to_calibrate_on_are_said(tmp_path: Path, tiny_model: Pat
     for folder in (tmp_path / "none", tmp_path):
         with pytest.raises(InputError, match=r"no such folder|0 images that can be used"):
             medsr.export(tiny_model, "openvino", tmp_path / "x.xml", int8=True, calibrate=folder)
+
+
+def test_nobody_is_told_that_openvino_is_used(eyes: Path, tmp_path: Path) -> None:
+    """OpenVINO and NNCF send usage events over the network when imported, if they find what sends them."""
+    code = (
+        "import sys, medsr\n"
+        f"medsr.upscale({str(eyes)!r}, {str(tmp_path / 'out')!r}, device='cpu', engine='openvino')\n"
+        f"out = {str(tmp_path / 'x.xml')!r}\n"
+        f"medsr.export('medsr-retina-x2', 'openvino', out, int8=True, calibrate={str(eyes)!r})\n"
+        "assert {'openvino', 'nncf'} <= set(sys.modules)\n"
+        "found = [name for name, module in sys.modules.items() if name.startswith('openvino_telemetry') and module]\n"
+        "assert not found, found\n"
+        "from nncf.telemetry.wrapper import NNCFTelemetry, telemetry\n"
+        "assert not isinstance(telemetry, NNCFTelemetry)"
+    )
+    silent = ("NNCF", "CI", "PYTEST")  # where they would keep quiet by themselves
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(silent)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr[-800:]
