@@ -97,6 +97,7 @@ def _image(sidecar: Path, name: str, one: dict[str, Any], given: Given) -> Compa
             bits=asked["bits"],
             engine=asked.get("engine", "auto"),
             precision=asked.get("precision", "fp32"),
+            compiled=asked.get("compiled", False),
         )
         made = _made(outcome)
         before, after = image_io.read(output).pixels, image_io.read(made).pixels
@@ -131,6 +132,7 @@ def _scan(sidecar: Path, told: dict[str, Any], given: Given) -> Comparison:
             device=given.device,
             engine=asked.get("engine", "auto"),
             precision=asked.get("precision", "fp32"),
+            compiled=asked.get("compiled", False),
         )
         made = _made(outcome)
         before, after = volume_io.read(output), volume_io.read(made)

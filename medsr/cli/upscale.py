@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medsr.cli.batch import ENGINE, MAX_GPU_MEMORY, PRECISION, end, parse_tile, told_failure
+from medsr.cli.batch import COMPILE, ENGINE, MAX_GPU_MEMORY, PRECISION, end, parse_tile, told_failure
 
 if TYPE_CHECKING:
     from medsr.outcome import Outcome
@@ -30,6 +30,7 @@ def upscale(
     engine: Annotated[str, typer.Option(help=ENGINE)] = "auto",
     precision: Annotated[str, typer.Option(help=PRECISION)] = "fp32",
     max_gpu_memory: Annotated[float | None, typer.Option(metavar="GB", help=MAX_GPU_MEMORY)] = None,
+    compiled: Annotated[bool, typer.Option("--compile", help=COMPILE)] = False,
     skip_done: Annotated[
         bool, typer.Option("--skip-done", help="Leave out what status.tsv in the folder calls done.")
     ] = False,
@@ -49,6 +50,7 @@ def upscale(
         engine,
         precision,
         max_gpu_memory,
+        compiled,
         skip_done,
         on_outcome=_tell,
     )

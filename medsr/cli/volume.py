@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from medsr.cli.batch import ENGINE, MAX_GPU_MEMORY, PRECISION, end, told_failure
+from medsr.cli.batch import COMPILE, ENGINE, MAX_GPU_MEMORY, PRECISION, end, told_failure
 
 if TYPE_CHECKING:
     from medsr.outcome import Outcome
@@ -75,6 +75,7 @@ def volume(
     engine: Annotated[str, typer.Option(help=ENGINE)] = "auto",
     precision: Annotated[str, typer.Option(help=PRECISION)] = "fp32",
     max_gpu_memory: Annotated[float | None, typer.Option(metavar="GB", help=MAX_GPU_MEMORY)] = None,
+    compiled: Annotated[bool, typer.Option("--compile", help=COMPILE)] = False,
     skip_done: Annotated[
         bool, typer.Option("--skip-done", help="Leave out what status.tsv in the folder calls done.")
     ] = False,
@@ -106,6 +107,7 @@ def volume(
         engine=engine,
         precision=precision,
         max_gpu_memory=max_gpu_memory,
+        compiled=compiled,
         skip_done=skip_done,
         on_outcome=_tell,
         say=lambda line: typer.echo(line, err=True),

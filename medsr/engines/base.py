@@ -39,13 +39,14 @@ class Engine(Protocol):
 class Compute:
     """What the user asks to compute with. Raises UsageError for what there is not.
 
-    `max_gpu_memory`: GB of a GPU that may be taken, None for what is free.
+    `max_gpu_memory`: GB of a GPU that may be taken, None for what is free. `compiled`: torch compiles first.
     """
 
     device: str = "auto"
     engine: str = "auto"
     precision: str = "fp32"
     max_gpu_memory: float | None = None
+    compiled: bool = False
 
     def __post_init__(self) -> None:
         for option, value, valid in (
@@ -58,5 +59,7 @@ class Compute:
             raise UsageError("--precision int8: is for OpenVINO; leave --engine torch out")
         if self.engine == "openvino" and self.precision in ("fp16", "bf16"):
             raise UsageError(f"--precision {self.precision}: is for torch on a GPU; OpenVINO computes in fp32 or int8")
+        if self.compiled and (self.engine == "openvino" or self.precision == "int8"):
+            raise UsageError("--compile: is for torch; OpenVINO compiles by itself")
         if self.max_gpu_memory is not None and not self.max_gpu_memory > 0:
             raise UsageError(f"--max-gpu-memory {self.max_gpu_memory:g}: expected GB above 0")

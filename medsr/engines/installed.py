@@ -42,7 +42,7 @@ def open_engine(path: Path, name: str, compute: Compute) -> tuple[Engine, Spec]:
         return _exported(path, compute)
     wanted = _wanted(compute)
     if wanted == "torch":
-        return _in_torch(path, choose(compute.device), compute.precision)
+        return _in_torch(path, choose(compute.device), compute.precision, compute.compiled)
     digest = sha256(path)
     kept = _shipped(path, digest) if compute.precision == "fp32" else None
     kept = kept or _kept(place(digest, compute.precision), digest)
@@ -63,7 +63,7 @@ def open_engine(path: Path, name: str, compute: Compute) -> tuple[Engine, Spec]:
 
 def _wanted(compute: Compute) -> str:
     """`auto` where there is a choice, else `torch` or `openvino`."""
-    if compute.engine == "torch":
+    if compute.engine == "torch" or compute.compiled:
         return "torch"
     on_cpu = choose(compute.device) == "cpu"
     if compute.engine == "openvino" or compute.precision == "int8":
@@ -75,16 +75,16 @@ def _wanted(compute: Compute) -> str:
     return "auto" if on_cpu and compute.precision == "fp32" and intel.available() else "torch"
 
 
-def _in_torch(path: Path, device: str, precision: str) -> tuple[Engine, Spec]:
+def _in_torch(path: Path, device: str, precision: str, compiled: bool = False) -> tuple[Engine, Spec]:
     from medsr.engines.pytorch import TorchEngine
     from medsr.nets import checkpoint
 
     net, spec = checkpoint.load(path)
-    return TorchEngine(net, device, precision), spec
+    return TorchEngine(net, device, precision, compiled), spec
 
 
 def _exported(path: Path, compute: Compute) -> tuple[Engine, Spec]:
-    if compute.engine == "torch" or compute.precision in ("fp16", "bf16"):
+    if compute.engine == "torch" or compute.compiled or compute.precision in ("fp16", "bf16"):
         raise UsageError(f"{path}: an exported model runs in OpenVINO, at its own precision")
     if choose(compute.device) != "cpu":
         raise UsageError(f"{path}: an exported model runs on the CPU here: --device cpu")

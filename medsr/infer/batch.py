@@ -13,7 +13,7 @@ from medsr import __version__
 from medsr.engines.base import Compute
 from medsr.errors import UsageError
 from medsr.infer.image import Model, OnTile
-from medsr.infer.models import DEFAULT, engine_of, open_model, weights_hash
+from medsr.infer.models import DEFAULT, computed, open_model, weights_hash
 from medsr.io import image as image_io
 from medsr.io.files import sha256, write_text
 from medsr.outcome import Outcome, attempt
@@ -36,6 +36,7 @@ def upscale(
     engine: str = "auto",
     precision: str = "fp32",
     max_gpu_memory: float | None = None,
+    compiled: bool = False,
     skip_done: bool = False,
     on_outcome: Callable[[Outcome], None] = lambda _: None,
 ) -> list[Outcome]:
@@ -43,7 +44,8 @@ def upscale(
 
     `outscale`: final factor (default: the model's own, 2 for baselines). `bits`: bits stored in 16-bit files that do
     not say. `engine`: auto, torch or openvino; `precision`: fp32, fp16 or bf16 (on a GPU), int8 (a model calibrated by
-    `medsr export`). `max_gpu_memory`: GB. A bad input becomes an outcome with its error; the others are still done.
+    `medsr export`). `max_gpu_memory`: GB. `compiled`: by torch.compile. A bad input becomes an outcome with its
+    error; the others are still done.
     `out`/status.tsv says what became of each; with `skip_done` what it calls done, and is still as it was, is not done
     again. Raises UsageError or WeightsError when nothing can be begun.
     """
@@ -52,11 +54,10 @@ def upscale(
     if not str(out):
         raise UsageError("--out: expected a folder, got nothing")
     jobs = plan([inputs] if isinstance(inputs, str | Path) else inputs, Path(out))
-    network = open_model(model, Compute(device, engine, precision, max_gpu_memory), tile)
+    network = open_model(model, Compute(device, engine, precision, max_gpu_memory, compiled), tile)
     scale = outscale or network.scale or DEFAULT_BASELINE_SCALE
-    used = engine_of(network)
     known = {"model": network.name, "weights": weights_hash(model), "scale": scale, "bits": bits}
-    known |= {"engine": used.name, "precision": used.precision} if used else {}
+    known |= computed(network)
     outcomes = []
     sidecar = Sidecar(Path(out), str(model), known)
     with Status(Path(out), known) as status, progress("upscale", len(jobs)) as update:
@@ -85,7 +86,7 @@ class Sidecar:
         self.path = folder / SIDECAR
         self.model = {"name": model, "sha256": known["weights"]}
         self.parameters = {"outscale": known["scale"], "bits": known["bits"]}
-        self.parameters |= {name: known[name] for name in ("engine", "precision") if name in known}
+        self.parameters |= {name: known[name] for name in ("engine", "precision", "compiled") if name in known}
         self.results: dict[str, Any] = {}
 
     def note(self, outcome: Outcome) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from medsr.devices import choose
-from medsr.engines.base import Compute, Engine
+from medsr.engines.base import Compute
 from medsr.engines.installed import exported_hash, open_engine
 from medsr.errors import UsageError
 from medsr.infer.image import Interpolation, Model, Network
@@ -49,10 +49,9 @@ class SliceEngine:
     sha256: str | None = None
     domain: Mapping[str, Any] = field(default_factory=dict)
 
-    def computed(self) -> dict[str, str]:
+    def computed(self) -> dict[str, Any]:
         """Engine and precision, for sidecars; nothing where no network computes."""
-        used = engine_of(self.model)
-        return {"engine": used.name, "precision": used.precision} if used else {}
+        return computed(self.model)
 
 
 def open_slice_model(model: str | Path, compute: Compute = Compute()) -> SliceEngine:
@@ -88,11 +87,14 @@ def untrained(device: str = "auto") -> Refiner:
     return Refiner("scratch", TorchEngine(checkpoint.Spec("refiner", 1, 1).build(), choose(device)))
 
 
-def engine_of(model: Model | SliceModel | None) -> Engine | None:
-    """What computes a model; None for interpolation."""
-    if isinstance(model, Enlarger):
-        return model.network.engine
-    return model.engine if isinstance(model, Network | Refiner) else None
+def computed(model: Model | SliceModel | None) -> dict[str, Any]:
+    """What computes a model, for sidecars; nothing for interpolation."""
+    network = model.network if isinstance(model, Enlarger) else model
+    if not isinstance(network, Network | Refiner):
+        return {}
+    used = network.engine
+    compiled = {"compiled": True} if getattr(used, "compiled", False) else {}
+    return {"engine": used.name, "precision": used.precision} | compiled
 
 
 def weights_hash(model: str | Path) -> str | None:

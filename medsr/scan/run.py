@@ -70,6 +70,7 @@ def volume(
     engine: str = "auto",
     precision: str = "fp32",
     max_gpu_memory: float | None = None,
+    compiled: bool = False,
     skip_done: bool = False,
     on_outcome: Callable[[Outcome], None] = lambda _: None,
     say: Say = lambda _: None,
@@ -100,7 +101,7 @@ def volume(
         thickness,
         kind,
         adapt,
-        Compute(device, engine, precision, max_gpu_memory),
+        Compute(device, engine, precision, max_gpu_memory, compiled),
     )
     companions = [also] if isinstance(also, str | os.PathLike) else also
     if any(not str(one) for one in companions):

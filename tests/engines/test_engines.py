@@ -156,3 +156,12 @@ def test_files_that_are_no_exports_of_ours_are_refused(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
         with pytest.raises(WeightsError, match="not a model that medsr exported"):
             open_model(tmp_path / name, Compute("cpu"))
+
+
+@pytest.mark.slow
+def test_a_compiled_network_computes_the_same(tiny_model: Path, image: Path, tmp_path: Path) -> None:
+    plain, compiled = (open_model(tiny_model, Compute("cpu", "torch", compiled=one)) for one in (False, True))
+    unit = np.random.default_rng(0).random((40, 30, 3), dtype=np.float32)
+    np.testing.assert_allclose(compiled(unit, 2), plain(unit, 2), atol=1e-5)
+    with pytest.raises(UsageError, match="is for torch"):
+        Compute("cpu", "openvino", compiled=True)
