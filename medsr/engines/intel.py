@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,12 @@ def package() -> Any:
     return openvino
 
 
+@cache
 def core() -> Any:
-    """OpenVINO's door. Raises UsageError where the package is missing."""
+    """OpenVINO's door, one for the life of the process: its plugins must not be unloaded under whoever forks later.
+
+    Raises UsageError where the package is missing.
+    """
     return package().Core()
 
 
