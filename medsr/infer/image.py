@@ -100,7 +100,8 @@ class Network:
         size = 2 if self.engine.precision in ("fp16", "bf16") else 4
         per_pixel = 5 * self.engine.features * self.scale**2 * size  # the last layers' maps dominate
         free = _free_memory(self.engine.device)
-        fits = (min(free / 2, self.most_memory or free) / per_pixel) ** 0.5
+        most = free if self.engine.device == "cpu" else self.most_memory or free
+        fits = (min(free / 2, most) / per_pixel) ** 0.5
         largest = 512 if self.engine.device == "cpu" else 2048
         if max(height, width) <= min(fits, largest):
             return 0

@@ -128,3 +128,24 @@ def test_bicubic_follows_a_smooth_image(fundus: np.ndarray, tmp_path: Path) -> N
     out = Interpolation("bicubic")(ramp, 2)
     expected = (np.arange(80) + 0.5) / 2 - 0.5
     np.testing.assert_allclose(out[10, 8:-8, 0], (expected / 39)[8:-8], atol=1e-4)
+
+
+def test_a_bound_on_gpu_memory_makes_tiles_smaller_and_is_the_gpu_s_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medsr.infer.image._free_memory", lambda _: 80e9)
+
+    class Fake:
+        name, precision, features = "torch", "fp32", 64
+
+        def __init__(self, device: str) -> None:
+            self.device = device
+
+        def __call__(self, batch: np.ndarray) -> np.ndarray:
+            return batch
+
+    def tile(device: str, most: float | None) -> int:
+        return Network("x", Fake(device), 4, 3, None, most)._tile_for(4000, 4000)
+
+    per_pixel = 5 * 64 * 16 * 4
+    assert tile("cuda", 2e9) < tile("cuda", None)
+    assert tile("cuda", 2e9) ** 2 * per_pixel <= 2e9
+    assert tile("cpu", 2e9) == tile("cpu", None)
