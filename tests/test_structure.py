@@ -15,6 +15,7 @@ ROOT = PACKAGE.parent
 ORDER = (
     "errors",
     "outcome",
+    "overlap",
     "geometry",
     "resources",
     "intensity",

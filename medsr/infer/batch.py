@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medsr import __version__
+import numpy as np
+from numpy.typing import NDArray
+
+from medsr import __version__, overlap
 from medsr.engines.base import Compute
 from medsr.errors import UsageError
-from medsr.infer.image import Model, OnTile
+from medsr.infer.image import Model
 from medsr.infer.models import DEFAULT, computed, open_model, weights_hash
 from medsr.io import image as image_io
 from medsr.io.files import sha256, write_text
-from medsr.outcome import Outcome, attempt
-from medsr.progress import progress
+from medsr.outcome import Outcome
+from medsr.progress import Update, progress
 from medsr.status import Status
 
 DEFAULT_BASELINE_SCALE = 2
@@ -58,25 +61,63 @@ def upscale(
     scale = outscale or network.scale or DEFAULT_BASELINE_SCALE
     known = {"model": network.name, "weights": weights_hash(model), "scale": scale, "bits": bits}
     known |= computed(network)
-    outcomes = []
     sidecar = Sidecar(Path(out), str(model), known)
     with Status(Path(out), known) as status, progress("upscale", len(jobs)) as update:
-        for index, (source, target) in enumerate(jobs):
+        how = How(network, scale, bits, status if skip_done else None, update)
 
-            def on_tile(done: int, total: int, index: int = index, name: str = source.name) -> None:
-                update(index + done / total, name)
-
-            if skip_done and status.is_done(source, target):
-                outcome = Outcome(source, target, 0.0, skipped=True)
-            else:
-                outcome = attempt(source, target, partial(_one, source, target, network, scale, bits, on_tile))
+        def record(outcome: Outcome) -> None:
             status.record(outcome)
             sidecar.note(outcome)
-            outcomes.append(outcome)
             on_outcome(outcome)
-            update(index + 1, source.name)
+
+        outcomes = overlap.run([Job(source, target, n, how) for n, (source, target) in enumerate(jobs)], record)
+        update(len(jobs))
         sidecar.write()
     return outcomes
+
+
+@dataclass(frozen=True)
+class How:
+    """What all images of a batch share. `done`: who knows which need not be made again, None: all are made."""
+
+    model: Model
+    scale: float
+    bits: int | None
+    done: Status | None
+    update: Update
+
+
+@dataclass
+class Job:
+    """One image, the `index`th of its batch."""
+
+    source: Path
+    target: Path
+    index: int
+    how: How
+    image: image_io.Image | None = None
+    result: NDArray[np.float32] | None = None
+
+    def read(self) -> bool:
+        if self.how.done and self.how.done.is_done(self.source, self.target):
+            return False
+        self.image = image_io.read(self.source, self.how.bits)
+        return True
+
+    def compute(self) -> None:
+        assert self.image is not None
+        self.result = self.how.model(self.image.to_unit(), self.how.scale, self._on_tile)
+
+    def _on_tile(self, done: int, total: int) -> None:
+        self.how.update(self.index + done / total, self.source.name)
+
+    def write(self) -> tuple[str, ...]:
+        assert self.image is not None
+        assert self.result is not None
+        image, result = self.image, self.result
+        self.image = self.result = None
+        image_io.write(self.target, image_io.enlarge(image, result))
+        return (image.note,) if image.note else ()
 
 
 class Sidecar:
@@ -150,10 +191,3 @@ def _added_suffix(source: Path) -> str:
     named = source.suffix.lower()
     said = image_io.SUFFIXES.get(named) if named in image_io.WRITABLE else None
     return "" if said is not None and kind in (said, None) else suffix
-
-
-def _one(source: Path, target: Path, model: Model, scale: float, bits: int | None, on_tile: OnTile) -> tuple[str, ...]:
-    image = image_io.read(source, bits)
-    result = model(image.to_unit(), scale, on_tile)
-    image_io.write(target, image_io.enlarge(image, result))
-    return (image.note,) if image.note else ()

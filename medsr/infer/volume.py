@@ -12,10 +12,10 @@ from medsr.degrade.slice_profile import Profile
 from medsr.errors import UsageError
 from medsr.geometry import PLANES, Plane, Shape
 from medsr.infer import fusion
-from medsr.infer.acquisition import Acquisition, Box, Flat, Left, back_project, enlarged, left_over, slabs
+from medsr.infer.acquisition import Acquisition, Flat, Left, back_project, enlarged, left_over, slabs
+from medsr.infer.plane import FLIPS, PlaneRun
 from medsr.infer.slices import SliceModel
 from medsr.intensity import Window
-from medsr.resample import resize
 
 Array = NDArray[np.float32]
 OnSlices = Callable[[int], None]
@@ -132,75 +132,16 @@ def _through_planes(
     fused = fusion.make(method.fuse, unit, acquisition)
     operators = acquisition.consistent()
     for plane in planes_for(acquisition, method):
-        axis = PLANES.index(plane)
-        rows, columns = _orient(axis, acquisition)
-        turned = rows > columns
-        shape = (acquisition.fine[rows], acquisition.fine[columns])
-        count = model.batch(shape)
-        for start in range(0, acquisition.fine[axis], count):
-            part = slice(start, min(start + count, acquisition.fine[axis]))
-            block = _slices_at(unit, axis, operators[axis], part)
-            block = np.ascontiguousarray(block.transpose(0, 2, 1) if turned else block)
-            factors = (acquisition.factor(rows), acquisition.factor(columns))
-            samples = []
-            box = idle.box(axis, part, (rows, columns), model.reach) if idle else WHOLE
-            for flip in FLIPS if spread else FLIPS[:1]:
-                given = box if flip is FLIPS[0] or box is None else WHOLE
-                out = _run(model, block[flip], factors, (operators[rows], operators[columns]), shape, given)[flip]
-                samples.append(_in_place(out, axis, turned))
-                on_slices(part.stop - part.start)
-            place = tuple(part if n == axis else slice(None) for n in range(3))
+        for done in PlaneRun(plane, unit, acquisition, operators, model, idle, spread is not None).run():
             if spread:
-                spread.add(place, samples)
-            fused.add(place, samples[0])  # the flips only tell: asking for uncertainty changes no voxel
+                spread.add(done.place, done.samples)
+            fused.add(done.place, done.samples[0])  # the flips only tell: asking for uncertainty changes no voxel
+            on_slices((done.part.stop - done.part.start) * len(done.samples))
         fused.end_plane()
         if spread:
             spread.end_plane(len(FLIPS))
     result: Array = fused.result()
     return result
-
-
-WHOLE: Box = (slice(None), slice(None))
-FLIPS = tuple((slice(None), slice(None, None, y), slice(None, None, x)) for y in (1, -1) for x in (1, -1))
-
-
-def _orient(axis: int, acquisition: Acquisition) -> tuple[int, int]:
-    """(rows, columns) of a plane's slices: the axis that is refined the most gives the rows, as in training."""
-    first, second = (n for n in range(3) if n != axis)
-    return (second, first) if acquisition.factor(second) > acquisition.factor(first) else (first, second)
-
-
-def _slices_at(unit: Array, axis: int, operator: Array, part: slice) -> Array:
-    """The slices `part` of the fine grid perpendicular to `axis`, (n, first, second), coarse within."""
-    if operator.shape[0] == operator.shape[1]:
-        chosen = unit[tuple(part if n == axis else slice(None) for n in range(3))]
-        return np.moveaxis(chosen, axis, 0)
-    return np.tensordot(operator[part], unit, (1, axis))
-
-
-def _run(
-    model: SliceModel,
-    block: Array,
-    factors: tuple[float, float],
-    operators: tuple[Array, Array],
-    shape: tuple[int, int],
-    box: Box | None,
-) -> Array:
-    """(n, rows, columns) coarse to (n, *shape). Outside `box` (None: anywhere) interpolation will do."""
-    if model.scale == 1 or box is None:
-        made: Array = np.matmul(np.matmul(operators[0], block), operators[1].T)
-        if box is not None:
-            made[:, box[0], box[1]] = model.slices(np.ascontiguousarray(made[:, box[0], box[1]]), factors)
-        return made
-    large = model.slices(np.ascontiguousarray(block), factors)
-    if large.shape[1:] == shape:
-        return large
-    return np.stack([resize(one[:, :, None], shape, "lanczos")[:, :, 0] for one in large])
-
-
-def _in_place(out: Array, axis: int, turned: bool) -> Array:
-    """(n, rows, columns) back to the volume's order of axes."""
-    return np.moveaxis(out.transpose(0, 2, 1) if turned else out, 0, axis)
 
 
 def _interpolated(unit: Array, acquisition: Acquisition) -> Array:

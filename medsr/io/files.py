@@ -31,7 +31,7 @@ def atomic_path(path: Path, make_folder: bool = True) -> Iterator[Path]:
         yield temporary
         with temporary.open("r+b") as written:
             os.fsync(written.fileno())
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(0o666 & ~UMASK)
         temporary.replace(path)
     except OSError as error:
         if error.filename is not None:
@@ -46,6 +46,10 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+UMASK = _umask()
+"""Asked for once: asking sets it for a moment, and another thread may just then be writing."""
 
 
 def write_text(path: Path, text: str) -> None:

@@ -192,7 +192,7 @@ def test_nothing_beside_a_result_is_lost(tmp_path: Path) -> None:
 def test_what_cannot_be_written_is_refused_before_the_work(
     tmp_path: Path, dtype: str, affine: np.ndarray, out: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("medsr.scan.run.refine_scan", lambda *_: pytest.fail("the work was begun"))
+    monkeypatch.setattr("medsr.scan.job.refine_scan", lambda *_: pytest.fail("the work was begun"))
     source = scan(tmp_path / "s.nii.gz", smooth_volume().astype(dtype), affine)
     error = volume(source, tmp_path / out, model="cubic")[0].error
     assert isinstance(error, UsageError)

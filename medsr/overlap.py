@@ -1,0 +1,94 @@
+"""Many inputs, one after the other: the next is read and the last is written while one is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from medsr.outcome import Outcome, attempt
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+
+
+class Job(Protocol):
+    """One input and what is made of it. Each step finds what the one before left in the job."""
+
+    @property
+    def source(self) -> Path: ...
+    @property
+    def target(self) -> Path: ...
+    def read(self) -> bool:
+        """Bring the input into memory, in a thread. False: there is nothing to be done."""
+        ...
+
+    def compute(self) -> None:
+        """In the calling thread, one job at a time, in their order."""
+        ...
+
+    def write(self) -> tuple[str, ...]:
+        """Write the result, in a thread, and forget it. Returns what the user should know."""
+        ...
+
+
+def run(jobs: Sequence[Job], on_outcome: Callable[[Outcome], None]) -> list[Outcome]:
+    """Do every job; a failing one becomes its outcome and costs no other theirs. Outcomes come in the jobs' order.
+
+    At most three are in memory: one read, one computed, one written. Where the calling thread is interrupted, what is
+    being written is finished and told first. `seconds` are those of a job's own steps.
+    """
+    outcomes: list[Outcome] = []
+
+    def tell(written: Future[Outcome] | None) -> None:
+        if written is not None:
+            outcomes.append(written.result())
+            on_outcome(outcomes[-1])
+
+    written: Future[Outcome] | None = None
+    with closing(ahead(_read, jobs)) as reading, ThreadPoolExecutor(1) as writer:
+        try:
+            for job, begun in zip(jobs, reading, strict=True):
+                computed = _then(job, begun, job.compute)
+                last, written = written, None
+                tell(last)
+                written = writer.submit(_then, job, computed, job.write)
+        finally:
+            tell(written)
+    return outcomes
+
+
+def ahead(function: Callable[[Item], Made], items: Sequence[Item]) -> Generator[Made, None, None]:
+    """`map(function, items)`, with the next one made in a thread while the caller has the last."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = [pool.submit(function, item) for item in items[:1]]
+        for item in items[1:]:
+            made = coming.pop().result()
+            coming.append(pool.submit(function, item))
+            yield made
+            del made
+        for last in coming:
+            yield last.result()
+
+
+def _read(job: Job) -> Outcome:
+    done = True
+
+    def step() -> tuple[str, ...]:
+        nonlocal done
+        done = not job.read()
+        return ()
+
+    outcome = attempt(job.source, job.target, step)
+    return replace(outcome, skipped=True, seconds=0.0) if outcome.error is None and done else outcome
+
+
+def _then(job: Job, before: Outcome, step: Callable[[], tuple[str, ...] | None]) -> Outcome:
+    """The next step of a job, unless it failed or there is nothing to be done."""
+    if before.error is not None or before.skipped:
+        return before
+    outcome = attempt(job.source, job.target, lambda: step() or ())
+    return replace(outcome, seconds=before.seconds + outcome.seconds)

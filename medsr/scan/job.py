@@ -1,0 +1,183 @@
+"""One scan, from its file to everything that is written beside its result."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from medsr.geometry import Grid
+from medsr.infer.models import SliceEngine
+from medsr.io import volume as volume_io
+from medsr.io.files import write_text
+from medsr.io.volume_base import Volume
+from medsr.progress import Update, progress
+from medsr.scan import companions, preview, report
+from medsr.scan.files import Target
+from medsr.scan.pictures import Pictures
+from medsr.scan.refine import OnProgress, RefinedScan, refine_scan
+from medsr.scan.request import Request
+from medsr.status import Status
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What else to read and write: companions, a DICOM series, a report."""
+
+    also: tuple[Path, ...] = ()
+    series: str | None = None
+    dicom: bool = False
+    report: bool = False
+
+
+@dataclass(frozen=True)
+class How:
+    """What all scans of a batch share. `done`: who knows which need not be made again, None: all are made."""
+
+    request: Request
+    extras: Extras
+    engine: SliceEngine
+    say: Say
+    done: Status | None = None
+
+
+@dataclass
+class Given:
+    """What was read: the scan, the files that go with it, and the scan's digest."""
+
+    scan: Volume
+    companions: list[tuple[Path, Volume]]
+    digest: str
+
+
+@dataclass
+class Job:
+    """One scan of a batch (`overlap.Job`). Only `compute` tells the user anything, so that lines keep together."""
+
+    at: Target
+    how: How
+    given: Given | None = None
+    result: RefinedScan | None = None
+    moved: list[tuple[Path, Volume]] = field(default_factory=list)
+
+    @property
+    def source(self) -> Path:
+        return self.at.scan
+
+    @property
+    def target(self) -> Path:
+        return self.at.volume
+
+    def read(self) -> bool:
+        if self.how.done and self.how.done.is_done(self.source, self.target):
+            return False
+        extras = self.how.extras
+        scan = volume_io.read(self.source, extras.series)
+        beside = [(path, volume_io.read(path)) for path in extras.also]
+        companions.check(self.at, scan, beside)
+        if extras.dicom:
+            from medsr.io.dicom_write import check
+
+            check(self.target, scan)
+        else:
+            volume_io.check_writable(self.target, scan)
+        self.given = Given(scan, beside, volume_io.digest(self.source))
+        return True
+
+    def compute(self) -> None:
+        assert self.given is not None
+        scan, say = self.given.scan, self.how.say
+        fine = self.how.request.target(scan.grid)
+        say(f"{self.source.name}: {_text(scan.grid)} to {_text(scan.grid.on(fine))}")
+        for note in scan.notes:
+            say(f"note: {note}")
+        with _Progress(self.source.name) as on_progress:
+            self.result = refine_scan(scan, self.how.request, self.how.engine, on_progress)
+        for warning in self.result.warnings:
+            say(f"warning: {warning}")
+        for path, companion in self.given.companions:
+            moved, how = companions.brought(companion, scan, self.result.volume.grid)
+            self.moved.append((path, moved))
+            say(f"{path.name}: {how}, {self.at.companion(path)}")
+
+    def write(self) -> tuple[str, ...]:
+        assert self.given is not None
+        assert self.result is not None
+        at, given, result, extras = self.at, self.given, self.result, self.how.extras
+        self.given = self.result = None
+        if extras.dicom:
+            from medsr.io.dicom_write import write_series
+
+            write_series(at.volume, result.volume, f"Super-resolved through its planes ({self.how.engine.name})")
+        else:
+            volume_io.write(at.volume, result.volume)
+        if result.uncertainty is not None:
+            volume_io.write(at.beside(f"_uncertainty{at.suffix}"), result.uncertainty)
+        for path, moved in self.moved:
+            volume_io.write(at.companion(path), moved)
+        name = result.summary["model"]["name"]
+        spread = result.uncertainty.stored if result.uncertainty is not None else None
+        pictures = Pictures(given.scan, result.volume, spread, result.inconsistency, name == "nearest")
+        preview.write(at.beside("_preview.png"), pictures, name)
+        summary = result.summary | {
+            "input_sha256": given.digest,
+            "input_file": os.path.relpath(at.scan, at.volume.parent),
+            "output_file": at.volume.name,
+            "series": extras.series,
+            "also": [os.path.relpath(path, at.volume.parent) for path in extras.also],
+        }
+        if extras.report:
+            report.write(at.beside("_report.html"), pictures, summary)
+        write_text(at.beside(".json"), json.dumps(summary, indent=2) + "\n")
+        return _told(summary)
+
+
+def _told(summary: dict[str, Any]) -> tuple[str, ...]:
+    """The figures in words, for the terminal."""
+    figures = summary.get("consistency")
+    if not figures:
+        return ()
+    before, after = figures["before"], figures["after"]
+    told = f"rms {after['rms']:.3g}, largest {after['max']:.3g}"
+    if summary["parameters"]["consistency"]:
+        told += f"; {before['rms_percent_of_range']:.3f} % before back-projection and rounding"
+    lines = [f"acquired again, it is the scan to {after['rms_percent_of_range']:.3f} % of its range ({told})"]
+    if clipped := summary.get("clipped_voxels"):
+        lines.append(f"{clipped} voxels were clipped to what {summary['output']['dtype']} can hold")
+    if spread := summary.get("uncertainty"):
+        lines.append(f"spread over planes and flips: {spread['mean']:.3g} on average, 99 % below {spread['p99']:.3g}")
+    return tuple(lines)
+
+
+class _Progress:
+    """A bar for each thing that is done: adapting, then slices."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.total = name, -1.0
+        self.shown: AbstractContextManager[Update] | None = None
+        self.update: Update
+
+    def __enter__(self) -> OnProgress:
+        return self._update
+
+    def _update(self, done: float, total: float, text: str) -> None:
+        if total != self.total:
+            self.__exit__()
+            self.shown, self.total = progress(self.name, total), total
+            self.update = self.shown.__enter__()
+        self.update(done, text)
+
+    def __exit__(self, *_: object) -> None:
+        if self.shown is not None:
+            self.shown.__exit__(None, None, None)
+            self.shown = None
+
+
+def _text(grid: Grid) -> str:
+    return f"{' x '.join(map(str, grid.shape))} at {' x '.join(f'{step:.4g}' for step in grid.spacing)} mm"
