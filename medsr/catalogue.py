@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from medsr.nets import discriminators, generators
-from medsr.recipe.schema import DISCRIMINATORS, GENERATORS
+from medsr.recipe.fields import name_of
+from medsr.recipe.networks import DISCRIMINATORS, GENERATORS
 
 SOURCES = {
     "rrdb": "ESRGAN, Real-ESRGAN (Wang et al. 2018, 2021); Aghelan and Rouhani (P1)",
@@ -40,15 +41,11 @@ class Architecture:
 def models() -> list[Architecture]:
     """All of them, generators at every scale they do."""
     found = [_generator(one, scale) for one in GENERATORS for scale in one.scales]
-    return [*found, *(_discriminator(_name(one)) for one in DISCRIMINATORS)]
-
-
-def _name(section: Any) -> str:
-    return str(section.model_fields["name"].annotation.__args__[0])
+    return [*found, *(_discriminator(name_of(one)) for one in DISCRIMINATORS)]
 
 
 def _generator(section: Any, scale: int) -> Architecture:
-    name = _name(section)
+    name = name_of(section)
     refiner = name == "refiner"
     parameters, operations = _measured(lambda: generators.BUILDERS[name](scale, 1 if refiner else 3), (3, SIDE, SIDE))
     return Architecture(name, "generator", scale, parameters, operations / (SIDE * scale) ** 2 * 1e6, SOURCES[name])

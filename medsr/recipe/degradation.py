@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from medsr.recipe.fields import (
     CountOrNone,
@@ -17,6 +17,7 @@ from medsr.recipe.fields import (
     Section,
     Three,
     ascending,
+    named,
 )
 
 
@@ -141,3 +142,13 @@ class SliceProfile(Section):
         if self.factors[0] <= 1:
             raise ValueError(f"factors: must be above 1, got {self.factors}")
         return self
+
+
+Degradation = Annotated[
+    Annotated[HighOrder, Tag("high-order")]
+    | Annotated[Bicubic, Tag("bicubic")]
+    | Annotated[Unknown, Tag("unknown")]
+    | Annotated[SliceProfile, Tag("slice-profile")],
+    Discriminator(named("high-order")),
+]
+DEGRADATIONS: tuple[type[Section], ...] = (HighOrder, Bicubic, Unknown, SliceProfile)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -38,3 +39,13 @@ Three = tuple[NotNegative, NotNegative, NotNegative]
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def named(default: str) -> Callable[[Any], Any]:
+    """The `name` of a section that comes in several kinds; `default` where it is not said."""
+    return lambda value: value.get("name", default) if isinstance(value, dict) else getattr(value, "name", None)
+
+
+def name_of(section: Any) -> str:
+    """The `name` that chooses a section."""
+    return str(section.model_fields["name"].annotation.__args__[0])

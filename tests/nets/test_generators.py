@@ -19,7 +19,8 @@ from medsr.infer.models import open_model
 from medsr.io import image as image_io
 from medsr.nets import checkpoint
 from medsr.nets.generators import BUILDERS
-from medsr.recipe.schema import GENERATORS, TAGS
+from medsr.recipe.networks import GENERATORS
+from medsr.recipe.schema import TAGS
 from tests.conftest import write_png
 
 SMALL: dict[str, dict[str, int]] = {

@@ -1,0 +1,67 @@
+"""What a recipe says of its ground truth: which files, which crops, changed how."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from medsr.recipe.fields import (
+    Count,
+    CountOrNone,
+    Flag,
+    NotNegative,
+    Number,
+    Probability,
+    Range,
+    Section,
+)
+
+
+class MultiScale(Section):
+    """Lanczos reductions of every ground-truth image, beside the original (Real-ESRGAN, P1)."""
+
+    scales: tuple[Annotated[Number, Field(gt=0, lt=1)], ...] = (0.75, 0.5, 1 / 3)
+    shortest_edge: Count | None = 400
+
+
+def _offset_range(value: tuple[float, float]) -> tuple[float, float]:
+    if not -1 <= value[0] <= value[1] <= 1:
+        raise ValueError("expected two numbers from -1 to 1, the smaller first")
+    return value
+
+
+class Jitter(Section):
+    """Intensities of a training crop: each channel times a gain plus an offset (fractions of full range), clipped.
+
+    Without it a network learns the brightness and colour of its training images and shifts those of others.
+    """
+
+    gain: Range = (1.0, 1.0)
+    offset: Annotated[tuple[Number, Number], AfterValidator(_offset_range)] = (0.0, 0.0)
+    shuffle_channels: Flag = False
+    contrast: Probability = 0.0
+    """How often a slice of a volume gets a contrast drawn at random, so that a network trained on one kind of scan
+    (T1) learns edges, not tissues."""
+
+
+def _fraction_or_name(value: Any) -> Any:
+    fraction = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
+    if not fraction and not isinstance(value, str):
+        raise ValueError("expected a fraction from 0 to below 1, a folder, or a pattern of file names")
+    return value
+
+
+class Data(Section):
+    train: str | None = None
+    pattern: str = "*"
+    validation: Annotated[float | str, BeforeValidator(_fraction_or_name)] = 0.1
+    crop: Count = 256
+    degrade_crop: Count | None = None
+    multiscale: MultiScale | None = None
+    flips: Flag = True
+    jitter: Jitter | None = None
+    darkest_crop: Probability = 0.0
+    modality: str = ""
+    workers: CountOrNone = 2
+    cache_gb: NotNegative = 4.0
