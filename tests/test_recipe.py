@@ -53,7 +53,7 @@ def test_retina_and_chest_carry_the_papers_settings() -> None:
         (MINIMAL + "batch: 2.5", "batch"),
         (MINIMAL + "ema: 1.5", "ema: input should be less than 1, got 1.5"),
         (MINIMAL + "precision: fp8", "precision"),
-        (MINIMAL + "data: {crop: 100}", "data.crop: 100 is not a multiple of 8"),
+        (MINIMAL + "data: {crop: 102}", "data.crop: 102 is not a multiple of 4"),
         (MINIMAL + "losses: {gan: {weight: 0.1}}", "discriminator"),
         (MINIMAL + "degradation: {first: {jpeg_quality: [95, 30]}}", "degradation.first.jpeg_quality"),
         (MINIMAL + "degradation: {first: {blur_sigma: [0, 1]}}", "blur_sigma"),

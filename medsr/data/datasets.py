@@ -6,6 +6,7 @@ import fnmatch
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -182,7 +183,7 @@ def bright_enough(
 
 
 class GroundTruthCrops:
-    """A map-style dataset: (iteration, slot) -> one ground-truth crop, float32 (channels, side, side) in [0, 1].
+    """A map-style dataset: (iteration, slot) -> [one ground-truth crop], float32 (channels, side, side) in [0, 1].
 
     Every choice (image, place, flips, quarter turns) comes from `stream(seed, iteration, slot)`.
     """
@@ -192,13 +193,13 @@ class GroundTruthCrops:
         self._cache: OrderedDict[Source, image_io.Image] = OrderedDict()
         self._cached_bytes = 0
 
-    def __getitem__(self, key: tuple[int, int]) -> torch.Tensor:
+    def __getitem__(self, key: tuple[int, int]) -> list[torch.Tensor]:
         import torch
 
         iteration, slot = key
         rng = stream(self.seed, iteration, 1 + slot)
         crop = bright_enough(self._draw, rng, self.data.darkest_crop)
-        return torch.from_numpy(np.ascontiguousarray(np.moveaxis(crop, -1, 0)))
+        return [torch.from_numpy(np.ascontiguousarray(np.moveaxis(crop, -1, 0)))]
 
     def _draw(self, rng: np.random.Generator) -> NDArray[np.float32]:
         image = self._load(self.sources[rng.integers(len(self.sources))])
@@ -244,15 +245,26 @@ def as_channels(unit: NDArray[np.float32], channels: int) -> NDArray[np.float32]
 
 
 class Crops(Protocol):
-    """What a training run draws its ground truth from."""
+    """What a training run draws its ground truth from, and its low resolution where that comes from files."""
 
     data: Data
 
-    def __getitem__(self, key: tuple[int, int]) -> torch.Tensor: ...
+    def __getitem__(self, key: tuple[int, int]) -> list[torch.Tensor]: ...
 
 
-def batches(crops: Crops, first: int, last: int, slots: range) -> Iterator[torch.Tensor]:
-    """These slots of the batches of iterations `first` to `last`, in order: (slots, channels, side, side).
+class _Keys:
+    """(iteration, slot) of every batch from `first` to `last`; None: on and on."""
+
+    def __init__(self, first: int, last: int | None, slots: range) -> None:
+        self.first, self.last, self.slots = first, last, slots
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        iterations = count(self.first) if self.last is None else range(self.first, self.last + 1)
+        return ([(iteration, slot) for slot in self.slots] for iteration in iterations)
+
+
+def batches(crops: Crops, first: int, last: int | None, slots: range) -> Iterator[list[torch.Tensor]]:
+    """These slots of the batches of iterations `first` to `last`, in order: [(slots, channels, side, side), ...].
 
     Several devices take different slots of one batch. Worker processes change when a batch is ready, never what is
     in it.
@@ -260,11 +272,10 @@ def batches(crops: Crops, first: int, last: int, slots: range) -> Iterator[torch
     import torch
     from torch.utils.data import DataLoader
 
-    keys = [[(iteration, slot) for slot in slots] for iteration in range(first, last + 1)]
-    workers = min(crops.data.workers, len(keys))
+    workers = crops.data.workers if last is None else min(crops.data.workers, last + 1 - first)
     loader: DataLoader = DataLoader(
         crops,  # type: ignore[arg-type]
-        batch_sampler=keys,
+        batch_sampler=_Keys(first, last, slots),
         num_workers=workers,
         pin_memory=torch.cuda.is_available(),
         worker_init_fn=_quiet_worker,

@@ -15,7 +15,7 @@ from medsr.data.datasets import Split, bright_enough, folder_of, held_out_of, st
 from medsr.errors import InputError, UsageError
 from medsr.intensity import Window
 from medsr.io import volume as volume_io
-from medsr.recipe import Data, Jitter, Recipe, SliceProfile
+from medsr.recipe import Data, Jitter, Recipe
 
 if TYPE_CHECKING:
     import torch
@@ -79,7 +79,7 @@ def split(data: Data, side: int, seed: int) -> Split:
 def domain(recipe: Recipe, train: tuple[VolumeSource, ...]) -> dict[str, Any]:
     """What a network trained by that recipe on these volumes is made for."""
     spacings = [step for source in train for step in source.spacing]
-    factors = recipe.degradation.factors if isinstance(recipe.degradation, SliceProfile) else ()
+    factors = recipe.thick_slices.factors if recipe.thick_slices else ()
     fine = [round(min(spacings), 3), round(max(spacings), 3)]
     return {"modality": recipe.data.modality, "spacing": fine, "factors": list(factors)}
 
@@ -111,7 +111,7 @@ def foreground(unit: Array, smallest: int = 100) -> Array:
 
 
 class SliceCrops:
-    """A map-style dataset: (iteration, slot) -> one crop of a slice, float32 (1, side, side), rows to be made thick.
+    """A map-style dataset: (iteration, slot) -> [one crop of a slice], float32 (1, side, side), rows to be made thick.
 
     Every volume, pairing, place, flip and contrast comes from `stream(seed, iteration, slot)`.
     """
@@ -127,7 +127,7 @@ class SliceCrops:
         self.volumes, self.data, self.side, self.seed, self.pairings = volumes, data, side, seed, pairings
         self._cache: OrderedDict[Path, Array] = OrderedDict()
 
-    def __getitem__(self, key: tuple[int, int]) -> torch.Tensor:
+    def __getitem__(self, key: tuple[int, int]) -> list[torch.Tensor]:
         import torch
 
         iteration, slot = key
@@ -135,7 +135,7 @@ class SliceCrops:
         crop = bright_enough(self._draw, rng, self.data.darkest_crop)
         if self.data.jitter is not None:
             crop = recoloured(crop, self.data.jitter, rng)
-        return torch.from_numpy(np.ascontiguousarray(crop[None]))
+        return [torch.from_numpy(np.ascontiguousarray(crop[None]))]
 
     def _draw(self, rng: np.random.Generator) -> Array:
         volume = self.volumes if isinstance(self.volumes, np.ndarray) else self._load(rng)

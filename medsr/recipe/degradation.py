@@ -144,11 +144,43 @@ class SliceProfile(Section):
         return self
 
 
+class ThroughPlaneMean(Section):
+    """P2's reduction of volumes: `factor` voxels of one axis averaged into one; a slice-profile of one factor."""
+
+    name: Literal["through-plane-mean"]
+    factor: Annotated[Number, Field(gt=1)] = 2.0
+
+    @property
+    def pool(self) -> int:
+        """No pool: nothing is drawn."""
+        return 0
+
+    def as_slice_profile(self) -> SliceProfile:
+        return SliceProfile(factors=(self.factor, self.factor))
+
+
+class Pairs(Section):
+    """Low resolution made elsewhere: in the folder `low_resolution`, at the ground truth's place below its own.
+
+    The name's stem is that of the ground truth, or that and `x2` (the scale), as DIV2K's are; any format.
+    """
+
+    name: Literal["pairs"]
+    low_resolution: str
+
+    @property
+    def pool(self) -> int:
+        """No pool: nothing is drawn."""
+        return 0
+
+
 Degradation = Annotated[
     Annotated[HighOrder, Tag("high-order")]
     | Annotated[Bicubic, Tag("bicubic")]
     | Annotated[Unknown, Tag("unknown")]
-    | Annotated[SliceProfile, Tag("slice-profile")],
+    | Annotated[Pairs, Tag("pairs")]
+    | Annotated[SliceProfile, Tag("slice-profile")]
+    | Annotated[ThroughPlaneMean, Tag("through-plane-mean")],
     Discriminator(named("high-order")),
 ]
-DEGRADATIONS: tuple[type[Section], ...] = (HighOrder, Bicubic, Unknown, SliceProfile)
+DEGRADATIONS: tuple[type[Section], ...] = (HighOrder, Bicubic, Unknown, Pairs, SliceProfile, ThroughPlaneMean)

@@ -10,9 +10,10 @@ from medsr.recipe.fields import Count, Flag, Section, named
 
 
 class Rrdb(Section):
-    """RRDBNet (ESRGAN, Real-ESRGAN, P1)."""
+    """RRDBNet (ESRGAN, Real-ESRGAN, P1). At scales 1 and 2 it folds 4 x 4 or 2 x 2 pixels into one."""
 
     scales: ClassVar[tuple[int, ...]] = (1, 2, 4)
+    folds: ClassVar[dict[int, int]] = {1: 4, 2: 2}
     name: Literal["rrdb"] = "rrdb"
     features: Count = 64
     blocks: Count = 23
@@ -22,7 +23,8 @@ class Rrdb(Section):
 class RrdbAggregated(Section):
     """RRDB with residual feature aggregation (ESRGAN-R, P2)."""
 
-    scales: ClassVar[tuple[int, ...]] = (1, 2, 4)
+    scales: ClassVar[tuple[int, ...]] = Rrdb.scales
+    folds: ClassVar[dict[int, int]] = Rrdb.folds
     name: Literal["rrdb-aggregated"]
     features: Count = 64
     blocks: Count = 23
@@ -33,6 +35,7 @@ class SrResNet(Section):
     """SRResNet, SRGAN's generator (P3)."""
 
     scales: ClassVar[tuple[int, ...]] = (1, 2, 3, 4, 8)
+    folds: ClassVar[dict[int, int]] = {}
     name: Literal["srresnet"]
     features: Count = 64
     blocks: Count = 16
@@ -42,6 +45,7 @@ class ResidualInResidual(Section):
     """P5's generator."""
 
     scales: ClassVar[tuple[int, ...]] = (1, 2, 3, 4, 8)
+    folds: ClassVar[dict[int, int]] = {}
     name: Literal["residual-in-residual"]
     features: Count = 64
     blocks: Count = 6
@@ -52,6 +56,7 @@ class Rdn(Section):
     """RDN (P4): G0 is `features`, G `growth`, C `convs`, D `blocks`."""
 
     scales: ClassVar[tuple[int, ...]] = (2, 3, 4, 8)
+    folds: ClassVar[dict[int, int]] = {}
     name: Literal["rdn"]
     features: Count = 64
     growth: Count = 64
@@ -63,6 +68,7 @@ class Rrdn(Section):
     """RRDN (P4): G0 is `features`, G `growth`, C `convs`, D `dense`, T `blocks`."""
 
     scales: ClassVar[tuple[int, ...]] = (2, 3, 4, 8)
+    folds: ClassVar[dict[int, int]] = {}
     name: Literal["rrdn"]
     features: Count = 64
     growth: Count = 64
@@ -75,6 +81,7 @@ class Refiner(Section):
     """For volumes: refines a slice that was interpolated to its final size."""
 
     scales: ClassVar[tuple[int, ...]] = (1,)
+    folds: ClassVar[dict[int, int]] = {}
     name: Literal["refiner"] = "refiner"
     features: Count = 64
     blocks: Count = 12

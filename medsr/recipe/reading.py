@@ -35,7 +35,15 @@ def load(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 
     Raises UsageError, one line: the file, the key's path, what was expected and the nearest valid name.
     """
-    return check(find(name), Recipe, overrides)
+    path = find(name)
+    recipe = check(path, Recipe, overrides)
+    for index in range(len(recipe.stages)):
+        try:
+            recipe.stage(index)
+        except ValidationError as error:
+            told = "; ".join(f"stages.{index}.{_explain(item, Recipe)}" for item in error.errors())
+            raise UsageError(f"{path}: {told}") from None
+    return recipe
 
 
 def check(path: Path, model: type[Checked], overrides: Sequence[str] = ()) -> Checked:

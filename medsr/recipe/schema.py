@@ -4,27 +4,51 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from medsr.recipe.data import Data
-from medsr.recipe.degradation import DEGRADATIONS, Degradation, HighOrder, SliceProfile
-from medsr.recipe.fields import Count, NotNegative, Number, Section, name_of
+from medsr.recipe.degradation import DEGRADATIONS, Degradation, HighOrder, Pairs, SliceProfile, ThroughPlaneMean
+from medsr.recipe.fields import Count, CountOrNone, Flag, NotNegative, Number, Positive, Section, name_of
 from medsr.recipe.losses import Losses
-from medsr.recipe.networks import DISCRIMINATORS, GENERATORS, AttentionUNet, Critic, Generator, Refiner, Rrdb
+from medsr.recipe.networks import DISCRIMINATORS, GENERATORS, AttentionUNet, Critic, Generator, Refiner, Rrdb, UNetSN
 from medsr.recipe.training import Guard, Optimizer
 
 SMALLEST_BLURRED = 11
 """Side of the smallest image a 21-pixel kernel can blur with its border reflected."""
 
 
+NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
+PREVIOUS = "the stage before"
+"""Where a stage's generator comes from, until there is a file."""
+
+
 class StartFrom(Section):
-    """Weights to start from: names known to `medsr weights list`, or files."""
+    """Weights to start from: names known to `medsr weights list`, or files.
+
+    `matching`: of the generator's tensors only those that fit, for instance of another scale's; the others are new.
+    `freeze`: the first convolution and so many of the trunk's blocks are not trained, for few images.
+    """
 
     generator: str | None = None
     discriminator: str | None = None
+    matching: Flag = False
+    freeze: CountOrNone = 0
+
+    @model_validator(mode="after")
+    def _possible(self) -> StartFrom:
+        if (self.freeze or self.matching) and self.generator is None:
+            raise ValueError("freeze and matching need a generator to start from")
+        return self
+
+
+class Stage(Section):
+    """What a stage changes of the recipe: any of its keys. Its generator starts from the one of the stage before."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    name: Annotated[str, Field(pattern=NAME, max_length=30)]
 
 
 class Protocol(Section):
@@ -45,7 +69,7 @@ TAGS: dict[str, type[Section]] = {name_of(one): one for one in (*GENERATORS, *DI
 class Recipe(Section):
     """One fine-tuning experiment."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=100)]
+    name: Annotated[str, Field(pattern=NAME, max_length=100)]
     scale: Literal[1, 2, 3, 4, 8]
     channels: Literal[1, 3] = 3
     start_from: StartFrom = StartFrom()
@@ -57,6 +81,8 @@ class Recipe(Section):
     optimizer: Optimizer = Optimizer()
     ema: Annotated[Number, Field(ge=0, lt=1)] = 0.999
     iterations: Count
+    minutes: Positive | None = None
+    """Of training, validation not counted; instead of `iterations`, which then only say how stages share them."""
     batch: Count = 10
     accumulate: Count = 1
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
@@ -64,44 +90,89 @@ class Recipe(Section):
     guard: Guard = Guard()
     protocol: Protocol = Protocol()
     validate_every: Count = 500
+    metric: Literal["psnr", "ssim", "psnr_y", "mse", "lpips"] = "psnr"
+    """Of the held-out images; says which weights are the best, for `patience` and for a plateau."""
     patience: Count | None = None
     save_every: Count = 500
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**32)] = 0
+    stages: tuple[Stage, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
+        for check in (self._check_networks, self._check_crops, self._check_degradation, self._check_losses):
+            check()
+        names = [stage.name for stage in self.stages]
+        if len(set(names)) < len(names):
+            raise ValueError(f"stages: every name once, got {', '.join(names)}")
+        return self
+
+    def _check_networks(self) -> None:
         if self.scale not in self.generator.scales:
             able = ", ".join(map(str, self.generator.scales))
             raise ValueError(f"scale: {self.scale}, {self.generator.name} does {able}")
         if self.batch % self.accumulate:
             raise ValueError(f"batch: {self.batch} does not divide into {self.accumulate} equal parts (accumulate)")
-        if self.data.crop % (4 * self.scale):
-            raise ValueError(f"data.crop: {self.data.crop} is not a multiple of {4 * self.scale} (4 x scale)")
-        if self.degrade_crop < self.data.crop or self.degrade_crop % self.scale:
+        if self.degradation.pool % (self.batch // self.accumulate):
+            raise ValueError(f"degradation.pool: {self.degradation.pool} is not a multiple of batch / accumulate")
+        if self.start_from.discriminator and self.discriminator is None:
+            raise ValueError("start_from.discriminator: there is no discriminator to start")
+
+    def _check_crops(self) -> None:
+        crop, folded = self.data.crop, self.scale * self.generator.folds.get(self.scale, 1)
+        if crop % folded:
+            raise ValueError(f"data.crop: {crop} is not a multiple of {folded} (what {self.generator.name} takes)")
+        if isinstance(self.discriminator, UNetSN) and crop % 8:
+            raise ValueError(f"data.crop: {crop} is not a multiple of 8 (what unet-sn takes)")
+        if isinstance(self.discriminator, AttentionUNet) and crop % (8 * 2**self.discriminator.scales):
+            raise ValueError(f"data.crop: must be a multiple of {8 * 2**self.discriminator.scales} for attention-unet")
+        if self.degrade_crop < crop or self.degrade_crop % self.scale:
             raise ValueError(
                 f"data.degrade_crop: {self.degrade_crop} must be a multiple of the scale, at least data.crop"
             )
+
+    def _check_degradation(self) -> None:
+        thick = self.thick_slices
         if isinstance(self.degradation, HighOrder):
             _check_blur(self.degradation, self.degrade_crop, self.scale)
-        elif isinstance(self.degradation, SliceProfile) and (self.channels != 1 or self.scale != 1):
-            raise ValueError("degradation.name: slice-profile needs scale 1 and channels 1")
-        elif isinstance(self.degradation, SliceProfile) and int(self.degrade_crop / self.degradation.factors[1]) < 4:
+        if isinstance(self.degradation, Pairs) and self.data.multiscale is not None:
+            raise ValueError("data.multiscale: pairs of files have no low resolution of a reduction; leave it out")
+        if thick and (self.channels != 1 or self.scale != 1):
+            raise ValueError(f"degradation.name: {self.degradation.name} needs scale 1 and channels 1")
+        if thick and int(self.degrade_crop / thick.factors[1]) < 4:
             raise ValueError(f"data.degrade_crop: {self.degrade_crop} leaves fewer than 4 thick slices")
-        if isinstance(self.generator, Refiner) != isinstance(self.degradation, SliceProfile):
-            raise ValueError("generator.name: a refiner goes with degradation slice-profile, and only with it")
+        if isinstance(self.generator, Refiner) and not thick:
+            raise ValueError("generator.name: a refiner needs degradation slice-profile or through-plane-mean")
+
+    def _check_losses(self) -> None:
         if (self.losses.gan.weight > 0) != (self.discriminator is not None):
             raise ValueError("discriminator: must be given exactly when losses.gan.weight is above 0")
         if not any(getattr(self.losses, name).weight for name in Losses.model_fields):
             raise ValueError("losses: every weight is 0")
         if self.losses.gan.kind == "wgan-gp" and self.losses.gan.weight and self.guard.won:
             raise ValueError("guard.won: must be 0 with losses.gan.kind wgan-gp, whose losses fall below 0")
-        if isinstance(self.discriminator, AttentionUNet) and self.data.crop % (8 * 2**self.discriminator.scales):
-            raise ValueError(f"data.crop: must be a multiple of {8 * 2**self.discriminator.scales} for attention-unet")
-        if self.degradation.pool % (self.batch // self.accumulate):
-            raise ValueError(f"degradation.pool: {self.degradation.pool} is not a multiple of batch / accumulate")
-        if self.start_from.discriminator and self.discriminator is None:
-            raise ValueError("start_from.discriminator: there is no discriminator to start")
-        return self
+
+    @property
+    def thick_slices(self) -> SliceProfile | None:
+        """How volumes are reduced; None for images."""
+        degradation = self.degradation
+        if isinstance(degradation, ThroughPlaneMean):
+            return degradation.as_slice_profile()
+        return degradation if isinstance(degradation, SliceProfile) else None
+
+    def stage(self, index: int) -> Recipe:
+        """The recipe of one stage, without stages of its own. Raises pydantic's ValidationError for an impossible one.
+
+        Its generator starts from PREVIOUS where neither it nor, for the first, the recipe says otherwise.
+        """
+        one, content = self.stages[index], self.model_dump(mode="json", exclude={"stages"})
+        if index:
+            content["start_from"] = {"generator": PREVIOUS}
+        content = _merged(content, one.model_extra or {}) | {"name": f"{self.name}-{one.name}"}
+        if self.minutes is not None and "minutes" not in (one.model_extra or {}):
+            told = [(stage.model_extra or {}).get("iterations", self.iterations) for stage in self.stages]
+            if all(isinstance(count, int) and count > 0 for count in told):
+                content["minutes"] = self.minutes * told[index] / sum(told)
+        return Recipe.model_validate(content)
 
     @property
     def degrade_crop(self) -> int:
@@ -115,6 +186,16 @@ class Recipe(Section):
         """The hash of what the recipe says, whatever its file's layout."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Keys below keys; a section of another name takes nothing over."""
+    merged = dict(base)
+    for key, value in changes.items():
+        before = base.get(key)
+        same = isinstance(value, dict) and isinstance(before, dict) and value.get("name") in (None, before.get("name"))
+        merged[key] = _merged(before, value) if same and isinstance(before, dict) else value
+    return merged
 
 
 def _check_blur(degradation: HighOrder, side: int, scale: int) -> None:

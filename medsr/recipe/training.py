@@ -18,11 +18,14 @@ from medsr.recipe.fields import (
 
 
 class Optimizer(Section):
+    """The learning rate times `factor` every `step` iterations, or after `plateau` validations that were no better."""
+
     name: Literal["adam"] = "adam"
     learning_rate: Positive = 1e-4
     betas: tuple[Probability, Probability] = (0.9, 0.99)
-    schedule: Literal["constant", "cosine", "step"] = "constant"
+    schedule: Literal["constant", "cosine", "step", "plateau"] = "constant"
     step: Count | None = None
+    plateau: Count | None = None
     factor: Annotated[Number, Field(gt=0, lt=1)] = 0.5
     warmup: CountOrNone = 0
     clip_norm: Positive | None = None
@@ -31,6 +34,8 @@ class Optimizer(Section):
     def _complete(self) -> Optimizer:
         if (self.schedule == "step") != (self.step is not None):
             raise ValueError("step: iterations between two reductions, exactly with schedule step")
+        if (self.schedule == "plateau") != (self.plateau is not None):
+            raise ValueError("plateau: validations without a better result, exactly with schedule plateau")
         return self
 
 

@@ -127,7 +127,7 @@ def _pairs(crops: SliceCrops, settings: SliceProfile, iteration: int, part: int,
     """One batch: (ground truth, low resolution with factor maps), the border cut off both."""
     import torch
 
-    high = torch.stack([crops[iteration, part * BATCH + slot] for slot in range(BATCH)])
+    high = torch.stack([crops[iteration, part * BATCH + slot][0] for slot in range(BATCH)])
     rng = stream(crops.seed, iteration, _DRAW + part)
     low = thick_slices.apply(high, thick_slices.draw(settings, rng, BATCH, crops.side))
     border = crops.side // 6 // 2 * 2

@@ -28,12 +28,26 @@ class Learner:
     iteration: int = 0
     rollbacks: int = 0
     """How often training has gone back to a saved state; each time the learning rate is lowered."""
+    reductions: int = 0
+    """How often a plateau has lowered the learning rate."""
+    seconds: float = 0.0
+    """Of training so far, without validation and saving."""
+
+    def done(self, recipe: Recipe) -> float:
+        """What is done of `total(recipe)`: iterations, or seconds where the recipe counts minutes."""
+        return self.iteration if recipe.minutes is None else min(self.seconds, total(recipe))
+
+    def finished(self, recipe: Recipe) -> bool:
+        """Whether the recipe asks for no more."""
+        return self.done(recipe) >= total(recipe)
 
     def state(self) -> dict[str, Any]:
         """All of it as plain containers of tensors."""
         return {
             "iteration": self.iteration,
             "rollbacks": self.rollbacks,
+            "reductions": self.reductions,
+            "seconds": self.seconds,
             "precision": self.precision.state_dict() if self.precision is not None else {},
             "pool": self.pool.state_dict(),
             **{name: part.state_dict() for name, part in self._parts().items()},
@@ -48,7 +62,8 @@ class Learner:
             raise TrainingError(f"the saved state does not fit this recipe: {str(error).splitlines()[0]}") from error
         self.pool.load_state_dict(state["pool"], device)
         self.iteration = int(state["iteration"])
-        self.rollbacks = int(state.get("rollbacks", 0))
+        self.rollbacks, self.reductions = int(state["rollbacks"]), int(state["reductions"])
+        self.seconds = float(state["seconds"])
         if self.precision is not None and state.get("precision"):
             self.precision.load_state_dict(state["precision"])
         for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
@@ -60,6 +75,11 @@ class Learner:
         if self.discriminator is not None:
             parts |= {"discriminator": self.discriminator, "discriminator_optimizer": self.discriminator_optimizer}
         return parts
+
+
+def total(recipe: Recipe) -> float:
+    """The work a recipe asks for: iterations, or seconds where it counts minutes."""
+    return recipe.iterations if recipe.minutes is None else 60 * recipe.minutes
 
 
 def build_learner(recipe: Recipe, generator: nn.Module, discriminator: nn.Module | None, fabric: Any) -> Learner:

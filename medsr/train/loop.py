@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from medsr.data.datasets import Crops, batches, stream
 from medsr.degrade import high_order, protocol, thick_slices
-from medsr.recipe import Bicubic, HighOrder, Optimizer, Recipe, Unknown
+from medsr.recipe import Bicubic, HighOrder, Optimizer, Recipe, Refiner, Unknown
 from medsr.train.guard import Diverged
 from medsr.train.interrupt import Interruption
-from medsr.train.learner import Learner
+from medsr.train.learner import Learner, total
 from medsr.train.losses import GeneratorLoss
 from medsr.train.monitor import Monitor
 
@@ -58,21 +59,27 @@ def _train(
 ) -> None:
     share = recipe.batch // fabric.world_size
     slots = range(fabric.global_rank * share, (fabric.global_rank + 1) * share)
-    for high in batches(crops, learner.iteration + 1, recipe.iterations, slots):
+    last = recipe.iterations if recipe.minutes is None else None
+    began = time.monotonic()
+    for batch in batches(crops, learner.iteration + 1, last, slots):
         learner.iteration += 1
-        losses = step(recipe, learner, fabric.to_device(high), loss, fabric)
+        losses = step(recipe, learner, fabric.to_device(batch), loss, fabric)
+        learner.seconds += time.monotonic() - began
         stop = fabric.is_global_zero and monitor.after(learner, losses, interruption.received is not None)
+        stop = stop or learner.finished(recipe)
         if fabric.world_size > 1:
-            stop = fabric.broadcast(stop)
+            stop, learner.seconds, learner.reductions = fabric.broadcast((stop, learner.seconds, learner.reductions))
         if stop:
             return
+        began = time.monotonic()
 
 
-def step(recipe: Recipe, learner: Learner, high: Tensor, loss: GeneratorLoss, fabric: Any) -> dict[str, float]:
+def step(recipe: Recipe, learner: Learner, batch: list[Tensor], loss: GeneratorLoss, fabric: Any) -> dict[str, float]:
     """One iteration: degrade, generator, discriminator, EMA. Returns the losses; raises on one that is not finite."""
-    rate = learning_rate(recipe.optimizer, learner.iteration, recipe.iterations)
+    before = learner.iteration - 1 if recipe.minutes is None else learner.done(recipe)
+    rate = learning_rate(recipe.optimizer, learner.iteration, before / total(recipe), learner.reductions)
     rate *= recipe.guard.slow_down**learner.rollbacks
-    pairs = _pairs(recipe, learner, high, fabric.global_rank)
+    pairs = _pairs(recipe, learner, batch, fabric.global_rank)
     losses: dict[str, float] = {}
     generated = _generator_step(recipe, learner, pairs, loss, fabric, rate, losses)
     if learner.discriminator is not None:
@@ -82,14 +89,16 @@ def step(recipe: Recipe, learner: Learner, high: Tensor, loss: GeneratorLoss, fa
     return losses
 
 
-def learning_rate(optimizer: Optimizer, iteration: int, iterations: int) -> float:
-    """The learning rate of an iteration (from 1): linear warm-up, then constant, half a cosine down to 0, or steps."""
+def learning_rate(optimizer: Optimizer, iteration: int, share: float, reductions: int = 0) -> float:
+    """The learning rate of an iteration (from 1): linear warm-up, then constant, half a cosine down to 0, or steps.
+
+    `share`: of the training, done before it. `reductions`: by plateaus.
+    """
     warm = min(1.0, iteration / optimizer.warmup) if optimizer.warmup else 1.0
     if optimizer.schedule == "cosine":
-        return optimizer.learning_rate * warm * (0.5 + 0.5 * math.cos(math.pi * (iteration - 1) / iterations))
-    if optimizer.schedule == "step" and optimizer.step is not None:
-        return optimizer.learning_rate * warm * float(optimizer.factor ** ((iteration - 1) // optimizer.step))
-    return optimizer.learning_rate * warm
+        return optimizer.learning_rate * warm * (0.5 + 0.5 * math.cos(math.pi * share))
+    steps = (iteration - 1) // optimizer.step if optimizer.step is not None else reductions
+    return optimizer.learning_rate * warm * float(optimizer.factor**steps)
 
 
 def _generator_step(
@@ -146,20 +155,22 @@ def _optimize(net: Any, optimizer: Any, settings: Optimizer, fabric: Any, rate: 
     optimizer.zero_grad()
 
 
-def _pairs(recipe: Recipe, learner: Learner, high: Tensor, rank: int) -> list[tuple[Tensor, Tensor]]:
+def _pairs(recipe: Recipe, learner: Learner, batch: list[Tensor], rank: int) -> list[tuple[Tensor, Tensor]]:
     """The iteration's (ground truth, low resolution) crops, one pair of tensors per accumulated part.
 
-    Every part of every device draws from a stream of its own.
+    `batch`: ground truth, and low resolution where it comes from files. Every part of every device draws from a stream
+    of its own.
     """
     import torch
 
     seed, iteration = recipe.seed, learner.iteration
     parts = []
     with torch.no_grad():
-        for index, part in enumerate(high.chunk(recipe.accumulate), rank * recipe.accumulate):
+        chunks = zip(*(one.chunk(recipe.accumulate) for one in batch), strict=True)
+        for index, (high, *given) in enumerate(chunks, rank * recipe.accumulate):
             rng = stream(seed, iteration, _DEGRADE + 10 * index)
-            low = _degraded(recipe, part, rng)
-            cropped = _paired_crop(part, low, recipe, stream(seed, iteration, _CROP + 10 * index))
+            low = given[0] if given else _degraded(recipe, high, rng)
+            cropped = _paired_crop(high, low, recipe, stream(seed, iteration, _CROP + 10 * index))
             pair = learner.pool.swap(*cropped, stream(seed, iteration, _POOL + 10 * index))
             layout = {"memory_format": torch.channels_last}
             parts.append((pair[0].contiguous(**layout), pair[1].contiguous(**layout)))
@@ -172,7 +183,9 @@ def _degraded(recipe: Recipe, high: Tensor, rng: np.random.Generator) -> Tensor:
         return _fixed(recipe, high)
     if isinstance(settings, HighOrder):
         return high_order.apply(high, high_order.draw(settings, rng, len(high)), recipe.scale, settings.antialias)
-    return thick_slices.apply(high, thick_slices.draw(settings, rng, len(high), high.shape[-1]))
+    assert recipe.thick_slices is not None
+    low = thick_slices.apply(high, thick_slices.draw(recipe.thick_slices, rng, len(high), high.shape[-1]))
+    return low if isinstance(recipe.generator, Refiner) else low[:, :1]
 
 
 def _fixed(recipe: Recipe, high: Tensor) -> Tensor:

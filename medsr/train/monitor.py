@@ -28,8 +28,11 @@ class Monitor:
 
     def __init__(self, recipe: Recipe, run: Path, spec: checkpoint.Spec, held_out: list[validate.HeldOut]) -> None:
         self.recipe, self.run, self.spec, self.held_out = recipe, run, spec, held_out
-        self.best = float("-inf")
+        self.measures = validate.measures(recipe.metric) if held_out else {}
+        self.best: dict[str, float] = {}
+        """The scores of the best weights so far."""
         self.since_best = 0
+        self.since_reduction = 0
         self.stopped_early = False
         self.watch = Watch(recipe.guard)
         self.say: Callable[[str], None] = lambda _: None
@@ -61,15 +64,16 @@ class Monitor:
         """
         self._require_folder()
         iteration, recipe = learner.iteration, self.recipe
-        last = iteration == recipe.iterations
+        last = learner.finished(recipe)
         self.watch.see(iteration, losses)
         self._log({"iteration": iteration, **losses})
         for name, value in losses.items():
             self._board.add_scalar(f"loss/{name}" if name != "learning_rate" else name, value, iteration)
         shown = " ".join(f"{name} {value:.4f}" for name, value in losses.items() if name != "learning_rate")
-        self.show(iteration, shown + self._scores)
+        self.show(learner.done(recipe), shown + self._scores)
         if iteration % recipe.validate_every == 0 or last:
             self._validate(learner)
+            self._reduce(learner)
             self.stopped_early = recipe.patience is not None and self.since_best >= recipe.patience
         stop = self.stopped_early or interrupted
         if iteration % recipe.save_every == 0 or last or stop:
@@ -99,15 +103,16 @@ class Monitor:
     def save(self, learner: Learner) -> None:
         """The state to resume from, and the EMA weights so far."""
         self._require_folder()
-        mine = {"best": self.best, "since_best": self.since_best, "watch": self.watch.state()}
+        mine = {"best": self.best, "since_best": self.since_best, "since_reduction": self.since_reduction}
+        mine |= {"watch": self.watch.state()}
         content = learner.state() | {"monitor": mine}
         state.save(self.run / "state", learner.iteration, content | {"recipe_sha256": self.recipe.sha256()})
         self._save_weights(learner, "model.safetensors")
 
     def _restore(self, saved: dict[str, Any]) -> None:
         self.best, self.since_best = saved["best"], saved["since_best"]
-        if "watch" in saved:
-            self.watch.restore(saved["watch"])
+        self.since_reduction = saved["since_reduction"]
+        self.watch.restore(saved["watch"])
 
     def _cut_log(self, learner: Learner) -> None:
         """Back to what was known at the learner's iteration: whole lines, none of what will be done again."""
@@ -125,20 +130,29 @@ class Monitor:
         if not self.held_out:
             return
         model = self._model(learner)
-        scores = validate.score(model, self.held_out, self.spec.scale)
-        learner.ema.train()
-        iteration = learner.iteration
-        self._log({"iteration": iteration, "validation": {"psnr": scores.psnr, "ssim": scores.ssim}})
-        self._board.add_scalar("validation/psnr", scores.psnr, iteration)
-        self._board.add_scalar("validation/ssim", scores.ssim, iteration)
+        scores = validate.score(model, self.held_out, self.spec.scale, self.measures)
+        iteration, means, metric = learner.iteration, scores.means(), self.recipe.metric
+        # Seconds are no function of the recipe: only where they decide.
+        timed = {"seconds": round(learner.seconds, 3)} if self.recipe.minutes is not None else {}
+        self._log({"iteration": iteration, "validation": means, **timed})
+        for name, value in means.items():
+            self._board.add_scalar(f"validation/{name}", value, iteration)
         self._scores = f"  validation {scores.psnr:.2f} dB {scores.ssim:.4f}"
         sheet = validate.sample_sheet(model, self.held_out[0], self.spec.scale)
         self._require_folder()
         image_io.write(self.run / "samples" / f"{iteration:08d}.png", sheet)
         self.since_best += 1
-        if scores.psnr > self.best:
-            self.best, self.since_best = scores.psnr, 0
+        self.since_reduction += 1
+        if validate.better(metric, means[metric], self.best.get(metric)):
+            self.best, self.since_best, self.since_reduction = means, 0, 0
             self._save_weights(learner, "best.safetensors")
+
+    def _reduce(self, learner: Learner) -> None:
+        """Lower the learning rate where validation has been no better for as long as the recipe's plateau."""
+        plateau = self.recipe.optimizer.plateau
+        if plateau is not None and self.since_reduction >= plateau:
+            learner.reductions += 1
+            self.since_reduction = 0
 
     def _model(self, learner: Learner) -> validate.Predict:
         engine = TorchEngine(learner.ema.module, str(_device(learner)))
@@ -151,7 +165,7 @@ class Monitor:
             "recipe": self.recipe.name,
             "recipe_sha256": self.recipe.sha256(),
             "iterations": learner.iteration,
-            "start_from": self.recipe.start_from.generator or "scratch",
+            "start_from": Path(self.recipe.start_from.generator or "scratch").name,
         }
         if self.domain:
             training["domain"] = self.domain

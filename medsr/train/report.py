@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from medsr.recipe import Recipe
 from medsr.report.page import Picture, Section, Table, curves, picture_file, smooth, write_page
 from medsr.train.monitor import read_log
-from medsr.train.validate import Scores, describe_protocol
+from medsr.train.validate import LOWER_IS_BETTER, Scores, describe_protocol
 
 SAMPLES = 6
 
@@ -31,7 +32,7 @@ def write(run: Path, recipe: Recipe, interpolated: Scores | None, skipped: int) 
             for key in ("psnr", "ssim")
         }
         rows = [[baseline, f"{interpolated.psnr:.2f}", f"{interpolated.ssim:.4f}"]]
-        chosen = {"start": records[0], "best": max(records, key=lambda r: r["validation"]["psnr"]), "end": records[-1]}
+        chosen = {"start": records[0], "best": _best(records, recipe.metric), "end": records[-1]}
         for name, record in chosen.items():
             scores = record["validation"]
             rows.append([f"{name} (iteration {record['iteration']})", f"{scores['psnr']:.2f}", f"{scores['ssim']:.4f}"])
@@ -54,9 +55,15 @@ def write(run: Path, recipe: Recipe, interpolated: Scores | None, skipped: int) 
         )
     sections.append(Section("Recipe", code=recipe.to_yaml()))
     lead = f"Recipe {recipe.name}, x{recipe.scale}, "
-    lead += f"{recipe.iterations} iterations of batch {recipe.batch}, seed {recipe.seed}."
+    length = f"{recipe.iterations} iterations" if recipe.minutes is None else f"{recipe.minutes:g} minutes"
+    lead += f"{length} of batch {recipe.batch}, seed {recipe.seed}."
     lead += f" {skipped} image(s) were left out." if skipped else ""
     write_page(run / "report.html", f"Fine-tuning: {recipe.name}", lead, sections)
+
+
+def _best(records: list[dict[str, Any]], metric: str) -> dict[str, Any]:
+    chosen = min if metric in LOWER_IS_BETTER else max
+    return chosen(records, key=lambda record: record["validation"][metric])
 
 
 def loss_curves(run: Path) -> list[Picture]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from medsr.errors import UsageError, WeightsError
 from medsr.nets import checkpoint, weights
@@ -42,22 +42,56 @@ def find_weights(recipe: Recipe) -> Starting:
     return Starting(generator, discriminator, vgg19)
 
 
-def generator(recipe: Recipe, start: Path | None) -> tuple[nn.Module, checkpoint.Spec]:
-    """The generator to train: loaded, or fresh and close to an interpolator."""
+def generator(recipe: Recipe, start: Path | None) -> tuple[nn.Module, checkpoint.Spec, str]:
+    """The generator to train: loaded, or fresh and close to an interpolator; and what to say about it."""
     from medsr.nets.generators import start_near_interpolator
 
     wanted = recipe.generator
     hyperparameters = wanted.model_dump(exclude={"name"})
     spec = checkpoint.Spec(wanted.name, recipe.scale, recipe.channels, hyperparameters)
-    if start is None:
+    told = ""
+    if start is None or recipe.start_from.matching:
         net = spec.build()
         if wanted.name.startswith("rrdb"):  # a refiner begins as the identity by itself
             start_near_interpolator(net)
-        return net, spec
-    net, found = checkpoint.load(start)
-    if found != spec:
-        raise UsageError(f"start_from.generator: {start} is {found}, the recipe asks for {spec}")
-    return net.requires_grad_(True).train(), spec
+        if start is not None:
+            told = _carried_over(net, start, spec)
+    else:
+        net, found = checkpoint.load(start)
+        if found != spec:
+            raise UsageError(
+                f"start_from.generator: {start} is {found}, the recipe asks for {spec} "
+                "(start_from.matching takes what fits)"
+            )
+    net.requires_grad_(True).train()
+    _freeze(net, recipe.start_from.freeze)
+    return net, spec, told
+
+
+def _carried_over(net: nn.Module, start: Path, spec: checkpoint.Spec) -> str:
+    """Take the tensors that fit. Raises UsageError for another kind of network."""
+    before, found = checkpoint.load(start)
+    if found.architecture != spec.architecture:
+        names = f"{found.architecture}, the recipe asks for {spec.architecture}"
+        raise UsageError(f"start_from.generator: {start} is a {names}")
+    own, given = net.state_dict(), before.state_dict()
+    fitting = {name: tensor for name, tensor in given.items() if name in own and own[name].shape == tensor.shape}
+    net.load_state_dict(fitting, strict=False)
+    share = sum(own[name].numel() for name in fitting) / sum(tensor.numel() for tensor in own.values())
+    return (
+        f"{share:.1%} of the weights taken from {start.name}, {len(own) - len(fitting)} of {len(own)} tensors are new"
+    )
+
+
+def _freeze(net: Any, blocks: int) -> None:
+    """Keep the first convolution and so many blocks of the trunk as they are, running means of norms too."""
+    if not blocks:
+        return
+    if blocks > len(net.body):
+        raise UsageError(f"start_from.freeze: {blocks}, the generator has {len(net.body)} blocks")
+    for part in (net.conv_first, getattr(net, "conv_second", None), *list(net.body)[:blocks]):
+        if part is not None:
+            part.requires_grad_(False).eval()
 
 
 def discriminator(recipe: Recipe, start: Path | None) -> nn.Module | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,18 +11,23 @@ from numpy.typing import NDArray
 
 from medsr.data import volumes
 from medsr.data.datasets import as_channels
+from medsr.data.pairs import Partners
 from medsr.degrade.protocol import bicubic_then_blur, crop_to_multiple
 from medsr.degrade.slice_profile import consistent_spline, matrix
 from medsr.degrade.thick_slices import factor_maps
+from medsr.errors import WeightsError
 from medsr.infer.image import Interpolation
 from medsr.intensity import Window
 from medsr.io import image as image_io
 from medsr.measure import metrics
-from medsr.recipe import Recipe, SliceProfile
+from medsr.measure.perceptual import lpips
+from medsr.recipe import Pairs, Recipe, Refiner
 from medsr.resample import bspline_matrix
 
 Array = NDArray[np.float32]
 Predict = Callable[[Array, float], Array]
+Measure = Callable[[Array, Array], float]
+LOWER_IS_BETTER = ("mse", "lpips")
 EVERY = 8
 """Of a held-out volume's slices, one in so many is validated."""
 
@@ -42,18 +47,64 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Scores:
-    """Mean PSNR (dB) and SSIM of some model over the held-out images, all channels, 8-bit output."""
+    """Some model over the held-out images, 8-bit output: metric -> one value an image. PSNR in dB, all channels."""
 
-    psnr: float
-    ssim: float
+    each: Mapping[str, Sequence[float]]
+
+    def mean(self, metric: str) -> float:
+        return float(np.mean(self.each[metric]))
+
+    def means(self) -> dict[str, float]:
+        return {metric: self.mean(metric) for metric in self.each}
+
+    @property
+    def psnr(self) -> float:
+        return self.mean("psnr")
+
+    @property
+    def ssim(self) -> float:
+        return self.mean("ssim")
+
+
+def measures(metric: str = "psnr") -> dict[str, Measure]:
+    """PSNR, SSIM, and the metric asked for. Raises WeightsError for LPIPS without its weights."""
+    known: dict[str, Measure] = {
+        "psnr": metrics.psnr,
+        "ssim": metrics.ssim,
+        "psnr_y": lambda result, truth: metrics.psnr(metrics.luma(result), metrics.luma(truth)),
+        "mse": metrics.mse,
+    }
+    if metric == "lpips":
+        if (distance := lpips()) is None:
+            raise WeightsError(
+                "metric lpips: needs the weights of alexnet, which are not here: medsr weights fetch alexnet"
+            )
+        known[metric] = distance
+    return {name: known[name] for name in dict.fromkeys(("psnr", "ssim", metric))}
+
+
+def better(metric: str, value: float, than: float | None) -> bool:
+    """Whether a value of that metric is the better one; any is better than none."""
+    if than is None:
+        return True
+    return value < than if metric in LOWER_IS_BETTER else value > than
 
 
 def prepare(paths: tuple[Path, ...], recipe: Recipe) -> list[HeldOut]:
-    """Read the held-out files and make their low resolution as the recipe's protocol says."""
-    if isinstance(recipe.degradation, SliceProfile):
-        return [one for path in paths for one in slices_of(path, recipe.protocol.factors)]
+    """Read the held-out files and make their low resolution as the recipe's protocol says, or read that too."""
+    if recipe.thick_slices:
+        maps = isinstance(recipe.generator, Refiner)
+        return [one for path in paths for one in slices_of(path, recipe.protocol.factors, maps)]
+    if isinstance(recipe.degradation, Pairs):
+        found = Partners(recipe)
+        return [_one_pair(path, found(path), recipe) for path in paths]
     blur = recipe.protocol.blur_sigma
     return [one_image(path, image_io.read(path).to_unit(), recipe.scale, recipe.channels, blur) for path in paths]
+
+
+def _one_pair(path: Path, low_path: Path, recipe: Recipe) -> HeldOut:
+    truth, low = (as_channels(image_io.read(one).to_unit(), recipe.channels) for one in (path, low_path))
+    return HeldOut(path.name, truth, low, Interpolation("bicubic")(low, recipe.scale))
 
 
 def one_image(path: Path, unit: Array, scale: int, channels: int, blur_sigma: float) -> HeldOut:
@@ -65,7 +116,9 @@ def one_image(path: Path, unit: Array, scale: int, channels: int, blur_sigma: fl
 
 def describe_protocol(recipe: Recipe) -> tuple[str, str]:
     """The protocol in words, and the name of the interpolation it is compared with."""
-    if isinstance(recipe.degradation, SliceProfile):
+    if isinstance(recipe.degradation, Pairs):
+        return "pairs of files; whole images, all channels", "bicubic"
+    if recipe.thick_slices:
         factors = ", ".join(f"{factor:g}" for factor in recipe.protocol.factors)
         every = f"every {EVERY}th slice of the middle half, perpendicular to the second axis"
         return f"mean downsampling of the third axis by {factors}; {every}, 8 bits", "cubic B-spline"
@@ -73,8 +126,8 @@ def describe_protocol(recipe: Recipe) -> tuple[str, str]:
     return f"bicubic down by {recipe.scale}, {blur}, 8 bits; whole images, all channels", "bicubic"
 
 
-def slices_of(path: Path, factors: tuple[float, ...]) -> list[HeldOut]:
-    """Thick slices of a volume and what they were made of, for a refiner, at each of the factors."""
+def slices_of(path: Path, factors: tuple[float, ...], maps: bool = True) -> list[HeldOut]:
+    """Thick slices of a volume and what they were made of, at each of the factors; `maps`: as a refiner takes them."""
     volume = volumes.load(path)
     rows, thickness = volume.shape[1], volume.shape[2]
     held_out = []
@@ -85,28 +138,28 @@ def slices_of(path: Path, factors: tuple[float, ...]) -> list[HeldOut]:
         for index in range(rows // 4, 3 * rows // 4, EVERY):
             truth = volume[:, index, :fine].T
             thick = acquire @ truth
-            maps = factor_maps((fine / coarse, 1.0), truth.shape)
-            low = np.concatenate([(consistent_spline(fine, coarse) @ thick)[None].astype(np.float32), maps])
+            low = (consistent_spline(fine, coarse) @ thick)[None].astype(np.float32)
+            low = np.concatenate([low, factor_maps((fine / coarse, 1.0), truth.shape)]) if maps else low
             interpolated = (plain @ thick).astype(np.float32)[:, :, None]
             name = f"{path.name} x{factor:g} slice {index}"
             held_out.append(HeldOut(name, truth[:, :, None], np.moveaxis(low, 0, 2), interpolated))
     return held_out
 
 
-def score(model: Predict, held_out: list[HeldOut], scale: int) -> Scores:
-    """Mean scores of `model` over the held-out images."""
-    results = [metrics.eight_bit(model(one.low_resolution, scale)) for one in held_out]
-    pairs = list(zip(results, held_out, strict=True))
-    return Scores(
-        float(np.mean([metrics.psnr(result, one.ground_truth) for result, one in pairs])),
-        float(np.mean([metrics.ssim(result, one.ground_truth) for result, one in pairs])),
-    )
+def score(model: Predict, held_out: list[HeldOut], scale: int, by: Mapping[str, Measure]) -> Scores:
+    """`model` over the held-out images."""
+    each: dict[str, list[float]] = {name: [] for name in by}
+    for one in held_out:
+        result = metrics.eight_bit(model(one.low_resolution, scale))
+        for name, measure in by.items():
+            each[name].append(measure(result, one.ground_truth))
+    return Scores(each)
 
 
-def baseline_scores(held_out: list[HeldOut]) -> Scores:
+def baseline_scores(held_out: list[HeldOut], by: Mapping[str, Measure]) -> Scores:
     """Plain interpolation: bicubic for images, cubic B-spline for volumes."""
     given = iter(held_out)
-    return score(lambda _low, _scale: next(given).interpolated, held_out, 1)
+    return score(lambda _low, _scale: next(given).interpolated, held_out, 1, by)
 
 
 def sample_sheet(model: Predict, one: HeldOut, scale: int, side: int = 256) -> image_io.Image:

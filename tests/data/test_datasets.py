@@ -65,10 +65,10 @@ def test_a_crop_is_a_function_of_seed_iteration_and_slot(image_folder: Path) -> 
     files = datasets.split(data, 64, 0)
     first, second = (datasets.GroundTruthCrops(files.train, data, 64, 3, 7) for _ in range(2))
     second[(99, 3)]  # another order of reading changes nothing
-    assert torch.equal(first[(5, 1)], second[(5, 1)])
-    assert not torch.equal(first[(5, 1)], first[(5, 2)])
-    assert not torch.equal(first[(5, 1)], first[(6, 1)])
-    assert first[(5, 1)].shape == (3, 64, 64)
+    assert torch.equal(first[(5, 1)][0], second[(5, 1)][0])
+    assert not torch.equal(first[(5, 1)][0], first[(5, 2)][0])
+    assert not torch.equal(first[(5, 1)][0], first[(6, 1)][0])
+    assert first[(5, 1)][0].shape == (3, 64, 64)
 
 
 def test_batches_are_the_same_with_and_without_workers_and_from_the_middle(image_folder: Path) -> None:
@@ -77,7 +77,7 @@ def test_batches_are_the_same_with_and_without_workers_and_from_the_middle(image
 
     def run(workers: int, start: int) -> list[torch.Tensor]:
         crops = datasets.GroundTruthCrops(files.train, data.model_copy(update={"workers": workers}), 64, 3, 7)
-        return list(datasets.batches(crops, start, 6, range(2)))
+        return [batch for [batch] in datasets.batches(crops, start, 6, range(2))]
 
     whole, parallel, resumed = run(0, 1), run(2, 1), run(0, 4)
     assert len(whole) == 6
@@ -95,7 +95,7 @@ def test_dark_crops_are_drawn_again(tmp_path: Path) -> None:
         data = _data(tmp_path, darkest_crop=threshold)
         files = datasets.split(data, 32, 0)
         crops = datasets.GroundTruthCrops(files.train, data, 32, 1, 0)
-        darkest = min(float(crops[(iteration, 0)].mean()) for iteration in range(40))
+        darkest = min(float(crops[(iteration, 0)][0].mean()) for iteration in range(40))
         assert (darkest < 0.1) == expect_dark
 
 
@@ -112,7 +112,7 @@ def test_a_small_cache_gives_the_same_crops(image_folder: Path) -> None:
     large = datasets.GroundTruthCrops(files.train, data, 64, 3, 0)
     small = datasets.GroundTruthCrops(files.train, data.model_copy(update={"cache_gb": 1e-9}), 64, 3, 0)
     for iteration in range(12):
-        assert torch.equal(large[(iteration, 0)], small[(iteration, 0)])
+        assert torch.equal(large[(iteration, 0)][0], small[(iteration, 0)][0])
     assert len(small._cache) == 1
 
 

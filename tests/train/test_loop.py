@@ -54,7 +54,7 @@ def test_a_run_leaves_everything_the_design_names(recipe: Path, image_folder: Pa
     said: list[str] = []
     result = finetune(recipe, image_folder, tmp_path / "run", device="cpu", say=said.append)
     names = {path.name for path in (tmp_path / "run").iterdir()}
-    files = {"recipe.yml", "log.jsonl", "model.safetensors", "best.safetensors", "report.html"}
+    files = {"recipe.yml", "log.jsonl", "model.safetensors", "best.safetensors", "report.html", "result.json"}
     assert names == files | {"tensorboard", "samples", "state"}
     assert any("too_small.png" in line for line in said)
     assert "bicubic on the held-out images" in " ".join(said)
@@ -242,9 +242,9 @@ def test_a_damaged_state_is_not_resumed(recipe: Path, image_folder: Path, tmp_pa
 
 def test_learning_rate_schedules() -> None:
     constant = Optimizer(learning_rate=1e-3)
-    assert loop.learning_rate(constant, 1, 100) == loop.learning_rate(constant, 100, 100) == 1e-3
+    assert loop.learning_rate(constant, 1, 0.0) == loop.learning_rate(constant, 100, 0.99) == 1e-3
     cosine = Optimizer(learning_rate=1e-3, schedule="cosine", warmup=10)
-    rates = [loop.learning_rate(cosine, i, 100) for i in range(1, 101)]
+    rates = [loop.learning_rate(cosine, i, (i - 1) / 100) for i in range(1, 101)]
     assert rates[0] == pytest.approx(1e-4)
     assert rates[9] == max(rates)
     assert rates[50] == pytest.approx(0.5e-3)

@@ -72,7 +72,7 @@ def test_the_gradient_penalty_of_a_known_slope() -> None:
 
 def test_learning_rates_in_steps() -> None:
     settings = Optimizer(learning_rate=1e-3, schedule="step", step=10, factor=0.1)
-    rates = [learning_rate(settings, iteration, 100) for iteration in (1, 10, 11, 20, 21)]
+    rates = [learning_rate(settings, iteration, 0.0) for iteration in (1, 10, 11, 20, 21)]
     assert rates == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4, 1e-5])
 
 

@@ -1,0 +1,248 @@
+"""One run: one recipe without stages, one folder, from its first iteration or its last saved state to its end."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medsr.data import datasets, pairs, volumes
+from medsr.errors import StoppedError, TrainingError, UsageError
+from medsr.io.files import write_text
+from medsr.nets import checkpoint
+from medsr.progress import progress
+from medsr.recipe import Pairs, Recipe
+from medsr.train import report, starting, state, validate
+from medsr.train.interrupt import Interruption
+from medsr.train.learner import total
+
+Say = Callable[[str], None]
+RESULT = "result.json"
+"""In the folder of a finished run: what came of it."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run. Scores are means over the held-out images, metric -> value; empty where nothing was held out.
+
+    `seconds`: of training, without validation and saving.
+    """
+
+    run: Path
+    iterations: int
+    seconds: float
+    stopped_early: bool
+    bicubic: dict[str, float]
+    start: dict[str, float]
+    best: dict[str, float]
+    end: dict[str, float]
+
+    @property
+    def model(self) -> Path:
+        """The weights at the end."""
+        return self.run / "model.safetensors"
+
+    def save(self) -> None:
+        told = {name: value for name, value in vars(self).items() if name != "run"}
+        write_text(self.run / RESULT, json.dumps(told, indent=1) + "\n")
+
+    @classmethod
+    def of(cls, run: Path) -> Result | None:
+        """That of a finished run; None where there is none, or it is not whole."""
+        try:
+            return cls(run, **json.loads((run / RESULT).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+
+@contextmanager
+def _alone(run: Path, first: bool) -> Iterator[None]:
+    """Hold the run's folder, for the `first` of several devices. Raises UsageError where another process holds it."""
+    from filelock import FileLock, Timeout
+
+    if not first:
+        yield
+        return
+    (run / "state").mkdir(parents=True, exist_ok=True)
+    lock = FileLock(run / "state" / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise UsageError(f"{run}: another process is training there; wait for it, or give another --out") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def train(recipe: Recipe, run: Path, device: str, resuming: bool, say: Say) -> Result:
+    """Train as `recipe` says in the folder `run`. Raises UsageError, WeightsError, TrainingError or StoppedError."""
+    found = starting.find_weights(recipe)
+    _quiet()
+    from lightning_fabric import Fabric
+
+    from medsr.train import loop
+    from medsr.train.learner import build_learner
+    from medsr.train.losses import GeneratorLoss
+
+    files = _files(recipe)
+    for path, reason in files.skipped:
+        say(f"left out: {reason if str(path) in reason else f'{path}: {reason}'}")
+    fabric = Fabric(
+        accelerator=device.partition(":")[0],
+        devices=_devices(device),
+        precision=loop.PRECISIONS[recipe.precision],
+    )
+    fabric.launch()
+    if recipe.batch % (fabric.world_size * recipe.accumulate):
+        raise UsageError(f"batch: {recipe.batch} does not divide over {fabric.world_size} devices x accumulate")
+    if not fabric.is_global_zero:
+        say = _say_nothing
+    fabric.seed_everything(recipe.seed, verbose=False)
+    generator, spec, told = starting.generator(recipe, found.generator)
+    if told:
+        say(told)
+    discriminator = starting.discriminator(recipe, found.discriminator)
+    learner = build_learner(recipe, generator, discriminator, fabric)
+    held_out = validate.prepare(files.held_out, recipe)
+    bicubic = validate.baseline_scores(held_out, validate.measures(recipe.metric)) if held_out else None
+    _announce(recipe, files, bicubic, device, say)
+
+    loss = GeneratorLoss(recipe.losses, found.vgg19, str(fabric.device))
+    ready = _Ready(recipe, run, files, fabric, learner, spec, held_out, bicubic, loss)
+    with _alone(run, fabric.is_global_zero):
+        try:
+            return _go(ready, resuming, say)
+        except OSError as error:
+            states = state.saved(run / "state")
+            whole = f", the state of iteration {int(states[-1].stem)} is whole" if states else ""
+            gone = not (run / "recipe.yml").is_file()
+            what = f"{run}: the run's folder is gone" if gone else f"{error.filename or run}: {error.strerror or error}"
+            raise TrainingError(
+                f"{what}; stopped{whole}. When that is mended: medsr finetune --resume {run}"
+            ) from error
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A run with everything loaded, about to begin."""
+
+    recipe: Recipe
+    run: Path
+    files: datasets.Split
+    fabric: Any
+    learner: Any
+    spec: checkpoint.Spec
+    held_out: list[validate.HeldOut]
+    bicubic: validate.Scores | None
+    loss: Any
+
+
+def _go(ready: _Ready, resuming: bool, say: Say) -> Result:
+    from medsr.train import loop
+    from medsr.train.monitor import Monitor, read_log
+
+    recipe, run, fabric, learner = ready.recipe, ready.run, ready.fabric, ready.learner
+    monitor = Monitor(recipe, run, ready.spec, ready.held_out)
+    monitor.domain = volumes.domain(recipe, ready.files.train) if recipe.thick_slices else {}
+    monitor.say = say
+    resumed = None
+    if resuming and not state.saved(run / "state"):
+        say("no state was saved yet: starting from the beginning")
+    elif resuming:
+        saved = state.load_latest(run / "state")
+        learner.restore(saved, str(fabric.device))
+        if learner.finished(recipe):
+            further = "iterations" if recipe.minutes is None else "minutes"
+            raise UsageError(f"{run}: is already at iteration {learner.iteration}; go further with --set {further}=N")
+        resumed = saved["monitor"]
+        say(f"resumed after iteration {learner.iteration}")
+    if fabric.is_global_zero:
+        state.clean(run)
+        write_text(run / "recipe.yml", recipe.to_yaml())
+        monitor.begin(learner, resumed)
+        (run / RESULT).unlink(missing_ok=True)
+    crops = _crops(recipe, ready.files)
+    began, first = time.monotonic(), learner.iteration
+    with Interruption() as interruption, progress(recipe.name, total(recipe), learner.done(recipe)) as update:
+
+        def show(done: float, text: str = "") -> None:
+            rate = (learner.iteration - first) / max(time.monotonic() - began, 1e-9)
+            update(done, f"{text}  {rate:.2f} it/s")
+
+        monitor.show = show
+        loop.train(recipe, learner, crops, ready.loss, monitor, fabric, interruption)
+    if interruption.received is not None and not learner.finished(recipe):
+        monitor.end()
+        raise StoppedError(
+            f"stopped by {interruption.received.name} after iteration {learner.iteration}, which is saved; "
+            f"go on with: medsr finetune --resume {run}",
+            interruption.exit_code,
+        )
+    if fabric.is_global_zero:
+        monitor.end()
+        report.write(run, recipe, ready.bicubic, len(ready.files.skipped))
+        scores = [record["validation"] for record in read_log(run) if "validation" in record] or [{}]
+        bicubic = ready.bicubic.means() if ready.bicubic else {}
+        told = (monitor.stopped_early, bicubic, scores[0], monitor.best, scores[-1])
+        Result(run, learner.iteration, round(learner.seconds, 3), *told).save()
+    fabric.barrier()
+    result = Result.of(run)
+    assert result is not None
+    return result
+
+
+def _files(recipe: Recipe) -> datasets.Split:
+    if recipe.thick_slices:
+        return volumes.split(recipe.data, recipe.degrade_crop, recipe.seed)
+    if isinstance(recipe.degradation, Pairs):
+        return pairs.split_pairs(recipe)
+    return datasets.split(recipe.data, recipe.degrade_crop, recipe.seed)
+
+
+def _crops(recipe: Recipe, files: datasets.Split) -> datasets.Crops:
+    if recipe.thick_slices:
+        return volumes.SliceCrops(files.train, recipe.data, recipe.degrade_crop, recipe.seed)
+    if isinstance(recipe.degradation, Pairs):
+        return pairs.PairedCrops(files.train, recipe)
+    return datasets.GroundTruthCrops(files.train, recipe.data, recipe.degrade_crop, recipe.channels, recipe.seed)
+
+
+def _devices(device: str) -> int | str | list[int]:
+    """How many devices Fabric takes: as many as torchrun started processes, every GPU, or the one named."""
+    if "LOCAL_WORLD_SIZE" in os.environ:
+        return int(os.environ["LOCAL_WORLD_SIZE"])
+    kind, _, index = device.partition(":")
+    if index:
+        return [int(index)]
+    return "auto" if kind == "cuda" else 1
+
+
+def _say_nothing(_: str) -> None:
+    """What the other devices' processes say."""
+
+
+def _announce(recipe: Recipe, files: datasets.Split, bicubic: validate.Scores | None, device: str, say: Say) -> None:
+    images = len({source.path for source in files.train})
+    kind = "volumes" if recipe.thick_slices else "images"
+    reductions = f" ({len(files.train)} with reductions)" if len(files.train) > images else ""
+    say(f"{images} {kind} to train on{reductions}, {len(files.held_out)} held out, on {device}")
+    if bicubic:
+        name = validate.describe_protocol(recipe)[1]
+        say(f"{name} on the held-out images: {bicubic.psnr:.2f} dB, SSIM {bicubic.ssim:.4f}")
+    elif recipe.patience is not None:
+        raise TrainingError("patience needs held-out images: data.validation is 0")
+
+
+def _quiet() -> None:
+    """Third-party chatter that tells the user nothing they could act on."""
+    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"lightning_fabric|torch\.utils\.tensorboard|tensorboard")
+    warnings.filterwarnings("ignore", message=".*(DataLoader will create|does not have many workers|pin_memory).*")
