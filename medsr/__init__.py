@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from medsr.benchmark.run import evaluate
     from medsr.catalogue import models
+    from medsr.comparing.run import compare
     from medsr.exports.run import export
     from medsr.fundus_demo import demo
     from medsr.infer.batch import upscale
@@ -25,6 +26,7 @@ _HOME = {
     "volume": "medsr.scan.run",
     "finetune": "medsr.train.run",
     "evaluate": "medsr.benchmark.run",
+    "compare": "medsr.comparing.run",
     "export": "medsr.exports.run",
     "prepare": "medsr.prep.run",
     "reproduce": "medsr.repeat",
@@ -33,6 +35,7 @@ _HOME = {
 }
 __all__ = [
     "__version__",
+    "compare",
     "demo",
     "evaluate",
     "export",

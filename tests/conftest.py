@@ -53,7 +53,7 @@ def tiny_model(tmp_path: Path) -> Path:
     """A small x2 generator in our format, close to an interpolator."""
     import torch
 
-    from medsr.nets.generators import start_near_interpolator
+    from medsr.nets.beginning import start_near_interpolator
 
     torch.manual_seed(0)
     net = TINY.build()

@@ -39,6 +39,7 @@ ORDER = (
     "repeat",
     "prep",
     "benchmark",
+    "comparing",
     "catalogue",
     "info",
     "fundus_demo",

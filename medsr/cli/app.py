@@ -5,7 +5,20 @@ from __future__ import annotations
 import typer
 
 from medsr import __version__
-from medsr.cli import demo, evaluate, export, finetune, info, models, prepare, reproduce, upscale, volume, weights
+from medsr.cli import (
+    compare,
+    demo,
+    evaluate,
+    export,
+    finetune,
+    info,
+    models,
+    prepare,
+    reproduce,
+    upscale,
+    volume,
+    weights,
+)
 
 app = typer.Typer(
     name="medsr",
@@ -19,6 +32,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("finetune")(finetune.finetune)
+app.command("compare")(compare.compare)
 app.command("upscale")(upscale.upscale)
 app.command("volume", cls=volume.OptionalMinutes)(volume.volume)
 app.command("prepare")(prepare.prepare)

@@ -207,9 +207,7 @@ class GroundTruthCrops:
         top, left = rng.integers(height - self.side + 1), rng.integers(width - self.side + 1)
         stored = image.pixels[top : top + self.side, left : left + self.side]
         crop = as_channels(image.window.to_unit(stored), self.channels)
-        if self.data.flips:
-            crop = np.rot90(crop, int(rng.integers(4)))
-            crop = crop[:, ::-1] if rng.random() < 0.5 else crop
+        crop = turned(crop, self.data.flips, rng)
         return crop if self.data.jitter is None else jittered(crop, self.data.jitter, rng)
 
     def _load(self, source: Source) -> image_io.Image:
@@ -223,6 +221,17 @@ class GroundTruthCrops:
             _, oldest = self._cache.popitem(last=False)
             self._cached_bytes -= oldest.pixels.nbytes
         return image
+
+
+def turned(crop: NDArray[np.float32], flips: bool | float, rng: np.random.Generator) -> NDArray[np.float32]:
+    """(H, W, C) as the recipe's `data.flips` says; a view."""
+    if flips is True:
+        crop = np.rot90(crop, int(rng.integers(4)))
+        return crop[:, ::-1] if rng.random() < 0.5 else crop
+    upside_down, mirrored, quarter = rng.random(3) < float(flips)
+    crop = crop[::-1] if upside_down else crop
+    crop = crop[:, ::-1] if mirrored else crop
+    return np.rot90(crop) if quarter else crop
 
 
 def jittered(crop: NDArray[np.float32], jitter: Jitter, rng: np.random.Generator) -> NDArray[np.float32]:

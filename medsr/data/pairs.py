@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from medsr.data.datasets import GroundTruthCrops, Source, Split, as_channels, folder_of, jittered, split, stream
+from medsr.data.datasets import GroundTruthCrops, Source, Split, as_channels, folder_of, jittered, split, stream, turned
 from medsr.errors import InputError, UsageError
 from medsr.io import image as image_io
 from medsr.recipe import Pairs, Recipe
@@ -97,14 +97,11 @@ class PairedCrops(GroundTruthCrops):
         high = self._load(source)
         side = self.side // self.scale
         top, left = (int(rng.integers(length - side + 1)) for length in low.pixels.shape[:2])
-        turns, mirrored = int(rng.integers(4)), rng.random() < 0.5
         pair = []
         for image, scale in ((high, self.scale), (low, 1)):
             y, x, length = top * scale, left * scale, side * scale
             crop = as_channels(image.window.to_unit(image.pixels[y : y + length, x : x + length]), self.channels)
-            if self.data.flips:
-                crop = np.rot90(crop, turns)
-                crop = crop[:, ::-1] if mirrored else crop
-            # The same gain and offset for both: each is given a stream in the same state.
-            pair.append(crop if self.data.jitter is None else jittered(crop, self.data.jitter, deepcopy(rng)))
+            same = deepcopy(rng)  # both are turned and coloured alike: each has a stream in the same state
+            crop = turned(crop, self.data.flips, same)
+            pair.append(crop if self.data.jitter is None else jittered(crop, self.data.jitter, same))
         return pair[0], pair[1]

@@ -146,8 +146,9 @@ class SliceCrops:
             place.append(start if axis == normal else slice(start, start + self.side))
         crop = volume[tuple(place)]
         crop = crop.T if rows > 3 - normal - rows else crop
-        if self.data.flips:
-            crop = crop[:: 1 if rng.random() < 0.5 else -1, :: 1 if rng.random() < 0.5 else -1]
+        if self.data.flips:  # no quarter turns: the rows are what is made thick
+            kept = 0.5 if self.data.flips is True else 1 - self.data.flips
+            crop = crop[:: 1 if rng.random() < kept else -1, :: 1 if rng.random() < kept else -1]
         return crop
 
     def _load(self, rng: np.random.Generator) -> Array:

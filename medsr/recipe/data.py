@@ -52,6 +52,12 @@ def _fraction_or_name(value: Any) -> Any:
     return value
 
 
+def _flips(value: Any) -> Any:
+    if not isinstance(value, bool) and not (isinstance(value, int | float) and 0 <= value <= 1):
+        raise ValueError("expected true, false, or a probability")
+    return value
+
+
 class Data(Section):
     train: str | None = None
     pattern: str = "*"
@@ -59,7 +65,9 @@ class Data(Section):
     crop: Count = 256
     degrade_crop: Count | None = None
     multiscale: MultiScale | None = None
-    flips: Flag = True
+    flips: Annotated[bool | float, BeforeValidator(_flips)] = True
+    """True: each of the eight ways a square lies is equally likely. A number: how often it is flipped upside down,
+    left to right and turned by 90 degrees, each by itself."""
     jitter: Jitter | None = None
     darkest_crop: Probability = 0.0
     modality: str = ""

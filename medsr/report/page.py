@@ -79,20 +79,27 @@ def picture_file(caption: str, path: Path) -> Picture:
 
 
 def curves(
-    caption: str, lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], unit: str, log: bool = False
+    caption: str,
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    unit: str,
+    log: bool = False,
+    x: str = "iteration",
+    lowest: float | None = None,
 ) -> Picture:
-    """Curves over iterations, name -> (iterations, values), as SVG drawn by matplotlib."""
+    """Curves, name -> (along `x`, values), as SVG drawn by matplotlib. `lowest`: what is below is not shown."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 3.2), layout="constrained")
     axes = figure.subplots()
     for name, (iterations, values) in lines.items():
         axes.plot(iterations, values, label=name, linewidth=1.4, marker="." if len(values) < 40 else "")
-    axes.set_xlabel("iteration")
+    axes.set_xlabel(x)
     axes.set_ylabel(unit)
     axes.grid(alpha=0.25)
     if log:
         axes.set_yscale("log")
+    if lowest is not None:
+        axes.set_ylim(bottom=lowest)
     if lines:
         axes.legend(frameon=False, fontsize=8)
     return drawing(caption, figure)

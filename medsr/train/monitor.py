@@ -9,10 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from medsr.engines.pytorch import TorchEngine
 from medsr.errors import TrainingError
-from medsr.infer.image import Network
-from medsr.infer.slices import Refiner
 from medsr.io import image as image_io
 from medsr.io.files import write_text
 from medsr.nets import checkpoint
@@ -129,7 +126,7 @@ class Monitor:
     def _validate(self, learner: Learner) -> None:
         if not self.held_out:
             return
-        model = self._model(learner)
+        model = validate.predictor("EMA", learner.ema.module, self.spec, str(_device(learner)))
         scores = validate.score(model, self.held_out, self.spec.scale, self.measures)
         iteration, means, metric = learner.iteration, scores.means(), self.recipe.metric
         # Seconds are no function of the recipe: only where they decide.
@@ -153,12 +150,6 @@ class Monitor:
         if plateau is not None and self.since_reduction >= plateau:
             learner.reductions += 1
             self.since_reduction = 0
-
-    def _model(self, learner: Learner) -> validate.Predict:
-        engine = TorchEngine(learner.ema.module, str(_device(learner)))
-        if self.spec.architecture == "refiner":
-            return Refiner("EMA", engine)
-        return Network("EMA", engine, self.spec.scale, self.spec.channels)
 
     def _save_weights(self, learner: Learner, name: str) -> None:
         training = {

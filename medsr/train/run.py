@@ -33,9 +33,9 @@ def finetune(
     """
     if resume is not None:
         run = Path(resume)
-        settings = _resumed_recipe(recipe, run, out, _overrides(data, overrides, seed))
+        settings = _resumed_recipe(recipe, run, out, given(data, overrides, seed))
     else:
-        settings = recipes.load(recipe, _overrides(data, overrides, seed))
+        settings = recipes.load(recipe, given(data, overrides, seed))
         run = Path(out) if out else Path("runs") / f"{settings.name}-{time.strftime('%Y%m%d-%H%M%S')}"
         if run.exists() and not run.is_dir():
             raise UsageError(f"{run}: is a file; --out names a folder")
@@ -45,7 +45,8 @@ def finetune(
     return train(settings, run, choose(device), resume is not None, say)
 
 
-def _overrides(data: str | Path | None, overrides: list[str] | None, seed: int | None) -> list[str]:
+def given(data: str | Path | None, overrides: list[str] | None, seed: int | None) -> list[str]:
+    """What was said beside the recipe, as overrides of it."""
     more = [f"data.train={_quoted(data)}"] if data is not None else []
     more += [f"seed={seed}"] if seed is not None else []
     return [*(overrides or []), *more]

@@ -92,7 +92,7 @@ def train(recipe: Recipe, run: Path, device: str, resuming: bool, say: Say) -> R
     from medsr.train.learner import build_learner
     from medsr.train.losses import GeneratorLoss
 
-    files = _files(recipe)
+    files = find_files(recipe)
     for path, reason in files.skipped:
         say(f"left out: {reason if str(path) in reason else f'{path}: {reason}'}")
     fabric = Fabric(
@@ -199,7 +199,8 @@ def _go(ready: _Ready, resuming: bool, say: Say) -> Result:
     return result
 
 
-def _files(recipe: Recipe) -> datasets.Split:
+def find_files(recipe: Recipe) -> datasets.Split:
+    """What a recipe trains on and what it holds out. Raises UsageError where there is nothing."""
     if recipe.thick_slices:
         return volumes.split(recipe.data, recipe.degrade_crop, recipe.seed)
     if isinstance(recipe.degradation, Pairs):

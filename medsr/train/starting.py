@@ -44,7 +44,7 @@ def find_weights(recipe: Recipe) -> Starting:
 
 def generator(recipe: Recipe, start: Path | None) -> tuple[nn.Module, checkpoint.Spec, str]:
     """The generator to train: loaded, or fresh and close to an interpolator; and what to say about it."""
-    from medsr.nets.generators import start_near_interpolator
+    from medsr.nets.beginning import start_near_interpolator
 
     wanted = recipe.generator
     hyperparameters = wanted.model_dump(exclude={"name"})
@@ -52,7 +52,7 @@ def generator(recipe: Recipe, start: Path | None) -> tuple[nn.Module, checkpoint
     told = ""
     if start is None or recipe.start_from.matching:
         net = spec.build()
-        if wanted.name.startswith("rrdb"):  # a refiner begins as the identity by itself
+        if wanted.name != "refiner":  # which begins as the identity by itself
             start_near_interpolator(net)
         if start is not None:
             told = _carried_over(net, start, spec)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +16,17 @@ from medsr.data.pairs import Partners
 from medsr.degrade.protocol import bicubic_then_blur, crop_to_multiple
 from medsr.degrade.slice_profile import consistent_spline, matrix
 from medsr.degrade.thick_slices import factor_maps
+from medsr.engines.pytorch import TorchEngine
 from medsr.errors import WeightsError
-from medsr.infer.image import Interpolation
+from medsr.infer.image import Interpolation, Network
+from medsr.infer.slices import Refiner
 from medsr.intensity import Window
 from medsr.io import image as image_io
 from medsr.measure import metrics
 from medsr.measure.perceptual import lpips
-from medsr.recipe import Pairs, Recipe, Refiner
+from medsr.nets import checkpoint
+from medsr.recipe import Pairs, Recipe
+from medsr.recipe import Refiner as RefinerRecipe
 from medsr.resample import bspline_matrix
 
 Array = NDArray[np.float32]
@@ -93,7 +98,7 @@ def better(metric: str, value: float, than: float | None) -> bool:
 def prepare(paths: tuple[Path, ...], recipe: Recipe) -> list[HeldOut]:
     """Read the held-out files and make their low resolution as the recipe's protocol says, or read that too."""
     if recipe.thick_slices:
-        maps = isinstance(recipe.generator, Refiner)
+        maps = isinstance(recipe.generator, RefinerRecipe)
         return [one for path in paths for one in slices_of(path, recipe.protocol.factors, maps)]
     if isinstance(recipe.degradation, Pairs):
         found = Partners(recipe)
@@ -144,6 +149,14 @@ def slices_of(path: Path, factors: tuple[float, ...], maps: bool = True) -> list
             name = f"{path.name} x{factor:g} slice {index}"
             held_out.append(HeldOut(name, truth[:, :, None], np.moveaxis(low, 0, 2), interpolated))
     return held_out
+
+
+def predictor(name: str, net: Any, spec: checkpoint.Spec, device: str) -> Predict:
+    """A generator as what is validated: low resolution, scale -> result."""
+    engine = TorchEngine(net, device)
+    if spec.architecture == "refiner":
+        return Refiner(name, engine)
+    return Network(name, engine, spec.scale, spec.channels)
 
 
 def score(model: Predict, held_out: list[HeldOut], scale: int, by: Mapping[str, Measure]) -> Scores:

@@ -130,3 +130,10 @@ def test_jitter_changes_intensities_within_its_ranges_and_nothing_else() -> None
     np.testing.assert_array_equal(same, crop)
     shuffled = datasets.jittered(crop, Jitter(shuffle_channels=True), np.random.default_rng(1))
     assert sorted(shuffled[0, 0].tolist()) == sorted(crop[0, 0].tolist())
+
+
+@pytest.mark.parametrize(("flips", "expected"), [(True, 1 / 8), (False, 1.0), (0.0, 1.0), (0.2, 0.8**3), (1.0, 0.0)])
+def test_crops_lie_as_often_as_the_recipe_says(flips: bool | float, expected: float) -> None:
+    crop = np.arange(9, dtype=np.float32).reshape(3, 3, 1)
+    draws = [datasets.turned(crop, flips, datasets.stream(0, n, 0)) for n in range(1000)]
+    assert np.mean([np.array_equal(one, crop) for one in draws]) == pytest.approx(expected, abs=0.04)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from medsr.engines.pytorch import TorchEngine
 from medsr.errors import MemoryExhaustedError
 from medsr.infer.image import Interpolation, Network
+from medsr.nets.beginning import start_near_interpolator
 from medsr.nets.checkpoint import Spec, load
-from medsr.nets.generators import start_near_interpolator
 from medsr.resources import resource_dir
 
 

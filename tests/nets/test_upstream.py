@@ -7,7 +7,7 @@ import pytest
 
 from medsr.engines.pytorch import TorchEngine
 from medsr.errors import DependencyError
-from medsr.nets import discriminators, generators, upstream
+from medsr.nets import beginning, discriminators, generators, upstream
 
 
 def _parameters(net: object) -> int:
@@ -74,7 +74,7 @@ def test_a_fresh_generator_starts_near_an_interpolator(fundus: object) -> None:
         torch.manual_seed(0)
         net = generators.rrdb(2, 3, features=32, blocks=2, growth=8)
         if start:
-            generators.start_near_interpolator(net)
+            beginning.start_near_interpolator(net)
         result = Network("x", TorchEngine(net), 2, 3)(low, 2)
         errors.append(float(np.abs(result - unit).mean()))
     assert errors[1] < 0.12 < errors[0]

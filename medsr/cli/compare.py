@@ -1,0 +1,42 @@
+"""`medsr compare`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def compare(
+    recipes: Annotated[list[str], typer.Argument(help="Recipe files, or names of those that came with medsr.")],
+    data: Annotated[Path | None, typer.Option(help="Folder of ground-truth images.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the comparison. [default: runs/compare-TIME]")] = None,
+    minutes: Annotated[
+        float, typer.Option(help="Of training for each, validation not counted; 0: as long as each recipe says.")
+    ] = 5.0,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of every recipe.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    seed: Annotated[int | None, typer.Option(help="Replaces the recipes' seed.")] = None,
+) -> None:
+    """Train several recipes on the same images under the same budget; one page."""
+    from medsr.cli.batch import end_partly
+    from medsr.comparing import page
+    from medsr.comparing.run import compare as run
+
+    result = run(recipes, data, out, minutes or None, overrides or [], device, seed, typer.echo)
+    baseline = "interpolation"
+    table = [page.header(baseline), *page.rows(result.entries, baseline)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for row in table:
+        cells = [row[0].ljust(widths[0]), *(one.rjust(width) for one, width in zip(row[1:], widths[1:], strict=True))]
+        typer.echo("  ".join(cells).rstrip())
+    for remark in page.remarks(result.entries, baseline):
+        typer.echo(remark)
+    for failed in result.failed:
+        typer.echo(f"medsr: {failed.name}: {failed.reason}", err=True)
+    typer.echo(f"page: {result.page}")
+    if result.failed:
+        end_partly(len(result.failed), len(recipes))

@@ -1,0 +1,1 @@
+"""Several recipes on the same images under the same budget, on one page."""

@@ -1,0 +1,82 @@
+"""What came of one recipe, or of one stage of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from medsr.measure.statistics import Summary, summarize
+from medsr.recipe import Recipe
+from medsr.train import stages, validate
+from medsr.train.monitor import read_log
+from medsr.train.single import Result
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One run: a recipe without stages, or one stage. `before`: seconds and iterations of the stages before it."""
+
+    name: str
+    recipe: Recipe
+    result: Result
+    before: tuple[float, int] = (0.0, 0)
+
+
+def leaves(recipe: Recipe, result: Result) -> list[Leaf]:
+    """The runs of a finished recipe, in order."""
+    if not recipe.stages:
+        return [Leaf(recipe.name, recipe, result)]
+    found: list[Leaf] = []
+    seconds, iterations = 0.0, 0
+    for index, stage in enumerate(recipe.stages):
+        part = Result.of(stages.place(recipe, result.run, index))
+        assert part is not None
+        found.append(Leaf(f"{recipe.name}: {stage.name}", recipe.stage(index), part, (seconds, iterations)))
+        seconds, iterations = seconds + part.seconds, iterations + part.iterations
+    return found
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A leaf's last weights on the held-out images. `started`: PSNR (dB) before its recipe's first step."""
+
+    leaf: Leaf
+    parameters: int
+    scores: validate.Scores
+    started: float
+    bicubic: validate.Scores
+
+    @property
+    def gain(self) -> Summary:
+        """PSNR over interpolation on the same image, dB."""
+        return self.over(self.bicubic.each["psnr"])
+
+    def over(self, psnr: Sequence[float]) -> Summary:
+        """PSNR over that of something else on the same images."""
+        return summarize([own - other for own, other in zip(self.scores.each["psnr"], psnr, strict=True)])
+
+    @property
+    def better_than_begun(self) -> bool:
+        return self.scores.psnr > self.started
+
+    def course(self) -> tuple[list[float], list[float]]:
+        """Minutes of training since the recipe began, and the PSNR found then."""
+        records = [record for record in read_log(self.leaf.result.run) if "validation" in record]
+        before = self.leaf.before[0]
+        rate = self.leaf.result.seconds / max(1, self.leaf.result.iterations)
+        seconds = [before + record.get("seconds", rate * record["iteration"]) for record in records]
+        return [one / 60 for one in seconds], [record["validation"]["psnr"] for record in records]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A recipe that did not come to its end."""
+
+    name: str
+    reason: str
+
+
+def folder_of(out: Path, recipe: Recipe) -> Path:
+    """Where a recipe's run is."""
+    return out / recipe.name

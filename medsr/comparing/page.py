@@ -1,0 +1,135 @@
+"""The page of a comparison: table, curves, pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
+
+from medsr.comparing.entry import Entry, Failed
+from medsr.measure.statistics import METHOD, Summary
+from medsr.report.page import Section, Table, curves, picture, write_page
+from medsr.train.validate import HeldOut, Predict
+
+Array = NDArray[np.float32]
+Shown = list[Array]
+"""A crop of each image shown, (SIDE, SIDE, C) in [0, 1]."""
+SIDE = 96
+ENLARGE = 2
+IMAGES = 3
+"""How many held-out images are shown."""
+CAUTION = (
+    "Networks this small, trained this briefly, say how fast a method learns, not how good it becomes. A GAN stage "
+    "gives PSNR away for what looks sharp, and may invent detail: compare the pictures, not only the table."
+)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the page says of the protocol. `recipes`: name -> YAML."""
+
+    protocol: str
+    baseline: str
+    budget: str
+    images: int
+    recipes: Mapping[str, str]
+
+
+def header(baseline: str) -> list[str]:
+    return ["model", "parameters", "iterations", "it/s", "start", "PSNR", f"over {baseline}", "SSIM", "PSNR on Y"]
+
+
+def rows(entries: Sequence[Entry], baseline: str) -> list[list[str]]:
+    """The table, interpolation first."""
+    scores = entries[0].bicubic
+    table = [[baseline, "", "", "", "", f"{scores.psnr:.2f}", "", f"{scores.ssim:.4f}", f"{scores.mean('psnr_y'):.2f}"]]
+    for one in entries:
+        result = one.leaf.result
+        speed = f"{result.iterations / max(result.seconds, 1e-9):.2f}"
+        measured = [f"{one.started:.2f}", f"{one.scores.psnr:.2f}", interval(one.gain), f"{one.scores.ssim:.4f}"]
+        cost = [f"{one.parameters:,}", str(result.iterations), speed]
+        table.append([one.leaf.name, *cost, *measured, f"{one.scores.mean('psnr_y'):.2f}"])
+    return table
+
+
+def interval(gain: Summary) -> str:
+    """A difference in dB with its interval."""
+    return f"{gain.mean:+.2f}" + (f" [{gain.low:+.2f}, {gain.high:+.2f}]" if gain.low is not None else "")
+
+
+def remarks(entries: Sequence[Entry], baseline: str) -> list[str]:
+    """Which got no better by training, and which do not beat interpolation."""
+    worse = [one.leaf.name for one in entries if not one.better_than_begun]
+    behind = [one.leaf.name for one in entries if not one.gain.above_zero]
+    told = [f"Ends no better than it began: {name}." for name in worse]
+    return [*told, *(f"Does not beat {baseline} on these images (PSNR): {name}." for name in behind)]
+
+
+def write(
+    path: Path, entries: Sequence[Entry], failed: Sequence[Failed], shown: Mapping[str, Shown], told: Told
+) -> None:
+    """Write the page, one file that needs nothing else."""
+    caption = f"{told.images} held-out images. Protocol: {told.protocol}. {told.budget}. PSNR in dB. {METHOD}."
+    lines = {one.leaf.name: one.course() for one in entries}
+    longest = max(max(minutes) for minutes, _ in lines.values())
+    psnr = entries[0].bicubic.psnr
+    lines[told.baseline] = ([0.0, longest], [psnr, psnr])
+    lowest = psnr - 8.0  # a network from scratch begins at 6 dB, and would flatten all that follows
+    drawn = curves("Validation PSNR of the EMA weights", lines, "dB", x="minutes of training", lowest=lowest)
+    table = Table(header(told.baseline), rows(entries, told.baseline), caption)
+    sections = [
+        Section("Result", " ".join(remarks(entries, told.baseline)), [table]),
+        Section("Curves", f"Below {lowest:.0f} dB nothing is drawn.", pictures=[drawn], wide=True),
+        Section("What the numbers do not say", CAUTION),
+    ]
+    for index in range(len(next(iter(shown.values())))):
+        crops_shown = [picture(name, crops[index], ENLARGE) for name, crops in shown.items()]
+        where = f"The {SIDE} x {SIDE} pixels with most detail of held-out image {index + 1}, enlarged {ENLARGE} times."
+        sections.append(Section(f"Pictures {index + 1}", where, pictures=crops_shown, small=True))
+    if failed:
+        reasons = [[one.name, one.reason] for one in failed]
+        sections.append(Section("Did not come to their end", tables=[Table(["recipe", "reason"], reasons, text=True)]))
+    sections += [Section(f"Recipe {name}", code=text) for name, text in told.recipes.items()]
+    lead = f"{len(told.recipes)} recipes on the same images, {told.budget}, beside {told.baseline}."
+    write_page(path, "Comparison", lead, sections)
+
+
+def crops(model: Predict, held_out: Sequence[HeldOut], scale: int) -> Shown:
+    """The same place of some images, as a model shows it."""
+    return [_cut(model(one.low_resolution, scale), one.ground_truth) for one in _chosen(held_out)]
+
+
+def baseline_crops(held_out: Sequence[HeldOut]) -> dict[str, Shown]:
+    """The same place in ground truth, low resolution (its pixels as they are) and interpolation."""
+    chosen = _chosen(held_out)
+    return {
+        "ground truth": [_cut(one.ground_truth, one.ground_truth) for one in chosen],
+        "low resolution": [_cut(_repeated(one), one.ground_truth) for one in chosen],
+        "interpolation": [_cut(one.interpolated, one.ground_truth) for one in chosen],
+    }
+
+
+def _chosen(held_out: Sequence[HeldOut]) -> list[HeldOut]:
+    """Some, spread over all."""
+    places = np.linspace(0, len(held_out) - 1, min(IMAGES, len(held_out))).round().astype(int)
+    return [held_out[place] for place in places]
+
+
+def _repeated(one: HeldOut) -> Array:
+    image = one.low_resolution[:, :, : one.ground_truth.shape[2]]
+    scale = one.ground_truth.shape[0] // image.shape[0]
+    return image.repeat(scale, 0).repeat(scale, 1)
+
+
+def _cut(image: Array, truth: Array) -> Array:
+    """The SIDE x SIDE pixels where the ground truth varies most at the finest scale."""
+    grey = truth.mean(axis=2)
+    detail = uniform_filter((grey - uniform_filter(grey, 5)) ** 2, SIDE, mode="constant")
+    half = SIDE // 2
+    inner = detail[half : max(half + 1, detail.shape[0] - half), half : max(half + 1, detail.shape[1] - half)]
+    top, left = np.unravel_index(int(inner.argmax()), inner.shape)
+    return image[top : top + SIDE, left : left + SIDE]

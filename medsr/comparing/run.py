@@ -1,0 +1,169 @@
+"""`medsr compare`: train several recipes on the same images under the same budget, and write one page."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from medsr import recipe as recipes
+from medsr.comparing import page
+from medsr.comparing.entry import Entry, Failed, Leaf, folder_of, leaves
+from medsr.devices import choose
+from medsr.errors import MedsrError, StoppedError, UsageError
+from medsr.io.files import write_text
+from medsr.nets import checkpoint
+from medsr.recipe import Recipe
+from medsr.train import validate
+from medsr.train.run import finetune, given
+from medsr.train.single import Result, Say, find_files
+
+DEFAULT_MINUTES = 5.0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`entries`: a recipe, or each of its stages. `bicubic`: interpolation, on the same images. `page`: the HTML."""
+
+    entries: tuple[Entry, ...]
+    failed: tuple[Failed, ...]
+    bicubic: validate.Scores
+    page: Path
+
+
+def compare(
+    names: Sequence[str | Path],
+    data: str | Path | None = None,
+    out: str | Path | None = None,
+    minutes: float | None = DEFAULT_MINUTES,
+    overrides: Sequence[str] = (),
+    device: str = "auto",
+    seed: int | None = None,
+    say: Say = lambda _: None,
+) -> Comparison:
+    """Train every recipe for `minutes` (validation not counted; None: as long as it says) and measure them alike.
+
+    `data`, `overrides` (`a.b=value`) and `seed` apply to all. In `out`: a run's folder for each recipe, `compare.html`
+    and `compare.json`. Called again with the same `out` it goes on where it stopped. Raises UsageError where recipes
+    cannot be compared, StoppedError when interrupted; a recipe that fails costs no other its place.
+    """
+    if len(names) < 2:
+        raise UsageError("compare needs two recipes or more")
+    budget = [f"minutes={minutes}"] if minutes is not None else []
+    changes = [*given(data, list(overrides), seed), *budget]
+    chosen = [recipes.load(name, changes) for name in names]
+    _check_comparable(chosen)
+    folder = Path(out) if out else Path("runs") / f"compare-{time.strftime('%Y%m%d-%H%M%S')}"
+    held_out = _same_held_out(chosen)
+    by = validate.measures("psnr_y")
+    bicubic = validate.baseline_scores(held_out, by)
+    entries: list[Entry] = []
+    failed: list[Failed] = []
+    pictures: dict[str, page.Shown] = {}
+    for name, recipe in zip(names, chosen, strict=True):
+        try:
+            result = _trained(name, recipe, folder, changes, device, say)
+        except StoppedError:
+            raise
+        except MedsrError as error:
+            failed.append(Failed(recipe.name, str(error)))
+            say(f"{recipe.name}: {error}")
+            continue
+        parts = leaves(recipe, result)
+        for leaf in parts:
+            model, parameters = _model(leaf, device)
+            scores = validate.score(model, held_out, recipe.scale, by)
+            entries.append(Entry(leaf, parameters, scores, parts[0].result.start["psnr"], bicubic))
+            pictures[leaf.name] = page.crops(model, held_out, recipe.scale)
+    if not entries:
+        raise UsageError(f"no recipe came to its end: {failed[0].name}: {failed[0].reason}")
+    comparison = Comparison(tuple(entries), tuple(failed), bicubic, folder / "compare.html")
+    shown = page.baseline_crops(held_out) | pictures
+    page.write(comparison.page, entries, failed, shown, _told(chosen, held_out, minutes))
+    write_text(folder / "compare.json", json.dumps(_as_dict(comparison), indent=1) + "\n")
+    return comparison
+
+
+def _trained(name: str | Path, recipe: Recipe, folder: Path, changes: list[str], device: str, say: Say) -> Result:
+    """The finished run of a recipe: found, gone on with, or made. Raises MedsrError."""
+    place = folder_of(folder, recipe)
+    if (place / "recipe.yml").is_file():
+        if recipes.load(place / "recipe.yml") != recipe:
+            raise UsageError(f"{place}: holds the run of another recipe; give another --out")
+        if (done := Result.of(place)) is not None:
+            say(f"{recipe.name}: finished before")
+            return done
+        say(f"{recipe.name}: goes on")
+        return finetune("", resume=place, device=device, say=say)
+    say(f"{recipe.name}:")
+    return finetune(name, out=place, overrides=changes, device=device, say=say)
+
+
+def _check_comparable(chosen: list[Recipe]) -> None:
+    first = chosen[0]
+    names = [recipe.name for recipe in chosen]
+    if len(set(names)) < len(names):
+        raise UsageError(f"compare: every recipe once, got {', '.join(names)}")
+    for recipe in chosen:
+        for part in [recipe, *(recipe.stage(index) for index in range(len(recipe.stages)))]:
+            for key, one, other in (
+                ("scale", part.scale, first.scale),
+                ("channels", part.channels, first.channels),
+                ("protocol", part.protocol, first.protocol),
+                ("data.validation", part.data.validation, first.data.validation),
+                ("data.pattern", part.data.pattern, first.data.pattern),
+                ("seed", part.seed, first.seed),
+                ("volumes", part.thick_slices is not None, first.thick_slices is not None),
+            ):
+                if one != other:
+                    raise UsageError(
+                        f"compare: {part.name} and {first.name} differ in {key} ({one} and {other}); "
+                        "--set KEY=VALUE changes all"
+                    )
+
+
+def _same_held_out(chosen: list[Recipe]) -> list[validate.HeldOut]:
+    """The images all are measured on. Raises UsageError where there are none, or not the same."""
+    found = [find_files(recipe).held_out for recipe in chosen]
+    if not found[0]:
+        raise UsageError("compare: data.validation is 0, there is nothing to measure on")
+    for recipe, paths in zip(chosen, found, strict=True):
+        if paths != found[0]:
+            raise UsageError(
+                f"compare: {recipe.name} holds out other images than {chosen[0].name} (some are too small for one's "
+                "crop); name them: --set data.validation=FOLDER_OR_PATTERN"
+            )
+    return validate.prepare(found[0], chosen[0])
+
+
+def _model(leaf: Leaf, device: str) -> tuple[validate.Predict, int]:
+    net, spec = checkpoint.load(leaf.result.model)
+    return validate.predictor("", net, spec, choose(device)), sum(one.numel() for one in net.parameters())
+
+
+def _told(chosen: list[Recipe], held_out: list[validate.HeldOut], minutes: float | None) -> page.Told:
+    protocol, baseline = validate.describe_protocol(chosen[0])
+    budget = f"{minutes:g} minutes of training each" if minutes is not None else "each as long as its recipe says"
+    return page.Told(protocol, baseline, budget, len(held_out), {one.name: one.to_yaml() for one in chosen})
+
+
+def _as_dict(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "bicubic": comparison.bicubic.means(),
+        "failed": [asdict(one) for one in comparison.failed],
+        "entries": [
+            {
+                "name": one.leaf.name,
+                "parameters": one.parameters,
+                "iterations": one.leaf.result.iterations,
+                "seconds": one.leaf.result.seconds,
+                "start_psnr": one.started,
+                **one.scores.means(),
+                "gain_psnr": asdict(one.gain),
+            }
+            for one in comparison.entries
+        ],
+    }
