@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,25 +14,29 @@ from medsr.train.single import Result
 
 @dataclass(frozen=True)
 class Leaf:
-    """One run: a recipe without stages, or one stage. `before`: seconds and iterations of the stages before it."""
+    """One run: a recipe without stages, or one stage `of` it. `before`: seconds of the stages before it."""
 
-    name: str
-    recipe: Recipe
+    of: str
+    stage: str
     result: Result
-    before: tuple[float, int] = (0.0, 0)
+    before: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return f"{self.of}: {self.stage}" if self.stage else self.of
 
 
 def leaves(recipe: Recipe, result: Result) -> list[Leaf]:
     """The runs of a finished recipe, in order."""
     if not recipe.stages:
-        return [Leaf(recipe.name, recipe, result)]
+        return [Leaf(recipe.name, "", result)]
     found: list[Leaf] = []
-    seconds, iterations = 0.0, 0
+    seconds = 0.0
     for index, stage in enumerate(recipe.stages):
         part = Result.of(stages.place(recipe, result.run, index))
         assert part is not None
-        found.append(Leaf(f"{recipe.name}: {stage.name}", recipe.stage(index), part, (seconds, iterations)))
-        seconds, iterations = seconds + part.seconds, iterations + part.iterations
+        found.append(Leaf(recipe.name, stage.name, part, seconds))
+        seconds += part.seconds
     return found
 
 
@@ -50,11 +53,8 @@ class Entry:
     @property
     def gain(self) -> Summary:
         """PSNR over interpolation on the same image, dB."""
-        return self.over(self.bicubic.each["psnr"])
-
-    def over(self, psnr: Sequence[float]) -> Summary:
-        """PSNR over that of something else on the same images."""
-        return summarize([own - other for own, other in zip(self.scores.each["psnr"], psnr, strict=True)])
+        pairs = zip(self.scores.each["psnr"], self.bicubic.each["psnr"], strict=True)
+        return summarize([own - other for own, other in pairs])
 
     @property
     def better_than_begun(self) -> bool:
@@ -63,9 +63,8 @@ class Entry:
     def course(self) -> tuple[list[float], list[float]]:
         """Minutes of training since the recipe began, and the PSNR found then."""
         records = [record for record in read_log(self.leaf.result.run) if "validation" in record]
-        before = self.leaf.before[0]
         rate = self.leaf.result.seconds / max(1, self.leaf.result.iterations)
-        seconds = [before + record.get("seconds", rate * record["iteration"]) for record in records]
+        seconds = [self.leaf.before + record.get("seconds", rate * record["iteration"]) for record in records]
         return [one / 60 for one in seconds], [record["validation"]["psnr"] for record in records]
 
 

@@ -65,8 +65,8 @@ def remarks(entries: Sequence[Entry], baseline: str) -> list[str]:
     """Which got no better by training, and which do not beat interpolation."""
     worse = [one.leaf.name for one in entries if not one.better_than_begun]
     behind = [one.leaf.name for one in entries if not one.gain.above_zero]
-    told = [f"Ends no better than it began: {name}." for name in worse]
-    return [*told, *(f"Does not beat {baseline} on these images (PSNR): {name}." for name in behind)]
+    told = [f"No better than they began: {', '.join(worse)}."] if worse else []
+    return told + ([f"Not better than {baseline} on these images (PSNR): {', '.join(behind)}."] if behind else [])
 
 
 def write(
@@ -74,8 +74,12 @@ def write(
 ) -> None:
     """Write the page, one file that needs nothing else."""
     caption = f"{told.images} held-out images. Protocol: {told.protocol}. {told.budget}. PSNR in dB. {METHOD}."
-    lines = {one.leaf.name: one.course() for one in entries}
-    longest = max(max(minutes) for minutes, _ in lines.values())
+    lines: dict[str, tuple[list[float], list[float]]] = {}
+    for one in entries:  # a recipe's stages follow each other
+        minutes, found = lines.setdefault(one.leaf.of, ([], []))
+        minutes += one.course()[0]
+        found += one.course()[1]
+    longest = max(max(minutes) for minutes, _ in lines.values() if minutes)
     psnr = entries[0].bicubic.psnr
     lines[told.baseline] = ([0.0, longest], [psnr, psnr])
     lowest = psnr - 8.0  # a network from scratch begins at 6 dB, and would flatten all that follows
@@ -129,7 +133,8 @@ def _cut(image: Array, truth: Array) -> Array:
     """The SIDE x SIDE pixels where the ground truth varies most at the finest scale."""
     grey = truth.mean(axis=2)
     detail = uniform_filter((grey - uniform_filter(grey, 5)) ** 2, SIDE, mode="constant")
-    half = SIDE // 2
-    inner = detail[half : max(half + 1, detail.shape[0] - half), half : max(half + 1, detail.shape[1] - half)]
+    tops, lefts = (max(1, length - SIDE + 1) for length in grey.shape)
+    middle = min(SIDE // 2, grey.shape[0] // 2), min(SIDE // 2, grey.shape[1] // 2)
+    inner = detail[middle[0] : middle[0] + tops, middle[1] : middle[1] + lefts]
     top, left = np.unravel_index(int(inner.argmax()), inner.shape)
     return image[top : top + SIDE, left : left + SIDE]

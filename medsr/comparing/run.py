@@ -57,7 +57,8 @@ def compare(
     chosen = [recipes.load(name, changes) for name in names]
     _check_comparable(chosen)
     folder = Path(out) if out else Path("runs") / f"compare-{time.strftime('%Y%m%d-%H%M%S')}"
-    held_out = _same_held_out(chosen)
+    paths = _same_held_out(chosen)
+    held_out = validate.prepare(paths, chosen[0])
     by = validate.measures("psnr_y")
     bicubic = validate.baseline_scores(held_out, by)
     entries: list[Entry] = []
@@ -73,11 +74,12 @@ def compare(
             say(f"{recipe.name}: {error}")
             continue
         parts = leaves(recipe, result)
+        mine = validate.prepare(paths, recipe)  # a refiner takes more than the slice
         for leaf in parts:
             model, parameters = _model(leaf, device)
-            scores = validate.score(model, held_out, recipe.scale, by)
+            scores = validate.score(model, mine, recipe.scale, by)
             entries.append(Entry(leaf, parameters, scores, parts[0].result.start["psnr"], bicubic))
-            pictures[leaf.name] = page.crops(model, held_out, recipe.scale)
+            pictures[leaf.name] = page.crops(model, mine, recipe.scale)
     if not entries:
         raise UsageError(f"no recipe came to its end: {failed[0].name}: {failed[0].reason}")
     comparison = Comparison(tuple(entries), tuple(failed), bicubic, folder / "compare.html")
@@ -125,7 +127,7 @@ def _check_comparable(chosen: list[Recipe]) -> None:
                     )
 
 
-def _same_held_out(chosen: list[Recipe]) -> list[validate.HeldOut]:
+def _same_held_out(chosen: list[Recipe]) -> tuple[Path, ...]:
     """The images all are measured on. Raises UsageError where there are none, or not the same."""
     found = [find_files(recipe).held_out for recipe in chosen]
     if not found[0]:
@@ -136,7 +138,7 @@ def _same_held_out(chosen: list[Recipe]) -> list[validate.HeldOut]:
                 f"compare: {recipe.name} holds out other images than {chosen[0].name} (some are too small for one's "
                 "crop); name them: --set data.validation=FOLDER_OR_PATTERN"
             )
-    return validate.prepare(found[0], chosen[0])
+    return found[0]
 
 
 def _model(leaf: Leaf, device: str) -> tuple[validate.Predict, int]:

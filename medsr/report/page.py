@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+FEW = 4
+"""Curves that leave room for their names among them."""
+
+
 @dataclass(frozen=True)
 class Picture:
     """An image with a caption; `data` is a data URI."""
@@ -101,7 +105,10 @@ def curves(
     if lowest is not None:
         axes.set_ylim(bottom=lowest)
     if lines:
-        axes.legend(frameon=False, fontsize=8)
+        if len(lines) > FEW:
+            figure.legend(loc="outside right upper", frameon=False, fontsize=8)
+        else:
+            axes.legend(frameon=False, fontsize=8)
     return drawing(caption, figure)
 
 
