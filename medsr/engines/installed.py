@@ -17,7 +17,7 @@ from medsr.engines.base import LARGEST_DIFFERENCE, LARGEST_LOSS, Compute, Engine
 from medsr.engines.intel import OpenvinoEngine
 from medsr.errors import MedsrError, UsageError, WeightsError
 from medsr.io.files import sha256, write_text
-from medsr.nets import weights
+from medsr.nets import checkpoint, weights
 from medsr.resources import home, resource_dir
 
 if TYPE_CHECKING:
@@ -54,6 +54,10 @@ def open_engine(path: Path, name: str, compute: Compute) -> tuple[Engine, Spec]:
             )
         _check_loss(kept.card, name)
         return kept, _spec(kept.card)
+    if kept is None and checkpoint.is_foreign(path):
+        if wanted == "openvino":
+            raise UsageError(f"{name}: another project's architecture, which runs in torch: leave --engine out")
+        return _in_torch(path, "cpu", "fp32")
     if kept is None or (wanted == "auto" and "seconds" not in kept.card):
         kept = _converted(path, name, digest)
     if wanted == "auto" and not _better(kept.card):
@@ -77,7 +81,6 @@ def _wanted(compute: Compute) -> str:
 
 def _in_torch(path: Path, device: str, precision: str, compiled: bool = False) -> tuple[Engine, Spec]:
     from medsr.engines.pytorch import TorchEngine
-    from medsr.nets import checkpoint
 
     net, spec = checkpoint.load(path)
     return TorchEngine(net, device, precision, compiled), spec

@@ -33,7 +33,7 @@ class TorchEngine:
         if compiled:
             self.net.compile(mode="reduce-overhead" if device.startswith("cuda") else "default")
         self.device, self.precision, self.compiled = device, precision, compiled
-        self.features = max(parameter.shape[0] for parameter in net.parameters())
+        self.features = max(parameter.shape[0] for parameter in net.parameters() if parameter.ndim)
 
     def __call__(self, batch: Array) -> Array:
         import torch

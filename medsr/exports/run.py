@@ -12,7 +12,7 @@ from medsr.engines.installed import exported_hash, keep, place
 from medsr.engines.race import beside_torch
 from medsr.errors import UsageError
 from medsr.io.files import sha256
-from medsr.nets import checkpoint, weights
+from medsr.nets import checkpoint, foreign, weights
 
 SUFFIXES = {"openvino": ".xml", "onnx": ".onnx"}
 Say = Callable[[str], None]
@@ -55,6 +55,8 @@ def export(
     if target.suffix != SUFFIXES[to]:
         raise UsageError(f"--out {target}: expected a name that ends in {SUFFIXES[to]}")
     net, spec = checkpoint.load(path)
+    if spec.architecture.startswith(foreign.PREFIX):
+        raise UsageError(f"{path}: {spec.architecture}, another project's architecture, which runs in torch only")
     training = checkpoint.describe(path).get("training", {})
     card = convert.card_of(str(model), digest, spec, training if isinstance(training, dict) else {})
     content = convert.to_onnx(net, spec)

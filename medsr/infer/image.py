@@ -77,7 +77,7 @@ class Network:
         from medsr.nets.generators import ALIGNMENT
 
         height, width = unit.shape[:2]
-        alignment = ALIGNMENT[self.scale]
+        alignment = ALIGNMENT.get(self.scale, 1)
         # Twice, as RealESRGANer does: its border, then what makes the size fit the network.
         padded = _reflect(unit, height + PRE_PAD, width + PRE_PAD)
         padded = _reflect(padded, _to(padded.shape[0], alignment), _to(padded.shape[1], alignment))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from medsr import __version__
 from medsr.errors import WeightsError
 from medsr.io.files import write_checked
+from medsr.nets import foreign
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -54,9 +55,13 @@ def load(path: Path) -> tuple[nn.Module, Spec]:
     """Read a generator, ready for inference, with what it is.
 
     Takes our safetensors and official `.pth` files (`params_ema`, `params` or bare), the latter only ever as
-    tensors (`weights_only`): a pickle that wants to run code is refused. Raises WeightsError naming the file.
+    tensors (`weights_only`): a pickle that wants to run code is refused. Other architectures than ours load through
+    spandrel. Raises WeightsError naming the file.
     """
     state, metadata = read_state(path)
+    if _is_foreign(metadata, state):
+        net, name, scale, channels = foreign.load(state, path)
+        return net.eval().requires_grad_(False), Spec(foreign.PREFIX + name, scale, channels)
     spec = _spec_from(metadata, state, path)
     try:
         _check_shapes(spec, state, path)
@@ -128,13 +133,25 @@ def _read_pth(path: Path) -> dict[str, Tensor]:
     import torch
 
     content = torch.load(path, map_location="cpu", weights_only=True)
-    for key in ("params_ema", "params"):
+    for key in ("params_ema", "params", "params-ema", "state_dict", "model_state_dict", "model", "net"):
         if isinstance(content, Mapping) and key in content:
             content = content[key]
             break
     if not isinstance(content, Mapping) or not content or not all(torch.is_tensor(v) for v in content.values()):
         raise WeightsError(f"{path}: holds no network weights (expected 'params_ema', 'params' or bare tensors)")
     return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
+
+
+def is_foreign(path: Path) -> bool:
+    """Whether a weight file holds another architecture than ours. Raises WeightsError."""
+    if describe(path).get("format") == FORMAT:
+        return False
+    state, metadata = read_state(path)
+    return _is_foreign(metadata, state)
+
+
+def _is_foreign(metadata: Mapping[str, str], state: Mapping[str, Tensor]) -> bool:
+    return metadata.get("format") != FORMAT and "body.0.rdb1.conv1.weight" not in state
 
 
 def _spec_from(metadata: Mapping[str, str], state: Mapping[str, Tensor], path: Path) -> Spec:

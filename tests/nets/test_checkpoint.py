@@ -99,7 +99,7 @@ def test_damaged_files_are_named(tmp_path: Path, content: bytes) -> None:
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     torch.save({"params": {"layer.weight": torch.zeros(3)}}, tmp_path / "a.pth")
-    with pytest.raises(WeightsError, match="not an RRDB generator"):
+    with pytest.raises(WeightsError, match="no architecture that medsr or spandrel knows"):
         checkpoint.load(tmp_path / "a.pth")
     state = _net(SPECS[1]).state_dict()
     del state["body.1.rdb2.conv3.bias"]
