@@ -1,6 +1,6 @@
 """How time and peak memory grow with the size of an image, of a volume, and with the number of files.
 
-    python benchmarks/scaling.py [--megapixels 0.25 1 4] [--cubes 64 96 128] [--files 1 4 16] [--out DIR]
+    python benchmarks/scaling.py [--megapixels 0.25 1 4 16 64] [--cubes 64 128 256 512] [--files 1 4 16] [--out DIR]
 
 Every point is a process of its own, from pressing return: noise, bundled models, CPU. Writes DIR/scaling.json and
 DIR/scaling.svg: measured points, and the straight line through the first and the last.
@@ -28,8 +28,8 @@ Point = dict[str, float]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--megapixels", type=float, nargs="+", default=[0.25, 1, 4, 16])
-    parser.add_argument("--cubes", type=int, nargs="+", default=[64, 96, 128, 192])
+    parser.add_argument("--megapixels", type=float, nargs="+", default=[0.25, 1, 4, 16, 64])
+    parser.add_argument("--cubes", type=int, nargs="+", default=[64, 128, 256, 512])
     parser.add_argument("--files", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--out", type=Path, default=Path("docs"))
