@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from medsr.data.datasets import GroundTruthCrops, Source, Split, as_channels, folder_of, jittered, split, stream, turned
+from medsr.data.crops import GroundTruthCrops, as_channels, jittered, turned
+from medsr.data.sources import Source, Split, folder_of, split
+from medsr.data.streams import stream
 from medsr.errors import InputError, UsageError
 from medsr.io import image as image_io
 from medsr.recipe import Pairs, Recipe
@@ -54,7 +56,7 @@ class Partners:
 
 
 def split_pairs(recipe: Recipe) -> Split:
-    """As `datasets.split`; what has no partner of the right size is left out, with the reason. Raises UsageError."""
+    """As `sources.split`; what has no partner of the right size is left out, with the reason. Raises UsageError."""
     partners = Partners(recipe)
     found = split(recipe.data, recipe.degrade_crop, recipe.seed)
     reasons: dict[Path, str] = {}

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsr.data import manifest
-from medsr.data.datasets import Split, bright_enough, folder_of, held_out_of, stream
+from medsr.data.crops import bright_enough
+from medsr.data.sources import Split, folder_of, held_out_of
+from medsr.data.streams import stream
 from medsr.errors import InputError, UsageError
 from medsr.intensity import Window
 from medsr.io import volume as volume_io

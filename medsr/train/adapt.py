@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medsr.data.datasets import stream
+from medsr.data.streams import stream
 from medsr.data.volumes import SliceCrops, foreground
 from medsr.degrade import thick_slices
 from medsr.errors import TrainingError, UsageError

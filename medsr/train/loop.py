@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from medsr.data.datasets import Crops, batches, stream
+from medsr.data.batches import Crops, batches
+from medsr.data.streams import stream
 from medsr.degrade import high_order, protocol, thick_slices
 from medsr.recipe import Bicubic, HighOrder, Optimizer, Recipe, Refiner, Unknown
 from medsr.train.guard import Diverged

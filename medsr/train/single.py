@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medsr.data import datasets, pairs, volumes
+from medsr.data import batches, crops, pairs, sources, volumes
 from medsr.errors import StoppedError, TrainingError, UsageError
 from medsr.io.files import write_text
 from medsr.nets import checkpoint
@@ -136,7 +136,7 @@ class _Ready:
 
     recipe: Recipe
     run: Path
-    files: datasets.Split
+    files: sources.Split
     fabric: Any
     learner: Any
     spec: checkpoint.Spec
@@ -169,7 +169,7 @@ def _go(ready: _Ready, resuming: bool, say: Say) -> Result:
         write_text(run / "recipe.yml", recipe.to_yaml())
         monitor.begin(learner, resumed)
         (run / RESULT).unlink(missing_ok=True)
-    crops = _crops(recipe, ready.files)
+    drawn = _crops(recipe, ready.files)
     began, first = time.monotonic(), learner.iteration
     with Interruption() as interruption, progress(recipe.name, total(recipe), learner.done(recipe)) as update:
 
@@ -178,7 +178,7 @@ def _go(ready: _Ready, resuming: bool, say: Say) -> Result:
             update(done, f"{text}  {rate:.2f} it/s")
 
         monitor.show = show
-        loop.train(recipe, learner, crops, ready.loss, monitor, fabric, interruption)
+        loop.train(recipe, learner, drawn, ready.loss, monitor, fabric, interruption)
     if interruption.received is not None and not learner.finished(recipe):
         monitor.end()
         raise StoppedError(
@@ -199,21 +199,21 @@ def _go(ready: _Ready, resuming: bool, say: Say) -> Result:
     return result
 
 
-def find_files(recipe: Recipe) -> datasets.Split:
+def find_files(recipe: Recipe) -> sources.Split:
     """What a recipe trains on and what it holds out. Raises UsageError where there is nothing."""
     if recipe.thick_slices:
         return volumes.split(recipe.data, recipe.degrade_crop, recipe.seed)
     if isinstance(recipe.degradation, Pairs):
         return pairs.split_pairs(recipe)
-    return datasets.split(recipe.data, recipe.degrade_crop, recipe.seed)
+    return sources.split(recipe.data, recipe.degrade_crop, recipe.seed)
 
 
-def _crops(recipe: Recipe, files: datasets.Split) -> datasets.Crops:
+def _crops(recipe: Recipe, files: sources.Split) -> batches.Crops:
     if recipe.thick_slices:
         return volumes.SliceCrops(files.train, recipe.data, recipe.degrade_crop, recipe.seed)
     if isinstance(recipe.degradation, Pairs):
         return pairs.PairedCrops(files.train, recipe)
-    return datasets.GroundTruthCrops(files.train, recipe.data, recipe.degrade_crop, recipe.channels, recipe.seed)
+    return crops.GroundTruthCrops(files.train, recipe.data, recipe.degrade_crop, recipe.channels, recipe.seed)
 
 
 def _devices(device: str) -> int | str | list[int]:
@@ -230,7 +230,7 @@ def _say_nothing(_: str) -> None:
     """What the other devices' processes say."""
 
 
-def _announce(recipe: Recipe, files: datasets.Split, bicubic: validate.Scores | None, device: str, say: Say) -> None:
+def _announce(recipe: Recipe, files: sources.Split, bicubic: validate.Scores | None, device: str, say: Say) -> None:
     images = len({source.path for source in files.train})
     kind = "volumes" if recipe.thick_slices else "images"
     reductions = f" ({len(files.train)} with reductions)" if len(files.train) > images else ""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsr.data import volumes
-from medsr.data.datasets import as_channels
+from medsr.data.crops import as_channels
 from medsr.data.pairs import Partners
 from medsr.degrade.protocol import bicubic_then_blur, crop_to_multiple
 from medsr.degrade.slice_profile import consistent_spline, matrix

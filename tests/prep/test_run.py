@@ -17,7 +17,7 @@ import pytest
 from PIL import Image as Pillow
 
 import medsr
-from medsr.data import datasets, layout, manifest
+from medsr.data import layout, manifest, sources
 from medsr.data.cards import load
 from medsr.errors import InputError, UsageError
 from medsr.io import image as image_io
@@ -259,7 +259,7 @@ def test_a_prepared_set_is_evaluated_and_trained_on_in_its_parts(card: Path, eye
     found = layout.find(load(card), out)
     assert len(found) == 16
     assert all(set(files) == {"image", "vessels"} and all(f.is_file() for f in files.values()) for _, files in found)
-    split = datasets.split(Data(train=str(out), workers=0), 50, 0)
+    split = sources.split(Data(train=str(out), workers=0), 50, 0)
     assert len(split.train) == 8 * 2  # of three sizes the smallest is below 50 pixels
     assert len(split.held_out) == 4
     whose = {out / row.file: row.subject for row in rows if row.file}

@@ -1,0 +1,105 @@
+"""Training crops of ground-truth images."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsr.data.sources import Source
+from medsr.data.streams import stream
+from medsr.degrade import multiscale
+from medsr.io import image as image_io
+from medsr.recipe import Data, Jitter
+
+if TYPE_CHECKING:
+    import torch
+
+DRAWS = 20
+"""How often a crop that is too dark is drawn again before it is taken as it is."""
+
+
+def bright_enough(
+    draw: Callable[[np.random.Generator], NDArray[np.float32]], rng: np.random.Generator, darkest: float
+) -> NDArray[np.float32]:
+    """A crop whose mean is at least `darkest`, or the last of DRAWS tries more."""
+    crop = draw(rng)
+    for _ in range(DRAWS):
+        if crop.mean() >= darkest:
+            break
+        crop = draw(rng)
+    return crop
+
+
+class GroundTruthCrops:
+    """A map-style dataset: (iteration, slot) -> [one ground-truth crop], float32 (channels, side, side) in [0, 1].
+
+    Every choice (image, place, flips, quarter turns) comes from `stream(seed, iteration, slot)`.
+    """
+
+    def __init__(self, sources: tuple[Source, ...], data: Data, side: int, channels: int, seed: int) -> None:
+        self.sources, self.data, self.side, self.channels, self.seed = sources, data, side, channels, seed
+        self._cache: OrderedDict[Source, image_io.Image] = OrderedDict()
+        self._cached_bytes = 0
+
+    def __getitem__(self, key: tuple[int, int]) -> list[torch.Tensor]:
+        import torch
+
+        iteration, slot = key
+        rng = stream(self.seed, iteration, 1 + slot)
+        crop = bright_enough(self._draw, rng, self.data.darkest_crop)
+        return [torch.from_numpy(np.ascontiguousarray(np.moveaxis(crop, -1, 0)))]
+
+    def _draw(self, rng: np.random.Generator) -> NDArray[np.float32]:
+        image = self._load(self.sources[rng.integers(len(self.sources))])
+        height, width = image.pixels.shape[:2]
+        top, left = rng.integers(height - self.side + 1), rng.integers(width - self.side + 1)
+        stored = image.pixels[top : top + self.side, left : left + self.side]
+        crop = as_channels(image.window.to_unit(stored), self.channels)
+        crop = turned(crop, self.data.flips, rng)
+        return crop if self.data.jitter is None else jittered(crop, self.data.jitter, rng)
+
+    def _load(self, source: Source) -> image_io.Image:
+        if source in self._cache:
+            self._cache.move_to_end(source)
+            return self._cache[source]
+        image = multiscale.reduce(image_io.read(source.path), source.size)
+        self._cache[source] = image
+        self._cached_bytes += image.pixels.nbytes
+        while self._cached_bytes > self.data.cache_gb * 1e9 and len(self._cache) > 1:
+            _, oldest = self._cache.popitem(last=False)
+            self._cached_bytes -= oldest.pixels.nbytes
+        return image
+
+
+def turned(crop: NDArray[np.float32], flips: bool | float, rng: np.random.Generator) -> NDArray[np.float32]:
+    """(H, W, C) as the recipe's `data.flips` says; a view."""
+    if flips is True:
+        crop = np.rot90(crop, int(rng.integers(4)))
+        return crop[:, ::-1] if rng.random() < 0.5 else crop
+    upside_down, mirrored, quarter = rng.random(3) < float(flips)
+    crop = crop[::-1] if upside_down else crop
+    crop = crop[:, ::-1] if mirrored else crop
+    return np.rot90(crop) if quarter else crop
+
+
+def jittered(crop: NDArray[np.float32], jitter: Jitter, rng: np.random.Generator) -> NDArray[np.float32]:
+    """(H, W, C) in [0, 1] with a gain (half of it common to all channels) and an offset drawn for every channel."""
+    channels = crop.shape[2]
+    common, own = rng.uniform(*jitter.gain), rng.uniform(*jitter.gain, channels)
+    gain = np.sqrt(common * own)
+    offset = rng.uniform(*jitter.offset, channels)
+    if jitter.shuffle_channels:
+        crop = crop[:, :, rng.permutation(channels)]
+    changed: NDArray[np.float32] = (crop * gain + offset).clip(0, 1).astype(np.float32)
+    return changed
+
+
+def as_channels(unit: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
+    """(H, W, 1 or 3) to (H, W, channels): grey is repeated, colour is averaged."""
+    if unit.shape[2] == channels:
+        return unit
+    return np.repeat(unit, 3, axis=2) if channels == 3 else unit.mean(axis=2, keepdims=True)

@@ -1,0 +1,152 @@
+"""Which images of a folder of ground truth a run trains on, and which it holds out."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medsr.data import manifest
+from medsr.data.streams import stream
+from medsr.degrade import multiscale
+from medsr.errors import InputError, UsageError
+from medsr.io import image as image_io
+from medsr.recipe import Data
+
+
+@dataclass(frozen=True)
+class Source:
+    """One ground-truth image at one of its sizes (height, width)."""
+
+    path: Path
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Split:
+    """The files of a run: sources for training, held out, and those left out with the reason."""
+
+    train: tuple[Any, ...]
+    held_out: tuple[Path, ...]
+    skipped: tuple[tuple[Path, str], ...]
+
+
+def split(data: Data, smallest: int, seed: int) -> Split:
+    """Look at every image below `data.train`, set the held-out ones apart, list the rest at all their sizes.
+
+    `smallest`: shortest side that still gives a crop. Raises UsageError when nothing remains to train on.
+    """
+    folder = folder_of(data.train, "data.train")
+    if (rows := manifest.read(folder)) is not None:
+        return _prepared(rows, folder, data, smallest, seed)
+    readable: list[tuple[Path, tuple[int, int]]] = []
+    skipped: list[tuple[Path, str]] = []
+    for path in image_io.list_images(folder, data.pattern):
+        try:
+            height, width = image_io.read(path).pixels.shape[:2]
+        except InputError as error:
+            skipped.append((path, str(error)))
+            continue
+        if min(height, width) < smallest:
+            skipped.append((path, f"{width}x{height} is smaller than the {smallest}-pixel crop"))
+        else:
+            readable.append((path, (height, width)))
+    if not readable:
+        raise UsageError(
+            f"{folder}: no image to train on ({len(skipped)} unreadable or under {smallest} pixels) among the files "
+            f"that match {data.pattern!r} (--set data.pattern=...)"
+        )
+    held_out = held_out_of(data, folder, [path for path, _ in readable], seed)
+    sources: list[Source] = []
+    for path, size in readable:
+        if path not in held_out:
+            reductions = data.multiscale
+            every = (
+                multiscale.sizes(size, reductions.scales, reductions.shortest_edge, smallest) if reductions else [size]
+            )
+            sources += [Source(path, one) for one in every]
+    if not sources:
+        raise UsageError(
+            f"{folder}: no image to train on ({len(skipped)} unreadable or under {smallest} pixels, "
+            f"{len(held_out)} held out, pattern {data.pattern!r})"
+        )
+    return Split(tuple(sources), tuple(held_out), tuple(skipped))
+
+
+def _prepared(rows: list[manifest.Row], folder: Path, data: Data, smallest: int, seed: int) -> Split:
+    """The parts that `medsr prepare` made, at the sizes it wrote down: nothing is decoded, nothing parted again.
+
+    Its validation part is held out, of reductions and originals the originals; without one, or where the recipe names
+    another folder, as the recipe says.
+    """
+    images = [row for row in rows if row.file and row.role == "image"]
+    small = [row for row in images if min(row.height_width) < smallest]
+    usable = [row for row in images if min(row.height_width) >= smallest]
+    train = [row for row in usable if row.part == "train" and fnmatch.fnmatch(Path(row.file).name, data.pattern)]
+    held_out = [row for row in usable if row.part == "validation"]
+    whole = [row for row in held_out if row.original] or held_out
+    skipped = [(folder / row.file, f"{row.size} is smaller than the {smallest}-pixel crop") for row in small]
+    if not held_out or (isinstance(data.validation, str) and Path(data.validation).is_dir()):
+        first = {row.id: folder / row.file for row in reversed(train)}
+        paths = held_out_of(data, folder, sorted(first.values()), seed)
+        shown = {row.subject for row in train if first[row.id] in paths}
+        train = [row for row in train if row.subject not in shown]
+    else:
+        paths = [folder / row.file for row in whole]
+    if not train:
+        raise UsageError(f"{folder}: the prepared data set has no image of {smallest} pixels to train on")
+    scales = data.multiscale if all(row.original for row in train) else None  # else it is made already
+    sources = tuple(
+        Source(folder / row.file, size)
+        for row in train
+        for size in (
+            multiscale.sizes(row.height_width, scales.scales, scales.shortest_edge, smallest)
+            if scales
+            else [row.height_width]
+        )
+    )
+    return Split(sources, tuple(paths), tuple(skipped))
+
+
+def folder_of(name: str | None, key: str) -> Path:
+    if name is None:
+        raise UsageError(f"{key}: the recipe names no folder of ground truth; give one with --data DIR")
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        raise UsageError(f"{key}: {folder} is not a folder")
+    return folder
+
+
+def held_out_of(
+    data: Data, folder: Path, readable: list[Path], seed: int, wanted: Callable[[Path], bool] | None = None
+) -> list[Path]:
+    """The files to validate on: those named by a pattern or in another folder, or a fraction drawn at random.
+
+    `wanted` says which files of another folder count; None: its images.
+    """
+    if isinstance(data.validation, str):
+        if any(sign in data.validation for sign in "*?["):
+            chosen = [path for path in readable if fnmatch.fnmatch(path.name, data.validation)]
+            if not chosen:
+                raise UsageError(
+                    f"data.validation: no image in {folder} matches {data.validation!r}; give another pattern or a "
+                    "fraction (--set data.validation=0.1)"
+                )
+            return chosen
+        other = folder_of(data.validation, "data.validation")
+        chosen = sorted(filter(wanted, other.rglob("*"))) if wanted else image_io.list_images(other)
+        if not chosen:
+            raise UsageError(f"data.validation: nothing to validate on in {data.validation}")
+        return chosen
+    if data.validation == 0:
+        return []
+    count = max(1, round(data.validation * len(readable)))
+    if count >= len(readable):
+        raise UsageError(
+            f"data.validation: {len(readable)} image(s) in {folder} leave none to train on after holding out {count}; "
+            "set data.validation=0 or give a folder"
+        )
+    order = stream(seed, 0, 0).permutation(len(readable))
+    return sorted(readable[i] for i in order[:count])
