@@ -67,8 +67,8 @@ def compare(
     for name, recipe in zip(names, chosen, strict=True):
         try:
             result = _trained(name, recipe, folder, changes, device, say)
-        except StoppedError:
-            raise
+        except StoppedError as error:
+            raise StoppedError(f"{error}; or the same medsr compare with --out {folder}", error.exit_code) from error
         except MedsrError as error:
             failed.append(Failed(recipe.name, str(error)))
             say(f"{recipe.name}: {error}")

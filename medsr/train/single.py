@@ -82,8 +82,11 @@ def _alone(run: Path, first: bool) -> Iterator[None]:
         lock.release()
 
 
-def train(recipe: Recipe, run: Path, device: str, resuming: bool, say: Say) -> Result:
-    """Train as `recipe` says in the folder `run`. Raises UsageError, WeightsError, TrainingError or StoppedError."""
+def train(recipe: Recipe, run: Path, device: str, resuming: bool, say: Say, whole: Path | None = None) -> Result:
+    """Train as `recipe` says in the folder `run`. Raises UsageError, WeightsError, TrainingError or StoppedError.
+
+    `whole`: the folder to resume by, where this run is a part of that one.
+    """
     found = starting.find_weights(recipe)
     _quiet()
     from lightning_fabric import Fabric
@@ -116,17 +119,17 @@ def train(recipe: Recipe, run: Path, device: str, resuming: bool, say: Say) -> R
     _announce(recipe, files, bicubic, device, say)
 
     loss = GeneratorLoss(recipe.losses, found.vgg19, str(fabric.device))
-    ready = _Ready(recipe, run, files, fabric, learner, spec, held_out, bicubic, loss)
+    ready = _Ready(recipe, run, whole or run, files, fabric, learner, spec, held_out, bicubic, loss)
     with _alone(run, fabric.is_global_zero):
         try:
             return _go(ready, resuming, say)
         except OSError as error:
             states = state.saved(run / "state")
-            whole = f", the state of iteration {int(states[-1].stem)} is whole" if states else ""
+            last = f", the state of iteration {int(states[-1].stem)} is whole" if states else ""
             gone = not (run / "recipe.yml").is_file()
             what = f"{run}: the run's folder is gone" if gone else f"{error.filename or run}: {error.strerror or error}"
             raise TrainingError(
-                f"{what}; stopped{whole}. When that is mended: medsr finetune --resume {run}"
+                f"{what}; stopped{last}. When that is mended: medsr finetune --resume {whole or run}"
             ) from error
 
 
@@ -136,6 +139,7 @@ class _Ready:
 
     recipe: Recipe
     run: Path
+    whole: Path
     files: sources.Split
     fabric: Any
     learner: Any
@@ -183,7 +187,7 @@ def _go(ready: _Ready, resuming: bool, say: Say) -> Result:
         monitor.end()
         raise StoppedError(
             f"stopped by {interruption.received.name} after iteration {learner.iteration}, which is saved; "
-            f"go on with: medsr finetune --resume {run}",
+            f"go on with: medsr finetune --resume {ready.whole}",
             interruption.exit_code,
         )
     if fabric.is_global_zero:

@@ -31,7 +31,7 @@ def train(recipe: Recipe, run: Path, device: str, resuming: bool, say: Say) -> R
         else:
             say(f"stage {name}, {index + 1} of {len(recipe.stages)}")
             going_on = (folder / "recipe.yml").is_file()
-            done = single.train(_ready(recipe, run, index), folder, device, going_on, say)
+            done = single.train(_ready(recipe, run, index), folder, device, going_on, say, whole=run)
         results.append(done)
     last = results[-1]
     for weights in WEIGHTS:

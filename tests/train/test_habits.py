@@ -13,7 +13,7 @@ import pytest
 import torch
 import yaml
 
-from medsr.errors import InputError, UsageError, WeightsError
+from medsr.errors import InputError, StoppedError, UsageError, WeightsError
 from medsr.infer.batch import upscale
 from medsr.io import image as image_io
 from medsr.nets import checkpoint
@@ -111,6 +111,26 @@ def test_stages_resume_where_they_were_stopped(
     assert all(torch.equal(own[name], others[name]) for name in others)
     with pytest.raises(UsageError, match=r"only data\.workers may change"):
         finetune("", resume=tmp_path / "run", overrides=["iterations=50"])
+
+
+def test_a_stopped_stage_is_gone_on_with_by_the_whole_run(
+    tmp_path: Path, image_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import signal
+
+    after = monitors.Monitor.after
+
+    def stopped(self: monitors.Monitor, learner: Any, losses: dict[str, float], interrupted: bool = False) -> bool:
+        if self.run.name == "2-sharp" and learner.iteration == 1:
+            signal.raise_signal(signal.SIGTERM)
+            interrupted = True
+        return after(self, learner, losses, interrupted)
+
+    monkeypatch.setattr(monitors.Monitor, "after", stopped)
+    with pytest.raises(StoppedError, match=f"--resume {tmp_path / 'run'}$"):
+        finetune(_write(tmp_path / "r.yml", stages=STAGES), image_folder, tmp_path / "run", device="cpu")
+    monkeypatch.undo()
+    assert finetune("", resume=tmp_path / "run", device="cpu").iterations == 7
 
 
 def test_progressive_factors_carry_the_weights_over(tmp_path: Path, image_folder: Path) -> None:
