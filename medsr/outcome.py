@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import clear_frames
 
 from medsr.errors import MedsrError, MemoryExhaustedError
 
@@ -28,6 +29,7 @@ def attempt(source: Path, target: Path, job: Callable[[], tuple[str, ...]]) -> O
     try:
         notes = job()
     except MedsrError as error:
+        clear_frames(error.__traceback__)  # else the arrays in them stay as long as the outcome
         return Outcome(source, target, _since(began), error)
     except MemoryError:
         full = MemoryExhaustedError(f"{source}: out of memory; free some, or ask for a coarser result")
@@ -38,6 +40,7 @@ def attempt(source: Path, target: Path, job: Callable[[], tuple[str, ...]]) -> O
     except Exception as error:  # a bug of ours on one file must not cost the others
         failure = MedsrError(f"{source}: {type(error).__name__}: {error}; this is a bug in medsr, please report it")
         failure.__cause__ = error
+        clear_frames(error.__traceback__)
         return Outcome(source, target, _since(began), failure)
     return Outcome(source, target, _since(began), None, notes)
 

@@ -34,30 +34,33 @@ class Job(Protocol):
         """Write the result, in a thread, and forget it. Returns what the user should know."""
         ...
 
+    def forget(self) -> None:
+        """Let go of what is in memory: a step has failed."""
+        ...
+
 
 def run(jobs: Sequence[Job], on_outcome: Callable[[Outcome], None]) -> list[Outcome]:
     """Do every job; a failing one becomes its outcome and costs no other theirs. Outcomes come in the jobs' order.
 
-    At most three are in memory: one read, one computed, one written. Where the calling thread is interrupted, what is
-    being written is finished and told first. `seconds` are those of a job's own steps.
+    At most three are in memory: one read, one computed, one written. `on_outcome` is called in the thread that writes,
+    as soon as a job is done: also for what is being written when the calling thread is interrupted. `seconds` are
+    those of a job's own steps.
     """
     outcomes: list[Outcome] = []
 
-    def tell(written: Future[Outcome] | None) -> None:
-        if written is not None:
-            outcomes.append(written.result())
-            on_outcome(outcomes[-1])
+    def finish(job: Job, computed: Outcome) -> None:
+        outcomes.append(_then(job, computed, job.write))
+        on_outcome(outcomes[-1])
 
-    written: Future[Outcome] | None = None
+    finished: Future[None] | None = None
     with closing(ahead(_read, jobs)) as reading, ThreadPoolExecutor(1) as writer:
-        try:
-            for job, begun in zip(jobs, reading, strict=True):
-                computed = _then(job, begun, job.compute)
-                last, written = written, None
-                tell(last)
-                written = writer.submit(_then, job, computed, job.write)
-        finally:
-            tell(written)
+        for job, begun in zip(jobs, reading, strict=True):
+            computed = _then(job, begun, job.compute)
+            if finished is not None:
+                finished.result()
+            finished = writer.submit(finish, job, computed)
+        if finished is not None:
+            finished.result()
     return outcomes
 
 
@@ -91,4 +94,6 @@ def _then(job: Job, before: Outcome, step: Callable[[], tuple[str, ...] | None])
     if before.error is not None or before.skipped:
         return before
     outcome = attempt(job.source, job.target, lambda: step() or ())
+    if outcome.error is not None:
+        job.forget()
     return replace(outcome, seconds=before.seconds + outcome.seconds)

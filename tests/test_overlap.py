@@ -27,6 +27,7 @@ class Step:
         default_factory=lambda: {name: threading.Event() for name in ("read", "compute", "write")}
     )
     threads: dict[str, int] = field(default_factory=dict)
+    forgotten: bool = False
 
     @property
     def source(self) -> Path:
@@ -51,6 +52,9 @@ class Step:
     def write(self) -> tuple[str, ...]:
         self._do("write")
         return (f"note {self.number}",)
+
+    def forget(self) -> None:
+        self.forgotten = True
 
 
 def _fail() -> None:
@@ -84,6 +88,18 @@ def test_a_step_that_fails_costs_no_other_job(step: str) -> None:
     assert [outcome.skipped for outcome in outcomes] == [False, False, False, False, True]
     assert not jobs[4].began["compute"].is_set()
     assert jobs[2].began["write"].is_set() == (step == "write")
+    assert [job.forgotten for job in jobs] == [False, False, step != "read", False, False]
+
+
+def test_what_is_written_is_told_at_once() -> None:
+    jobs = [Step(n) for n in range(2)]
+    told = threading.Event()
+
+    def wait() -> None:
+        assert told.wait(SOON), "the first was told only after the second was computed"
+
+    jobs[1].on["compute"] = wait
+    run(jobs, lambda _: told.set())
 
 
 def test_what_is_being_written_is_finished_and_told_when_interrupted() -> None:

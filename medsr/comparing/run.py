@@ -16,7 +16,7 @@ from medsr.devices import choose
 from medsr.errors import MedsrError, StoppedError, UsageError
 from medsr.io.files import write_text
 from medsr.nets import checkpoint
-from medsr.recipe import Recipe
+from medsr.recipe import Pairs, Recipe
 from medsr.train import validate
 from medsr.train.run import finetune, given
 from medsr.train.single import Result, Say, find_files
@@ -73,6 +73,10 @@ def compare(
             failed.append(Failed(recipe.name, str(error)))
             say(f"{recipe.name}: {error}")
             continue
+        except Exception as error:  # a bug of ours, or of a network in a GPU's memory, must not cost the others
+            failed.append(Failed(recipe.name, f"{type(error).__name__}: {error}"))
+            say(f"{recipe.name}: {type(error).__name__}: {error}")
+            continue
         parts = leaves(recipe, result)
         mine = validate.prepare(paths, recipe)  # a refiner takes more than the slice
         for leaf in parts:
@@ -114,7 +118,9 @@ def _check_comparable(chosen: list[Recipe]) -> None:
             for key, one, other in (
                 ("scale", part.scale, first.scale),
                 ("channels", part.channels, first.channels),
-                ("protocol", part.protocol, first.protocol),
+                ("protocol", validate.describe_protocol(part)[0], validate.describe_protocol(first)[0]),
+                ("data.train", part.data.train, first.data.train),
+                ("degradation.low_resolution", _low_resolution(part), _low_resolution(first)),
                 ("data.validation", part.data.validation, first.data.validation),
                 ("data.pattern", part.data.pattern, first.data.pattern),
                 ("seed", part.seed, first.seed),
@@ -125,6 +131,10 @@ def _check_comparable(chosen: list[Recipe]) -> None:
                         f"compare: {part.name} and {first.name} differ in {key} ({one} and {other}); "
                         "--set KEY=VALUE changes all"
                     )
+
+
+def _low_resolution(recipe: Recipe) -> str | None:
+    return recipe.degradation.low_resolution if isinstance(recipe.degradation, Pairs) else None
 
 
 def _same_held_out(chosen: list[Recipe]) -> tuple[Path, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from medsr.data.crops import GroundTruthCrops, as_channels, jittered, turned
+from medsr.data.crops import DRAWS, GroundTruthCrops, as_channels, jittered, turned
 from medsr.data.sources import Source, Split, folder_of, split
 from medsr.data.streams import stream
 from medsr.errors import InputError, UsageError
@@ -30,19 +30,26 @@ class Partners:
         assert isinstance(recipe.degradation, Pairs)
         low = folder_of(recipe.degradation.low_resolution, "degradation.low_resolution")
         self.roots = [folder_of(recipe.data.train, "data.train")]
-        if isinstance(recipe.data.validation, str) and Path(recipe.data.validation).is_dir():
-            self.roots.append(Path(recipe.data.validation))
+        if isinstance(recipe.data.validation, str):
+            other = Path(recipe.data.validation).expanduser()
+            self.roots += [other] if other.is_dir() else []
         self.scale = recipe.scale
-        self.known = {path.relative_to(low).with_suffix(""): path for path in image_io.list_images(low)}
+        self.known: dict[Path, list[Path]] = {}
+        for path in image_io.list_images(low):
+            self.known.setdefault(_stem(path.relative_to(low)), []).append(path)
         self.folder = low
 
     def __call__(self, path: Path) -> Path:
-        """Raises InputError where there is none."""
+        """Raises InputError where there is none, or more than one."""
         root = next(root for root in self.roots if path.is_relative_to(root))
-        stem = path.relative_to(root).with_suffix("")
-        for name in (stem, stem.with_name(f"{stem.name}x{self.scale}")):
-            if name in self.known:
-                return self.known[name]
+        stem = _stem(path.relative_to(root))
+        for name in (stem.with_name(f"{stem.name}x{self.scale}"), stem):
+            found = [one for one in self.known.get(name, []) if one != path]  # both may lie in one folder
+            if len(found) > 1:
+                names = " and ".join(one.name for one in found)
+                raise InputError(f"{path}: {names} could both be its low resolution")
+            if found:
+                return found[0]
         raise InputError(f"{path}: has no low resolution {stem} or {stem.name}x{self.scale} in {self.folder}")
 
     def check(self, path: Path, size: tuple[int, int]) -> None:
@@ -53,6 +60,23 @@ class Partners:
             raise InputError(
                 f"{low}: {width}x{height}, its ground truth {size[1]}x{size[0]} is not {self.scale} times that"
             )
+
+
+def _stem(path: Path) -> Path:
+    """Without a suffix that names a format: what follows the last point may be part of a name (`IM.0001`)."""
+    return path.with_suffix("") if path.suffix.lower() in image_io.SUFFIXES else path
+
+
+def alike(high: image_io.Image, low: image_io.Image) -> tuple[image_io.Image, image_io.Image]:
+    """Two 16-bit images with one meaning of their values, where not both declare it: the declared, or the wider one."""
+    if high.pixels.dtype != np.uint16 or low.pixels.dtype != np.uint16 or high.window == low.window:
+        return high, low
+    declared = [bool(one.extra.get("declared")) for one in (high, low)]
+    if all(declared):
+        return high, low
+    wider = high if high.window.high >= low.window.high else low
+    window = (high if declared[0] else low if declared[1] else wider).window
+    return replace(high, window=window), replace(low, window=window)
 
 
 def split_pairs(recipe: Recipe) -> Split:
@@ -90,13 +114,18 @@ class PairedCrops(GroundTruthCrops):
         import torch
 
         rng = stream(self.seed, key[0], 1 + key[1])
-        return [torch.from_numpy(np.ascontiguousarray(np.moveaxis(crop, -1, 0))) for crop in self._draw_pair(rng)]
+        pair = self._draw_pair(rng)
+        for _ in range(DRAWS):
+            if pair[0].mean() >= self.data.darkest_crop:
+                break
+            pair = self._draw_pair(rng)
+        return [torch.from_numpy(np.ascontiguousarray(np.moveaxis(crop, -1, 0))) for crop in pair]
 
     def _draw_pair(self, rng: np.random.Generator) -> tuple[Array, Array]:
         source = self.sources[rng.integers(len(self.sources))]
         low_path = self.partners(source.path)
         low = self._load(Source(low_path, (source.size[0] // self.scale, source.size[1] // self.scale)))
-        high = self._load(source)
+        high, low = alike(self._load(source), low)
         side = self.side // self.scale
         top, left = (int(rng.integers(length - side + 1)) for length in low.pixels.shape[:2])
         pair = []

@@ -46,6 +46,8 @@ def open_engine(path: Path, name: str, compute: Compute) -> tuple[Engine, Spec]:
     digest = sha256(path)
     kept = _shipped(path, digest) if compute.precision == "fp32" else None
     kept = kept or _kept(place(digest, compute.precision), digest)
+    if kept is None and compute.precision == "int8" and checkpoint.is_foreign(path):
+        raise UsageError(f"--precision int8: {name} is another project's architecture, which runs in torch: fp32")
     if compute.precision == "int8":
         if kept is None:
             raise UsageError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -17,15 +17,25 @@ MOST, SIDE = 16, 512
 """Files that are used, and the side of the middle of an image that is."""
 
 
-def pairs_in(folder: Path, scale: int, channels: int, volumes: bool) -> tuple[list[HeldOut], list[HeldOut]]:
+@dataclass(frozen=True)
+class Kind:
+    """What a network takes: images, or `slices` of volumes; of these with the `maps` a refiner wants, or alone."""
+
+    scale: int
+    channels: int
+    slices: bool = False
+    maps: bool = False
+
+
+def pairs_in(folder: Path, kind: Kind) -> tuple[list[HeldOut], list[HeldOut]]:
     """Pairs to calibrate on, and pairs of other files to measure on, from the images or volumes below a folder.
 
     Files that cannot be read are passed over. Raises InputError where fewer than two are left.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
-    paths = volume_paths(folder) if volumes else image_io.list_images(folder)
-    read: Callable[[Path], list[HeldOut]] = _slices if volumes else partial(_image, scale=scale, channels=channels)
+    paths = volume_paths(folder) if kind.slices else image_io.list_images(folder)
+    read = partial(_slices if kind.slices else _image, kind=kind)
     found: list[list[HeldOut]] = []
     for path in paths[:: max(1, len(paths) // MOST)]:
         try:
@@ -35,22 +45,22 @@ def pairs_in(folder: Path, scale: int, channels: int, volumes: bool) -> tuple[li
         if len(found) == MOST:
             break
     if len(found) < 2:
-        what = "volumes" if volumes else "images"
+        what = "volumes" if kind.slices else "images"
         raise InputError(f"{folder}: {len(found)} {what} that can be used; at least two are needed, better twenty")
     return [one for pairs in found[::2] for one in pairs], [one for pairs in found[1::2] for one in pairs]
 
 
-def _image(path: Path, scale: int, channels: int) -> list[HeldOut]:
+def _image(path: Path, kind: Kind) -> list[HeldOut]:
     unit = image_io.read(path).to_unit()
-    if min(unit.shape[:2]) < 32 * scale:
+    if min(unit.shape[:2]) < 32 * kind.scale:
         raise InputError(f"{path}: too small")
     top, left = (max(0, (length - SIDE) // 2) for length in unit.shape[:2])
     middle = unit[top : top + SIDE, left : left + SIDE]
-    return [validate.one_image(path, middle, scale, channels, Protocol().blur_sigma)]
+    return [validate.one_image(path, middle, kind.scale, kind.channels, Protocol().blur_sigma)]
 
 
-def _slices(path: Path) -> list[HeldOut]:
-    return validate.slices_of(path, Protocol().factors)[::4]
+def _slices(path: Path, kind: Kind) -> list[HeldOut]:
+    return validate.slices_of(path, Protocol().factors, kind.maps)[::4]
 
 
 def volume_paths(folder: Path) -> list[Path]:

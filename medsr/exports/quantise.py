@@ -40,11 +40,13 @@ def quantised(model: Any, card: dict[str, Any], folder: Path, say: Say) -> tuple
     taken out of int8 that write into its skip connections (the last of each block), and then those of the first and
     last blocks. Raises UsageError where that is not enough, InputError for a folder without two usable images.
     """
-    from medsr.exports.pairs import pairs_in
+    from medsr.exports.pairs import Kind, pairs_in
 
     spec = card["spec"]
     refiner = spec["architecture"] == "refiner"
-    learn, judge = pairs_in(folder, spec["scale"], spec["channels"], refiner)
+    slices = refiner or (spec["scale"] == 1 and bool(card.get("training", {}).get("domain")))
+    kind = Kind(spec["scale"], spec["channels"], slices, refiner)
+    learn, judge = pairs_in(folder, kind)
     say(f"calibrating on {len(learn)}, measuring on {len(judge)} of {folder}")
     crops = _crops(learn, spec["channels"])
     before = _mean_psnr(model, card, judge)
@@ -56,15 +58,15 @@ def quantised(model: Any, card: dict[str, Any], folder: Path, say: Say) -> tuple
         if loss <= LARGEST_LOSS:
             told = {"calibrated_on": len(learn), "crops": len(crops), "fp32_layers": len(kept)}
             measured: dict[str, Any] = {"images": len(judge), "psnr_fp32": before, "psnr_int8": after, "loss_db": loss}
-            measured["protocol"] = _protocol(refiner)
+            measured["protocol"] = _protocol(slices)
             return made, {"calibration": told, "measured": measured}
     raise UsageError(f"int8 loses {loss:.2f} dB of PSNR on {folder}, more than {LARGEST_LOSS}: use fp32")
 
 
-def _protocol(refiner: bool) -> str:
+def _protocol(slices: bool) -> str:
     told = Protocol()
     factors = ", ".join(f"{one:g}" for one in told.factors)
-    if refiner:
+    if slices:
         return f"mean downsampling of the third axis by {factors}"
     return f"bicubic down by the scale, Gaussian blur of sigma {told.blur_sigma:g}, 8 bits; all channels"
 

@@ -70,9 +70,11 @@ def upscale(
             sidecar.note(outcome)
             on_outcome(outcome)
 
-        outcomes = overlap.run([Job(source, target, n, how) for n, (source, target) in enumerate(jobs)], record)
+        try:
+            outcomes = overlap.run([Job(source, target, n, how) for n, (source, target) in enumerate(jobs)], record)
+        finally:
+            sidecar.write()
         update(len(jobs))
-        sidecar.write()
     return outcomes
 
 
@@ -118,6 +120,9 @@ class Job:
         self.image = self.result = None
         image_io.write(self.target, image_io.enlarge(image, result))
         return (image.note,) if image.note else ()
+
+    def forget(self) -> None:
+        self.image = self.result = None
 
 
 class Sidecar:

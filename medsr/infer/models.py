@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from medsr.devices import choose
-from medsr.engines.base import Compute
+from medsr.engines.base import Compute, Engine
 from medsr.engines.installed import exported_hash, open_engine
 from medsr.errors import UsageError
 from medsr.infer.image import Interpolation, Model, Network
@@ -31,8 +31,9 @@ def open_model(model: str | Path, compute: Compute = Compute(), tile: int | None
             return Interpolation(kernel)
     if str(model) in weights.RESERVED:
         raise UsageError(f"--model {model}: is for volumes; for images: {', '.join(get_args(Kernel))}")
-    engine, spec = open_engine(_generator(model), str(model), compute)
-    if spec.architecture == "refiner":
+    path = _generator(model)
+    engine, spec = open_engine(path, str(model), compute)
+    if spec.architecture == "refiner" or (spec.scale == 1 and _domain(engine, path)):
         raise UsageError(f"{model}: refines slices of volumes; use medsr volume, or another model")
     return Network(str(model), engine, spec.scale, spec.channels, tile, _most(compute))
 
@@ -68,9 +69,7 @@ def open_slice_model(model: str | Path, compute: Compute = Compute()) -> SliceEn
         return SliceEngine(name, untrained(compute.device))
     path = _generator(model)
     engine, spec = open_engine(path, name, compute)
-    training = getattr(engine, "card", None) or checkpoint.describe(path)
-    training = training.get("training", {})
-    domain = training.get("domain", {}) if isinstance(training, Mapping) else {}
+    domain = _domain(engine, path)
     name = path.name if name not in weights.entries() else name
     most = _most(compute)
     if spec.architecture == "refiner":
@@ -78,6 +77,13 @@ def open_slice_model(model: str | Path, compute: Compute = Compute()) -> SliceEn
         return SliceEngine(name, refiner, weights_hash(model), domain)
     network = Network(name, engine, spec.scale, spec.channels, None, most)
     return SliceEngine(name, Enlarger(network), weights_hash(model), domain)
+
+
+def _domain(engine: Engine, path: Path) -> Mapping[str, Any]:
+    """What scans the weights were trained for, where the file or the exported model says so."""
+    training = (getattr(engine, "card", None) or checkpoint.describe(path)).get("training", {})
+    domain = training.get("domain", {}) if isinstance(training, Mapping) else {}
+    return domain if isinstance(domain, Mapping) else {}
 
 
 def untrained(device: str = "auto") -> Refiner:

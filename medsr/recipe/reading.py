@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from medsr.errors import UsageError
-from medsr.recipe.schema import TAGS, Recipe
+from medsr.recipe.schema import PREVIOUS, TAGS, Recipe
 from medsr.resources import resource_dir
 
 Checked = TypeVar("Checked", bound=BaseModel)
@@ -43,7 +43,19 @@ def load(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         except ValidationError as error:
             told = "; ".join(f"stages.{index}.{_explain(item, Recipe)}" for item in error.errors())
             raise UsageError(f"{path}: {told}") from None
+        if index and not _follows(recipe.stage(index - 1), recipe.stage(index)):
+            raise UsageError(
+                f"{path}: stages.{index}.generator: another network than that of the stage before, whose weights it "
+                "starts from; start_from.matching takes what fits, start_from.generator another file"
+            )
     return recipe
+
+
+def _follows(before: Recipe, stage: Recipe) -> bool:
+    """Whether a stage can take the weights of the one before. Other scales and channels take what fits."""
+    start = stage.start_from
+    same_kind = stage.generator.name == before.generator.name
+    return start.generator != PREVIOUS or (same_kind and (start.matching or stage.generator == before.generator))
 
 
 def check(path: Path, model: type[Checked], overrides: Sequence[str] = ()) -> Checked:

@@ -104,6 +104,11 @@ class Recipe(Section):
         names = [stage.name for stage in self.stages]
         if len(set(names)) < len(names):
             raise ValueError(f"stages: every name once, got {', '.join(names)}")
+        for stage in self.stages:
+            if "stages" in (stage.model_extra or {}):
+                raise ValueError(f"stages: {stage.name} cannot have stages of its own")
+            if self.minutes is not None and "minutes" in (stage.model_extra or {}):
+                raise ValueError(f"minutes: the stages share the recipe's, and {stage.name} has its own; say one")
         return self
 
     def _check_networks(self) -> None:
@@ -114,6 +119,8 @@ class Recipe(Section):
             raise ValueError(f"batch: {self.batch} does not divide into {self.accumulate} equal parts (accumulate)")
         if self.degradation.pool % (self.batch // self.accumulate):
             raise ValueError(f"degradation.pool: {self.degradation.pool} is not a multiple of batch / accumulate")
+        if self.start_from.freeze > self.generator.blocks:
+            raise ValueError(f"start_from.freeze: the generator has {self.generator.blocks} blocks")
         if self.start_from.discriminator and self.discriminator is None:
             raise ValueError("start_from.discriminator: there is no discriminator to start")
 
@@ -165,10 +172,11 @@ class Recipe(Section):
         Its generator starts from PREVIOUS where neither it nor, for the first, the recipe says otherwise.
         """
         one, content = self.stages[index], self.model_dump(mode="json", exclude={"stages"})
+        said = one.model_extra or {}
         if index:
-            content["start_from"] = {"generator": PREVIOUS}
-        content = _merged(content, one.model_extra or {}) | {"name": f"{self.name}-{one.name}"}
-        if self.minutes is not None and "minutes" not in (one.model_extra or {}):
+            content["start_from"] |= {"generator": PREVIOUS, "matching": False}
+        content = _merged(content, said) | {"name": f"{self.name}-{one.name}"}
+        if self.minutes is not None:
             told = [(stage.model_extra or {}).get("iterations", self.iterations) for stage in self.stages]
             if all(isinstance(count, int) and count > 0 for count in told):
                 content["minutes"] = self.minutes * told[index] / sum(told)

@@ -137,6 +137,10 @@ class Job:
         write_text(at.beside(".json"), json.dumps(summary, indent=2) + "\n")
         return _told(summary)
 
+    def forget(self) -> None:
+        self.given = self.result = None
+        self.moved.clear()
+
 
 def _told(summary: dict[str, Any]) -> tuple[str, ...]:
     """The figures in words, for the terminal."""

@@ -62,8 +62,8 @@ class Learner:
             raise TrainingError(f"the saved state does not fit this recipe: {str(error).splitlines()[0]}") from error
         self.pool.load_state_dict(state["pool"], device)
         self.iteration = int(state["iteration"])
-        self.rollbacks, self.reductions = int(state["rollbacks"]), int(state["reductions"])
-        self.seconds = float(state["seconds"])
+        self.rollbacks, self.reductions = int(state["rollbacks"]), int(state.get("reductions", 0))
+        self.seconds = float(state.get("seconds", 0.0))
         if self.precision is not None and state.get("precision"):
             self.precision.load_state_dict(state["precision"])
         for optimizer in (self.generator_optimizer, self.discriminator_optimizer):

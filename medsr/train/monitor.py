@@ -107,8 +107,9 @@ class Monitor:
         self._save_weights(learner, "model.safetensors")
 
     def _restore(self, saved: dict[str, Any]) -> None:
-        self.best, self.since_best = saved["best"], saved["since_best"]
-        self.since_reduction = saved["since_reduction"]
+        best = saved["best"]
+        self.best = best if isinstance(best, dict) else {"psnr": best}  # of 0.1.0
+        self.since_best, self.since_reduction = saved["since_best"], saved.get("since_reduction", 0)
         self.watch.restore(saved["watch"])
 
     def _cut_log(self, learner: Learner) -> None:

@@ -163,7 +163,7 @@ def _go(ready: _Ready, resuming: bool, say: Say) -> Result:
     elif resuming:
         saved = state.load_latest(run / "state")
         learner.restore(saved, str(fabric.device))
-        if learner.finished(recipe):
+        if learner.finished(recipe) and Result.of(run) is not None:
             further = "iterations" if recipe.minutes is None else "minutes"
             raise UsageError(f"{run}: is already at iteration {learner.iteration}; go further with --set {further}=N")
         resumed = saved["monitor"]
@@ -182,7 +182,8 @@ def _go(ready: _Ready, resuming: bool, say: Say) -> Result:
             update(done, f"{text}  {rate:.2f} it/s")
 
         monitor.show = show
-        loop.train(recipe, learner, drawn, ready.loss, monitor, fabric, interruption)
+        if not learner.finished(recipe):  # else it was killed before its report was written
+            loop.train(recipe, learner, drawn, ready.loss, monitor, fabric, interruption)
     if interruption.received is not None and not learner.finished(recipe):
         monitor.end()
         raise StoppedError(
@@ -242,8 +243,8 @@ def _announce(recipe: Recipe, files: sources.Split, bicubic: validate.Scores | N
     if bicubic:
         name = validate.describe_protocol(recipe)[1]
         say(f"{name} on the held-out images: {bicubic.psnr:.2f} dB, SSIM {bicubic.ssim:.4f}")
-    elif recipe.patience is not None:
-        raise TrainingError("patience needs held-out images: data.validation is 0")
+    elif recipe.patience is not None or recipe.optimizer.schedule == "plateau":
+        raise TrainingError("patience and a plateau need held-out images: data.validation is 0")
 
 
 def _quiet() -> None:

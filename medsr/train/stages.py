@@ -6,10 +6,11 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from medsr.data.sources import folder_of
 from medsr.io.files import atomic_path, write_text
 from medsr.recipe import PREVIOUS, Recipe
 from medsr.report.page import Section, Table, write_page
-from medsr.train import single
+from medsr.train import single, starting, validate
 from medsr.train.single import Result, Say
 
 WEIGHTS = ("model.safetensors", "best.safetensors")
@@ -20,6 +21,11 @@ def train(recipe: Recipe, run: Path, device: str, resuming: bool, say: Say) -> R
 
     The last one's weights are in `run` too. Raises as `single.train`.
     """
+    for index in range(len(recipe.stages)):  # what a later one needs is looked for before days are spent on the first
+        stage = recipe.stage(index)
+        folder_of(stage.data.train, "data.train")
+        starting.find_weights(stage)
+        validate.measures(stage.metric)
     if not resuming:
         run.mkdir(parents=True, exist_ok=True)
         write_text(run / "recipe.yml", recipe.to_yaml())

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medsr.errors import UsageError, WeightsError
-from medsr.nets import checkpoint, weights
-from medsr.recipe import Recipe
+from medsr.nets import checkpoint, foreign, weights
+from medsr.recipe import PREVIOUS, Recipe
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
+LEAST_CARRIED = 0.1
+"""Of a network's weights: where less fits, it is another network."""
 VGG19 = "vgg19"
 
 
@@ -26,9 +29,9 @@ class Starting:
 
 
 def find_weights(recipe: Recipe) -> Starting:
-    """Raises UsageError or WeightsError where one is not there."""
+    """Raises UsageError or WeightsError where one is not there; that of the stage before need not be yet."""
     start = recipe.start_from
-    generator = weights.locate(start.generator) if start.generator else None
+    generator = weights.locate(start.generator) if start.generator not in (None, PREVIOUS) else None
     discriminator = weights.locate(start.discriminator) if start.discriminator else None
     vgg19 = None
     if recipe.losses.perceptual.weight > 0 or recipe.losses.texture.weight > 0:
@@ -50,43 +53,70 @@ def generator(recipe: Recipe, start: Path | None) -> tuple[nn.Module, checkpoint
     hyperparameters = wanted.model_dump(exclude={"name"})
     spec = checkpoint.Spec(wanted.name, recipe.scale, recipe.channels, hyperparameters)
     told = ""
+    new: set[str] = set()
     if start is None or recipe.start_from.matching:
         net = spec.build()
         if wanted.name != "refiner":  # which begins as the identity by itself
             start_near_interpolator(net)
         if start is not None:
-            told = _carried_over(net, start, spec)
+            told, new = _carried_over(net, start, spec)
     else:
         net, found = checkpoint.load(start)
+        if found.architecture.startswith(foreign.PREFIX):
+            raise UsageError(f"start_from.generator: {start} is {found.architecture}, which is for inference only")
         if found != spec:
             raise UsageError(
                 f"start_from.generator: {start} is {found}, the recipe asks for {spec} "
                 "(start_from.matching takes what fits)"
             )
     net.requires_grad_(True).train()
-    _freeze(net, recipe.start_from.freeze)
+    _freeze(net, recipe.start_from.freeze, new)
     return net, spec, told
 
 
-def _carried_over(net: nn.Module, start: Path, spec: checkpoint.Spec) -> str:
-    """Take the tensors that fit. Raises UsageError for another kind of network."""
+def _carried_over(net: nn.Module, start: Path, spec: checkpoint.Spec) -> tuple[str, set[str]]:
+    """Take the tensors that fit; returns what to say, and which are new. Raises UsageError where hardly any fits."""
     before, found = checkpoint.load(start)
     if found.architecture != spec.architecture:
         names = f"{found.architecture}, the recipe asks for {spec.architecture}"
         raise UsageError(f"start_from.generator: {start} is a {names}")
     own, given = net.state_dict(), before.state_dict()
+    if spec.architecture.startswith("rrdb") and found.channels == spec.channels:
+        given["conv_first.weight"] = refolded(given["conv_first.weight"], spec.channels, own["conv_first.weight"])
     fitting = {name: tensor for name, tensor in given.items() if name in own and own[name].shape == tensor.shape}
     net.load_state_dict(fitting, strict=False)
     share = sum(own[name].numel() for name in fitting) / sum(tensor.numel() for tensor in own.values())
-    return (
-        f"{share:.1%} of the weights taken from {start.name}, {len(own) - len(fitting)} of {len(own)} tensors are new"
-    )
+    if share < LEAST_CARRIED:
+        raise UsageError(f"start_from.generator: of {start} only {share:.1%} fits the recipe's generator")
+    new = f"{len(own) - len(fitting)} of {len(own)} tensors are new"
+    return f"{share:.1%} of the weights taken from {start.name}, {new}", own.keys() - fitting.keys()
 
 
-def _freeze(net: Any, blocks: int) -> None:
+def refolded(weight: Tensor, channels: int, like: Tensor) -> Tensor:
+    """An RRDBNet's first convolution for another scale, which folds other blocks of pixels into channels.
+
+    Of smaller blocks: each pixel stands for those it replaces (their weights add up). Of larger ones: the pixels that
+    replace one share its weight.
+    """
+    features, height, width = weight.shape[0], *weight.shape[2:]
+    old, new = (math.isqrt(one.shape[1] // channels) for one in (weight, like))
+    if old >= new:
+        ratio = old // new
+        parts = weight.reshape(features, channels, new, ratio, new, ratio, height, width).sum((3, 5))
+    else:
+        ratio = new // old
+        parts = weight.reshape(features, channels, old, old, height, width)
+        parts = parts.repeat_interleave(ratio, 2).repeat_interleave(ratio, 3) / ratio**2
+    return parts.reshape(features, channels * new * new, height, width)
+
+
+def _freeze(net: Any, blocks: int, new: set[str]) -> None:
     """Keep the first convolution and so many blocks of the trunk as they are, running means of norms too."""
     if not blocks:
         return
+    frozen = ("conv_first.", "conv_second.", *(f"body.{index}." for index in range(blocks)))
+    if fresh := sorted(name for name in new if name.startswith(frozen)):
+        raise UsageError(f"start_from.freeze: {fresh[0]} was not taken over, and would never be trained")
     if blocks > len(net.body):
         raise UsageError(f"start_from.freeze: {blocks}, the generator has {len(net.body)} blocks")
     for part in (net.conv_first, getattr(net, "conv_second", None), *list(net.body)[:blocks]):

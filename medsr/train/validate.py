@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from medsr.data import volumes
 from medsr.data.crops import as_channels
-from medsr.data.pairs import Partners
-from medsr.degrade.protocol import bicubic_then_blur, crop_to_multiple
+from medsr.data.pairs import Partners, alike
+from medsr.degrade.protocol import bicubic_then_blur, crop_to_multiple, unknown
 from medsr.degrade.slice_profile import consistent_spline, matrix
 from medsr.degrade.thick_slices import factor_maps
 from medsr.engines.pytorch import TorchEngine
@@ -25,7 +25,7 @@ from medsr.io import image as image_io
 from medsr.measure import metrics
 from medsr.measure.perceptual import lpips
 from medsr.nets import checkpoint
-from medsr.recipe import Pairs, Recipe
+from medsr.recipe import Pairs, Recipe, Unknown
 from medsr.recipe import Refiner as RefinerRecipe
 from medsr.resample import bspline_matrix
 
@@ -103,12 +103,21 @@ def prepare(paths: tuple[Path, ...], recipe: Recipe) -> list[HeldOut]:
     if isinstance(recipe.degradation, Pairs):
         found = Partners(recipe)
         return [_one_pair(path, found(path), recipe) for path in paths]
+    if isinstance(recipe.degradation, Unknown):
+        return [_one_unknown(path, recipe) for path in paths]
     blur = recipe.protocol.blur_sigma
     return [one_image(path, image_io.read(path).to_unit(), recipe.scale, recipe.channels, blur) for path in paths]
 
 
 def _one_pair(path: Path, low_path: Path, recipe: Recipe) -> HeldOut:
-    truth, low = (as_channels(image_io.read(one).to_unit(), recipe.channels) for one in (path, low_path))
+    pair = alike(image_io.read(path), image_io.read(low_path))
+    truth, low = (as_channels(one.to_unit(), recipe.channels) for one in pair)
+    return HeldOut(path.name, truth, low, Interpolation("bicubic")(low, recipe.scale))
+
+
+def _one_unknown(path: Path, recipe: Recipe) -> HeldOut:
+    truth = crop_to_multiple(as_channels(image_io.read(path).to_unit(), recipe.channels), 2 * recipe.scale)
+    low = unknown(truth, recipe.scale)
     return HeldOut(path.name, truth, low, Interpolation("bicubic")(low, recipe.scale))
 
 
@@ -123,6 +132,8 @@ def describe_protocol(recipe: Recipe) -> tuple[str, str]:
     """The protocol in words, and the name of the interpolation it is compared with."""
     if isinstance(recipe.degradation, Pairs):
         return "pairs of files; whole images, all channels", "bicubic"
+    if isinstance(recipe.degradation, Unknown):
+        return f"track unknown: a fixed blur and shift, down by {recipe.scale}, 8 bits; all channels", "bicubic"
     if recipe.thick_slices:
         factors = ", ".join(f"{factor:g}" for factor in recipe.protocol.factors)
         every = f"every {EVERY}th slice of the middle half, perpendicular to the second axis"

@@ -106,6 +106,7 @@ def test_a_recipe_that_fails_costs_no_other_its_place(
         ({"scale": 4}, "differ in scale"),
         ({"protocol": {"blur_sigma": 1}}, "differ in protocol"),
         ({"name": "one"}, "every recipe once"),
+        ({"degradation": {"name": "unknown"}}, "differ in protocol"),
         ({"stages": [{"name": "a", "scale": 4}]}, "differ in scale"),
         (
             {"data": {"validation": "eye_[45].png", "crop": 32, "workers": 0, "pattern": "*.tif"}},

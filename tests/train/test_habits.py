@@ -163,6 +163,13 @@ def test_what_fits_of_another_kind_of_network_is_refused(tmp_path: Path, tiny_mo
         ({"stages": [{"name": "../a"}]}, "stages.0.name"),
         ({"stages": [{"name": "a", "scale": 16}]}, "stages.0.scale"),
         ({"stages": [{"name": "a", "losses": {"gan": {"weight": 1}}}]}, "stages.0.discriminator: must be given"),
+        ({"stages": [{"name": "a", "stages": []}]}, "a cannot have stages of its own"),
+        ({"minutes": 1, "stages": [{"name": "a", "minutes": 2}]}, "the stages share the recipe's, and a has its own"),
+        (
+            {"stages": [{"name": "a"}, {"name": "b", "generator": {"features": 9}}]},
+            "stages.1.generator: another network",
+        ),
+        ({"start_from": {"generator": "x.pth", "freeze": 5}}, "start_from.freeze: the generator has 2 blocks"),
         ({"start_from": {"freeze": 1}}, "start_from: freeze and matching need a generator"),
         ({"optimizer": {"schedule": "plateau"}}, "optimizer: plateau: validations without"),
         ({"metric": "loss"}, "metric"),
@@ -191,6 +198,69 @@ def test_frozen_blocks_stay_as_they_are_and_the_others_learn(tmp_path: Path, ima
     too_many = _write(tmp_path / "c.yml", **norms, start_from={**start, "freeze": 4})
     with pytest.raises(UsageError, match="the generator has 3 blocks"):
         finetune(too_many, image_folder, tmp_path / "c", device="cpu")
+    scaled = _write(tmp_path / "d.yml", **norms, scale=4, start_from={**start, "matching": True})
+    assert finetune(scaled, image_folder, tmp_path / "d", device="cpu").iterations == 6  # nothing frozen is new
+    wide = {"generator": {"name": "srresnet", "features": 16, "blocks": 3}}
+    other = _write(tmp_path / "e.yml", **wide, start_from={"generator": str(first.model), "matching": True})
+    with pytest.raises(UsageError, match=r"only 0\.\d% fits"):
+        finetune(other, image_folder, tmp_path / "e", device="cpu")
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 4), (4, 2), (1, 2), (2, 1)])
+def test_an_rrdb_of_another_scale_goes_on_with_the_colours_it_had(
+    before: int, after: int, tmp_path: Path, fundus: np.ndarray
+) -> None:
+    from medsr.nets.beginning import start_near_interpolator
+    from medsr.train.starting import generator
+
+    torch.manual_seed(0)
+    settings = {"features": 48, "blocks": 1, "growth": 8}
+    old = checkpoint.Spec("rrdb", before, 3, settings)
+    net = old.build()
+    start_near_interpolator(net)
+    checkpoint.save(tmp_path / "old.safetensors", net.state_dict(), old)
+    start = {"generator": str(tmp_path / "old.safetensors"), "matching": True, "freeze": 1}
+    recipe = load(_write(tmp_path / "r.yml", scale=after, generator={"name": "rrdb", **settings}, start_from=start))
+    made, _, told = generator(recipe, tmp_path / "old.safetensors")
+    assert "0 of " in told  # nothing is new
+    given = torch.from_numpy(fundus[:64, :64].astype(np.float32) / 255).permute(2, 0, 1)[None]
+    with torch.inference_mode():
+        middle = [one[..., n // 4 : -n // 4, n // 4 : -n // 4] for one in (made(given), given) if (n := one.shape[-1])]
+        colours = middle[0].mean((2, 3)) - middle[1].mean((2, 3))  # at the border it sees zeros
+    assert float(colours.abs().max()) < 0.03
+
+
+def test_what_a_later_stage_needs_is_looked_for_first(tmp_path: Path, image_folder: Path) -> None:
+    late = [{"name": "a"}, {"name": "b", "losses": {"perceptual": {"weight": 1}}}]
+    with pytest.raises(WeightsError, match="needs VGG19"):
+        finetune(_write(tmp_path / "r.yml", stages=late), image_folder, tmp_path / "run", device="cpu")
+    lpips = [{"name": "a"}, {"name": "b", "metric": "lpips"}]
+    with pytest.raises(WeightsError, match="alexnet"):
+        finetune(_write(tmp_path / "r.yml", stages=lpips), image_folder, tmp_path / "run", device="cpu")
+    with pytest.raises(UsageError, match="is not a folder"):
+        finetune(_write(tmp_path / "r.yml", stages=STAGES), tmp_path / "nothing", tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()  # a mended command may use the folder
+
+
+def test_killed_before_its_report_a_run_is_finished_when_resumed(tmp_path: Path, image_folder: Path) -> None:
+    whole = finetune(_write(tmp_path / "r.yml", stages=STAGES), image_folder, tmp_path / "run", device="cpu")
+    for name in ("result.json", "1-faithful/result.json"):
+        (tmp_path / "run" / name).unlink()
+    (tmp_path / "run" / "1-faithful" / "report.html").unlink()
+    again = finetune("", resume=tmp_path / "run", device="cpu")
+    assert (again.best, again.end, again.iterations) == (whole.best, whole.end, whole.iterations)
+    assert (tmp_path / "run" / "1-faithful" / "report.html").is_file()
+
+
+def test_frozen_blocks_stay_frozen_in_later_stages(tmp_path: Path, image_folder: Path) -> None:
+    first = finetune(_write(tmp_path / "a.yml"), image_folder, tmp_path / "a", device="cpu")
+    start = {"generator": str(first.model), "freeze": 1}
+    two = [{"name": "x"}, {"name": "y", "scale": 4}]
+    recipe = _write(tmp_path / "b.yml", start_from=start, stages=two)
+    second = finetune(recipe, image_folder, tmp_path / "b", device="cpu")
+    before, after = _weights(first.model), _weights(second.model)
+    assert all(torch.equal(before[name], after[name]) for name in before if name.startswith(("conv_first", "body.0.")))
+    assert not torch.equal(before["conv_body.weight"], after["conv_body.weight"])
 
 
 def _scripted(monkeypatch: pytest.MonkeyPatch, values: list[float]) -> None:
@@ -343,6 +413,54 @@ def test_a_partner_that_is_missing_is_named(pair_folders: tuple[Path, Path], tmp
         partners(truth / "too_small.png")
 
 
+def test_sixteen_bits_mean_the_same_in_both_of_a_pair(tmp_path: Path, fundus: np.ndarray) -> None:
+    """The ground truth reaches 13 bits, its low resolution only 12: neither says so."""
+    for index in range(3):
+        wide = (fundus[:96, 60 * index : 60 * index + 96].astype(np.uint16) * 20) + 400
+        wide[10, 10] = 6000
+        write_png(tmp_path / "high" / f"{index}.png", wide)
+        write_png(tmp_path / "low" / f"{index}.png", np.minimum(wide[1::2, 1::2], 4000))
+    pairs = {"name": "pairs", "low_resolution": str(tmp_path / "low")}
+    data = {**RECIPE["data"], "validation": "[2].png"}
+    recipe = _write(tmp_path / "p.yml", degradation=pairs, data=data, iterations=1)
+    assert finetune(recipe, tmp_path / "high", tmp_path / "run", device="cpu").bicubic["psnr"] > 28
+
+
+def test_partners_by_names_with_points_and_in_one_folder(tmp_path: Path, fundus: np.ndarray) -> None:
+    from medsr.data.pairs import Partners
+    from tests.io.test_dicom import make_dicom
+
+    for folder, side in (("high", 64), ("low", 32)):
+        (tmp_path / folder).mkdir()
+        for index in range(3):
+            make_dicom(tmp_path / folder / f"IM.000{index}", np.zeros((side, side), np.uint16))
+    pairs = {"name": "pairs", "low_resolution": str(tmp_path / "low")}
+
+    def partners(**more: Any) -> Partners:
+        data = {**RECIPE["data"], "train": str(tmp_path / "high")}
+        return Partners(load(_write(tmp_path / "p.yml", degradation={**pairs, **more}, data=data)))
+
+    assert [partners()(tmp_path / "high" / f"IM.000{n}").name for n in range(3)] == ["IM.0000", "IM.0001", "IM.0002"]
+    write_png(tmp_path / "high" / "a.png", fundus[:64, :64])
+    write_png(tmp_path / "high" / "ax2.png", fundus[:32, :32])
+    both = partners(low_resolution=str(tmp_path / "high"))
+    assert both(tmp_path / "high" / "a.png").name == "ax2.png"
+    with pytest.raises(InputError, match="no low resolution"):
+        both(tmp_path / "high" / "ax2.png")
+    write_png(tmp_path / "high" / "ax2.tif", fundus[:32, :32])
+    with pytest.raises(InputError, match=r"ax2\.png and ax2\.tif could both be"):
+        partners(low_resolution=str(tmp_path / "high"))(tmp_path / "high" / "a.png")
+
+
+def test_the_unknown_track_is_validated_on_its_own_blur(tmp_path: Path, image_folder: Path) -> None:
+    more = {"protocol": {"blur_sigma": 0}, "iterations": 1}
+    found = [
+        finetune(_write(tmp_path / "r.yml", degradation={"name": name}, **more), image_folder, tmp_path / name)
+        for name in ("bicubic", "unknown")
+    ]
+    assert found[0].bicubic["psnr"] > found[1].bicubic["psnr"] + 0.5
+
+
 def test_plain_generators_learn_from_slices_and_refine_volumes(tmp_path: Path) -> None:
     """P2: one network of images, trained on slices through a volume's three planes, averaged voxel by voxel."""
     import nibabel
@@ -367,3 +485,5 @@ def test_plain_generators_learn_from_slices_and_refine_volumes(tmp_path: Path) -
     outcome = volume(tmp_path / "thick.nii.gz", tmp_path / "fine.nii.gz", model=result.model)[0]
     assert outcome.error is None
     assert nibabel.load(tmp_path / "fine.nii.gz").shape == (48, 44, 40)
+    with pytest.raises(UsageError, match="refines slices of volumes"):
+        upscale(tmp_path / "any.png", tmp_path / "up", result.model, engine="torch")
