@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -18,8 +15,8 @@ def start_near_interpolator(net: Any) -> None:
     """Reset a freshly built generator so that its trunk is silent and its outer convolutions pass their inputs on.
 
     The trunk's last layer is zeroed (the residual branch starts silent, as in Fixup initialisation, Zhang et al. 2019):
-    what remains interpolates. Parameter names are unchanged. A network that keeps the size of its input
-    (`nets.refiner`) begins as the identity by itself.
+    what remains is bilinear interpolation by the sub-pixel convolutions, nearest-neighbour in an RRDBNet. Parameter
+    names are unchanged. A network that keeps the size of its input (`nets.refiner`) begins as the identity by itself.
     """
     import torch
 
@@ -33,60 +30,16 @@ def start_near_interpolator(net: Any) -> None:
 
 
 def _rrdb(net: Any) -> None:
-    """RRDBNet: at scales 1 and 2 pixels are folded into channels first; then twice nearest neighbour and a convolution.
-
-    A convolution behind a nearest neighbour cannot know which copy it stands on, but sees other neighbours on each: so
-    three taps that are exact for parabolas still take folded pixels apart. Without folding they are bilinear.
-    """
-    colours = net.conv_last.weight.shape[0]
-    block = math.isqrt(net.conv_first.weight.shape[1] // colours)
-    carried = _pass_evenly(net.conv_first)
+    for conv in (net.conv_first, net.conv_up1, net.conv_up2, net.conv_hr, net.conv_last):
+        conv.weight.mul_(NOISE)
+        conv.bias.zero_()
     _silence(net.conv_body)
-    for conv in (net.conv_up1, net.conv_up2):
-        after = max(1, block // 2)
-        wanted = [n % (colours * after**2) for n in range(conv.weight.shape[0])]
-        noise = conv.weight * NOISE if conv is net.conv_up1 else None  # else its outputs would be copies
-        _silence(conv)
-        for n, value in enumerate(wanted):
-            colour, place = divmod(value, after**2)
-            rows, columns = _three_taps(block, place // after), _three_taps(block, place % after)
-            for source in range(block**2):
-                held = [k for k, one in enumerate(carried) if one == colour * block**2 + source]
-                held = held or [k for k, one in enumerate(carried) if one // block**2 == colour]
-                if conv is net.conv_up2 and block == 1:
-                    held = [n]
-                kernel = rows[:, source // block, None] * columns[None, :, source % block]
-                conv.weight[n, held] += kernel / max(1, len(held))
-        if noise is not None:
-            for value in set(wanted):
-                same = [n for n, one in enumerate(wanted) if one == value]
-                conv.weight[same] += noise[same] - noise[same].mean(0, keepdim=True)
-        carried, block = wanted, after
-    _silence(net.conv_hr)
-    for k in range(len(carried)):
-        net.conv_hr.weight[k, k, 1, 1] = 1
-    _silence(net.conv_last)
-    _gather(net.conv_last.weight, carried, colours)
-
-
-def _three_taps(block: int, place: int) -> Tensor:
-    """(3, block): along one axis, weights of folded pixels left, here and right, behind a nearest neighbour of 2.
-
-    On the first copy they give sub-pixel `place` of the half block, on the second that of the other half, and both
-    exactly for a parabola; without folding, linearly in between. Least squares, smallest weights.
-    """
-    import torch
-
-    if block == 1:
-        return torch.tensor([[0.25], [0.5], [0.25]])
-    inside = np.arange(block, dtype=float)
-    rows, wanted = [], []
-    for power in range(3):
-        left, here, right = (inside - block) ** power, inside**power, (inside + block) ** power
-        rows += [np.concatenate([left, here, here]), np.concatenate([here, here, right])]
-        wanted += [float(place) ** power, float(place + block // 2) ** power]
-    found = np.linalg.lstsq(np.stack(rows), np.array(wanted), rcond=None)[0]
-    return torch.from_numpy(found.reshape(3, block)).float()
+    carried = _pass_inputs(net.conv_first.weight)
+    for conv in (net.conv_up1, net.conv_up2, net.conv_hr):
+        for k in range(len(carried)):
+            conv.weight[k, k, 1, 1] += 1
+    # pixel_unshuffle keeps a colour's sub-pixels together
+    _gather(net.conv_last.weight, carried, net.conv_first.weight.shape[1])
 
 
 def _around(net: Any) -> None:
@@ -156,16 +109,28 @@ def _gather(weight: Tensor, carried: list[int], inputs: int) -> None:
 
 
 def _pass_evenly(conv: Any) -> list[int]:
-    """Let every feature carry one input; what makes them different adds up to nothing over those of an input.
-
-    Where there are fewer features than inputs, they carry some of them, evenly. Returns each feature's input.
-    """
-    features, inputs, middle = conv.weight.shape[0], conv.weight.shape[1], conv.weight.shape[2] // 2
+    """Let every feature carry one colour; what makes them different adds up to nothing over those of a colour."""
+    features, colours, middle = conv.weight.shape[0], conv.weight.shape[1], conv.weight.shape[2] // 2
     conv.weight.mul_(NOISE)
     conv.bias.zero_()
-    carried = [k % inputs if features >= inputs else k * inputs // features for k in range(features)]
-    for source in set(carried):
-        held = [k for k, one in enumerate(carried) if one == source]
+    carried = [k % colours for k in range(features)]
+    for colour in range(colours):
+        held = range(colour, features, colours)
         conv.weight[held] -= conv.weight[held].mean(0, keepdim=True)
-        conv.weight[held, source, middle, middle] += 1
+        conv.weight[held, colour, middle, middle] += 1
+    return carried
+
+
+def _pass_inputs(weight: Tensor) -> list[int]:
+    """Let every feature carry one input; the last incomplete round carries neighbours. Returns each feature's input."""
+    neighbours = ((0, 1), (2, 1), (1, 0), (1, 2))
+    features, inputs = weight.shape[:2]
+    if features < inputs:  # too few for all: take them evenly, so that every colour is carried
+        carried = [k * inputs // features for k in range(features)]
+    else:
+        carried = [k % inputs for k in range(features)]
+    whole = features - features % inputs or features
+    for k, source in enumerate(carried):
+        y, x = (1, 1) if k < whole else neighbours[k % 4]
+        weight[k, source, y, x] += 1
     return carried

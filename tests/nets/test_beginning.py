@@ -23,8 +23,8 @@ def test_a_fresh_generator_interpolates(name: str, scale: int, channels: int, fu
         made = net.train()(torch.from_numpy(low.transpose(2, 0, 1)[None].copy()))[0].permute(1, 2, 0).numpy()
     inner = (slice(2 * scale, -2 * scale), slice(2 * scale, -2 * scale))  # beyond the border they see zeros
     bicubic = resize(low, truth.shape[:2], "bicubic")
-    if name.startswith("rrdb"):  # folds pixels at scales 1 and 2: exact for parabolas, not for noise
-        assert psnr(made[inner], truth[inner]) > psnr(bicubic[inner], truth[inner]) - (4 if scale > 1 else 65)
+    if name.startswith("rrdb"):  # nearest neighbours, folded pixels, and noise that tells its features apart
+        assert psnr(made[inner], truth[inner]) > 18
     else:
         assert psnr(made[inner], bicubic[inner]) > (80 if scale == 1 else 38)
 
