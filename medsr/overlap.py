@@ -39,28 +39,39 @@ class Job(Protocol):
         ...
 
 
-def run(jobs: Sequence[Job], on_outcome: Callable[[Outcome], None]) -> list[Outcome]:
+def run(
+    jobs: Sequence[Job],
+    tell: Callable[[Outcome], None] = lambda _: None,
+    record: Callable[[Outcome], None] = lambda _: None,
+) -> list[Outcome]:
     """Do every job; a failing one becomes its outcome and costs no other theirs. Outcomes come in the jobs' order.
 
-    At most three are in memory: one read, one computed, one written. `on_outcome` is called in the thread that writes,
-    as soon as a job is done: also for what is being written when the calling thread is interrupted. `seconds` are
-    those of a job's own steps.
+    At most three are in memory: one read, one computed, one written. `record` is called by the thread that writes, as
+    soon as a job is done; `tell` by the calling thread, which alone prints, when it has the time. Where that one is
+    interrupted, what is being written is finished, recorded and told first. `seconds` are those of a job's own steps.
     """
     outcomes: list[Outcome] = []
 
-    def finish(job: Job, computed: Outcome) -> None:
-        outcomes.append(_then(job, computed, job.write))
-        on_outcome(outcomes[-1])
+    def finish(job: Job, computed: Outcome) -> Outcome:
+        outcome = _then(job, computed, job.write)
+        record(outcome)
+        return outcome
 
-    finished: Future[None] | None = None
-    with closing(ahead(_read, jobs)) as reading, ThreadPoolExecutor(1) as writer:
-        for job, begun in zip(jobs, reading, strict=True):
-            computed = _then(job, begun, job.compute)
-            if finished is not None:
-                finished.result()
-            finished = writer.submit(finish, job, computed)
+    def hear(finished: Future[Outcome] | None) -> None:
         if finished is not None:
-            finished.result()
+            outcomes.append(finished.result())
+            tell(outcomes[-1])
+
+    finished: Future[Outcome] | None = None
+    with closing(ahead(_read, jobs)) as reading, ThreadPoolExecutor(1) as writer:
+        try:
+            for job, begun in zip(jobs, reading, strict=True):
+                computed = _then(job, begun, job.compute)
+                hear(finished)
+                finished = None
+                finished = writer.submit(finish, job, computed)
+        finally:
+            hear(finished)
     return outcomes
 
 

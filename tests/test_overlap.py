@@ -91,15 +91,16 @@ def test_a_step_that_fails_costs_no_other_job(step: str) -> None:
     assert [job.forgotten for job in jobs] == [False, False, step != "read", False, False]
 
 
-def test_what_is_written_is_told_at_once() -> None:
+def test_what_is_written_is_recorded_at_once_and_told_by_the_thread_that_asked() -> None:
     jobs = [Step(n) for n in range(2)]
-    told = threading.Event()
+    recorded, threads = threading.Event(), set()
 
     def wait() -> None:
-        assert told.wait(SOON), "the first was told only after the second was computed"
+        assert recorded.wait(SOON), "the first was recorded only after the second was computed"
 
     jobs[1].on["compute"] = wait
-    run(jobs, lambda _: told.set())
+    run(jobs, lambda _: threads.add(threading.get_ident()), lambda _: recorded.set())
+    assert threads == {threading.get_ident()}
 
 
 def test_what_is_being_written_is_finished_and_told_when_interrupted() -> None:
@@ -115,9 +116,11 @@ def test_what_is_being_written_is_finished_and_told_when_interrupted() -> None:
 
     jobs[0].on["write"], jobs[1].on["compute"] = slow, interrupt
     told: list[Outcome] = []
+    recorded: list[Outcome] = []
     with pytest.raises(KeyboardInterrupt):
-        run(jobs, told.append)
+        run(jobs, told.append, recorded.append)
     assert ended.is_set()
+    assert recorded == told
     assert [outcome.input for outcome in told] == [jobs[0].source]
     assert not jobs[1].began["write"].is_set()
     assert not jobs[2].began["compute"].is_set()

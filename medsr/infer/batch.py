@@ -68,10 +68,10 @@ def upscale(
         def record(outcome: Outcome) -> None:
             status.record(outcome)
             sidecar.note(outcome)
-            on_outcome(outcome)
 
+        todo = [Job(source, target, n, how) for n, (source, target) in enumerate(jobs)]
         try:
-            outcomes = overlap.run([Job(source, target, n, how) for n, (source, target) in enumerate(jobs)], record)
+            outcomes = overlap.run(todo, on_outcome, record)
         finally:
             sidecar.write()
         update(len(jobs))

@@ -96,11 +96,11 @@ class Job:
         fine = self.how.request.target(scan.grid)
         say(f"{self.source.name}: {_text(scan.grid)} to {_text(scan.grid.on(fine))}")
         for note in scan.notes:
-            say(f"note: {note}")
+            say(f"{self.source.name}: note: {note}")
         with _Progress(self.source.name) as on_progress:
             self.result = refine_scan(scan, self.how.request, self.how.engine, on_progress)
         for warning in self.result.warnings:
-            say(f"warning: {warning}")
+            say(f"{self.source.name}: warning: {warning}")
         for path, companion in self.given.companions:
             moved, how = companions.brought(companion, scan, self.result.volume.grid)
             self.moved.append((path, moved))

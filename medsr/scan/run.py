@@ -106,12 +106,7 @@ def volume(
         return overlap.run([Job(targets[0], How(request, extras, opened, say))], on_outcome)
     with Status(Path(out), known, volume_io.digest) as status:
         how = How(request, extras, opened, say, status if skip_done else None)
-
-        def record(outcome: Outcome) -> None:
-            status.record(outcome)
-            on_outcome(outcome)
-
-        return overlap.run([Job(target, how) for target in targets], record)
+        return overlap.run([Job(target, how) for target in targets], on_outcome, status.record)
 
 
 def _open(request: Request) -> SliceEngine:
