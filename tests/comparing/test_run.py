@@ -81,10 +81,10 @@ def test_recipes_and_their_stages_stand_beside_interpolation(
 
 
 def test_the_budget_is_the_same_for_all(pair: list[Path], image_folder: Path, tmp_path: Path) -> None:
-    result = compare(pair, image_folder, tmp_path / "out", minutes=0.04, device="cpu")
+    result = compare(pair, image_folder, tmp_path / "out", minutes=0.02, device="cpu")
     one, first, second = (entry.leaf.result for entry in result.entries)
-    assert one.seconds == pytest.approx(2.4, abs=1)
-    assert first.seconds + second.seconds == pytest.approx(2.4, abs=1)
+    assert one.seconds == pytest.approx(1.2, abs=0.6)
+    assert first.seconds + second.seconds == pytest.approx(1.2, abs=0.6)
 
 
 def test_a_recipe_that_fails_costs_no_other_its_place(

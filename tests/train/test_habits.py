@@ -145,7 +145,7 @@ def test_progressive_factors_carry_the_weights_over(tmp_path: Path, image_folder
         )
         assert len(after) > len(before)
     assert sum("of the weights taken from" in line for line in said) == 2
-    assert upscale(image_folder / "eye_0.png", tmp_path / "up", result.model)[0].error is None
+    assert upscale(image_folder / "eye_0.png", tmp_path / "up", result.model, engine="torch")[0].error is None
     assert image_io.read(tmp_path / "up" / "eye_0.png").pixels.shape == (768, 768, 3)
 
 
@@ -325,11 +325,11 @@ def test_every_metric_is_measured(tmp_path: Path, image_folder: Path) -> None:
 
 def test_minutes_end_a_run_and_are_shared_by_its_stages(tmp_path: Path, image_folder: Path) -> None:
     two = [{"name": "a", "iterations": 30}, {"name": "b", "iterations": 10}]
-    recipe = _write(tmp_path / "r.yml", minutes=0.08, stages=two, validate_every=10_000, save_every=10_000)
-    assert [load(recipe).stage(n).minutes for n in (0, 1)] == pytest.approx([0.06, 0.02])
+    recipe = _write(tmp_path / "r.yml", minutes=0.04, stages=two, validate_every=10_000, save_every=10_000)
+    assert [load(recipe).stage(n).minutes for n in (0, 1)] == pytest.approx([0.03, 0.01])
     result = finetune(recipe, image_folder, tmp_path / "run", device="cpu")
     parts = [Result.of(tmp_path / "run" / name) for name in ("1-a", "2-b")]
-    for part, seconds in zip(parts, (3.6, 1.2), strict=True):
+    for part, seconds in zip(parts, (1.8, 0.6), strict=True):
         assert part is not None
         assert seconds <= part.seconds < seconds + 1.5
     assert result.iterations > 10  # though the recipe says 40 at most, minutes decide
@@ -339,7 +339,7 @@ def test_minutes_end_a_run_and_are_shared_by_its_stages(tmp_path: Path, image_fo
 
 def test_minutes_bring_a_cosine_down_to_nothing(tmp_path: Path, image_folder: Path) -> None:
     optimizer = {"learning_rate": 1e-3, "schedule": "cosine"}
-    recipe = _write(tmp_path / "r.yml", minutes=0.05, optimizer=optimizer, iterations=10**6)
+    recipe = _write(tmp_path / "r.yml", minutes=0.03, optimizer=optimizer, iterations=10**6)
     finetune(recipe, image_folder, tmp_path / "run", device="cpu")
     rates = _rates(tmp_path / "run")
     assert rates[0] == 1e-3
@@ -479,7 +479,7 @@ def test_plain_generators_learn_from_slices_and_refine_volumes(tmp_path: Path) -
     assert result.bicubic["psnr"] > 15
     thick = smooth_volume((48, 44, 40)).reshape(48, 44, 20, 2).mean(axis=3).astype(np.int16)
     nibabel.Nifti1Image(thick, np.diag([1, 1, 2, 1.0])).to_filename(tmp_path / "thick.nii.gz")
-    outcome = volume(tmp_path / "thick.nii.gz", tmp_path / "fine.nii.gz", model=result.model)[0]
+    outcome = volume(tmp_path / "thick.nii.gz", tmp_path / "fine.nii.gz", model=result.model, engine="torch")[0]
     assert outcome.error is None
     assert nibabel.load(tmp_path / "fine.nii.gz").shape == (48, 44, 40)
     with pytest.raises(UsageError, match="refines slices of volumes"):
