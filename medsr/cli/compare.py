@@ -20,13 +20,14 @@ def compare(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     seed: Annotated[int | None, typer.Option(help="Replaces the recipes' seed.")] = None,
+    json_: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Everything, as JSON.")] = None,
 ) -> None:
     """Train several recipes on the same images under the same budget; one page."""
     from medsr.cli.batch import end_partly
     from medsr.comparing import page
     from medsr.comparing.run import compare as run
 
-    result = run(recipes, data, out, minutes or None, overrides or [], device, seed, typer.echo)
+    result = run(recipes, data, out, minutes or None, overrides or [], device, seed, json_, typer.echo)
     baseline = "interpolation"
     table = [page.header(baseline), *page.rows(result.entries, baseline)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]

@@ -30,12 +30,12 @@ CAUTION = (
 
 @dataclass(frozen=True)
 class Told:
-    """What the page says of the protocol. `recipes`: name -> YAML."""
+    """What the page says of the protocol. `images`: the held-out ones, by name. `recipes`: name -> YAML."""
 
     protocol: str
     baseline: str
     budget: str
-    images: int
+    images: tuple[str, ...]
     recipes: Mapping[str, str]
 
 
@@ -73,7 +73,7 @@ def write(
     path: Path, entries: Sequence[Entry], failed: Sequence[Failed], shown: Mapping[str, Shown], told: Told
 ) -> None:
     """Write the page, one file that needs nothing else."""
-    caption = f"{told.images} held-out images. Protocol: {told.protocol}. {told.budget}. PSNR in dB. {METHOD}."
+    caption = f"{len(told.images)} held-out images. Protocol: {told.protocol}. {told.budget}. PSNR in dB. {METHOD}."
     lines: dict[str, tuple[list[float], list[float]]] = {}
     for one in entries:  # a recipe's stages follow each other
         minutes, found = lines.setdefault(one.leaf.of, ([], []))

@@ -15,6 +15,7 @@ from medsr.comparing.entry import Entry, Failed, Leaf, folder_of, leaves
 from medsr.devices import choose
 from medsr.errors import MedsrError, StoppedError, UsageError
 from medsr.io.files import write_text
+from medsr.measure.statistics import Summary, summarize
 from medsr.nets import checkpoint
 from medsr.recipe import Pairs, Recipe
 from medsr.train import validate
@@ -42,13 +43,14 @@ def compare(
     overrides: Sequence[str] = (),
     device: str = "auto",
     seed: int | None = None,
+    json_file: str | Path | None = None,
     say: Say = lambda _: None,
 ) -> Comparison:
     """Train every recipe for `minutes` (validation not counted; None: as long as it says) and measure them alike.
 
     `data`, `overrides` (`a.b=value`) and `seed` apply to all. In `out`: a run's folder for each recipe, `compare.html`
-    and `compare.json`. Called again with the same `out` it goes on where it stopped. Raises UsageError where recipes
-    cannot be compared, StoppedError when interrupted; a recipe that fails costs no other its place.
+    and `compare.json`, written to `json_file` too. Called again with the same `out` it goes on where it stopped. Raises
+    UsageError where recipes cannot be compared, StoppedError when interrupted; a recipe that fails costs no other its place.
     """
     if len(names) < 2:
         raise UsageError("compare needs two recipes or more")
@@ -88,8 +90,11 @@ def compare(
         raise UsageError(f"no recipe came to its end: {failed[0].name}: {failed[0].reason}")
     comparison = Comparison(tuple(entries), tuple(failed), bicubic, folder / "compare.html")
     shown = page.baseline_crops(held_out) | pictures
-    page.write(comparison.page, entries, failed, shown, _told(chosen, held_out, minutes))
-    write_text(folder / "compare.json", json.dumps(_as_dict(comparison), indent=1) + "\n")
+    told = _told(chosen, held_out, minutes)
+    page.write(comparison.page, entries, failed, shown, told)
+    for path in (folder / "compare.json", json_file):
+        if path is not None:
+            write_text(Path(path), json.dumps(_as_json(comparison, told), indent=1) + "\n")
     return comparison
 
 
@@ -159,23 +164,39 @@ def _model(leaf: Leaf, device: str) -> tuple[validate.Predict, int]:
 def _told(chosen: list[Recipe], held_out: list[validate.HeldOut], minutes: float | None) -> page.Told:
     protocol, baseline = validate.describe_protocol(chosen[0])
     budget = f"{minutes:g} minutes of training each" if minutes is not None else "each as long as its recipe says"
-    return page.Told(protocol, baseline, budget, len(held_out), {one.name: one.to_yaml() for one in chosen})
+    names = tuple(one.name for one in held_out)
+    return page.Told(protocol, baseline, budget, names, {one.name: one.to_yaml() for one in chosen})
 
 
-def _as_dict(comparison: Comparison) -> dict[str, Any]:
+def _as_json(comparison: Comparison, told: page.Told) -> dict[str, Any]:
+    """As `medsr evaluate` writes it, and the runs."""
+    scores = {told.baseline: comparison.bicubic} | {one.leaf.name: one.scores for one in comparison.entries}
     return {
-        "bicubic": comparison.bicubic.means(),
-        "failed": [asdict(one) for one in comparison.failed],
-        "entries": [
-            {
-                "name": one.leaf.name,
+        "benchmark": "compare",
+        "protocol": {"low_resolution": told.protocol, "budget": told.budget, "recipes": dict(told.recipes)},
+        "n": len(told.images),
+        "models": {
+            name: {metric: _interval(summarize(values)) for metric, values in one.each.items()}
+            for name, one in scores.items()
+        },
+        "images": [
+            {"id": image, "model": name, **{metric: values[index] for metric, values in one.each.items()}}
+            for name, one in scores.items()
+            for index, image in enumerate(told.images)
+        ],
+        "runs": {
+            one.leaf.name: {
                 "parameters": one.parameters,
                 "iterations": one.leaf.result.iterations,
                 "seconds": one.leaf.result.seconds,
                 "start_psnr": one.started,
-                **one.scores.means(),
-                "gain_psnr": asdict(one.gain),
+                "psnr_over_baseline": _interval(one.gain),
             }
             for one in comparison.entries
-        ],
+        },
+        "failed": [asdict(one) for one in comparison.failed],
     }
+
+
+def _interval(summary: Summary) -> dict[str, Any]:
+    return {"mean": summary.mean, "ci95": [summary.low, summary.high], "n": summary.n}

@@ -8,7 +8,7 @@ from typing import Any
 from medsr.recipe import Recipe
 from medsr.report.page import Picture, Section, Table, curves, picture_file, smooth, write_page
 from medsr.train.monitor import read_log
-from medsr.train.validate import LOWER_IS_BETTER, Scores, describe_protocol
+from medsr.train.validate import Scores, describe_protocol, lower_is_better
 
 SAMPLES = 6
 
@@ -62,7 +62,7 @@ def write(run: Path, recipe: Recipe, interpolated: Scores | None, skipped: int) 
 
 
 def _best(records: list[dict[str, Any]], metric: str) -> dict[str, Any]:
-    chosen = min if metric in LOWER_IS_BETTER else max
+    chosen = min if lower_is_better(metric) else max
     return chosen(records, key=lambda record: record["validation"][metric])
 
 

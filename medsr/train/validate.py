@@ -23,6 +23,7 @@ from medsr.infer.slices import Refiner
 from medsr.intensity import Window
 from medsr.io import image as image_io
 from medsr.measure import metrics
+from medsr.measure.names import split
 from medsr.measure.perceptual import lpips
 from medsr.nets import checkpoint
 from medsr.recipe import Pairs, Recipe, Unknown
@@ -32,7 +33,6 @@ from medsr.resample import bspline_matrix
 Array = NDArray[np.float32]
 Predict = Callable[[Array, float], Array]
 Measure = Callable[[Array, Array], float]
-LOWER_IS_BETTER = ("mse", "lpips")
 EVERY = 8
 """Of a held-out volume's slices, one in so many is validated."""
 
@@ -92,7 +92,11 @@ def better(metric: str, value: float, than: float | None) -> bool:
     """Whether a value of that metric is the better one; any is better than none."""
     if than is None:
         return True
-    return value < than if metric in LOWER_IS_BETTER else value > than
+    return value < than if lower_is_better(metric) else value > than
+
+
+def lower_is_better(metric: str) -> bool:
+    return split(metric)[0].better < 0
 
 
 def prepare(paths: tuple[Path, ...], recipe: Recipe) -> list[HeldOut]:

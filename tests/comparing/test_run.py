@@ -13,6 +13,7 @@ from medsr.comparing import run as comparing
 from medsr.comparing.run import compare
 from medsr.errors import BatchError, UsageError
 from tests.conftest import smooth_volume
+from tests.train.test_habits import tick
 
 RECIPE: dict[str, Any] = {
     "name": "one",
@@ -66,7 +67,10 @@ def test_recipes_and_their_stages_stand_beside_interpolation(
     assert second.started == first.started == first.leaf.result.start["psnr"]
     assert second.course()[0][0] == pytest.approx(first.course()[0][-1])  # a stage begins where the last one ended
     told = json.loads((out / "compare.json").read_text())
-    assert [one["name"] for one in told["entries"]] == ["one", "two: mse", "two: gan"]
+    assert list(told["models"]) == ["bicubic", "one", "two: mse", "two: gan"]
+    assert told["models"]["one"]["psnr"]["mean"] == pytest.approx(result.entries[0].scores.psnr)
+    assert len(told["images"]) == 4 * told["n"] == 8
+    assert told["runs"]["two: gan"]["iterations"] == 6
     page = result.page.read_text()
     assert page.count("data:image/png") == 2 * (3 + 3)
     for text in ("two: gan", "bicubic", "each as long as its recipe says", "ground truth"):
@@ -80,11 +84,14 @@ def test_recipes_and_their_stages_stand_beside_interpolation(
         compare(pair, image_folder, out, minutes=None, device="cpu", seed=4)
 
 
-def test_the_budget_is_the_same_for_all(pair: list[Path], image_folder: Path, tmp_path: Path) -> None:
-    result = compare(pair, image_folder, tmp_path / "out", minutes=0.02, device="cpu")
+def test_the_budget_is_the_same_for_all(
+    pair: list[Path], image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tick(monkeypatch)
+    result = compare(pair, image_folder, tmp_path / "out", minutes=0.0199, device="cpu")
     one, first, second = (entry.leaf.result for entry in result.entries)
-    assert one.seconds == pytest.approx(1.2, abs=0.6)
-    assert first.seconds + second.seconds == pytest.approx(1.2, abs=0.6)
+    assert one.seconds == pytest.approx(1.2)
+    assert first.seconds + second.seconds == pytest.approx(1.2)
 
 
 def test_a_recipe_that_fails_costs_no_other_its_place(
@@ -92,9 +99,11 @@ def test_a_recipe_that_fails_costs_no_other_its_place(
 ) -> None:
     broken = _write(tmp_path / "three.yml", name="three", optimizer={"learning_rate": 1e30})
     arguments = ["compare", str(pair[0]), str(broken), "--data", str(image_folder), "--minutes", "0", "--device", "cpu"]
-    done = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "out")])
+    more = ["--out", str(tmp_path / "out"), "--json", str(tmp_path / "all.json")]
+    done = CliRunner().invoke(app, [*arguments, *more])
     assert done.exit_code == BatchError.exit_code
     assert "three: iteration" in done.output
+    assert [one["name"] for one in json.loads((tmp_path / "all.json").read_text())["failed"]] == ["three"]
     assert "one " in done.output
     assert "interpolation" in done.output
     assert "Did not come to their end" in (tmp_path / "out" / "compare.html").read_text()
