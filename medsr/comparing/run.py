@@ -50,7 +50,7 @@ def compare(
 
     `data`, `overrides` (`a.b=value`) and `seed` apply to all. In `out`: a run's folder for each recipe, `compare.html`
     and `compare.json`, written to `json_file` too. Called again with the same `out` it goes on where it stopped. Raises
-    UsageError where recipes cannot be compared, StoppedError when interrupted; a recipe that fails costs no other its place.
+    UsageError where recipes cannot be compared, StoppedError when interrupted; a failing recipe costs no other.
     """
     if len(names) < 2:
         raise UsageError("compare needs two recipes or more")
