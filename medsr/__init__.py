@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from medsr.prep.run import prepare
     from medsr.repeat import reproduce
     from medsr.scan.run import volume
+    from medsr.serving.run import serve
     from medsr.train.run import finetune
 
 _HOME = {
@@ -30,6 +31,7 @@ _HOME = {
     "export": "medsr.exports.run",
     "prepare": "medsr.prep.run",
     "reproduce": "medsr.repeat",
+    "serve": "medsr.serving.run",
     "models": "medsr.catalogue",
     "demo": "medsr.fundus_demo",
 }
@@ -43,6 +45,7 @@ __all__ = [
     "models",
     "prepare",
     "reproduce",
+    "serve",
     "upscale",
     "volume",
 ]

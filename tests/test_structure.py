@@ -43,6 +43,7 @@ ORDER = (
     "catalogue",
     "info",
     "fundus_demo",
+    "serving",
     "cli",
 )
 

@@ -15,6 +15,7 @@ from medsr.cli import (
     models,
     prepare,
     reproduce,
+    serve,
     upscale,
     volume,
     weights,
@@ -38,6 +39,7 @@ app.command("volume", cls=volume.OptionalMinutes)(volume.volume)
 app.command("prepare")(prepare.prepare)
 app.command("evaluate")(evaluate.evaluate)
 app.command("reproduce")(reproduce.reproduce)
+app.command("serve")(serve.serve)
 app.command("export")(export.export)
 app.command("models")(models.models)
 app.command("info")(info.info)

@@ -48,6 +48,11 @@ def read(path: Path, series: str | None) -> Volume:
     return Volume(stored, LPS @ affine, DICOM, slope, intercept, frames, modality, tuple(notes))
 
 
+def listed(path: Path) -> dict[str, str]:
+    """The series in a folder, zip or file: UID to what it is, in words without any name."""
+    return {uid: _describe(files) for uid, files in sorted(_headers(path)[0].items())}
+
+
 def _headers(path: Path) -> tuple[dict[str, list[tuple[str, Open, Any]]], list[str]]:
     """The images of every series (by UID), and the names of files that are none."""
     from pydicom import dcmread

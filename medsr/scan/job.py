@@ -38,13 +38,18 @@ class Extras:
 
 @dataclass(frozen=True)
 class How:
-    """What all scans of a batch share. `done`: who knows which need not be made again, None: all are made."""
+    """What all scans of a batch share.
+
+    `done`: who knows which need not be made again, None: all are made. `watch`: who hears of progress instead of the
+    terminal.
+    """
 
     request: Request
     extras: Extras
     engine: SliceEngine
     say: Say
     done: Status | None = None
+    watch: OnProgress | None = None
 
 
 @dataclass
@@ -97,8 +102,8 @@ class Job:
         say(f"{self.source.name}: {_text(scan.grid)} to {_text(scan.grid.on(fine))}")
         for note in scan.notes:
             say(f"{self.source.name}: note: {note}")
-        with _Progress(self.source.name) as on_progress:
-            self.result = refine_scan(scan, self.how.request, self.how.engine, on_progress)
+        with _Progress(self.source.name) as shown:
+            self.result = refine_scan(scan, self.how.request, self.how.engine, self.how.watch or shown)
         for warning in self.result.warnings:
             say(f"{self.source.name}: warning: {warning}")
         for path, companion in self.given.companions:

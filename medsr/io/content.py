@@ -1,0 +1,111 @@
+"""What a file of unknown origin holds, by its bytes alone: its name may claim anything."""
+
+from __future__ import annotations
+
+import re
+import struct
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from medsr.errors import InputError
+from medsr.io import image as image_io
+
+HEAD = 65536
+"""Bytes of a header that are looked at."""
+READS = "PNG, JPEG, TIFF or DICOM images; NIfTI, NRRD, MetaImage, MGH or zipped DICOM slices as scans"
+_GZIP = b"\x1f\x8b"
+_IMAGES = {image_io.PNG: ".png", image_io.JPEG: ".jpg", image_io.TIFF: ".tif", image_io.DICOM: ".dcm"}
+
+
+@dataclass(frozen=True)
+class Content:
+    """`suffix`: what a file with this content is called, so that every reader takes it for what it is."""
+
+    kind: Literal["image", "volume"]
+    suffix: str
+
+
+def content_of(path: Path) -> Content:
+    """What the one file at `path` holds.
+
+    Raises InputError for anything else than one image or one scan, and for a header whose voxels are in another file:
+    a header from elsewhere must not name files of this machine.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(HEAD)
+    kind = image_io.sniff(path)
+    if kind == image_io.DICOM:
+        return Content("volume" if _frames(path) > 1 else "image", ".dcm")
+    if (suffix := _volume(head)) is not None:
+        return Content("volume", suffix)
+    if zipfile.is_zipfile(path) and head.startswith(b"PK"):
+        return Content("volume", ".zip")
+    if kind is not None:
+        return Content("image", _plain(head) or _IMAGES[kind])
+    raise InputError(f"{path}: none of what medsr reads ({READS})")
+
+
+def _plain(head: bytes) -> str | None:
+    """Formats that Pillow reads and medsr writes as PNG."""
+    if head.startswith((b"P5", b"P6")):
+        return ".ppm"
+    return ".bmp" if head.startswith(b"BM") else None
+
+
+def _volume(head: bytes) -> str | None:
+    packed = head.startswith(_GZIP)
+    if packed:
+        try:
+            head = zlib.decompressobj(wbits=31).decompress(head, HEAD)
+        except zlib.error:
+            return None
+    if _is_nifti(head):
+        return ".nii.gz" if packed else ".nii"
+    if _is_mgh(head):
+        return ".mgz" if packed else ".mgh"
+    if head.startswith(b"NRRD000"):
+        _refuse_detached_nrrd(head)
+        return ".nrrd"
+    if re.match(rb"\s*(ObjectType|NDims|Comment)\s*[=:]", head):
+        _refuse_detached_metaimage(head)
+        return ".mha"
+    return None
+
+
+def _refuse_detached_nrrd(head: bytes) -> None:
+    """The header ends with an empty line; nothing in it may name a file, however its lines end."""
+    header, end, _ = re.sub(rb"\r\n", b"\n", head).partition(b"\n\n")
+    lines = re.split(rb"[\r\n]+", header)
+    if not end or any(re.match(rb"\s*data\s*file", line, re.IGNORECASE) for line in lines):
+        raise InputError("an NRRD header without its voxels; give one .nrrd that holds both")
+
+
+def _refuse_detached_metaimage(head: bytes) -> None:
+    """The first mention of the data must be the last line of the header, and say that they follow."""
+    mention = re.search(rb"(?i)ElementDataFile.*", head)
+    if mention is None or not re.fullmatch(rb"(?i)ElementDataFile\s*[=:]\s*LOCAL\s*", mention[0]):
+        raise InputError("a MetaImage header without its voxels; give one .mha that holds both")
+
+
+def _is_nifti(head: bytes) -> bool:
+    return head[344:348] == b"n+1\0" or head[4:12] == b"n+2\0\r\n\x1a\n"
+
+
+def _is_mgh(head: bytes) -> bool:
+    """Version 1, big-endian, three axes and frames above 0, one of the four types."""
+    if len(head) < 284:
+        return False
+    version, *shape, dtype = struct.unpack(">6i", head[:24])
+    return version == 1 and all(0 < n < 1 << 16 for n in shape) and dtype in (0, 1, 3, 4)
+
+
+def _frames(path: Path) -> int:
+    from pydicom import dcmread
+
+    try:
+        return int(dcmread(path, specific_tags=["NumberOfFrames"], stop_before_pixels=True).get("NumberOfFrames") or 1)
+    except Exception as error:  # pydicom raises whatever it likes on damaged files
+        raise InputError(f"{path}: damaged DICOM file") from error

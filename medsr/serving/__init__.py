@@ -1,0 +1,1 @@
+"""`medsr serve`: the page in a browser and the HTTP API behind it."""

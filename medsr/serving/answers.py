@@ -1,0 +1,180 @@
+"""What the API answers and takes: its documentation is made of these."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Dtype = Literal["uint8", "int8", "uint16", "int16"]
+State = Literal["waiting", "running", "done", "failed", "cancelled"]
+
+
+class Answer(BaseModel):
+    """Nothing that is not listed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ErrorAnswer(Answer):
+    """Whatever went wrong, in one line for a person. `choices`: the series of a zip, of which one must be named."""
+
+    error: str
+    choices: list[str] | None = None
+
+
+class About(Answer):
+    """This server."""
+
+    version: str
+    notice: str = "Research use only. Not a medical device."
+    max_upload_bytes: int
+    max_result_pixels: int
+    max_result_voxels: int
+    keep_seconds: int = Field(description="files and results are removed after this time, or when you forget them")
+
+
+class Login(Answer):
+    """The token the server was started with."""
+
+    token: str = Field(max_length=500)
+
+
+class ModelAnswer(Answer):
+    """A model that can be asked for."""
+
+    name: str
+    kind: Literal["image", "volume"]
+    scale: int | None = Field(description="its own factor; null where it takes any")
+    about: str
+
+
+class Pixels(Answer):
+    """How to read the raw values at `url`: row by row, channels last, little-endian."""
+
+    url: str
+    width: int
+    height: int
+    channels: int
+    dtype: Dtype
+
+
+class ImageFacts(Answer):
+    """An image as its file stores it. `low` and `high`: the stored values that mean darkest and brightest."""
+
+    kind: Literal["image"] = "image"
+    format: str
+    width: int
+    height: int
+    channels: int
+    dtype: Dtype
+    low: float
+    high: float
+    inverted: bool = Field(description="the lowest value is the brightest (MONOCHROME1)")
+    show_low: float = Field(description="a window to begin with")
+    show_high: float
+    notes: list[str] = []
+
+
+class VolumeFacts(Answer):
+    """A scan. `spacing`: mm along each axis of its array. `finer`: what it becomes where nothing else is asked for."""
+
+    kind: Literal["volume"] = "volume"
+    format: str
+    shape: list[int]
+    spacing: list[float]
+    dtype: str
+    modality: str
+    labels: bool = Field(description="it looks like a label map, which is resampled and not super-resolved")
+    finer: Grid | None
+    series: str | None = Field(default=None, description="the DICOM series that was asked for")
+    notes: list[str] = []
+
+
+class Grid(Answer):
+    """Voxels along each axis, and mm from one to the next."""
+
+    shape: list[int]
+    spacing: list[float]
+
+
+class FileAnswer(Answer):
+    """An upload. `pixels` of an image, `nifti` (for a viewer) of a scan."""
+
+    id: str
+    name: str
+    bytes: int
+    facts: ImageFacts | VolumeFacts = Field(discriminator="kind")
+    pixels: Pixels | None = None
+    nifti: str | None = None
+
+
+class ImageWish(Answer):
+    """Super-resolve an uploaded image by one or several models, one after the other."""
+
+    file: str
+    models: list[str] = Field(min_length=1, max_length=4)
+    outscale: float | None = Field(
+        default=None,
+        gt=0,
+        le=16,
+        description="final factor; by default each model's own, the first one's for baselines",
+    )
+    ground_truth: str | None = Field(default=None, description="the id of an upload to measure the results by")
+
+
+class VolumeWish(Answer):
+    """Refine an uploaded scan. At most one of `isotropic`, `scale` and `spacing`."""
+
+    file: str
+    model: str
+    isotropic: bool = False
+    scale: float | None = Field(default=None, gt=0)
+    spacing: float | None = Field(default=None, gt=0, description="mm")
+    uncertainty: bool = False
+
+
+class ImageResult(Answer):
+    """One model's image. `download` is the file `medsr upscale` writes; `psnr` in dB and `ssim` by the ground truth."""
+
+    model: str
+    scale: float
+    file_name: str
+    download: str
+    pixels: Pixels
+    seconds: float
+    psnr: float | None = None
+    ssim: float | None = None
+    notes: list[str] = []
+
+
+class VolumeResult(Answer):
+    """The refined scan. `download` is the file `medsr volume` writes, `sidecar` its JSON; `nifti` is for a viewer."""
+
+    model: str
+    grid: Grid
+    file_name: str
+    download: str
+    nifti: str
+    sidecar: str
+    uncertainty: str | None = None
+    uncertainty_nifti: str | None = None
+    uncertainty_p99: float | None = None
+    seconds: float
+    notes: list[str] = []
+
+
+class JobAnswer(Answer):
+    """A job. `place`: 1 is next. `progress`: 0 to 1. `error`: why it failed."""
+
+    id: str
+    file: str
+    kind: Literal["image", "volume"]
+    state: State
+    place: int | None = None
+    progress: float = 0.0
+    seconds_left: float | None = None
+    doing: str = ""
+    error: str | None = None
+    images: list[ImageResult] = []
+    volume: VolumeResult | None = None

@@ -1,0 +1,277 @@
+"""The HTTP API: everything the page does, for scripts too. Its description is at /api/openapi.json."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse
+from starlette.exceptions import HTTPException
+
+from medsr import __version__
+from medsr.errors import InputError, MedsrError, UsageError
+from medsr.serving import access
+from medsr.serving.answers import (
+    About,
+    ErrorAnswer,
+    FileAnswer,
+    ImageWish,
+    JobAnswer,
+    Login,
+    ModelAnswer,
+    VolumeWish,
+)
+from medsr.serving.desk import Desk
+from medsr.serving.helper import BugError
+from medsr.serving.jobs import BusyError
+from medsr.serving.looking import Choices
+from medsr.serving.store import User
+from medsr.serving.uploads import TooLargeError, name_of
+
+STATUS: dict[type[MedsrError], int] = {
+    TooLargeError: 413,
+    BusyError: 503,
+    BugError: 500,
+    InputError: 422,
+    UsageError: 422,
+}
+RAW = "application/octet-stream"
+BYTES = {RAW: {"schema": {"type": "string", "format": "binary"}}}
+ERRORS: dict[int | str, dict[str, Any]] = {code: {"model": ErrorAnswer} for code in (401, 403, 404, 413, 422, 500, 503)}
+router = APIRouter(prefix="/api", responses=ERRORS)
+
+
+class Stranger(HTTPException):
+    """Nobody this server knows: the session has ended, or the server was started anew."""
+
+    def __init__(self) -> None:
+        super().__init__(410, "this server does not know your session: it ended, or the server was started anew")
+
+
+def _desk(request: Request) -> Desk:
+    return request.app.state.desk
+
+
+def _user(request: Request, desk: Annotated[Desk, Depends(_desk)]) -> User:
+    user = desk.store.user(access.cookie(request.headers, access.user_name(desk.settings)))
+    if user is None:
+        raise Stranger
+    return user
+
+
+AtDesk = Annotated[Desk, Depends(_desk)]
+Asking = Annotated[User, Depends(_user)]
+
+
+@router.get("/about")
+async def about(desk: AtDesk) -> About:
+    """What this server is and takes."""
+    limits = desk.settings.limits
+    return About(
+        version=__version__,
+        max_upload_bytes=limits.upload,
+        max_result_pixels=int(limits.pixels),
+        max_result_voxels=int(limits.voxels),
+        keep_seconds=int(limits.keep),
+    )
+
+
+@router.post("/login", status_code=204)
+async def login(wish: Login, desk: AtDesk, response: Response) -> None:
+    """Exchange the token for a cookie. Scripts may send `Authorization: Bearer TOKEN` with every request instead."""
+    token = desk.settings.token
+    if token is None:
+        return
+    if not access.same(wish.token, token):
+        await asyncio.sleep(1)
+        raise HTTPException(401, "that is not this server's token")
+    _set_cookie(response, desk, access.pass_name(desk.settings), access.pass_value(token))
+
+
+@router.get("/models")
+async def models(desk: AtDesk) -> list[ModelAnswer]:
+    """The models that may be asked for."""
+    return [offer.answer for offer in desk.offers.values()]
+
+
+@router.post(
+    "/files",
+    status_code=201,
+    openapi_extra={
+        "requestBody": {"required": True, "content": {RAW: {"schema": {"type": "string", "format": "binary"}}}}
+    },
+)
+async def upload(
+    request: Request,
+    response: Response,
+    desk: AtDesk,
+    x_file_name: Annotated[str | None, Header(description="the file's name, percent-encoded")] = None,
+    content_length: Annotated[int | None, Header(include_in_schema=False)] = None,
+    series: Annotated[int | None, Query(description="which series of a zip that holds several, from 1")] = None,
+) -> FileAnswer:
+    """Upload one file as the request's body. What it is, its content decides. Sets the cookie of a session."""
+    desk.receiver.check(content_length)
+    user = desk.store.user(access.cookie(request.headers, access.user_name(desk.settings)))
+    if user is None:
+        user = desk.store.new_user()
+        _set_cookie(response, desk, access.user_name(desk.settings), user.id)
+    found = await desk.receiver.take(user, name_of(x_file_name), series, request.stream(), content_length)
+    if isinstance(found, Choices):
+        raise SeveralSeriesError(found.series)
+    return desk.file_answer(found)
+
+
+class SeveralSeriesError(Exception):
+    """A zip of several series, and none was named."""
+
+    def __init__(self, series: tuple[str, ...]) -> None:
+        self.series = series
+
+
+@router.get("/files")
+async def files(user: Asking, desk: AtDesk) -> list[FileAnswer]:
+    """Your uploads."""
+    return [desk.file_answer(one) for one in user.files.values()]
+
+
+@router.delete("/files/{file}", status_code=204)
+async def forget_file(file: str, user: Asking, desk: AtDesk) -> None:
+    """Remove an upload, and what was made of it."""
+    desk.store.forget_file(user, desk.file(user, file))
+
+
+@router.get("/files/{file}/pixels", response_class=FileResponse)
+async def file_pixels(file: str, user: Asking, desk: AtDesk) -> FileResponse:
+    """An image's stored values, as the upload's answer describes them."""
+    return _file(desk.pixels_of(desk.file(user, file)))
+
+
+@router.get("/files/{file}/view.nii", response_class=FileResponse)
+async def file_nifti(file: str, user: Asking, desk: AtDesk) -> FileResponse:
+    """A scan's first volume as NIfTI, for a viewer."""
+    return _file(desk.nifti_of(desk.file(user, file)))
+
+
+@router.post("/jobs/image", status_code=202)
+async def image_job(wish: ImageWish, user: Asking, desk: AtDesk) -> JobAnswer:
+    """Super-resolve an image."""
+    return desk.order_image(user, wish)
+
+
+@router.post("/jobs/volume", status_code=202)
+async def volume_job(wish: VolumeWish, user: Asking, desk: AtDesk) -> JobAnswer:
+    """Refine a scan."""
+    return desk.order_volume(user, wish)
+
+
+@router.get("/jobs")
+async def jobs(user: Asking, desk: AtDesk) -> list[JobAnswer]:
+    """Your jobs."""
+    return [desk.job_answer(one) for one in user.jobs.values()]
+
+
+@router.get("/jobs/{job}")
+async def job_state(job: str, user: Asking, desk: AtDesk) -> JobAnswer:
+    """How far a job is, and its results."""
+    return desk.job_answer(desk.job(user, job))
+
+
+@router.delete("/jobs/{job}", status_code=204)
+async def end_job(job: str, user: Asking, desk: AtDesk) -> None:
+    """Cancel a job that waits or runs; remove one that has ended, with its results."""
+    desk.store.end_job(user, desk.job(user, job))
+
+
+@router.get("/jobs/{job}/results/{name}", response_class=FileResponse)
+async def result(job: str, name: str, user: Asking, desk: AtDesk) -> FileResponse:
+    """A result: for download, or for the page to show. The addresses are in the job's answer."""
+    path, called = desk.result(desk.job(user, job), name)
+    return _file(path, called)
+
+
+@router.delete("/session", status_code=204)
+async def forget_me(user: Asking, desk: AtDesk, response: Response) -> None:
+    """Remove everything of yours from the server, now."""
+    desk.store.forget_user(user)
+    response.delete_cookie(access.user_name(desk.settings))
+
+
+def _set_cookie(response: Response, desk: Desk, name: str, value: str) -> None:
+    response.set_cookie(name, value, httponly=True, samesite="strict", secure=desk.settings.encrypted)
+
+
+def _file(path: Path, called: str | None = None) -> FileResponse:
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(called)}"} if called else None
+    return FileResponse(path, media_type=RAW, headers=headers)
+
+
+def make_app(desk: Desk) -> FastAPI:
+    """The application: the page, the API, and the gate before both."""
+    app = FastAPI(
+        title="medsr serve",
+        version=__version__,
+        description="Super-resolve medical images and scans. Research use only; not a medical device.",
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_sweeping,
+    )
+    app.state.desk = desk
+    app.include_router(router)
+    desk.serve_page(app)
+    app.add_exception_handler(MedsrError, _failed)
+    app.add_exception_handler(SeveralSeriesError, _choose)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(RequestValidationError, _misread)
+    app.add_middleware(access.Gate, settings=desk.settings)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _sweeping(app: FastAPI) -> AsyncIterator[None]:
+    desk: Desk = app.state.desk
+
+    async def sweep() -> None:
+        while True:
+            await asyncio.sleep(min(30.0, desk.settings.limits.keep / 4))
+            await asyncio.to_thread(desk.store.sweep)
+
+    task = asyncio.create_task(sweep())
+    try:
+        yield
+    finally:
+        task.cancel()
+        desk.close()
+
+
+async def _failed(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, MedsrError)
+    status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 422)
+    headers = {"Retry-After": "5"} if status == 503 else None
+    # An upload that is refused half way is not read to its end: say so, or the sender would wait.
+    headers = {"Connection": "close"} if status == 413 else headers
+    return JSONResponse({"error": " ".join(str(error).split())}, status, headers)
+
+
+async def _choose(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, SeveralSeriesError)
+    told = ErrorAnswer(error=f"this zip holds {len(error.series)} series: choose one", choices=list(error.series))
+    return JSONResponse(told.model_dump(), 422)
+
+
+async def _refused(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+
+async def _misread(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:]) or "the request"
+    return JSONResponse({"error": f"{where}: {first['msg']}"}, 422)

@@ -1,0 +1,554 @@
+// The page: what is chosen, sent, waited for and shown.
+
+import * as api from "./api.js";
+import { Panels } from "./panels.js";
+import { Picture, difference } from "./picture.js";
+
+const $ = (id) => document.getElementById(id);
+const POLL = 500; // ms
+const PATIENCE = 60; // polls without an answer
+const INPUT = "Input";
+const TRUTH = "Ground truth";
+const BASELINE = "bicubic";
+
+let about = null;
+let models = [];
+let chosen = null; // the file, as the browser holds it
+let uploaded = null; // the same, as the server answered
+let series = null;
+let truth = null; // { file, uploaded }
+let job = null;
+let turn = 0; // counts what the user began, so that what comes late for an earlier one is not shown
+let scans = null;
+
+const panels = new Panels($("panels"), $("panel"), showView);
+
+// ---- words -----------------------------------------------------------------------------------------------------------
+
+function say(text) {
+  if ($("status").textContent !== text) $("status").textContent = text;
+}
+
+function complain(error) {
+  say("");
+  $("message").textContent = error ? error.message ?? String(error) : "";
+  if (error && !(error instanceof api.Problem)) console.error(error);
+}
+
+function clock(seconds) {
+  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
+  return `${Math.round(seconds / 60)} min`;
+}
+
+function size(bytes) {
+  return bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
+}
+
+function grid({ shape, spacing }) {
+  return `${shape.slice(0, 3).join(" × ")} voxels of ${spacing.map((step) => +step.toFixed(3)).join(" × ")} mm`;
+}
+
+function list(place, lines) {
+  place.replaceChildren(...lines.map((line) => Object.assign(document.createElement("li"), { textContent: line })));
+}
+
+function element(name, text, properties = {}) {
+  return Object.assign(document.createElement(name), { textContent: text, ...properties });
+}
+
+// ---- the beginning ---------------------------------------------------------------------------------------------------
+
+async function start() {
+  setTheme(matchMedia("(prefers-color-scheme: dark)").matches);
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  try {
+    if (token) {
+      history.replaceState(null, "", location.pathname);
+      await api.post("/api/login", { token });
+    }
+    about = await api.get("/api/about");
+    $("version").textContent = `version ${about.version}`;
+    $("keep").textContent = clock(about.keep_seconds);
+    models = await api.get("/api/models");
+  } catch (error) {
+    if (error.status !== 401) return complain(error);
+    $("login").hidden = false;
+    $("main").hidden = true;
+    if (token) $("login-error").textContent = error.message;
+    $("token").focus();
+    return;
+  }
+  fill($("image-model"), "image", (one) => one.name !== BASELINE);
+  fill($("image-second"), "image", (one) => one.name !== BASELINE, "none");
+  fill($("volume-model"), "volume", () => true);
+  describe();
+}
+
+function fill(select, kind, wanted, none) {
+  select.replaceChildren(...(none ? [new Option(none, "")] : []));
+  for (const one of models.filter((model) => model.kind === kind && wanted(model))) {
+    select.add(new Option(one.scale ? `${one.name} (×${one.scale})` : one.name, one.name));
+  }
+}
+
+function describe() {
+  for (const kind of ["image", "volume"]) {
+    const model = models.find((one) => one.name === $(`${kind}-model`).value && one.kind === kind);
+    $(`${kind}-about`).textContent = model?.about ?? "";
+  }
+}
+
+function setTheme(dark) {
+  document.documentElement.dataset.theme = dark ? "dark" : "light";
+  $("theme").textContent = dark ? "Light" : "Dark";
+  $("theme").setAttribute("aria-pressed", String(dark));
+}
+
+// ---- sending ---------------------------------------------------------------------------------------------------------
+
+async function choose(file) {
+  if (!file) return;
+  complain(null);
+  const mine = ++turn;
+  await dropJob();
+  chosen = file;
+  uploaded = null;
+  series = null;
+  truth = null;
+  $("truth").value = "";
+  for (const id of ["facts", "series-form", "image-form", "volume-form", "results", "images", "scans"]) $(id).hidden = true;
+  $("empty").hidden = false;
+  await attempt(mine, async () => {
+    await send(mine);
+    await introduce(mine);
+  });
+}
+
+async function send(mine) {
+  uploaded = await transfer(chosen, series, mine);
+}
+
+async function transfer(file, which, mine) {
+  if (file.size > about.max_upload_bytes) {
+    throw new api.Problem(`${file.name}: ${size(file.size)}; this server takes files of at most ${size(about.max_upload_bytes)}.`, 413);
+  }
+  say(`Sending ${file.name}`);
+  const answer = await api.upload(file, which, (share) => {
+    if (mine === turn) say(share < 1 ? `Sending ${file.name}: ${Math.round(share * 100)} %` : `Reading ${file.name}`);
+  });
+  $("forget").hidden = false;
+  return answer;
+}
+
+// Run what the user asked for; say what went wrong, unless they have asked for something else meanwhile.
+async function attempt(mine, action) {
+  try {
+    await action();
+  } catch (error) {
+    if (mine !== turn) return;
+    $("work").hidden = true;
+    enable(true);
+    if (error.choices) askSeries(error);
+    if (error.status === 410 || error.status === 404) {
+      uploaded = null;
+      if (truth) truth.uploaded = null;
+      $("forget").hidden = true;
+      error.message = "The server was started anew, or has removed your files in the meantime. Press Run to send them again.";
+    }
+    complain(error);
+  }
+}
+
+function askSeries(error) {
+  $("series").replaceChildren(...error.choices.map((text, i) => new Option(`${i + 1}: ${text}`, i + 1)));
+  $("series-form").hidden = false;
+}
+
+async function introduce(mine) {
+  const { facts } = uploaded;
+  const lines = [`${facts.format}, ${size(uploaded.bytes)}`];
+  if (facts.kind === "image") {
+    const depth = { uint8: "8 bits", int8: "8 bits, signed", uint16: "16 bits", int16: "16 bits, signed" }[facts.dtype];
+    lines.push(`${facts.width} × ${facts.height} pixels, ${facts.channels === 3 ? "colour" : "grey"}, ${depth}`);
+    if (facts.channels === 1) lines.push(`black to white: ${facts.low} to ${facts.high}${facts.inverted ? ", lowest is brightest" : ""}`);
+  } else {
+    lines.push(grid(facts), `${facts.dtype}${facts.modality ? `, ${facts.modality}` : ""}`);
+    if (facts.series) lines.push(facts.series);
+    if (facts.finer) lines.push(`as fine as its finest axis: ${grid(facts.finer)}`);
+    if (facts.labels) lines.push("looks like a label map: it is resampled by nearest neighbour, not super-resolved");
+  }
+  $("facts-name").textContent = uploaded.name;
+  list($("facts-list"), [...lines, ...facts.notes]);
+  $("facts").hidden = false;
+  $("accepted").hidden = true;
+  $("empty").hidden = true;
+  $(`${facts.kind}-form`).hidden = false;
+  if (facts.kind === "image") await introduceImage(mine);
+  else await introduceScan(mine);
+  if (mine === turn) say(`${uploaded.name} is ready.`);
+}
+
+async function introduceImage(mine) {
+  const picture = Picture.read(await api.bytes(uploaded.pixels.url), uploaded.pixels, uploaded.facts);
+  if (mine !== turn) return;
+  $("images").hidden = false;
+  $("window-tools").hidden = uploaded.facts.channels === 3;
+  $("difference-tools").hidden = true;
+  panels.begin(INPUT, picture);
+}
+
+async function introduceScan(mine) {
+  $("scans").hidden = false;
+  $("scan-result").hidden = true;
+  $("spread-tools").hidden = true;
+  if (!scans) {
+    const { Scans } = await loadViewer();
+    scans = new Scans([$("scan-0"), $("scan-1")], showCrosshair, showWindow);
+  }
+  if (mine !== turn) return;
+  await scans.begin(uploaded.nifti);
+  scans.setWindow(...scans.window);
+}
+
+// NiiVue is large: it is loaded when the first scan comes.
+async function loadViewer() {
+  if (!window.niivue) {
+    await new Promise((resolve, reject) => {
+      const script = element("script", "", { src: "vendor/niivue.umd.js" });
+      script.onload = resolve;
+      script.onerror = () => reject(new api.Problem(api.UNREACHABLE, 0));
+      document.head.append(script);
+    });
+  }
+  return import("./scans.js");
+}
+
+// ---- running ---------------------------------------------------------------------------------------------------------
+
+function enable(on) {
+  for (const button of document.querySelectorAll("#controls button.main")) button.disabled = !on;
+}
+
+async function run(order) {
+  complain(null);
+  const mine = ++turn;
+  await dropJob();
+  enable(false);
+  $("results").hidden = true;
+  await attempt(mine, async () => {
+    if (!uploaded) await send(mine);
+    const wish = await order(mine);
+    if (mine !== turn) return;
+    job = await api.post(`/api/jobs/${uploaded.facts.kind}`, wish);
+    const ended = await waited(job, mine);
+    if (ended && mine === turn) await present(ended, mine);
+  });
+  if (mine === turn) {
+    enable(true);
+    $("work").hidden = true;
+  }
+  $("status").classList.remove("hidden");
+}
+
+async function imageWish(mine) {
+  const second = $("image-second").value;
+  const first = $("image-model").value;
+  const wanted = [BASELINE, first, ...(second && second !== first ? [second] : [])];
+  if (truth && !truth.uploaded) truth.uploaded = await transfer(truth.file, null, mine);
+  return {
+    file: uploaded.id,
+    models: wanted,
+    outscale: $("outscale").value ? Number($("outscale").value) : null,
+    ground_truth: truth ? truth.uploaded.id : null,
+  };
+}
+
+async function volumeWish() {
+  const finer = $("finer").value;
+  const value = Number($("finer-value").value);
+  return {
+    file: uploaded.id,
+    model: $("volume-model").value,
+    scale: finer === "scale" ? value : null,
+    spacing: finer === "spacing" ? value : null,
+    uncertainty: $("uncertainty").checked,
+  };
+}
+
+async function waited(asked, mine) {
+  $("work").hidden = false;
+  $("status").classList.add("hidden"); // the progress bar says it to the eyes
+  $("progress").removeAttribute("value");
+  let failures = 0;
+  while (mine === turn) {
+    let now;
+    try {
+      now = await api.get(`/api/jobs/${asked.id}`);
+      failures = 0;
+    } catch (error) {
+      if (error.status !== 0 || ++failures > PATIENCE) throw error;
+      say("The server cannot be reached; trying again");
+      await pause(POLL);
+      continue;
+    }
+    if (mine !== turn) return null;
+    if (now.state === "done") return now;
+    if (now.state === "failed") throw new api.Problem(now.error, 422);
+    if (now.state === "cancelled") {
+      say("Cancelled.");
+      return null;
+    }
+    tell(now);
+    await pause(POLL);
+  }
+  return null;
+}
+
+function tell(now) {
+  if (now.state === "waiting") {
+    $("work-label").textContent = `Waiting: your place is ${now.place}`;
+    say(`Waiting: your place is ${now.place}`);
+    return;
+  }
+  const left = now.seconds_left === null ? "" : `, about ${clock(now.seconds_left)} left`;
+  const doing = now.doing ? ` (${now.doing})` : "";
+  $("work-label").textContent = `${Math.round(now.progress * 100)} %${left}${doing}`;
+  $("progress").value = now.progress;
+  say(`Working: ${Math.floor(now.progress * 10) * 10} %`); // spoken: not every percent
+}
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function dropJob() {
+  const old = job;
+  job = null;
+  $("work").hidden = true;
+  enable(true);
+  if (!old) return;
+  try {
+    await api.remove(`/api/jobs/${old.id}`);
+  } catch {
+    // it has gone by itself
+  }
+}
+
+// ---- showing ---------------------------------------------------------------------------------------------------------
+
+async function present(ended, mine) {
+  say("Done; fetching the result");
+  if (ended.volume) await presentScan(ended.volume, mine);
+  else await presentImages(ended.images, mine);
+  if (mine !== turn) return;
+  $("results").hidden = false;
+  say("Done.");
+  if (matchMedia("(max-width: 1000px)").matches) $("viewer").scrollIntoView(); // below the controls there
+}
+
+async function presentImages(images, mine) {
+  const pictures = new Map([[INPUT, panels.pictures.get(INPUT)]]);
+  for (const one of images) {
+    const facts = { ...uploaded.facts, dtype: one.pixels.dtype };
+    pictures.set(one.model, Picture.read(await api.bytes(one.pixels.url), one.pixels, facts));
+  }
+  if (truth?.uploaded) {
+    const { pixels, facts } = truth.uploaded;
+    pictures.set(TRUTH, Picture.read(await api.bytes(pixels.url), pixels, facts));
+  }
+  if (mine !== turn) return;
+  addDifferences(pictures, images.map((one) => one.model));
+  const names = images.map((one) => one.model);
+  const begin = names.length > 2 ? names : [INPUT, ...names];
+  panels.show(pictures, sliding() ? names.slice(0, 2) : begin, sliding());
+  $("difference-tools").hidden = false;
+  $("results-list").replaceChildren(...images.map(imageResult));
+}
+
+function addDifferences(pictures, names) {
+  const same = (a, b) => a.width === b.width && a.height === b.height && a.channels === b.channels;
+  for (const other of [BASELINE, TRUTH]) {
+    for (const name of names.filter((one) => one !== other)) {
+      const [a, b] = [pictures.get(name), pictures.get(other)];
+      if (b && same(a, b)) pictures.set(`${name} minus ${other}`, difference(a, b));
+    }
+  }
+}
+
+function imageResult(one) {
+  const box = element("div", "", { className: "result" });
+  box.append(element("strong", one.model));
+  box.append(element("p", `×${+one.scale.toFixed(3)}: ${one.pixels.width} × ${one.pixels.height} pixels in ${one.seconds} s`));
+  if (one.psnr !== null) box.append(element("p", `PSNR ${one.psnr.toFixed(2)} dB, SSIM ${one.ssim.toFixed(4)}`));
+  for (const note of one.notes) box.append(element("p", note));
+  box.append(download(one.download, one.file_name, `Download ${one.file_name}`));
+  return box;
+}
+
+function download(href, name, text) {
+  return element("a", text, { href, download: name });
+}
+
+async function presentScan(result, mine) {
+  $("scan-result").hidden = false;
+  $("scan-name").textContent = result.model;
+  await scans.add(result.nifti);
+  if (result.uncertainty_nifti) {
+    await scans.addSpread(result.uncertainty_nifti, result.uncertainty_p99);
+    $("spread").value = 50;
+    scans.setSpread(0.5);
+  }
+  if (mine !== turn) return;
+  $("spread-tools").hidden = !result.uncertainty_nifti;
+  const box = element("div", "", { className: "result" });
+  box.append(element("strong", result.model), element("p", `${grid(result.grid)} in ${result.seconds} s`));
+  for (const note of result.notes) box.append(element("p", note));
+  box.append(download(result.download, result.file_name, `Download ${result.file_name}`));
+  if (result.uncertainty) box.append(download(result.uncertainty, "", "Download the uncertainty map"));
+  box.append(download(result.sidecar, "", "Download the figures (JSON)"));
+  $("results-list").replaceChildren(box);
+}
+
+function sliding() {
+  return document.querySelector("input[name=layout]:checked").value === "slider";
+}
+
+function showView() {
+  const { low, high, difference: range } = panels.shown;
+  $("zoom-text").textContent = `${Math.round(panels.view.zoom * 100)} %`;
+  set($("level"), round((low + high) / 2));
+  set($("width"), round(high - low));
+  set($("difference-range"), round(range));
+  $("divider-line").hidden = panels.divider === null;
+  if (panels.divider !== null) set($("divider"), Math.round(panels.divider * 100));
+}
+
+function showCrosshair(mm, values) {
+  ["x", "y", "z"].forEach((axis, i) => set($(`cross-${axis}`), String(+mm[i].toFixed(2))));
+  [0, 1].forEach((i) => {
+    const value = values[i];
+    $(`scan-value-${i}`).textContent = value === undefined ? "" : value === null ? "outside" : `value ${round(value)}`;
+  });
+}
+
+function showWindow(low, high) {
+  set($("scan-low"), round(low));
+  set($("scan-high"), round(high));
+}
+
+function round(value) {
+  return String(+value.toPrecision(5));
+}
+
+// Not while somebody is typing there.
+function set(input, value) {
+  if (document.activeElement !== input || input.type === "range") input.value = value;
+}
+
+// ---- listening -------------------------------------------------------------------------------------------------------
+
+function listen() {
+  const on = (id, event, action) => $(id).addEventListener(event, action);
+  const submit = (id, action) => on(id, "submit", (event) => {
+    event.preventDefault();
+    action();
+  });
+  on("theme", "click", () => setTheme(document.documentElement.dataset.theme !== "dark"));
+  submit("login", async () => {
+    try {
+      await api.post("/api/login", { token: $("token").value.trim() });
+      location.reload();
+    } catch (error) {
+      $("login-error").textContent = error.message;
+    }
+  });
+  on("file", "change", (event) => choose(event.target.files[0]));
+  for (const name of ["dragover", "dragleave", "drop"]) {
+    document.addEventListener(name, (event) => {
+      event.preventDefault();
+      $("drop").classList.toggle("over", name === "dragover");
+      if (name === "drop") choose(event.dataTransfer.files[0]);
+    });
+  }
+  on("truth", "change", (event) => {
+    const [file] = event.target.files;
+    truth = file ? { file, uploaded: null } : null;
+  });
+  on("image-model", "change", describe);
+  on("volume-model", "change", describe);
+  on("finer", "change", () => {
+    const finer = $("finer").value;
+    $("finer-number").hidden = finer === "auto";
+    document.querySelector("label[for=finer-value]").textContent = finer === "scale" ? "Factor" : "Spacing in mm";
+    $("finer-value").value = finer === "scale" ? 2 : 1;
+  });
+  submit("series-form", () => {
+    const mine = ++turn;
+    series = Number($("series").value);
+    $("series-form").hidden = true;
+    complain(null);
+    attempt(mine, async () => {
+      await send(mine);
+      await introduce(mine);
+    });
+  });
+  submit("image-form", () => run(imageWish));
+  submit("volume-form", () => run(volumeWish));
+  on("cancel", "click", async () => {
+    ++turn;
+    await dropJob();
+    say("Cancelled.");
+  });
+  on("forget", "click", async () => {
+    try {
+      await api.remove("/api/session");
+    } catch {
+      // the server has forgotten already
+    }
+    location.reload();
+  });
+  listenToTools(on);
+}
+
+function listenToTools(on) {
+  for (const radio of document.querySelectorAll("input[name=layout]")) {
+    radio.addEventListener("change", () => {
+      const names = [...panels.pictures.keys()].filter((name) => !panels.pictures.get(name).isDifference);
+      const results = names.filter((name) => name !== INPUT && name !== TRUTH);
+      if (sliding()) panels.layout([names.at(results.length ? 1 : 0), results.at(-1) ?? INPUT], true);
+      else panels.layout(results.length > 2 ? results : [INPUT, ...results]);
+      panels.fit();
+    });
+  }
+  on("zoom-in", "click", () => panels.zoomBy(1.25));
+  on("zoom-out", "click", () => panels.zoomBy(0.8));
+  on("fit", "click", () => {
+    const { facts } = panels.input;
+    panels.setWindow(facts.show_low, facts.show_high);
+    panels.fit();
+  });
+  const windowed = () => {
+    const [level, width] = [Number($("level").value), Number($("width").value)];
+    panels.setWindow(level - width / 2, level + width / 2);
+  };
+  on("level", "input", windowed);
+  on("width", "input", windowed);
+  on("window-auto", "click", () => panels.setWindow(...panels.input.percentiles(0.005, 0.995)));
+  on("window-full", "click", () => panels.setWindow(panels.input.facts.low, panels.input.facts.high));
+  on("difference-range", "input", () => {
+    panels.shown.difference = Number($("difference-range").value);
+    panels.redraw();
+  });
+  on("divider", "input", () => panels.setDivider(Number($("divider").value) / 100));
+  const crossed = () => scans?.setCrosshair(["x", "y", "z"].map((axis) => Number($(`cross-${axis}`).value)));
+  for (const axis of ["x", "y", "z"]) on(`cross-${axis}`, "change", crossed);
+  const shown = () => scans?.setWindow(Number($("scan-low").value), Number($("scan-high").value));
+  on("scan-low", "change", shown);
+  on("scan-high", "change", shown);
+  on("scan-in", "click", () => scans?.zoomBy(1.25));
+  on("scan-out", "click", () => scans?.zoomBy(0.8));
+  on("scan-fit", "click", () => scans?.centre());
+  on("smooth", "change", () => scans?.smooth($("smooth").checked));
+  on("spread", "input", () => scans?.setSpread(Number($("spread").value) / 100));
+}
+
+listen();
+start();

@@ -1,0 +1,114 @@
+"""A file on its way in: streamed to the disk, refused as soon as it is too large, then looked at."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from medsr.errors import InputError, MedsrError
+from medsr.serving.helper import BugError, Helper
+from medsr.serving.looking import Choices, Look, look
+from medsr.serving.settings import MB, Limits
+from medsr.serving.store import Store, Upload, User, remove
+
+SILENCE = 60.0
+"""Seconds an upload may send nothing."""
+LONGEST_NAME = 120
+
+
+class TooLargeError(MedsrError):
+    """More bytes than this server takes."""
+
+
+class Receiver:
+    """Takes uploads; one after the other is looked at, in a child of its own that may take little memory."""
+
+    def __init__(self, store: Store, reader: Helper, limits: Limits) -> None:
+        self.store, self.reader, self.limits = store, reader, limits
+        self._turns = ThreadPoolExecutor(1)
+
+    def check(self, declared: int | None) -> None:
+        """Raise TooLargeError before anything is read, where the sender says how much is coming."""
+        if declared is not None and declared > self.limits.upload:
+            raise TooLargeError(
+                f"{declared / MB:.0f} MB; this server takes files of at most {self.limits.upload / MB:g} MB"
+            )
+
+    async def take(
+        self, user: User, name: str, series: int | None, body: AsyncIterator[bytes], declared: int | None
+    ) -> Upload | Choices:
+        """Raises TooLargeError, BusyError, InputError with the user's own name of the file."""
+        folder = self.store.begin_upload(user, declared or 0)
+        try:
+            size = await self._save(folder / "upload", body)
+            if size == 0:
+                raise InputError(f"{name}: the file is empty")
+            found = await self._look(folder / "upload", name, series)
+            if isinstance(found, Choices):
+                remove(folder)
+                return found
+        except BaseException:
+            remove(folder)
+            raise
+        upload = Upload(folder.name, name, found.path, size, found.facts, found.series)
+        self.store.add_file(user, upload)
+        return upload
+
+    async def _save(self, path: Path, body: AsyncIterator[bytes]) -> int:
+        size = 0
+        with path.open("wb") as stream:
+            while True:
+                try:
+                    block = await asyncio.wait_for(anext(body), SILENCE)
+                except StopAsyncIteration:
+                    return size
+                except asyncio.TimeoutError as error:
+                    raise InputError("the upload stopped half way") from error
+                size += len(block)
+                self.check(size)
+                stream.write(block)
+
+    async def _look(self, path: Path, name: str, series: int | None) -> Look | Choices:
+        def ask() -> Any:
+            return self.reader.do(look, path, stem_of(name), series, self.limits)
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._turns, ask)
+        except BugError:
+            raise
+        except MedsrError as error:
+            raise InputError(named(plain(str(error), path.parent, name), name)) from error
+
+    def close(self) -> None:
+        """Stop looking."""
+        self.reader.end()
+        self._turns.shutdown(wait=False, cancel_futures=True)
+
+
+def plain(text: str, folder: Path, name: str) -> str:
+    """A text about a file in `folder`, under the user's name of it and without any place on this machine."""
+    text = re.sub(rf"{re.escape(str(folder))}\S*?(?=[:;,)]?(\s|$))", lambda _: name, " ".join(text.split()))
+    return re.sub(r"(?<![\w.])/(?:[\w.+-]+/)+[\w.+-]*", "...", text)
+
+
+def named(text: str, name: str) -> str:
+    """A text that says which file it is about."""
+    return text if name in text else f"{name}: {text}"
+
+
+def name_of(header: str | None) -> str:
+    """The name a user gives a file: the last part of it, nothing that does not print."""
+    name = unquote(header or "").replace("\\", "/").rpartition("/")[2]
+    name = "".join(letter for letter in name if letter.isprintable()).strip()
+    return name[-LONGEST_NAME:] or "file"
+
+
+def stem_of(name: str) -> str:
+    """What a file is called on the disk: letters that mean nothing to any system, its suffixes left out."""
+    stem = re.sub(r"(\.(nii|img|hdr|gz|mgz|mgh|nrrd|mha|zip|dcm|png|jpe?g|tiff?|bmp|p[gp]m))+$", "", name, flags=re.I)
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", stem).strip("_-")[:80] or "file"
