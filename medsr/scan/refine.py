@@ -62,7 +62,7 @@ def refine_scan(
             warnings = []
         return RefinedScan(refined, None, _summary(volume, refined, request, None, (), began, warnings), warnings)
     check_planes(request.method.planes, acquisition)
-    warnings = warn.outside_domain(engine, volume, acquisition)
+    warnings = warn.outside_domain(engine, volume, fine, acquisition)
     method = replace(request.method, width=acquisition.width)
     if request.adapt is not None:
         engine, told = _adapted(engine, volume, turn, acquisition, request, on_progress)

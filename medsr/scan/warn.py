@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from medsr.geometry import Shape
 from medsr.infer.acquisition import Acquisition
 from medsr.infer.models import SliceEngine
 from medsr.infer.slices import Enlarger
@@ -13,14 +14,17 @@ AIR = -500
 """Values below this mean Hounsfield units: no MRI has them."""
 
 
-def outside_domain(engine: SliceEngine, volume: Volume, acquisition: Acquisition) -> list[str]:
-    """One line for each way in which the scan is not what the model was trained for."""
+def outside_domain(engine: SliceEngine, volume: Volume, fine: Shape, acquisition: Acquisition) -> list[str]:
+    """One line for each way in which the scan is not what the model was trained for.
+
+    `fine`: what it is refined to, in the order of its own axes (the acquisition's are in canonical order).
+    """
     if engine.model is None or engine.name == "scratch":
         return []
     if isinstance(engine.model, Enlarger) and not engine.domain:
         return [f"{engine.name} was made for images, not for slices of scans: look at the result with doubt"]
     found = []
-    spacing = volume.grid.on(acquisition.fine).spacing
+    spacing = volume.grid.on(fine).spacing
     factors = [acquisition.factor(axis) for axis in acquisition.refined]
     trained_on = f"{engine.name} was trained on {engine.domain.get('modality') or 'other scans'}"
     if (limits := engine.domain.get("spacing")) and not _within(spacing, limits):

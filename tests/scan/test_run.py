@@ -51,6 +51,16 @@ def test_all_48_orientations_give_the_same_volume(refiner_file: Path, affine: np
             np.testing.assert_allclose(result.affine, expected, atol=1e-9)
 
 
+def test_a_scan_in_any_order_of_axes_is_told_its_own_refined_spacing(refiner_file: Path, tmp_path: Path) -> None:
+    base = np.rint(smooth_volume((12, 20, 7))).astype(np.int16)
+    turned = np.ascontiguousarray(base.transpose(2, 0, 1))
+    there = np.diag([2.0, 2.0, 4.0, 1.0])[:, [2, 0, 1, 3]]
+    [outcome] = volume(scan(tmp_path / "s.nii", turned, there), tmp_path / "out", model=refiner_file)
+    assert outcome.error is None
+    told = json.loads((tmp_path / "out" / "s.json").read_text())
+    assert any("the refined scan has 2 x 2 x 2 mm" in warning for warning in told["warnings"]), told["warnings"]
+
+
 @pytest.mark.parametrize("options", [{}, {"scale": 2}, {"spacing": (0.9, 0.9, 0.7)}, {"scale": 1.7}])
 @pytest.mark.parametrize("model", ["cubic", "fresh"])
 def test_landmarks_stay_at_their_millimetre(model: str, options: dict, fresh_refiner: Path) -> None:

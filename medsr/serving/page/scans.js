@@ -4,6 +4,8 @@ const { Niivue, SHOW_RENDER, MULTIPLANAR_TYPE, DRAG_MODE } = window.niivue;
 const OPTIONS = {
   backColor: [0, 0, 0, 1],
   crosshairColor: [1, 0.83, 0.29, 0.8],
+  crosshairWidth: 0.4,
+  crosshairWidthUnit: "percent",
   dragAndDropEnabled: false,
   multiplanarShowRender: SHOW_RENDER.NEVER,
   multiplanarLayout: MULTIPLANAR_TYPE.ROW,
