@@ -116,12 +116,14 @@ async def upload(
     series: Annotated[int | None, Query(description="which series of a zip that holds several, from 1")] = None,
 ) -> FileAnswer:
     """Upload one file as the request's body. What it is, its content decides. Sets the cookie of a session."""
-    desk.receiver.check(content_length)
+    body = request.stream()
+    async with desk.receiver.refusing(body):
+        desk.receiver.check(content_length)
     user = desk.store.user(access.cookie(request.headers, access.user_name(desk.settings)))
     if user is None:
         user = desk.store.new_user()
         _set_cookie(response, desk, access.user_name(desk.settings), user.id)
-    found = await desk.receiver.take(user, name_of(x_file_name), series, request.stream(), content_length)
+    found = await desk.receiver.take(user, name_of(x_file_name), series, body, content_length)
     if isinstance(found, Choices):
         raise SeveralSeriesError(found.series)
     return desk.file_answer(found)

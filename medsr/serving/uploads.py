@@ -6,9 +6,13 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
+
+import anyio
+from starlette.requests import ClientDisconnect
 
 from medsr.errors import InputError, MedsrError
 from medsr.serving.helper import BugError, Helper
@@ -19,6 +23,7 @@ from medsr.serving.store import Store, Upload, User, remove
 SILENCE = 60.0
 """Seconds an upload may send nothing."""
 LONGEST_NAME = 120
+DISCARDED = 64 * MB
 
 
 class TooLargeError(MedsrError):
@@ -31,6 +36,20 @@ class Receiver:
     def __init__(self, store: Store, reader: Helper, limits: Limits) -> None:
         self.store, self.reader, self.limits = store, reader, limits
         self._turns = ThreadPoolExecutor(1)
+
+    @asynccontextmanager
+    async def refusing(self, body: AsyncIterator[bytes]) -> AsyncIterator[None]:
+        """Read a little more of what is refused as too large: many senders do not listen before they have sent it."""
+        try:
+            yield
+        except TooLargeError:
+            size = 0
+            with suppress(ClientDisconnect), anyio.move_on_after(1):
+                async for block in body:
+                    size += len(block)
+                    if size > DISCARDED:
+                        break
+            raise
 
     def check(self, declared: int | None) -> None:
         """Raise TooLargeError before anything is read, where the sender says how much is coming."""
@@ -45,7 +64,8 @@ class Receiver:
         """Raises TooLargeError, BusyError, InputError with the user's own name of the file."""
         folder = self.store.begin_upload(user, declared or 0)
         try:
-            size = await self._save(folder / "upload", body)
+            async with self.refusing(body):
+                size = await self._save(folder / "upload", body)
             if size == 0:
                 raise InputError(f"{name}: the file is empty")
             found = await self._look(folder / "upload", name, series)
@@ -64,10 +84,11 @@ class Receiver:
         with path.open("wb") as stream:
             while True:
                 try:
-                    block = await asyncio.wait_for(anext(body), SILENCE)
+                    with anyio.fail_after(SILENCE):
+                        block = await anext(body)
                 except StopAsyncIteration:
                     return size
-                except asyncio.TimeoutError as error:
+                except (TimeoutError, ClientDisconnect) as error:
                     raise InputError("the upload stopped half way") from error
                 size += len(block)
                 self.check(size)
