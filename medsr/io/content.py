@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import re
 import struct
 import zipfile
@@ -39,7 +40,7 @@ def content_of(path: Path) -> Content:
     kind = image_io.sniff(path)
     if kind == image_io.DICOM:
         return Content("volume" if _frames(path) > 1 else "image", ".dcm")
-    if (suffix := _volume(head)) is not None:
+    if (suffix := _volume(path, head)) is not None:
         return Content("volume", suffix)
     if zipfile.is_zipfile(path) and head.startswith(b"PK"):
         return Content("volume", ".zip")
@@ -55,7 +56,7 @@ def _plain(head: bytes) -> str | None:
     return ".bmp" if head.startswith(b"BM") else None
 
 
-def _volume(head: bytes) -> str | None:
+def _volume(path: Path, head: bytes) -> str | None:
     packed = head.startswith(_GZIP)
     if packed:
         try:
@@ -70,7 +71,7 @@ def _volume(head: bytes) -> str | None:
         _refuse_detached_nrrd(head)
         return ".nrrd"
     if re.match(rb"\s*(ObjectType|NDims|Comment)\s*[=:]", head):
-        _refuse_detached_metaimage(head)
+        _refuse_detached_metaimage(path)
         return ".mha"
     return None
 
@@ -83,10 +84,15 @@ def _refuse_detached_nrrd(head: bytes) -> None:
         raise InputError("an NRRD header without its voxels; give one .nrrd that holds both")
 
 
-def _refuse_detached_metaimage(head: bytes) -> None:
-    """The first mention of the data must be the last line of the header, and say that they follow."""
-    mention = re.search(rb"(?i)ElementDataFile.*", head)
-    if mention is None or not re.fullmatch(rb"(?i)ElementDataFile\s*[=:]\s*LOCAL\s*", mention[0]):
+def _refuse_detached_metaimage(path: Path) -> None:
+    """The whole file names its data once, and then as following.
+
+    ITK skips lines it cannot make sense of and reads on, into the voxels: whichever mention it came upon must be this.
+    """
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        mentions = [match.start() for match in re.finditer(rb"(?i)ElementDataFile", content)]
+        whole = re.search(rb"\nElementDataFile[ \t]*=[ \t]*LOCAL[ \t]*\r?\n", content)
+    if whole is None or mentions != [whole.start() + 1]:
         raise InputError("a MetaImage header without its voxels; give one .mha that holds both")
 
 

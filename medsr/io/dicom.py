@@ -15,6 +15,16 @@ from medsr.intensity import Window
 from medsr.io.base import DICOM, Image
 
 PHOTOMETRIC = ("MONOCHROME1", "MONOCHROME2")
+COLOURS = (
+    "RGB",
+    "PALETTE COLOR",
+    "YBR_FULL",
+    "YBR_FULL_422",
+    "YBR_PARTIAL_420",
+    "YBR_PARTIAL_422",
+    "YBR_ICT",
+    "YBR_RCT",
+)
 # What describes the old pixel grid or the old pixel values, and would be false beside the new ones.
 STALE = (
     "IconImageSequence",
@@ -41,9 +51,10 @@ def read(path: Path) -> Image:
         raise InputError(f"{path}: this DICOM object has no pixel data")
     if int(dataset.get("NumberOfFrames") or 1) != 1:
         raise InputError(f"{path}: has {dataset.NumberOfFrames} frames; only single frames are handled")
-    photometric = str(dataset.get("PhotometricInterpretation"))
+    photometric = photometric_of(dataset)
     if photometric not in PHOTOMETRIC:
-        raise InputError(f"{path}: {photometric} DICOM is not handled, only MONOCHROME1 and MONOCHROME2")
+        found = photometric or "an unknown kind of"
+        raise InputError(f"{path}: {found} DICOM is not handled, only MONOCHROME1 and MONOCHROME2")
     if int(dataset.HighBit) != int(dataset.BitsStored) - 1:  # decoders would cut off the wrong bits
         raise InputError(f"{path}: {dataset.BitsStored} bits stored up to bit {dataset.HighBit} are not handled")
     pixels = dataset.pixel_array
@@ -57,6 +68,12 @@ def read(path: Path) -> Image:
     return Image(
         pixels[:, :, None], window, DICOM, extra={"dataset": dataset, "declared": bits}, note=burned_in(dataset)
     )
+
+
+def photometric_of(dataset: Any) -> str:
+    """What the pixels' values mean; nothing where that is none of DICOM's terms: any text may stand there."""
+    said = str(dataset.get("PhotometricInterpretation") or "")
+    return said if said in (*PHOTOMETRIC, *COLOURS) else ""
 
 
 def burned_in(dataset: Any) -> str:

@@ -19,6 +19,9 @@ from medsr.io.dicom_stack import Frame, Open
 from medsr.io.volume_base import DICOM, Volume, check_memory
 
 MOST_IN_ZIP = 16 << 30
+MOST_DENSE = 100
+"""Times its size in the zip that a large zip may unpack to: slices of a scan stay far below, bombs do not."""
+LARGE = 200 << 20
 
 
 def read(path: Path, series: str | None) -> Volume:
@@ -44,8 +47,12 @@ def read(path: Path, series: str | None) -> Volume:
     stored, affine = dicom_stack.affine_of(frames, stored, geometry, notes)
     burned = {dicom.burned_in(dataset) for _, _, dataset in files} - {""}
     notes += sorted(burned)
-    modality = str(first.get("Modality", ""))
-    return Volume(stored, LPS @ affine, DICOM, slope, intercept, frames, modality, tuple(notes))
+    return Volume(stored, LPS @ affine, DICOM, slope, intercept, frames, modality_of(first), tuple(notes))
+
+
+def modality_of(dataset: Any) -> str:
+    """Such as CT or MR; at most the 16 letters DICOM gives it."""
+    return str(dataset.get("Modality") or "")[:16]
 
 
 def listed(path: Path) -> dict[str, str]:
@@ -95,6 +102,9 @@ def _members(path: Path) -> Iterator[tuple[str, Open]]:
         members = [member for member in archive.infolist() if not member.is_dir()]
         if sum(member.file_size for member in members) > MOST_IN_ZIP:
             raise InputError(f"{path}: would unpack to more than {MOST_IN_ZIP >> 30} GB")
+        packed = sum(member.compress_size for member in members)
+        if (whole := sum(member.file_size for member in members)) > LARGE and whole > MOST_DENSE * packed:
+            raise InputError(f"{path}: would unpack to {whole / packed:.0f} times its size")
         if any(member.flag_bits & 1 for member in members):
             raise InputError(f"{path}: the zip is encrypted; unpack it first")
         for member in sorted(members, key=lambda one: one.filename):
@@ -112,7 +122,7 @@ def _choose(found: dict[str, list], series: str | None, path: Path) -> str:
     """The UID of the series to read."""
     listed = "; ".join(f"{uid} ({_describe(files)})" for uid, files in sorted(found.items()))
     if series is not None:
-        matching = [uid for uid in found if uid == series or uid.endswith(series)]
+        matching = [series] if series in found else [uid for uid in found if uid.endswith(series)]
         if len(matching) != 1:
             raise UsageError(f"--series {series}: {len(matching)} series match in {path}: {listed}")
         return matching[0]
@@ -123,12 +133,12 @@ def _choose(found: dict[str, list], series: str | None, path: Path) -> str:
 
 def _describe(files: list) -> str:
     dataset = files[0][2]
-    return f"{dataset.get('Modality', '?')}, {len(files)} file(s), {dataset.Columns}x{dataset.Rows}"
+    return f"{modality_of(dataset) or '?'}, {len(files)} file(s), {dataset.Columns}x{dataset.Rows}"
 
 
 def _frames(name: str, opener: Open, dataset: Any) -> Iterator[Frame]:
     """The slices of one file, with geometry and rescale of each. Raises InputError where they have no place."""
-    photometric = str(dataset.get("PhotometricInterpretation", ""))
+    photometric = dicom.photometric_of(dataset)
     if int(dataset.get("SamplesPerPixel", 1)) != 1 or not photometric.startswith("MONOCHROME"):
         raise InputError(f"{name}: {photometric or 'colour'} pixels are not handled, only grey ones")
     if "HighBit" in dataset and int(dataset.HighBit) != int(dataset.BitsStored) - 1:  # decoders cut the wrong bits

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,6 +16,8 @@ from medsr.serving.settings import Settings, is_loopback
 OPEN = ("/api/login", "/api/about")
 """Of the API, what may be asked without the token."""
 SAFE = ("GET", "HEAD")
+LONGEST_WISH = 65536
+"""Bytes of a body that is no upload."""
 # NiiVue keeps its font and its compiled parts as data: and blob: addresses, and compiles WebAssembly to decompress.
 POLICY = "; ".join(
     (
@@ -68,7 +70,8 @@ class Gate:
             status, reason = refusal
             await JSONResponse({"error": reason}, status)(scope, receive, guarded)
             return
-        await self.app(scope, receive, guarded)
+        upload = (scope["method"], scope["path"]) == ("POST", "/api/files")
+        await self.app(scope, receive if upload else _little(receive), guarded)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         headers = Headers(scope=scope)
@@ -78,8 +81,10 @@ class Gate:
             return 403, "this server answers to this machine's own name only"
         origin = headers.get("origin")
         foreign = headers.get("sec-fetch-site") in ("cross-site", "same-site")
-        if scope["method"] not in SAFE and (foreign or (origin is not None and urlsplit(origin).netloc != host)):
+        if scope["method"] not in SAFE and (foreign or (origin is not None and _place(origin) != host)):
             return 403, "asked for by another site"
+        if (scope["method"], scope["path"]) != ("POST", "/api/files") and _length(headers) > LONGEST_WISH:
+            return 413, "more than any wish needs"
         if scope["path"].startswith("/api/") and scope["path"] not in OPEN and not self._knows_token(headers):
             return 401, "this server asks for its token"
         return None
@@ -94,9 +99,40 @@ class Gate:
         return same(cookie(headers, pass_name(self.settings)), pass_value(token))
 
 
+def _length(headers: Headers) -> int:
+    try:
+        return int(headers.get("content-length", "0"))
+    except ValueError:
+        return 0
+
+
+def _little(receive: Receive) -> Receive:
+    """A body that does not say its length ends, as if the line had broken, where it gets too long."""
+    size = 0
+
+    async def counted() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        return message if size <= LONGEST_WISH else {"type": "http.disconnect"}
+
+    return counted
+
+
 def _name(host: str) -> str:
     """A Host header without its port."""
-    return urlsplit(f"//{host}").hostname or ""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _place(origin: str) -> str:
+    """Name and port of an Origin header."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
 
 
 def same(given: str, expected: str) -> bool:
@@ -121,8 +157,4 @@ def pass_value(token: str) -> str:
 
 def cookie(headers: Headers, name: str) -> str:
     """A cookie's value, or nothing."""
-    try:
-        found = SimpleCookie(headers.get("cookie", "")).get(name)
-    except CookieError:
-        return ""
-    return found.value if found is not None else ""
+    return cookie_parser(headers.get("cookie", "")).get(name, "")

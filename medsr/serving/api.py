@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,10 +32,11 @@ from medsr.serving.desk import Desk
 from medsr.serving.helper import BugError
 from medsr.serving.jobs import BusyError
 from medsr.serving.looking import Choices
-from medsr.serving.store import User
+from medsr.serving.store import GoneError, User
 from medsr.serving.uploads import TooLargeError, name_of
 
 STATUS: dict[type[MedsrError], int] = {
+    GoneError: 410,
     TooLargeError: 413,
     BusyError: 503,
     BugError: 500,
@@ -44,6 +46,7 @@ STATUS: dict[type[MedsrError], int] = {
 RAW = "application/octet-stream"
 BYTES = {RAW: {"schema": {"type": "string", "format": "binary"}}}
 ERRORS: dict[int | str, dict[str, Any]] = {code: {"model": ErrorAnswer} for code in (401, 403, 404, 413, 422, 500, 503)}
+LOG = logging.getLogger("uvicorn.error")
 router = APIRouter(prefix="/api", responses=ERRORS)
 
 
@@ -119,11 +122,15 @@ async def upload(
     body = request.stream()
     async with desk.receiver.refusing(body):
         desk.receiver.check(content_length)
-    user = desk.store.user(access.cookie(request.headers, access.user_name(desk.settings)))
-    if user is None:
-        user = desk.store.new_user()
-        _set_cookie(response, desk, access.user_name(desk.settings), user.id)
-    found = await desk.receiver.take(user, name_of(x_file_name), series, body, content_length)
+    known = desk.store.user(access.cookie(request.headers, access.user_name(desk.settings)))
+    user = known or desk.store.new_user()
+    try:
+        found = await desk.receiver.take(user, name_of(x_file_name), series, body, content_length)
+    except BaseException:
+        if known is None:
+            desk.store.forget_user(user)  # nobody will ever come back as this one
+        raise
+    _set_cookie(response, desk, access.user_name(desk.settings), user.id)
     if isinstance(found, Choices):
         raise SeveralSeriesError(found.series)
     return desk.file_answer(found)
@@ -213,7 +220,7 @@ def _file(path: Path, called: str | None = None) -> FileResponse:
     return FileResponse(path, media_type=RAW, headers=headers)
 
 
-def make_app(desk: Desk) -> FastAPI:
+def make_app(desk: Desk) -> access.Gate:
     """The application: the page, the API, and the gate before both."""
     app = FastAPI(
         title="medsr serve",
@@ -231,8 +238,8 @@ def make_app(desk: Desk) -> FastAPI:
     app.add_exception_handler(SeveralSeriesError, _choose)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _misread)
-    app.add_middleware(access.Gate, settings=desk.settings)
-    return app
+    app.add_exception_handler(Exception, _broken)
+    return access.Gate(app, desk.settings)
 
 
 @contextlib.asynccontextmanager
@@ -242,7 +249,10 @@ async def _sweeping(app: FastAPI) -> AsyncIterator[None]:
     async def sweep() -> None:
         while True:
             await asyncio.sleep(min(30.0, desk.settings.limits.keep / 4))
-            await asyncio.to_thread(desk.store.sweep)
+            try:
+                await asyncio.to_thread(desk.store.sweep)
+            except Exception:  # what cannot be removed now can be later: sweeping must go on
+                LOG.exception("sweeping")
 
     task = asyncio.create_task(sweep())
     try:
@@ -258,7 +268,13 @@ async def _failed(_: Request, error: Exception) -> JSONResponse:
     headers = {"Retry-After": "5"} if status == 503 else None
     # An upload that is refused half way is not read to its end: say so, or the sender would wait.
     headers = {"Connection": "close"} if status == 413 else headers
-    return JSONResponse({"error": " ".join(str(error).split())}, status, headers)
+    text = str(error).encode(errors="replace").decode()
+    return JSONResponse({"error": " ".join(text.split())}, status, headers)
+
+
+async def _broken(_: Request, error: Exception) -> JSONResponse:
+    """A bug of ours: the server's log has it, the asker does not."""
+    return JSONResponse({"error": str(BugError())}, 500)
 
 
 async def _choose(_: Request, error: Exception) -> JSONResponse:

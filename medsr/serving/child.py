@@ -17,6 +17,8 @@ from typing import Any
 
 from medsr.errors import MedsrError
 
+LONGEST = 2000
+"""Letters of a message: a file may put anything into one."""
 TELL_EVERY = 0.2
 """Seconds between words of progress."""
 Tell = Callable[[float, float, str], None]
@@ -46,7 +48,7 @@ def main(pipe: Connection, memory: int | None) -> None:
             return
         if message[0] == "do":
             _, number, function, arguments = message
-            pipe.send(_done(function, arguments, _teller(pipe, number), errors))
+            pipe.send((number, *_done(function, arguments, _teller(pipe, number), errors)))
 
 
 def _limit(memory: int) -> None:
@@ -63,7 +65,7 @@ def _done(function: Callable[..., Any], arguments: tuple[Any, ...], tell: Tell, 
     except Cancelled:
         return "cancelled", None
     except MedsrError as error:
-        return "error", " ".join(str(error).split())
+        return "error", str(error)[:LONGEST]
     except MemoryError:
         return "error", "it takes more memory than this server has for it"
     except (BrokenPipeError, EOFError):  # the server is gone
@@ -84,6 +86,6 @@ def _teller(pipe: Connection, number: int) -> Tell:
                 raise Cancelled
         if (now := time.monotonic()) - last >= TELL_EVERY:
             last = now
-            pipe.send(("progress", (done, total, text)))
+            pipe.send((number, "progress", (done, total, text)))
 
     return tell

@@ -33,7 +33,7 @@ from medsr.serving.store import Store, Upload, User
 from medsr.serving.uploads import Receiver, plain
 
 PAGE = Path(__file__).parent / "page"
-READER_SECONDS = 120.0
+READER_SECONDS = 60.0
 LEAST_READER_MEMORY = 4e9
 
 
@@ -134,7 +134,7 @@ class Desk:
         return self._queued(user, upload, Job(user.id, upload.id, "volume", (wish.model,), make_volume, order))
 
     def _queued(self, user: User, upload: Upload, job: Job) -> JobAnswer:
-        job.name, job.tidy = upload.name, lambda text: plain(text, upload.path.parent, upload.name)
+        job.name, job.tidy = upload.name, lambda text: plain(text, self.store.folder, upload.name)
         upload.used = time.monotonic()
         self.store.add_job(user, job)
         return self.job_answer(job)

@@ -59,6 +59,9 @@ class Helper:
                 raise InputError(
                     "the program that worked on this file ended unexpectedly; the file may be damaged"
                 ) from error
+            except BaseException:
+                self.end()  # what it still says is nobody's
+                raise
         if kind == "cancelled":
             raise Cancelled
         if kind == "error":
@@ -71,7 +74,9 @@ class Helper:
         latest, told = time.monotonic() + self.seconds, False
         while True:
             if self._pipe.poll(POLL):
-                kind, content = self._pipe.recv()
+                said, kind, content = self._pipe.recv()
+                if said != number:
+                    continue
                 if kind != "progress":
                     return kind, content
                 tell(*content)

@@ -139,7 +139,7 @@ class Queue:
 
     def _do(self, job: Job) -> None:
         def tell(done: float, total: float, text: str) -> None:
-            job.progress, job.doing = min(1.0, done / total), text
+            job.progress, job.doing = (min(1.0, done / total) if total > 0 else 0.0), text
 
         try:
             job.result = self.helper.do(job.function, job.order, tell=tell, stop=job.stop)
@@ -157,4 +157,5 @@ class Queue:
 
     @staticmethod
     def _finish(job: Job, state: State) -> None:
-        job.state, job.ended = state, time.monotonic()
+        job.ended = time.monotonic()
+        job.state = state  # last: whoever sees that it has ended sees when

@@ -184,9 +184,9 @@ def make_volume(order: VolumeOrder, tell: Tell) -> MadeVolume:
 
 
 def _forget_places(sidecar: Path, name: str) -> None:
-    """Where files lay on the server is nobody's business."""
+    """Where files lay on the server is nobody's business, nor is the number of a patient's series."""
     summary = json.loads(sidecar.read_text(encoding="utf-8"))
-    write_text(sidecar, json.dumps(summary | {"input_file": name}, indent=2) + "\n")
+    write_text(sidecar, json.dumps(summary | {"input_file": name, "series": None}, indent=2) + "\n")
 
 
 @lru_cache(MODELS_KEPT)

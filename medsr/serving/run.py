@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 from medsr.engines.base import Compute
 from medsr.errors import DependencyError, UsageError
 from medsr.serving.settings import MB, Limits, Settings, is_loopback, new_token
 
 Say = Callable[[str], None]
+MOST_CONNECTIONS = 500
 
 
 def serve(
@@ -84,8 +87,12 @@ def serve(
         ssl_keyfile=settings.key,
         timeout_graceful_shutdown=2,
         ws="none",
+        limit_concurrency=MOST_CONNECTIONS,
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    server = uvicorn.Server(config)
+    if hasattr(signal, "SIGHUP"):  # the terminal was closed: nothing of a patient may stay behind
+        signal.signal(signal.SIGHUP, lambda *_: setattr(server, "should_exit", True))
+    server.run(sockets=[listening])
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -110,7 +117,10 @@ def _told(settings: Settings, models: list[str]) -> list[str]:
     if settings.token is None:
         lines = [f"Open {address}  (this machine only)"]
     else:
-        lines = [f"Open {address}#token={settings.token}", "  whoever has this address may use the server"]
+        lines = [
+            f"Open {address}#token={quote(settings.token, safe='')}",
+            "  whoever has this address may use the server",
+        ]
     if not settings.is_local and not settings.encrypted:
         lines.append(
             "  images and token travel unencrypted: give --certificate and --key on a network you do not trust"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import os
 import secrets
 import shutil
 import tempfile
@@ -13,6 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from medsr.errors import MedsrError
 from medsr.serving.answers import ImageFacts, VolumeFacts
 from medsr.serving.jobs import ENDED, BusyError, Job, Queue, new_id
 from medsr.serving.settings import Limits
@@ -22,6 +25,13 @@ CANCELLED = 60.0
 """Seconds a cancelled job is still known as such."""
 SPARE = 1_000_000_000
 """Bytes of the disk that are left free."""
+
+
+class GoneError(MedsrError):
+    """A user has been forgotten while something of theirs was on its way."""
+
+    def __init__(self) -> None:
+        super().__init__("your session has ended meanwhile")
 
 
 @dataclass(eq=False)
@@ -46,6 +56,8 @@ class User:
     files: dict[str, Upload] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
     seen: float = field(default_factory=time.monotonic)
+    sending: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """One upload of a user's at a time: so that those who read them serve users in turn."""
 
 
 class Store:
@@ -80,20 +92,23 @@ class Store:
         """A new folder for an upload of about `size` bytes. Raises BusyError where there is no room."""
         with self._lock:
             if len(user.files) >= self.limits.files:
-                raise BusyError(f"busy: {len(user.files)} of your files are kept; forget one first")
-            if shutil.disk_usage(self.folder).free < size + SPARE:
-                raise BusyError("busy: the server's disk is full; try again later")
+                raise BusyError(f"{len(user.files)} of your files are kept here; forget one first")
+            self.check_room(size)
             folder = user.folder / new_id()
             folder.mkdir()
             return folder
 
+    def check_room(self, size: int = 0) -> None:
+        """Raise BusyError where the disk has no room for that many bytes more."""
+        if shutil.disk_usage(self.folder).free < size + SPARE:
+            raise BusyError("busy: the server's disk is full; try again later")
+
     def add_file(self, user: User, upload: Upload) -> None:
-        """Keep an upload, unless its user has gone meanwhile."""
+        """Keep an upload. Raises GoneError where its user has been forgotten meanwhile."""
         with self._lock:
-            if user.id in self._users:
-                user.files[upload.id] = upload
-            else:
-                remove(upload.path.parent)
+            if user.id not in self._users:
+                raise GoneError
+            user.files[upload.id] = upload
 
     def add_job(self, user: User, job: Job) -> None:
         """Queue a job. Raises BusyError."""
@@ -137,7 +152,7 @@ class Store:
                     old if job.state != "cancelled" else time.monotonic() - CANCELLED
                 ):
                     self.end_job(user, job)
-            busy = {job.file for job in user.jobs.values() if job.state not in ENDED}
+            busy = {job.file for job in list(user.jobs.values()) if job.state not in ENDED}
             for upload in list(user.files.values()):
                 if upload.used < old and upload.id not in busy:
                     self.forget_file(user, upload)
@@ -171,6 +186,7 @@ def _remove_left_over(parent: Path) -> None:
     """What servers left that were killed. Other accounts' folders cannot be opened, and stay."""
     for folder in parent.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError, Timeout):
-            if folder.is_dir() and not folder.is_symlink():
+            mine = not hasattr(os, "getuid") or folder.lstat().st_uid == os.getuid()
+            if mine and folder.is_dir() and not folder.is_symlink():
                 _mark(folder).release()
                 remove(folder)

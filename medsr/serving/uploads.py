@@ -16,14 +16,17 @@ from starlette.requests import ClientDisconnect
 
 from medsr.errors import InputError, MedsrError
 from medsr.serving.helper import BugError, Helper
+from medsr.serving.jobs import BusyError
 from medsr.serving.looking import Choices, Look, look
 from medsr.serving.settings import MB, Limits
-from medsr.serving.store import Store, Upload, User, remove
+from medsr.serving.store import GoneError, Store, Upload, User, remove
 
 SILENCE = 60.0
 """Seconds an upload may send nothing."""
 LONGEST_NAME = 120
 DISCARDED = 64 * MB
+LOOK_EVERY = 16 * MB
+"""Bytes written between looks at the room on the disk."""
 
 
 class TooLargeError(MedsrError):
@@ -61,7 +64,13 @@ class Receiver:
     async def take(
         self, user: User, name: str, series: int | None, body: AsyncIterator[bytes], declared: int | None
     ) -> Upload | Choices:
-        """Raises TooLargeError, BusyError, InputError with the user's own name of the file."""
+        """Raises TooLargeError, BusyError, GoneError, InputError with the user's own name of the file."""
+        async with user.sending:
+            return await self._take(user, name, series, body, declared)
+
+    async def _take(
+        self, user: User, name: str, series: int | None, body: AsyncIterator[bytes], declared: int | None
+    ) -> Upload | Choices:
         folder = self.store.begin_upload(user, declared or 0)
         try:
             async with self.refusing(body):
@@ -72,15 +81,20 @@ class Receiver:
             if isinstance(found, Choices):
                 remove(folder)
                 return found
+            upload = Upload(folder.name, name, found.path, size, found.facts, found.series)
+            self.store.add_file(user, upload)
+        except FileNotFoundError as error:  # its user has been forgotten
+            raise GoneError from error
+        except OSError as error:
+            remove(folder)
+            raise BusyError("busy: the server's disk is full; try again later") from error
         except BaseException:
             remove(folder)
             raise
-        upload = Upload(folder.name, name, found.path, size, found.facts, found.series)
-        self.store.add_file(user, upload)
         return upload
 
     async def _save(self, path: Path, body: AsyncIterator[bytes]) -> int:
-        size = 0
+        size = checked = 0
         with path.open("wb") as stream:
             while True:
                 try:
@@ -92,6 +106,9 @@ class Receiver:
                     raise InputError("the upload stopped half way") from error
                 size += len(block)
                 self.check(size)
+                if (checked := checked + len(block)) > LOOK_EVERY:
+                    checked = 0
+                    self.store.check_room()
                 stream.write(block)
 
     async def _look(self, path: Path, name: str, series: int | None) -> Look | Choices:
@@ -100,10 +117,12 @@ class Receiver:
 
         try:
             return await asyncio.get_running_loop().run_in_executor(self._turns, ask)
-        except BugError:
-            raise
         except MedsrError as error:
-            raise InputError(named(plain(str(error), path.parent, name), name)) from error
+            if not path.parent.is_dir():
+                raise GoneError from error
+            if isinstance(error, BugError):
+                raise
+            raise InputError(named(plain(str(error), self.store.folder, name), name)) from error
 
     def close(self) -> None:
         """Stop looking."""
@@ -112,9 +131,9 @@ class Receiver:
 
 
 def plain(text: str, folder: Path, name: str) -> str:
-    """A text about a file in `folder`, under the user's name of it and without any place on this machine."""
-    text = re.sub(rf"{re.escape(str(folder))}\S*?(?=[:;,)]?(\s|$))", lambda _: name, " ".join(text.split()))
-    return re.sub(r"(?<![\w.])/(?:[\w.+-]+/)+[\w.+-]*", "...", text)
+    """A text about a file below `folder`, under the user's name of it and without any place on this machine."""
+    text = re.sub(rf"{re.escape(str(folder))}[\w/-]*(\.\w+)*", lambda _: name, text)
+    return " ".join(re.sub(r"(?<![\w.])/(?:[\w.+-]+/)+[\w.+-]*", "...", text).split())
 
 
 def named(text: str, name: str) -> str:

@@ -12,9 +12,11 @@ import socket
 import stat
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import nibabel as nib
 import numpy as np
 import psutil
@@ -205,6 +207,13 @@ HOSTILE_HEADERS = {
     "plain.mha": META + b"ElementDataFile = /etc/passwd\n",
     "colon.mha": META + b"ElementDataFile : /etc/passwd\n",
     "list.mha": META + b"ElementDataFile = LIST\n/etc/passwd\n",
+    "comment.mha": b"ObjectType = Image\nComment = ElementDataFile = LOCAL\n"
+    + META
+    + b"ElementDataFile = /etc/passwd\n",
+    "lower.mha": META + b"elementdatafile = LOCAL\nElementDataFile = /etc/passwd\n",
+    "prefixed.mha": META + b"xElementDataFile = LOCAL\nElementDataFile = /etc/passwd\n",
+    "swallowed.mha": META + b"Name\nElementDataFile = LOCAL\nElementDataFile = /etc/passwd\n" + bytes(64),
+    "far.mha": META + b"Offset =\nElementDataFile = LOCAL\n" + bytes(100_000) + b"\nElementDataFile = /etc/passwd\n",
     "twice.mha": META + b"ElementDataFile = /etc/passwd\nElementDataFile = LOCAL\n" + bytes(99),
 }
 
@@ -247,6 +256,102 @@ def test_too_large_a_result_is_refused_with_the_reason(eye: Path, tmp_path: Path
         ) or ("megapixels" in job["error"])
         (tmp_path / "large.png").write_bytes(bytes(200_000))
         assert user.upload(tmp_path / "large.png").status_code == 413
+
+
+def test_no_tag_of_a_file_is_repeated(user: User, tmp_path: Path) -> None:
+    secret = "SECRET^NAME"
+    folder = write_dicom(tmp_path / "one", [slice_of(0, PhotometricInterpretation=secret, Modality=secret * 9)])
+    answer = user.upload(next(folder.iterdir()))
+    assert answer.status_code == 422
+    assert "SECRET" not in answer.text
+    assert "an unknown kind of DICOM is not handled" in answer.text
+
+
+def test_a_series_whose_number_ends_like_anothers_is_found(user: User, tmp_path: Path) -> None:
+    bundle = tmp_path / "study.zip"
+    with zipfile.ZipFile(bundle, "w") as archive:
+        for series in ("1.2.840.55", "9.1.2.840.55"):
+            for k in range(3):
+                folder = write_dicom(tmp_path / f"{series}-{k}", [slice_of(k, SeriesInstanceUID=series)])
+                archive.write(next(folder.iterdir()), f"{series}/{k}.dcm")
+    file = user.upload(bundle, series=1)
+    assert file.status_code == 201, file.text
+    job = user.done("volume", file=file.json()["id"], model="cubic")
+    assert "840.55" not in user.http.get(job["volume"]["sidecar"]).text
+
+
+def test_places_with_blanks_are_not_told_either(eye_model: Path, tmp_path: Path) -> None:
+    """A sheared MetaImage is read, and cannot be written: the message of the job names no folder."""
+    (tmp_path / "a folder, x").mkdir()
+    header = META.replace(b"UCHAR\n", b"UCHAR\nTransformMatrix = 1 0 0 0.5 0.866 0 0 0 1\n").replace(b"2 2 2", b"8 8 8")
+    (tmp_path / "sheared.mha").write_bytes(header + b"ElementDataFile = LOCAL\n" + bytes(range(256)) * 2)
+    with serving(tmp_path / "a folder, x", "--model", "cubic") as server:
+        user = server.user()
+        answer = user.upload(tmp_path / "sheared.mha")
+        if answer.status_code == 201:
+            job = user.wait(user.order("volume", file=answer.json()["id"], model="cubic", scale=2))
+            assert job["state"] == "failed"
+            assert "sheared.mha" in job["error"]
+            assert "folder" not in job["error"].replace("choose another folder", "")
+        assert "folder, x" not in answer.text
+
+
+def test_a_body_that_is_no_upload_is_short(server: Server, user: User) -> None:
+    long = {"token": "a" * 100_000}
+    assert user.http.post("/api/login", json=long).status_code == 413
+
+    def pieces():
+        for _ in range(20):
+            yield b"a" * 10_000
+
+    answer = user.http.post("/api/jobs/image", content=pieces(), headers={"Content-Type": "application/json"})
+    assert answer.status_code in (400, 410)
+
+
+def test_uploads_at_once_are_counted(server: Server, eye: Path) -> None:
+    user = server.user()
+    user.file(eye)
+    with ThreadPoolExecutor(30) as crowd:
+        answers = list(crowd.map(lambda _: user.upload(eye).status_code, range(30)))
+    assert answers.count(201) == 19
+    assert answers.count(503) == 11
+    assert len(user.http.get("/api/files").json()) == 20
+    user.http.delete("/api/session")
+
+
+def test_another_programs_cookies_do_no_harm(server: Server, user: User, eye: Path) -> None:
+    user.file(eye)
+    [mine] = [f"{one.name}={one.value}" for one in user.http.cookies.jar]
+    for other in ('a={"x":1}', "a b", "user@host=1", 'a="un'):
+        answer = httpx.get(f"{server.base}/api/files", headers={"Cookie": f"{other}; {mine}"})
+        assert answer.status_code == 200, other
+
+
+@pytest.mark.parametrize("headers", [{"Host": "["}, {"Origin": "http://["}])
+def test_broken_headers_are_refused(server: Server, headers: dict[str, str]) -> None:
+    answer = httpx.post(f"{server.base}/api/jobs/image", json={}, headers=headers)
+    assert answer.status_code in (400, 403)
+
+
+def test_a_surrogate_is_no_bug(user: User, eye: Path) -> None:
+    body = json.dumps({"file": user.file(eye)["id"], "models": ["\ud800"]}).encode()
+    answer = user.http.post("/api/jobs/image", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+
+
+def test_who_forgets_all_while_sending_is_told_so(server: Server, eye: Path) -> None:
+    user = server.user()
+    user.file(eye)
+    content = eye.read_bytes()
+    cookies = "; ".join(f"{one.name}={one.value}" for one in user.http.cookies.jar)
+
+    def slowly():
+        yield content[:100]
+        user.http.delete("/api/session")
+        yield content[100:]
+
+    answer = httpx.post(f"{server.base}/api/files", content=slowly(), headers={"Cookie": cookies})
+    assert answer.status_code == 410
 
 
 @pytest.mark.parametrize(

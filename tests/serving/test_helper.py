@@ -23,7 +23,7 @@ def add(a: int, b: int, tell: Tell) -> int:
 
 
 def refuse(tell: Tell) -> None:
-    raise InputError("eye.png:  damaged")
+    raise InputError("eye.png: damaged")
 
 
 def fail(tell: Tell) -> None:
@@ -98,6 +98,15 @@ def test_a_task_that_does_not_listen_is_ended(helper: Helper, monkeypatch: pytes
     with pytest.raises(Cancelled):
         helper.do(sleep, stop=stop)
     assert helper.do(add, 1, 1) == 2
+
+
+def test_nobody_hears_what_was_meant_for_another(helper: Helper) -> None:
+    def deaf(*_: object) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        helper.do(add, 2, 3, tell=deaf)
+    assert helper.do(add, 20, 30) == 50
 
 
 def test_a_task_has_its_time() -> None:

@@ -160,7 +160,7 @@ def test_grey_images_have_a_window_and_the_lowest_may_be_brightest(
     [chest] = (real_data / "chest" / "dicom").glob("*.dcm")
     with visit(browser, server) as page:
         choose(page, chest)
-        says(page, "lowest is brightest", "#facts")
+        says(page, "white to black: 0 to 4095", "#facts")
         page.click("#window-full")
         pixels = image_io.read(chest).pixels[:, :, 0]
         middle = "c => c.getContext('2d').getImageData(c.width / 2, c.height / 2, 1, 1).data[0]"
@@ -358,3 +358,80 @@ def test_the_vendored_viewer_is_what_its_licences_say() -> None:
     vendor = Path(medsr.__file__).parent / "serving" / "page" / "vendor"
     told = (vendor / "LICENSES.txt").read_text().split("sha256 ")[1].split()[0]
     assert hashlib.sha256((vendor / "niivue.umd.js").read_bytes()).hexdigest() == told
+
+
+def oblique(path: Path) -> Path:
+    """A scan turned about two axes, every voxel of its own value."""
+    i, j, k = np.indices((20, 14, 24))
+    turn = np.array([[0.9, -0.3, 0.2], [0.35, 0.92, -0.15], [-0.14, 0.2, 0.97]])
+    affine = np.eye(4)
+    affine[:3, :3] = turn @ np.diag([1.5, 3.0, 1.5])
+    affine[:3, 3] = (-20, -30, 5)
+    nib.Nifti1Image((i * 700 + j * 31 + k * 3).astype(np.int16), affine).to_filename(path)
+    return path
+
+
+def test_the_crosshair_of_an_oblique_scan_stays_where_it_was_put(browser: Any, server: Server, tmp_path: Path) -> None:
+    path = oblique(tmp_path / "oblique.nii.gz")
+    scan = nib.load(path)
+    with visit(browser, server) as page:
+        choose(page, path)
+        box = page.locator("#scan-0").bounding_box()
+        for place in (0.12, 0.2, 0.4, 0.5):
+            before = page.input_value("#cross-x") + page.input_value("#cross-y")
+            page.mouse.click(box["x"] + place * box["width"], box["y"] + 0.45 * box["height"])
+            until(lambda before=before: page.input_value("#cross-x") + page.input_value("#cross-y") != before)
+            crossed = [float(page.input_value(f"#cross-{axis}")) for axis in "xyz"]
+            voxel = np.linalg.inv(scan.affine) @ [*crossed, 1]
+            near = [
+                np.clip(np.rint(voxel[:3] + step).astype(int), 0, np.array(scan.shape) - 1) for step in (-0.01, 0.01)
+            ]
+            told = int(page.text_content("#scan-value-0").split()[-1])
+            assert told in [int(scan.dataobj[tuple(one)]) for one in near]
+            # Clicked again at the same place, it does not wander.
+            page.mouse.click(box["x"] + place * box["width"], box["y"] + 0.45 * box["height"])
+            again = [float(page.input_value(f"#cross-{axis}")) for axis in "xyz"]
+            np.testing.assert_allclose(again, crossed, atol=0.02)
+
+
+def test_what_was_chosen_last_is_what_is_run(browser: Any, server: Server, eye: Path, long_scan: Path) -> None:
+    """A scan is on its way, slowly, when an image is chosen."""
+    with visit(browser, server) as page:
+
+        def delayed(route: Any) -> None:
+            if "long" in route.request.headers.get("x-file-name", ""):
+                time.sleep(1)
+            route.continue_()
+
+        page.route("**/api/files", delayed)
+        page.set_input_files("#file", long_scan)
+        choose(page, eye)
+        time.sleep(1.5)
+        assert page.text_content("#facts-name") == eye.name
+        assert page.locator("#volume-form").is_hidden()
+        run(page, "image")
+        assert downloaded(page, "eye_eye-x2.png")
+        page.faults.clear()
+
+
+def test_who_leaves_takes_their_images_along(browser: Any, server: Server, eye: Path) -> None:
+    def kept() -> set[Path]:
+        return set(server.folder.rglob(eye.name))
+
+    with visit(browser, server) as page:
+        until(lambda: not kept())  # of those who left before
+        choose(page, eye)
+        assert len(kept()) == 1
+        page.goto("about:blank")
+        until(lambda: not kept())
+
+
+def test_the_same_file_can_be_chosen_again(browser: Any, server: Server, tmp_path: Path, eye: Path) -> None:
+    path = tmp_path / "half.png"
+    path.write_bytes(eye.read_bytes()[:300])
+    with visit(browser, server) as page:
+        page.set_input_files("#file", path)
+        says(page, "half.png", "#message")
+        path.write_bytes(eye.read_bytes())
+        page.evaluate("document.getElementById('file').click()")
+        choose(page, path)

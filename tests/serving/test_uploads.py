@@ -44,8 +44,8 @@ def test_what_a_file_is_called_on_the_disk(name: str, stem: str) -> None:
 
 
 def test_messages_name_the_users_file_and_no_place() -> None:
-    folder = Path("/tmp/medsr-serve-x/u1/f1")
-    text = f"{folder}/eye_1.png: damaged; see {folder}/eye_1.png, or /usr/lib/python3/x.py line 3"
+    folder = Path("/tmp/my place/medsr-serve-x")
+    text = f"{folder}/u1/f1/eye_1.png: damaged; see {folder}/u1/f1/eye_1.png, or /usr/lib/python3/x.py line 3"
     told = plain(text, folder, "eye 1.png")
     assert told == "eye 1.png: damaged; see eye 1.png, or ... line 3"
     assert plain("2 x 3 mm, 1/2 of it", folder, "a") == "2 x 3 mm, 1/2 of it"

@@ -53,9 +53,14 @@ export async function remove(path) {
 }
 
 // XMLHttpRequest, because fetch does not tell how much has been sent.
+let sending = null;
+
+// What was on its way is given up: one file at a time.
 export function upload(file, series, onProgress) {
+  sending?.abort();
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
+    sending = request;
     request.open("POST", series ? `/api/files?series=${series}` : "/api/files");
     request.responseType = "json";
     request.setRequestHeader("X-File-Name", encodeURIComponent(file.name));
@@ -66,6 +71,7 @@ export function upload(file, series, onProgress) {
       if (request.status === 201) resolve(told);
       else reject(new Problem(told.error ?? `The server answered ${request.status}.`, request.status, told.choices));
     };
+    request.onabort = () => reject(new Problem("Given up.", 0));
     request.onerror = () => reject(new Problem(UNREACHABLE, 0));
     request.send(file);
   });

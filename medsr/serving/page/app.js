@@ -82,6 +82,8 @@ async function start() {
   fill($("image-second"), "image", (one) => one.name !== BASELINE, "none");
   fill($("volume-model"), "volume", () => true);
   describe();
+  const kept = await api.get("/api/files").catch(() => []);
+  $("forget").hidden = kept.length === 0;
 }
 
 function fill(select, kind, wanted, none) {
@@ -100,7 +102,6 @@ function describe() {
 
 function setTheme(dark) {
   document.documentElement.dataset.theme = dark ? "dark" : "light";
-  $("theme").textContent = dark ? "Light" : "Dark";
   $("theme").setAttribute("aria-pressed", String(dark));
 }
 
@@ -110,7 +111,9 @@ async function choose(file) {
   if (!file) return;
   complain(null);
   const mine = ++turn;
-  await dropJob();
+  dropJob();
+  forget(uploaded);
+  forget(truth?.uploaded);
   chosen = file;
   uploaded = null;
   series = null;
@@ -119,20 +122,30 @@ async function choose(file) {
   for (const id of ["facts", "series-form", "image-form", "volume-form", "results", "images", "scans"]) $(id).hidden = true;
   $("empty").hidden = false;
   await attempt(mine, async () => {
-    await send(mine);
-    await introduce(mine);
+    if (await send(mine)) await introduce(mine);
   });
 }
 
+// Whether it is still wanted when it has been sent; what is not is forgotten again.
 async function send(mine) {
-  uploaded = await transfer(chosen, series, mine);
+  const answer = await transfer(chosen, series, mine);
+  if (mine !== turn) {
+    forget(answer);
+    return false;
+  }
+  uploaded = answer;
+  return true;
+}
+
+function forget(answer) {
+  if (answer) api.remove(`/api/files/${answer.id}`).catch(() => {}); // it may have gone by itself
 }
 
 async function transfer(file, which, mine) {
   if (file.size > about.max_upload_bytes) {
     throw new api.Problem(`${file.name}: ${size(file.size)}; this server takes files of at most ${size(about.max_upload_bytes)}.`, 413);
   }
-  say(`Sending ${file.name}`);
+  if (mine === turn) say(`Sending ${file.name}`);
   const answer = await api.upload(file, which, (share) => {
     if (mine === turn) say(share < 1 ? `Sending ${file.name}: ${Math.round(share * 100)} %` : `Reading ${file.name}`);
   });
@@ -152,7 +165,6 @@ async function attempt(mine, action) {
     if (error.status === 410 || error.status === 404) {
       uploaded = null;
       if (truth) truth.uploaded = null;
-      $("forget").hidden = true;
       error.message = "The server was started anew, or has removed your files in the meantime. Press Run to send them again.";
     }
     complain(error);
@@ -170,7 +182,7 @@ async function introduce(mine) {
   if (facts.kind === "image") {
     const depth = { uint8: "8 bits", int8: "8 bits, signed", uint16: "16 bits", int16: "16 bits, signed" }[facts.dtype];
     lines.push(`${facts.width} × ${facts.height} pixels, ${facts.channels === 3 ? "colour" : "grey"}, ${depth}`);
-    if (facts.channels === 1) lines.push(`black to white: ${facts.low} to ${facts.high}${facts.inverted ? ", lowest is brightest" : ""}`);
+    if (facts.channels === 1) lines.push(`${facts.inverted ? "white to black" : "black to white"}: ${facts.low} to ${facts.high}`);
   } else {
     lines.push(grid(facts), `${facts.dtype}${facts.modality ? `, ${facts.modality}` : ""}`);
     if (facts.series) lines.push(facts.series);
@@ -201,13 +213,21 @@ async function introduceScan(mine) {
   $("scans").hidden = false;
   $("scan-result").hidden = true;
   $("spread-tools").hidden = true;
+  if (!hasWebGL()) {
+    $("scans").hidden = true;
+    throw new api.Problem("This browser cannot show scans (it has no WebGL2). They can be refined and downloaded.", 0);
+  }
   if (!scans) {
     const { Scans } = await loadViewer();
-    scans = new Scans([$("scan-0"), $("scan-1")], showCrosshair, showWindow);
+    scans ??= new Scans([$("scan-0"), $("scan-1")], showCrosshair, showWindow);
   }
   if (mine !== turn) return;
   await scans.begin(uploaded.nifti);
   scans.setWindow(...scans.window);
+}
+
+function hasWebGL() {
+  return document.createElement("canvas").getContext("webgl2") !== null;
 }
 
 // NiiVue is large: it is loaded when the first scan comes.
@@ -225,42 +245,44 @@ async function loadViewer() {
 
 // ---- running ---------------------------------------------------------------------------------------------------------
 
+// Not `disabled`: that would take the keyboard's focus away from them.
 function enable(on) {
-  for (const button of document.querySelectorAll("#controls button.main")) button.disabled = !on;
+  for (const button of document.querySelectorAll("#controls button.main")) button.setAttribute("aria-disabled", String(!on));
 }
 
 async function run(order) {
+  if (document.querySelector("#controls button.main").getAttribute("aria-disabled") === "true") return;
   complain(null);
   const mine = ++turn;
-  await dropJob();
   enable(false);
-  $("results").hidden = true;
   await attempt(mine, async () => {
-    if (!uploaded) await send(mine);
+    if (!uploaded && !(await send(mine))) return;
     const wish = await order(mine);
     if (mine !== turn) return;
+    const before = job;
     job = await api.post(`/api/jobs/${uploaded.facts.kind}`, wish);
+    if (mine !== turn) return dropJob();
     const ended = await waited(job, mine);
-    if (ended && mine === turn) await present(ended, mine);
+    if (!ended || mine !== turn) return;
+    await present(ended, mine);
+    if (before) api.remove(`/api/jobs/${before.id}`).catch(() => {}); // its results were there until now
   });
   if (mine === turn) {
     enable(true);
     $("work").hidden = true;
   }
-  $("status").classList.remove("hidden");
+  if (mine === turn) $("status").classList.remove("hidden");
 }
 
 async function imageWish(mine) {
   const second = $("image-second").value;
   const first = $("image-model").value;
   const wanted = [BASELINE, first, ...(second && second !== first ? [second] : [])];
-  if (truth && !truth.uploaded) truth.uploaded = await transfer(truth.file, null, mine);
-  return {
-    file: uploaded.id,
-    models: wanted,
-    outscale: $("outscale").value ? Number($("outscale").value) : null,
-    ground_truth: truth ? truth.uploaded.id : null,
-  };
+  const outscale = $("outscale").value ? Number($("outscale").value) : null;
+  const measured = truth;
+  if (measured && !measured.uploaded) measured.uploaded = await transfer(measured.file, null, mine);
+  if (mine !== turn) return null;
+  return { file: uploaded.id, models: wanted, outscale, ground_truth: measured ? measured.uploaded.id : null };
 }
 
 async function volumeWish() {
@@ -319,27 +341,24 @@ function tell(now) {
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-async function dropJob() {
+function dropJob() {
   const old = job;
   job = null;
   $("work").hidden = true;
+  $("status").classList.remove("hidden");
   enable(true);
-  if (!old) return;
-  try {
-    await api.remove(`/api/jobs/${old.id}`);
-  } catch {
-    // it has gone by itself
-  }
+  if (old) api.remove(`/api/jobs/${old.id}`).catch(() => {}); // it may have gone by itself
 }
 
 // ---- showing ---------------------------------------------------------------------------------------------------------
 
 async function present(ended, mine) {
   say("Done; fetching the result");
+  $("results-list").replaceChildren(...(ended.volume ? [scanResult(ended.volume)] : ended.images.map(imageResult)));
+  $("results").hidden = false;
   if (ended.volume) await presentScan(ended.volume, mine);
   else await presentImages(ended.images, mine);
   if (mine !== turn) return;
-  $("results").hidden = false;
   say("Done.");
   if (matchMedia("(max-width: 1000px)").matches) $("viewer").scrollIntoView(); // below the controls there
 }
@@ -360,11 +379,13 @@ async function presentImages(images, mine) {
   const begin = names.length > 2 ? names : [INPUT, ...names];
   panels.show(pictures, sliding() ? names.slice(0, 2) : begin, sliding());
   $("difference-tools").hidden = false;
-  $("results-list").replaceChildren(...images.map(imageResult));
 }
 
 function addDifferences(pictures, names) {
-  const same = (a, b) => a.width === b.width && a.height === b.height && a.channels === b.channels;
+  // Of one size, and whose values mean the same: 8 bits minus 12 bits would say nothing.
+  const same = (a, b) =>
+    a.width === b.width && a.height === b.height && a.channels === b.channels && a.facts.low === b.facts.low &&
+    a.facts.high === b.facts.high && a.facts.inverted === b.facts.inverted;
   for (const other of [BASELINE, TRUTH]) {
     for (const name of names.filter((one) => one !== other)) {
       const [a, b] = [pictures.get(name), pictures.get(other)];
@@ -388,23 +409,33 @@ function download(href, name, text) {
 }
 
 async function presentScan(result, mine) {
+  if (!scans) return; // this browser cannot show them; they can be downloaded
   $("scan-result").hidden = false;
   $("scan-name").textContent = result.model;
-  await scans.add(result.nifti);
+  try {
+    await scans.add(result.nifti);
+  } catch (error) {
+    $("scan-result").hidden = true;
+    throw new api.Problem(`The result cannot be shown (${error.message}); it can be downloaded.`, 0);
+  }
   if (result.uncertainty_nifti) {
-    await scans.addSpread(result.uncertainty_nifti, result.uncertainty_p99);
+    const high = result.uncertainty_p99;
+    await scans.addSpread(result.uncertainty_nifti, high / 5, high);
+    $("spread-range").textContent = `coloured from ${round(high / 5)} to ${round(high)}`;
     $("spread").value = 50;
     scans.setSpread(0.5);
   }
-  if (mine !== turn) return;
-  $("spread-tools").hidden = !result.uncertainty_nifti;
+  if (mine === turn) $("spread-tools").hidden = !result.uncertainty_nifti;
+}
+
+function scanResult(result) {
   const box = element("div", "", { className: "result" });
   box.append(element("strong", result.model), element("p", `${grid(result.grid)} in ${result.seconds} s`));
   for (const note of result.notes) box.append(element("p", note));
   box.append(download(result.download, result.file_name, `Download ${result.file_name}`));
   if (result.uncertainty) box.append(download(result.uncertainty, "", "Download the uncertainty map"));
   box.append(download(result.sidecar, "", "Download the figures (JSON)"));
-  $("results-list").replaceChildren(box);
+  return box;
 }
 
 function sliding() {
@@ -421,12 +452,17 @@ function showView() {
   if (panels.divider !== null) set($("divider"), Math.round(panels.divider * 100));
 }
 
-function showCrosshair(mm, values) {
+function showCrosshair(mm, values, spread) {
   ["x", "y", "z"].forEach((axis, i) => set($(`cross-${axis}`), String(+mm[i].toFixed(2))));
   [0, 1].forEach((i) => {
-    const value = values[i];
-    $(`scan-value-${i}`).textContent = value === undefined ? "" : value === null ? "outside" : `value ${round(value)}`;
+    $(`scan-value-${i}`).textContent = i < values.length ? worded(values[i], i === 1 ? spread : null) : "";
   });
+}
+
+function worded(value, spread) {
+  if (value === null) return "outside";
+  const unsure = spread === null ? "" : `, uncertainty ${round(spread)}`;
+  return `value ${Number.isInteger(value) ? value : round(value)}${unsure}`;
 }
 
 function showWindow(low, high) {
@@ -460,16 +496,26 @@ function listen() {
       $("login-error").textContent = error.message;
     }
   });
+  for (const id of ["file", "truth"]) {
+    on(id, "click", (event) => (event.target.value = "")); // so that the same file can be chosen again
+  }
   on("file", "change", (event) => choose(event.target.files[0]));
   for (const name of ["dragover", "dragleave", "drop"]) {
     document.addEventListener(name, (event) => {
       event.preventDefault();
       $("drop").classList.toggle("over", name === "dragover");
-      if (name === "drop") choose(event.dataTransfer.files[0]);
+      if (name !== "drop" || !event.dataTransfer.files.length) return;
+      if (event.dataTransfer.files.length > 1) {
+        complain(new api.Problem("Several files: one at a time, the slices of a scan in one zip.", 0));
+        return;
+      }
+      $("file").files = event.dataTransfer.files;
+      choose(event.dataTransfer.files[0]);
     });
   }
   on("truth", "change", (event) => {
     const [file] = event.target.files;
+    forget(truth?.uploaded);
     truth = file ? { file, uploaded: null } : null;
   });
   on("image-model", "change", describe);
@@ -486,16 +532,22 @@ function listen() {
     $("series-form").hidden = true;
     complain(null);
     attempt(mine, async () => {
-      await send(mine);
-      await introduce(mine);
+      if (await send(mine)) await introduce(mine);
     });
   });
   submit("image-form", () => run(imageWish));
   submit("volume-form", () => run(volumeWish));
-  on("cancel", "click", async () => {
+  on("cancel", "click", () => {
     ++turn;
-    await dropJob();
+    dropJob();
     say("Cancelled.");
+    document.querySelector("#controls form:not([hidden]) button.main")?.focus();
+  });
+  // Who leaves takes their images along.
+  window.addEventListener("pagehide", () => {
+    for (const answer of [uploaded, truth?.uploaded]) {
+      if (answer) fetch(`/api/files/${answer.id}`, { method: "DELETE", keepalive: true });
+    }
   });
   on("forget", "click", async () => {
     try {
@@ -526,7 +578,7 @@ function listenToTools(on) {
     panels.fit();
   });
   const windowed = () => {
-    const [level, width] = [Number($("level").value), Number($("width").value)];
+    const [level, width] = [$("level").valueAsNumber, $("width").valueAsNumber]; // NaN while it is being typed
     panels.setWindow(level - width / 2, level + width / 2);
   };
   on("level", "input", windowed);
@@ -534,13 +586,13 @@ function listenToTools(on) {
   on("window-auto", "click", () => panels.setWindow(...panels.input.percentiles(0.005, 0.995)));
   on("window-full", "click", () => panels.setWindow(panels.input.facts.low, panels.input.facts.high));
   on("difference-range", "input", () => {
-    panels.shown.difference = Number($("difference-range").value);
+    panels.shown.difference = $("difference-range").valueAsNumber || panels.shown.difference;
     panels.redraw();
   });
   on("divider", "input", () => panels.setDivider(Number($("divider").value) / 100));
-  const crossed = () => scans?.setCrosshair(["x", "y", "z"].map((axis) => Number($(`cross-${axis}`).value)));
+  const crossed = () => scans?.setCrosshair(["x", "y", "z"].map((axis) => $(`cross-${axis}`).valueAsNumber));
   for (const axis of ["x", "y", "z"]) on(`cross-${axis}`, "change", crossed);
-  const shown = () => scans?.setWindow(Number($("scan-low").value), Number($("scan-high").value));
+  const shown = () => scans?.setWindow($("scan-low").valueAsNumber, $("scan-high").valueAsNumber);
   on("scan-low", "change", shown);
   on("scan-high", "change", shown);
   on("scan-in", "click", () => scans?.zoomBy(1.25));

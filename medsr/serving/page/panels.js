@@ -19,7 +19,7 @@ export class Panels {
     this.divider = null;
     this.pointer = null;
     this.waiting = false;
-    new ResizeObserver(() => this.resize()).observe(place);
+    this.sizes = new ResizeObserver(() => this.resize());
   }
 
   // A new input: everything begins anew.
@@ -35,6 +35,7 @@ export class Panels {
   // `chosen`: what each panel shows at first. With `divider`, the first two lie over each other in one panel.
   layout(chosen, divider = false) {
     this.divider = divider ? 0.5 : null;
+    this.sizes.disconnect();
     this.place.replaceChildren();
     this.panels = [];
     const count = divider ? 1 : Math.min(MOST_PANELS, chosen.length);
@@ -65,20 +66,13 @@ export class Panels {
     this.listen(panel);
     this.panels.push(panel);
     this.place.append(figure);
+    this.sizes.observe(canvas.parentElement);
   }
 
   // Pictures that came later, and what the panels show now.
   show(pictures, chosen, divider) {
-    const untouched = this.fitted;
     this.pictures = pictures;
     this.layout(chosen.filter((name) => pictures.has(name)), divider);
-    if (untouched) this.fit();
-  }
-
-  // Whether the whole picture is seen, as after `fit`.
-  get fitted() {
-    const { width, height } = this.size;
-    return this.view.zoom === Math.min(width / this.input.width, height / this.input.height);
   }
 
   ratio(picture) {
@@ -95,6 +89,7 @@ export class Panels {
     const { width, height } = this.size;
     const zoom = Math.min(width / this.input.width, height / this.input.height);
     this.view = { x: this.input.width / 2, y: this.input.height / 2, zoom };
+    this.fitted = true; // until it is moved or zoomed
     this.redraw();
   }
 
@@ -119,6 +114,7 @@ export class Panels {
   }
 
   keepInside() {
+    this.fitted = false;
     this.view.x = Math.min(this.input.width, Math.max(0, this.view.x));
     this.view.y = Math.min(this.input.height, Math.max(0, this.view.y));
   }
@@ -137,7 +133,8 @@ export class Panels {
       canvas.width = Math.max(1, Math.round(box.width * density));
       canvas.height = Math.max(1, Math.round(box.height * density));
     }
-    this.redraw();
+    if (this.fitted) this.fit();
+    else this.redraw();
   }
 
   redraw() {
@@ -216,6 +213,7 @@ export class Panels {
       const at = place(event);
       touches.set(event.pointerId, at);
       const onDivider = this.divider !== null && Math.abs(at.x - this.divider * this.size.width) < GRAB;
+      point(at);
       drag = event.button === 2 || event.shiftKey ? "window" : onDivider ? "divider" : "move";
       event.preventDefault();
     });
@@ -228,6 +226,7 @@ export class Panels {
         if (others.length) {
           const apart = (a) => Math.hypot(a.x - others[0].x, a.y - others[0].y) || 1;
           this.zoomBy(apart(at) / apart(before), { x: (at.x + others[0].x) / 2, y: (at.y + others[0].y) / 2 });
+          this.moveBy((at.x - before.x) / 2, (at.y - before.y) / 2);
         } else if (drag === "window") this.dragWindow(at.x - before.x, at.y - before.y);
         else if (drag === "divider") this.setDivider(at.x / this.size.width);
         else this.moveBy(at.x - before.x, at.y - before.y);
@@ -235,7 +234,8 @@ export class Panels {
       point(at);
     });
     for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, (event) => touches.delete(event.pointerId));
-    canvas.addEventListener("pointerleave", () => {
+    canvas.addEventListener("pointerleave", (event) => {
+      if (event.pointerType !== "mouse") return; // a finger that is lifted leaves its value to be read
       this.pointer = null;
       this.redraw();
     });
@@ -260,6 +260,7 @@ export class Panels {
       if (!actions[event.key] || event.ctrlKey || event.metaKey) return;
       event.preventDefault();
       actions[event.key]();
+      this.pointer = { x: this.view.x, y: this.view.y }; // the value in the middle, for those without a pointer
     });
   }
 

@@ -55,6 +55,7 @@ function halved({ values, width, height }, channels) {
   const w = Math.max(1, width >> 1);
   const h = Math.max(1, height >> 1);
   const result = new values.constructor(w * h * channels);
+  const whole = !(values instanceof Float32Array);
   const right = width > 1 ? channels : 0;
   const below = height > 1 ? width * channels : 0;
   for (let y = 0; y < h; y++) {
@@ -62,7 +63,8 @@ function halved({ values, width, height }, channels) {
       const from = (y * (height > 1 ? 2 : 1) * width + x * (width > 1 ? 2 : 1)) * channels;
       for (let c = 0; c < channels; c++) {
         const i = from + c;
-        result[(y * w + x) * channels + c] = Math.round((values[i] + values[i + right] + values[i + below] + values[i + right + below]) / 4);
+        const mean = (values[i] + values[i + right] + values[i + below] + values[i + right + below]) / 4;
+        result[(y * w + x) * channels + c] = whole ? Math.round(mean) : mean;
       }
     }
   }
@@ -74,12 +76,11 @@ export function difference(one, other) {
   const a = one.levels[0].values;
   const b = other.levels[0].values;
   const n = one.channels;
-  const sign = one.facts.inverted ? -1 : 1;
   const values = new Float32Array(one.width * one.height);
   for (let i = 0; i < values.length; i++) {
     let sum = 0;
     for (let c = 0; c < n; c++) sum += a[i * n + c] - b[i * n + c];
-    values[i] = (sign * sum) / n;
+    values[i] = sum / n;
   }
   const picture = new Picture(values, one.width, one.height, 1, one.facts);
   picture.isDifference = true;
@@ -134,7 +135,7 @@ export function draw(out, picture, view, ratio, shown, from = 0, to = out.width)
 
 function painter(picture, values, shown) {
   if (picture.isDifference) {
-    const range = Math.max(shown.difference, 1e-9);
+    const range = Math.max(shown.difference, 1e-9) * (picture.facts.inverted ? -1 : 1);
     return (pixels, i, from) => {
       // Orange where it is brighter, blue where darker: told apart by colour-blind eyes too.
       const d = Math.max(-1, Math.min(1, values[from] / range));
