@@ -36,6 +36,8 @@ STALE = (
     "ExtendedOffsetTable",
     "ExtendedOffsetTableLengths",
 )
+WIDTHS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
+"""Bytes of one number in elements that are kept as bytes."""
 FILE_SET = "DirectoryRecordSequence"
 NO_FILE_SET = "a DICOMDIR lists other files; give those, or the folder they are in"
 SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
@@ -154,7 +156,23 @@ def save_derived(path: Path, dataset: Any, stored: NDArray) -> None:
     dataset.PixelData = data + b"\0" * (len(data) % 2)
     dataset["PixelData"].VR = "OW" if dataset.BitsAllocated == 16 else "OB"
     dataset["PixelData"].is_undefined_length = False
+    if dataset.original_encoding[1] is False:
+        dataset = _little_endian(dataset)
     dataset.save_as(path, enforce_file_format=True, little_endian=True, implicit_vr=False)
+
+
+def _little_endian(dataset: Any) -> Any:
+    """The same data set for another byte order. What pydicom keeps as bytes is turned, the new pixels are already."""
+    from pydicom.dataset import Dataset
+
+    for element in dataset.iterall():  # reading decodes: numbers and texts follow by themselves
+        width = WIDTHS.get(element.VR)
+        if width and element.keyword != "PixelData" and isinstance(element.value, bytes):
+            element.value = np.frombuffer(element.value, f"V{width}").view(f">u{width}").astype(f"<u{width}").tobytes()
+    turned = Dataset()
+    turned.update(dataset)
+    turned.file_meta = dataset.file_meta
+    return turned
 
 
 def forget_stale(dataset: Any) -> None:

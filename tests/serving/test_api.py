@@ -133,7 +133,7 @@ def test_what_is_forgotten_is_gone_from_the_disk(server: Server, eye: Path) -> N
     assert user.http.get(f"/api/jobs/{job['id']}").status_code == 404
     assert user.http.delete("/api/session").status_code == 204
     assert files_below(server.folder) == before
-    assert user.http.get("/api/files").status_code == 410
+    assert user.http.get("/api/files").json() == []
 
 
 def gone(processes: list[int]) -> bool:
@@ -324,7 +324,7 @@ def test_another_programs_cookies_do_no_harm(server: Server, user: User, eye: Pa
     [mine] = [f"{one.name}={one.value}" for one in user.http.cookies.jar]
     for other in ('a={"x":1}', "a b", "user@host=1", 'a="un'):
         answer = httpx.get(f"{server.base}/api/files", headers={"Cookie": f"{other}; {mine}"})
-        assert answer.status_code == 200, other
+        assert len(answer.json()) == 1, other
 
 
 @pytest.mark.parametrize("headers", [{"Host": "["}, {"Origin": "http://["}])
@@ -470,8 +470,7 @@ def test_results_are_gone_in_time(eye: Path, tmp_path: Path) -> None:
         while len(files_below(server.folder)) > 1 and time.monotonic() < latest:
             time.sleep(0.3)
         assert [path.name for path in files_below(server.folder)] == ["in-use"]
-        answer = user.http.get("/api/jobs")
-        assert answer.status_code == 410 or answer.json() == []
+        assert user.http.get("/api/jobs").json() == []
 
 
 def test_a_crash_on_one_file_is_not_the_next_ones(server: Server, user: User, eye: Path) -> None:
