@@ -73,7 +73,8 @@ def write(
     path: Path, entries: Sequence[Entry], failed: Sequence[Failed], shown: Mapping[str, Shown], told: Told
 ) -> None:
     """Write the page, one file that needs nothing else."""
-    caption = f"{len(told.images)} held-out images. Protocol: {told.protocol}. {told.budget}. PSNR in dB. {METHOD}."
+    held_out = "1 held-out image" if len(told.images) == 1 else f"{len(told.images)} held-out images"
+    caption = f"{held_out}. Protocol: {told.protocol}. {told.budget}. PSNR in dB. {METHOD}."
     lines: dict[str, tuple[list[float], list[float]]] = {}
     for one in entries:  # a recipe's stages follow each other
         minutes, found = lines.setdefault(one.leaf.of, ([], []))

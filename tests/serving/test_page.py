@@ -274,6 +274,7 @@ def test_two_users_and_a_cancel(browser: Any, server: Server, eye: Path, long_sc
         run(anna, "image")
 
 
+@pytest.mark.slow
 def test_a_restart_while_a_job_runs(browser: Any, eye_model: Path, long_scan: Path, eye: Path, tmp_path: Path) -> None:
     """The page says what happened, and Run sends the file again."""
     with serving(tmp_path / "store", "--engine", "torch") as first:

@@ -471,7 +471,7 @@ function showWindow(low, high) {
 }
 
 function round(value) {
-  return String(+value.toPrecision(5));
+  return String(+value.toPrecision(4));
 }
 
 // Not while somebody is typing there.
