@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from medsr.benchmark.run import evaluate
     from medsr.catalogue import models
+    from medsr.cohorts.run import cohort
     from medsr.comparing.run import compare
     from medsr.exports.run import export
     from medsr.fundus_demo import demo
@@ -27,6 +28,7 @@ _HOME = {
     "volume": "medsr.scan.run",
     "finetune": "medsr.train.run",
     "evaluate": "medsr.benchmark.run",
+    "cohort": "medsr.cohorts.run",
     "compare": "medsr.comparing.run",
     "export": "medsr.exports.run",
     "prepare": "medsr.prep.run",
@@ -37,6 +39,7 @@ _HOME = {
 }
 __all__ = [
     "__version__",
+    "cohort",
     "compare",
     "demo",
     "evaluate",

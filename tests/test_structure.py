@@ -44,6 +44,7 @@ ORDER = (
     "info",
     "fundus_demo",
     "serving",
+    "cohorts",
     "cli",
 )
 

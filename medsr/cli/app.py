@@ -6,6 +6,7 @@ import typer
 
 from medsr import __version__
 from medsr.cli import (
+    cohort,
     compare,
     demo,
     evaluate,
@@ -43,6 +44,7 @@ app.command("serve")(serve.serve)
 app.command("export")(export.export)
 app.command("models")(models.models)
 app.command("info")(info.info)
+app.add_typer(cohort.app, name="cohort")
 app.add_typer(weights.app, name="weights")
 
 

@@ -59,8 +59,7 @@ def upscale(
     jobs = plan([inputs] if isinstance(inputs, str | Path) else inputs, Path(out))
     network = open_model(model, Compute(device, engine, precision, max_gpu_memory, compiled), tile)
     scale = outscale or network.scale or DEFAULT_BASELINE_SCALE
-    known = {"model": network.name, "weights": weights_hash(model), "scale": scale, "bits": bits}
-    known |= computed(network)
+    known = settings_of(network, model, scale, bits)
     sidecar = Sidecar(Path(out), str(model), known)
     with Status(Path(out), known) as status, progress("upscale", len(jobs)) as update:
         how = How(network, scale, bits, status if skip_done else None, update)
@@ -76,6 +75,12 @@ def upscale(
             sidecar.write()
         update(len(jobs))
     return outcomes
+
+
+def settings_of(network: Model, model: str | Path, scale: float, bits: int | None) -> dict[str, Any]:
+    """Everything but the image that decides a result: for status.tsv and the sidecar."""
+    known = {"model": network.name, "weights": weights_hash(model), "scale": scale, "bits": bits}
+    return known | computed(network)
 
 
 @dataclass(frozen=True)

@@ -48,14 +48,21 @@ def plan(
         raise UsageError(f"--out {out}: is a file; give a folder, or a name ending in .nii.gz, .nrrd, .mha or .mgz")
     if not as_file and not out.exists() and out.suffix:
         _refuse_unknown(out)
-    targets = [Target(scan, out if as_file else out / _name(scan, dicom), dicom) for scan in scans]
+    targets = [Target(scan, out if as_file else out / name_for(scan, dicom), dicom) for scan in scans]
+    check(targets, also, uncertainty)
+    return targets
+
+
+def check(targets: list[Target], also: tuple[Path, ...] = (), uncertainty: bool = False) -> None:
+    """Raise UsageError before anything is written when results would share a name or overwrite an input."""
+    scans = [target.scan for target in targets]
     inputs = {_real(file): scan for scan in (*scans, *also) for file in _inputs(scan)}
     written: dict[str, Path] = {}
     for target in targets:
         files = [_real(file) for file in _outputs(target, also, uncertainty)]
         for file in files:
             if file in inputs:
-                raise UsageError(f"{target.scan}: --out {out} would overwrite the input {inputs[file]}; choose another")
+                raise UsageError(f"{target.scan}: --out would overwrite the input {inputs[file]}; choose another")
             other = written.setdefault(file, target.scan)
             if other is not target.scan:
                 raise UsageError(f"{other} and {target.scan} would both be written to {file}; run them separately")
@@ -63,7 +70,6 @@ def plan(
             names = ", ".join(map(str, also))
             raise UsageError(f"--also: {names} would overwrite each other or the uncertainty; rename one")
         _refuse_foreign(target.beside(".json"))
-    return targets
 
 
 def _inputs(scan: Path) -> list[Path]:
@@ -89,7 +95,7 @@ def _refuse_unknown(out: Path) -> None:
         raise UsageError(f"--out {out}: medsr volume writes {', '.join(SUFFIXES)}, or into a folder")
 
 
-def _name(scan: Path, dicom: bool) -> str:
+def name_for(scan: Path, dicom: bool) -> str:
     """The scan's own name in its own format; NIfTI for DICOM."""
     resolved = scan if scan.name not in ("", ".", "..") else scan.resolve()
     stem, suffix = split_suffix(resolved)

@@ -71,26 +71,29 @@ def volume(
 
     Raises UsageError or WeightsError when nothing can be begun; in memory also InputError for a bad volume.
     """
-    steps = spacing if spacing is None or isinstance(spacing, Sequence) else (spacing,)
-    request = Request(
-        str(model),
-        isotropic,
-        scale,
-        None if steps is None else tuple(float(step) for step in steps),
-        Method(parse_planes(planes), fuse, consistency, profile, 1.0, uncertainty),
-        thickness,
-        kind,
-        adapt,
-        Compute(device, engine, precision, max_gpu_memory, compiled),
+    request, extras = asked(
+        model=model,
+        isotropic=isotropic,
+        scale=scale,
+        spacing=spacing,
+        planes=planes,
+        fuse=fuse,
+        consistency=consistency,
+        profile=profile,
+        thickness=thickness,
+        uncertainty=uncertainty,
+        adapt=adapt,
+        kind=kind,
+        also=also,
+        series=series,
+        dicom=dicom,
+        report=report,
+        compute=Compute(device, engine, precision, max_gpu_memory, compiled),
     )
-    companions = [also] if isinstance(also, str | os.PathLike) else also
-    if any(not str(one) for one in companions):
-        raise UsageError("--also: expected a file, got nothing")
-    extras = Extras(tuple(Path(one) for one in companions), series, dicom, report)
     if memory.is_image(scans):
         if out is not None or extras != Extras():
             raise UsageError("a volume in memory has no files: leave out, also, series, dicom and report away")
-        return memory.refine_image(scans, affine, request, _open(request))
+        return memory.refine_image(scans, affine, request, open_for(request))
     if out is None or not str(out):
         raise UsageError("--out: expected a file or a folder")
     paths: list[str | Path] = [str(scans)] if isinstance(scans, str | os.PathLike) else list(scans)
@@ -98,8 +101,8 @@ def volume(
     if extras.also and len(found) > 1:
         raise UsageError(f"--also goes with one scan, not with {len(found)}")
     targets = plan(found, Path(out), dicom, extras.also, uncertainty)
-    opened = _open(request)
-    known = {"weights": opened.sha256, "request": request.parameters() | opened.computed(), "extras": asdict(extras)}
+    opened = open_for(request)
+    known = settings_of(request, extras, opened)
     if targets[0].volume == Path(out):
         if skip_done:
             raise UsageError("--skip-done: --out names one file; give a folder")
@@ -109,7 +112,47 @@ def volume(
         return overlap.run([Job(target, how) for target in targets], on_outcome, status.record)
 
 
-def _open(request: Request) -> SliceEngine:
+def asked(
+    *,
+    model: str | Path,
+    isotropic: bool,
+    scale: float | None,
+    spacing: float | Sequence[float] | None,
+    planes: str,
+    fuse: Any,
+    consistency: bool,
+    profile: Any,
+    thickness: float | None,
+    uncertainty: bool,
+    adapt: float | None,
+    kind: Any,
+    also: Sequence[str | Path],
+    series: str | None,
+    dicom: bool,
+    report: bool,
+    compute: Compute,
+) -> tuple[Request, Extras]:
+    """What `volume` is asked for, as values. Raises UsageError."""
+    method = Method(parse_planes(planes), fuse, consistency, profile, 1.0, uncertainty)
+    request = Request(str(model), isotropic, scale, _steps(spacing), method, thickness, kind, adapt, compute)
+    companions = [also] if isinstance(also, str | os.PathLike) else also
+    if any(not str(one) for one in companions):
+        raise UsageError("--also: expected a file, got nothing")
+    return request, Extras(tuple(Path(one) for one in companions), series, dicom, report)
+
+
+def settings_of(request: Request, extras: Extras, opened: SliceEngine) -> dict[str, Any]:
+    """Everything but the scan that decides a result: for status.tsv."""
+    return {"weights": opened.sha256, "request": request.parameters() | opened.computed(), "extras": asdict(extras)}
+
+
+def _steps(spacing: float | Sequence[float] | None) -> tuple[float, ...] | None:
+    if spacing is None:
+        return None
+    return tuple(map(float, spacing if isinstance(spacing, Sequence) else (spacing,)))
+
+
+def open_for(request: Request) -> SliceEngine:
     """What refines: in torch where it is to learn."""
     compute = replace(request.compute, engine="torch") if request.adapt is not None else request.compute
     return open_slice_model(request.model, compute)

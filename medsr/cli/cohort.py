@@ -1,0 +1,197 @@
+"""`medsr cohort volume|upscale|status|retry`"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from medsr.cli import upscale as upscale_command
+from medsr.cli import volume as volume_command
+from medsr.cli.batch import end_partly, parse_tile
+
+if TYPE_CHECKING:
+    from medsr.cohorts.results import Standing
+    from medsr.cohorts.run import Engine
+
+app = typer.Typer(
+    help="One command over many inputs: on this machine, on Slurm, on Dask.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+Inputs = Annotated[list[str], typer.Argument(metavar="INPUT...", help="Folders, globs, list files (.txt), or BIDS.")]
+Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")]
+Done = Annotated[Path, typer.Argument(metavar="DIR", help="The cohort's folder of results.")]
+EngineName = Annotated[str, typer.Option("--engine", help="local, slurm or dask.")]
+Workers = Annotated[int, typer.Option(help="Processes of local and dask. [default: one for each GPU, or one]")]
+Address = Annotated[
+    str | None, typer.Option("--dask", metavar="ADDRESS", help="Of a scheduler, or its file. [default: started here]")
+]
+PerTask = Annotated[int, typer.Option(help="Inputs of one task of Slurm's array.")]
+Throttle = Annotated[int, typer.Option(help="Tasks of the array at once. [default: any number]")]
+Sbatch = Annotated[str, typer.Option(metavar="OPTIONS", help='Passed on to sbatch: "--partition=gpu --gpus=1".')]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Only submit to Slurm; see medsr cohort status.")]
+SkipDone = Annotated[bool, typer.Option("--skip-done", help="Leave out what status.tsv in the folder calls done.")]
+
+
+def taking_options_of(command: Callable[..., None], kind: type[TyperCommand] = TyperCommand) -> type[TyperCommand]:
+    """A class of commands that take another command's options too, `--compute` for its `--engine`: in `context.obj`."""
+
+    class Taking(kind):  # type: ignore[valid-type, misc]
+        params: list[Any]
+
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            alone = typer.Typer(add_completion=False)
+            alone.command()(command)
+            own = {one.name for one in self.params} - {"engine"}
+            self.taken = [
+                one
+                for one in typer.main.get_command(alone).params
+                if one.param_type_name == "option" and one.name not in own
+            ]
+            for one in self.taken:
+                if one.name == "engine":
+                    one.name, one.opts = "compute", ["--compute"]
+            self.params += self.taken
+
+        def invoke(self, context: Any) -> Any:
+            given = {one.name: context.params.pop(one.name) for one in self.taken}
+            context.obj = given | {"engine": given.pop("compute")}
+            return super().invoke(context)
+
+    return Taking
+
+
+@app.command("volume", cls=taking_options_of(volume_command.volume, volume_command.OptionalMinutes))
+def volume(
+    context: typer.Context,
+    inputs: Inputs,
+    out: Out,
+    engine: EngineName = "local",
+    workers: Workers = 0,
+    dask: Address = None,
+    per_task: PerTask = 8,
+    throttle: Throttle = 0,
+    sbatch: Sbatch = "",
+    no_wait: NoWait = False,
+    skip_done: SkipDone = False,
+    bids_suffix: Annotated[str, typer.Option(help="Images to take of a BIDS dataset, with commas.")] = "T1w",
+) -> None:
+    """`medsr volume` over many scans, with its options; what it calls --engine is --compute here."""
+    options = dict(context.obj)
+    options["consistency"] = not options.pop("no_consistency")
+    options["spacing"] = _spacing(options["spacing"])
+    options["also"] = options["also"] or ()
+    place = _engine(engine, workers, dask, per_task, throttle, sbatch, no_wait)
+    _begin("volume", inputs, out, place, bids_suffix.split(","), skip_done, options)
+
+
+@app.command("upscale", cls=taking_options_of(upscale_command.upscale))
+def upscale(
+    context: typer.Context,
+    inputs: Inputs,
+    out: Out,
+    engine: EngineName = "local",
+    workers: Workers = 0,
+    dask: Address = None,
+    per_task: PerTask = 8,
+    throttle: Throttle = 0,
+    sbatch: Sbatch = "",
+    no_wait: NoWait = False,
+    skip_done: SkipDone = False,
+) -> None:
+    """`medsr upscale` over many images, with its options; what it calls --engine is --compute here."""
+    options = dict(context.obj)
+    options["tile"] = parse_tile(options["tile"])
+    place = _engine(engine, workers, dask, per_task, throttle, sbatch, no_wait)
+    _begin("upscale", inputs, out, place, (), skip_done, options)
+
+
+@app.command("status")
+def status(folder: Done) -> None:
+    """How a cohort stands: what is done, what failed and why, what is being worked on."""
+    from medsr.cohorts import plan
+    from medsr.cohorts.run import finish
+
+    made = plan.load(folder.absolute())
+    now = finish(made)
+    left = now.total - len(now.rows)
+    typer.echo(f"{len(now.done)} of {now.total} done, {len(now.failed)} failed, {left} to do")
+    for number in now.running:
+        typer.echo(f"working on {made.units[number].source}")
+    _tell(now)
+
+
+@app.command("retry")
+def retry(
+    folder: Done,
+    engine: EngineName = "local",
+    workers: Workers = 0,
+    dask: Address = None,
+    per_task: PerTask = 1,
+    throttle: Throttle = 0,
+    sbatch: Sbatch = "",
+    no_wait: NoWait = False,
+) -> None:
+    """Do again, with the same options, what of a cohort failed or was never done."""
+    from medsr.cohorts.run import retry as run
+
+    _end(run(folder, _engine(engine, workers, dask, per_task, throttle, sbatch, no_wait)))
+
+
+@app.command("work", hidden=True)
+def work(
+    folder: Path,
+    round_: Annotated[int, typer.Option("--round")],
+    task: Annotated[int, typer.Option("--task")],
+) -> None:
+    """What a task of Slurm's array does."""
+    from medsr.cohorts import plan, slurm
+    from medsr.cohorts.work import work as run
+
+    made = plan.load(folder)
+    failed = run(str(folder), slurm.chunk(made, round_, task), f"slurm-{round_}-{task:06d}")
+    typer.echo(f"task {task}: {failed} failed")  # written down: no reason for Slurm to run it again
+
+
+def _spacing(text: str | None) -> tuple[float, ...] | float | None:
+    from medsr.geometry import parse_spacing
+
+    return None if text is None else parse_spacing(text)
+
+
+def _engine(
+    name: str, workers: int, address: str | None, per_task: int, throttle: int, sbatch: str, no_wait: bool
+) -> Engine:
+    from medsr.cohorts.run import Engine
+
+    return Engine(name, workers, address, per_task, throttle, sbatch, not no_wait)  # type: ignore[arg-type]
+
+
+def _begin(
+    command: Any,
+    inputs: list[str],
+    out: Path,
+    engine: Engine,
+    suffixes: Any,
+    skip_done: bool,
+    options: dict[str, Any],
+) -> None:
+    from medsr.cohorts.run import cohort as run
+
+    _end(run(command, inputs, out, engine, suffixes, skip_done, **options))
+
+
+def _end(now: Standing) -> None:
+    typer.echo(f"{len(now.done)} of {now.total} done, {len(now.failed)} failed")
+    _tell(now)
+    end_partly(len(now.failed), now.total)
+
+
+def _tell(now: Standing) -> None:
+    for row in now.failed:
+        typer.echo(f"medsr: {row.reason}", err=True)

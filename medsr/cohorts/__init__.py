@@ -1,0 +1,1 @@
+"""`medsr cohort`: one command over many inputs, on this machine, Slurm or Dask."""

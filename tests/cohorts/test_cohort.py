@@ -1,0 +1,340 @@
+"""Cohorts on real engines: every input once, whoever dies meanwhile; told alike everywhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import psutil
+import pytest
+from typer.testing import CliRunner
+
+import medsr
+from medsr.cli.app import app
+from medsr.cohorts import plan, results
+from medsr.cohorts.run import Engine, cohort, retry
+from medsr.errors import UsageError, WeightsError
+from medsr.io.files import sha256
+from medsr.status import read
+from tests.cohorts import slurm_here
+from tests.conftest import smooth_volume, write_png
+
+COUNT = 8
+
+
+@pytest.fixture
+def scans(tmp_path: Path) -> Path:
+    """Eight scans in three folders, two of one name."""
+    for n in range(COUNT):
+        place = tmp_path / "in" / ("", "a", "b")[n % 3]
+        place.mkdir(parents=True, exist_ok=True)
+        stored = np.rint(smooth_volume((24, 20, 10), n)).astype(np.int16)
+        nib.Nifti1Image(stored, np.diag([1, 1, 2, 1])).to_filename(place / f"s{n // 3}.nii.gz")
+    return tmp_path / "in"
+
+
+def hashes(out: Path) -> dict[str, str]:
+    return {str(path.relative_to(out)): sha256(path) for path in out.rglob("*.nii.gz") if ".cohort" not in str(path)}
+
+
+def all_once(out: Path, expected: dict[str, str]) -> None:
+    """Every scan is there, as it is without anything happening; a row for each; nothing half-written."""
+    assert hashes(out) == expected
+    rows = read(out / "status.tsv")
+    assert sorted(row.output for row in rows) == sorted(str(out / name) for name in expected)
+    assert {row.outcome for row in rows} == {"done"}
+    assert all(row.output_sha256 == expected[os.path.relpath(row.output, out)] for row in rows)
+    assert not [path for path in out.rglob(".*") if path.name not in (".cohort", ".bidsignore")]
+    assert (out / "cohort.html").is_file()
+
+
+@pytest.fixture
+def expected(scans: Path, tmp_path: Path) -> dict[str, str]:
+    cohort("volume", scans, tmp_path / "calm", model="cubic")
+    return hashes(tmp_path / "calm")
+
+
+def test_it_is_medsr_volume_for_each(scans: Path, tmp_path: Path, refiner_file: Path) -> None:
+    now = cohort("volume", scans, tmp_path / "out", model=refiner_file, uncertainty=True, engine="torch")
+    assert (len(now.done), len(now.failed)) == (COUNT, 0)
+    [alone] = medsr.volume(
+        scans / "a" / "s1.nii.gz", tmp_path / "one", model=refiner_file, uncertainty=True, engine="torch"
+    )
+    assert sha256(alone.output) == sha256(tmp_path / "out" / "a" / "s1.nii.gz")
+    assert (tmp_path / "out" / "a" / "s1_uncertainty.nii.gz").is_file()
+    all_but_spread = {name: digest for name, digest in hashes(tmp_path / "out").items() if "uncertainty" not in name}
+    assert len(all_but_spread) == COUNT
+    page = (tmp_path / "out" / "cohort.html").read_text()
+    assert "a/s1.nii.gz" in page
+    assert page.count("data:image/png") == COUNT
+
+
+def test_images_too(tmp_path: Path, fundus: np.ndarray) -> None:
+    for n in range(3):
+        write_png(tmp_path / "in" / f"e{n}.png", fundus[n * 20 : n * 20 + 40, :40])
+    now = cohort("upscale", tmp_path / "in", tmp_path / "out", Engine(workers=2), model="bicubic")
+    assert len(now.done) == 3
+    [alone] = medsr.upscale(tmp_path / "in" / "e1.png", tmp_path / "one", "bicubic")
+    assert sha256(alone.output) == sha256(tmp_path / "out" / "e1.png")
+
+
+def test_failures_are_named_and_can_be_done_again_alone(scans: Path, tmp_path: Path) -> None:
+    good = (scans / "s0.nii.gz").read_bytes()
+    (scans / "a" / "bad.nii.gz").write_bytes(good[:500])
+    runner = CliRunner()
+    command = ["cohort", "volume", str(scans), "--out", str(tmp_path / "out"), "--model", "cubic"]
+    ended = runner.invoke(app, command)
+    assert ended.exit_code == 5
+    assert "bad.nii.gz: damaged" in ended.output
+    before = {row.output: row for row in read(tmp_path / "out" / "status.tsv")}
+    made = (tmp_path / "out" / "s0.nii.gz").stat().st_mtime_ns
+    (scans / "a" / "bad.nii.gz").write_bytes(good)
+    ended = runner.invoke(app, ["cohort", "retry", str(tmp_path / "out")])
+    assert ended.exit_code == 0, ended.output
+    assert "9 of 9 done" in ended.output
+    after = {row.output: row for row in read(tmp_path / "out" / "status.tsv")}
+    changed = [name for name in after if after[name] != before[name]]
+    assert changed == [str(tmp_path / "out" / "a" / "bad.nii.gz")]
+    assert (tmp_path / "out" / "s0.nii.gz").stat().st_mtime_ns == made
+    told = runner.invoke(app, ["cohort", "status", str(tmp_path / "out")])
+    assert "9 of 9 done, 0 failed, 0 to do" in told.output
+    ended = runner.invoke(app, [*command, "--skip-done"])
+    assert ended.exit_code == 0
+    assert (tmp_path / "out" / "s0.nii.gz").stat().st_mtime_ns == made
+
+
+def test_lists_and_globs(scans: Path, tmp_path: Path) -> None:
+    (scans / "some.txt").write_text("# those of today\na/s0.nii.gz\nb/s1.nii.gz\n")
+    now = cohort("volume", scans / "some.txt", tmp_path / "out", model="cubic")
+    assert sorted(os.path.relpath(row.output, tmp_path / "out") for row in now.done) == ["a/s0.nii.gz", "b/s1.nii.gz"]
+    now = cohort("volume", str(scans / "*" / "s1.nii.gz"), tmp_path / "out2", model="cubic")
+    assert len(now.done) == 2
+    (scans / "wrong.txt").write_text("a/s9.nii.gz\n")
+    with pytest.raises(UsageError, match="names a/s9"):
+        cohort("volume", scans / "wrong.txt", tmp_path / "out3", model="cubic")
+
+
+def test_what_cannot_begin_is_told_before_anything_is_done(scans: Path, tmp_path: Path) -> None:
+    for options, error in (
+        ({"model": "no-such"}, UsageError),
+        ({"model": "realesrgan-x4plus"}, WeightsError),
+        ({"bogus": 1}, UsageError),
+        ({"also": ("mask.nii",)}, UsageError),
+    ):
+        with pytest.raises(error):
+            cohort("volume", scans, tmp_path / "out", **options)
+    with pytest.raises(UsageError, match="expected one of local, slurm, dask"):
+        Engine("cloud")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="no scan there"):
+        (tmp_path / "none").mkdir()
+        cohort("volume", tmp_path / "none", tmp_path / "out")
+    with pytest.raises(UsageError, match="no cohort was begun"):
+        retry(tmp_path / "nowhere")
+
+
+def test_the_unlike_come_first(tmp_path: Path) -> None:
+    for n in range(7):
+        stored = np.rint(smooth_volume((24, 20, 10), n) * (6 if n == 4 else 1)).astype(np.int16)
+        (tmp_path / "in").mkdir(exist_ok=True)
+        nib.Nifti1Image(stored, np.diag([1, 1, 2, 1])).to_filename(tmp_path / "in" / f"s{n}.nii.gz")
+    now = cohort("volume", tmp_path / "in", tmp_path / "out", model="cubic")
+    from medsr.cohorts.figures import subjects
+
+    first = subjects(plan.load(tmp_path / "out"), now.done)[0]
+    assert first.name == "s4.nii.gz"
+    assert "range" in first.unlike
+
+
+def bids(root: Path) -> Path:
+    for subject in ("01", "02"):
+        for session in ("pre", "post"):
+            place = root / f"sub-{subject}" / f"ses-{session}" / "anat"
+            place.mkdir(parents=True)
+            for suffix in ("T1w", "T2w"):
+                stored = np.rint(smooth_volume((16, 14, 8), int(subject))).astype(np.int16)
+                name = f"sub-{subject}_ses-{session}_run-1_{suffix}.nii.gz"
+                nib.Nifti1Image(stored, np.diag([1, 1, 2, 1])).to_filename(place / name)
+    told = {"Name": "Two heads", "BIDSVersion": "1.8.0", "License": "CC0"}
+    (root / "dataset_description.json").write_text(json.dumps(told))
+    return root
+
+
+def test_a_bids_dataset_becomes_derivatives(tmp_path: Path) -> None:
+    from bids import BIDSLayout
+
+    now = cohort("volume", bids(tmp_path / "raw"), tmp_path / "derived", model="cubic")
+    names = sorted(os.path.relpath(row.output, tmp_path / "derived") for row in now.done)
+    assert len(names) == 4
+    assert names[0] == "sub-01/ses-post/anat/sub-01_ses-post_run-1_desc-SR_T1w.nii.gz"
+    told = json.loads((tmp_path / "derived" / "dataset_description.json").read_text())
+    assert (told["DatasetType"], told["GeneratedBy"][0]["Name"], told["License"]) == ("derivative", "medsr", "CC0")
+    layout = BIDSLayout(tmp_path / "raw", derivatives=tmp_path / "derived")
+    found = layout.get(scope="derivatives", desc="SR", suffix="T1w", extension=".nii.gz", return_type="file")
+    assert len(found) == 4
+    now = cohort("volume", tmp_path / "raw", tmp_path / "both", suffixes=("T1w", "T2w"), model="cubic")
+    assert len(now.done) == 8
+    with pytest.raises(UsageError, match=r"no image of FLAIR in this BIDS dataset \(it has T1w, T2w\)"):
+        cohort("volume", tmp_path / "raw", tmp_path / "out", suffixes=("FLAIR",))
+
+
+@contextmanager
+def begun(scans: Path, out: Path, *options: str) -> Iterator[subprocess.Popen]:
+    """`medsr cohort volume` in a process of its own."""
+    command = [sys.executable, "-m", "medsr", "cohort", "volume", str(scans), "--out", str(out), "--model", "cubic"]
+    process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        yield process
+        told, _ = process.communicate(timeout=240)
+        assert process.returncode == 0, told
+    finally:
+        process.kill()
+
+
+def when(true: Callable[[], bool], seconds: float = 90) -> None:
+    latest = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < latest
+        time.sleep(0.02)
+
+
+def some_done(out: Path) -> bool:
+    return (out / ".cohort" / "plan.json").is_file() and len(results.standing(plan.load(out)).done) > 0
+
+
+def busy(process: int, word: str) -> list[psutil.Process]:
+    """The processes below one that have a word on their command line."""
+    below = psutil.Process(process).children(recursive=True)
+    return [one for one in below if one.is_running() and any(word in text for text in one.cmdline())]
+
+
+def test_a_local_worker_is_killed(scans: Path, tmp_path: Path, expected: dict[str, str]) -> None:
+    out = tmp_path / "out"
+    with begun(scans, out, "--workers", "2") as process:
+        when(lambda: some_done(out))
+        busy(process.pid, "spawn_main")[0].send_signal(signal.SIGKILL)
+    all_once(out, expected)
+
+
+def test_an_input_that_kills_its_process_is_given_up_and_the_others_done(
+    scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a scan does that takes all memory: its worker is killed whenever it takes it up."""
+    out, poison = tmp_path / "out", "b"
+    command = [sys.executable, "-m", "medsr", "cohort", "volume", str(scans), "--out", str(out), "--model", "cubic"]
+    fifo = scans / poison / "s1.nii.gz"
+    fifo.unlink()
+    os.mkfifo(fifo)  # whoever opens it waits for ever
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    number = None
+    while process.poll() is None:
+        time.sleep(0.1)
+        if not (out / ".cohort" / "plan.json").is_file():
+            continue
+        made = plan.load(out)
+        number = next(n for n, unit in enumerate(made.units) if unit.source == str(fifo))
+        for part in results.parts(made):
+            if number in results.marked(part):
+                time.sleep(0.3)
+                pid = int(part.name.rpartition("-")[2])
+                if psutil.pid_exists(pid) and number in results.marked(part):
+                    os.kill(pid, signal.SIGKILL)
+    told = process.stdout.read() if process.stdout else ""
+    assert process.returncode == 5, told
+    assert "the process that worked on it died 3 times" in told
+    assert len(hashes(out)) == COUNT - 1
+
+
+def test_a_dask_worker_is_killed(scans: Path, tmp_path: Path, expected: dict[str, str]) -> None:
+    """A cluster the user has: a scheduler and three workers; one of them dies."""
+    out = tmp_path / "out"
+    file = tmp_path / "scheduler.json"
+    base = [sys.executable, "-m", "distributed.cli"]
+    scheduler = [
+        *base[:2],
+        "distributed.cli.dask_scheduler",
+        "--port",
+        "0",
+        "--no-dashboard",
+        "--scheduler-file",
+        str(file),
+    ]
+    worker = [
+        *base[:2],
+        "distributed.cli.dask_worker",
+        "--scheduler-file",
+        str(file),
+        "--nthreads",
+        "1",
+        "--no-dashboard",
+    ]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    cluster = [subprocess.Popen([*scheduler, "--host", "127.0.0.1"], **quiet)]
+    try:
+        when(file.is_file)
+        cluster += [subprocess.Popen([*worker, "--host", "127.0.0.1", "--no-nanny"], **quiet) for _ in range(3)]
+        with begun(scans, out, "--engine", "dask", "--dask", str(file)):
+            when(lambda: some_done(out))
+            cluster[1].send_signal(signal.SIGKILL)
+        all_once(out, expected)
+    finally:
+        for one in reversed(cluster):
+            one.kill()
+            one.wait()
+
+
+def test_dask_on_this_machine_and_nowhere(scans: Path, tmp_path: Path, expected: dict[str, str]) -> None:
+    now = cohort("volume", scans, tmp_path / "out", Engine("dask", workers=2), model="cubic")
+    assert len(now.done) == COUNT
+    all_once(tmp_path / "out", expected)
+    ended = CliRunner().invoke(
+        app,
+        ["cohort", "volume", str(scans), "--out", str(tmp_path / "no"), "--model", "cubic", "--engine", "dask"]
+        + ["--dask", "tcp://127.0.0.1:9"],
+    )
+    assert ended.exit_code != 0
+    assert isinstance(ended.exception, UsageError)
+
+
+@pytest.fixture
+def slurm(tmp_path: Path) -> Iterator[slurm_here.Slurm]:
+    """A Slurm with two nodes; the tests are skipped, and say so, where it is not installed."""
+    missing = [name for name, path in slurm_here.programs().items() if path is None]
+    if missing or os.geteuid() != 0:
+        pytest.skip(f"needs Slurm ({', '.join(missing) or 'as root'}): install slurmctld, slurmd, slurm-client, munge")
+    with slurm_here.slurm(tmp_path / "slurm") as here:
+        yield here
+
+
+def test_a_slurm_node_is_killed(slurm: slurm_here.Slurm, scans: Path, tmp_path: Path, expected: dict[str, str]) -> None:
+    """An array over two nodes; one of them loses its power, and comes back."""
+    out = tmp_path / "out"
+    options = ("--engine", "slurm", "--per-task", "2", "--throttle", "2", "--sbatch", "--partition=main --time=10")
+    with begun(scans, out, *options):
+        when(lambda: some_done(out))
+        slurm.kill_node("n1")
+        time.sleep(1)
+        slurm.start_node("n1")
+    all_once(out, expected)
+    assert "#SBATCH --array=0-3%2" in (out / ".cohort" / "array-1.sh").read_text()
+
+
+def test_slurm_refuses_in_words_and_can_be_left_alone(
+    slurm: slurm_here.Slurm, scans: Path, tmp_path: Path, expected: dict[str, str]
+) -> None:
+    with pytest.raises(UsageError, match="sbatch refused: .*partition"):
+        cohort("volume", scans, tmp_path / "no", Engine("slurm", sbatch="--partition=none"), model="cubic")
+    out = tmp_path / "out"
+    cohort("volume", scans, out, Engine("slurm", wait=False, per_task=4), model="cubic")
+    when(lambda: len(results.standing(plan.load(out)).done) == COUNT)
+    told = CliRunner().invoke(app, ["cohort", "status", str(out)])
+    assert f"{COUNT} of {COUNT} done" in told.output
+    all_once(out, expected)
