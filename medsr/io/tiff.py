@@ -27,6 +27,8 @@ def read(path: Path) -> Image:
         page = tiff.pages[0]
         if page.imagewidth * page.imagelength > MAX_PIXELS:
             raise InputError(f"{path}: {page.imagewidth}x{page.imagelength} is more than {MAX_PIXELS} pixels")
+        if page.samplesperpixel > 4 or page.dtype not in (np.uint8, np.uint16):  # else all of it would be made room for
+            raise InputError(f"{path}: {page.samplesperpixel} channels of {page.dtype} are not handled")
         if len(page.dataoffsets) != math.prod(page.chunked):  # a small file that claims a million strips costs minutes
             raise InputError(f"{path}: damaged: {len(page.dataoffsets)} of {math.prod(page.chunked)} pieces are there")
         photometric = page.photometric.name

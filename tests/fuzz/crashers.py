@@ -34,17 +34,17 @@ def _metaimage(**changes: str) -> bytes:
     return "".join(f"{key} = {value}\n" for key, value in fields.items()).encode("latin-1") + bytes(240)
 
 
-def _tiff(height: int) -> bytes:
-    """A picture of one row that claims `height` of them."""
+def _tiff(**tags: int) -> bytes:
+    """A picture of one row that claims to be otherwise."""
     import tifffile
 
     stream = io.BytesIO()
     tifffile.imwrite(stream, np.zeros((1, 10, 3), np.uint8), rowsperstrip=1, compression="zlib")
     content = bytearray(stream.getvalue())
     with tifffile.TiffFile(io.BytesIO(content)) as tiff:
-        tag = tiff.pages[0].tags["ImageLength"]
-    struct.pack_into("<HI", content, tag.offset + 2, 4, 1)  # a number of 32 bits
-    struct.pack_into("<I", content, tag.offset + 8, height)
+        places = {name: tiff.pages[0].tags[name].offset for name in tags}
+    for name, value in tags.items():
+        struct.pack_into("<HII", content, places[name] + 2, 4, 1, value)  # a number of 32 bits
     return bytes(content)
 
 
@@ -98,8 +98,13 @@ CRASHERS: dict[str, tuple[str, str, Callable[[], bytes]]] = {
     "metaimage-pattern-twice": ("metaimage", "x.mha", lambda: _metaimage(ElementDataFile="a%d%d.raw 1 5 1")),
     "metaimage-pattern-absent": ("metaimage", "x.mha", lambda: _metaimage(ElementDataFile="a%03d.raw 1 5 1")),
     # minutes, and gigabytes
-    "tiff-million-strips": ("pictures", "x.tif", lambda: _tiff(14_811_148)),
-    "tiff-many-rows": ("pictures", "x.tif", lambda: _tiff(4_000_000_000)),
+    "tiff-million-strips": ("pictures", "x.tif", lambda: _tiff(ImageLength=14_811_148)),
+    "tiff-many-channels": (
+        "pictures",
+        "x.tif",
+        lambda: _tiff(ImageLength=65_000, RowsPerStrip=65_000, ImageWidth=60, SamplesPerPixel=60_000),
+    ),
+    "tiff-many-rows": ("pictures", "x.tif", lambda: _tiff(ImageLength=4_000_000_000)),
     # OSError, which passed for an error of the disk
     "zip-torn": ("archives", "x.zip", _torn_zip),
     "zip-bzip2-that-is-none": ("archives", "x.zip", lambda: _zip(10, b"\x0c")),
