@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from medsr.intensity import Window
 from medsr.io import image as image_io
 from medsr.nets import checkpoint
+from tests import slurm_here
 
 TINY = checkpoint.Spec("rrdb", 2, 3, {"features": 12, "blocks": 1, "growth": 4})
 
@@ -38,6 +40,16 @@ def real_data() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("needs real images: set MEDSR_TEST_DATA to their folder")
     return Path(folder)
+
+
+@pytest.fixture
+def slurm(tmp_path: Path) -> Iterator[slurm_here.Slurm]:
+    """A Slurm with two nodes on this machine; the test is skipped, and says so, where it is not installed."""
+    missing = [name for name, path in slurm_here.programs().items() if path is None]
+    if missing or os.geteuid() != 0:
+        pytest.skip(f"needs Slurm ({', '.join(missing) or 'as root'}): install slurmctld, slurmd, slurm-client, munge")
+    with slurm_here.slurm(tmp_path / "slurm") as here:
+        yield here
 
 
 @pytest.fixture(scope="session")

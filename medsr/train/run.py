@@ -36,6 +36,8 @@ def finetune(
         settings = _resumed_recipe(recipe, run, out, given(data, overrides, seed))
     else:
         settings = recipes.load(recipe, given(data, overrides, seed))
+        if not out and single.processes_and_nodes()[0] > 1:
+            raise UsageError("--out: several processes train together; say where, the same for all of them")
         run = Path(out) if out else Path("runs") / f"{settings.name}-{time.strftime('%Y%m%d-%H%M%S')}"
         if run.exists() and not run.is_dir():
             raise UsageError(f"{run}: is a file; --out names a folder")

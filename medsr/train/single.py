@@ -100,7 +100,7 @@ def train(recipe: Recipe, run: Path, device: str, resuming: bool, say: Say, whol
         say(f"left out: {reason if str(path) in reason else f'{path}: {reason}'}")
     fabric = Fabric(
         accelerator=device.partition(":")[0],
-        devices=_devices(device),
+        **_places(device),
         precision=loop.PRECISIONS[recipe.precision],
     )
     fabric.launch()
@@ -163,6 +163,8 @@ def _go(ready: _Ready, resuming: bool, say: Say) -> Result:
     elif resuming:
         saved = state.load_latest(run / "state")
         learner.restore(saved, str(fabric.device))
+        if not fabric.is_global_zero:
+            learner.pool.pairs.clear()  # what was saved is the first device's; the others' fill anew
         if learner.finished(recipe) and Result.of(run) is not None:
             further = "iterations" if recipe.minutes is None else "minutes"
             raise UsageError(f"{run}: is already at iteration {learner.iteration}; go further with --set {further}=N")
@@ -221,14 +223,26 @@ def _crops(recipe: Recipe, files: sources.Split) -> batches.Crops:
     return crops.GroundTruthCrops(files.train, recipe.data, recipe.degrade_crop, recipe.channels, recipe.seed)
 
 
-def _devices(device: str) -> int | str | list[int]:
-    """How many devices Fabric takes: as many as torchrun started processes, every GPU, or the one named."""
-    if "LOCAL_WORLD_SIZE" in os.environ:
-        return int(os.environ["LOCAL_WORLD_SIZE"])
+def _places(device: str) -> dict[str, Any]:
+    """Devices of each node, and nodes: as many as torchrun or srun started processes, every GPU, or the one named."""
+    processes, nodes = processes_and_nodes()
+    if processes > 1 or "LOCAL_WORLD_SIZE" in os.environ:
+        return {"devices": processes // nodes, "num_nodes": nodes}
     kind, _, index = device.partition(":")
     if index:
-        return [int(index)]
-    return "auto" if kind == "cuda" else 1
+        return {"devices": [int(index)]}
+    return {"devices": "auto" if kind == "cuda" else 1}
+
+
+def processes_and_nodes() -> tuple[int, int]:
+    """How many processes train together, and on how many nodes, as torchrun or srun says."""
+    told = os.environ
+    if "LOCAL_WORLD_SIZE" in told:
+        processes = int(told.get("WORLD_SIZE", told["LOCAL_WORLD_SIZE"]))
+        return processes, processes // int(told["LOCAL_WORLD_SIZE"])
+    if "SLURM_STEP_ID" in told and "SLURM_PROCID" in told:  # within srun; a batch script alone is one process
+        return int(told.get("SLURM_NTASKS", 1)), int(told.get("SLURM_NNODES", 1))
+    return 1, 1
 
 
 def _say_nothing(_: str) -> None:

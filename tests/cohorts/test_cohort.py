@@ -25,7 +25,7 @@ from medsr.cohorts.run import Engine, cohort, retry
 from medsr.errors import UsageError, WeightsError
 from medsr.io.files import sha256
 from medsr.status import read
-from tests.cohorts import slurm_here
+from tests import slurm_here
 from tests.conftest import smooth_volume, write_png
 
 COUNT = 8
@@ -299,16 +299,6 @@ def test_dask_on_this_machine_and_nowhere(scans: Path, tmp_path: Path, expected:
     all_once(tmp_path / "out", expected)
     with pytest.raises(UsageError, match="no scheduler answers"):
         cohort("volume", scans, tmp_path / "no", Engine("dask", address="tcp://127.0.0.1:9"), model="cubic")
-
-
-@pytest.fixture
-def slurm(tmp_path: Path) -> Iterator[slurm_here.Slurm]:
-    """A Slurm with two nodes; the tests are skipped, and say so, where it is not installed."""
-    missing = [name for name, path in slurm_here.programs().items() if path is None]
-    if missing or os.geteuid() != 0:
-        pytest.skip(f"needs Slurm ({', '.join(missing) or 'as root'}): install slurmctld, slurmd, slurm-client, munge")
-    with slurm_here.slurm(tmp_path / "slurm") as here:
-        yield here
 
 
 @pytest.mark.slow

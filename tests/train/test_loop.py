@@ -263,33 +263,6 @@ def test_what_finetune_writes_loads_in_spandrel_with_the_same_output(image_folde
         torch.testing.assert_close(theirs(images), ours(images).clamp(0, 1), atol=1e-5, rtol=0)
 
 
-def test_two_devices_share_the_batch_and_write_once(image_folder: Path, tmp_path: Path) -> None:
-    """Two gloo processes: the weights follow the average gradient of both halves, as one device's do."""
-    import os
-    import subprocess
-    import sys
-
-    still = {"blur_probability": 0, "resize_up_down_keep": [0, 0, 1], "noise_probability": 0, "jpeg_probability": 0}
-    plain = {"pool": 0, "final_sinc_probability": 0, "first": still, "second": still}
-    content = RECIPE | {"degradation": plain, "batch": 4, "iterations": 2}
-    content["data"] = {"validation": 0.0, "crop": 32, "workers": 0, "train": str(image_folder)}
-    recipe = _write(tmp_path / "recipe.yml", content)
-    runs = {1: tmp_path / "one", 2: tmp_path / "two"}
-    for count, run in runs.items():
-        launcher = ["-m", "torch.distributed.run", f"--nproc-per-node={count}", "--master-port=29513", "-m", "medsr"]
-        command = [sys.executable, *(launcher if count > 1 else ["-m", "medsr"])]
-        command += ["finetune", str(recipe), "--out", str(run), "--device", "cpu"]
-        done = subprocess.run(
-            command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.count("images to train on") == 1
-    losses = [[json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()] for run in runs.values()]
-    assert len(losses[0]) == len(losses[1]) == 2
-    one, two = (_weights(run) for run in runs.values())
-    assert all(torch.allclose(one[name], two[name], atol=1e-5) for name in one)
-
-
 def test_a_full_disk_stops_the_run_with_the_file_it_could_not_write(
     recipe: Path, image_folder: Path, tmp_path: Path
 ) -> None:
