@@ -26,8 +26,8 @@ def write(plan: Plan, now: Standing) -> None:
     sections = []
     if now.failed:
         rows = [(row.input, row.reason) for row in now.failed]
-        retry = f"medsr cohort retry {plan.out}"
-        sections.append(Section("Failed", tables=[Table(("input", "reason"), rows, text=True)], code=retry))
+        again = f"To do them again, alone: medsr cohort retry {plan.out}"
+        sections.append(Section("Failed", again, [Table(("input", "reason"), rows, text=True)]))
     if found:
         sections += [_table(found), _pictures(found)]
     write_page(plan.out / PAGE, f"medsr cohort {plan.command}", lead, sections)

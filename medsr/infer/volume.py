@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from medsr.degrade.slice_profile import Profile
 from medsr.errors import UsageError
@@ -82,6 +84,18 @@ def refine(
     a scan times two plus ten comes out times two plus ten, but for rounding to the stored dtype. `out`: where to put
     it, (fine) of the stored dtype, so that a series needs no copy.
     """
+    with _blas().limit(limits=1, user_api="blas"):  # it adds in another order with every number of threads
+        return _refine(stored, fine, model, method, on_slices, out)
+
+
+@lru_cache(1)
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def _refine(
+    stored: NDArray, fine: Shape, model: SliceModel | None, method: Method, on_slices: OnSlices, out: NDArray | None
+) -> Refined:
     stored = reduced(stored, fine)
     coarse: Shape = stored.shape  # type: ignore[assignment]
     acquisition = Acquisition(coarse, fine, method.profile, method.width)

@@ -242,3 +242,16 @@ def test_constant_background_is_left_out_with_the_same_result(fuse: str, refiner
     assert spent < 0.8 * sum(seen)
     assert len(np.unique(made)) > 50
     assert (made[:20] == 7).all()
+
+
+@pytest.mark.parametrize("method", [Method(), Method(consistency=False)])
+def test_the_number_of_threads_changes_no_bit(method: Method) -> None:
+    from threadpoolctl import threadpool_limits
+
+    stored = smooth_volume((61, 60, 40))
+    results = []
+    for threads in (1, 2, 4):
+        with threadpool_limits(threads, "blas"):
+            results.append(refine(stored, (80, 78, 52), None, method).stored)
+    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_array_equal(results[0], results[2])
