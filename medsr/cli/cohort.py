@@ -117,8 +117,8 @@ def status(folder: Done) -> None:
     from medsr.cohorts import plan
     from medsr.cohorts.run import finish
 
+    now = finish(folder)
     made = plan.load(folder.absolute())
-    now = finish(made)
     left = now.total - len(now.rows)
     typer.echo(f"{len(now.done)} of {now.total} done, {len(now.failed)} failed, {left} to do")
     for number in now.running:
@@ -140,21 +140,22 @@ def retry(
     """Do again, with the same options, what of a cohort failed or was never done."""
     from medsr.cohorts.run import retry as run
 
-    _end(run(folder, _engine(engine, workers, dask, per_task, throttle, sbatch, no_wait)))
+    _end(run(folder, _engine(engine, workers, dask, per_task, throttle, sbatch, no_wait), _say), no_wait)
 
 
 @app.command("work", hidden=True)
 def work(
     folder: Path,
-    round_: Annotated[int, typer.Option("--round")],
-    task: Annotated[int, typer.Option("--task")],
+    plan_id: Annotated[str, typer.Option("--plan")],
+    array: Annotated[int, typer.Option()],
+    task: Annotated[int, typer.Option()],
 ) -> None:
     """What a task of Slurm's array does."""
     from medsr.cohorts import plan, slurm
     from medsr.cohorts.work import work as run
 
-    made = plan.load(folder)
-    failed = run(str(folder), slurm.chunk(made, round_, task), f"slurm-{round_}-{task:06d}")
+    made = plan.load(folder, plan_id)
+    failed = run(str(folder), plan_id, slurm.chunk(made, array, task), f"slurm-{array}-{task:06d}")
     typer.echo(f"task {task}: {failed} failed")  # written down: no reason for Slurm to run it again
 
 
@@ -183,15 +184,19 @@ def _begin(
 ) -> None:
     from medsr.cohorts.run import cohort as run
 
-    _end(run(command, inputs, out, engine, suffixes, skip_done, **options))
+    _end(run(command, inputs, out, engine, suffixes, skip_done, _say, **options), not engine.wait)
 
 
-def _end(now: Standing) -> None:
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def _end(now: Standing, submitted: bool) -> None:
     typer.echo(f"{len(now.done)} of {now.total} done, {len(now.failed)} failed")
     _tell(now)
-    end_partly(len(now.failed), now.total)
+    end_partly(now.total - len(now.done) if not submitted else 0, now.total)
 
 
 def _tell(now: Standing) -> None:
     for row in now.failed:
-        typer.echo(f"medsr: {row.reason}", err=True)
+        _say(f"medsr: {row.reason}")

@@ -16,7 +16,7 @@ DESC = "SR"
 PATTERN = (
     "sub-{subject}[/ses-{session}]/{datatype}/sub-{subject}[_ses-{session}][_task-{task}][_acq-{acquisition}]"
     "[_ce-{ceagent}][_rec-{reconstruction}][_dir-{direction}][_run-{run}][_echo-{echo}][_part-{part}]"
-    "_desc-{desc}_{suffix}{extension<.nii|.nii.gz>}"
+    "[_inv-{inv}][_mod-{mod}][_space-{space}][_res-{res}][_chunk-{chunk}]_desc-{desc}_{suffix}{extension<.nii|.nii.gz>}"
 )
 IGNORED = ("*_preview.png", "*_report.html", "status.tsv", "cohort.html", ".cohort/")
 
@@ -65,3 +65,15 @@ def describe(root: Path, out: Path, command: str) -> None:
         told["License"] = source["License"]
     write_text(out / DESCRIPTION, json.dumps(told, indent=2) + "\n")
     write_text(out / ".bidsignore", "\n".join(IGNORED) + "\n")
+
+
+def check(root: Path, out: Path) -> None:
+    """Raise UsageError where another dataset's description would be lost."""
+    if out.resolve() == root.resolve():
+        raise UsageError(f"--out {out}: is the dataset itself; give a folder for its derivatives")
+    if not (out / DESCRIPTION).is_file():
+        return
+    told = json.loads((out / DESCRIPTION).read_text(encoding="utf-8"))
+    makers = [one.get("Name") for one in told.get("GeneratedBy") or [] if isinstance(one, dict)]
+    if makers != ["medsr"]:
+        raise UsageError(f"--out {out}: holds another dataset ({told.get('Name', 'without a name')}); choose another")

@@ -2,47 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from medsr.cohorts import results
+from medsr.cohorts.local import OnDone
 from medsr.cohorts.plan import Plan
 from medsr.cohorts.work import work
 from medsr.errors import DependencyError, UsageError
 
+SECONDS = "30s"
+"""That a scheduler has to answer."""
 
-def run(plan: Plan, todo: Sequence[int], address: str | None, workers: int, on_change: Callable[[], None]) -> None:
-    """Do the inputs of those numbers. Dask gives what a dead worker had to another, four times at most.
+
+def run(plan: Plan, todo: Sequence[int], address: str | None, workers: int, on_done: OnDone) -> None:
+    """Do the inputs of those numbers. Dask gives what a dead worker had to another, three times at most.
 
     `address`: of a scheduler (tcp://HOST:PORT) or its file (scheduler.json); None for `workers` processes here.
     Raises UsageError where no scheduler answers, DependencyError without `medsr[cohort]`.
     """
     try:
-        from distributed import Client, LocalCluster, as_completed
+        from distributed import as_completed
     except ImportError as error:
         raise DependencyError(f"--engine dask needs {error.name}: pip install 'medsr[cohort]'") from error
-    given: Any = address
-    if address is None:
-        given = LocalCluster(n_workers=workers or 1, threads_per_worker=1, processes=True, dashboard_address=None)
-    try:
-        client = Client(scheduler_file=address) if address and address.endswith(".json") else Client(given, timeout=30)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise UsageError(f"--dask {address}: no scheduler answers there ({error})") from error
-    with client:
+    lost: dict[int, str] = {}
+    with ExitStack() as stack:
+        client = _client(address, workers, stack)
         futures = {
-            client.submit(work, str(plan.out), [n], f"dask-{n:06d}", pure=False, key=f"medsr-{plan.out.name}-{n}"): n
-            for n in todo
+            client.submit(work, str(plan.out), plan.id, [n], pure=False, key=f"medsr-{plan.id}-{n}"): n for n in todo
         }
         for future in as_completed(futures):
-            if future.status != "finished" and results.missing(plan, [futures[future]]):
-                results.give_up(plan, futures[future], _reason(future))
-            on_change()
+            if future.status == "finished":
+                on_done(future.result())
+            else:
+                lost[futures[future]] = _reason(future)
+                on_done(1)
+    for n in results.missing(plan, lost):
+        results.give_up(plan, [n], lost[n])
+
+
+def _client(address: str | None, workers: int, stack: ExitStack) -> Any:
+    from distributed import Client, LocalCluster
+
     if address is None:
-        given.close()
+        options = {"threads_per_worker": 1, "processes": True, "dashboard_address": None}
+        return stack.enter_context(Client(stack.enter_context(LocalCluster(n_workers=workers or 1, **options))))
+    if address.endswith(".json") and not Path(address).is_file():
+        raise UsageError(f"--dask {address}: no such file; a scheduler writes it where it is started with it")
+    where = {"scheduler_file": address} if address.endswith(".json") else {"address": address}
+    try:
+        return stack.enter_context(Client(**where, timeout=SECONDS))
+    except (OSError, TimeoutError, ValueError) as error:
+        raise UsageError(f"--dask {address}: no scheduler answers there ({error})") from error
 
 
 def _reason(future: Any) -> str:
-    error = future.exception()
+    error = future.exception() if future.status == "error" else None
+    if error is None:
+        return "the scheduler gave it up"
     if type(error).__name__ == "KilledWorker":
         return "every worker that took it died (out of memory?)"
     return f"{type(error).__name__} on a worker: {error}"[:300]

@@ -39,8 +39,9 @@ def scans(inputs: Sequence[str], out: Path, dicom: bool, uncertainty: bool) -> l
         else:
             loose += volume_io.expand([entry])
     if loose:
-        shared = os.path.commonpath([scan.absolute().parent for scan in loose])
-        found |= {scan: scan.absolute().parent.relative_to(shared) for scan in loose}
+        places = {scan: Path(os.path.abspath(scan)).parent for scan in loose}
+        shared = os.path.commonpath(places.values())
+        found |= {scan: place.relative_to(shared) for scan, place in places.items()}
     targets = [Target(scan, out / place / name_for(scan, dicom), dicom) for scan, place in found.items()]
     check(targets, (), uncertainty)
     return [_unit(target.scan, target.volume) for target in targets]
@@ -52,14 +53,18 @@ def dataset(inputs: Sequence[str]) -> Path | None:
     return root if root is not None and bids.is_dataset(root) else None
 
 
-def of_dataset(root: Path, out: Path, suffixes: Sequence[str]) -> list[Unit]:
+def of_dataset(root: Path, out: Path, suffixes: Sequence[str], uncertainty: bool) -> list[Unit]:
     """The images of a BIDS dataset as derivatives in `out`."""
     targets = [Target(scan, target) for scan, target in bids.find(root, out, suffixes)]
-    check(targets)
+    check(targets, (), uncertainty)
     return [_unit(target.scan, target.volume) for target in targets]
 
 
 def _unit(source: Path, target: Path) -> Unit:
+    try:
+        str(source).encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{str(source)!r}: a name that is not UTF-8; rename it") from error
     return Unit(os.path.abspath(source), os.path.abspath(target))
 
 
@@ -70,7 +75,10 @@ def _listed(inputs: Sequence[str]) -> Iterator[str]:
         if path.suffix.lower() != LIST or not path.is_file():
             yield entry
             continue
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        try:
+            lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").split("\n")]
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{path}: the list is not UTF-8") from error
         named = [line for line in lines if line and not line.startswith("#")]
         if not named:
             raise UsageError(f"{path}: the list names nothing")
@@ -82,7 +90,12 @@ def _listed(inputs: Sequence[str]) -> Iterator[str]:
 
 def _below(folder: Path) -> Iterator[Path]:
     """Every volume file below a folder, and every folder of DICOM slices."""
-    for place, folders, names in os.walk(folder):
+    seen = set()  # links may lead in a circle
+    for place, folders, names in os.walk(folder, followlinks=True):
+        if os.path.realpath(place) in seen:
+            folders.clear()
+            continue
+        seen.add(os.path.realpath(place))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         files = [Path(place) / name for name in sorted(names) if not name.startswith(".")]
         volumes = [file for file in files if volume_io.is_volume(file)]

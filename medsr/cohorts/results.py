@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import glob
+import os
+import re
 import shutil
+from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from medsr.cohorts.plan import Plan
 from medsr.cohorts.work import PARTS, RUNNING
 from medsr.io.files import write_text
-from medsr.io.volume import split_suffix
+from medsr.scan.files import Target
 from medsr.status import DONE, FAILED, NAME, Row, read, render
 
 
@@ -35,18 +38,21 @@ class Standing:
 
 
 def standing(plan: Plan) -> Standing:
-    """Read what the workers have written down so far."""
+    """Read what the workers have written down so far. Where one says done and another failed, it is done."""
     wanted = {unit.target for unit in plan.units}
     rows: dict[str, Row] = {}
-    running: list[int] = []
+    running: set[int] = set()
     for part in parts(plan):
-        rows |= {row.output: row for row in read(part / NAME) if row.output in wanted}
-        running += marked(part)
-    return Standing(rows, tuple(sorted(set(running))), len(plan.units))
+        for row in read(part / NAME):
+            if row.output in wanted and (row.output not in rows or rows[row.output].outcome != DONE):
+                rows[row.output] = row
+        running |= {n for n in marked(part) if n < len(plan.units)}
+    busy = sorted(n for n in running if plan.units[n].target not in rows)
+    return Standing(rows, tuple(busy), len(plan.units))
 
 
 def parts(plan: Plan) -> list[Path]:
-    """The folders of all workers, in the order they were begun."""
+    """The folders of all workers."""
     return sorted((plan.hidden / PARTS).glob("*"))
 
 
@@ -70,35 +76,22 @@ def gather(plan: Plan) -> Standing:
     now = standing(plan)
     path = plan.out / NAME
     rows = {row.output or row.input: row for row in read(path)} | now.rows
-    write_text(path, render(rows.values()))
+    if rows:
+        write_text(path, render(rows.values()))
     return now
 
 
-def sweep(plan: Plan) -> None:
-    """Remove what workers that were killed had begun to write beside the results: none of them lives any more."""
-    for folder in {Path(unit.target).parent for unit in plan.units}:
-        for left in folder.glob(".medsr-*"):
-            shutil.rmtree(left, ignore_errors=True)
-    for unit in plan.units:
-        target = Path(unit.target)
-        for left in target.parent.glob(f".{glob.escape(split_suffix(target)[0])}*-????????.*"):
-            left.unlink(missing_ok=True)
-
-
-def forget(plan: Plan) -> None:
-    """Begin anew: what earlier workers wrote down is in `status.tsv`."""
-    shutil.rmtree(plan.hidden / PARTS, ignore_errors=True)
-
-
-def give_up(plan: Plan, number: int, reason: str) -> None:
-    """Write down, in the place of a worker that cannot, that an input failed."""
-    unit = plan.units[number]
+def give_up(plan: Plan, numbers: Iterable[int], reason: str) -> None:
+    """Write down, in the place of workers that cannot, that inputs failed."""
+    units = [plan.units[n] for n in numbers]
+    if not units:
+        return
     place = plan.hidden / PARTS / "given-up"
     place.mkdir(parents=True, exist_ok=True)
-    row = Row(unit.source, FAILED, reason, "0.0", unit.target)
     new = not (place / NAME).is_file()
+    rows = [Row(unit.source, FAILED, f"{unit.source}: {reason}", "0.0", unit.target) for unit in units]
     with (place / NAME).open("a", encoding="utf-8", newline="") as stream:
-        stream.write(render([row], header=new))
+        stream.write(render(rows, header=new))
 
 
 def take_back(plan: Plan, todo: Iterable[int]) -> None:
@@ -108,3 +101,24 @@ def take_back(plan: Plan, todo: Iterable[int]) -> None:
         kept = [row for row in read(part / NAME) if row.output not in again]
         write_text(part / NAME, render(kept))
         (part / RUNNING).unlink(missing_ok=True)
+
+
+def sweep(plan: Plan) -> None:
+    """Remove what workers that were killed had begun to write beside the results. Only when none lives any more."""
+    stems: dict[Path, set[str]] = defaultdict(set)
+    for unit in plan.units:
+        target = Path(unit.target)
+        stems[target.parent].add(target.stem)
+        if plan.command == "volume":
+            beside = Target(Path(unit.source), target, bool(plan.options.get("dicom"))).beside
+            stems[target.parent] |= {beside(ending).stem for ending in (".json", "_preview.png", "_report.html")}
+    for folder, known in stems.items():
+        if not folder.is_dir():
+            continue
+        for entry in os.scandir(folder):
+            left = re.fullmatch(r"\.(.+)-[a-z0-9_]{8}\.\w+", entry.name)
+            with suppress(OSError):
+                if entry.name.startswith(".medsr-") and entry.is_dir():
+                    shutil.rmtree(entry.path)
+                elif left and left[1] in known:
+                    os.unlink(entry.path)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import inspect
 import os
+import shlex
+import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -12,10 +15,12 @@ from typing import Any, Literal, get_args
 from medsr.cohorts import bids, dasks, find, local, page, plan, results, slurm
 from medsr.cohorts.plan import Command, Plan
 from medsr.cohorts.results import Standing
+from medsr.engines.base import Compute
 from medsr.errors import UsageError
-from medsr.progress import progress
+from medsr.progress import Update, progress
 
 Name = Literal["local", "slurm", "dask"]
+Say = Callable[[str], None]
 LEFT_OUT = ("scans", "inputs", "out", "affine", "skip_done", "on_outcome", "say")
 """What `medsr volume` and `medsr upscale` take that is not the same for every input."""
 ONE_SCAN = ("also", "series")
@@ -51,6 +56,7 @@ def cohort(
     on: Engine = Engine(),
     suffixes: Sequence[str] = ("T1w",),
     skip_done: bool = False,
+    say: Say = lambda _: None,
     **options: Any,
 ) -> Standing:
     """`medsr volume` or `medsr upscale` over many inputs, each done once, wherever `on` says.
@@ -62,79 +68,137 @@ def cohort(
     Raises UsageError or WeightsError when nothing can be begun.
     """
     given = [str(inputs)] if isinstance(inputs, str | Path) else [str(one) for one in inputs]
-    made = _plan(command, given, Path(os.path.abspath(out)), suffixes, skip_done, options)
-    _check_model(made)
-    return _do(made, range(len(made.units)), on)
+    folder = Path(os.path.abspath(out))
+    made = _plan(command, given, folder, suffixes, skip_done, options)
+    _check_engine(on)
+    with plan.alone(folder):
+        _put_away(folder)
+        made.save()
+        return _do(made, range(len(made.units)), on, say)
 
 
-def retry(out: str | Path, on: Engine = Engine()) -> Standing:
+def retry(out: str | Path, on: Engine = Engine(), say: Say = lambda _: None) -> Standing:
     """Do again, as it was asked for, what of a cohort failed or was never done."""
     made = plan.load(Path(os.path.abspath(out)))
-    failed = {row.output for row in results.gather(made).failed}
-    todo = [n for n, unit in enumerate(made.units) if unit.target in failed]
-    return _do(made, sorted({*todo, *results.missing(made)}), on, anew=False)
-
-
-def _do(made: Plan, todo: Sequence[int], engine: Engine, anew: bool = True) -> Standing:
-    made.save()
-    if anew:
-        results.forget(made)
-    else:
+    if _weights(made.options["model"]) != made.weights:
+        raise UsageError(f"{made.options['model']}: not the weights this cohort was begun with; begin it again")
+    _check_engine(on)
+    with plan.alone(made.out):
+        _check_queue(made)
+        failed = {row.output for row in results.standing(made).failed}
+        again = {n for n, unit in enumerate(made.units) if unit.target in failed}
+        todo = sorted(again | set(results.missing(made)))
         results.take_back(made, todo)
+        return _do(made, todo, on, say)
+
+
+def finish(out: str | Path) -> Standing:
+    """How a cohort stands. Where all of it is done and nobody is at work there, `status.tsv` and the page are made."""
+    made = plan.load(Path(os.path.abspath(out)))
+    now = results.standing(made)
+    if len(now.rows) == now.total:
+        with suppress(OSError, UsageError), plan.alone(made.out):  # somebody else's, or being done
+            return _gathered(made)
+    return now
+
+
+def _do(made: Plan, todo: Sequence[int], on: Engine, say: Say) -> Standing:
     with progress(f"cohort {made.command}", len(todo)) as update:
-
-        def on_change() -> None:
-            now = results.standing(made)
-            before = len(made.units) - len(todo)
-            update(max(0, len(now.rows) - before), f"{len(now.failed)} failed")
-
-        _engines(engine)(made, todo, on_change)
-    return finish(made)
-
-
-def _engines(engine: Engine) -> Callable[[Plan, Sequence[int], Callable[[], None]], None]:
-    def start(made: Plan, todo: Sequence[int], on_change: Callable[[], None]) -> None:
-        if not todo:
-            return
-        if engine.name == "local":
-            local.run(made, todo, engine.workers, on_change)
-        elif engine.name == "dask":
-            dasks.run(made, todo, engine.address, engine.workers, on_change)
-        else:
-            slurm.run(made, todo, engine.per_task, engine.throttle, engine.sbatch, on_change, engine.wait)
-
-    return start
+        try:
+            if todo:
+                _start(made, todo, on, update, say)
+        finally:
+            now = results.gather(made)
+    if on.wait:
+        results.give_up(made, results.missing(made, todo), "never done: its worker ended without a word")
+        results.sweep(made)
+        now = _gathered(made)
+    return now
 
 
-def finish(made: Plan) -> Standing:
-    """Gather what has been written down; the page, once that is all."""
+def _start(made: Plan, todo: Sequence[int], on: Engine, update: Update, say: Say) -> None:
+    ended = failed = 0
+
+    def on_done(failures: int) -> None:
+        nonlocal ended, failed
+        ended, failed = ended + 1, failed + failures
+        update(min(ended, len(todo)), f"{failed} failed")
+
+    def on_change() -> None:
+        now = results.standing(made)
+        update(max(0, len(now.rows) - len(made.units) + len(todo)), f"{len(now.failed)} failed")
+
+    if on.name == "local":
+        local.run(made, todo, on.workers, on_done)
+    elif on.name == "dask":
+        dasks.run(made, todo, on.address, on.workers, on_done)
+    else:
+        wanted = slurm.Wanted(on.per_task, on.throttle, _split(on.sbatch))
+        slurm.run(made, todo, wanted, on_change, say, on.wait)
+
+
+def _gathered(made: Plan) -> Standing:
+    """Everything that stands beside the results of a whole cohort."""
     now = results.gather(made)
     if made.bids:
         bids.describe(Path(made.bids), made.out, f"medsr {made.command}")
     if len(now.rows) == now.total:
-        results.sweep(made)
         page.write(made, now)
     return now
+
+
+def _put_away(folder: Path) -> None:
+    """What an earlier cohort in this folder wrote down goes into `status.tsv`; its workers find no plan any more."""
+    try:
+        before = plan.load(folder)
+    except UsageError:
+        return
+    _check_queue(before)
+    results.gather(before)
+    shutil.rmtree(before.hidden, ignore_errors=True)
+
+
+def _check_queue(made: Plan) -> None:
+    if jobs := slurm.queued(made):
+        raise UsageError(f"{made.out}: Slurm still has {', '.join(jobs)} of it; wait for it, or scancel it")
+
+
+def _check_engine(on: Engine) -> None:
+    """Raise UsageError for an engine there is not, before anything is touched."""
+    if on.name == "slurm":
+        slurm.check()
+        _split(on.sbatch)
+
+
+def _split(options: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(options))
+    except ValueError as error:
+        raise UsageError(f"--sbatch {options}: {error}") from error
 
 
 def _plan(
     command: Command, inputs: list[str], out: Path, suffixes: Sequence[str], skip_done: bool, options: dict[str, Any]
 ) -> Plan:
-    asked = _options(command, options)
+    given = _options(command, options)
     root = find.dataset(inputs) if command == "volume" else None
     if root is not None:
-        units = find.of_dataset(root, out, suffixes)
+        if given["dicom"]:
+            raise UsageError("--dicom: BIDS datasets hold NIfTI")
+        bids.check(root, out)
+        units = find.of_dataset(root, out, suffixes, given["uncertainty"])
     elif command == "volume":
-        units = find.scans(inputs, out, asked["dicom"], asked["uncertainty"])
+        units = find.scans(inputs, out, given["dicom"], given["uncertainty"])
     else:
         units = find.images(inputs, out)
-    return Plan(command, out, asked, tuple(units), None if root is None else str(root), skip_done)
+    weights = _weights(given["model"])
+    return Plan(command, out, given, tuple(units), None if root is None else str(root), skip_done, weights)
 
 
 def _options(command: Command, options: dict[str, Any]) -> dict[str, Any]:
     """All of the command's options, with their defaults. Raises UsageError for others."""
-    from medsr.infer.batch import upscale
-    from medsr.scan.run import volume
+    from medsr.infer.batch import check_outscale, upscale
+    from medsr.scan.run import asked, volume
 
     if command not in get_args(Command):
         raise UsageError(f"cohort {command}: expected volume or upscale")
@@ -145,9 +209,15 @@ def _options(command: Command, options: dict[str, Any]) -> dict[str, Any]:
             raise UsageError(f"cohort {command}: no option {name}")
         if name in ONE_SCAN and value:
             raise UsageError(f"--{name}: belongs to one scan, not to a cohort")
-    asked = defaults | options
-    asked["model"] = _lasting(str(asked["model"]))
-    return asked
+    given = defaults | options
+    given["model"] = _lasting(str(given["model"]))
+    named = dict(given)
+    compute = Compute(*(named.pop(name) for name in ("device", "engine", "precision", "max_gpu_memory", "compiled")))
+    if command == "volume":
+        asked(**named, compute=compute)
+    else:
+        check_outscale(given["outscale"])
+    return given
 
 
 def _lasting(model: str) -> str:
@@ -155,8 +225,8 @@ def _lasting(model: str) -> str:
     return os.path.abspath(model) if Path(model).is_file() else model
 
 
-def _check_model(made: Plan) -> None:
-    """Raise WeightsError here and now, rather than on every node."""
+def _weights(model: str) -> str | None:
+    """The hash of a model's weights. Raises WeightsError here and now, rather than on every node."""
     from medsr.infer.models import weights_hash
 
-    weights_hash(made.options["model"])
+    return weights_hash(model)

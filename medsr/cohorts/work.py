@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,15 +13,42 @@ from typing import Any
 
 from medsr import overlap
 from medsr.cohorts import plan as plans
+from medsr.cohorts.plan import Plan
 from medsr.engines.base import Compute
+from medsr.errors import UsageError
 from medsr.io import volume as volume_io
-from medsr.io.files import sha256, write_text
-from medsr.status import NAME, Status, read, render
+from medsr.io.files import sha256
+from medsr.outcome import Outcome
+from medsr.status import Status, render
 
 PARTS = "parts"
 RUNNING = "running"
+OWN = secrets.token_hex(6)
+"""What this process writes under, where it was given no other name: nobody else writes there."""
 _ONE = threading.Lock()
 """One at a time in a process, however many threads it was given: the device is one."""
+
+
+class Records(Status):
+    """A worker's own table. `earlier`: what was done before this cohort and need not be done again, or None."""
+
+    earlier: Status | None = None
+
+    def is_done(self, source: Path, target: Path) -> bool:
+        if super().is_done(source, target):
+            return True
+        return self.earlier is not None and self.earlier.is_done(source, target)
+
+    def record(self, outcome: Outcome) -> None:
+        """What was known before is written down here too: else it would be missing."""
+        target = str(outcome.output)
+        if outcome.skipped and self.earlier is not None and target not in self.rows:
+            self.rows[target] = self.earlier.rows[target]
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            new = not self.path.is_file()
+            with self.path.open("a", encoding="utf-8", newline="") as stream:
+                stream.write(render([self.rows[target]], header=new))
+        super().record(outcome)
 
 
 @dataclass(frozen=True)
@@ -32,37 +60,52 @@ class Crew:
     job: Callable[[Path, Path, Status], overlap.Job]
 
 
-def work(out: str, indices: Sequence[int], part: str, device: str | None = None) -> int:
+def work(out: str, plan_id: str, indices: Sequence[int], part: str = "", device: str | None = None) -> int:
     """Do the inputs of those numbers; returns how many failed. What this part has done already is not done again.
 
-    `part`: a name of its own for what this worker writes down: nobody else writes there at the same time.
+    `part`: the name under which it is written down, where a worker that comes later is to know it. Raises UsageError
+    where the folder has another plan by now.
     """
-    plan = plans.load(Path(out))
-    place = plan.hidden / PARTS / part
+    name = part or OWN
     with _ONE:
-        crew = _crew(out, plan.command, json.dumps(plan.options, sort_keys=True), device)
+        if (Path(out) / plans.FOLDER / plans.CURRENT).read_text(encoding="utf-8") != plan_id:
+            raise UsageError(f"{out}: another cohort was begun there meanwhile")
+        plan = _plan(out, plan_id)
+        place = plan.hidden / PARTS / name
         place.mkdir(parents=True, exist_ok=True)
         (place / RUNNING).write_text("\n".join(map(str, indices)))
-        with Status(place, crew.known, crew.digest) as status:
-            if plan.skip_done:
-                wanted = {plan.units[n].target for n in indices}
-                known = {row.output: row for row in read(plan.out / NAME) if row.output in wanted}
-                status.rows = known | status.rows
-            units = [plan.units[n] for n in indices]
-            jobs = [crew.job(Path(unit.source), Path(unit.target), status) for unit in units]
-            outcomes = overlap.run(jobs, record=status.record)
-        if any(outcome.skipped for outcome in outcomes):  # known from an earlier cohort: say so here, too
-            write_text(status.path, render(status.rows.values()))
-        (place / RUNNING).unlink()
+        crew, records = _desk(out, plan_id, name, device)
+        jobs = [crew.job(Path(plan.units[n].source), Path(plan.units[n].target), records) for n in indices]
+        outcomes = overlap.run(jobs, record=records.record)
+        (place / RUNNING).unlink(missing_ok=True)
     return sum(outcome.error is not None for outcome in outcomes)
 
 
 @lru_cache(1)
-def _crew(out: str, command: str, options: str, device: str | None) -> Crew:
-    """The model opened, once for all that a worker does. `options`: as JSON."""
-    given = json.loads(options) | ({"device": device} if device else {})
+def _plan(out: str, plan_id: str) -> Plan:
+    return plans.load(Path(out), plan_id)
+
+
+@lru_cache(1)
+def _desk(out: str, plan_id: str, name: str, device: str | None) -> tuple[Crew, Records]:
+    """The model opened and the table begun, once for all that a worker does."""
+    plan = _plan(out, plan_id)
+    crew = crew_of(plan, device)
+    records = Records(plan.hidden / PARTS / name, crew.known, crew.digest)
+    if plan.skip_done:
+        records.earlier = Status(plan.out, crew.known, crew.digest)
+    return crew, records
+
+
+def crew_of(plan: Plan, device: str | None = None) -> Crew:
+    """The model, opened. Raises UsageError where its weights are no longer those the cohort was begun with."""
+    from medsr.infer.models import weights_hash
+
+    given = json.loads(json.dumps(plan.options)) | ({"device": device} if device else {})
+    if weights_hash(given["model"]) != plan.weights:
+        raise UsageError(f"{given['model']}: not the weights this cohort was begun with; begin it again")
     compute = Compute(*(given.pop(name) for name in ("device", "engine", "precision", "max_gpu_memory", "compiled")))
-    return _scans(given, compute) if command == "volume" else _images(given, compute)
+    return _scans(given, compute) if plan.command == "volume" else _images(given, compute)
 
 
 def _scans(given: dict[str, Any], compute: Compute) -> Crew:
@@ -72,10 +115,9 @@ def _scans(given: dict[str, Any], compute: Compute) -> Crew:
 
     request, extras = asked(**given, compute=compute)
     opened = open_for(request)
-    told: list[str] = []
 
     def job(source: Path, target: Path, status: Status) -> overlap.Job:
-        how = How(request, extras, opened, told.append, status, lambda *_: None)
+        how = How(request, extras, opened, lambda _: None, status, lambda *_: None)
         return Job(Target(source, target, extras.dicom), how)
 
     return Crew(settings_of(request, extras, opened), volume_io.digest, job)

@@ -52,8 +52,7 @@ def upscale(
     `out`/status.tsv says what became of each; with `skip_done` what it calls done, and is still as it was, is not done
     again. Raises UsageError or WeightsError when nothing can be begun.
     """
-    if outscale is not None and not 0 < outscale <= 16:
-        raise UsageError(f"--outscale {outscale:g}: expected a factor above 0, at most 16")
+    check_outscale(outscale)
     if not str(out):
         raise UsageError("--out: expected a folder, got nothing")
     jobs = plan([inputs] if isinstance(inputs, str | Path) else inputs, Path(out))
@@ -75,6 +74,12 @@ def upscale(
             sidecar.write()
         update(len(jobs))
     return outcomes
+
+
+def check_outscale(outscale: float | None) -> None:
+    """Raise UsageError for a factor that makes no sense."""
+    if outscale is not None and not 0 < outscale <= 16:
+        raise UsageError(f"--outscale {outscale:g}: expected a factor above 0, at most 16")
 
 
 def settings_of(network: Model, model: str | Path, scale: float, bits: int | None) -> dict[str, Any]:
