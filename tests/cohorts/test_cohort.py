@@ -21,7 +21,9 @@ from typer.testing import CliRunner
 import medsr
 from medsr.cli.app import app
 from medsr.cohorts import plan, results
+from medsr.cohorts import slurm as slurm_engine
 from medsr.cohorts.run import Engine, cohort, retry
+from medsr.cohorts.work import work
 from medsr.errors import UsageError, WeightsError
 from medsr.io.files import sha256
 from medsr.status import read
@@ -327,3 +329,115 @@ def test_slurm_refuses_in_words_and_can_be_left_alone(
     told = CliRunner().invoke(app, ["cohort", "status", str(out)])
     assert f"{COUNT} of {COUNT} done" in told.output
     all_once(out, expected)
+
+
+def test_one_cohort_at_a_time_in_a_folder(scans: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    cohort("volume", scans / "a", out, model="cubic")
+    with plan.alone(out):
+        with pytest.raises(UsageError, match="another cohort is at work there"):
+            cohort("volume", scans / "b", out, model="cubic")
+        with pytest.raises(UsageError, match="another cohort is at work there"):
+            retry(out)
+        told = CliRunner().invoke(app, ["cohort", "status", str(out)])
+        assert "3 of 3 done" in told.output
+    cohort("volume", scans / "b", out, model="cubic")
+    inputs = sorted(row.input for row in read(out / "status.tsv"))  # two of the first were replaced, one stays
+    assert inputs == [str(scans / place) for place in ("a/s2.nii.gz", "b/s0.nii.gz", "b/s1.nii.gz")]
+    with pytest.raises(UsageError, match="another cohort was begun there meanwhile"):
+        work(str(out), "an older one", [0])
+
+
+def test_killed_and_begun_again_with_skip_done_it_goes_on(
+    scans: Path, tmp_path: Path, expected: dict[str, str]
+) -> None:
+    out = tmp_path / "a folder, with % and blanks"
+    command = [sys.executable, "-m", "medsr", "cohort", "volume", str(scans), "--out", str(out), "--model", "cubic"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    when(lambda: some_done(out))
+    workers = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.wait()
+    when(lambda: not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in workers))
+    made = {path: path.stat().st_mtime_ns for path in out.rglob("*.nii.gz") if not path.name.startswith(".")}
+    assert made
+    done = {Path(row.output) for row in results.standing(plan.load(out)).done}
+    cohort("volume", scans, out, skip_done=True, model="cubic")
+    assert all(path.stat().st_mtime_ns == made[path] for path in done)
+    all_once(out, expected)
+
+
+def test_old_results_do_not_count_for_new_settings(scans: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    cohort("volume", scans / "a", out, model="cubic")
+    before = hashes(out)
+    now = cohort("volume", scans / "a", out, skip_done=True, model="cubic", scale=3)
+    assert len(now.done) == 3
+    assert all(digest != before[name] for name, digest in hashes(out).items())
+
+
+def test_other_weights_are_not_mixed_in(scans: Path, tmp_path: Path, refiner_file: Path, fresh_refiner: Path) -> None:
+    weights = tmp_path / "mine.safetensors"
+    weights.write_bytes(refiner_file.read_bytes())
+    (scans / "a" / "bad.nii.gz").write_bytes(b"no scan")
+    now = cohort("volume", scans / "a", tmp_path / "out", model=weights, engine="torch")
+    assert len(now.failed) == 1
+    weights.write_bytes(fresh_refiner.read_bytes())
+    with pytest.raises(UsageError, match="not the weights this cohort was begun with"):
+        retry(tmp_path / "out")
+
+
+def test_what_is_somebody_elses_stays(scans: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".s0-notes-20240101.txt").write_text("mine")
+    (out / ".s0_other-20240101.txt").write_text("mine")
+    (out / ".s0-a1b2c3d4.json").write_text("half-written by one who was killed")
+    cohort("volume", scans / "s0.nii.gz", out, model="cubic")
+    assert sorted(path.name for path in out.glob(".s0*")) == [".s0-notes-20240101.txt", ".s0_other-20240101.txt"]
+    raw = bids(tmp_path / "raw")
+    with pytest.raises(UsageError, match="is the dataset itself"):
+        cohort("volume", raw, raw, model="cubic")
+    (tmp_path / "other").mkdir()
+    told = {"Name": "fMRIPrep", "GeneratedBy": [{"Name": "fMRIPrep"}]}
+    (tmp_path / "other" / "dataset_description.json").write_text(json.dumps(told))
+    with pytest.raises(UsageError, match=r"holds another dataset \(fMRIPrep\)"):
+        cohort("volume", raw, tmp_path / "other", model="cubic")
+
+
+def test_ten_thousand_inputs_are_several_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    units = tuple(plan.Unit(f"/in/{n}", f"{tmp_path}/{n}") for n in range(10_000))
+    made = plan.Plan("volume", tmp_path, {}, units)
+    made.save()
+    submitted: list[list[str]] = []
+
+    def sbatch(command: list[str], **_: object) -> subprocess.CompletedProcess:
+        submitted.append(command)
+        return subprocess.CompletedProcess(command, 0, f"{len(submitted)}\n", "")
+
+    monkeypatch.setattr(slurm_engine.subprocess, "run", sbatch)
+    wanted = slurm_engine.Wanted(8, 5, ("--partition=x",))
+    slurm_engine.run(made, range(10_000), wanted, lambda: None, lambda _: None, wait=False)
+    assert [command[2] for command in submitted] == ["--array=0-999%5", "--array=0-249%5"]
+    tasks = [slurm_engine.chunk(made, array, task) for array, count in ((0, 1000), (1, 250)) for task in range(count)]
+    assert [n for task in tasks for n in task] == list(range(10_000))
+    began = time.monotonic()
+    results.standing(plan.load(tmp_path))
+    assert time.monotonic() - began < 2
+
+
+def test_list_files_stay_within_out(scans: Path, tmp_path: Path) -> None:
+    (scans / "a" / "list.txt").write_bytes(b"\xef\xbb\xbf../b/s0.nii.gz\ns0.nii.gz\n")
+    now = cohort("volume", scans / "a" / "list.txt", tmp_path / "out", model="cubic")
+    assert sorted(os.path.relpath(row.output, tmp_path / "out") for row in now.done) == ["a/s0.nii.gz", "b/s0.nii.gz"]
+    (scans / "latin.txt").write_bytes(b"sch\xf6n.nii.gz\n")
+    with pytest.raises(UsageError, match="not UTF-8"):
+        cohort("volume", scans / "latin.txt", tmp_path / "out2", model="cubic")
+
+
+def test_subjects_behind_links_are_found(scans: Path, tmp_path: Path) -> None:
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "one").symlink_to(scans / "a")
+    (tmp_path / "study" / "one" / "circle").symlink_to(tmp_path / "study")
+    now = cohort("volume", tmp_path / "study", tmp_path / "out", model="cubic")
+    assert len(now.done) == 3
