@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.responses import FileResponse
 from starlette.exceptions import HTTPException
 
 from medsr import __version__
-from medsr.errors import InputError, MedsrError, UsageError
 from medsr.serving import access
 from medsr.serving.answers import (
     About,
@@ -29,24 +24,13 @@ from medsr.serving.answers import (
     VolumeWish,
 )
 from medsr.serving.desk import Desk
-from medsr.serving.helper import BugError
-from medsr.serving.jobs import BusyError
 from medsr.serving.looking import Choices
-from medsr.serving.store import GoneError, User
-from medsr.serving.uploads import TooLargeError, name_of
+from medsr.serving.store import User
+from medsr.serving.uploads import name_of
 
-STATUS: dict[type[MedsrError], int] = {
-    GoneError: 410,
-    TooLargeError: 413,
-    BusyError: 503,
-    BugError: 500,
-    InputError: 422,
-    UsageError: 422,
-}
 RAW = "application/octet-stream"
 BYTES = {RAW: {"schema": {"type": "string", "format": "binary"}}}
 ERRORS: dict[int | str, dict[str, Any]] = {code: {"model": ErrorAnswer} for code in (401, 403, 404, 413, 422, 500, 503)}
-LOG = logging.getLogger("uvicorn.error")
 router = APIRouter(prefix="/api", responses=ERRORS)
 
 
@@ -222,78 +206,3 @@ def _set_cookie(response: Response, desk: Desk, name: str, value: str) -> None:
 def _file(path: Path, called: str | None = None) -> FileResponse:
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(called)}"} if called else None
     return FileResponse(path, media_type=RAW, headers=headers)
-
-
-def make_app(desk: Desk) -> access.Gate:
-    """The application: the page, the API, and the gate before both."""
-    app = FastAPI(
-        title="medsr serve",
-        version=__version__,
-        description="Super-resolve medical images and scans. Research use only; not a medical device.",
-        openapi_url="/api/openapi.json",
-        docs_url=None,
-        redoc_url=None,
-        lifespan=_sweeping,
-    )
-    app.state.desk = desk
-    app.include_router(router)
-    desk.serve_page(app)
-    app.add_exception_handler(MedsrError, _failed)
-    app.add_exception_handler(SeveralSeriesError, _choose)
-    app.add_exception_handler(HTTPException, _refused)
-    app.add_exception_handler(RequestValidationError, _misread)
-    app.add_exception_handler(Exception, _broken)
-    return access.Gate(app, desk.settings)
-
-
-@contextlib.asynccontextmanager
-async def _sweeping(app: FastAPI) -> AsyncIterator[None]:
-    desk: Desk = app.state.desk
-
-    async def sweep() -> None:
-        while True:
-            await asyncio.sleep(min(30.0, desk.settings.limits.keep / 4))
-            try:
-                await asyncio.to_thread(desk.store.sweep)
-            except Exception:  # what cannot be removed now can be later: sweeping must go on
-                LOG.exception("sweeping")
-
-    task = asyncio.create_task(sweep())
-    try:
-        yield
-    finally:
-        task.cancel()
-        desk.close()
-
-
-async def _failed(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, MedsrError)
-    status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 422)
-    headers = {"Retry-After": "5"} if status == 503 else None
-    # An upload that is refused half way is not read to its end: say so, or the sender would wait.
-    headers = {"Connection": "close"} if status == 413 else headers
-    text = str(error).encode(errors="replace").decode()
-    return JSONResponse({"error": " ".join(text.split())}, status, headers)
-
-
-async def _broken(_: Request, error: Exception) -> JSONResponse:
-    """A bug of ours: the server's log has it, the asker does not."""
-    return JSONResponse({"error": str(BugError())}, 500)
-
-
-async def _choose(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, SeveralSeriesError)
-    told = ErrorAnswer(error=f"this zip holds {len(error.series)} series: choose one", choices=list(error.series))
-    return JSONResponse(told.model_dump(), 422)
-
-
-async def _refused(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
-    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
-
-
-async def _misread(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"][1:]) or "the request"
-    return JSONResponse({"error": f"{where}: {first['msg']}"}, 422)

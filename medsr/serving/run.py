@@ -62,7 +62,7 @@ def serve(
     try:
         import uvicorn
 
-        from medsr.serving.api import make_app
+        from medsr.serving.application import make_app
         from medsr.serving.desk import Desk
     except ImportError as error:
         raise DependencyError(
