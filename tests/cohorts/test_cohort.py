@@ -114,6 +114,7 @@ def test_failures_are_named_and_can_be_done_again_alone(scans: Path, tmp_path: P
     assert (tmp_path / "out" / "s0.nii.gz").stat().st_mtime_ns == made
 
 
+@pytest.mark.slow
 def test_lists_and_globs(scans: Path, tmp_path: Path) -> None:
     (scans / "some.txt").write_text("# those of today\na/s0.nii.gz\nb/s1.nii.gz\n")
     now = cohort("volume", scans / "some.txt", tmp_path / "out", model="cubic")
@@ -331,6 +332,7 @@ def test_slurm_refuses_in_words_and_can_be_left_alone(
     all_once(out, expected)
 
 
+@pytest.mark.slow
 def test_one_cohort_at_a_time_in_a_folder(scans: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     cohort("volume", scans / "a", out, model="cubic")
@@ -367,6 +369,7 @@ def test_killed_and_begun_again_with_skip_done_it_goes_on(
     all_once(out, expected)
 
 
+@pytest.mark.slow
 def test_old_results_do_not_count_for_new_settings(scans: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     cohort("volume", scans / "a", out, model="cubic")
@@ -376,6 +379,7 @@ def test_old_results_do_not_count_for_new_settings(scans: Path, tmp_path: Path) 
     assert all(digest != before[name] for name, digest in hashes(out).items())
 
 
+@pytest.mark.slow
 def test_other_weights_are_not_mixed_in(scans: Path, tmp_path: Path, refiner_file: Path, fresh_refiner: Path) -> None:
     weights = tmp_path / "mine.safetensors"
     weights.write_bytes(refiner_file.read_bytes())
