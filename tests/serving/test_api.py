@@ -173,7 +173,7 @@ def test_answers_tell_nothing_of_the_server_or_the_patient(user: User, real_data
         told = answer.json()
         text = answer.text.replace(path.name, "")
         assert "Traceback" not in text
-        assert not re.search(r"(/tmp|/home|/work|/root|/usr|\.py)\b", text), text
+        assert not re.search(r"(/tmp|/home|/root|/usr|/opt|/var|\.py)\b", text), text
         assert not re.search(r"\b1\.\d+\.\d+\.\d+(\.\d+)+\b", text), f"a UID: {text}"
         if answer.status_code == 201:
             user.http.delete(f"/api/files/{told['id']}")
