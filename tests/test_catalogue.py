@@ -4,9 +4,12 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from medsr.nets import discriminators, generators
 
 
+@pytest.mark.slow
 def test_everything_a_recipe_may_name_is_listed() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "medsr", "models", "--json"], check=True, capture_output=True, text=True

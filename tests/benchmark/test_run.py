@@ -277,6 +277,7 @@ def test_a_mask_that_is_not_the_images_is_an_error_of_that_image(real_data: Path
     assert "512x512 pixels, expected 565x584" in reasons[1]
 
 
+@pytest.mark.slow
 def test_the_bundled_retinal_model_keeps_thin_vessels(real_data: Path) -> None:
     """Over six test images: PSNR, SSIM and thin-vessel sensitivity above bicubic, every interval clear of zero."""
     result = medsr.evaluate("drive", real_data / "retina/DRIVE", limit=6, device="cpu")

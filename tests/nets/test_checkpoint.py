@@ -108,6 +108,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
         checkpoint.load(tmp_path / "b.pth")
 
 
+@pytest.mark.slow
 def test_an_image_through_official_weights_has_realesrganers_pixels(tmp_path: Path, fundus: np.ndarray) -> None:
     """At every scale, on odd sizes: the difference is at most 1 of 255."""
     from medsr.infer.models import open_model
