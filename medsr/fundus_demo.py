@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from medsr.degrade.multiscale import reduce, sizes
 from medsr.degrade.protocol import bicubic_then_blur, crop_to_multiple
 from medsr.infer.batch import upscale
-from medsr.infer.models import DEFAULT
 from medsr.intensity import Window
 from medsr.io import image as image_io
 from medsr.measure import metrics
@@ -23,6 +22,7 @@ from medsr.train import report as train_report
 from medsr.train.run import finetune
 
 RECIPE = "demo_retina"
+BEFORE = "medsr-retina-x2"
 HELD_OUT_FROM = 0.6
 """The photograph left of this fraction of its width is for training, the rest is held out."""
 HELD_OUT_SCALE = 0.5
@@ -56,7 +56,7 @@ def demo(out: str | Path = "medsr-demo", device: str = "auto", say: Callable[[st
     say(f"training on {len(list(train.iterdir()))} images cut from the photograph; held out: {truth.name}")
     run = out / f"run-{time.strftime('%Y%m%d-%H%M%S')}"
     result = finetune(RECIPE, data=train, out=run, device=device, say=say)
-    models = {"bicubic": "bicubic", "before": DEFAULT, "after": str(result.model)}
+    models = {"bicubic": "bicubic", "before": BEFORE, "after": str(result.model)}
     rows, pictures = [], {}
     ground_truth = image_io.read(truth).to_unit()
     for name, model in models.items():

@@ -17,8 +17,12 @@ def upscale(
     inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Images, folders or globs.")],
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
     model: Annotated[
-        str, typer.Option(help="bicubic, lanczos, a name from `medsr weights list`, or a weight file.")
-    ] = "medsr-retina-x2",
+        str,
+        typer.Option(
+            help="auto (the bundled one made for such an image), bicubic, lanczos, a name from `medsr weights list`, "
+            "or a weight file."
+        ),
+    ] = "auto",
     outscale: Annotated[
         float | None, typer.Option(help="Final factor. [default: the model's own; 2 for baselines]")
     ] = None,

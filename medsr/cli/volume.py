@@ -35,8 +35,12 @@ def volume(
     ],
     out: Annotated[str, typer.Option(metavar="FILE|DIR", help="File for one scan, or folder.")],
     model: Annotated[
-        str, typer.Option(help="cubic, scratch (with --adapt), a name from `medsr weights list`, or a weight file.")
-    ] = "medsr-mri",
+        str,
+        typer.Option(
+            help="auto (the bundled one where it was made for such scans), cubic, scratch (with --adapt), a name from "
+            "`medsr weights list`, or a weight file."
+        ),
+    ] = "auto",
     isotropic: Annotated[
         bool, typer.Option("--isotropic", help="Every axis as fine as the finest. [default where one is coarser]")
     ] = False,

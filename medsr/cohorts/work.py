@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -55,7 +55,7 @@ class Records(Status):
 class Crew:
     """What all inputs share. `job(source, target, status)` makes an `overlap.Job`."""
 
-    known: dict[str, Any]
+    known: Mapping[str, Any]
     digest: Callable[[Path], str]
     job: Callable[[Path, Path, Status], overlap.Job]
 
@@ -124,13 +124,11 @@ def _scans(given: dict[str, Any], compute: Compute) -> Crew:
 
 
 def _images(given: dict[str, Any], compute: Compute) -> Crew:
-    from medsr.infer.batch import DEFAULT_BASELINE_SCALE, How, Job, settings_of
-    from medsr.infer.models import open_model
+    from medsr.infer.batch import How, Job, Models
 
-    network = open_model(given["model"], compute, given["tile"])
-    scale = given["outscale"] or network.scale or DEFAULT_BASELINE_SCALE
+    models = Models(given["model"], compute, given["tile"], given["outscale"], given["bits"])
 
     def job(source: Path, target: Path, status: Status) -> overlap.Job:
-        return Job(source, target, 0, How(network, scale, given["bits"], status, lambda *_: None))
+        return Job(source, target, 0, How(models, status, lambda *_: None))
 
-    return Crew(settings_of(network, given["model"], scale, given["bits"]), sha256, job)
+    return Crew(models.known, sha256, job)

@@ -98,7 +98,8 @@ def _draw_order(order: Order, rng: np.random.Generator, batch: int) -> OrderDraw
     weights = np.array(order.resize_up_down_keep)
     kind = ("up", "down", "keep")[rng.choice(3, p=weights / weights.sum())]
     low, high = order.resize_range
-    resize = {"up": rng.uniform(1, high), "down": rng.uniform(low, 1), "keep": 1.0}[kind]
+    up, down = rng.uniform(max(low, 1.0), max(high, 1.0)), rng.uniform(min(low, 1.0), min(high, 1.0))
+    resize = {"up": up, "down": down, "keep": 1.0}[kind]
     mode = _MODES[rng.integers(3)]
     noise = _draw_noise(order, rng, batch) if rng.random() < order.noise_probability else None
     jpeg = None

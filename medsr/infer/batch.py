@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 from medsr import __version__, overlap
 from medsr.engines.base import Compute
 from medsr.errors import UsageError
+from medsr.infer.choice import AUTO, candidates_hash, for_image
 from medsr.infer.image import Model
-from medsr.infer.models import DEFAULT, computed, open_model, weights_hash
+from medsr.infer.models import computed, open_model, weights_hash
 from medsr.io import image as image_io
 from medsr.io.files import sha256, write_text
 from medsr.outcome import Outcome
 from medsr.progress import Update, progress
 from medsr.status import Status
 
-DEFAULT_BASELINE_SCALE = 2
+DEFAULT_SCALE = 2
 SIDECAR = "upscale.json"
 """In the folder of results: what each was made of, by what and how; enough for `medsr reproduce`."""
 
@@ -31,7 +32,7 @@ SIDECAR = "upscale.json"
 def upscale(
     inputs: str | Path | Sequence[str | Path],
     out: str | Path,
-    model: str | Path = DEFAULT,
+    model: str | Path = AUTO,
     outscale: float | None = None,
     tile: int | None = None,
     device: str = "auto",
@@ -45,10 +46,11 @@ def upscale(
 ) -> list[Outcome]:
     """Super-resolve images (files, folders, globs) into the folder `out`, each in its own format and depth.
 
-    `outscale`: final factor (default: the model's own, 2 for baselines). `bits`: bits stored in 16-bit files that do
-    not say. `engine`: auto, torch or openvino; `precision`: fp32, fp16 or bf16 (on a GPU), int8 (a model calibrated by
-    `medsr export`). `max_gpu_memory`: GB. `compiled`: by torch.compile. A bad input becomes an outcome with its
-    error; the others are still done.
+    `model`: `auto` chooses for every image the bundled one that was made for such images, and says which and why; a
+    name, a weight file or a baseline otherwise. `outscale`: final factor (default: the model's own, else 2). `bits`:
+    bits stored in 16-bit files that do not say. `engine`: auto, torch or openvino; `precision`: fp32, fp16 or bf16 (on
+    a GPU), int8 (a model calibrated by `medsr export`). `max_gpu_memory`: GB. `compiled`: by torch.compile. A bad input
+    becomes an outcome with its error; the others are still done.
     `out`/status.tsv says what became of each; with `skip_done` what it calls done, and is still as it was, is not done
     again. Raises UsageError or WeightsError when nothing can be begun.
     """
@@ -56,18 +58,17 @@ def upscale(
     if not str(out):
         raise UsageError("--out: expected a folder, got nothing")
     jobs = plan([inputs] if isinstance(inputs, str | Path) else inputs, Path(out))
-    network = open_model(model, Compute(device, engine, precision, max_gpu_memory, compiled), tile)
-    scale = outscale or network.scale or DEFAULT_BASELINE_SCALE
-    known = settings_of(network, model, scale, bits)
-    sidecar = Sidecar(Path(out), str(model), known)
-    with Status(Path(out), known) as status, progress("upscale", len(jobs)) as update:
-        how = How(network, scale, bits, status if skip_done else None, update)
+    models = Models(str(model), Compute(device, engine, precision, max_gpu_memory, compiled), tile, outscale, bits)
+    sidecar = Sidecar(Path(out))
+    with Status(Path(out), models.known) as status, progress("upscale", len(jobs)) as update:
+        how = How(models, status if skip_done else None, update)
+        todo = [Job(source, target, n, how) for n, (source, target) in enumerate(jobs)]
+        made = {job.target: job for job in todo}
 
         def record(outcome: Outcome) -> None:
             status.record(outcome)
-            sidecar.note(outcome)
+            sidecar.note(outcome, made[outcome.output].used)
 
-        todo = [Job(source, target, n, how) for n, (source, target) in enumerate(jobs)]
         try:
             outcomes = overlap.run(todo, on_outcome, record)
         finally:
@@ -82,19 +83,61 @@ def check_outscale(outscale: float | None) -> None:
         raise UsageError(f"--outscale {outscale:g}: expected a factor above 0, at most 16")
 
 
-def settings_of(network: Model, model: str | Path, scale: float, bits: int | None) -> dict[str, Any]:
-    """Everything but the image that decides a result: for status.tsv and the sidecar."""
-    known = {"model": network.name, "weights": weights_hash(model), "scale": scale, "bits": bits}
-    return known | computed(network)
+@dataclass(frozen=True)
+class Used:
+    """A model as it is used for an image. `known`: everything but the image that decides the result."""
+
+    model: Model
+    scale: float
+    known: Mapping[str, Any]
+
+
+class Models:
+    """The model of each image of a batch: the one that was asked for, or of the bundled ones the one that fits.
+
+    `known`: everything but the images that decides the results. `opener`: as `open_model`. Raises UsageError or
+    WeightsError.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        compute: Compute,
+        tile: int | None = None,
+        outscale: float | None = None,
+        bits: int | None = None,
+        opener: Callable[[str, Compute, int | None], Model] = open_model,
+    ) -> None:
+        self.model, self.compute, self.tile, self.outscale, self.bits = model, compute, tile, outscale, bits
+        self.opener = opener
+        self.opened: dict[str, Used] = {}
+        if model == AUTO:
+            asked = (compute.engine, compute.precision, compute.compiled, outscale, bits)
+            self.known: Mapping[str, Any] = {"model": AUTO, "weights": candidates_hash(), "asked": asked}
+        else:
+            self.known = self._open(model).known
+
+    def of(self, image: image_io.Image) -> tuple[Used, str]:
+        """What to use for an image, and what to say about the choice. Raises as `open_model`."""
+        if self.model != AUTO:
+            return self._open(self.model), ""
+        chosen = for_image(image, self.outscale or DEFAULT_SCALE)
+        return self._open(chosen.model), str(chosen) if chosen.fits else f"warning: {chosen}"
+
+    def _open(self, name: str) -> Used:
+        if name not in self.opened:
+            network = self.opener(name, self.compute, self.tile)
+            scale = self.outscale or network.scale or DEFAULT_SCALE
+            known = {"model": name, "weights": weights_hash(name), "scale": scale, "bits": self.bits}
+            self.opened[name] = Used(network, scale, known | computed(network))
+        return self.opened[name]
 
 
 @dataclass(frozen=True)
 class How:
     """What all images of a batch share. `done`: who knows which need not be made again, None: all are made."""
 
-    model: Model
-    scale: float
-    bits: int | None
+    models: Models
     done: Status | None
     update: Update
 
@@ -109,16 +152,19 @@ class Job:
     how: How
     image: image_io.Image | None = None
     result: NDArray[np.float32] | None = None
+    used: Used | None = None
+    chosen: str = ""
 
     def read(self) -> bool:
         if self.how.done and self.how.done.is_done(self.source, self.target):
             return False
-        self.image = image_io.read(self.source, self.how.bits)
+        self.image = image_io.read(self.source, self.how.models.bits)
         return True
 
     def compute(self) -> None:
         assert self.image is not None
-        self.result = self.how.model(self.image.to_unit(), self.how.scale, self._on_tile)
+        self.used, self.chosen = self.how.models.of(self.image)
+        self.result = self.used.model(self.image.to_unit(), self.used.scale, self._on_tile)
 
     def _on_tile(self, done: int, total: int) -> None:
         self.how.update(self.index + done / total, self.source.name)
@@ -129,7 +175,7 @@ class Job:
         image, result = self.image, self.result
         self.image = self.result = None
         image_io.write(self.target, image_io.enlarge(image, result))
-        return (image.note,) if image.note else ()
+        return tuple(note for note in (self.chosen, image.note) if note)
 
     def forget(self) -> None:
         self.image = self.result = None
@@ -138,23 +184,22 @@ class Job:
 class Sidecar:
     """`upscale.json`: results of earlier batches stay in it, as long as they are there."""
 
-    def __init__(self, folder: Path, model: str, known: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path) -> None:
         self.path = folder / SIDECAR
-        self.model = {"name": model, "sha256": known["weights"]}
-        self.parameters = {"outscale": known["scale"], "bits": known["bits"]}
-        self.parameters |= {name: known[name] for name in ("engine", "precision", "compiled") if name in known}
         self.results: dict[str, Any] = {}
 
-    def note(self, outcome: Outcome) -> None:
+    def note(self, outcome: Outcome, used: Used | None) -> None:
         """Remember how a result was made."""
-        if outcome.error is None and not outcome.skipped:
-            folder = self.path.parent
+        if outcome.error is None and not outcome.skipped and used is not None:
+            folder, known = self.path.parent, used.known
+            parameters = {"outscale": known["scale"], "bits": known["bits"]}
             self.results[os.path.relpath(outcome.output, folder)] = {
                 "input": os.path.relpath(outcome.input, folder),
                 "input_sha256": sha256(outcome.input),
                 "output_sha256": sha256(outcome.output),
-                "model": self.model,
-                "parameters": self.parameters,
+                "model": {"name": known["model"], "sha256": known["weights"]},
+                "parameters": parameters
+                | {name: known[name] for name in ("engine", "precision", "compiled") if name in known},
             }
 
     def write(self) -> None:

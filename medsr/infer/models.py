@@ -11,13 +11,13 @@ from medsr.devices import choose
 from medsr.engines.base import Compute, Engine
 from medsr.engines.installed import exported_hash, open_engine
 from medsr.errors import UsageError
+from medsr.infer.choice import AUTO, candidates_hash, slice_model
 from medsr.infer.image import Interpolation, Model, Network
 from medsr.infer.slices import DEVICE_BATCH_BYTES, Enlarger, Refiner, SliceModel
 from medsr.nets import checkpoint, weights
 from medsr.nets.refiner import reach
 from medsr.resample import Kernel
 
-DEFAULT = "medsr-retina-x2"
 GB = 1e9
 
 
@@ -58,6 +58,7 @@ class SliceEngine:
 def open_slice_model(model: str | Path, compute: Compute = Compute()) -> SliceEngine:
     """`cubic`, `scratch` (an untrained refiner), a name from `medsr weights list`, a weight file or an exported model.
 
+    `auto`: the bundled one, which may still turn out not to be for a certain scan (`choice.for_volume`).
     Raises UsageError or WeightsError.
     """
     name = str(model)
@@ -67,6 +68,8 @@ def open_slice_model(model: str | Path, compute: Compute = Compute()) -> SliceEn
         raise UsageError(f"--model {name}: is for images; for volumes: cubic")
     if name == "scratch":
         return SliceEngine(name, untrained(compute.device))
+    if name == AUTO:
+        model = name = slice_model()
     path = _generator(model)
     engine, spec = open_engine(path, name, compute)
     domain = _domain(engine, path)
@@ -104,7 +107,9 @@ def computed(model: Model | SliceModel | None) -> dict[str, Any]:
 
 
 def weights_hash(model: str | Path) -> str | None:
-    """SHA-256 of a model's weight file; None for one without (a baseline)."""
+    """SHA-256 of a model's weight file; None for one without (a baseline); of `auto`, of all it may choose."""
+    if str(model) == AUTO:
+        return candidates_hash()
     if str(model) in weights.RESERVED:
         return None
     return exported_hash(weights.locate(model))

@@ -25,6 +25,7 @@ class Image:
     `alpha`: (height, width) or None. `window`: what the values mean. `kind`: the file format it came in.
     `extra`: what only that format's writer understands (ICC profile, resolution, DICOM data set).
     `note`: what had to be assumed in reading, for the user to see; empty when the file says everything.
+    `modality`, `body_part`: DICOM's terms, in capitals, where the file has them.
     """
 
     pixels: NDArray
@@ -33,6 +34,8 @@ class Image:
     alpha: NDArray | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
+    modality: str = ""
+    body_part: str = ""
 
     def to_unit(self) -> NDArray[np.float32]:
         """(height, width, channels) float32; the window's full range is [0, 1]."""

@@ -68,7 +68,13 @@ def read(path: Path) -> Image:
     if pixels.min() < window.store_low or pixels.max() > window.store_high:
         raise InputError(f"{path}: values {pixels.min()} to {pixels.max()} do not fit the {bits} bits it declares")
     return Image(
-        pixels[:, :, None], window, DICOM, extra={"dataset": dataset, "declared": bits}, note=burned_in(dataset)
+        pixels[:, :, None],
+        window,
+        DICOM,
+        extra={"dataset": dataset, "declared": bits},
+        note=burned_in(dataset),
+        modality=str(dataset.get("Modality") or "").upper(),
+        body_part=str(dataset.get("BodyPartExamined") or "").upper(),
     )
 
 

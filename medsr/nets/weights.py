@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
 BASELINES = ("bicubic", "lanczos", "cubic")
-RESERVED = (*BASELINES, "scratch")
+RESERVED = (*BASELINES, "scratch", "auto")
 ATTEMPTS, WAIT, TIMEOUT = 3, 1.0, 60.0
 """Of a download: how often it is tried, and seconds before the second try and without any answer."""
 USER_LICENCE = "the user's own"
@@ -32,7 +32,8 @@ USER_LICENCE = "the user's own"
 class Entry:
     """One weight file. `sha256` may be a prefix where the publisher states no more; None where nothing is known yet.
 
-    `onnx_sha256`: of the same weights as ONNX beside it; only models that come with medsr have it.
+    Only models that come with medsr have the last three: `onnx_sha256`, of the same weights as ONNX beside it; `suits`,
+    what they are for (fundus, chest, mri); `style`, faithful or sharp.
     """
 
     name: str
@@ -46,6 +47,8 @@ class Entry:
     sha256: str | None = None
     size: int | None = None
     onnx_sha256: str | None = None
+    suits: str | None = None
+    style: str | None = None
     recorded: bool = False
 
     @property

@@ -64,8 +64,12 @@ class Order(Section):
     def _possible(self) -> Order:
         if sum(self.resize_up_down_keep) <= 0:
             raise ValueError("resize_up_down_keep: every probability is 0")
-        if not 0 < self.resize_range[0] <= 1 <= self.resize_range[1]:
-            raise ValueError(f"resize_range: must contain 1 and stay above 0, got {self.resize_range}")
+        low, high = self.resize_range
+        up, down, _ = self.resize_up_down_keep
+        if low <= 0 or (up > 0 and high < 1) or (down > 0 and low > 1):
+            raise ValueError(
+                f"resize_range: above 0, and to 1 or beyond in each direction that is drawn, got {self.resize_range}"
+            )
         if self.kernel_sizes[0] > self.kernel_sizes[1] or any(size % 2 == 0 for size in self.kernel_sizes):
             raise ValueError(f"kernel_sizes: two odd numbers, the smaller first, got {self.kernel_sizes}")
         if self.blur_sigma[0] <= 0:

@@ -18,6 +18,7 @@ from medsr.io.volume_base import Volume
 from medsr.progress import Update, progress
 from medsr.scan import companions, preview, report
 from medsr.scan.files import Target
+from medsr.scan.fitting import fitting
 from medsr.scan.pictures import Pictures
 from medsr.scan.refine import OnProgress, RefinedScan, refine_scan
 from medsr.scan.request import Request
@@ -102,8 +103,11 @@ class Job:
         say(f"{self.source.name}: {_text(scan.grid)} to {_text(scan.grid.on(fine))}")
         for note in scan.notes:
             say(f"{self.source.name}: note: {note}")
+        request, engine, chosen = fitting(self.how.request, self.how.engine, scan)
+        if chosen:
+            say(f"{self.source.name}: {chosen}")
         with _Progress(self.source.name) as shown:
-            self.result = refine_scan(scan, self.how.request, self.how.engine, self.how.watch or shown)
+            self.result = refine_scan(scan, request, engine, self.how.watch or shown, chosen)
         for warning in self.result.warnings:
             say(f"{self.source.name}: warning: {warning}")
         for path, companion in self.given.companions:
@@ -119,7 +123,8 @@ class Job:
         if extras.dicom:
             from medsr.io.dicom_write import write_series
 
-            write_series(at.volume, result.volume, f"Super-resolved through its planes ({self.how.engine.name})")
+            by = result.summary["model"]["name"]
+            write_series(at.volume, result.volume, f"Super-resolved through its planes ({by})")
         else:
             volume_io.write(at.volume, result.volume)
         if result.uncertainty is not None:

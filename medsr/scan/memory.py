@@ -12,6 +12,7 @@ from medsr.errors import UsageError
 from medsr.infer.models import SliceEngine
 from medsr.io import itk, neuro
 from medsr.io.volume_base import Volume, check_dtype, check_finite, check_shape
+from medsr.scan.fitting import fitting
 from medsr.scan.refine import refine_scan
 from medsr.scan.request import Request
 
@@ -43,7 +44,8 @@ def refine_image(given: Any, affine: NDArray | None, request: Request, engine: S
     check_dtype(volume.stored.dtype, NAME)
     volume.grid.check(NAME)
     check_finite(volume.stored, NAME)
-    outcome = refine_scan(volume, request, engine)
+    request, engine, chosen = fitting(request, engine, volume)
+    outcome = refine_scan(volume, request, engine, chosen=chosen)
     spread = outcome.uncertainty
     return Result(
         _like(given, outcome.volume),

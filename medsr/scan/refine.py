@@ -41,9 +41,13 @@ class RefinedScan:
 
 
 def refine_scan(
-    volume: Volume, request: Request, engine: SliceEngine, on_progress: OnProgress = lambda *_: None
+    volume: Volume,
+    request: Request,
+    engine: SliceEngine,
+    on_progress: OnProgress = lambda *_: None,
+    chosen: str = "",
 ) -> RefinedScan:
-    """Super-resolve a scan, volume by volume, as `request` says.
+    """Super-resolve a scan, volume by volume, as `request` says. `chosen`: why by this engine, for the summary.
 
     Geometry: the refined voxels fill the same box. Values: those of the stored dtype, through its scaling. Raises
     UsageError for what cannot be done, MemoryExhaustedError before beginning what would not fit.
@@ -96,6 +100,8 @@ def refine_scan(
         "consistency": figures,
         "clipped_voxels": sum(part.clipped for part in parts),
     }
+    if chosen:
+        summary["chosen"] = chosen
     if spread is not None:
         summary["uncertainty"] = _spread_figures(spread)
     inconsistency = turn.back(parts[0].difference * np.float32(volume.slope))

@@ -8,11 +8,11 @@ from typing import Any, Literal, get_args
 from medsr.engines.base import Compute
 from medsr.errors import UsageError
 from medsr.geometry import Grid, Shape, check_wish, finer
+from medsr.infer.choice import AUTO
 from medsr.infer.fusion import Fuse
 from medsr.infer.volume import Method
 
 Kind = Literal["auto", "image", "labels"]
-DEFAULT_MODEL = "medsr-mri"
 DEFAULT_MINUTES = 2.0
 
 
@@ -24,7 +24,7 @@ class Request:
     the slices where it is not their spacing. `adapt`: minutes of learning from the scan itself, or None.
     """
 
-    model: str = DEFAULT_MODEL
+    model: str = AUTO
     isotropic: bool = False
     scale: float | None = None
     spacing: tuple[float, ...] | None = None

@@ -14,6 +14,7 @@ from medsr import overlap
 from medsr.engines.base import Compute
 from medsr.errors import UsageError
 from medsr.geometry import parse_planes
+from medsr.infer.choice import AUTO
 from medsr.infer.models import SliceEngine, open_slice_model
 from medsr.infer.volume import Method
 from medsr.io import volume as volume_io
@@ -21,7 +22,7 @@ from medsr.outcome import Outcome
 from medsr.scan import memory
 from medsr.scan.files import plan
 from medsr.scan.job import Extras, How, Job, Say
-from medsr.scan.request import DEFAULT_MODEL, Request
+from medsr.scan.request import Request
 from medsr.status import Status
 
 
@@ -30,7 +31,7 @@ def volume(
     out: str | Path | None = None,
     *,
     affine: NDArray | None = None,
-    model: str | Path = DEFAULT_MODEL,
+    model: str | Path = AUTO,
     isotropic: bool = False,
     scale: float | None = None,
     spacing: float | Sequence[float] | None = None,
@@ -63,7 +64,8 @@ def volume(
 
     At most one of `isotropic`, `scale` (every axis) and `spacing` (mm, one number or three in the array's order) says
     what finer means; without any, coarser axes are brought to the finest, or an isotropic scan to scale 2. `model`:
-    `cubic`, `scratch` (with `adapt`), a known name or a weight file. `planes`: auto, all, or names with commas.
+    `auto` (the bundled one for MRI, cubic for what is known to be something else, and says so), `cubic`, `scratch`
+    (with `adapt`), a known name or a weight file. `planes`: auto, all, or names with commas.
     `fuse`: mean, median or weighted. `profile` (box or gaussian) and `thickness` (mm) say how slices were acquired.
     `adapt`: minutes of learning from the scan itself. `kind`: auto, image or labels. With a folder as `out`, its
     status.tsv says what became of every scan; with `skip_done` what it calls done, and is still as it was, is not done

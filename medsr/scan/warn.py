@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from medsr.geometry import Shape
 from medsr.infer.acquisition import Acquisition
+from medsr.infer.choice import AIR, lowest
 from medsr.infer.models import SliceEngine
 from medsr.infer.slices import Enlarger
 from medsr.io.volume import Volume
 
 SLACK = 1.3
 """How far beyond the range of training a spacing or factor may lie unremarked."""
-AIR = -500
-"""Values below this mean Hounsfield units: no MRI has them."""
 
 
 def outside_domain(engine: SliceEngine, volume: Volume, fine: Shape, acquisition: Acquisition) -> list[str]:
@@ -37,17 +36,13 @@ def outside_domain(engine: SliceEngine, volume: Volume, fine: Shape, acquisition
     if "MRI" in said:
         if volume.modality not in ("", "MR"):
             found.append(f"{trained_on}; this is {volume.modality}")
-        elif not volume.modality and _lowest(volume) < AIR:
-            found.append(f"{trained_on}; values down to {_lowest(volume):.0f} look like CT")
+        elif not volume.modality and (least := lowest(volume)) < AIR:
+            found.append(f"{trained_on}; values down to {least:.0f} look like CT")
     return found
 
 
 def _within(spacing: tuple[float, ...], limits: list[float]) -> bool:
     return min(spacing) >= limits[0] / SLACK and max(spacing) <= limits[1] * SLACK
-
-
-def _lowest(volume: Volume) -> float:
-    return min(float(end) * volume.slope + volume.intercept for end in (volume.stored.min(), volume.stored.max()))
 
 
 def _span(limits: list[float]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from medsr.engines.base import Compute
 from medsr.errors import InputError
-from medsr.infer.batch import DEFAULT_BASELINE_SCALE
+from medsr.infer.batch import DEFAULT_SCALE, Models
 from medsr.infer.batch import How as ImageHow
 from medsr.infer.batch import Job as ImageJob
 from medsr.infer.batch import plan as plan_images
@@ -87,7 +87,7 @@ class MadeVolume:
 def make_images(order: ImageOrder, tell: Tell) -> list[MadeImage]:
     """One result for each model. Baselines take the factor of the first network among them."""
     opened = [_image_model(name, order.compute) for name in order.models]
-    own = next((model.scale for model in opened if model.scale), DEFAULT_BASELINE_SCALE)
+    own = next((model.scale for model in opened if model.scale), DEFAULT_SCALE)
     made = []
     for index, model in enumerate(opened):
         scale = order.outscale or model.scale or own
@@ -95,18 +95,19 @@ def make_images(order: ImageOrder, tell: Tell) -> list[MadeImage]:
         def update(done: float, text: str = "", index: int = index, model: Model = model) -> None:
             tell(index + done, len(opened), model.name)
 
-        made.append(_make_image(order, index, ImageHow(model, scale, None, None, update)))
+        models = Models(order.models[index], order.compute, outscale=scale, opener=_image_model)
+        made.append(_make_image(order, index, scale, ImageHow(models, None, update)))
     return made
 
 
-def _make_image(order: ImageOrder, index: int, how: ImageHow) -> MadeImage:
+def _make_image(order: ImageOrder, index: int, scale: float, how: ImageHow) -> MadeImage:
     began = time.monotonic()
     how.update(0)
     [(source, target)] = plan_images([order.source], order.folder / str(index))
     job = ImageJob(source, target, 0, how)
     job.read()
     assert job.image is not None
-    height, width = target_size(job.image.pixels, how.scale)
+    height, width = target_size(job.image.pixels, scale)
     if height * width > order.most_pixels:
         raise InputError(
             f"the result would have {height * width / 1e6:.0f} megapixels; this server makes at most "
@@ -122,7 +123,7 @@ def _make_image(order: ImageOrder, index: int, how: ImageHow) -> MadeImage:
         figures, note = _measured(written, order.ground_truth)
         notes += [note] if note else []
     shape: tuple[int, int, int] = written.pixels.shape  # type: ignore[assignment]
-    return MadeImage(target, how.scale, shape, written.pixels.dtype.name, seconds, notes=tuple(notes), **figures)
+    return MadeImage(target, scale, shape, written.pixels.dtype.name, seconds, notes=tuple(notes), **figures)
 
 
 def _measured(result: image_io.Image, ground_truth: Path) -> tuple[dict[str, float], str]:
@@ -190,8 +191,8 @@ def _forget_places(sidecar: Path, name: str) -> None:
 
 
 @lru_cache(MODELS_KEPT)
-def _image_model(name: str, compute: Compute) -> Model:
-    return open_model(name, compute)
+def _image_model(name: str, compute: Compute, tile: int | None = None) -> Model:
+    return open_model(name, compute, tile)
 
 
 def _slice_model(request: Request) -> SliceEngine:

@@ -81,7 +81,8 @@ def _carried_over(net: nn.Module, start: Path, spec: checkpoint.Spec) -> tuple[s
         names = f"{found.architecture}, the recipe asks for {spec.architecture}"
         raise UsageError(f"start_from.generator: {start} is a {names}")
     own, given = net.state_dict(), before.state_dict()
-    if spec.architecture.startswith("rrdb") and found.channels == spec.channels:
+    if spec.architecture.startswith("rrdb"):
+        given = recoloured(given, found.channels, spec.channels)
         given["conv_first.weight"] = refolded(given["conv_first.weight"], spec.channels, own["conv_first.weight"])
     fitting = {name: tensor for name, tensor in given.items() if name in own and own[name].shape == tensor.shape}
     net.load_state_dict(fitting, strict=False)
@@ -90,6 +91,24 @@ def _carried_over(net: nn.Module, start: Path, spec: checkpoint.Spec) -> tuple[s
         raise UsageError(f"start_from.generator: of {start} only {share:.1%} fits the recipe's generator")
     new = f"{len(own) - len(fitting)} of {len(own)} tensors are new"
     return f"{share:.1%} of the weights taken from {start.name}, {new}", own.keys() - fitting.keys()
+
+
+def recoloured(given: dict[str, Tensor], before: int, channels: int) -> dict[str, Tensor]:
+    """An RRDBNet's weights for grey instead of colour, or colour instead of grey.
+
+    The grey network does what the colour one does to a grey image repeated, its output averaged; and the other way
+    round, every colour comes out as the grey of all.
+    """
+    if before == channels:
+        return given
+    first = given["conv_first.weight"]
+    features, folded, height, width = first.shape
+    parts = first.reshape(features, before, folded // before, height, width)  # a colour's sub-pixels are together
+    parts = parts.sum(1, keepdim=True) / channels
+    changed = {"conv_first.weight": parts.repeat_interleave(channels, 1).reshape(features, -1, height, width)}
+    for name in ("conv_last.weight", "conv_last.bias"):
+        changed[name] = given[name].mean(0, keepdim=True).repeat_interleave(channels, 0)
+    return given | changed
 
 
 def refolded(weight: Tensor, channels: int, like: Tensor) -> Tensor:

@@ -108,3 +108,12 @@ def test_apply_does_not_change_the_draw_or_the_images() -> None:
     assert torch.equal(images, IMAGES)
     np.testing.assert_array_equal(drawn.first.jpeg, before.first.jpeg)
     np.testing.assert_array_equal(drawn.second.jpeg, before.second.jpeg)
+
+
+def test_a_recipe_may_reduce_at_once_by_a_fixed_factor() -> None:
+    straight = {"resize_up_down_keep": [0, 1, 0], "resize_range": [0.25, 0.25]}
+    settings = HighOrder.model_validate({"name": "high-order", "first": straight})
+    rng = np.random.default_rng(0)
+    assert {high_order.draw(settings, rng, 1).first.resize for _ in range(20)} == {0.25}
+    with pytest.raises(ValueError, match="in each direction"):
+        HighOrder.model_validate({"name": "high-order", "first": {"resize_range": [0.25, 0.5]}})

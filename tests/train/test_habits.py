@@ -18,12 +18,14 @@ from medsr.errors import InputError, StoppedError, UsageError, WeightsError
 from medsr.infer.batch import upscale
 from medsr.io import image as image_io
 from medsr.nets import checkpoint
+from medsr.nets.generators import rrdb
 from medsr.recipe import load
 from medsr.scan.run import volume
 from medsr.train import loop, stages
 from medsr.train import monitor as monitors
 from medsr.train.run import finetune
 from medsr.train.single import Result
+from medsr.train.starting import recoloured
 from tests.conftest import smooth_volume, write_png
 
 RECIPE: dict[str, Any] = {
@@ -148,6 +150,20 @@ def test_progressive_factors_carry_the_weights_over(tmp_path: Path, image_folder
     assert sum("of the weights taken from" in line for line in said) == 2
     assert upscale(image_folder / "eye_0.png", tmp_path / "up", result.model, engine="torch")[0].error is None
     assert image_io.read(tmp_path / "up" / "eye_0.png").pixels.shape == (768, 768, 3)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4])
+def test_a_colour_network_made_grey_does_to_grey_what_it_did(scale: int) -> None:
+    torch.manual_seed(0)
+    colour, grey = (rrdb(scale, channels, 8, 1, 8).eval() for channels in (3, 1))
+    grey.load_state_dict(recoloured(colour.state_dict(), 3, 1))
+    image = torch.rand(1, 1, 16, 12)
+    with torch.no_grad():
+        expected = colour(image.expand(-1, 3, -1, -1)).mean(1, keepdim=True)
+        torch.testing.assert_close(grey(image), expected)
+        back = rrdb(scale, 3, 8, 1, 8).eval()
+        back.load_state_dict(recoloured(grey.state_dict(), 1, 3))
+        torch.testing.assert_close(back(image.expand(-1, 3, -1, -1)), expected.expand(-1, 3, -1, -1))
 
 
 def test_what_fits_of_another_kind_of_network_is_refused(tmp_path: Path, tiny_model: Path, image_folder: Path) -> None:

@@ -1,0 +1,103 @@
+"""Which bundled model an input gets when none is asked for: by what its file says, else by its values."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from medsr.errors import WeightsError
+from medsr.io.image import DICOM, Image
+from medsr.io.volume_base import Volume
+from medsr.nets import weights
+
+AUTO = "auto"
+FUNDUS, CHEST, MRI = "fundus", "chest", "mri"
+"""What bundled models are for (`suits` in the manifest)."""
+RADIOGRAPHS = ("DX", "CR")
+CHESTS = ("CHEST", "THORAX", "LUNG", "RIB")
+"""Words of a chest in DICOM's BodyPartExamined, which is often empty."""
+LIT = 0.1
+WARM = 1.25
+"""Mean red over green and green over blue of a fundus, where it is lit: 1.36 and more on DRIVE, STARE and CHASE_DB1."""
+AIR = -500
+"""Values below this mean Hounsfield units: no MRI has them."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A model's name and, in words, why. `fits`: False where no bundled model was made for such an input."""
+
+    model: str
+    why: str
+    fits: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.model}: {self.why}" if self.fits else self.why
+
+
+def for_image(image: Image, scale: float) -> Choice:
+    """The faithful model for what the image shows, of the least factor that reaches `scale`."""
+    kind, why = _kind_of(image)
+    if kind is None:
+        why = f"no bundled model was made for {why}: bicubic interpolation; --model chooses one"
+        return Choice("bicubic", why, fits=False)
+    found = sorted((one.scale or 0, name) for name, one in weights.entries().items() if _is_for(one, kind))
+    return Choice(next((name for factor, name in found if factor >= scale), found[-1][1]), why)
+
+
+def _kind_of(image: Image) -> tuple[str | None, str]:
+    """What a model must suit, or None; and what the image is taken for."""
+    if image.kind == DICOM:
+        said = f"{image.modality or 'no modality'}{f' of {image.body_part}' if image.body_part else ''}"
+        shown = not image.body_part or any(word in image.body_part for word in CHESTS)
+        chest = image.modality in RADIOGRAPHS and shown
+        return (CHEST, f"its header says {said}") if chest else (None, f"what its header says ({said})")
+    unit = image.to_unit()[::8, ::8]
+    if unit.shape[2] == 1 or float(np.ptp(unit, axis=2).max()) < LIT:
+        return CHEST, "a grey image, taken for a chest X-ray (its file does not say)"
+    lit = unit[unit.max(axis=2) > LIT]
+    red, green, blue = lit.mean(axis=0) if len(lit) else (0.0, 0.0, 0.0)
+    if red > WARM * green and green > WARM * blue:
+        return FUNDUS, "a colour image in the colours of a fundus"
+    return None, "a colour image that does not look like a fundus"
+
+
+def for_volume(volume: Volume) -> Choice:
+    """The faithful refiner for MRI; plain interpolation for what is known to be something else."""
+    model = slice_model()
+    if volume.modality not in ("", "MR"):
+        return Choice("cubic", _nothing_for(f"{volume.modality} scans"), False)
+    if volume.modality == "MR":
+        return Choice(model, "an MR scan, as its header says")
+    if (least := lowest(volume)) < AIR:
+        return Choice("cubic", _nothing_for(f"CT, which values down to {least:.0f} look like"), False)
+    return Choice(model, "taken for MRI (its file does not say)")
+
+
+def lowest(volume: Volume) -> float:
+    """The smallest value, in the scan's own units."""
+    return min(float(end) * volume.slope + volume.intercept for end in (volume.stored.min(), volume.stored.max()))
+
+
+def _nothing_for(what: str) -> str:
+    return f"no bundled model was made for {what}: cubic B-spline interpolation; --model chooses one"
+
+
+def _is_for(entry: weights.Entry, kind: str) -> bool:
+    return entry.suits == kind and entry.style == "faithful"
+
+
+def candidates_hash() -> str:
+    """One SHA-256 for all that may be chosen: when it changes, so may a result."""
+    chosen = sorted(one.sha256 or "" for one in weights.entries().values() if one.suits and one.style == "faithful")
+    return hashlib.sha256("\n".join(chosen).encode()).hexdigest()
+
+
+def slice_model() -> str:
+    """The bundled refiner, which a scan may learn from (`--adapt`) whatever it shows."""
+    for name, one in weights.entries().items():
+        if _is_for(one, MRI):
+            return name
+    raise WeightsError("no refiner came with this medsr; name a --model")

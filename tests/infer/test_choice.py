@@ -1,0 +1,122 @@
+"""Without --model the bundled model is chosen by what the input is; where none was made for it, nothing is invented."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import medsr
+from medsr.infer import choice
+from medsr.io import image as image_io
+from medsr.io import volume as volume_io
+from medsr.io.volume_base import Volume
+from medsr.outcome import Outcome
+from medsr.repeat import reproduce
+from tests.conftest import smooth_volume, write_png
+from tests.io.test_dicom import make_dicom
+
+FIELD = (np.add.outer(np.arange(40), np.arange(48)) * 20 + 500).astype(np.uint16)
+
+
+@pytest.mark.parametrize(("scale", "expected"), [(1.5, "x2"), (2, "x2"), (3, "x4"), (4, "x4"), (8, "x4")])
+def test_a_fundus_gets_the_retinal_model_of_the_factor(
+    tmp_path: Path, fundus: np.ndarray, scale: float, expected: str
+) -> None:
+    image = image_io.read(write_png(tmp_path / "eye.png", fundus))
+    assert choice.for_image(image, scale).model == f"medsr-retina-{expected}"
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ({}, "medsr-cxr-x2"),
+        ({"Modality": "CR", "BodyPartExamined": "Chest PA"}, "medsr-cxr-x2"),
+        ({"BodyPartExamined": "KNEE"}, "bicubic"),
+        ({"Modality": "US"}, "bicubic"),
+        ({"Modality": "MG", "BodyPartExamined": "BREAST"}, "bicubic"),
+    ],
+)
+def test_a_dicom_says_what_it_is(tmp_path: Path, tags: dict[str, str], expected: str) -> None:
+    chosen = choice.for_image(image_io.read(make_dicom(tmp_path / "x.dcm", FIELD, **tags)), 2)
+    assert chosen.model == expected
+    assert chosen.fits == (expected != "bicubic")
+    assert all(value.upper() in str(chosen) for value in tags.values())
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_grey_is_taken_for_a_chest_x_ray_however_it_is_stored(tmp_path: Path, channels: int) -> None:
+    grey = np.repeat((FIELD // 16).astype(np.uint8)[:, :, None], channels, axis=2).squeeze()
+    chosen = choice.for_image(image_io.read(write_png(tmp_path / "x.png", grey)), 2)
+    assert chosen.model == "medsr-cxr-x2"
+    assert "its file does not say" in str(chosen)
+
+
+def test_other_photographs_are_only_interpolated(tmp_path: Path, fundus: np.ndarray) -> None:
+    blue = np.ascontiguousarray(fundus[:40, :50, ::-1])
+    [outcome] = medsr.upscale(write_png(tmp_path / "blue.png", blue), tmp_path / "out")
+    assert any(note.startswith("warning: no bundled model") for note in outcome.notes)
+    medsr.upscale(tmp_path / "blue.png", tmp_path / "bicubic", "bicubic")
+    assert outcome.output.read_bytes() == (tmp_path / "bicubic" / "blue.png").read_bytes()
+
+
+def test_every_image_of_a_mixed_folder_gets_its_own_and_can_be_made_again(tmp_path: Path, fundus: np.ndarray) -> None:
+    write_png(tmp_path / "in" / "eye.png", fundus[300:340, 300:350])
+    make_dicom(tmp_path / "in" / "chest.dcm", FIELD)
+    medsr.upscale(tmp_path / "in", tmp_path / "out")
+    told = json.loads((tmp_path / "out" / "upscale.json").read_text())["results"]
+    assert {name: one["model"]["name"] for name, one in told.items()} == {
+        "eye.png": "medsr-retina-x2",
+        "chest.dcm": "medsr-cxr-x2",
+    }
+    assert all(one.same for one in reproduce(tmp_path / "out" / "upscale.json"))
+    again: list[Outcome] = medsr.upscale(tmp_path / "in", tmp_path / "out", skip_done=True)
+    assert all(outcome.skipped for outcome in again)
+
+
+def test_real_photographs_are_recognised(real_data: Path) -> None:
+    eyes = [*(real_data / "retina" / "DRIVE").rglob("*_t*.tif"), *(real_data / "retina" / "CHASE_DB1").rglob("*.jpg")]
+    eyes += (real_data / "retina" / "STARE").rglob("*.ppm")
+    assert len(eyes) > 50
+    assert {choice.for_image(image_io.read(path), 2).model for path in eyes} == {"medsr-retina-x2"}
+    chests = [*(real_data / "chest").rglob("*.png"), *(real_data / "chest").rglob("*.dcm")]
+    assert {choice.for_image(image_io.read(path), 4).model for path in chests} == {"medsr-cxr-x4"}
+    photographs = list((real_data / "classic" / "BSD100_part").glob("*.png"))
+    mistaken = sum(choice.for_image(image_io.read(path), 2).fits for path in photographs)
+    assert mistaken <= len(photographs) // 8
+
+
+def _volume(low: float, modality: str = "") -> Volume:
+    return Volume((smooth_volume() + low).astype(np.int16), np.diag([1.0, 1, 3, 1]), modality=modality)
+
+
+@pytest.mark.parametrize(
+    ("volume", "expected"),
+    [
+        (_volume(0), "medsr-mri"),
+        (_volume(0, "MR"), "medsr-mri"),
+        (_volume(0, "CT"), "cubic"),
+        (_volume(0, "PT"), "cubic"),
+        (_volume(-1024), "cubic"),
+    ],
+)
+def test_only_what_may_be_mri_gets_the_model_for_mri(volume: Volume, expected: str) -> None:
+    chosen = choice.for_volume(volume)
+    assert (chosen.model, chosen.fits) == (expected, expected != "cubic")
+
+
+def test_ct_is_only_interpolated_unless_a_model_is_named(tmp_path: Path) -> None:
+    ct = tmp_path / "ct.nii"
+    volume_io.write(ct, _volume(-1024))
+    said: list[str] = []
+    medsr.volume(ct, tmp_path / "auto", say=said.append)
+    assert any("warning: no bundled model was made for CT" in line for line in said)
+    told = json.loads((tmp_path / "auto" / "ct.json").read_text())
+    assert told["model"]["name"] == "cubic"
+    assert "no bundled model" in told["chosen"]
+    medsr.volume(ct, tmp_path / "cubic", model="cubic")
+    assert (tmp_path / "auto" / "ct.nii").read_bytes() == (tmp_path / "cubic" / "ct.nii").read_bytes()
+    medsr.volume(ct, tmp_path / "named", model="medsr-mri")
+    assert json.loads((tmp_path / "named" / "ct.json").read_text())["model"]["name"] == "medsr-mri"
