@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medsr.cohorts.plan import Plan
-from medsr.cohorts.work import PARTS, RUNNING
+from medsr.cohorts.work import MADE, PARTS, RUNNING
+from medsr.infer import sidecar
 from medsr.io.files import write_text
+from medsr.io.journal import Journal
 from medsr.scan.files import Target
 from medsr.status import DONE, FAILED, NAME, Row, read, render
 
@@ -78,6 +80,19 @@ def gather(plan: Plan) -> Standing:
     rows = {row.output or row.input: row for row in read(path)} | now.rows
     if rows:
         write_text(path, render(rows.values()))
+    if plan.command == "upscale":
+        done = {row.output for row in now.done}
+        journals = [Journal(part / MADE) for part in parts(plan) if (part / MADE).is_file()]
+        sidecar.write(
+            plan.out,
+            {
+                name: told
+                for journal in journals
+                for output, one in journal.records.items()
+                if output in done
+                for name, told in one.items()
+            },
+        )
     return now
 
 

@@ -16,13 +16,17 @@ from medsr.cohorts import plan as plans
 from medsr.cohorts.plan import Plan
 from medsr.engines.base import Compute
 from medsr.errors import UsageError
+from medsr.infer import sidecar
 from medsr.io import volume as volume_io
 from medsr.io.files import sha256
+from medsr.io.journal import Journal
 from medsr.outcome import Outcome
 from medsr.status import Status, render
 
 PARTS = "parts"
 RUNNING = "running"
+MADE = "made.jsonl"
+"""How a worker made its images."""
 OWN = secrets.token_hex(6)
 """What this process writes under, where it was given no other name: nobody else writes there."""
 _ONE = threading.Lock()
@@ -76,7 +80,15 @@ def work(out: str, plan_id: str, indices: Sequence[int], part: str = "", device:
         (place / RUNNING).write_text("\n".join(map(str, indices)))
         crew, records = _desk(out, plan_id, name, device)
         jobs = [crew.job(Path(plan.units[n].source), Path(plan.units[n].target), records) for n in indices]
-        outcomes = overlap.run(jobs, record=records.record)
+        by_target = {job.target: job for job in jobs}
+
+        def record(outcome: Outcome) -> None:
+            if (used := getattr(by_target[outcome.output], "used", None)) and outcome.error is None:
+                made.add(str(outcome.output), sidecar.entry(plan.out, outcome, used))
+            records.record(outcome)
+
+        made = Journal(place / MADE)
+        outcomes = overlap.run(jobs, record=record)
         (place / RUNNING).unlink(missing_ok=True)
     return sum(outcome.error is not None for outcome in outcomes)
 
@@ -124,7 +136,8 @@ def _scans(given: dict[str, Any], compute: Compute) -> Crew:
 
 
 def _images(given: dict[str, Any], compute: Compute) -> Crew:
-    from medsr.infer.batch import How, Job, Models
+    from medsr.infer.batch import How, Job
+    from medsr.infer.used import Models
 
     models = Models(given["model"], compute, given["tile"], given["outscale"], given["bits"])
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,21 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medsr import __version__, overlap
+from medsr import overlap
 from medsr.engines.base import Compute
 from medsr.errors import UsageError
-from medsr.infer.choice import AUTO, candidates_hash, for_image
-from medsr.infer.image import Model
-from medsr.infer.models import computed, open_model, weights_hash
+from medsr.infer import sidecar
+from medsr.infer.choice import AUTO
+from medsr.infer.used import Models, Used
 from medsr.io import image as image_io
-from medsr.io.files import sha256, write_text
 from medsr.outcome import Outcome
 from medsr.progress import Update, progress
 from medsr.status import Status
-
-DEFAULT_SCALE = 2
-SIDECAR = "upscale.json"
-"""In the folder of results: what each was made of, by what and how; enough for `medsr reproduce`."""
 
 
 def upscale(
@@ -59,7 +53,7 @@ def upscale(
         raise UsageError("--out: expected a folder, got nothing")
     jobs = plan([inputs] if isinstance(inputs, str | Path) else inputs, Path(out))
     models = Models(str(model), Compute(device, engine, precision, max_gpu_memory, compiled), tile, outscale, bits)
-    sidecar = Sidecar(Path(out))
+    results: dict[str, Any] = {}
     with Status(Path(out), models.known) as status, progress("upscale", len(jobs)) as update:
         how = How(models, status if skip_done else None, update)
         todo = [Job(source, target, n, how) for n, (source, target) in enumerate(jobs)]
@@ -67,12 +61,13 @@ def upscale(
 
         def record(outcome: Outcome) -> None:
             status.record(outcome)
-            sidecar.note(outcome, made[outcome.output].used)
+            if (used := made[outcome.output].used) and outcome.error is None:
+                results.update(sidecar.entry(Path(out), outcome, used))
 
         try:
             outcomes = overlap.run(todo, on_outcome, record)
         finally:
-            sidecar.write()
+            sidecar.write(Path(out), results)
         update(len(jobs))
     return outcomes
 
@@ -81,56 +76,6 @@ def check_outscale(outscale: float | None) -> None:
     """Raise UsageError for a factor that makes no sense."""
     if outscale is not None and not 0 < outscale <= 16:
         raise UsageError(f"--outscale {outscale:g}: expected a factor above 0, at most 16")
-
-
-@dataclass(frozen=True)
-class Used:
-    """A model as it is used for an image. `known`: everything but the image that decides the result."""
-
-    model: Model
-    scale: float
-    known: Mapping[str, Any]
-
-
-class Models:
-    """The model of each image of a batch: the one that was asked for, or of the bundled ones the one that fits.
-
-    `known`: everything but the images that decides the results. `opener`: as `open_model`. Raises UsageError or
-    WeightsError.
-    """
-
-    def __init__(
-        self,
-        model: str,
-        compute: Compute,
-        tile: int | None = None,
-        outscale: float | None = None,
-        bits: int | None = None,
-        opener: Callable[[str, Compute, int | None], Model] = open_model,
-    ) -> None:
-        self.model, self.compute, self.tile, self.outscale, self.bits = model, compute, tile, outscale, bits
-        self.opener = opener
-        self.opened: dict[str, Used] = {}
-        if model == AUTO:
-            asked = (compute.engine, compute.precision, compute.compiled, outscale, bits)
-            self.known: Mapping[str, Any] = {"model": AUTO, "weights": candidates_hash(), "asked": asked}
-        else:
-            self.known = self._open(model).known
-
-    def of(self, image: image_io.Image) -> tuple[Used, str]:
-        """What to use for an image, and what to say about the choice. Raises as `open_model`."""
-        if self.model != AUTO:
-            return self._open(self.model), ""
-        chosen = for_image(image, self.outscale or DEFAULT_SCALE)
-        return self._open(chosen.model), str(chosen) if chosen.fits else f"warning: {chosen}"
-
-    def _open(self, name: str) -> Used:
-        if name not in self.opened:
-            network = self.opener(name, self.compute, self.tile)
-            scale = self.outscale or network.scale or DEFAULT_SCALE
-            known = {"model": name, "weights": weights_hash(name), "scale": scale, "bits": self.bits}
-            self.opened[name] = Used(network, scale, known | computed(network))
-        return self.opened[name]
 
 
 @dataclass(frozen=True)
@@ -179,40 +124,6 @@ class Job:
 
     def forget(self) -> None:
         self.image = self.result = None
-
-
-class Sidecar:
-    """`upscale.json`: results of earlier batches stay in it, as long as they are there."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / SIDECAR
-        self.results: dict[str, Any] = {}
-
-    def note(self, outcome: Outcome, used: Used | None) -> None:
-        """Remember how a result was made."""
-        if outcome.error is None and not outcome.skipped and used is not None:
-            folder, known = self.path.parent, used.known
-            parameters = {"outscale": known["scale"], "bits": known["bits"]}
-            self.results[os.path.relpath(outcome.output, folder)] = {
-                "input": os.path.relpath(outcome.input, folder),
-                "input_sha256": sha256(outcome.input),
-                "output_sha256": sha256(outcome.output),
-                "model": {"name": known["model"], "sha256": known["weights"]},
-                "parameters": parameters
-                | {name: known[name] for name in ("engine", "precision", "compiled") if name in known},
-            }
-
-    def write(self) -> None:
-        """Nothing where nothing was made."""
-        if not self.results:
-            return
-        try:
-            before = json.loads(self.path.read_text(encoding="utf-8"))["results"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            before = {}
-        kept = {name: one for name, one in before.items() if (self.path.parent / name).is_file()}
-        told = {"tool": "medsr", "command": "upscale", "version": __version__, "results": kept | self.results}
-        write_text(self.path, json.dumps(told, indent=1) + "\n")
 
 
 def plan(inputs: Sequence[str | Path], out: Path) -> list[tuple[Path, Path]]:

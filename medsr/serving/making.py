@@ -11,12 +11,12 @@ from typing import Any
 
 from medsr.engines.base import Compute
 from medsr.errors import InputError
-from medsr.infer.batch import DEFAULT_SCALE, Models
 from medsr.infer.batch import How as ImageHow
 from medsr.infer.batch import Job as ImageJob
 from medsr.infer.batch import plan as plan_images
 from medsr.infer.image import Model, target_size
 from medsr.infer.models import SliceEngine, open_model, open_slice_model
+from medsr.infer.used import DEFAULT_SCALE, Models
 from medsr.io import image as image_io
 from medsr.io.files import write_text
 from medsr.scan.files import plan as plan_scans

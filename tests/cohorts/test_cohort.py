@@ -26,6 +26,7 @@ from medsr.cohorts.run import Engine, cohort, retry
 from medsr.cohorts.work import work
 from medsr.errors import UsageError, WeightsError
 from medsr.io.files import sha256
+from medsr.repeat import reproduce
 from medsr.status import read
 from tests import slurm_here
 from tests.conftest import smooth_volume, write_png
@@ -87,6 +88,9 @@ def test_images_too(tmp_path: Path, fundus: np.ndarray) -> None:
     assert len(now.done) == 3
     [alone] = medsr.upscale(tmp_path / "in" / "e1.png", tmp_path / "one", "bicubic")
     assert sha256(alone.output) == sha256(tmp_path / "out" / "e1.png")
+    again = reproduce(tmp_path / "out" / "upscale.json")
+    assert len(again) == 3
+    assert all(one.same for one in again)
 
 
 def test_failures_are_named_and_can_be_done_again_alone(scans: Path, tmp_path: Path) -> None:

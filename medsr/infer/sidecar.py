@@ -1,0 +1,45 @@
+"""`upscale.json`, in the folder of results: what each was made of, by what and how; enough for `medsr reproduce`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from medsr import __version__
+from medsr.infer.used import Used
+from medsr.io.files import sha256, write_text
+from medsr.outcome import Outcome
+
+NAME = "upscale.json"
+
+
+def entry(folder: Path, outcome: Outcome, used: Used) -> dict[str, Any]:
+    """How a result was made, by its name in the folder."""
+    known = used.known
+    parameters = {"outscale": known["scale"], "bits": known["bits"]}
+    parameters |= {name: known[name] for name in ("engine", "precision", "compiled") if name in known}
+    told = {
+        "input": os.path.relpath(outcome.input, folder),
+        "input_sha256": sha256(outcome.input),
+        "output_sha256": sha256(outcome.output),
+        "model": {"name": known["model"], "sha256": known["weights"]},
+        "parameters": parameters,
+    }
+    return {os.path.relpath(outcome.output, folder): told}
+
+
+def write(folder: Path, results: Mapping[str, Any]) -> None:
+    """Results of earlier batches stay in it, as long as they are there. Nothing where nothing was made."""
+    if not results:
+        return
+    path = folder / NAME
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))["results"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        before = {}
+    kept = {name: one for name, one in before.items() if (folder / name).is_file()}
+    told = {"tool": "medsr", "command": "upscale", "version": __version__, "results": kept | dict(results)}
+    write_text(path, json.dumps(told, indent=1) + "\n")

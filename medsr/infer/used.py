@@ -1,0 +1,66 @@
+"""The model of each image of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from medsr.engines.base import Compute
+from medsr.infer.choice import AUTO, candidates_hash, for_image
+from medsr.infer.image import Model
+from medsr.infer.models import computed, open_model, weights_hash
+from medsr.io.image import Image
+
+DEFAULT_SCALE = 2
+"""Of baselines, which have no factor of their own."""
+
+
+@dataclass(frozen=True)
+class Used:
+    """A model as it is used for an image. `known`: everything but the image that decides the result."""
+
+    model: Model
+    scale: float
+    known: Mapping[str, Any]
+
+
+class Models:
+    """The model of each image of a batch: the one that was asked for, or of the bundled ones the one that fits.
+
+    `known`: everything but the images that decides the results. `opener`: as `open_model`. Raises UsageError or
+    WeightsError.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        compute: Compute,
+        tile: int | None = None,
+        outscale: float | None = None,
+        bits: int | None = None,
+        opener: Callable[[str, Compute, int | None], Model] = open_model,
+    ) -> None:
+        self.model, self.compute, self.tile, self.outscale, self.bits = model, compute, tile, outscale, bits
+        self.opener = opener
+        self.opened: dict[str, Used] = {}
+        if model == AUTO:
+            asked = (compute.engine, compute.precision, compute.compiled, outscale, bits)
+            self.known: Mapping[str, Any] = {"model": AUTO, "weights": candidates_hash(), "asked": asked}
+        else:
+            self.known = self._open(model).known
+
+    def of(self, image: Image) -> tuple[Used, str]:
+        """What to use for an image, and what to say about the choice. Raises as `open_model`."""
+        if self.model != AUTO:
+            return self._open(self.model), ""
+        chosen = for_image(image, self.outscale or DEFAULT_SCALE)
+        return self._open(chosen.model), str(chosen) if chosen.fits else f"warning: {chosen}"
+
+    def _open(self, name: str) -> Used:
+        if name not in self.opened:
+            network = self.opener(name, self.compute, self.tile)
+            scale = self.outscale or network.scale or DEFAULT_SCALE
+            known = {"model": name, "weights": weights_hash(name), "scale": scale, "bits": self.bits}
+            self.opened[name] = Used(network, scale, known | computed(network))
+        return self.opened[name]
