@@ -10,21 +10,21 @@ import typer
 
 def export(
     model: Annotated[str, typer.Argument(help="A name from `medsr weights list`, or a weight file.")],
-    to: Annotated[str, typer.Option(help="openvino or onnx.")],
+    to: Annotated[str, typer.Option(help="openvino, onnx, or openmodeldb: the card to publish it with.")],
     out: Annotated[
         Path | None,
-        typer.Option(help="FILE.xml or FILE.onnx. [default: where --engine openvino and --precision int8 find it]"),
+        typer.Option(help="FILE.xml, .onnx or .json. [default: where --engine openvino and --precision int8 find it]"),
     ] = None,
     int8: Annotated[bool, typer.Option("--int8", help="Quantise after training: three times faster on a CPU.")] = False,
     calibrate: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="For --int8: images of the kind the model serves.")
     ] = None,
 ) -> None:
-    """Write a model for OpenVINO or ONNX, in fp32 or int8, with its card."""
+    """Write a model for OpenVINO or ONNX, in fp32 or int8, with its card; or the card alone, for OpenModelDB."""
     from medsr.exports.run import export as run
 
     done = run(model, to, out, int8, calibrate, say=lambda line: typer.echo(line, err=True))
-    typer.echo(f"{done.path}  {done.card['precision']}")
+    typer.echo(f"{done.path}  {done.card.get('precision', '')}".rstrip())
     if seconds := done.card.get("seconds"):
         times = f"{seconds['openvino']:.3f} s where torch takes {seconds['torch']:.3f}"
         typer.echo(f"differs from torch by at most {done.card['difference']:.1e} of full range; {times}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,11 @@ from medsr.engines import convert, intel
 from medsr.engines.installed import exported_hash, keep, place
 from medsr.engines.race import beside_torch
 from medsr.errors import UsageError
-from medsr.io.files import sha256
+from medsr.exports import openmodeldb
+from medsr.io.files import sha256, write_text
 from medsr.nets import checkpoint, foreign, weights
 
-SUFFIXES = {"openvino": ".xml", "onnx": ".onnx"}
+SUFFIXES = {"openvino": ".xml", "onnx": ".onnx", "openmodeldb": ".json"}
 Say = Callable[[str], None]
 
 
@@ -39,12 +41,13 @@ def export(
 
     Without `out` an OpenVINO model goes where `--engine openvino` and `--precision int8` look for it. `int8`: quantised
     after training, on the images (of volumes' networks: the volumes) in the folder `calibrate`; what that costs in PSNR
-    is measured on others of them and written into the card. Raises UsageError, WeightsError or InputError.
+    is measured on others of them and written into the card. `to` openmodeldb: the card alone (`.json`), in the form in
+    which models are published there. Raises UsageError, WeightsError or InputError.
     """
     if to not in SUFFIXES:
         raise UsageError(f"--to {to}: expected one of {', '.join(SUFFIXES)}")
-    if to == "onnx" and (int8 or out is None):
-        raise UsageError("--to onnx: is written in fp32, to --out FILE.onnx")
+    if to != "openvino" and (int8 or out is None):
+        raise UsageError(f"--to {to}: is written in fp32, to --out FILE{SUFFIXES[to]}")
     if int8 != (calibrate is not None):
         raise UsageError("--int8 and --calibrate FOLDER go together: int8 needs images of the kind the model serves")
     path = weights.locate(model)
@@ -54,6 +57,10 @@ def export(
     target = Path(out) if out is not None else place(digest, "int8" if int8 else "fp32")
     if target.suffix != SUFFIXES[to]:
         raise UsageError(f"--out {target}: expected a name that ends in {SUFFIXES[to]}")
+    if to == "openmodeldb":
+        published = openmodeldb.card(str(model))
+        write_text(target, json.dumps(published, indent=4) + "\n")
+        return Exported(target, sha256(target), published)
     net, spec = checkpoint.load(path)
     if spec.architecture.startswith(foreign.PREFIX):
         raise UsageError(f"{path}: {spec.architecture}, another project's architecture, which runs in torch only")

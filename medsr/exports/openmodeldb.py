@@ -1,0 +1,66 @@
+"""A model's card in the form of OpenModelDB, where people look for super-resolution models."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from medsr.io.files import sha256
+from medsr.nets import checkpoint, weights
+
+ARCHITECTURES = {"rrdb": "esrgan", "srresnet": "sr-res-net"}
+"""What OpenModelDB calls ours; others it does not know yet, and must be told of."""
+SIZES = {"features": "nf", "blocks": "nb", "growth": "gc", "convs": "nc", "units": "nu", "dense": "nd"}
+
+
+def card(model: str) -> dict[str, Any]:
+    """The card (OpenModelDB's `Model`) of a known name or a weight file.
+
+    What only its author knows is empty for weights that did not come with medsr (author, licence, description), and so
+    are the addresses of the files: they are where the author puts them. Raises UsageError or WeightsError.
+    """
+    path = weights.locate(model)
+    entry = weights.entries().get(model)
+    told = checkpoint.describe(path)
+    spec, training = _spec(path, told), told.get("training", {})
+    files = [_resource(path, "pytorch")]
+    if (beside := path.with_suffix(".onnx")).is_file():
+        files.append(_resource(beside, "onnx"))
+    known: dict[str, Any] = {
+        "name": model if entry else path.stem,
+        "author": "medsr" if entry and entry.suits else "",
+        "license": entry.licence if entry and entry.suits else None,
+        "tags": ["restoration"],
+        "description": _description(path),
+        "date": datetime.fromtimestamp(path.stat().st_mtime, timezone.utc).date().isoformat(),
+        "architecture": ARCHITECTURES.get(spec.architecture, f"medsr-{spec.architecture}"),
+        "size": [f"{value}{SIZES[key]}" for key, value in spec.hyperparameters.items() if key in SIZES],
+        "scale": spec.scale,
+        "inputChannels": spec.channels,
+        "outputChannels": spec.channels,
+        "resources": files,
+        "images": [],
+    }
+    if iterations := training.get("iterations"):
+        known["trainingIterations"] = iterations
+    return known
+
+
+def _spec(path: Path, told: dict[str, Any]) -> checkpoint.Spec:
+    return checkpoint.Spec(**told["spec"]) if "spec" in told else checkpoint.load(path)[1]
+
+
+def _resource(path: Path, platform: str) -> dict[str, Any]:
+    kind = path.suffix.lstrip(".")
+    return {"platform": platform, "type": kind, "size": path.stat().st_size, "sha256": sha256(path), "urls": []}
+
+
+def _description(path: Path) -> str:
+    """What the model card beside the weights begins with."""
+    beside = path.with_suffix(".md")
+    if not beside.is_file():
+        return ""
+    paragraphs = re.split(r"\n\s*\n", beside.read_text(encoding="utf-8"))
+    return " ".join(next((text for text in paragraphs if not text.startswith("#")), "").split())
