@@ -38,6 +38,20 @@ def scores(result: np.ndarray, truth: np.ndarray, window: Window) -> tuple[float
     return -10 * float(np.log10(error)), float(similarity[inside].mean())
 
 
+class Untouched:
+    """Gives back the slices it is given: what remains is interpolation made consistent with the scan."""
+
+    name = "cubic, back-projected"
+    scale = 1
+    reach = 0
+
+    def batch(self, shape: tuple[int, int]) -> int:
+        return 1
+
+    def slices(self, stack: np.ndarray, factors: tuple[float, float]) -> np.ndarray:
+        return stack
+
+
 def adapted(engine: SliceEngine, thick: np.ndarray, fine: tuple[int, int, int], minutes: float) -> SliceEngine:
     """The engine after learning from the thick scan's own slices."""
     from dataclasses import replace
@@ -52,7 +66,7 @@ def adapted(engine: SliceEngine, thick: np.ndarray, fine: tuple[int, int, int], 
     coarse: Any = thick.shape
     taught = engine.model.engine
     assert isinstance(taught, TorchEngine)
-    result = adapt(taught.net, unit, Acquisition(coarse, fine), minutes, taught.device)
+    result = adapt(taught.net, unit, Acquisition(coarse, fine), minutes, taught.device, engine.name == "scratch")
     print(f"  adapted: {result.before:.4f} to {result.after:.4f}, {result.iterations} iterations", flush=True)
     return replace(engine, model=Refiner(engine.name, TorchEngine(result.net, taught.device)))
 
@@ -67,6 +81,7 @@ def measure(path: Path, factor: int, engine: SliceEngine, minutes: float | None,
     window, fine = Window.of_values(truth), truth.shape
     methods: dict[str, tuple[Any, Method]] = {"cubic": (None, Method()), engine.name: (engine.model, Method())}
     if every:
+        methods[Untouched.name] = (Untouched(), Method(planes=("sagittal",)))
         methods |= {
             f"{engine.name}, {plane} only": (engine.model, Method(planes=(plane,))) for plane in ("sagittal", "coronal")
         }
@@ -78,6 +93,8 @@ def measure(path: Path, factor: int, engine: SliceEngine, minutes: float | None,
         if every:
             for plane in ("sagittal", "coronal"):
                 methods[f"{engine.name}, adapted, {plane} only"] = (own, Method(planes=(plane,)))
+            learnt = adapted(open_slice_model("scratch", Compute("auto", "torch")), thick, fine, minutes).model
+            methods["adapted from scratch"] = (learnt, Method())
     rows = []
     for name, (model, method) in methods.items():
         began = time.monotonic()
