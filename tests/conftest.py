@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from medsr.intensity import Window
 from medsr.io import image as image_io
 from medsr.nets import checkpoint
+from medsr.report.page import Picture
 from tests import slurm_here
 
 TINY = checkpoint.Spec("rrdb", 2, 3, {"features": 12, "blocks": 1, "growth": 4})
@@ -20,7 +22,27 @@ TINY = checkpoint.Spec("rrdb", 2, 3, {"features": 12, "blocks": 1, "growth": 4})
 @pytest.fixture(scope="session")
 def conversions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Models converted for OpenVINO, which takes seconds: once for all tests."""
-    return tmp_path_factory.mktemp("engines")
+    folder = tmp_path_factory.mktemp("converted") / "engines"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_home(conversions: Path) -> Iterator[None]:
+    """The cache of fixtures that are made once for many tests: the developer's is not theirs either."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MEDSR_HOME", str(conversions.parent))
+        yield
+
+
+def convert(path: Path) -> Path:
+    """Convert a model for OpenVINO here, not in a process of its own that first loads torch."""
+    from medsr.engines import intel
+    from medsr.exports.run import export
+
+    if intel.available():
+        export(path, "openvino")
+    return path
 
 
 @pytest.fixture(autouse=True)
@@ -60,9 +82,12 @@ def fundus() -> np.ndarray:
     return np.ascontiguousarray(retina()[500:1012:2, 500:1012:2])
 
 
-@pytest.fixture
-def tiny_model(tmp_path: Path) -> Path:
-    """A small x2 generator in our format, close to an interpolator."""
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small x2 generator in our format, close to an interpolator.
+
+    One file for all tests: written again it would have another hash, and be converted for OpenVINO again.
+    """
     import torch
 
     from medsr.nets.beginning import start_near_interpolator
@@ -70,9 +95,9 @@ def tiny_model(tmp_path: Path) -> Path:
     torch.manual_seed(0)
     net = TINY.build()
     start_near_interpolator(net)
-    path = tmp_path / "tiny.safetensors"
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     checkpoint.save(path, net.state_dict(), TINY)
-    return path
+    return convert(path)
 
 
 @pytest.fixture(scope="session")
@@ -87,7 +112,7 @@ def refiner_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "refiner.safetensors"
     domain = {"modality": "T1-weighted MRI of the brain", "spacing": [0.8, 1.1], "factors": [2, 6]}
     checkpoint.save(path, net.state_dict(), spec, {"domain": domain})
-    return path
+    return convert(path)
 
 
 @pytest.fixture(scope="session")
@@ -96,7 +121,15 @@ def fresh_refiner(tmp_path_factory: pytest.TempPathFactory) -> Path:
     spec = checkpoint.Spec("refiner", 1, 1, {"features": 8, "blocks": 1})
     path = tmp_path_factory.mktemp("weights") / "fresh.safetensors"
     checkpoint.save(path, spec.build().state_dict(), spec)
-    return path
+    return convert(path)
+
+
+@pytest.fixture
+def without_curves() -> Iterator[None]:
+    """For tests that train a few steps and do not look at the page: its curves take longer to draw than to train."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("medsr.train.report.curves", lambda caption, *_, **__: Picture(caption, "data:,"))
+        yield
 
 
 def smooth_volume(shape: tuple[int, ...] = (20, 18, 9), seed: int = 0) -> np.ndarray:
@@ -109,15 +142,21 @@ def smooth_volume(shape: tuple[int, ...] = (20, 18, 9), seed: int = 0) -> np.nda
     return volume.astype(np.float32)
 
 
-@pytest.fixture
-def image_folder(tmp_path: Path, fundus: np.ndarray) -> Path:
-    """Six 96 x 96 ground-truth images and one that is too small."""
-    folder = tmp_path / "ground_truth"
+@pytest.fixture(scope="session")
+def written_images(tmp_path_factory: pytest.TempPathFactory, fundus: np.ndarray) -> Path:
+    """What `image_folder` is a copy of."""
+    folder = tmp_path_factory.mktemp("images")
     for index in range(6):
         top, left = 80 * (index // 3), 80 * (index % 3)
         write_png(folder / f"eye_{index}.png", fundus[top : top + 96, left : left + 96])
     write_png(folder / "too_small.png", fundus[:20, :20])
     return folder
+
+
+@pytest.fixture
+def image_folder(tmp_path: Path, written_images: Path) -> Path:
+    """Six 96 x 96 ground-truth images and one that is too small."""
+    return Path(shutil.copytree(written_images, tmp_path / "ground_truth"))
 
 
 def write_png(path: Path, pixels: np.ndarray) -> Path:

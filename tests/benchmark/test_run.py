@@ -20,15 +20,20 @@ from medsr.benchmark.choose import BUNDLED, benchmark
 from medsr.benchmark.gallery import Gallery
 from medsr.errors import InputError, UsageError, WeightsError
 from medsr.measure import metrics
-from tests.conftest import write_png
+from tests.conftest import convert, write_png
 
 
-@pytest.fixture
-def photographs(tmp_path: Path, fundus: np.ndarray) -> Path:
-    folder = tmp_path / "truth"
+@pytest.fixture(scope="session")
+def written_photographs(tmp_path_factory: pytest.TempPathFactory, fundus: np.ndarray) -> Path:
+    folder = tmp_path_factory.mktemp("photographs")
     for index in range(4):
         write_png(folder / f"eye {index}.png", fundus[30 * index : 30 * index + 120, 20 * index : 20 * index + 130])
     return folder
+
+
+@pytest.fixture
+def photographs(tmp_path: Path, written_photographs: Path) -> Path:
+    return Path(shutil.copytree(written_photographs, tmp_path / "truth"))
 
 
 def test_everything_promised_is_written_and_agrees(photographs: Path, tiny_model: Path, tmp_path: Path) -> None:
@@ -165,6 +170,7 @@ def test_a_model_that_answers_nonsense_is_not_perfect(photographs: Path, tmp_pat
     net = TINY.build()
     torch.nn.init.constant_(net.conv_last.bias, float("nan"))
     checkpoint.save(tmp_path / "nan.safetensors", net.state_dict(), TINY)
+    convert(tmp_path / "nan.safetensors")
     with pytest.raises(InputError, match=r"nan\.safetensors answers with values that are no numbers"):
         medsr.evaluate("folder", photographs, [tmp_path / "nan.safetensors"], device="cpu")
 
@@ -289,7 +295,7 @@ def test_the_bundled_retinal_model_keeps_thin_vessels(real_data: Path) -> None:
 
 
 def test_chest_images_have_their_missing_and_added_detail(real_data: Path) -> None:
-    result = medsr.evaluate("nih-cxr", real_data / "chest/nih", ["bicubic"], limit=3, device="cpu")
+    result = medsr.evaluate("nih-cxr", real_data / "chest/nih", ["bicubic"], limit=1, device="cpu")
     assert result.means["bicubic"]["detail_missing"].mean > 0.95
     assert result.means["bicubic"]["detail_added"].mean < 0.05
     assert result.protocol["scale"] == 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,7 @@ def _weights(spec: checkpoint.Spec, folder: Path) -> Path:
 @pytest.mark.parametrize("spec", SPECS, ids=["rrdb-x1", "rrdb-x2", "rrdb-x4", "refiner"])
 def test_openvino_computes_what_torch_computes_at_any_size(spec: checkpoint.Spec, tmp_path: Path) -> None:
     path = _weights(spec, tmp_path)
+    medsr.export(path, "openvino")  # here: the process that opening it would start loads torch first
     channels = spec.channels + 2 * (spec.architecture == "refiner")
     engines = [installed.open_engine(path, "net", Compute("cpu", engine))[0] for engine in ("torch", "openvino")]
     assert [engine.name for engine in engines] == ["torch", "openvino"]
@@ -62,12 +64,12 @@ def image(tmp_path: Path, fundus: np.ndarray) -> Path:
 
 def test_the_threads_change_no_bit(image: Path, tmp_path: Path) -> None:
     results = []
-    for threads in ("1", "2", "3"):
+    for threads in ("1", "3"):
         call = [sys.executable, "-m", "medsr", "upscale", str(image), "--out", str(tmp_path / threads)]
         environment = os.environ | {"OMP_NUM_THREADS": threads}
         subprocess.run([*call, "--engine", "openvino"], check=True, capture_output=True, env=environment)
         results.append((tmp_path / threads / "eye.png").read_bytes())
-    assert results[0] == results[1] == results[2]
+    assert results[0] == results[1]
 
 
 def test_once_converted_torch_is_not_even_loaded(image: Path, tmp_path: Path) -> None:
@@ -85,6 +87,18 @@ def test_once_converted_torch_is_not_even_loaded(image: Path, tmp_path: Path) ->
     assert medsr.reproduce(tmp_path / "second/upscale.json")[0].how == "the same bytes"
 
 
+@pytest.fixture
+def own_conversion(
+    tiny_model: Path, conversions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> pytest.MonkeyPatch:
+    """A copy of the tiny model's conversion for tests that change it: the other tests rely on theirs."""
+    home = tmp_path / "own_home"
+    monkeypatch.setenv("MEDSR_HOME", str(home))
+    name = installed.place(sha256(tiny_model), "fp32").parent.name
+    shutil.copytree(conversions / name, home / "engines" / name)
+    return monkeypatch
+
+
 @pytest.mark.parametrize(
     ("seconds", "difference", "chosen"),
     [
@@ -95,15 +109,14 @@ def test_once_converted_torch_is_not_even_loaded(image: Path, tmp_path: Path) ->
     ids=["faster", "slower", "wrong"],
 )
 def test_auto_takes_the_faster_that_is_right(
-    seconds: dict[str, float], difference: float, chosen: str, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+    seconds: dict[str, float], difference: float, chosen: str, tiny_model: Path, own_conversion: pytest.MonkeyPatch
 ) -> None:
-    medsr.export(tiny_model, "openvino")
     kept = installed.place(sha256(tiny_model), "fp32")
     model, card = intel.read(kept)
     assert card["difference"] < LARGEST_DIFFERENCE
     assert set(card["seconds"]) == {"torch", "openvino"}
     installed.keep(kept, model, card | {"seconds": seconds, "difference": difference})
-    monkeypatch.setattr(installed, "_converted", lambda *_: pytest.fail("measured twice"))
+    own_conversion.setattr(installed, "_converted", lambda *_: pytest.fail("measured twice"))
     assert installed.open_engine(tiny_model, "tiny", Compute("cpu"))[0].name == chosen
 
 
@@ -113,6 +126,7 @@ def test_what_cannot_be_converted_is_said_with_its_code(tmp_path: Path) -> None:
         open_model(tmp_path / "a.pth", Compute("cpu", "openvino"))
 
 
+@pytest.mark.usefixtures("own_conversion")
 def test_a_damaged_conversion_is_made_again(tiny_model: Path) -> None:
     given = np.random.default_rng(0).random((1, 3, 16, 16), dtype=np.float32)
     before = installed.open_engine(tiny_model, "tiny", Compute("cpu", "openvino"))[0](given)
