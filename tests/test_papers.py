@@ -21,6 +21,8 @@ FOLDER = Path(__file__).parent.parent / "recipes" / "papers"
 FULL = sorted(path.stem for path in FOLDER.glob("*.yml"))
 SMALL = sorted(path.stem for path in (FOLDER / "small").glob("*.yml"))
 
+pytestmark = pytest.mark.usefixtures("without_curves")
+
 
 def _parts(recipe: Recipe) -> list[Recipe]:
     return [recipe.stage(index) for index in range(len(recipe.stages))] or [recipe]

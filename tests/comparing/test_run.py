@@ -42,6 +42,9 @@ STAGED = {
 }
 
 
+pytestmark = pytest.mark.usefixtures("without_curves")
+
+
 @pytest.fixture
 def pair(tmp_path: Path) -> list[Path]:
     return [_write(tmp_path / "one.yml"), _write(tmp_path / "two.yml", **STAGED)]

@@ -105,6 +105,7 @@ def test_an_image_of_any_size_goes_through(name: str, scale: int, tmp_path: Path
     np.testing.assert_allclose(tiled(unit, scale), whole(unit, scale), atol=1e-3)
 
 
+@pytest.mark.usefixtures("without_curves")
 @pytest.mark.parametrize("name", [name for name in SMALL if name != "rrdb"])
 def test_it_trains_from_a_recipe(name: str, tmp_path: Path, fundus: np.ndarray) -> None:
     for number in range(4):

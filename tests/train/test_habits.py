@@ -43,6 +43,9 @@ RECIPE: dict[str, Any] = {
 }
 
 
+pytestmark = pytest.mark.usefixtures("without_curves")
+
+
 def _write(path: Path, **changes: Any) -> Path:
     path.write_text(yaml.safe_dump({**RECIPE, **changes}))
     return path

@@ -18,9 +18,11 @@ from medsr.train.adversarial import Adversarial, gradient_penalty
 from medsr.train.loop import learning_rate
 from medsr.train.losses import GeneratorLoss, gram
 from medsr.train.run import finetune
-from tests.train.test_loop import GAN, RECIPE
+from tests.train.test_loop import GAN, RECIPE, vgg19_state
 
 RNG = np.random.default_rng
+
+pytestmark = pytest.mark.usefixtures("without_curves")
 
 
 def _losses(**settings: object) -> dict[str, torch.Tensor]:
@@ -96,11 +98,8 @@ def test_settings_that_do_not_fit_are_refused(change: dict[str, object], said: s
 @pytest.fixture
 def vgg19(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """VGG19 with random weights: the real ones are not here."""
-    from torchvision.models import vgg19 as build
-
-    torch.manual_seed(0)
     path = tmp_path / "vgg19.pth"
-    torch.save(build(weights=None).state_dict(), path)
+    torch.save(vgg19_state(), path)
     known = weights.locate
     monkeypatch.setattr(weights, "locate", lambda name: path if name == "vgg19" else known(name))
     return path
