@@ -6,10 +6,13 @@ import io
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -25,7 +28,26 @@ from medsr.train.guard import Diverged, Watch
 from medsr.train.run import finetune
 from tests.train.test_loop import GAN, RECIPE
 
-LONG = RECIPE | GAN | {"iterations": 40, "save_every": 4, "validate_every": 5}
+LONG = RECIPE | GAN | {"iterations": 12, "save_every": 4, "validate_every": 5}
+
+pytestmark = pytest.mark.usefixtures("without_curves", "one_thread")
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """As the processes started here: with another number of threads the last bits may differ."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def whole(one_thread: None, written_images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run to which nothing happened; those that are killed, stopped or damaged must end as it did."""
+    folder = tmp_path_factory.mktemp("whole")
+    finetune(_recipe(folder), written_images, folder / "run", device="cpu")
+    return folder / "run"
 
 
 def _recipe(folder: Path, **more: object) -> Path:
@@ -50,7 +72,8 @@ def _same_run(one: Path, other: Path) -> None:
     """Weights, EMA, discriminator, optimizers, pool, watch and log, bit by bit."""
     last = [torch.load(state.saved(run / "state")[-1], weights_only=True) for run in (one, other)]
     for one_state in last:
-        one_state.pop("seconds")  # how long it took is no function of the recipe
+        del one_state["seconds"]  # how long it took is no function of the recipe
+        del one_state["recipe_sha256"]  # recipes say how many workers there are, and where the images lie
     assert _equal(last[0], last[1])
     assert (one / "log.jsonl").read_text() == (other / "log.jsonl").read_text()
     for name in ("model.safetensors", "best.safetensors"):
@@ -69,18 +92,16 @@ def _equal(one: object, other: object) -> bool:
     return one == other
 
 
-def _killed_and_resumed(kills: int, image_folder: Path, tmp_path: Path) -> int:
-    """Kill a real process at random moments until the run is done; returns how often it was killed."""
-    recipe = _recipe(tmp_path)
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    subprocess.run(_command(recipe, image_folder, whole), check=True, capture_output=True, env=_environment())
+def _killed_and_resumed(kills: int, iterations: int, image_folder: Path, tmp_path: Path) -> tuple[int, Path]:
+    """Kill a real process at random moments until the run is done; returns how often it was killed, and the run."""
+    recipe, parts = _recipe(tmp_path, iterations=iterations), tmp_path / "parts"
     rng = random.Random(0)
     done = 0
     while done < kills:
         process = subprocess.Popen(
             _command(recipe, image_folder, parts), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=_environment()
         )
-        at = _iteration(parts) + rng.randrange(1, 2 + 36 // kills)
+        at = _iteration(parts) + rng.randrange(1, 2 + (iterations - 4) // kills)
         deadline = time.monotonic() + 90
         while process.poll() is None and _iteration(parts) < at and time.monotonic() < deadline:
             time.sleep(0.001)
@@ -90,12 +111,12 @@ def _killed_and_resumed(kills: int, image_folder: Path, tmp_path: Path) -> int:
         process.kill()
         process.wait()
         done += 1
-    finished = subprocess.run(_command(recipe, image_folder, parts), capture_output=True, text=True, env=_environment())
-    assert finished.returncode == 0 or "is already at iteration 40" in finished.stderr, finished.stderr
-    _same_run(whole, parts)
+    with suppress(UsageError):  # of a run that had just come to its end
+        finetune("", resume=parts, device="cpu")
+    assert _iteration(parts) == iterations
     assert not list(parts.glob(".*-*"))
     assert not list((parts / "state").glob(".*-*"))
-    return done
+    return done, parts
 
 
 def _iteration(run: Path) -> int:
@@ -103,24 +124,27 @@ def _iteration(run: Path) -> int:
     return len([line for line in log.read_text().splitlines() if '"l1"' in line]) if log.is_file() else 0
 
 
-def test_killed_it_ends_bit_identical(image_folder: Path, tmp_path: Path) -> None:
-    assert _killed_and_resumed(1, image_folder, tmp_path) == 1
+def test_killed_it_ends_bit_identical(image_folder: Path, whole: Path, tmp_path: Path) -> None:
+    kills, parts = _killed_and_resumed(1, 12, image_folder, tmp_path)
+    assert kills == 1
+    _same_run(whole, parts)
 
 
 @pytest.mark.slow
 def test_killed_ten_times_it_ends_bit_identical(image_folder: Path, tmp_path: Path) -> None:
-    assert _killed_and_resumed(10, image_folder, tmp_path) == 10
+    kills, parts = _killed_and_resumed(10, 40, image_folder, tmp_path)
+    assert kills == 10
+    finetune(_recipe(tmp_path, iterations=40), image_folder, tmp_path / "long", device="cpu")
+    _same_run(tmp_path / "long", parts)
 
 
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
 )
 def test_a_signal_saves_then_stops_and_nothing_is_lost(
-    number: signal.Signals, code: int, image_folder: Path, tmp_path: Path
+    number: signal.Signals, code: int, image_folder: Path, whole: Path, tmp_path: Path
 ) -> None:
-    recipe = _recipe(tmp_path, save_every=1000, iterations=12)
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    subprocess.run(_command(recipe, image_folder, whole), check=True, capture_output=True, env=_environment())
+    recipe, parts = _recipe(tmp_path, save_every=1000), tmp_path / "parts"
     process = subprocess.Popen(
         _command(recipe, image_folder, parts),
         stdout=subprocess.DEVNULL,
@@ -138,30 +162,24 @@ def test_a_signal_saves_then_stops_and_nothing_is_lost(
     assert "medsr finetune --resume" in errors
     assert "Traceback" not in errors
     assert len(state.saved(parts / "state")) == 1
-    subprocess.run(_command(recipe, image_folder, parts), check=True, capture_output=True, env=_environment())
+    finetune("", resume=parts, device="cpu")
     _same_run(whole, parts)
 
 
-def test_killed_before_anything_was_saved_it_starts_from_the_beginning(image_folder: Path, tmp_path: Path) -> None:
-    recipe = _recipe(tmp_path, iterations=6)
-    finetune(recipe, image_folder, tmp_path / "whole", device="cpu")
-    run = tmp_path / "parts"
-    finetune(recipe, image_folder, run, device="cpu")
+def test_killed_before_anything_was_saved_it_starts_from_the_beginning(whole: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(whole, tmp_path / "parts"))
     for path in (run / "state").glob("*.sha256"):  # the checksum comes last: a state without it was never finished
         path.unlink()
     (run / "state/.00000006-abc.pt").write_bytes(b"half")
     said: list[str] = []
     finetune("", resume=run, device="cpu", say=said.append)
     assert any("starting from the beginning" in line for line in said)
-    _same_run(tmp_path / "whole", run)
+    _same_run(whole, run)
     assert not (run / "state/.00000006-abc.pt").exists()
 
 
-def test_a_damaged_state_is_found_out_and_a_whole_one_offered(image_folder: Path, tmp_path: Path) -> None:
-    recipe = _recipe(tmp_path, iterations=12)
-    finetune(recipe, image_folder, tmp_path / "whole", device="cpu")
-    run = tmp_path / "parts"
-    finetune(recipe, image_folder, run, device="cpu")
+def test_a_damaged_state_is_found_out_and_a_whole_one_offered(whole: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(whole, tmp_path / "parts"))
     states = state.saved(run / "state")
     assert len(states) == 3
     for path in states[1:]:
@@ -173,7 +191,7 @@ def test_a_damaged_state_is_found_out_and_a_whole_one_offered(image_folder: Path
     for path in states[1:]:
         path.unlink()
     finetune("", resume=run, device="cpu")
-    _same_run(tmp_path / "whole", run)
+    _same_run(whole, run)
     for path in state.saved(run / "state"):
         path.write_bytes(b"")
     with pytest.raises(TrainingError, match="none other is whole"):
@@ -182,14 +200,13 @@ def test_a_damaged_state_is_found_out_and_a_whole_one_offered(image_folder: Path
 
 @pytest.mark.parametrize("victim", ["state", "log.jsonl", ".model", "samples"])
 def test_a_disk_that_fills_up_stops_the_run_with_its_last_state_whole(
-    victim: str, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    victim: str, image_folder: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every write to that file or folder fails after iteration 6, as on a full disk."""
     import errno
     import pathlib
 
-    recipe = _recipe(tmp_path, iterations=12)
-    run = tmp_path / "run"
+    recipe, run = _recipe(tmp_path), tmp_path / "run"
     opened = pathlib.Path.open
 
     def the_log(path: Path) -> TextIO:
@@ -220,26 +237,7 @@ def test_a_disk_that_fills_up_stops_the_run_with_its_last_state_whole(
             finetune(recipe, image_folder, run, device="cpu")
     assert "--resume" in str(caught.value)
     finetune("", resume=run, device="cpu")
-    finetune(recipe, image_folder, tmp_path / "whole", device="cpu")
-    _same_run(tmp_path / "whole", run)
-
-
-def test_a_second_run_in_the_same_folder_refuses(image_folder: Path, tmp_path: Path) -> None:
-    recipe = _recipe(tmp_path, iterations=2000, validate_every=1000)
-    run = tmp_path / "run"
-    process = subprocess.Popen(
-        _command(recipe, image_folder, run), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=_environment()
-    )
-    try:
-        while process.poll() is None and _iteration(run) < 1:
-            time.sleep(0.01)
-        with pytest.raises(UsageError, match="another process is training there"):
-            finetune("", resume=run, device="cpu")
-    finally:
-        process.kill()
-        process.wait()
-    before = (run / "log.jsonl").read_text()
-    assert before  # the refused one touched nothing
+    _same_run(whole, run)
 
 
 def test_what_goes_wrong_is_said_and_stops_or_goes_back_slower(
@@ -324,21 +322,30 @@ def test_what_is_read_back_must_be_what_was_written(tmp_path: Path, monkeypatch:
     assert (tmp_path / "a").read_bytes() == b"good"
 
 
-def test_a_folder_that_vanishes_stops_the_run_and_is_not_made_anew(image_folder: Path, tmp_path: Path) -> None:
-    """As when a mount goes: what was written to the empty place beneath would be lost without a word."""
+def test_a_running_folder_is_its_own_and_where_it_vanishes_it_is_not_made_anew(
+    image_folder: Path, tmp_path: Path
+) -> None:
+    """As when a mount goes: what was written to the empty place beneath would be lost without a word.
+
+    While it is there, the process holds it: a second run in it is refused.
+    """
     recipe = _recipe(tmp_path, iterations=400)
     run, moved = tmp_path / "run", tmp_path / "moved"
     process = subprocess.Popen(
         _command(recipe, image_folder, run), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=_environment()
     )
     deadline = time.monotonic() + 90
-    while _iteration(run) < 12 and process.poll() is None and time.monotonic() < deadline:
+    while not state.saved(run / "state") and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
+    with pytest.raises(UsageError, match="another process is training there"):
+        finetune("", resume=run, device="cpu")
     run.rename(moved)
     _, problem = process.communicate(timeout=90)
     assert process.returncode == 1
     assert "gone" in problem.decode()
     assert not run.exists(), list(run.rglob("*"))
-    (moved / "recipe.yml").write_text((moved / "recipe.yml").read_text().replace("iterations: 400", "iterations: 20"))
+    end = int(state.saved(moved / "state")[-1].stem) + 2
+    recipe_text = (moved / "recipe.yml").read_text()
+    (moved / "recipe.yml").write_text(recipe_text.replace("iterations: 400", f"iterations: {end}"))
     finetune("", resume=moved, device="cpu")
-    assert _iteration(moved) == 20
+    assert _iteration(moved) == end
