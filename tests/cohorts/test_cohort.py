@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,18 +32,26 @@ from medsr.status import read
 from tests import slurm_here
 from tests.conftest import smooth_volume, write_png
 
-COUNT = 8
+NAMES = ("s0", "a/s0", "a/s1", "a/s2", "b/s0", "b/s1")
+COUNT = len(NAMES)
+
+
+@pytest.fixture(scope="module")
+def written_scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `scans` is a copy of."""
+    folder = tmp_path_factory.mktemp("scans")
+    for n, name in enumerate(NAMES):
+        path = folder / f"{name}.nii.gz"
+        path.parent.mkdir(exist_ok=True)
+        stored = np.rint(smooth_volume((24, 20, 10), n)).astype(np.int16)
+        nib.Nifti1Image(stored, np.diag([1, 1, 2, 1])).to_filename(path)
+    return folder
 
 
 @pytest.fixture
-def scans(tmp_path: Path) -> Path:
-    """Eight scans in three folders, two of one name."""
-    for n in range(COUNT):
-        place = tmp_path / "in" / ("", "a", "b")[n % 3]
-        place.mkdir(parents=True, exist_ok=True)
-        stored = np.rint(smooth_volume((24, 20, 10), n)).astype(np.int16)
-        nib.Nifti1Image(stored, np.diag([1, 1, 2, 1])).to_filename(place / f"s{n // 3}.nii.gz")
-    return tmp_path / "in"
+def scans(written_scans: Path, tmp_path: Path) -> Path:
+    """Six scans in three folders, some of one name."""
+    return Path(shutil.copytree(written_scans, tmp_path / "in"))
 
 
 def hashes(out: Path) -> dict[str, str]:
@@ -60,25 +69,25 @@ def all_once(out: Path, expected: dict[str, str]) -> None:
     assert (out / "cohort.html").is_file()
 
 
-@pytest.fixture
-def expected(scans: Path, tmp_path: Path) -> dict[str, str]:
-    cohort("volume", scans, tmp_path / "calm", model="cubic")
-    return hashes(tmp_path / "calm")
+@pytest.fixture(scope="module")
+def expected(written_scans: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    calm = tmp_path_factory.mktemp("calm")
+    cohort("volume", written_scans, calm, model="cubic")
+    return hashes(calm)
 
 
 def test_it_is_medsr_volume_for_each(scans: Path, tmp_path: Path, refiner_file: Path) -> None:
-    now = cohort("volume", scans, tmp_path / "out", model=refiner_file, uncertainty=True, engine="torch")
-    assert (len(now.done), len(now.failed)) == (COUNT, 0)
-    [alone] = medsr.volume(
-        scans / "a" / "s1.nii.gz", tmp_path / "one", model=refiner_file, uncertainty=True, engine="torch"
-    )
-    assert sha256(alone.output) == sha256(tmp_path / "out" / "a" / "s1.nii.gz")
-    assert (tmp_path / "out" / "a" / "s1_uncertainty.nii.gz").is_file()
+    folder = scans / "a"
+    now = cohort("volume", folder, tmp_path / "out", model=refiner_file, uncertainty=True, engine="torch")
+    assert (len(now.done), len(now.failed)) == (3, 0)
+    [alone] = medsr.volume(folder / "s1.nii.gz", tmp_path / "one", model=refiner_file, uncertainty=True, engine="torch")
+    assert sha256(alone.output) == sha256(tmp_path / "out" / "s1.nii.gz")
+    assert (tmp_path / "out" / "s1_uncertainty.nii.gz").is_file()
     all_but_spread = {name: digest for name, digest in hashes(tmp_path / "out").items() if "uncertainty" not in name}
-    assert len(all_but_spread) == COUNT
+    assert len(all_but_spread) == 3
     page = (tmp_path / "out" / "cohort.html").read_text()
-    assert "a/s1.nii.gz" in page
-    assert page.count("data:image/png") == COUNT
+    assert "s1.nii.gz" in page
+    assert page.count("data:image/png") == 3
 
 
 def test_images_too(tmp_path: Path, fundus: np.ndarray) -> None:
@@ -94,28 +103,29 @@ def test_images_too(tmp_path: Path, fundus: np.ndarray) -> None:
 
 
 def test_failures_are_named_and_can_be_done_again_alone(scans: Path, tmp_path: Path) -> None:
-    good = (scans / "s0.nii.gz").read_bytes()
-    (scans / "a" / "bad.nii.gz").write_bytes(good[:500])
+    place, out = scans / "b", tmp_path / "out"
+    good = (place / "s0.nii.gz").read_bytes()
+    (place / "bad.nii.gz").write_bytes(good[:500])
     runner = CliRunner()
-    command = ["cohort", "volume", str(scans), "--out", str(tmp_path / "out"), "--model", "cubic"]
+    command = ["cohort", "volume", str(place), "--out", str(out), "--model", "cubic"]
     ended = runner.invoke(app, command)
     assert ended.exit_code == 5
     assert "bad.nii.gz: damaged" in ended.output
-    before = {row.output: row for row in read(tmp_path / "out" / "status.tsv")}
-    made = (tmp_path / "out" / "s0.nii.gz").stat().st_mtime_ns
-    (scans / "a" / "bad.nii.gz").write_bytes(good)
-    ended = runner.invoke(app, ["cohort", "retry", str(tmp_path / "out")])
+    before = {row.output: row for row in read(out / "status.tsv")}
+    made = (out / "s0.nii.gz").stat().st_mtime_ns
+    (place / "bad.nii.gz").write_bytes(good)
+    ended = runner.invoke(app, ["cohort", "retry", str(out)])
     assert ended.exit_code == 0, ended.output
-    assert "9 of 9 done" in ended.output
-    after = {row.output: row for row in read(tmp_path / "out" / "status.tsv")}
+    assert "3 of 3 done" in ended.output
+    after = {row.output: row for row in read(out / "status.tsv")}
     changed = [name for name in after if after[name] != before[name]]
-    assert changed == [str(tmp_path / "out" / "a" / "bad.nii.gz")]
-    assert (tmp_path / "out" / "s0.nii.gz").stat().st_mtime_ns == made
-    told = runner.invoke(app, ["cohort", "status", str(tmp_path / "out")])
-    assert "9 of 9 done, 0 failed, 0 to do" in told.output
+    assert changed == [str(out / "bad.nii.gz")]
+    assert (out / "s0.nii.gz").stat().st_mtime_ns == made
+    told = runner.invoke(app, ["cohort", "status", str(out)])
+    assert "3 of 3 done, 0 failed, 0 to do" in told.output
     ended = runner.invoke(app, [*command, "--skip-done"])
     assert ended.exit_code == 0
-    assert (tmp_path / "out" / "s0.nii.gz").stat().st_mtime_ns == made
+    assert (out / "s0.nii.gz").stat().st_mtime_ns == made
 
 
 @pytest.mark.slow
@@ -149,7 +159,7 @@ def test_what_cannot_begin_is_told_before_anything_is_done(scans: Path, tmp_path
 
 
 def test_the_unlike_come_first(tmp_path: Path) -> None:
-    for n in range(7):
+    for n in range(5):
         stored = np.rint(smooth_volume((24, 20, 10), n) * (6 if n == 4 else 1)).astype(np.int16)
         (tmp_path / "in").mkdir(exist_ok=True)
         nib.Nifti1Image(stored, np.diag([1, 1, 2, 1])).to_filename(tmp_path / "in" / f"s{n}.nii.gz")
@@ -162,14 +172,13 @@ def test_the_unlike_come_first(tmp_path: Path) -> None:
 
 
 def bids(root: Path) -> Path:
-    for subject in ("01", "02"):
-        for session in ("pre", "post"):
-            place = root / f"sub-{subject}" / f"ses-{session}" / "anat"
-            place.mkdir(parents=True)
-            for suffix in ("T1w", "T2w"):
-                stored = np.rint(smooth_volume((16, 14, 8), int(subject))).astype(np.int16)
-                name = f"sub-{subject}_ses-{session}_run-1_{suffix}.nii.gz"
-                nib.Nifti1Image(stored, np.diag([1, 1, 2, 1])).to_filename(place / name)
+    for subject, session in (("01", "post"), ("02", "pre")):
+        place = root / f"sub-{subject}" / f"ses-{session}" / "anat"
+        place.mkdir(parents=True)
+        for suffix in ("T1w", "T2w"):
+            stored = np.rint(smooth_volume((16, 14, 8), int(subject))).astype(np.int16)
+            name = f"sub-{subject}_ses-{session}_run-1_{suffix}.nii.gz"
+            nib.Nifti1Image(stored, np.diag([1, 1, 2, 1])).to_filename(place / name)
     told = {"Name": "Two heads", "BIDSVersion": "1.8.0", "License": "CC0"}
     (root / "dataset_description.json").write_text(json.dumps(told))
     return root
@@ -180,15 +189,16 @@ def test_a_bids_dataset_becomes_derivatives(tmp_path: Path) -> None:
 
     now = cohort("volume", bids(tmp_path / "raw"), tmp_path / "derived", model="cubic")
     names = sorted(os.path.relpath(row.output, tmp_path / "derived") for row in now.done)
-    assert len(names) == 4
-    assert names[0] == "sub-01/ses-post/anat/sub-01_ses-post_run-1_desc-SR_T1w.nii.gz"
+    assert names == [
+        f"{one}/anat/{one.replace('/', '_')}_run-1_desc-SR_T1w.nii.gz" for one in ("sub-01/ses-post", "sub-02/ses-pre")
+    ]
     told = json.loads((tmp_path / "derived" / "dataset_description.json").read_text())
     assert (told["DatasetType"], told["GeneratedBy"][0]["Name"], told["License"]) == ("derivative", "medsr", "CC0")
     layout = BIDSLayout(tmp_path / "raw", derivatives=tmp_path / "derived")
     found = layout.get(scope="derivatives", desc="SR", suffix="T1w", extension=".nii.gz", return_type="file")
-    assert len(found) == 4
+    assert len(found) == 2
     now = cohort("volume", tmp_path / "raw", tmp_path / "both", suffixes=("T1w", "T2w"), model="cubic")
-    assert len(now.done) == 8
+    assert len(now.done) == 4
     with pytest.raises(UsageError, match=r"no image of FLAIR in this BIDS dataset \(it has T1w, T2w\)"):
         cohort("volume", tmp_path / "raw", tmp_path / "out", suffixes=("FLAIR",))
 
