@@ -23,6 +23,7 @@ from medsr.nets import checkpoint
 from tests.conftest import TINY
 
 DEADLINE = 90.0
+TOKEN = "a token of enough letters"
 
 
 @dataclass
@@ -138,6 +139,22 @@ def server(eye_model: Path, refiner_file: Path, tmp_path_factory: pytest.TempPat
     models = [option for path in (eye_model, refiner_file) for option in ("--model", str(path))]
     home = str(tmp_path_factory.mktemp("server_home"))
     with serving(folder, *models, "--engine", "torch", MEDSR_HOME=home) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for those that must know its token."""
+    with serving(tmp_path_factory.mktemp("guarded"), "--model", "bicubic", "--token", TOKEN) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server with low limits, in a folder with a blank in its name."""
+    limits = ("--max-megapixels", "0.1", "--max-upload", "0.1", "--max-megavoxels", "0.01")
+    folder = tmp_path_factory.mktemp("narrow") / "a folder, x"
+    with serving(folder, "--model", "bicubic", "--model", "cubic", *limits) as running:
         yield running
 
 

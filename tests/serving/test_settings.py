@@ -13,9 +13,7 @@ from medsr.errors import UsageError, WeightsError
 from medsr.serving.offers import offers
 from medsr.serving.run import serve
 from medsr.serving.settings import Limits, Settings, is_loopback, new_token
-from tests.serving.conftest import Server, serving
-
-TOKEN = "a token of enough letters"
+from tests.serving.conftest import TOKEN, Server, serving
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "::", "hospital.example"])
@@ -75,21 +73,20 @@ def test_weight_files_are_offered_by_their_name_not_their_place(eye_model: Path,
     assert str(eye_model.parent) not in found["eye-x2"].answer.model_dump_json()
 
 
-def test_without_the_token_nothing_is_told(tmp_path: Path) -> None:
-    with serving(tmp_path / "store", "--model", "bicubic", "--token", TOKEN) as server:
-        assert httpx.get(f"{server.base}/api/about").status_code == 200
-        for method, path in (("GET", "models"), ("POST", "files"), ("GET", "jobs"), ("GET", "openapi.json")):
-            assert httpx.request(method, f"{server.base}/api/{path}").status_code == 401
-        assert httpx.post(f"{server.base}/api/login", json={"token": "wrong"}).status_code == 401
-        bearer = {"Authorization": f"Bearer {TOKEN}"}
-        assert httpx.get(f"{server.base}/api/models", headers=bearer).status_code == 200
-        user = httpx.Client(base_url=server.base)
-        assert user.post("/api/login", json={"token": TOKEN}).status_code == 204
-        assert user.get("/api/models").status_code == 200
-        assert TOKEN not in str(list(user.cookies.jar))
-        cookie = user.post("/api/login", json={"token": TOKEN}).headers["set-cookie"].lower()
-        assert "httponly" in cookie
-        assert "samesite=strict" in cookie
+def test_without_the_token_nothing_is_told(guarded: Server) -> None:
+    assert httpx.get(f"{guarded.base}/api/about").status_code == 200
+    for method, path in (("GET", "models"), ("POST", "files"), ("GET", "jobs"), ("GET", "openapi.json")):
+        assert httpx.request(method, f"{guarded.base}/api/{path}").status_code == 401
+    assert httpx.post(f"{guarded.base}/api/login", json={"token": "wrong"}).status_code == 401
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    assert httpx.get(f"{guarded.base}/api/models", headers=bearer).status_code == 200
+    user = httpx.Client(base_url=guarded.base)
+    assert user.post("/api/login", json={"token": TOKEN}).status_code == 204
+    assert user.get("/api/models").status_code == 200
+    assert TOKEN not in str(list(user.cookies.jar))
+    cookie = user.post("/api/login", json={"token": TOKEN}).headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
 
 
 @pytest.mark.parametrize(
