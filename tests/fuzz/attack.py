@@ -1,6 +1,6 @@
 """Mutated files against one reader, in a process of its own: `python -m tests.fuzz.attack READER COUNT SEED`.
 
-`python -m tests.fuzz.attack READER FILE` reads that one file under the same limits.
+`python -m tests.fuzz.attack READER FILE...` reads those files, one after the other, under the same limits.
 
 Every input must end in a result or one of medsr's own errors, within 10 seconds and 1 GB more than the process has.
 Prints one JSON line; an input that ends otherwise is kept in the folder MEDSR_CRASHERS names, if it does.
@@ -142,15 +142,16 @@ def attack(name: str, count: int, seed: int) -> dict[str, object]:
     return {"reader": name, "tried": count, **ends, "ends": unexpected[:20]}
 
 
-def read_alone(name: str, path: Path) -> str:
-    """How one file ends, under the same limits."""
+def read_these(name: str, paths: list[Path]) -> None:
+    """Print how each file ends, under the same limits, as soon as it has."""
     signal.signal(signal.SIGALRM, _too_long)
     with tempfile.TemporaryDirectory() as folder:
         for file, content in READERS[name].seeds().items():
             Path(folder, file).write_bytes(content)
             one(name, Path(folder, file))
     _limit_memory()
-    return one(name, path)
+    for path in paths:
+        print(one(name, path), flush=True)
 
 
 def _changed(file: str, content: bytes, others: list[bytes], rng: random.Random) -> bytes:
@@ -176,7 +177,7 @@ def _too_long(_: int, __: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 4:
+    if sys.argv[2].isdigit():
         print(json.dumps(attack(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))))
     else:
-        print(read_alone(sys.argv[1], Path(sys.argv[2])))
+        read_these(sys.argv[1], [Path(path) for path in sys.argv[2:]])
