@@ -79,15 +79,12 @@ def test_images_are_made_again_all_of_a_batch(tmp_path: Path, fundus: np.ndarray
     assert all(one.how == "the same bytes" for one in compared)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_the_same_bytes_whatever_the_threads_and_the_order(
-    threads: int, tmp_path: Path, fundus: np.ndarray, scan: Path
-) -> None:
-    """Two processes, one with one thread and files in order, one with `threads` and files reversed."""
+def test_the_same_bytes_whatever_the_threads_and_the_order(tmp_path: Path, fundus: np.ndarray, scan: Path) -> None:
+    """Two processes, one with one thread and files in order, one with two and files reversed."""
     for index in range(2):
         write_png(tmp_path / f"in/{index}.png", np.roll(fundus[:160, :160], 9 * index, 0))
     digests = []
-    for name, order, count in (("one", (0, 1), 1), ("other", (1, 0), threads)):
+    for name, order, count in (("one", (0, 1), 1), ("other", (1, 0), 2)):
         code = (
             "import sys, torch, medsr\n"
             f"torch.set_num_threads({count})\n"

@@ -64,7 +64,7 @@ def test_without_the_option_everything_is_done_again(pictures: Path, tmp_path: P
 def test_killed_in_the_middle_the_rest_is_done_and_every_result_is_whole(tmp_path: Path, fundus: np.ndarray) -> None:
     source, out = tmp_path / "in", tmp_path / "out"
     for index in range(12):
-        write_png(source / f"{index:02d}.png", np.roll(fundus, index, 0))
+        write_png(source / f"{index:02d}.png", np.roll(fundus, index, 0)[:128, :128])
     command = [sys.executable, "-m", "medsr", "upscale", str(source), "--out", str(out), "--device", "cpu"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while process.poll() is None and len(status.read(out / "status.tsv")) < 3:

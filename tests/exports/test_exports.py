@@ -76,13 +76,12 @@ def test_int8_is_calibrated_measured_and_then_found_by_name(eyes: Path, tmp_path
     assert medsr.reproduce(tmp_path / "out/upscale.json")[0].how == "the same bytes"
 
 
-def test_int8_that_loses_too_much_is_refused(eyes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MEDSR_HOME", str(tmp_path / "elsewhere"))  # others have calibrated it by now
+def test_int8_that_loses_too_much_is_refused(eyes: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quantise, "LARGEST_LOSS", -1.0)
     with pytest.raises(UsageError, match=r"int8 loses .* dB of PSNR .* use fp32"):
-        medsr.export("medsr-retina-x2", "openvino", int8=True, calibrate=eyes)
+        medsr.export(tiny_model, "openvino", int8=True, calibrate=eyes)
     with pytest.raises(UsageError, match="has not been calibrated"):
-        open_model("medsr-retina-x2", Compute("cpu", precision="int8"))
+        open_model(tiny_model, Compute("cpu", precision="int8"))
 
 
 def test_a_refiner_is_calibrated_on_volumes(tmp_path: Path, refiner_file: Path) -> None:
@@ -122,13 +121,13 @@ def test_too_few_images_to_calibrate_on_are_said(tmp_path: Path, tiny_model: Pat
             medsr.export(tiny_model, "openvino", tmp_path / "x.xml", int8=True, calibrate=folder)
 
 
-def test_nobody_is_told_that_openvino_is_used(eyes: Path, tmp_path: Path) -> None:
+def test_nobody_is_told_that_openvino_is_used(eyes: Path, tiny_model: Path, tmp_path: Path) -> None:
     """OpenVINO and NNCF send usage events over the network when imported, if they find what sends them."""
     code = (
         "import sys, medsr\n"
         f"medsr.upscale({str(eyes)!r}, {str(tmp_path / 'out')!r}, device='cpu', engine='openvino')\n"
         f"out = {str(tmp_path / 'x.xml')!r}\n"
-        f"medsr.export('medsr-retina-x2', 'openvino', out, int8=True, calibrate={str(eyes)!r})\n"
+        f"medsr.export({str(tiny_model)!r}, 'openvino', out, int8=True, calibrate={str(eyes)!r})\n"
         "assert {'openvino', 'nncf'} <= set(sys.modules)\n"
         "found = [name for name, module in sys.modules.items() if name.startswith('openvino_telemetry') and module]\n"
         "assert not found, found\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import os
@@ -20,6 +21,7 @@ from typer.testing import CliRunner
 import medsr
 from medsr.cli.app import app
 from medsr.errors import InputError, MedsrError, UsageError
+from medsr.infer.models import open_slice_model
 from medsr.io import volume as volume_io
 from medsr.scan.run import volume
 from tests.conftest import smooth_volume
@@ -37,7 +39,10 @@ def scan(path: Path, array: np.ndarray | None = None, affine: np.ndarray = OBLIQ
 
 
 @pytest.mark.parametrize("affine", [np.diag([1, 1, 2.5, 1]), OBLIQUE], ids=["straight", "oblique"])
-def test_all_48_orientations_give_the_same_volume(refiner_file: Path, affine: np.ndarray) -> None:
+def test_all_48_orientations_give_the_same_volume(
+    refiner_file: Path, affine: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("medsr.scan.run.open_slice_model", functools.cache(open_slice_model))  # opened 49 times else
     base = np.rint(smooth_volume((12, 11, 7))).astype(np.int16)
     reference = volume(base, affine=affine, model=refiner_file)
     for order in itertools.permutations(range(3)):
