@@ -50,7 +50,7 @@ def _stare(folder: Path) -> list[np.ndarray]:
     return [crop_to_multiple(image_io.read(path).to_unit(), 4) for path in paths]
 
 
-@pytest.mark.parametrize("images", [_drive, _stare])
+@pytest.mark.parametrize("images", [_drive, pytest.param(_stare, marks=pytest.mark.slow)])
 def test_retina_x2_beats_bicubic_on_fundus_photographs_it_never_saw(images: object, real_data: Path) -> None:
     """P1's retinal protocol, sigma 1: at least 1 dB and a higher SSIM on every image's mean."""
     model, baseline = open_model("medsr-retina-x2", Compute("cpu")), Interpolation("bicubic")
@@ -80,7 +80,7 @@ def test_retina_x2_keeps_the_brightness_of_every_colour(real_data: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["MR_Gd", "stroke_T2", "FLAIR_1mm"])
-@pytest.mark.parametrize("factor", [2, 3])
+@pytest.mark.parametrize("factor", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_mri_beats_cubic_on_scans_it_never_saw(name: str, factor: int, real_data: Path) -> None:
     """Mean downsampling through-plane, the middle of the scan, foreground: at least 1 dB, whatever the contrast."""
     engine = open_slice_model("medsr-mri", Compute("cpu"))

@@ -79,6 +79,7 @@ def test_images_are_made_again_all_of_a_batch(tmp_path: Path, fundus: np.ndarray
     assert all(one.how == "the same bytes" for one in compared)
 
 
+@pytest.mark.slow
 def test_the_same_bytes_whatever_the_threads_and_the_order(tmp_path: Path, fundus: np.ndarray, scan: Path) -> None:
     """Two processes, one with one thread and files in order, one with two and files reversed."""
     for index in range(2):

@@ -271,6 +271,7 @@ def test_an_input_that_kills_its_process_is_given_up_and_the_others_done(
     assert len(hashes(out)) == COUNT - 1
 
 
+@pytest.mark.slow
 def test_a_dask_worker_is_killed(scans: Path, tmp_path: Path, expected: dict[str, str]) -> None:
     """A cluster the user has: a scheduler and three workers; one of them dies."""
     out = tmp_path / "out"
@@ -364,6 +365,7 @@ def test_one_cohort_at_a_time_in_a_folder(scans: Path, tmp_path: Path) -> None:
         work(str(out), "an older one", [0])
 
 
+@pytest.mark.slow
 def test_killed_and_begun_again_with_skip_done_it_goes_on(
     scans: Path, tmp_path: Path, expected: dict[str, str]
 ) -> None:

@@ -121,6 +121,7 @@ def test_too_few_images_to_calibrate_on_are_said(tmp_path: Path, tiny_model: Pat
             medsr.export(tiny_model, "openvino", tmp_path / "x.xml", int8=True, calibrate=folder)
 
 
+@pytest.mark.slow
 def test_nobody_is_told_that_openvino_is_used(eyes: Path, tiny_model: Path, tmp_path: Path) -> None:
     """OpenVINO and NNCF send usage events over the network when imported, if they find what sends them."""
     code = (

@@ -55,6 +55,7 @@ def test_an_absent_package_gives_one_clear_error(monkeypatch: pytest.MonkeyPatch
         upstream._module.cache_clear()
 
 
+@pytest.mark.slow
 def test_upstream_is_usable_in_a_fresh_process() -> None:
     code = "from medsr.nets import upstream; upstream.unet_discriminator_sn(); upstream.rrdbnet()"
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)

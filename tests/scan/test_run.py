@@ -380,6 +380,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: py
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["status.tsv"]
 
 
+@pytest.mark.slow
 def test_killed_half_way_there_is_no_result(refiner_file: Path, tmp_path: Path) -> None:
     source = scan(tmp_path / "s.nii.gz", smooth_volume((90, 90, 60)))
     command = [sys.executable, "-m", "medsr", "volume", str(source), "--out", str(tmp_path / "out")]

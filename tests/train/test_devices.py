@@ -40,7 +40,8 @@ def together(processes: int, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run([*command, "--device", "cpu"], env=environment, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("gan", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["l1", "gan"])
+@pytest.mark.slow
+@pytest.mark.parametrize("gan", [False, True], ids=["l1", "gan"])
 def test_two_devices_share_the_batch_and_write_once(image_folder: Path, tmp_path: Path, gan: bool) -> None:
     """Two gloo processes: the weights follow the average gradient of both halves, as one device's do."""
     recipe = still_recipe(tmp_path, image_folder, **(GAN if gan else {}))
