@@ -210,13 +210,13 @@ def begun(scans: Path, out: Path, *options: str) -> Iterator[subprocess.Popen]:
     process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         yield process
-        told, _ = process.communicate(timeout=240)
+        told, _ = process.communicate(timeout=480)
         assert process.returncode == 0, told
     finally:
         process.kill()
 
 
-def when(true: Callable[[], bool], seconds: float = 90) -> None:
+def when(true: Callable[[], bool], seconds: float = 240) -> None:
     latest = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < latest
