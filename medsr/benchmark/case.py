@@ -58,12 +58,14 @@ class Runner(Protocol):
 
 
 class Benchmark(Protocol):
-    """`name` as on the command line; `baseline`: the model all others are compared with."""
+    """`name` as on the command line; `baseline`: the model all others are compared with; `scale`: the factor."""
 
     @property
     def name(self) -> str: ...
     @property
     def baseline(self) -> str: ...
+    @property
+    def scale(self) -> float: ...
     def items(self) -> Sequence[Item]:
         """Every ground truth there is, in order; raises InputError where the folder is not what it should be."""
         ...

@@ -7,15 +7,10 @@ from typing import Any
 
 from medsr.benchmark.case import Benchmark
 from medsr.errors import UsageError
+from medsr.infer.choice import CHEST, FUNDUS, MRI, model_for
 
-BUNDLED = {
-    "drive": "medsr-retina-x2",
-    "nih-cxr": None,
-    "classic": None,
-    "volume": "medsr-mri",
-    "folder": None,
-}
-"""Every benchmark, and the bundled model that was made for its images."""
+BUNDLED = {"drive": FUNDUS, "nih-cxr": CHEST, "classic": None, "volume": MRI, "folder": None}
+"""Every benchmark, and what bundled models for its images are for."""
 LARGEST_SCALE = 16
 
 
@@ -64,6 +59,12 @@ def benchmark(
     from medsr.benchmark.folder import Folder
 
     return Folder(data, **given)
+
+
+def bundled(bench: Benchmark) -> list[str]:
+    """The bundled model that was made for a benchmark's images and its factor; none for images of any kind."""
+    kind = BUNDLED[bench.name]
+    return [model_for(kind, bench.scale)] if kind else []
 
 
 def _whole(scale: float, name: str) -> int:

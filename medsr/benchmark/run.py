@@ -16,8 +16,8 @@ import numpy as np
 
 from medsr import __version__
 from medsr.benchmark.case import Benchmark, Item, Runner, Say
-from medsr.benchmark.choose import BUNDLED
 from medsr.benchmark.choose import benchmark as choose
+from medsr.benchmark.choose import bundled
 from medsr.benchmark.gallery import TRUTH, Gallery
 from medsr.benchmark.record import Record
 from medsr.benchmark.result import Evaluation, Row
@@ -120,8 +120,7 @@ def _drawn(items: Sequence[Item], limit: int | None) -> list[Item]:
 
 def _opened(bench: Benchmark, models: Sequence[str | Path], compute: Compute, tile: int | None) -> dict[str, Runner]:
     """The baseline first, then the models, each once, by the name it is shown under."""
-    bundled = BUNDLED[bench.name]
-    wanted = [str(model) for model in models] or ([bundled] if bundled else [])
+    wanted = [str(model) for model in models] or bundled(bench)
     runners: dict[str, Runner] = {}
     for model in dict.fromkeys([bench.baseline, *wanted]):
         name = Path(model).name if Path(model).is_file() else model

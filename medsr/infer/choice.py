@@ -43,8 +43,15 @@ def for_image(image: Image, scale: float) -> Choice:
     if kind is None:
         why = f"no bundled model was made for {why}: bicubic interpolation; --model chooses one"
         return Choice("bicubic", why, fits=False)
+    return Choice(model_for(kind, scale), why)
+
+
+def model_for(kind: str, scale: float = 1) -> str:
+    """The faithful bundled model for a kind of image, of the least factor that reaches `scale`, else of the largest."""
     found = sorted((one.scale or 0, name) for name, one in weights.entries().items() if _is_for(one, kind))
-    return Choice(next((name for factor, name in found if factor >= scale), found[-1][1]), why)
+    if not found:
+        raise WeightsError(f"no model for {kind} came with this medsr; name a --model")
+    return next((name for factor, name in found if factor >= scale), found[-1][1])
 
 
 def _kind_of(image: Image) -> tuple[str | None, str]:
@@ -66,7 +73,7 @@ def _kind_of(image: Image) -> tuple[str | None, str]:
 
 def for_volume(volume: Volume) -> Choice:
     """The faithful refiner for MRI; plain interpolation for what is known to be something else."""
-    model = slice_model()
+    model = model_for(MRI)
     if volume.modality not in ("", "MR"):
         return Choice("cubic", _nothing_for(f"{volume.modality} scans"), False)
     if volume.modality == "MR":
@@ -93,11 +100,3 @@ def candidates_hash() -> str:
     """One SHA-256 for all that may be chosen: when it changes, so may a result."""
     chosen = sorted(one.sha256 or "" for one in weights.entries().values() if one.suits and one.style == "faithful")
     return hashlib.sha256("\n".join(chosen).encode()).hexdigest()
-
-
-def slice_model() -> str:
-    """The bundled refiner, which a scan may learn from (`--adapt`) whatever it shows."""
-    for name, one in weights.entries().items():
-        if _is_for(one, MRI):
-            return name
-    raise WeightsError("no refiner came with this medsr; name a --model")

@@ -11,7 +11,7 @@ from medsr.devices import choose
 from medsr.engines.base import Compute, Engine
 from medsr.engines.installed import exported_hash, open_engine
 from medsr.errors import UsageError
-from medsr.infer.choice import AUTO, candidates_hash, slice_model
+from medsr.infer.choice import AUTO, MRI, candidates_hash, model_for
 from medsr.infer.image import Interpolation, Model, Network
 from medsr.infer.slices import DEVICE_BATCH_BYTES, Enlarger, Refiner, SliceModel
 from medsr.nets import checkpoint, weights
@@ -69,7 +69,7 @@ def open_slice_model(model: str | Path, compute: Compute = Compute()) -> SliceEn
     if name == "scratch":
         return SliceEngine(name, untrained(compute.device))
     if name == AUTO:
-        model = name = slice_model()
+        model = name = model_for(MRI)
     path = _generator(model)
     engine, spec = open_engine(path, name, compute)
     domain = _domain(engine, path)

@@ -48,7 +48,17 @@ def save(path: Path, state: Mapping[str, Tensor], spec: Spec, training: Mapping[
     tensors = {name: tensor.detach().float().contiguous().cpu().clone() for name, tensor in state.items()}
     metadata = {"format": FORMAT, "medsr_version": __version__, "spec": json.dumps(asdict(spec))}
     metadata["training"] = json.dumps(dict(training or {}))
-    write_checked(path, pack(tensors, metadata))
+    write_checked(path, _in_order(pack(tensors, metadata)))
+
+
+def _in_order(packed: bytes) -> bytes:
+    """The same file with its metadata in alphabetical order: safetensors writes it in another one every time."""
+    length = int.from_bytes(packed[:8], "little")
+    header = json.loads(packed[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # the format's alignment
+    return len(text).to_bytes(8, "little") + text + packed[8 + length :]
 
 
 def load(path: Path) -> tuple[nn.Module, Spec]:

@@ -36,6 +36,17 @@ def test_our_file_rebuilds_the_network_and_says_what_it_is(tmp_path: Path, spec:
     assert checkpoint.describe(path)["training"] == {"recipe": "x", "iterations": 7}
 
 
+def test_the_same_weights_are_the_same_bytes_in_every_process(tmp_path: Path) -> None:
+    spec = SPECS[0]
+    state = _net(spec).state_dict()
+    here = tmp_path / "here.safetensors"
+    checkpoint.save(here, state, spec, {"recipe": "x", "iterations": 7})
+    given = here.read_bytes()
+    for name in "abcde":  # safetensors draws the order of its metadata anew each time
+        checkpoint.save(tmp_path / name, state, spec, {"recipe": "x", "iterations": 7})
+        assert (tmp_path / name).read_bytes() == given
+
+
 @pytest.mark.parametrize("spec", SPECS, ids=lambda s: f"x{s.scale}-{s.channels}ch")
 @pytest.mark.parametrize("wrap", ["params_ema", "params", None])
 def test_official_files_load_and_their_shape_is_recognised(tmp_path: Path, spec: Spec, wrap: str | None) -> None:
