@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from medsr.degrade.protocol import bicubic_then_blur, crop_to_multiple
 from medsr.degrade.slice_profile import matrix
 from medsr.engines.base import Compute
+from medsr.exports.run import export
 from medsr.infer.image import Interpolation
 from medsr.infer.models import open_model, open_slice_model
 from medsr.infer.slices import SliceModel
@@ -70,6 +72,27 @@ def test_retina_x2_beats_bicubic_on_fundus_photographs_it_never_saw(images: obje
     assert ssim > 0
 
 
+def _chests(folder: Path) -> list[np.ndarray]:
+    """Of those not trained on: every second by name."""
+    paths = sorted((folder / "chest/nih").glob("*.png"))[1::2]
+    return [metrics.eight_bit(image_io.read(path).to_unit().mean(2, keepdims=True)) for path in paths[:IMAGES]]
+
+
+@pytest.mark.parametrize(("name", "least"), [("medsr-cxr-x2", 0.8), ("medsr-cxr-x4", 1.5), ("medsr-cxr-x4-sharp", 1.0)])
+def test_chest_models_beat_bicubic_and_keep_the_brightness(name: str, least: float, real_data: Path) -> None:
+    """P1's chest protocol, sigma 1, on X-rays that were not trained on; no mean moves by half a grey level of 255."""
+    model, baseline = open_model(name, Compute("cpu")), Interpolation("bicubic")
+    assert model.scale
+    gains = []
+    for truth in _chests(real_data):
+        low = bicubic_then_blur(truth, model.scale, 1.0)
+        ours, bicubic = (metrics.eight_bit(one(low, model.scale)) for one in (model, baseline))
+        gains.append(metrics.psnr(ours, truth) - metrics.psnr(bicubic, truth))
+        assert abs(float(ours.mean() - truth.mean())) * 255 < 0.5
+    assert len(gains) == IMAGES
+    assert np.mean(gains) > least
+
+
 def test_retina_x2_keeps_the_brightness_of_every_colour(real_data: Path) -> None:
     """No image's mean intensity moves by more than half a grey level of 255, in the eye or in the black around it."""
     model = open_model("medsr-retina-x2", Compute("cpu"))
@@ -97,7 +120,28 @@ def test_mri_beats_cubic_on_scans_it_never_saw(name: str, factor: int, real_data
     assert 10 * np.log10(error(None) / error(engine.model)) > 1.0
 
 
-@pytest.mark.parametrize("name", ["medsr-retina-x2", "medsr-mri"])
+BUNDLED = sorted(name for name, entry in weights.entries().items() if entry.suits)
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_every_bundled_model_can_be_published(name: str, tmp_path: Path) -> None:
+    """Its OpenModelDB card names the files that are there, and says what the model card says first."""
+    path = weights.get(name).path
+    written = json.loads(path.with_suffix(".json").read_text())
+    again = json.loads(export(name, "openmodeldb", tmp_path / "card.json").path.read_text())
+    assert written | {"date": ""} == again | {"date": ""}
+    assert {one["sha256"] for one in written["resources"]} == {sha256(path), sha256(path.with_suffix(".onnx"))}
+    assert written["license"] == "BSD-3-Clause"
+    assert len(written["description"]) > 100
+
+
+def test_a_card_for_weights_of_ones_own_leaves_what_only_they_know(tiny_model: Path, tmp_path: Path) -> None:
+    card = export(tiny_model, "openmodeldb", tmp_path / "card.json").card
+    assert (card["author"], card["license"], card["description"]) == ("", None, "")
+    assert (card["architecture"], card["scale"], card["inputChannels"]) == ("esrgan", 2, 3)
+
+
+@pytest.mark.parametrize("name", BUNDLED)
 def test_the_onnx_beside_the_weights_is_the_same_network(name: str) -> None:
     from medsr.engines import installed, intel
     from medsr.engines.pytorch import TorchEngine
@@ -108,7 +152,8 @@ def test_the_onnx_beside_the_weights_is_the_same_network(name: str) -> None:
     model, card = intel.read(beside)
     assert card["sha256"] == entry.sha256
     net, spec = checkpoint.load(entry.path)
-    given = np.random.default_rng(0).random((1, 3, 40, 56), dtype=np.float32)
+    channels = 3 if spec.architecture == "refiner" else spec.channels  # the slice, and how coarse its axes are
+    given = np.random.default_rng(0).random((1, channels, 40, 56), dtype=np.float32)
     given[:, 1:] *= 0.5
     ours = intel.OpenvinoEngine(model, card)(given)
     np.testing.assert_allclose(ours, TorchEngine(net)(given), atol=1e-5)
