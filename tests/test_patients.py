@@ -69,6 +69,8 @@ def scans(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
 COMMANDS = {
     "upscale": "upscale scans/rays --model bicubic --out out/upscale",
     "volume": "volume scans/series --model cubic --report --out out/volume/v.nii.gz",
+    "upscale-chosen": "upscale scans/rays --out out/upscale-chosen",
+    "volume-chosen": "volume scans/series --out out/volume-chosen/v.nii.gz",
     "volume-dicom": "volume scans/series --model cubic --dicom --out out/volume-dicom",
     "prepare": "prepare generic_images scans --out out/prepare",
     "evaluate": "evaluate folder --data scans/rays --out out/evaluate",

@@ -129,7 +129,7 @@ def test_every_bundled_model_can_be_published(name: str, tmp_path: Path) -> None
     path = weights.get(name).path
     written = json.loads(path.with_suffix(".json").read_text())
     again = json.loads(export(name, "openmodeldb", tmp_path / "card.json").path.read_text())
-    assert written | {"date": ""} == again | {"date": ""}
+    assert written == again
     assert {one["sha256"] for one in written["resources"]} == {sha256(path), sha256(path.with_suffix(".onnx"))}
     assert written["license"] == "BSD-3-Clause"
     assert len(written["description"]) > 100

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from medsr.cohorts.plan import Plan
+from medsr.infer import sidecar
 from medsr.scan.files import Target
 from medsr.status import Row
 
@@ -43,18 +45,21 @@ class Subject:
 
 def subjects(plan: Plan, rows: list[Row]) -> list[Subject]:
     """Those that are done, the most unlike first."""
-    found = [_subject(plan, row) for row in rows]
+    images = sidecar.read(plan.out) if plan.command == "upscale" else {}
+    found = [_subject(plan, row, images) for row in rows]
     for key in LABELS:
         _measure(found, key)
     return sorted(found, key=lambda one: (-one.outlying, one.name))
 
 
-def _subject(plan: Plan, row: Row) -> Subject:
+def _subject(plan: Plan, row: Row, images: Mapping[str, Any]) -> Subject:
+    """`images`: what `upscale.json` tells of each."""
     output = Path(row.output)
     name = str(output.relative_to(plan.out)) if output.is_relative_to(plan.out) else output.name
     values = {"seconds": float(row.seconds)}
     if plan.command == "upscale":
-        return Subject(name, row, values, [], output)
+        notes = images.get(name, {}).get("notes", [])
+        return Subject(name, row, values, [note for note in notes if note.startswith("warning")], output)
     target = Target(Path(row.input), output, bool(plan.options.get("dicom")))
     summary = _summary(target.beside(".json"))
     consistency = summary.get("consistency") or {}

@@ -10,12 +10,13 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from medsr.cohorts.plan import Plan
 from medsr.cohorts.work import MADE, PARTS, RUNNING
 from medsr.infer import sidecar
+from medsr.io import journal
 from medsr.io.files import write_text
-from medsr.io.journal import Journal
 from medsr.scan.files import Target
 from medsr.status import DONE, FAILED, NAME, Row, read, render
 
@@ -82,17 +83,12 @@ def gather(plan: Plan) -> Standing:
         write_text(path, render(rows.values()))
     if plan.command == "upscale":
         done = {row.output for row in now.done}
-        journals = [Journal(part / MADE) for part in parts(plan) if (part / MADE).is_file()]
-        sidecar.write(
-            plan.out,
-            {
-                name: told
-                for journal in journals
-                for output, one in journal.records.items()
-                if output in done
-                for name, told in one.items()
-            },
-        )
+        made: dict[str, Any] = {}
+        for part in parts(plan):
+            for output, told in journal.read(part / MADE).items():
+                if output in done:
+                    made |= told
+        sidecar.write(plan.out, made)
     return now
 
 

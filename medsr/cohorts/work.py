@@ -78,7 +78,7 @@ def work(out: str, plan_id: str, indices: Sequence[int], part: str = "", device:
         place = plan.hidden / PARTS / name
         place.mkdir(parents=True, exist_ok=True)
         (place / RUNNING).write_text("\n".join(map(str, indices)))
-        crew, records = _desk(out, plan_id, name, device)
+        crew, records, made = _desk(out, plan_id, name, device)
         jobs = [crew.job(Path(plan.units[n].source), Path(plan.units[n].target), records) for n in indices]
         by_target = {job.target: job for job in jobs}
 
@@ -87,7 +87,6 @@ def work(out: str, plan_id: str, indices: Sequence[int], part: str = "", device:
                 made.add(str(outcome.output), sidecar.entry(plan.out, outcome, used))
             records.record(outcome)
 
-        made = Journal(place / MADE)
         outcomes = overlap.run(jobs, record=record)
         (place / RUNNING).unlink(missing_ok=True)
     return sum(outcome.error is not None for outcome in outcomes)
@@ -99,14 +98,14 @@ def _plan(out: str, plan_id: str) -> Plan:
 
 
 @lru_cache(1)
-def _desk(out: str, plan_id: str, name: str, device: str | None) -> tuple[Crew, Records]:
-    """The model opened and the table begun, once for all that a worker does."""
+def _desk(out: str, plan_id: str, name: str, device: str | None) -> tuple[Crew, Records, Journal]:
+    """The model opened, the table and the journal begun, once for all that a worker does."""
     plan = _plan(out, plan_id)
     crew = crew_of(plan, device)
     records = Records(plan.hidden / PARTS / name, crew.known, crew.digest)
     if plan.skip_done:
         records.earlier = Status(plan.out, crew.known, crew.digest)
-    return crew, records
+    return crew, records, Journal(plan.hidden / PARTS / name / MADE)
 
 
 def crew_of(plan: Plan, device: str | None = None) -> Crew:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,14 @@ def card(model: str) -> dict[str, Any]:
     """The card (OpenModelDB's `Model`) of a known name or a weight file.
 
     What only its author knows is empty for weights that did not come with medsr (author, licence, description), and so
-    are the addresses of the files: they are where the author puts them. Raises UsageError or WeightsError.
+    are the day of publication and the addresses of the files. Raises UsageError or WeightsError.
     """
     path = weights.locate(model)
     entry = weights.entries().get(model)
-    told = checkpoint.describe(path)
-    spec, training = _spec(path, told), told.get("training", {})
+    _, spec = checkpoint.load(path)
+    training = checkpoint.describe(path).get("training", {})
     files = [_resource(path, "pytorch")]
-    if (beside := path.with_suffix(".onnx")).is_file():
+    if entry and entry.onnx_sha256 and (beside := path.with_suffix(".onnx")).is_file():
         files.append(_resource(beside, "onnx"))
     known: dict[str, Any] = {
         "name": model if entry else path.stem,
@@ -34,7 +33,7 @@ def card(model: str) -> dict[str, Any]:
         "license": entry.licence if entry and entry.suits else None,
         "tags": ["restoration"],
         "description": _description(path),
-        "date": datetime.fromtimestamp(path.stat().st_mtime, timezone.utc).date().isoformat(),
+        "date": "",
         "architecture": ARCHITECTURES.get(spec.architecture, f"medsr-{spec.architecture}"),
         "size": [f"{value}{SIZES[key]}" for key, value in spec.hyperparameters.items() if key in SIZES],
         "scale": spec.scale,
@@ -43,13 +42,9 @@ def card(model: str) -> dict[str, Any]:
         "resources": files,
         "images": [],
     }
-    if iterations := training.get("iterations"):
+    if isinstance(training, dict) and (iterations := training.get("iterations")):
         known["trainingIterations"] = iterations
     return known
-
-
-def _spec(path: Path, told: dict[str, Any]) -> checkpoint.Spec:
-    return checkpoint.Spec(**told["spec"]) if "spec" in told else checkpoint.load(path)[1]
 
 
 def _resource(path: Path, platform: str) -> dict[str, Any]:

@@ -16,9 +16,9 @@ AUTO = "auto"
 FUNDUS, CHEST, MRI = "fundus", "chest", "mri"
 """What bundled models are for (`suits` in the manifest)."""
 RADIOGRAPHS = ("DX", "CR")
-CHESTS = ("CHEST", "THORAX", "LUNG", "RIB")
-"""Words of a chest in DICOM's BodyPartExamined, which is often empty."""
+PARTS = {True: " of the chest", False: " of another part of the body", None: ""}
 LIT = 0.1
+"""Of the image's brightest: what counts as lit, and how far channels may differ in a grey image."""
 WARM = 1.25
 """Mean red over green and green over blue of a fundus, where it is lit: 1.36 and more on DRIVE, STARE and CHASE_DB1."""
 AIR = -500
@@ -57,17 +57,16 @@ def model_for(kind: str, scale: float = 1) -> str:
 def _kind_of(image: Image) -> tuple[str | None, str]:
     """What a model must suit, or None; and what the image is taken for."""
     if image.kind == DICOM:
-        said = f"{image.modality or 'no modality'}{f' of {image.body_part}' if image.body_part else ''}"
-        shown = not image.body_part or any(word in image.body_part for word in CHESTS)
-        chest = image.modality in RADIOGRAPHS and shown
+        said = f"{image.modality or 'no modality'}{PARTS[image.of_chest]}"
+        chest = image.modality in RADIOGRAPHS and image.of_chest is not False
         return (CHEST, f"its header says {said}") if chest else (None, f"what its header says ({said})")
-    unit = image.to_unit()[::8, ::8]
-    if unit.shape[2] == 1 or float(np.ptp(unit, axis=2).max()) < LIT:
-        return CHEST, "a grey image, taken for a chest X-ray (its file does not say)"
-    lit = unit[unit.max(axis=2) > LIT]
-    red, green, blue = lit.mean(axis=0) if len(lit) else (0.0, 0.0, 0.0)
+    unit = image.window.to_unit(image.pixels[::8, ::8])
+    least = LIT * float(unit.max())
+    if unit.shape[2] == 1 or float(np.ptp(unit, axis=2).max()) <= least:
+        return CHEST, "grey, so taken for a chest X-ray (its file does not say); if it is none, name a --model"
+    red, green, blue = unit[unit.max(axis=2) > least].mean(axis=0)
     if red > WARM * green and green > WARM * blue:
-        return FUNDUS, "a colour image in the colours of a fundus"
+        return FUNDUS, "taken for a fundus by its colours; if it is none, name a --model"
     return None, "a colour image that does not look like a fundus"
 
 

@@ -29,6 +29,8 @@ def open_model(model: str | Path, compute: Compute = Compute(), tile: int | None
     for kernel in get_args(Kernel):
         if str(model) == kernel:
             return Interpolation(kernel)
+    if str(model) == AUTO:
+        raise UsageError("--model auto: chooses for `medsr upscale` and `medsr volume`; here, name a model")
     if str(model) in weights.RESERVED:
         raise UsageError(f"--model {model}: is for volumes; for images: {', '.join(get_args(Kernel))}")
     path = _generator(model)

@@ -27,6 +27,7 @@ def entry(folder: Path, outcome: Outcome, used: Used) -> dict[str, Any]:
         "output_sha256": sha256(outcome.output),
         "model": {"name": known["model"], "sha256": known["weights"]},
         "parameters": parameters,
+        "notes": list(outcome.notes),
     }
     return {os.path.relpath(outcome.output, folder): told}
 
@@ -35,11 +36,15 @@ def write(folder: Path, results: Mapping[str, Any]) -> None:
     """Results of earlier batches stay in it, as long as they are there. Nothing where nothing was made."""
     if not results:
         return
-    path = folder / NAME
-    try:
-        before = json.loads(path.read_text(encoding="utf-8"))["results"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        before = {}
-    kept = {name: one for name, one in before.items() if (folder / name).is_file()}
+    kept = {name: one for name, one in read(folder).items() if (folder / name).is_file()}
     told = {"tool": "medsr", "command": "upscale", "version": __version__, "results": kept | dict(results)}
-    write_text(path, json.dumps(told, indent=1) + "\n")
+    write_text(folder / NAME, json.dumps(told, indent=1) + "\n")
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """How results were made, by name; nothing where there is no such file, or a damaged one."""
+    try:
+        found = json.loads((folder / NAME).read_text(encoding="utf-8"))["results"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from medsr.devices import choose
 from medsr.engines.base import Compute
 from medsr.infer.choice import AUTO, candidates_hash, for_image
 from medsr.infer.image import Model
@@ -45,6 +46,7 @@ class Models:
         self.opener = opener
         self.opened: dict[str, Used] = {}
         if model == AUTO:
+            choose(compute.device)  # what cannot be is said before anything is begun
             asked = (compute.engine, compute.precision, compute.compiled, outscale, bits)
             self.known: Mapping[str, Any] = {"model": AUTO, "weights": candidates_hash(), "asked": asked}
         else:

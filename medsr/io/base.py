@@ -25,7 +25,7 @@ class Image:
     `alpha`: (height, width) or None. `window`: what the values mean. `kind`: the file format it came in.
     `extra`: what only that format's writer understands (ICC profile, resolution, DICOM data set).
     `note`: what had to be assumed in reading, for the user to see; empty when the file says everything.
-    `modality`, `body_part`: DICOM's terms, in capitals, where the file has them.
+    `modality`: DICOM's term, where the file has one; `of_chest`: whether its header names the chest, None: no part.
     """
 
     pixels: NDArray
@@ -35,7 +35,7 @@ class Image:
     extra: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
     modality: str = ""
-    body_part: str = ""
+    of_chest: bool | None = None
 
     def to_unit(self) -> NDArray[np.float32]:
         """(height, width, channels) float32; the window's full range is [0, 1]."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,12 @@ WIDTHS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 FILE_SET = "DirectoryRecordSequence"
 NO_FILE_SET = "a DICOMDIR lists other files; give those, or the folder they are in"
 SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
+MODALITIES = frozenset(
+    (
+        "CR CT DG DX ES GM IO IVOCT IVUS LS MG MR NM OAM OCT OP OPM OPT OPV OT PT PX RF RG RTIMAGE SC SM TG US XA XC"
+    ).split()
+)
+"""DICOM's terms for what makes images (PS3.3 C.7.3.1.1.1)."""
 
 
 def read(path: Path) -> Image:
@@ -73,8 +80,8 @@ def read(path: Path) -> Image:
         DICOM,
         extra={"dataset": dataset, "declared": bits},
         note=burned_in(dataset),
-        modality=str(dataset.get("Modality") or "").upper(),
-        body_part=str(dataset.get("BodyPartExamined") or "").upper(),
+        modality=modality_of(dataset),
+        of_chest=_of_chest(dataset),
     )
 
 
@@ -82,6 +89,18 @@ def photometric_of(dataset: Any) -> str:
     """What the pixels' values mean; nothing where that is none of DICOM's terms: any text may stand there."""
     said = str(dataset.get("PhotometricInterpretation") or "")
     return said if said in (*PHOTOMETRIC, *COLOURS) else ""
+
+
+def modality_of(dataset: Any) -> str:
+    """DICOM's term, such as CT or MR; OT (other) for a text that is none: any text may stand there, a name too."""
+    said = str(dataset.get("Modality") or "").strip().upper()
+    return said if said in MODALITIES else "OT" * bool(said)
+
+
+def _of_chest(dataset: Any) -> bool | None:
+    """Whether the header says that the chest is shown; None where it names no part of the body, as is common."""
+    said = str(dataset.get("BodyPartExamined") or "").strip().upper()
+    return bool(re.match(r"(CHEST|THORAX|LUNG|RIBS?\b)", said)) if said else None
 
 
 def burned_in(dataset: Any) -> str:

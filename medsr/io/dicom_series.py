@@ -47,12 +47,7 @@ def read(path: Path, series: str | None) -> Volume:
     stored, affine = dicom_stack.affine_of(frames, stored, geometry, notes)
     burned = {dicom.burned_in(dataset) for _, _, dataset in files} - {""}
     notes += sorted(burned)
-    return Volume(stored, LPS @ affine, DICOM, slope, intercept, frames, modality_of(first), tuple(notes))
-
-
-def modality_of(dataset: Any) -> str:
-    """Such as CT or MR; at most the 16 letters DICOM gives it."""
-    return str(dataset.get("Modality") or "")[:16]
+    return Volume(stored, LPS @ affine, DICOM, slope, intercept, frames, dicom.modality_of(first), tuple(notes))
 
 
 def listed(path: Path) -> dict[str, str]:
@@ -133,7 +128,7 @@ def _choose(found: dict[str, list], series: str | None, path: Path) -> str:
 
 def _describe(files: list) -> str:
     dataset = files[0][2]
-    return f"{modality_of(dataset) or '?'}, {len(files)} file(s), {dataset.Columns}x{dataset.Rows}"
+    return f"{dicom.modality_of(dataset) or '?'}, {len(files)} file(s), {dataset.Columns}x{dataset.Rows}"
 
 
 def _frames(name: str, opener: Open, dataset: Any) -> Iterator[Frame]:

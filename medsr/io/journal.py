@@ -8,23 +8,30 @@ from pathlib import Path
 from typing import Any
 
 
+def read(path: Path) -> dict[str, Any]:
+    """The records of a journal that somebody may be writing; nothing where there is none."""
+    content = path.read_bytes() if path.is_file() else b""
+    records: dict[str, Any] = {}
+    for line in content[: content.rfind(b"\n") + 1].splitlines():
+        try:
+            key, record = json.loads(line)
+        except (ValueError, TypeError, RecursionError):
+            continue  # a line damaged by a crash: its work is done again
+        if isinstance(key, str) and isinstance(record, dict):
+            records[key] = record
+    return records
+
+
 class Journal:
     """Records by key, one JSON line each, written as soon as they are known. A half line at the end is forgotten."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.records: dict[str, Any] = {}
+        self.records = read(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_file():
             content = path.read_bytes()
             whole = content[: content.rfind(b"\n") + 1]
-            for line in whole.splitlines():
-                try:
-                    key, record = json.loads(line)
-                except (ValueError, TypeError, RecursionError):
-                    continue  # a line damaged by a crash: its work is done again
-                if isinstance(key, str) and isinstance(record, dict):
-                    self.records[key] = record
             if whole != content:
                 path.write_bytes(whole)
 

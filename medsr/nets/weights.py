@@ -64,7 +64,7 @@ def entries() -> dict[str, Entry]:
     known = {one["name"]: Entry(**one) for one in manifest["weights"]}
     records = _records()
     for name, one in records["own"].items():
-        known[name] = Entry(**one)
+        known.setdefault(name, Entry(**one))
     for name, recorded in records["hashes"].items():
         if name in known and known[name].sha256 is None:
             known[name] = replace(known[name], sha256=recorded, recorded=True)
@@ -87,6 +87,10 @@ def locate(name: str | Path) -> Path:
     Raises UsageError for an unknown name, WeightsError when the file is not there or is not what it should be.
     """
     path = Path(name).expanduser()
+    bundled = entries().get(str(name))
+    if bundled is not None and bundled.suits:  # whatever lies in the working folder under that name
+        verify(bundled)
+        return bundled.path
     if path.is_file():
         return path
     if path.suffix in (".pth", ".safetensors", ".pt"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from medsr.infer.choice import AUTO, for_volume
 from medsr.infer.models import SliceEngine
@@ -11,17 +11,31 @@ from medsr.scan.labels import is_label_map
 from medsr.scan.request import Request
 
 
-def fitting(request: Request, engine: SliceEngine, volume: Volume) -> tuple[Request, SliceEngine, str]:
-    """The request and the engine for this scan, and what to say about the choice; "" where nothing was to be chosen.
+@dataclass(frozen=True)
+class Fitting:
+    """The request and the engine for one scan. `why`: of the choice, "" where there was none. `fits`: False where no
+    model was made for such a scan."""
 
-    `engine`: the bundled one, where the request says `auto`. What is to learn from the scan (`adapt`) begins from that,
-    whatever the scan shows. Raises UsageError where the request does not go with plain interpolation.
+    request: Request
+    engine: SliceEngine
+    why: str = ""
+    fits: bool = True
+
+
+def fitting(request: Request, engine: SliceEngine, volume: Volume) -> Fitting:
+    """What to refine a scan with. `engine`: the bundled one, where the request says `auto`.
+
+    What is to learn from the scan (`adapt`) begins from that, whatever the scan shows. Interpolation has no
+    uncertainty: none is written then.
     """
-    labels = request.kind == "labels" or (request.kind == "auto" and is_label_map(volume.stored))
-    if request.model != AUTO or labels:
-        return request, engine, ""
+    if request.model != AUTO:
+        return Fitting(request, engine)
+    if request.kind == "labels" or (request.kind == "auto" and is_label_map(volume.stored)):
+        return Fitting(request, engine)
     chosen = for_volume(volume)
-    if not chosen.fits and request.adapt is None:
-        return replace(request, model=chosen.model), SliceEngine(chosen.model, None), f"warning: {chosen}"
-    why = chosen.why if chosen.fits else "to begin with; it learns from the scan"
-    return replace(request, model=engine.name), engine, f"model {engine.name}: {why}"
+    if chosen.fits or request.adapt is not None:
+        why = chosen.why if chosen.fits else "to begin with; it learns from the scan"
+        return Fitting(replace(request, model=engine.name), engine, f"model {engine.name}: {why}")
+    why = chosen.why + ("; it has no --uncertainty" if request.method.uncertainty else "")
+    plain = replace(request, model=chosen.model, method=replace(request.method, uncertainty=False))
+    return Fitting(plain, SliceEngine(chosen.model, None), why, fits=False)

@@ -103,11 +103,11 @@ class Job:
         say(f"{self.source.name}: {_text(scan.grid)} to {_text(scan.grid.on(fine))}")
         for note in scan.notes:
             say(f"{self.source.name}: note: {note}")
-        request, engine, chosen = fitting(self.how.request, self.how.engine, scan)
-        if chosen:
-            say(f"{self.source.name}: {chosen}")
+        chosen = fitting(self.how.request, self.how.engine, scan)
+        if chosen.why and chosen.fits:
+            say(f"{self.source.name}: {chosen.why}")
         with _Progress(self.source.name) as shown:
-            self.result = refine_scan(scan, request, engine, self.how.watch or shown, chosen)
+            self.result = refine_scan(scan, chosen, self.how.watch or shown)
         for warning in self.result.warnings:
             say(f"{self.source.name}: warning: {warning}")
         for path, companion in self.given.companions:

@@ -44,8 +44,7 @@ def refine_image(given: Any, affine: NDArray | None, request: Request, engine: S
     check_dtype(volume.stored.dtype, NAME)
     volume.grid.check(NAME)
     check_finite(volume.stored, NAME)
-    request, engine, chosen = fitting(request, engine, volume)
-    outcome = refine_scan(volume, request, engine, chosen=chosen)
+    outcome = refine_scan(volume, fitting(request, engine, volume))
     spread = outcome.uncertainty
     return Result(
         _like(given, outcome.volume),

@@ -21,6 +21,7 @@ from medsr.intensity import Window
 from medsr.io.volume import Volume
 from medsr.meter import peak_memory
 from medsr.scan import labels, warn
+from medsr.scan.fitting import Fitting
 from medsr.scan.orientation import Canonical
 from medsr.scan.request import Request
 
@@ -40,19 +41,14 @@ class RefinedScan:
     """What acquiring the first refined volume again leaves unexplained: (coarse shape), in the image's own units."""
 
 
-def refine_scan(
-    volume: Volume,
-    request: Request,
-    engine: SliceEngine,
-    on_progress: OnProgress = lambda *_: None,
-    chosen: str = "",
-) -> RefinedScan:
-    """Super-resolve a scan, volume by volume, as `request` says. `chosen`: why by this engine, for the summary.
+def refine_scan(volume: Volume, chosen: Fitting, on_progress: OnProgress = lambda *_: None) -> RefinedScan:
+    """Super-resolve a scan, volume by volume, as was asked for, by what was chosen.
 
     Geometry: the refined voxels fill the same box. Values: those of the stored dtype, through its scaling. Raises
     UsageError for what cannot be done, MemoryExhaustedError before beginning what would not fit.
     """
     began = time.monotonic()
+    request, engine = chosen.request, chosen.engine
     turn = Canonical(volume)
     fine = request.target(volume.grid)
     acquisition = _acquisition(volume, fine, request, turn)
@@ -66,7 +62,7 @@ def refine_scan(
             warnings = []
         return RefinedScan(refined, None, _summary(volume, refined, request, None, (), began, warnings), warnings)
     check_planes(request.method.planes, acquisition)
-    warnings = warn.outside_domain(engine, volume, fine, acquisition)
+    warnings = ([] if chosen.fits else [chosen.why]) + warn.outside_domain(engine, volume, fine, acquisition)
     method = replace(request.method, width=acquisition.width)
     if request.adapt is not None:
         engine, told = _adapted(engine, volume, turn, acquisition, request, on_progress)
@@ -100,8 +96,8 @@ def refine_scan(
         "consistency": figures,
         "clipped_voxels": sum(part.clipped for part in parts),
     }
-    if chosen:
-        summary["chosen"] = chosen
+    if chosen.why:
+        summary["chosen"] = chosen.why
     if spread is not None:
         summary["uncertainty"] = _spread_figures(spread)
     inconsistency = turn.back(parts[0].difference * np.float32(volume.slope))

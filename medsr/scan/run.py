@@ -145,7 +145,8 @@ def asked(
 
 def settings_of(request: Request, extras: Extras, opened: SliceEngine) -> dict[str, Any]:
     """Everything but the scan that decides a result: for status.tsv."""
-    return {"weights": opened.sha256, "request": request.parameters() | opened.computed(), "extras": asdict(extras)}
+    known = {"weights": opened.sha256, "request": request.parameters() | opened.computed(), "extras": asdict(extras)}
+    return known | ({"model": AUTO} if request.model == AUTO else {})
 
 
 def _steps(spacing: float | Sequence[float] | None) -> tuple[float, ...] | None:

@@ -86,7 +86,7 @@ class MadeVolume:
 
 def make_images(order: ImageOrder, tell: Tell) -> list[MadeImage]:
     """One result for each model. Baselines take the factor of the first network among them."""
-    opened = [_image_model(name, order.compute) for name in order.models]
+    opened = [_image_model(name, order.compute, None) for name in order.models]
     own = next((model.scale for model in opened if model.scale), DEFAULT_SCALE)
     made = []
     for index, model in enumerate(opened):
@@ -191,7 +191,7 @@ def _forget_places(sidecar: Path, name: str) -> None:
 
 
 @lru_cache(MODELS_KEPT)
-def _image_model(name: str, compute: Compute, tile: int | None = None) -> Model:
+def _image_model(name: str, compute: Compute, tile: int | None) -> Model:
     return open_model(name, compute, tile)
 
 

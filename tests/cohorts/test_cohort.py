@@ -102,6 +102,12 @@ def test_images_too(tmp_path: Path, fundus: np.ndarray) -> None:
     assert all(one.same for one in again)
 
 
+def test_the_page_tells_of_images_that_no_model_was_made_for(tmp_path: Path, fundus: np.ndarray) -> None:
+    write_png(tmp_path / "in" / "blue.png", fundus[:40, :40, ::-1])
+    cohort("upscale", tmp_path / "in", tmp_path / "out", Engine(workers=1))
+    assert "no bundled model was made for" in (tmp_path / "out" / "cohort.html").read_text()
+
+
 def test_failures_are_named_and_can_be_done_again_alone(scans: Path, tmp_path: Path) -> None:
     place, out = scans / "b", tmp_path / "out"
     good = (place / "s0.nii.gz").read_bytes()
