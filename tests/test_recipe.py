@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from medsr import recipe as recipes
 from medsr.errors import UsageError
+from medsr.resources import resource_dir
 
 MINIMAL = "name: x\nscale: 2\niterations: 10\n"
 
@@ -18,7 +19,7 @@ def _file(tmp_path: Path, text: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["retina", "chest_xray", "retina_compact", "demo_retina"])
+@pytest.mark.parametrize("name", sorted(path.stem for path in resource_dir("recipes").glob("*.yml")))
 def test_shipped_recipes_are_valid_and_survive_being_written_back(name: str, tmp_path: Path) -> None:
     recipe = recipes.load(name)
     again = recipes.load(_file(tmp_path, recipe.to_yaml()))
