@@ -63,6 +63,9 @@ def visit(browser: Any, server: Server, **options: Any) -> Iterator[Any]:
     assert not unexpected, unexpected
 
 
+COLOUR_AT = "(c, [dx, dy]) => Array.from(c.getContext('2d').getImageData(c.width * dx, c.height * dy, 1, 1).data)"
+
+
 def says(page: Any, text: str, place: str = "#status") -> None:
     """Wait until the page says so."""
     sync_api.expect(page.locator(place)).to_contain_text(text, timeout=SECONDS * 1000)
@@ -144,10 +147,9 @@ def test_panels_zoom_together_and_tell_the_stored_values(
             column = int((view["x"] + (int(size["width"] * 0.25) + 0.5 - size["width"] / 2) / view["zoom"]) * ratio)
             row = int((view["y"] + (int(size["height"] * 0.75) + 0.5 - size["height"] / 2) / view["zoom"]) * ratio)
             near = pixels[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2].reshape(-1, 3).tolist()
-            look = (
-                "(c, [dx, dy]) => Array.from(c.getContext('2d').getImageData(c.width * dx, c.height * dy, 1, 1).data)"
-            )
-            until(lambda at=canvas, near=near: at.evaluate(look, [0.25, 0.75])[:3] in near)  # it is painted soon after
+            until(
+                lambda at=canvas, near=near: at.evaluate(COLOUR_AT, [0.25, 0.75])[:3] in near
+            )  # it is painted soon after
 
 
 def test_grey_images_have_a_window_and_the_lowest_may_be_brightest(
