@@ -147,9 +147,8 @@ def test_panels_zoom_together_and_tell_the_stored_values(
             column = int((view["x"] + (int(size["width"] * 0.25) + 0.5 - size["width"] / 2) / view["zoom"]) * ratio)
             row = int((view["y"] + (int(size["height"] * 0.75) + 0.5 - size["height"] / 2) / view["zoom"]) * ratio)
             near = pixels[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2].reshape(-1, 3).tolist()
-            until(
-                lambda at=canvas, near=near: at.evaluate(COLOUR_AT, [0.25, 0.75])[:3] in near
-            )  # it is painted soon after
+            # Painted soon after, not at once.
+            until(lambda at=canvas, near=near: at.evaluate(COLOUR_AT, [0.25, 0.75])[:3] in near)
 
 
 def test_grey_images_have_a_window_and_the_lowest_may_be_brightest(
