@@ -16,6 +16,8 @@ AUTO = "auto"
 FUNDUS, CHEST, MRI = "fundus", "chest", "mri"
 """What bundled models are for (`suits` in the manifest)."""
 RADIOGRAPHS = ("DX", "CR")
+INSIST = "; --model chooses one"
+DOUBT = "; if it is none, name a --model"
 PARTS = {True: " of the chest", False: " of another part of the body", None: ""}
 LIT = 0.1
 """Of the image's brightest: what counts as lit, and how far channels may differ in a grey image."""
@@ -27,23 +29,26 @@ AIR = -500
 
 @dataclass(frozen=True)
 class Choice:
-    """A model's name and, in words, why. `fits`: False where no bundled model was made for such an input."""
+    """A model's name and, in words, why. `fits`: False where no bundled model was made for such an input.
+
+    `hint`: what may be done about it on the command line.
+    """
 
     model: str
     why: str
     fits: bool = True
+    hint: str = ""
 
     def __str__(self) -> str:
-        return f"{self.model}: {self.why}" if self.fits else self.why
+        return f"{self.model}: {self.why}{self.hint}" if self.fits else f"{self.why}{self.hint}"
 
 
 def for_image(image: Image, scale: float) -> Choice:
     """The faithful model for what the image shows, of the least factor that reaches `scale`."""
     kind, why = _kind_of(image)
     if kind is None:
-        why = f"no bundled model was made for {why}: bicubic interpolation; --model chooses one"
-        return Choice("bicubic", why, fits=False)
-    return Choice(model_for(kind, scale), why)
+        return Choice("bicubic", f"no bundled model was made for {why}: bicubic interpolation", False, INSIST)
+    return Choice(model_for(kind, scale), why, hint="" if image.kind == DICOM else DOUBT)
 
 
 def model_for(kind: str, scale: float = 1) -> str:
@@ -63,10 +68,10 @@ def _kind_of(image: Image) -> tuple[str | None, str]:
     unit = image.window.to_unit(image.pixels[::8, ::8])
     least = LIT * float(unit.max())
     if unit.shape[2] == 1 or float(np.ptp(unit, axis=2).max()) <= least:
-        return CHEST, "grey, so taken for a chest X-ray (its file does not say); if it is none, name a --model"
+        return CHEST, "grey, so taken for a chest X-ray (its file does not say)"
     red, green, blue = unit[unit.max(axis=2) > least].mean(axis=0)
     if red > WARM * green and green > WARM * blue:
-        return FUNDUS, "taken for a fundus by its colours; if it is none, name a --model"
+        return FUNDUS, "taken for a fundus by its colours"
     return None, "a colour image that does not look like a fundus"
 
 
@@ -74,11 +79,11 @@ def for_volume(volume: Volume) -> Choice:
     """The faithful refiner for MRI; plain interpolation for what is known to be something else."""
     model = model_for(MRI)
     if volume.modality not in ("", "MR"):
-        return Choice("cubic", _nothing_for(f"{volume.modality} scans"), False)
+        return _interpolated(f"{volume.modality} scans")
     if volume.modality == "MR":
         return Choice(model, "an MR scan, as its header says")
     if (least := lowest(volume)) < AIR:
-        return Choice("cubic", _nothing_for(f"CT, which values down to {least:.0f} look like"), False)
+        return _interpolated(f"CT, which values down to {least:.0f} look like")
     return Choice(model, "taken for MRI (its file does not say)")
 
 
@@ -87,8 +92,8 @@ def lowest(volume: Volume) -> float:
     return min(float(end) * volume.slope + volume.intercept for end in (volume.stored.min(), volume.stored.max()))
 
 
-def _nothing_for(what: str) -> str:
-    return f"no bundled model was made for {what}: cubic B-spline interpolation; --model chooses one"
+def _interpolated(what: str) -> Choice:
+    return Choice("cubic", f"no bundled model was made for {what}: cubic B-spline interpolation", False, INSIST)
 
 
 def _is_for(entry: weights.Entry, kind: str) -> bool:

@@ -73,6 +73,8 @@ class ImageFacts(Answer):
     inverted: bool = Field(description="the lowest value is the brightest (MONOCHROME1)")
     show_low: float = Field(description="a window to begin with")
     show_high: float
+    suggested: str = Field(description="the model of factor 2 that suits it; bicubic where none was made for such")
+    why: str = Field(description="why that one")
     notes: list[str] = []
 
 
@@ -88,6 +90,8 @@ class VolumeFacts(Answer):
     labels: bool = Field(description="it looks like a label map, which is resampled and not super-resolved")
     finer: Grid | None
     series: str | None = Field(default=None, description="the DICOM series that was asked for")
+    suggested: str = Field(default="", description="the model or interpolation that suits it; none for label maps")
+    why: str = Field(default="", description="why that one")
     notes: list[str] = []
 
 

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsr.errors import InputError, MedsrError
+from medsr.infer.choice import for_image, for_volume
+from medsr.infer.used import DEFAULT_SCALE
 from medsr.io import image as image_io
 from medsr.io import volume as volume_io
 from medsr.io.base import Image
@@ -59,6 +61,7 @@ def _image(path: Path, most: float) -> ImageFacts:
         raise InputError(f"{width} x {height} pixels; this server takes at most {most / 1e6:g} megapixels")
     write_pixels(path.with_name(PIXELS), image)
     low, high = shown(image)
+    chosen = for_image(image, DEFAULT_SCALE)
     return ImageFacts(
         format=image.kind,
         width=width,
@@ -70,6 +73,8 @@ def _image(path: Path, most: float) -> ImageFacts:
         inverted=image.window.inverted,
         show_low=low,
         show_high=high,
+        suggested=chosen.model,
+        why=chosen.why,
         notes=[image.note] if image.note else [],
     )
 
@@ -107,13 +112,17 @@ def _volume(path: Path, content: Content, series: int | None, most: float) -> Lo
     notes = list(scan.notes)
     if scan.volumes > 1:
         notes.append(f"{scan.volumes} time points: all are refined, the first is shown")
+    is_labels = labels.is_label_map(scan.stored)
+    chosen = None if is_labels else for_volume(scan)
     facts = VolumeFacts(
         format=scan.kind,
         shape=list(scan.stored.shape),
         spacing=[round(step, 4) for step in scan.grid.spacing],
         dtype=scan.stored.dtype.name,
         modality=scan.modality,
-        labels=labels.is_label_map(scan.stored),
+        labels=is_labels,
+        suggested=chosen.model if chosen else "",
+        why=chosen.why if chosen else "",
         finer=_finer(scan),
         series=found[uid] if uid is not None else None,
         notes=notes,

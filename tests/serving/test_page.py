@@ -113,6 +113,20 @@ def test_an_image_from_choice_to_download(
             assert downloaded(page, f"eye_{name}.png") == (tmp_path / "eye.png").read_bytes()
 
 
+def test_the_model_is_the_one_made_for_the_image_until_the_user_chooses(
+    browser: Any, eye: Path, tmp_path: Path
+) -> None:
+    ray = write_png(tmp_path / "ray.png", image_io.read(eye).pixels[:, :, :1])
+    with serving(tmp_path / "served") as bundled, visit(browser, bundled) as page:
+        for path, model in ((ray, "medsr-cxr-x2"), (eye, "medsr-retina-x2")):
+            choose(page, path)
+            assert page.locator("#image-model").input_value() == model
+            says(page, f"{model}: ", "#facts")
+        page.select_option("#image-model", "lanczos")
+        choose(page, ray)
+        assert page.locator("#image-model").input_value() == "lanczos"
+
+
 def test_panels_zoom_together_and_tell_the_stored_values(
     browser: Any, server: Server, eye: Path, tmp_path: Path
 ) -> None:

@@ -100,6 +100,21 @@ function describe() {
   }
 }
 
+// Choose the model made for such an image or scan, unless the user has chosen one before. Whether there is one here.
+function suggest(facts) {
+  const select = $(`${facts.kind}-model`);
+  if ([...select.options].some((option) => option.value === facts.suggested) && !select.dataset.picked) {
+    select.value = facts.suggested;
+    describe();
+  }
+  return models.some((one) => one.kind === facts.kind && one.name === facts.suggested);
+}
+
+function pick(event) {
+  event.target.dataset.picked = "yes";
+  describe();
+}
+
 function setTheme(dark) {
   document.documentElement.dataset.theme = dark ? "dark" : "light";
   $("theme").setAttribute("aria-pressed", String(dark));
@@ -189,6 +204,7 @@ async function introduce(mine) {
     if (facts.finer) lines.push(`as fine as its finest axis: ${grid(facts.finer)}`);
     if (facts.labels) lines.push("looks like a label map: it is resampled by nearest neighbour, not super-resolved");
   }
+  if (suggest(facts)) lines.push(`${facts.suggested}: ${facts.why}`);
   $("facts-name").textContent = uploaded.name;
   list($("facts-list"), [...lines, ...facts.notes]);
   $("facts").hidden = false;
@@ -518,8 +534,8 @@ function listen() {
     forget(truth?.uploaded);
     truth = file ? { file, uploaded: null } : null;
   });
-  on("image-model", "change", describe);
-  on("volume-model", "change", describe);
+  on("image-model", "change", pick);
+  on("volume-model", "change", pick);
   on("finer", "change", () => {
     const finer = $("finer").value;
     $("finer-number").hidden = finer === "auto";
