@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,16 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsr.data import manifest
-from medsr.data.crops import bright_enough
 from medsr.data.sources import Split, folder_of, held_out_of
-from medsr.data.streams import stream
 from medsr.errors import InputError, UsageError
 from medsr.intensity import Window
 from medsr.io import volume as volume_io
-from medsr.recipe import Data, Jitter, Recipe
+from medsr.recipe import Data, Recipe
 
 if TYPE_CHECKING:
-    import torch
+    pass
 
 Array = NDArray[np.float32]
 ISOTROPIC_WITHIN = 1.25
@@ -28,8 +25,6 @@ ISOTROPIC_WITHIN = 1.25
 FOREGROUND = 0.05
 """Unit value from which a voxel counts as foreground."""
 MARGIN = 8
-PAIRINGS = tuple((normal, rows) for normal in range(3) for rows in range(3) if normal != rows)
-"""Which axis a slice is perpendicular to, and which of its axes is made thick: P2's six."""
 
 
 @dataclass(frozen=True)
@@ -92,10 +87,10 @@ def unit_of(stored: NDArray) -> tuple[Array, Window]:
     return window.to_unit(stored), window
 
 
-def load(path: Path) -> Array:
-    """The first volume of a file, in unit values, cut to its foreground and a margin."""
+def load(path: Path, smallest: int = 100) -> Array:
+    """The first volume of a file, in unit values, cut as by `foreground`."""
     volume = volume_io.read(path)
-    return foreground(unit_of(volume.stored.reshape(*volume.stored.shape[:3], -1)[..., 0])[0])
+    return foreground(unit_of(volume.stored.reshape(*volume.stored.shape[:3], -1)[..., 0])[0], smallest)
 
 
 def foreground(unit: Array, smallest: int = 100) -> Array:
@@ -110,67 +105,3 @@ def foreground(unit: Array, smallest: int = 100) -> Array:
         half, middle = max(stop - start, smallest) / 2, (start + stop) / 2
         places.append(slice(max(0, int(middle - half)), min(length, int(np.ceil(middle + half)))))
     return np.ascontiguousarray(unit[tuple(places)])
-
-
-class SliceCrops:
-    """A map-style dataset: (iteration, slot) -> [one crop of a slice], float32 (1, side, side), rows to be made thick.
-
-    Every volume, pairing, place, flip and contrast comes from `stream(seed, iteration, slot)`.
-    """
-
-    def __init__(
-        self,
-        volumes: tuple[VolumeSource, ...] | Array,
-        data: Data,
-        side: int,
-        seed: int,
-        pairings: tuple[tuple[int, int], ...] = PAIRINGS,
-    ) -> None:
-        self.volumes, self.data, self.side, self.seed, self.pairings = volumes, data, side, seed, pairings
-        self._cache: OrderedDict[Path, Array] = OrderedDict()
-
-    def __getitem__(self, key: tuple[int, int]) -> list[torch.Tensor]:
-        import torch
-
-        iteration, slot = key
-        rng = stream(self.seed, iteration, 1 + slot)
-        crop = bright_enough(self._draw, rng, self.data.darkest_crop)
-        if self.data.jitter is not None:
-            crop = recoloured(crop, self.data.jitter, rng)
-        return [torch.from_numpy(np.ascontiguousarray(crop[None]))]
-
-    def _draw(self, rng: np.random.Generator) -> Array:
-        volume = self.volumes if isinstance(self.volumes, np.ndarray) else self._load(rng)
-        normal, rows = self.pairings[int(rng.integers(len(self.pairings)))]
-        place: list[slice | int] = []
-        for axis, length in enumerate(volume.shape):
-            start = int(rng.integers(length if axis == normal else length - self.side + 1))
-            place.append(start if axis == normal else slice(start, start + self.side))
-        crop = volume[tuple(place)]
-        crop = crop.T if rows > 3 - normal - rows else crop
-        if self.data.flips:  # no quarter turns: the rows are what is made thick
-            kept = 0.5 if self.data.flips is True else 1 - self.data.flips
-            crop = crop[:: 1 if rng.random() < kept else -1, :: 1 if rng.random() < kept else -1]
-        return crop
-
-    def _load(self, rng: np.random.Generator) -> Array:
-        source = self.volumes[int(rng.integers(len(self.volumes)))]
-        if source.path not in self._cache:
-            self._cache[source.path] = load(source.path)
-            while sum(one.nbytes for one in self._cache.values()) > self.data.cache_gb * 1e9 and len(self._cache) > 1:
-                self._cache.popitem(last=False)
-        self._cache.move_to_end(source.path)
-        return self._cache[source.path]
-
-
-def recoloured(crop: Array, jitter: Jitter, rng: np.random.Generator) -> Array:
-    """(H, W) in about [0, 1] with another contrast, gain and offset. Nothing is clipped.
-
-    The contrast is a random broken line through 4 to 8 points over the range of values: it need not rise, so that a
-    T1-weighted slice may come out with the contrasts of a T2-weighted one, or of none there is.
-    """
-    if rng.random() < jitter.contrast:
-        knots = np.linspace(0.0, 1.1, int(rng.integers(4, 9)))
-        crop = np.interp(crop, knots, rng.random(len(knots))).astype(np.float32)
-    changed: Array = (crop * rng.uniform(*jitter.gain) + rng.uniform(*jitter.offset)).astype(np.float32)
-    return changed

@@ -31,6 +31,12 @@ def _offset_range(value: tuple[float, float]) -> tuple[float, float]:
     return value
 
 
+def _zoom_range(value: tuple[float, float]) -> tuple[float, float]:
+    if not 0.25 <= value[0] <= value[1] <= 4:
+        raise ValueError("expected two numbers from 0.25 to 4, the smaller first")
+    return value
+
+
 class Jitter(Section):
     """Intensities of a training crop: each channel times a gain plus an offset (fractions of full range), clipped.
 
@@ -40,9 +46,19 @@ class Jitter(Section):
     gain: Range = (1.0, 1.0)
     offset: Annotated[tuple[Number, Number], AfterValidator(_offset_range)] = (0.0, 0.0)
     shuffle_channels: Flag = False
-    contrast: Probability = 0.0
+    contrast: Probability = 0.0  # this and what follows: of volumes alone
     """How often a slice of a volume gets a contrast drawn at random, so that a network trained on one kind of scan
     (T1) learns edges, not tissues."""
+    zoom: Annotated[tuple[Number, Number], AfterValidator(_zoom_range)] = (1.0, 1.0)
+    """How much larger a slice of a volume is made, rows and columns each by themselves: above 1 softer than it was, as
+    scans are that were interpolated; below 1 sharper, its voxels averaged."""
+    noise: Range = (0.0, 0.0)
+    """Standard deviation (fraction of full range) of the noise added to a slice before it is made thick."""
+
+    def of_volumes(self) -> str | None:
+        """The first setting asked for that images know nothing of."""
+        fresh = Jitter()
+        return next((one for one in ("contrast", "zoom", "noise") if getattr(self, one) != getattr(fresh, one)), None)
 
 
 def _fraction_or_name(value: Any) -> Any:

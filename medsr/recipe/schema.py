@@ -139,6 +139,8 @@ class Recipe(Section):
 
     def _check_degradation(self) -> None:
         thick = self.thick_slices
+        if not thick and self.data.jitter and (only := self.data.jitter.of_volumes()):
+            raise ValueError(f"data.jitter.{only}: for slices of volumes only (degradation slice-profile)")
         if isinstance(self.degradation, HighOrder):
             _check_blur(self.degradation, self.degrade_crop, self.scale)
         if isinstance(self.degradation, Pairs) and self.data.multiscale is not None:

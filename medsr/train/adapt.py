@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medsr.data.slices import SliceCrops
 from medsr.data.streams import stream
-from medsr.data.volumes import SliceCrops, foreground
+from medsr.data.volumes import foreground
 from medsr.degrade import thick_slices
 from medsr.errors import TrainingError, UsageError
 from medsr.infer.acquisition import Acquisition

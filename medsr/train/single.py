@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medsr.data import batches, crops, pairs, sources, volumes
+from medsr.data import batches, crops, pairs, slices, sources, volumes
 from medsr.errors import StoppedError, TrainingError, UsageError
 from medsr.io.files import write_text
 from medsr.nets import checkpoint
@@ -217,7 +217,7 @@ def find_files(recipe: Recipe) -> sources.Split:
 
 def _crops(recipe: Recipe, files: sources.Split) -> batches.Crops:
     if recipe.thick_slices:
-        return volumes.SliceCrops(files.train, recipe.data, recipe.degrade_crop, recipe.seed)
+        return slices.SliceCrops(files.train, recipe.data, recipe.degrade_crop, recipe.seed)
     if isinstance(recipe.degradation, Pairs):
         return pairs.PairedCrops(files.train, recipe)
     return crops.GroundTruthCrops(files.train, recipe.data, recipe.degrade_crop, recipe.channels, recipe.seed)

@@ -1,4 +1,4 @@
-"""Training slices from volumes: P2's six pairings, contrasts, what is left out."""
+"""Volumes to train on: which are ground truth, what is left out."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from medsr.data.volumes import PAIRINGS, SliceCrops, foreground, load, recoloured, split
+from medsr.data.volumes import foreground, load, split
 from medsr.errors import UsageError
-from medsr.recipe import Data, Jitter
+from medsr.recipe import Data
 from tests.conftest import smooth_volume
 
 
@@ -35,38 +35,6 @@ def test_what_is_no_ground_truth_is_left_out_with_its_reason(folder: Path) -> No
     assert "not isotropic" in reasons["thick.nii.gz"]
     with pytest.raises(UsageError, match="no isotropic volume"):
         split(Data(train=str(folder), pattern="thick*"), 32, 0)
-
-
-def test_crops_are_slices_of_the_volume_in_all_six_pairings() -> None:
-    """Each axis of the volume counts its own voxels, so a crop says where it is from."""
-    i, j, k = np.meshgrid(np.arange(40), np.arange(40), np.arange(40), indexing="ij")
-    volume = (i * 10_000 + j * 100 + k).astype(np.float32)
-    assert len(PAIRINGS) == 6
-    for pairing in PAIRINGS:
-        crops = SliceCrops(volume, Data(flips=False, darkest_crop=0), 32, 0, (pairing,))
-        crop = crops[1, 0][0].numpy()[0].astype(int)
-        coordinates = np.stack([crop // 10_000, crop // 100 % 100, crop % 100])
-        normal, rows = pairing
-        assert len(np.unique(coordinates[normal])) == 1
-        assert (np.diff(coordinates[rows], axis=0) == 1).all()
-        assert (np.diff(coordinates[3 - normal - rows], axis=1) == 1).all()
-
-
-def test_crops_are_a_function_of_seed_iteration_and_slot(folder: Path) -> None:
-    sources = split(Data(train=str(folder), validation=0), 32, 0).train
-    data = Data(jitter=Jitter(gain=(0.7, 1.2), contrast=0.5))
-    one, other = SliceCrops(sources, data, 32, 5), SliceCrops(sources, data, 32, 5)
-    np.testing.assert_array_equal(one[7, 3][0], other[7, 3][0])
-    assert not np.array_equal(one[7, 3][0], one[8, 3][0])
-    assert one[1, 0][0].shape == (1, 32, 32)
-
-
-def test_a_random_contrast_moves_tissues_not_edges() -> None:
-    crop = np.kron(np.array([[0.1, 0.5], [0.9, 0.5]], np.float32), np.ones((8, 8), np.float32))
-    changed = recoloured(crop, Jitter(contrast=1.0), np.random.default_rng(0))
-    assert len(np.unique(changed)) == 3
-    assert not np.allclose(changed, crop)
-    np.testing.assert_array_equal(recoloured(crop, Jitter(), np.random.default_rng(0)), crop)
 
 
 def test_the_foreground_is_cut_out_with_a_margin(folder: Path) -> None:

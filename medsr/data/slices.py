@@ -1,0 +1,107 @@
+"""Training crops of slices of volumes, their size, contrast and noise varied (P2)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsr.data.crops import bright_enough
+from medsr.data.streams import stream
+from medsr.data.volumes import VolumeSource, load
+from medsr.degrade.slice_profile import matrix
+from medsr.recipe import Data, Jitter
+from medsr.resample import bspline_matrix
+
+if TYPE_CHECKING:
+    import torch
+
+Array = NDArray[np.float32]
+PAIRINGS = tuple((normal, rows) for normal in range(3) for rows in range(3) if normal != rows)
+"""Which axis a slice is perpendicular to, and which of its axes is made thick: P2's six."""
+
+
+class SliceCrops:
+    """A map-style dataset: (iteration, slot) -> [one crop of a slice], float32 (1, side, side), rows to be made thick.
+
+    Every volume, pairing, place, flip and contrast comes from `stream(seed, iteration, slot)`.
+    """
+
+    def __init__(
+        self,
+        volumes: tuple[VolumeSource, ...] | Array,
+        data: Data,
+        side: int,
+        seed: int,
+        pairings: tuple[tuple[int, int], ...] = PAIRINGS,
+    ) -> None:
+        self.volumes, self.data, self.side, self.seed, self.pairings = volumes, data, side, seed, pairings
+        self._cache: OrderedDict[Path, Array] = OrderedDict()
+
+    def __getitem__(self, key: tuple[int, int]) -> list[torch.Tensor]:
+        import torch
+
+        iteration, slot = key
+        rng = stream(self.seed, iteration, 1 + slot)
+        crop = bright_enough(self._draw, rng, self.data.darkest_crop)
+        if self.data.jitter is not None:
+            crop = recoloured(crop, self.data.jitter, rng)
+        return [torch.from_numpy(np.ascontiguousarray(crop[None]))]
+
+    def _draw(self, rng: np.random.Generator) -> Array:
+        volume = self.volumes if isinstance(self.volumes, np.ndarray) else self._load(rng)
+        normal, rows = self.pairings[int(rng.integers(len(self.pairings)))]
+        place: list[slice | int] = []
+        for axis, length in enumerate(volume.shape):
+            side = 1 if axis == normal else self._taken(rng, length)
+            start = int(rng.integers(length - side + 1))
+            place.append(start if axis == normal else slice(start, start + side))
+        crop = zoomed(volume[tuple(place)], self.side)
+        crop = crop.T if rows > 3 - normal - rows else crop
+        if self.data.flips:  # no quarter turns: the rows are what is made thick
+            kept = 0.5 if self.data.flips is True else 1 - self.data.flips
+            crop = crop[:: 1 if rng.random() < kept else -1, :: 1 if rng.random() < kept else -1]
+        return crop
+
+    def _taken(self, rng: np.random.Generator, length: int) -> int:
+        """Voxels of an axis that become the crop's side."""
+        low, high = self.data.jitter.zoom if self.data.jitter else (1.0, 1.0)
+        if low == high == 1:
+            return self.side
+        return min(length, round(self.side / np.exp(rng.uniform(np.log(low), np.log(high)))))
+
+    def _load(self, rng: np.random.Generator) -> Array:
+        source = self.volumes[int(rng.integers(len(self.volumes)))]
+        if source.path not in self._cache:
+            self._cache[source.path] = load(source.path, max(100, self.side))
+            while sum(one.nbytes for one in self._cache.values()) > self.data.cache_gb * 1e9 and len(self._cache) > 1:
+                self._cache.popitem(last=False)
+        self._cache.move_to_end(source.path)
+        return self._cache[source.path]
+
+
+def recoloured(crop: Array, jitter: Jitter, rng: np.random.Generator) -> Array:
+    """(H, W) in about [0, 1] with another contrast, gain, offset and noise. Nothing is clipped.
+
+    The contrast is a random broken line through 4 to 8 points over the range of values: it need not rise, so that a
+    T1-weighted slice may come out with the contrasts of a T2-weighted one, or of none there is.
+    """
+    if rng.random() < jitter.contrast:
+        knots = np.linspace(0.0, 1.1, int(rng.integers(4, 9)))
+        crop = np.interp(crop, knots, rng.random(len(knots))).astype(np.float32)
+    changed: Array = (crop * rng.uniform(*jitter.gain) + rng.uniform(*jitter.offset)).astype(np.float32)
+    if jitter.noise[1] > 0:
+        changed += rng.standard_normal(crop.shape, np.float32) * np.float32(rng.uniform(*jitter.noise))
+    return changed
+
+
+def zoomed(crop: Array, side: int) -> Array:
+    """(H, W) to (side, side): finer by interpolating cubic B-spline, coarser by averaging, each axis by itself."""
+    if crop.shape == (side, side):
+        return crop
+    rows, columns = (bspline_matrix(length, side) if length < side else matrix(length, side) for length in crop.shape)
+    resized: Array = (rows @ crop @ columns.T).astype(np.float32)
+    return resized
