@@ -169,7 +169,8 @@ def _store(fused: Array, window: Window, stored: NDArray, flat: Flat, result: ND
     """Fill `result` with stored values; returns how many were clipped."""
     clipped = 0
     half = (0.5 if stored.dtype.kind in "iu" else 0.0) / (window.high - window.low)
-    limits = window.to_unit(np.array([window.store_low, window.store_high])) + np.array([-half, half], np.float32)
+    with np.errstate(over="ignore"):  # of a float's own limits infinity is made: nothing lies beyond
+        limits = window.to_unit(np.array([window.store_low, window.store_high])) + np.array([-half, half], np.float32)
     for part in slabs(fused.shape):
         clipped += int(np.count_nonzero((fused[part] < limits[0]) | (fused[part] > limits[1])))
         result[part] = window.to_stored(fused[part], stored.dtype)

@@ -69,6 +69,12 @@ def test_a_large_offset_or_scale_leaves_the_figures_right(model: SliceModel) -> 
         np.testing.assert_allclose((moved.stored - offset) / scale, plain.stored, atol=0.01)
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_scan_of_values_below_one_is_no_reason_to_warn(model: SliceModel) -> None:
+    stored = (smooth_volume() / smooth_volume().max() / 2).astype(np.float32)
+    assert refine(stored, FINE, model, Method()).clipped == 0
+
+
 def test_integers_agree_to_their_rounding(model: SliceModel) -> None:
     stored = np.rint(smooth_volume()).astype(np.int16)
     result = refine(stored, (20, 18, 27), model, Method())
