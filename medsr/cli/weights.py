@@ -45,10 +45,10 @@ def fetch(
     """Download weight files into the cache, checked before they are used."""
     import sys
 
-    from medsr.nets import weights
+    from medsr.nets import obtain
 
     for name in names:
-        path = weights.fetch(name, mirror, show_progress=sys.stderr.isatty())
+        path = obtain.fetch(name, mirror, show_progress=sys.stderr.isatty())
         typer.echo(f"{name}: {path}")
 
 
@@ -60,9 +60,9 @@ def import_(
     ] = None,
 ) -> None:
     """Take a weight file brought by hand: accepted only if it is what the manifest says, or named as your own."""
-    from medsr.nets import weights
+    from medsr.nets import obtain
 
-    entry = weights.bring(file, name)
+    entry = obtain.bring(file, name)
     typer.echo(f"{entry.name}: {entry.path}")
 
 

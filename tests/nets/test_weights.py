@@ -14,7 +14,7 @@ import torch
 import yaml
 
 from medsr.errors import UsageError, WeightsError
-from medsr.nets import weights
+from medsr.nets import obtain, weights
 from medsr.nets.checkpoint import Spec
 
 CONTENT = b"the weights" * 100
@@ -67,10 +67,10 @@ def test_the_shipped_manifest_names_the_stock_files_and_invents_no_hash() -> Non
 
 
 def test_fetch_downloads_once_and_verifies(manifest: str, server: tuple[str, Path]) -> None:
-    path = weights.fetch("known")
+    path = obtain.fetch("known")
     assert path.read_bytes() == CONTENT
     (server[1] / "known.pth").unlink()
-    assert weights.fetch("known") == path  # no second download
+    assert obtain.fetch("known") == path  # no second download
     assert weights.locate("known") == path
 
 
@@ -79,15 +79,15 @@ def test_a_download_that_is_not_what_the_manifest_says_is_refused_and_leaves_not
 ) -> None:
     (server[1] / "known.pth").write_bytes(CONTENT[:-1] + b"X")
     with pytest.raises(WeightsError, match="sha256"):
-        weights.fetch("known")
+        obtain.fetch("known")
     (server[1] / "known.pth").write_bytes(CONTENT[:50])
     with pytest.raises(WeightsError, match="50 bytes"):
-        weights.fetch("known")
+        obtain.fetch("known")
     assert not [path for path in medsr_home.rglob("*") if path.is_file()]
 
 
 def test_an_unknown_hash_is_recorded_on_first_download_and_demanded_ever_after(manifest: str) -> None:
-    path = weights.fetch("unknown")
+    path = obtain.fetch("unknown")
     entry = weights.get("unknown")
     assert entry.recorded
     assert entry.sha256 == hashlib.sha256(CONTENT).hexdigest()
@@ -99,21 +99,21 @@ def test_an_unknown_hash_is_recorded_on_first_download_and_demanded_ever_after(m
 def test_a_server_that_is_down_or_lacks_the_file_gives_the_way_out(manifest: str, server: tuple[str, Path]) -> None:
     (server[1] / "known.pth").unlink()
     with pytest.raises(WeightsError, match=r"medsr weights import known\.pth"):
-        weights.fetch("known")
+        obtain.fetch("known")
     with pytest.raises(WeightsError, match="cannot be downloaded"):
-        weights.fetch("known", mirror="http://127.0.0.1:9")
+        obtain.fetch("known", mirror="http://127.0.0.1:9")
 
 
 def test_a_mirror_serves_files_under_their_own_names(manifest: str, server: tuple[str, Path]) -> None:
     (server[1] / "mirror").mkdir()
     (server[1] / "known.pth").rename(server[1] / "mirror" / "known.pth")
-    assert weights.fetch("known", mirror=f"{manifest}/mirror/").read_bytes() == CONTENT
+    assert obtain.fetch("known", mirror=f"{manifest}/mirror/").read_bytes() == CONTENT
 
 
 def test_import_recognises_a_file_by_its_content(manifest: str, tmp_path: Path) -> None:
     brought = tmp_path / "renamed on a usb stick.bin"
     brought.write_bytes(CONTENT)
-    assert weights.bring(brought).name == "known"
+    assert obtain.bring(brought).name == "known"
     assert weights.locate("known").read_bytes() == CONTENT
 
 
@@ -121,19 +121,19 @@ def test_import_refuses_what_is_not_in_the_manifest(manifest: str, tmp_path: Pat
     brought = tmp_path / "known.pth"
     brought.write_bytes(b"something else")
     with pytest.raises(WeightsError):
-        weights.bring(brought)
+        obtain.bring(brought)
     with pytest.raises(WeightsError):
-        weights.bring(brought, "known")
+        obtain.bring(brought, "known")
     other = tmp_path / "other.pth"
     other.write_bytes(b"something else")
     with pytest.raises(WeightsError, match="--name NAME"):
-        weights.bring(other)
+        obtain.bring(other)
 
 
 def test_a_model_of_ones_own_is_imported_by_name_and_held_to_its_hash(tmp_path: Path) -> None:
     brought = tmp_path / "mine.pth"
     torch.save(Spec("rrdb", 2, 3, {"features": 8, "blocks": 1, "growth": 4}).build().state_dict(), brought)
-    entry = weights.bring(brought, "my-model")
+    entry = obtain.bring(brought, "my-model")
     assert (entry.scale, entry.architecture) == (2, "rrdb")
     path = weights.locate("my-model")
     path.write_bytes(path.read_bytes()[:-1] + b"!")
@@ -146,7 +146,7 @@ def test_names_that_are_paths_or_baselines_are_refused(tmp_path: Path, name: str
     brought = tmp_path / "mine.pth"
     torch.save(Spec("rrdb", 2, 3, {"features": 8, "blocks": 1, "growth": 4}).build().state_dict(), brought)
     with pytest.raises(UsageError):
-        weights.bring(brought, name)
+        obtain.bring(brought, name)
 
 
 def test_missing_and_mistyped_names_say_what_to_do() -> None:
@@ -167,7 +167,7 @@ def _renamed(manifest: str, tmp_path: Path, url: str) -> None:
 def test_only_https_is_downloaded_from(manifest: str, tmp_path: Path, url: str) -> None:
     _renamed(manifest, tmp_path, url)
     with pytest.raises(WeightsError, match="not https"):
-        weights.fetch("known")
+        obtain.fetch("known")
 
 
 class _Flaky(_Quiet):
@@ -193,7 +193,7 @@ class _Flaky(_Quiet):
 
 @pytest.fixture
 def flaky(server: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setattr(weights, "WAIT", 0.01)
+    monkeypatch.setattr(obtain, "WAIT", 0.01)
     monkeypatch.setattr(_Flaky, "asked", 0)
     http = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Flaky, directory=str(server[1])))
     threading.Thread(target=http.serve_forever, daemon=True).start()
@@ -207,7 +207,7 @@ def test_a_connection_that_breaks_is_tried_again(
 ) -> None:
     _renamed(manifest, tmp_path, f"{flaky}/known.pth")
     monkeypatch.setattr(_Flaky, "breaks", 2)
-    assert weights.fetch("known").read_bytes() == CONTENT
+    assert obtain.fetch("known").read_bytes() == CONTENT
     assert _Flaky.asked == 3
 
 
@@ -217,24 +217,24 @@ def test_a_connection_that_always_breaks_leaves_nothing(
     _renamed(manifest, tmp_path, f"{flaky}/known.pth")
     monkeypatch.setattr(_Flaky, "breaks", 99)
     with pytest.raises(WeightsError, match="medsr weights import"):
-        weights.fetch("known")
-    assert _Flaky.asked == weights.ATTEMPTS
+        obtain.fetch("known")
+    assert _Flaky.asked == obtain.ATTEMPTS
     assert not [path for path in medsr_home.rglob("*") if path.is_file()]
 
 
 def test_a_redirect_away_from_https_is_refused(manifest: str, tmp_path: Path, flaky: str) -> None:
     _renamed(manifest, tmp_path, f"{flaky}/redirect")
     with pytest.raises(WeightsError, match="not https"):
-        weights.fetch("known")
+        obtain.fetch("known")
     assert _Flaky.asked == 1
 
 
 def test_two_processes_that_fetch_at_once_both_end_well(manifest: str, tmp_path: Path, medsr_home: Path) -> None:
     """Both files, each by two processes: one of them has its hash recorded, which no process may lose."""
     code = (
-        "import sys, pathlib\nfrom medsr.nets import weights\n"
+        "import sys, pathlib\nfrom medsr.nets import obtain, weights\n"
         "weights.resource_dir = lambda _: pathlib.Path(sys.argv[1])\n"
-        "print(weights.fetch(sys.argv[2]))"
+        "print(obtain.fetch(sys.argv[2]))"
     )
     call = [sys.executable, "-c", code, str(tmp_path / "resources")]
     running = [

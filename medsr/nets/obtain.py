@@ -1,0 +1,152 @@
+"""Weight files come to this machine: fetched, or brought by hand where no network is. Checked before they are kept."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from pathlib import Path
+from urllib.parse import urljoin, urlparse
+
+from medsr.errors import UsageError, WeightsError
+from medsr.io.files import atomic_path, sha256
+from medsr.nets import records, weights
+
+ATTEMPTS, WAIT, TIMEOUT = 3, 1.0, 60.0
+"""Of a download: how often it is tried, and seconds before the second try and without any answer."""
+USER_LICENCE = "the user's own"
+
+
+def fetch(name: str, mirror: str | None = None, show_progress: bool = False) -> Path:
+    """Download a weight file into the cache, checked before it is put in place.
+
+    `mirror`: a folder URL holding the files under their own names, for networks without the outside world.
+    Where the manifest states no hash, that of the first download is recorded and demanded ever after.
+    Raises WeightsError when it cannot be had or is not what was expected.
+    """
+    entry = weights.get(name)
+    if entry.url is None:
+        weights.verify(entry)
+        return entry.path
+    if entry.path.is_file():
+        weights.verify(entry)
+        return entry.path
+    url = f"{mirror.rstrip('/')}/{entry.file}" if mirror else entry.url
+    _refuse_plain(url, name)
+    with atomic_path(entry.path) as temporary:
+        try:
+            _download(url, temporary, show_progress)
+        except Exception as error:  # requests' many connection errors, and pooch's own
+            reason = " ".join(str(error).split())[:160]
+            raise WeightsError(
+                f"{name}: cannot be downloaded from {url} ({reason}); "
+                f"bring the file and run: medsr weights import {entry.file}"
+            ) from error
+        weights.check(entry, temporary)
+    _record_hash(entry)
+    return entry.path
+
+
+def _refuse_plain(url: str, name: str) -> None:
+    """Raise WeightsError for an address anybody on the way could answer for; this machine itself may be plain."""
+
+    parts = urlparse(url)
+    here = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")
+    if parts.scheme != "https" and not here:
+        raise WeightsError(
+            f"{name}: {url} is not https; give an https address, or bring the file: medsr weights import"
+        )
+
+
+def _download(url: str, path: Path, show_progress: bool) -> None:
+    """Fetch into `path`, again where the connection breaks; redirects must be https too."""
+    import pooch
+    import requests
+
+    def check(response: requests.Response, **_: object) -> None:
+        if response.is_redirect:
+            _refuse_plain(urljoin(response.url, response.headers["location"]), "redirected")
+
+    fetch = pooch.HTTPDownloader(progressbar=show_progress, hooks={"response": check}, timeout=TIMEOUT)
+    for attempt in range(ATTEMPTS):
+        try:
+            fetch(url, str(path), None)
+            return
+        except requests.HTTPError:
+            raise  # the server answered: asking again changes nothing
+        except requests.RequestException:
+            if attempt + 1 == ATTEMPTS:
+                raise
+            time.sleep(WAIT * 2**attempt)
+
+
+def bring(file: Path, name: str | None = None) -> weights.Entry:
+    """Take a file brought by hand into the cache.
+
+    Without `name` it must be one of the manifest's files, by its content where the hash is known. With a `name` not
+    in the manifest it becomes the user's own, held to its hash from now on. Raises WeightsError or UsageError.
+    """
+    if not file.is_file():
+        raise WeightsError(f"{file}: no such file")
+    known = weights.entries()
+    if name is not None and (name not in known or known[name].licence == USER_LICENCE):
+        return _bring_own(file, name)
+    entry = known[name] if name is not None else _recognise(file, known)
+    weights.check(entry, file)
+    with atomic_path(entry.path) as temporary:
+        shutil.copyfile(file, temporary)
+    _record_hash(entry)
+    return weights.get(entry.name)
+
+
+def _bring_own(file: Path, name: str) -> weights.Entry:
+    from medsr.nets import checkpoint
+
+    if name in weights.RESERVED or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise UsageError(f"{name}: not a free name of letters, digits, '.', '_' and '-'")
+    _, spec = checkpoint.load(file)
+    stored = f"{name}{file.suffix}"
+    origin = f"imported from {file.name}"
+    entry = weights.Entry(
+        name,
+        stored,
+        "generator",
+        spec.architecture,
+        spec.scale,
+        USER_LICENCE,
+        origin,
+        None,
+        sha256(file),
+        file.stat().st_size,
+    )
+    with atomic_path(entry.path) as temporary:
+        shutil.copyfile(file, temporary)
+    fields = ("name", "file", "role", "architecture", "scale", "licence", "source", "sha256", "size")
+    with records.held():
+        recorded = records.read()
+        recorded["own"][name] = {key: getattr(entry, key) for key in fields}
+        records.write(recorded)
+    return entry
+
+
+def _recognise(file: Path, known: dict[str, weights.Entry]) -> weights.Entry:
+    digest = sha256(file)
+    for entry in known.values():
+        if entry.sha256 and digest.startswith(entry.sha256):
+            return entry
+    for entry in known.values():
+        if entry.file == file.name:
+            return entry
+    raise WeightsError(
+        f"{file}: is none of the files in the manifest (sha256 {digest[:16]}...); to use it as your own: "
+        f"medsr weights import {file} --name NAME"
+    )
+
+
+def _record_hash(entry: weights.Entry) -> None:
+    if entry.sha256 is not None and len(entry.sha256) == 64:
+        return
+    with records.held():
+        recorded = records.read()
+        recorded["hashes"].setdefault(entry.name, sha256(entry.path))
+        records.write(recorded)

@@ -1,0 +1,42 @@
+"""What this machine has recorded of weights: hashes of first downloads, and the user's own files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medsr.errors import WeightsError
+from medsr.io.files import write_text
+from medsr.resources import home
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+
+def held() -> FileLock:
+    """Two processes that fetch at once must not lose each other's record."""
+    from filelock import FileLock
+
+    _file().parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(_file().with_suffix(".lock"), timeout=60)
+
+
+def _file() -> Path:
+    return home() / "weights" / "recorded.json"
+
+
+def read() -> dict[str, dict[str, Any]]:
+    """`hashes`: name to sha256; `own`: name to the fields of its entry. Raises WeightsError for a damaged file."""
+    file = _file()
+    if not file.is_file():
+        return {"hashes": {}, "own": {}}
+    try:
+        records: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise WeightsError(f"{file}: damaged; delete it and import or fetch the weights again") from error
+    return records
+
+
+def write(records: dict[str, dict[str, Any]]) -> None:
+    write_text(_file(), json.dumps(records, indent=1, sort_keys=True) + "\n")
