@@ -9,7 +9,7 @@ from medsr.measure.statistics import Summary, summarize
 from medsr.recipe import Recipe
 from medsr.train import stages, validate
 from medsr.train.monitor import read_log
-from medsr.train.single import Result
+from medsr.train.result import Result
 
 
 @dataclass(frozen=True)

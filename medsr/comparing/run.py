@@ -19,8 +19,9 @@ from medsr.measure.statistics import Summary, summarize
 from medsr.nets import checkpoint
 from medsr.recipe import Pairs, Recipe
 from medsr.train import validate
+from medsr.train.result import Result
 from medsr.train.run import finetune, given
-from medsr.train.single import Result, Say, find_files
+from medsr.train.single import Say, find_files
 
 DEFAULT_MINUTES = 5.0
 

@@ -9,8 +9,9 @@ from medsr import recipe as recipes
 from medsr.devices import choose
 from medsr.errors import UsageError
 from medsr.recipe import Recipe
-from medsr.train import single, stages
-from medsr.train.single import Result, Say
+from medsr.train import processes, single, stages
+from medsr.train.result import Result
+from medsr.train.single import Say
 
 
 def finetune(
@@ -36,7 +37,7 @@ def finetune(
         settings = _resumed_recipe(recipe, run, out, given(data, overrides, seed))
     else:
         settings = recipes.load(recipe, given(data, overrides, seed))
-        if not out and single.processes_and_nodes()[0] > 1:
+        if not out and processes.count()[0] > 1:
             raise UsageError("--out: several processes train together; say where, the same for all of them")
         run = Path(out) if out else Path("runs") / f"{settings.name}-{time.strftime('%Y%m%d-%H%M%S')}"
         if run.exists() and not run.is_dir():

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -19,47 +17,12 @@ from medsr.io.files import write_text
 from medsr.nets import checkpoint
 from medsr.progress import progress
 from medsr.recipe import Pairs, Recipe
-from medsr.train import report, starting, state, validate
+from medsr.train import processes, report, result, starting, state, validate
 from medsr.train.interrupt import Interruption
 from medsr.train.learner import total
+from medsr.train.result import Result
 
 Say = Callable[[str], None]
-RESULT = "result.json"
-"""In the folder of a finished run: what came of it."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """A finished run. Scores are means over the held-out images, metric -> value; empty where nothing was held out.
-
-    `seconds`: of training, without validation and saving.
-    """
-
-    run: Path
-    iterations: int
-    seconds: float
-    stopped_early: bool
-    bicubic: dict[str, float]
-    start: dict[str, float]
-    best: dict[str, float]
-    end: dict[str, float]
-
-    @property
-    def model(self) -> Path:
-        """The weights at the end."""
-        return self.run / "model.safetensors"
-
-    def save(self) -> None:
-        told = {name: value for name, value in vars(self).items() if name != "run"}
-        write_text(self.run / RESULT, json.dumps(told, indent=1) + "\n")
-
-    @classmethod
-    def of(cls, run: Path) -> Result | None:
-        """That of a finished run; None where there is none, or it is not whole."""
-        try:
-            return cls(run, **json.loads((run / RESULT).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            return None
 
 
 @contextmanager
@@ -100,7 +63,7 @@ def train(recipe: Recipe, run: Path, device: str, resuming: bool, say: Say, whol
         say(f"left out: {reason if str(path) in reason else f'{path}: {reason}'}")
     fabric = Fabric(
         accelerator=device.partition(":")[0],
-        **_places(device),
+        **processes.places(device),
         precision=loop.PRECISIONS[recipe.precision],
     )
     fabric.launch()
@@ -174,7 +137,7 @@ def _go(ready: _Ready, resuming: bool, say: Say) -> Result:
         state.clean(run)
         write_text(run / "recipe.yml", recipe.to_yaml())
         monitor.begin(learner, resumed)
-        (run / RESULT).unlink(missing_ok=True)
+        (run / result.FILE).unlink(missing_ok=True)
     drawn = _crops(recipe, ready.files)
     began, first = time.monotonic(), learner.iteration
     with Interruption() as interruption, progress(recipe.name, total(recipe), learner.done(recipe)) as update:
@@ -201,9 +164,9 @@ def _go(ready: _Ready, resuming: bool, say: Say) -> Result:
         told = (monitor.stopped_early, bicubic, scores[0], monitor.best, scores[-1])
         Result(run, learner.iteration, round(learner.seconds, 3), *told).save()
     fabric.barrier()
-    result = Result.of(run)
-    assert result is not None
-    return result
+    made = Result.of(run)
+    assert made is not None
+    return made
 
 
 def find_files(recipe: Recipe) -> sources.Split:
@@ -221,28 +184,6 @@ def _crops(recipe: Recipe, files: sources.Split) -> batches.Crops:
     if isinstance(recipe.degradation, Pairs):
         return pairs.PairedCrops(files.train, recipe)
     return crops.GroundTruthCrops(files.train, recipe.data, recipe.degrade_crop, recipe.channels, recipe.seed)
-
-
-def _places(device: str) -> dict[str, Any]:
-    """Devices of each node, and nodes: as many as torchrun or srun started processes, every GPU, or the one named."""
-    processes, nodes = processes_and_nodes()
-    if processes > 1 or "LOCAL_WORLD_SIZE" in os.environ:
-        return {"devices": processes // nodes, "num_nodes": nodes}
-    kind, _, index = device.partition(":")
-    if index:
-        return {"devices": [int(index)]}
-    return {"devices": "auto" if kind == "cuda" else 1}
-
-
-def processes_and_nodes() -> tuple[int, int]:
-    """How many processes train together, and on how many nodes, as torchrun or srun says."""
-    told = os.environ
-    if "LOCAL_WORLD_SIZE" in told:
-        processes = int(told.get("WORLD_SIZE", told["LOCAL_WORLD_SIZE"]))
-        return processes, processes // int(told["LOCAL_WORLD_SIZE"])
-    if "SLURM_STEP_ID" in told and "SLURM_PROCID" in told:  # within srun; a batch script alone is one process
-        return int(told.get("SLURM_NTASKS", 1)), int(told.get("SLURM_NNODES", 1))
-    return 1, 1
 
 
 def _say_nothing(_: str) -> None:

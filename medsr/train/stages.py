@@ -11,7 +11,8 @@ from medsr.io.files import atomic_path, write_text
 from medsr.recipe import PREVIOUS, Recipe
 from medsr.report.page import Section, Table, write_page
 from medsr.train import single, starting, validate
-from medsr.train.single import Result, Say
+from medsr.train.result import Result
+from medsr.train.single import Say
 
 WEIGHTS = ("model.safetensors", "best.safetensors")
 

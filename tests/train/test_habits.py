@@ -23,8 +23,8 @@ from medsr.recipe import load
 from medsr.scan.run import volume
 from medsr.train import loop, stages
 from medsr.train import monitor as monitors
+from medsr.train.result import Result
 from medsr.train.run import finetune
-from medsr.train.single import Result
 from medsr.train.starting import recoloured
 from tests.conftest import smooth_volume, write_png
 
