@@ -140,7 +140,7 @@ def _adapted(
     taught = engine.model.engine
     if not isinstance(taught, TorchEngine):
         raise UsageError(f"--adapt: {engine.name} is an exported model; learning needs the weight file")
-    result = adapt(taught.net, unit, acquisition, minutes, taught.device, engine.name == "scratch", tell)
+    result = adapt(taught.net, unit, acquisition, minutes, taught.device, tell)
     model = replace(engine.model, engine=TorchEngine(result.net, taught.device))
     change = f"{result.before:.4f} to {result.after:.4f} after {result.iterations} iterations"
     verdict = f"adapted: error on the scan's own held-out slices {change}"

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float32]
 SIDE, BATCH, HELD_OUT = 96, 16, 4
-RATE, RATE_FROM_SCRATCH = 1e-4, 4e-4
+RATE = 5e-4
+"""In 200 iterations 3e-4 to 1e-3 left 5 to 6 % less of the error on slices held out, 1e-4 left 4 % less."""
 _DRAW = 1_000_001
 
 
@@ -49,7 +50,6 @@ def adapt(
     acquisition: Acquisition,
     minutes: float,
     device: str,
-    from_scratch: bool = False,
     on_progress: Callable[[float, str], None] = lambda _done, _text: None,
 ) -> Adapted:
     """Train a copy of the refiner `net` for `minutes` on the acquired volume `unit`, (i, j, k) in unit values.
@@ -66,8 +66,7 @@ def adapt(
     student.train().requires_grad_(True)
     average = AveragedModel(student, multi_avg_fn=get_ema_multi_avg_fn(0.995))
     average.n_averaged.fill_(1)
-    rate = RATE_FROM_SCRATCH if from_scratch else RATE
-    optimizer = torch.optim.Adam(student.parameters(), rate, betas=(0.9, 0.99))
+    optimizer = torch.optim.Adam(student.parameters(), RATE, betas=(0.9, 0.99))
     held_out = [_pairs(others, settings, 0, n, device) for n in range(HELD_OUT)]
     half = _half_is_faster(student, *held_out[0])
     before = _error(student, held_out)
@@ -75,7 +74,7 @@ def adapt(
     while (share := (time.monotonic() - began) / (60 * minutes)) < 1 or iteration == 0:
         iteration += 1
         for group in optimizer.param_groups:
-            group["lr"] = rate * min(1.0, iteration / 20) * (0.5 + 0.5 * np.cos(np.pi * min(share, 1)))
+            group["lr"] = RATE * min(1.0, iteration / 20) * (0.5 + 0.5 * np.cos(np.pi * min(share, 1)))
         high, low = _pairs(crops, settings, iteration, 0, device)
         loss = _loss(student, high, low, half)
         if not torch.isfinite(loss):

@@ -33,7 +33,6 @@ def test_a_fresh_network_learns_from_the_scan_itself() -> None:
         Acquisition(unit.shape, (72, 64, 48)),
         0.3,
         "cpu",
-        from_scratch=True,
         on_progress=lambda share, _: shown.append(share),
     )
     assert result.kept
