@@ -66,7 +66,7 @@ def adapted(engine: SliceEngine, thick: np.ndarray, fine: tuple[int, int, int], 
     coarse: Any = thick.shape
     taught = engine.model.engine
     assert isinstance(taught, TorchEngine)
-    result = adapt(taught.net, unit, Acquisition(coarse, fine), minutes, taught.device, engine.name == "scratch")
+    result = adapt(taught.net, unit, Acquisition(coarse, fine), minutes, taught.device)
     print(f"  adapted: {result.before:.4f} to {result.after:.4f}, {result.iterations} iterations", flush=True)
     return replace(engine, model=Refiner(engine.name, TorchEngine(result.net, taught.device)))
 
