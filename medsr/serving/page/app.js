@@ -1,18 +1,17 @@
 // The page: what is chosen, sent, waited for and shown.
 
 import * as api from "./api.js";
+import { BASELINE, offer, pick, suggest } from "./models.js";
 import { Panels } from "./panels.js";
 import { Picture, difference } from "./picture.js";
+import { $, clock, complain, element, grid, list, pause, round, say, set, size, worded } from "./words.js";
 
-const $ = (id) => document.getElementById(id);
 const POLL = 500; // ms
 const PATIENCE = 60; // polls without an answer
 const INPUT = "Input";
 const TRUTH = "Ground truth";
-const BASELINE = "bicubic";
 
 let about = null;
-let models = [];
 let chosen = null; // the file, as the browser holds it
 let uploaded = null; // the same, as the server answered
 let series = null;
@@ -22,39 +21,6 @@ let turn = 0; // counts what the user began, so that what comes late for an earl
 let scans = null;
 
 const panels = new Panels($("panels"), $("panel"), showView);
-
-// ---- words -----------------------------------------------------------------------------------------------------------
-
-function say(text) {
-  if ($("status").textContent !== text) $("status").textContent = text;
-}
-
-function complain(error) {
-  say("");
-  $("message").textContent = error ? error.message ?? String(error) : "";
-  if (error && !(error instanceof api.Problem)) console.error(error);
-}
-
-function clock(seconds) {
-  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
-  return `${Math.round(seconds / 60)} min`;
-}
-
-function size(bytes) {
-  return bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
-}
-
-function grid({ shape, spacing }) {
-  return `${shape.slice(0, 3).join(" × ")} voxels of ${spacing.map((step) => +step.toFixed(3)).join(" × ")} mm`;
-}
-
-function list(place, lines) {
-  place.replaceChildren(...lines.map((line) => Object.assign(document.createElement("li"), { textContent: line })));
-}
-
-function element(name, text, properties = {}) {
-  return Object.assign(document.createElement(name), { textContent: text, ...properties });
-}
 
 // ---- the beginning ---------------------------------------------------------------------------------------------------
 
@@ -69,7 +35,7 @@ async function start() {
     about = await api.get("/api/about");
     $("version").textContent = `version ${about.version}`;
     $("keep").textContent = clock(about.keep_seconds);
-    models = await api.get("/api/models");
+    offer(await api.get("/api/models"));
   } catch (error) {
     if (error.status !== 401) return complain(error);
     $("login").hidden = false;
@@ -78,41 +44,8 @@ async function start() {
     $("token").focus();
     return;
   }
-  fill($("image-model"), "image", (one) => one.name !== BASELINE);
-  fill($("image-second"), "image", (one) => one.name !== BASELINE, "none");
-  fill($("volume-model"), "volume", () => true);
-  describe();
   const kept = await api.get("/api/files").catch(() => []);
   $("forget").hidden = kept.length === 0;
-}
-
-function fill(select, kind, wanted, none) {
-  select.replaceChildren(...(none ? [new Option(none, "")] : []));
-  for (const one of models.filter((model) => model.kind === kind && wanted(model))) {
-    select.add(new Option(one.scale ? `${one.name} (×${one.scale})` : one.name, one.name));
-  }
-}
-
-function describe() {
-  for (const kind of ["image", "volume"]) {
-    const model = models.find((one) => one.name === $(`${kind}-model`).value && one.kind === kind);
-    $(`${kind}-about`).textContent = model?.about ?? "";
-  }
-}
-
-// Choose the model made for such an image or scan, unless the user has chosen one before. Whether there is one here.
-function suggest(facts) {
-  const select = $(`${facts.kind}-model`);
-  if ([...select.options].some((option) => option.value === facts.suggested) && !select.dataset.picked) {
-    select.value = facts.suggested;
-    describe();
-  }
-  return models.some((one) => one.kind === facts.kind && one.name === facts.suggested);
-}
-
-function pick(event) {
-  event.target.dataset.picked = "yes";
-  describe();
 }
 
 function setTheme(dark) {
@@ -355,8 +288,6 @@ function tell(now) {
   say(`Working: ${Math.floor(now.progress * 10) * 10} %`); // spoken: not every percent
 }
 
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
 function dropJob() {
   const old = job;
   job = null;
@@ -475,24 +406,9 @@ function showCrosshair(mm, values, spread) {
   });
 }
 
-function worded(value, spread) {
-  if (value === null) return "outside";
-  const unsure = spread === null ? "" : `, uncertainty ${round(spread)}`;
-  return `value ${Number.isInteger(value) ? value : round(value)}${unsure}`;
-}
-
 function showWindow(low, high) {
   set($("scan-low"), round(low));
   set($("scan-high"), round(high));
-}
-
-function round(value) {
-  return String(+value.toPrecision(4));
-}
-
-// Not while somebody is typing there.
-function set(input, value) {
-  if (document.activeElement !== input || input.type === "range") input.value = value;
 }
 
 // ---- listening -------------------------------------------------------------------------------------------------------
