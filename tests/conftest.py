@@ -83,6 +83,14 @@ def fundus() -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
+def whole_fundus() -> np.ndarray:
+    """All of it, 177 x 177, with the dark around the camera's field."""
+    from skimage.data import retina
+
+    return np.ascontiguousarray(retina()[::8, ::8])
+
+
+@pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small x2 generator in our format, close to an interpolator.
 

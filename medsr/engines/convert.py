@@ -6,6 +6,7 @@ import io
 import json
 import warnings
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,12 @@ def card_of(name: str, sha256: str, spec: Spec, training: dict[str, Any]) -> dic
         "training": training,
         "precision": "fp32",
     }
+
+
+def check() -> None:
+    """Raise UsageError where what writes ONNX is missing."""
+    if find_spec("onnx") is None:
+        raise UsageError('medsr export needs the package onnx: pip install "medsr[openvino]"')
 
 
 def to_onnx(net: nn.Module, spec: Spec) -> bytes:
@@ -73,11 +80,9 @@ def to_openvino(onnx: bytes) -> Any:
 
 
 def save_onnx(path: Path, content: bytes, card: dict[str, Any]) -> None:
-    """Write ONNX with its card. Raises UsageError where the package onnx is missing."""
-    try:
-        import onnx
-    except ImportError as error:
-        raise UsageError('--to onnx needs the package onnx: pip install "medsr[openvino]"') from error
+    """Write ONNX with its card."""
+    import onnx
+
     model = onnx.load_model_from_string(content)
     entry = model.metadata_props.add()
     entry.key, entry.value = intel.CARD, json.dumps(card)

@@ -11,7 +11,7 @@ from typing import Any
 from medsr.engines import convert, intel
 from medsr.engines.installed import exported_hash, keep, place
 from medsr.engines.race import beside_torch
-from medsr.errors import UsageError
+from medsr.errors import InputError, UsageError
 from medsr.exports import openmodeldb
 from medsr.io.files import sha256, write_text
 from medsr.nets import checkpoint, foreign, weights
@@ -61,6 +61,11 @@ def export(
         published = openmodeldb.card(str(model))
         write_text(target, json.dumps(published, indent=4) + "\n")
         return Exported(target, sha256(target), published)
+    convert.check()
+    if to == "openvino":
+        intel.package()
+    if calibrate is not None and not Path(calibrate).is_dir():
+        raise InputError(f"{calibrate}: no such folder")
     net, spec = checkpoint.load(path)
     if spec.architecture.startswith(foreign.PREFIX):
         raise UsageError(f"{path}: {spec.architecture}, another project's architecture, which runs in torch only")

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medsr.errors import WeightsError
 from medsr.io.image import DICOM, Image
@@ -23,6 +24,9 @@ LIT = 0.1
 """Of the image's brightest: what counts as lit, and how far channels may differ in a grey image."""
 WARM = 1.25
 """Mean red over green and green over blue of a fundus, where it is lit: 1.36 and more on DRIVE, STARE and CHASE_DB1."""
+SURROUND = 0.25
+"""Of the brightest: what three corners of a fundus stay below, outside the camera's round field (0.12 and less on those
+three sets). Corners of other photographs are seldom dark."""
 AIR = -500
 """Values below this mean Hounsfield units: no MRI has them."""
 
@@ -31,24 +35,29 @@ AIR = -500
 class Choice:
     """A model's name and, in words, why. `fits`: False where no bundled model was made for such an input.
 
-    `hint`: what may be done about it on the command line.
+    `guessed`: nothing but the model's own kind being the likeliest speaks for it. `hint`: what may be done about it on
+    the command line.
     """
 
     model: str
     why: str
     fits: bool = True
+    guessed: bool = False
     hint: str = ""
 
     def __str__(self) -> str:
-        return f"{self.model}: {self.why}{self.hint}" if self.fits else f"{self.why}{self.hint}"
+        said = f"{self.model}: {self.why}{self.hint}" if self.fits else f"{self.why}{self.hint}"
+        return said if self.fits and not self.guessed else f"warning: {said}"
 
 
 def for_image(image: Image, scale: float) -> Choice:
     """The faithful model for what the image shows, of the least factor that reaches `scale`."""
     kind, why = _kind_of(image)
     if kind is None:
-        return Choice("bicubic", f"no bundled model was made for {why}: bicubic interpolation", False, INSIST)
-    return Choice(model_for(kind, scale), why, hint="" if image.kind == DICOM else DOUBT)
+        why = f"no bundled model was made for {why}: bicubic interpolation"
+        return Choice("bicubic", why, fits=False, hint=INSIST)
+    told = image.kind == DICOM
+    return Choice(model_for(kind, scale), why, guessed=kind == CHEST and not told, hint="" if told else DOUBT)
 
 
 def model_for(kind: str, scale: float = 1) -> str:
@@ -70,9 +79,18 @@ def _kind_of(image: Image) -> tuple[str | None, str]:
     if unit.shape[2] == 1 or float(np.ptp(unit, axis=2).max()) <= least:
         return CHEST, "grey, so taken for a chest X-ray (its file does not say)"
     red, green, blue = unit[unit.max(axis=2) > least].mean(axis=0)
-    if red > WARM * green and green > WARM * blue:
-        return FUNDUS, "taken for a fundus by its colours"
-    return None, "a colour image that does not look like a fundus"
+    if red > WARM * green and green > WARM * blue and _dark_around(unit.max(axis=2)):
+        return FUNDUS, "taken for a fundus by its colours and dark corners"
+    return None, "a colour image that does not look like a whole fundus"
+
+
+def _dark_around(bright: NDArray) -> bool:
+    """Whether three of the four corners are, as around a round field."""
+    rows, columns = (max(1, length // 20) for length in bright.shape)
+    ends = [
+        bright[y, x].mean() for y in (slice(rows), slice(-rows, None)) for x in (slice(columns), slice(-columns, None))
+    ]
+    return bool(sorted(ends)[2] < SURROUND * np.percentile(bright, 99))
 
 
 def for_volume(volume: Volume) -> Choice:
@@ -93,7 +111,9 @@ def lowest(volume: Volume) -> float:
 
 
 def _interpolated(what: str) -> Choice:
-    return Choice("cubic", f"no bundled model was made for {what}: cubic B-spline interpolation", False, INSIST)
+    return Choice(
+        "cubic", f"no bundled model was made for {what}: cubic B-spline interpolation", fits=False, hint=INSIST
+    )
 
 
 def _is_for(entry: weights.Entry, kind: str) -> bool:

@@ -57,7 +57,7 @@ class Models:
         if self.model != AUTO:
             return self._open(self.model), ""
         chosen = for_image(image, self.outscale or DEFAULT_SCALE)
-        return self._open(chosen.model), str(chosen) if chosen.fits else f"warning: {chosen}"
+        return self._open(chosen.model), str(chosen)
 
     def _open(self, name: str) -> Used:
         if name not in self.opened:

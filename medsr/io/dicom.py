@@ -48,6 +48,8 @@ MODALITIES = frozenset(
     ).split()
 )
 """DICOM's terms for what makes images (PS3.3 C.7.3.1.1.1)."""
+SERIES_OFFSET = 1000
+"""Added to the series number of what is derived."""
 
 
 def read(path: Path) -> Image:
@@ -146,8 +148,8 @@ def _dataset(path: Path) -> Any:
 def write(path: Path, image: Image) -> None:
     """Write `image` as an image derived from the DICOM it was read from.
 
-    New SOP instance and series UIDs; same study and patient; pixel spacing scaled so that the imaged field keeps its
-    size; the derivation noted. Pixels are stored uncompressed, explicit VR little endian.
+    A new SOP instance UID and a series of its own; same study and patient; pixel spacing scaled so that the imaged
+    field keeps its size; the derivation noted. Pixels are stored uncompressed, explicit VR little endian.
     """
     from pydicom.uid import generate_uid
 
@@ -160,7 +162,7 @@ def write(path: Path, image: Image) -> None:
     forget_stale(dataset)
     _rescale_spacing(dataset, scale)
     dataset.Rows, dataset.Columns = rows, columns
-    dataset.SeriesInstanceUID = generate_uid(None)
+    name_series(dataset, source, generate_uid(None))
     note_derivation(dataset, source, f"Super-resolved by {scale[1]:g} x {scale[0]:g}")
     save_derived(path, dataset, image.pixels[:, :, 0])
 
@@ -231,6 +233,13 @@ def _corner_aligned(dataset: Any, position: list[float], scale: tuple[float, flo
     new_row, new_column = (float(value) for value in spacing)
     shift = along_row * new_column * (1 - scale[1]) / 2 + along_column * new_row * (1 - scale[0]) / 2
     return [float(x) for x in np.array(position) + shift]
+
+
+def name_series(dataset: Any, source: Any, uid: str) -> None:
+    """Make it part of a series of its own, which is seen beside its source in a list and not taken for it."""
+    dataset.SeriesInstanceUID = uid
+    dataset.SeriesNumber = int(source.get("SeriesNumber") or 0) + SERIES_OFFSET
+    dataset.SeriesDescription = f"{source.get('SeriesDescription', '')} super-resolved".strip()[:64]
 
 
 def note_derivation(dataset: Any, source: Any, what: str) -> None:

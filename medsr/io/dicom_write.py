@@ -13,11 +13,8 @@ import numpy as np
 from medsr.errors import UsageError
 from medsr.geometry import LPS
 from medsr.intensity import bit_range
-from medsr.io.dicom import forget_stale, note_derivation, save_derived
+from medsr.io.dicom import forget_stale, name_series, note_derivation, save_derived
 from medsr.io.volume_base import DICOM, Volume
-
-SERIES_OFFSET = 1000
-"""Added to the series number, so that the derived series stands beside its source and not in its place."""
 
 
 def write_series(folder: Path, volume: Volume, what: str) -> None:
@@ -73,9 +70,7 @@ def _write_slice(path: Path, volume: Volume, index: int, uid: str, what: str) ->
     dataset.SliceThickness = dataset.SpacingBetweenSlices = DSfloat(between, auto_format=True)
     dataset.SliceLocation = DSfloat(float(normal @ place[:3]), auto_format=True)
     dataset.InstanceNumber = index + 1
-    dataset.SeriesInstanceUID = uid
-    dataset.SeriesNumber = int(source.dataset.get("SeriesNumber") or 0) + SERIES_OFFSET
-    dataset.SeriesDescription = f"{source.dataset.get('SeriesDescription', '')} super-resolved".strip()[:64]
+    name_series(dataset, source.dataset, uid)
     note_derivation(dataset, source.dataset, what)
     low, high = bit_range(int(dataset.BitsStored), bool(dataset.PixelRepresentation))
     stored = np.clip(volume.stored[:, :, index].T, low, high).astype(volume.stored.dtype)

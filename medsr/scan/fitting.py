@@ -36,6 +36,6 @@ def fitting(request: Request, engine: SliceEngine, volume: Volume) -> Fitting:
     if chosen.fits or request.adapt is not None:
         why = chosen.why if chosen.fits else "to begin with; it learns from the scan"
         return Fitting(replace(request, model=engine.name), engine, f"model {engine.name}: {why}")
-    why = str(chosen) + ("; it has no --uncertainty" if request.method.uncertainty else "")
+    why = chosen.why + chosen.hint + ("; it has no --uncertainty" if request.method.uncertainty else "")
     plain = replace(request, model=chosen.model, method=replace(request.method, uncertainty=False))
     return Fitting(plain, SliceEngine(chosen.model, None), why, fits=False)

@@ -66,11 +66,11 @@ def test_int8_is_calibrated_measured_and_then_found_by_name(eyes: Path, tmp_path
     assert measured["loss_db"] == pytest.approx(measured["psnr_fp32"] - measured["psnr_int8"])
     assert measured["loss_db"] <= 0.1
     assert done.card["precision"] == "int8"
-    call = ["upscale", str(eyes), "--out", str(tmp_path / "out"), "--precision", "int8"]
+    call = ["upscale", str(eyes), "--out", str(tmp_path / "out"), "--precision", "int8", "--model", "medsr-retina-x2"]
     subprocess.run([sys.executable, "-m", "medsr", *call], check=True, capture_output=True)
     told = json.loads((tmp_path / "out/upscale.json").read_text())["results"]["0.png"]
     assert told["parameters"]["precision"] == "int8"
-    medsr.upscale(eyes, tmp_path / "fp32", device="cpu")
+    medsr.upscale(eyes, tmp_path / "fp32", "medsr-retina-x2", device="cpu")
     ours, theirs = (image_io.read(tmp_path / name / "0.png").pixels.astype(int) for name in ("out", "fp32"))
     assert 0 < np.abs(ours - theirs).max() < 16
     assert medsr.reproduce(tmp_path / "out/upscale.json")[0].how == "the same bytes"

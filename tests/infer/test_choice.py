@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from skimage import data
 
 import medsr
 from medsr.errors import UsageError
@@ -24,9 +25,9 @@ FIELD = (np.add.outer(np.arange(40), np.arange(48)) * 20 + 500).astype(np.uint16
 
 @pytest.mark.parametrize(("scale", "expected"), [(1.5, "x2"), (2, "x2"), (3, "x4"), (4, "x4"), (8, "x4")])
 def test_a_fundus_gets_the_retinal_model_of_the_factor(
-    tmp_path: Path, fundus: np.ndarray, scale: float, expected: str
+    tmp_path: Path, whole_fundus: np.ndarray, scale: float, expected: str
 ) -> None:
-    image = image_io.read(write_png(tmp_path / "eye.png", fundus))
+    image = image_io.read(write_png(tmp_path / "eye.png", whole_fundus))
     assert choice.for_image(image, scale).model == f"medsr-retina-{expected}"
 
 
@@ -56,25 +57,36 @@ def test_grey_is_taken_for_a_chest_x_ray_however_it_is_stored(tmp_path: Path, ch
     grey = np.repeat((FIELD // 16).astype(np.uint8)[:, :, None], channels, axis=2).squeeze()
     chosen = choice.for_image(image_io.read(write_png(tmp_path / "x.png", grey)), 2)
     assert chosen.model == "medsr-cxr-x2"
-    assert "its file does not say" in str(chosen)
+    assert str(chosen).startswith("warning: medsr-cxr-x2: grey, so taken for a chest X-ray (its file does not say)")
 
 
 @pytest.mark.parametrize("brightness", [1.0, 0.1])
-def test_a_dark_fundus_is_a_fundus(tmp_path: Path, fundus: np.ndarray, brightness: float) -> None:
-    dark = (fundus * brightness).astype(np.uint8)
+def test_a_dark_fundus_is_a_fundus(tmp_path: Path, whole_fundus: np.ndarray, brightness: float) -> None:
+    dark = (whole_fundus * brightness).astype(np.uint8)
     assert choice.for_image(image_io.read(write_png(tmp_path / "eye.png", dark)), 2).model == "medsr-retina-x2"
 
 
-def test_other_photographs_are_only_interpolated(tmp_path: Path, fundus: np.ndarray) -> None:
-    blue = np.ascontiguousarray(fundus[:40, :50, ::-1])
+def test_other_photographs_are_only_interpolated(tmp_path: Path, whole_fundus: np.ndarray) -> None:
+    blue = np.ascontiguousarray(whole_fundus[::4, ::4, ::-1])
     [outcome] = medsr.upscale(write_png(tmp_path / "blue.png", blue), tmp_path / "out")
     assert any(note.startswith("warning: no bundled model") for note in outcome.notes)
     medsr.upscale(tmp_path / "blue.png", tmp_path / "bicubic", "bicubic")
     assert outcome.output.read_bytes() == (tmp_path / "bicubic" / "blue.png").read_bytes()
 
 
-def test_every_image_of_a_mixed_folder_gets_its_own_and_can_be_made_again(tmp_path: Path, fundus: np.ndarray) -> None:
-    write_png(tmp_path / "in" / "eye.png", fundus[100:140, 100:150])
+@pytest.mark.parametrize("name", ["immunohistochemistry", "chelsea", "coffee"])
+def test_warm_colours_alone_make_no_fundus(tmp_path: Path, name: str) -> None:
+    """Stained tissue, a cat, a cup; and a piece of a fundus, which may be anything reddish."""
+    photograph = getattr(data, name)()
+    for piece in (photograph, photograph[:200, :200], data.retina()[500:800, 500:800]):
+        path = write_png(tmp_path / "x.png", np.ascontiguousarray(piece))
+        assert choice.for_image(image_io.read(path), 2).model == "bicubic"
+
+
+def test_every_image_of_a_mixed_folder_gets_its_own_and_can_be_made_again(
+    tmp_path: Path, whole_fundus: np.ndarray
+) -> None:
+    write_png(tmp_path / "in" / "eye.png", whole_fundus[::4, ::4])
     make_dicom(tmp_path / "in" / "chest.dcm", FIELD)
     medsr.upscale(tmp_path / "in", tmp_path / "out")
     told = json.loads((tmp_path / "out" / "upscale.json").read_text())["results"]
@@ -136,15 +148,15 @@ def test_ct_is_only_interpolated_unless_a_model_is_named(tmp_path: Path) -> None
     assert json.loads((tmp_path / "auto" / "ct.json").read_text())["model"]["name"] == "medsr-mri"
 
 
-def test_what_cannot_be_is_said_before_anything_is_begun(tmp_path: Path, fundus: np.ndarray) -> None:
+def test_what_cannot_be_is_said_before_anything_is_begun(tmp_path: Path, whole_fundus: np.ndarray) -> None:
     with pytest.raises(UsageError, match="--device bogus"):
-        medsr.upscale(write_png(tmp_path / "eye.png", fundus[:40, :40]), tmp_path / "out", device="bogus")
+        medsr.upscale(write_png(tmp_path / "eye.png", whole_fundus[:40, :40]), tmp_path / "out", device="bogus")
 
 
 def test_a_file_of_that_name_is_not_taken_for_the_bundled_model(
-    tmp_path: Path, fundus: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, whole_fundus: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "medsr-retina-x2").touch()
-    [outcome] = medsr.upscale(write_png(tmp_path / "eye.png", fundus[100:140, 100:140]), tmp_path / "out")
+    [outcome] = medsr.upscale(write_png(tmp_path / "eye.png", whole_fundus[100:140, 100:140]), tmp_path / "out")
     assert outcome.error is None

@@ -67,6 +67,8 @@ def test_derived_image_is_new_scaled_and_noted(tmp_path: Path) -> None:
         "WindowCenter": 2000,
         "RescaleSlope": 2,
         "RescaleIntercept": -7,
+        "SeriesNumber": 2,
+        "SeriesDescription": "pa",
     }
     path = make_dicom(tmp_path / "a.dcm", np.full((6, 8), 100, np.uint16), **tags)
     source = pydicom.dcmread(path)
@@ -79,6 +81,7 @@ def test_derived_image_is_new_scaled_and_noted(tmp_path: Path) -> None:
     assert derived.file_meta.MediaStorageSOPInstanceUID == derived.SOPInstanceUID
     assert derived.SeriesInstanceUID != source.SeriesInstanceUID
     assert derived.StudyInstanceUID == source.StudyInstanceUID
+    assert (derived.SeriesNumber, derived.SeriesDescription) == (1002, "pa super-resolved")
     assert list(derived.ImagerPixelSpacing) == [0.08, 0.1]
     assert list(derived.PixelSpacing) == [0.25, 0.5]
     assert list(derived.ImagePositionPatient) == [9.75, 19.875, 30.0]

@@ -114,8 +114,9 @@ def test_an_image_from_choice_to_download(
 
 
 def test_the_model_is_the_one_made_for_the_image_until_the_user_chooses(
-    browser: Any, eye: Path, tmp_path: Path
+    browser: Any, whole_fundus: np.ndarray, tmp_path: Path
 ) -> None:
+    eye = write_png(tmp_path / "eye.png", whole_fundus)
     ray = write_png(tmp_path / "ray.png", image_io.read(eye).pixels[:, :, :1])
     with serving(tmp_path / "served") as bundled, visit(browser, bundled) as page:
         for path, model in ((ray, "medsr-cxr-x2"), (eye, "medsr-retina-x2")):
