@@ -53,9 +53,7 @@ def demo(out: str | Path = "medsr-demo", device: str = "auto", say: Callable[[st
     train, truth, low = prepare(out / "data")
     settings = load(RECIPE)
     scale, blur = settings.scale, settings.protocol.blur_sigma
-    say(
-        f"training on {len(list(train.iterdir()))} images cut from the photograph; another part of it is kept for the report"
-    )
+    say(f"training on {len(list(train.iterdir()))} images cut from the photograph; the rest of it is for the report")
     run = out / f"run-{time.strftime('%Y%m%d-%H%M%S')}"
     result = finetune(RECIPE, data=train, out=run, device=device, say=say)
     models = {"bicubic": "bicubic", "before": BEFORE, "after": str(result.model)}
