@@ -1,4 +1,4 @@
-"""`medsr weights list|fetch|import|verify`"""
+"""`medsr weights list|fetch|import|verify|interpolate`"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from medsr.errors import WeightsError
 if TYPE_CHECKING:
     from medsr.nets.weights import Entry
 
-app = typer.Typer(help="The weight files medsr knows: list, fetch, import, verify.", no_args_is_help=True)
+app = typer.Typer(help="The weight files medsr knows: list, fetch, import, verify, interpolate.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -84,6 +84,20 @@ def verify(names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]"
             typer.echo(f"medsr: {error}", err=True)
     if bad:
         raise typer.Exit(WeightsError.exit_code)
+
+
+@app.command()
+def interpolate(
+    first: Annotated[str, typer.Argument(metavar="MODEL")],
+    second: Annotated[str, typer.Argument(metavar="MODEL")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="A .safetensors file.")],
+    share: Annotated[float, typer.Option(min=0, max=1, help="Of the second one.")] = 0.5,
+) -> None:
+    """Write the weights between those of two networks, of which one was trained on from the other."""
+    from medsr.nets.interpolate import interpolate
+
+    interpolate(first, second, share, out)
+    typer.echo(str(out))
 
 
 def _row(entry: Entry) -> dict[str, object]:
