@@ -22,6 +22,11 @@ class Outcome:
     notes: tuple[str, ...] = ()
     skipped: bool = False
 
+    @property
+    def warnings(self) -> list[str]:
+        """Those of the notes that begin with the word."""
+        return [note for note in self.notes if note.startswith("warning:")]
+
 
 def attempt(source: Path, target: Path, job: Callable[[], tuple[str, ...]]) -> Outcome:
     """Run `job`, which writes `target` and returns its notes; any failure becomes an outcome."""

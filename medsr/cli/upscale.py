@@ -58,6 +58,9 @@ def upscale(
         skip_done,
         on_outcome=_tell,
     )
+    warned = sum(bool(outcome.warnings) for outcome in outcomes)
+    if warned and len(outcomes) > 1:
+        typer.echo(f"medsr: {warned} of {len(outcomes)} results carry a warning", err=True)
     end(outcomes)
 
 
@@ -65,5 +68,8 @@ def _tell(outcome: Outcome) -> None:
     if outcome.skipped:
         typer.echo(f"{outcome.output}  done before")
     elif not told_failure(outcome):
-        note = f"  ({'; '.join(outcome.notes)})" if outcome.notes else ""
-        typer.echo(f"{outcome.output}  {outcome.seconds:.1f} s{note}")
+        rest = [note for note in outcome.notes if note not in outcome.warnings]
+        told = f"  ({'; '.join(rest)})" if rest else ""
+        typer.echo(f"{outcome.output}  {outcome.seconds:.1f} s{told}")
+        for warning in outcome.warnings:
+            typer.echo(f"{outcome.output.name}: {warning}", err=True)

@@ -160,8 +160,9 @@ def _told(summary: dict[str, Any]) -> tuple[str, ...]:
     before, after = figures["before"], figures["after"]
     told = f"rms {after['rms']:.3g}, largest {after['max']:.3g}"
     if summary["parameters"]["consistency"]:
-        told += f"; {before['rms_percent_of_range']:.3f} % before back-projection and rounding"
-    lines = [f"acquired again, it is the scan to {after['rms_percent_of_range']:.3f} % of its range ({told})"]
+        told += f"; the planes fused, neither back-projected nor rounded: {before['rms_percent_of_range']:.3f} %"
+    written = f"as written in {summary['output']['dtype']}"
+    lines = [f"acquired again, it is the scan to {after['rms_percent_of_range']:.3f} % of its range {written} ({told})"]
     if clipped := summary.get("clipped_voxels"):
         lines.append(f"{clipped} voxels were clipped to what {summary['output']['dtype']} can hold")
     if spread := summary.get("uncertainty"):

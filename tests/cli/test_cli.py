@@ -37,6 +37,20 @@ def test_help_is_instant_and_names_every_command() -> None:
     assert medsr("--version").stdout.startswith("medsr ")
 
 
+def test_warnings_stand_by_themselves_and_are_counted(tmp_path: Path, whole_fundus: np.ndarray) -> None:
+    small = whole_fundus[::4, ::4]
+    write_png(tmp_path / "in" / "grey.png", np.ascontiguousarray(small[:, :, 0]))
+    write_png(tmp_path / "in" / "blue.png", np.ascontiguousarray(small[:, :, ::-1]))
+    write_png(tmp_path / "in" / "eye.png", small)
+    result = medsr("upscale", tmp_path / "in", "--out", tmp_path / "out")
+    assert "grey.png: warning: medsr-cxr-x2: grey" in result.stderr
+    assert "blue.png: warning: no bundled model" in result.stderr
+    assert result.stderr.rstrip().endswith("medsr: 2 of 3 results carry a warning")
+    assert "warning:" not in result.stdout
+    assert "medsr-retina-x2: taken for a fundus" in result.stdout
+    assert result.returncode == 0
+
+
 def test_a_mixed_folder_gives_what_can_be_given_and_exit_code_5(tmp_path: Path, fundus: np.ndarray) -> None:
     folder = tmp_path / "in"
     write_png(folder / "good.png", fundus[:30, :40])
