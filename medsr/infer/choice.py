@@ -35,8 +35,8 @@ AIR = -500
 class Choice:
     """A model's name and, in words, why. `fits`: False where no bundled model was made for such an input.
 
-    `guessed`: nothing but the model's own kind being the likeliest speaks for it. `hint`: what may be done about it on
-    the command line.
+    `guessed`: the input does not say what it is, and the likeliest was taken. `hint`: what may be done about it on the
+    command line.
     """
 
     model: str
