@@ -65,7 +65,7 @@ def test_killed_in_the_middle_the_rest_is_done_and_every_result_is_whole(tmp_pat
     source, out = tmp_path / "in", tmp_path / "out"
     for index in range(12):
         write_png(source / f"{index:02d}.png", np.roll(fundus, index, 0)[:128, :128])
-    command = [sys.executable, "-m", "medsr", "upscale", str(source), "--out", str(out), "--device", "cpu"]
+    command = [sys.executable, "-m", "medsr", "upscale", str(source), "--out", str(out), "--model", "medsr-retina-x2"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while process.poll() is None and len(status.read(out / "status.tsv")) < 3:
         time.sleep(0.005)
@@ -76,7 +76,7 @@ def test_killed_in_the_middle_the_rest_is_done_and_every_result_is_whole(tmp_pat
     done = subprocess.run([*command, "--skip-done"], capture_output=True, text=True, check=True)
     assert done.stdout.count("done before") == len(before)
     whole = tmp_path / "whole"
-    medsr.upscale([source], whole, device="cpu")
+    medsr.upscale([source], whole, "medsr-retina-x2")
     for path in whole.glob("*.png"):
         assert path.read_bytes() == (out / path.name).read_bytes()
 

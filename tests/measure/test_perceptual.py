@@ -24,7 +24,7 @@ def alexnet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.
     entry = weights.get(perceptual.BACKBONE)
     entry.path.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(path, entry.path)
-    monkeypatch.setattr(weights, "_check", lambda *_: None)
+    monkeypatch.setattr(weights, "check", lambda *_: None)
     return state
 
 
