@@ -29,6 +29,17 @@ def choose(device: str) -> str:
     return device
 
 
+def computes_bf16(device: str) -> bool:
+    """Whether `device` multiplies bfloat16 in hardware. A processor that does not emulates it, ten times slower."""
+    import torch
+
+    if device.startswith("cuda"):
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device == "cpu":  # the public torch.backends.cpu.get_cpu_capability() does not tell them apart
+        return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+    return True
+
+
 def _gpu_possible() -> bool:
     """Whether asking torch is worth its two seconds."""
     return sys.platform != "linux" or any(Path(driver).exists() for driver in DRIVERS)

@@ -43,12 +43,21 @@ def save(path: Path, state: Mapping[str, Tensor], spec: Spec, training: Mapping[
 
     Key names stay those of the upstream network, so other programs load the file too.
     """
+    _write(
+        path, state, {"format": FORMAT, "spec": json.dumps(asdict(spec)), "training": json.dumps(dict(training or {}))}
+    )
+
+
+def save_discriminator(path: Path, state: Mapping[str, Tensor], name: str) -> None:
+    """Write a discriminator's weights, for another run to start from: whole or not at all, read back."""
+    _write(path, state, {"format": FORMAT, "discriminator": name})
+
+
+def _write(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     from safetensors.torch import save as pack
 
     tensors = {name: tensor.detach().float().contiguous().cpu().clone() for name, tensor in state.items()}
-    metadata = {"format": FORMAT, "medsr_version": __version__, "spec": json.dumps(asdict(spec))}
-    metadata["training"] = json.dumps(dict(training or {}))
-    write_checked(path, _in_order(pack(tensors, metadata)))
+    write_checked(path, _in_order(pack(tensors, {"medsr_version": __version__, **metadata})))
 
 
 def _in_order(packed: bytes) -> bytes:
@@ -166,6 +175,8 @@ def _is_foreign(metadata: Mapping[str, str], state: Mapping[str, Tensor]) -> boo
 
 def _spec_from(metadata: Mapping[str, str], state: Mapping[str, Tensor], path: Path) -> Spec:
     if metadata.get("format") == FORMAT:
+        if "discriminator" in metadata:
+            raise WeightsError(f"{path}: holds a {metadata['discriminator']} discriminator, not a generator")
         try:
             spec = Spec(**json.loads(metadata["spec"]))
             sizes = [spec.scale, spec.channels, *spec.hyperparameters.values()]

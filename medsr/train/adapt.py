@@ -19,6 +19,7 @@ from medsr.data.slices import SliceCrops
 from medsr.data.streams import stream
 from medsr.data.volumes import foreground
 from medsr.degrade import thick_slices
+from medsr.devices import computes_bf16
 from medsr.errors import TrainingError, UsageError
 from medsr.infer.acquisition import Acquisition
 from medsr.recipe import Data, SliceProfile
@@ -68,7 +69,7 @@ def adapt(
     average.n_averaged.fill_(1)
     optimizer = torch.optim.Adam(student.parameters(), RATE, betas=(0.9, 0.99))
     held_out = [_pairs(others, settings, 0, n, device) for n in range(HELD_OUT)]
-    half = _half_is_faster(student, *held_out[0])
+    half = computes_bf16(device)
     before = _error(student, held_out)
     began, iteration = time.monotonic(), 0
     while (share := (time.monotonic() - began) / (60 * minutes)) < 1 or iteration == 0:
@@ -143,21 +144,6 @@ def _loss(net: nn.Module, high: Tensor, low: Tensor, half: bool) -> Tensor:
     with torch.autocast(high.device.type, torch.bfloat16, enabled=half):
         made = net(low)
     return torch.nn.functional.l1_loss(made.float(), high)
-
-
-def _half_is_faster(net: nn.Module, high: Tensor, low: Tensor) -> bool:
-    """Whether a step in bfloat16 takes less time here: about half of it where the processor has it, else far more."""
-
-    if high.device.type not in ("cpu", "cuda"):
-        return False
-    took = []
-    for half in (False, True, False, True):  # the first of each makes ready
-        began = time.perf_counter()
-        _loss(net, high[::4], low[::4], half).backward()
-        float(next(net.parameters()).grad.sum())  # type: ignore[union-attr]  # waits for a GPU
-        took.append(time.perf_counter() - began)
-    net.zero_grad()
-    return took[3] < took[2]
 
 
 def _error(net: Any, held_out: list[tuple[Tensor, Tensor]]) -> float:

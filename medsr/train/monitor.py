@@ -105,6 +105,10 @@ class Monitor:
         content = learner.state() | {"monitor": mine}
         state.save(self.run / "state", learner.iteration, content | {"recipe_sha256": self.recipe.sha256()})
         self._save_weights(learner, "model.safetensors")
+        if learner.discriminator is not None and self.recipe.discriminator is not None:
+            weights = getattr(learner.discriminator, "module", learner.discriminator).state_dict()
+            name = self.recipe.discriminator.name
+            checkpoint.save_discriminator(self.run / "discriminator.safetensors", weights, name)
 
     def _restore(self, saved: dict[str, Any]) -> None:
         best = saved["best"]

@@ -41,7 +41,7 @@ def train(recipe: Recipe, run: Path, device: str, resuming: bool, say: Say) -> R
             done = single.train(_ready(recipe, run, index), folder, device, going_on, say, whole=run)
         results.append(done)
     last = results[-1]
-    for weights in WEIGHTS:
+    for weights in (*WEIGHTS, "discriminator.safetensors"):
         if (last.run / weights).is_file():
             with atomic_path(run / weights) as temporary:
                 shutil.copyfile(last.run / weights, temporary)

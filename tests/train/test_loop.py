@@ -162,8 +162,9 @@ def test_accumulated_parts_give_the_gradient_of_the_whole_batch() -> None:
 
 @pytest.mark.parametrize("precision", ["bf16", "fp32"])
 def test_gan_training_starts_from_given_weights_in_any_precision(
-    precision: str, image_folder: Path, tmp_path: Path, tiny_model: Path
+    precision: str, image_folder: Path, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("medsr.train.run.computes_bf16", lambda _: True)
     torch.manual_seed(0)
     torch.save({"params": discriminators.unet_sn(3, 8).state_dict()}, tmp_path / "netD.pth")
     content = RECIPE | GAN | {"generator": {"features": 12, "blocks": 1, "growth": 4}, "accumulate": 2}
@@ -173,6 +174,34 @@ def test_gan_training_starts_from_given_weights_in_any_precision(
     record = json.loads((tmp_path / "run/log.jsonl").read_text().splitlines()[1])
     assert {"l1", "gan", "discriminator_real", "discriminator_fake"} <= record.keys()
     assert not _same(_weights(tmp_path / "run"), checkpoint.read_state(tiny_model)[0])
+
+
+def test_bf16_where_the_device_has_none_is_fp32_and_said(
+    recipe: Path, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Emulated, an iteration takes ten times as long."""
+    monkeypatch.setattr("medsr.train.run.computes_bf16", lambda _: False)
+    said: list[str] = []
+    more = ["iterations=2", "data.validation=0"]
+    finetune(recipe, image_folder, tmp_path / "fp32", more, device="cpu")
+    finetune(recipe, image_folder, tmp_path / "bf16", [*more, "precision=bf16"], device="cpu", say=said.append)
+    assert _same(_weights(tmp_path / "bf16"), _weights(tmp_path / "fp32"))
+    assert any("no bfloat16" in line for line in said)
+    assert yaml.safe_load((tmp_path / "bf16/recipe.yml").read_text())["precision"] == "fp32"
+
+
+def test_a_discriminator_is_kept_for_the_next_run_to_start_from(image_folder: Path, tmp_path: Path) -> None:
+    """P1 starts from both networks; a discriminator that begins anew undoes what the generator knows."""
+    stages = {"stages": [{"name": "a", "iterations": 1}]}
+    recipe = _write(tmp_path / "recipe.yml", RECIPE | GAN | {"data": RECIPE["data"] | {"validation": 0}})
+    staged = _write(tmp_path / "staged.yml", yaml.safe_load(recipe.read_text()) | stages)
+    first = finetune(staged, image_folder, tmp_path / "first", device="cpu").run / "discriminator.safetensors"
+    more = ["iterations=1", f"start_from.discriminator={first}", "optimizer.learning_rate=1e-30"]
+    second = finetune(recipe, image_folder, tmp_path / "second", more, device="cpu").run / first.name
+    before, after = checkpoint.read_state(first)[0], checkpoint.read_state(second)[0]
+    assert all(torch.equal(before[name], after[name]) for name in before if name.endswith(("weight_orig", "bias")))
+    with pytest.raises(WeightsError, match="holds a unet-sn discriminator, not a generator"):
+        checkpoint.load(first)
 
 
 def test_perceptual_loss_through_vgg19(
