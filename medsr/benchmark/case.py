@@ -82,6 +82,14 @@ class Benchmark(Protocol):
         """Raises UsageError or WeightsError."""
         ...
 
+    def hand_out(self, case: Case, stem: Path) -> None:
+        """Write a case's low resolution for another program, at `stem` and the right suffix."""
+        ...
+
+    def take_in(self, path: Path, case: Case) -> Array:
+        """Another program's result as `score` takes it; raises InputError."""
+        ...
+
     def score(self, result: Array, case: Case) -> dict[str, float]:
         """Every metric of one result; a metric that does not exist for a case is left out."""
         ...

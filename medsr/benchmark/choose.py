@@ -8,6 +8,7 @@ from typing import Any
 from medsr.benchmark.case import Benchmark
 from medsr.errors import UsageError
 from medsr.infer.choice import CHEST, FUNDUS, MRI, model_for
+from medsr.infer.volume import Method
 
 BUNDLED = {"drive": FUNDUS, "nih-cxr": CHEST, "classic": None, "volume": MRI, "folder": None}
 """Every benchmark, and what bundled models for its images are for."""
@@ -21,6 +22,8 @@ def benchmark(
     blur_sigma: float | None = None,
     track: str | None = None,
     device: str = "cpu",
+    method: Method = Method(),
+    adapt: float | None = None,
 ) -> Benchmark:
     """None: the benchmark's own. Raises UsageError for an unknown name and for an option that would do nothing."""
     if name not in BUNDLED:
@@ -31,12 +34,14 @@ def benchmark(
         raise UsageError(f"--blur-sigma: {name} has no blur of P1")
     if blur_sigma is not None and not 0 <= blur_sigma <= 20:
         raise UsageError(f"--blur-sigma {blur_sigma:g}: expected low-resolution pixels from 0 to 20")
+    if name != "volume" and (method != Method() or adapt is not None):
+        raise UsageError(f"--planes, --fuse, --no-consistency and --adapt: {name} has none; volume has")
     if name == "volume":
         from medsr.benchmark.volume import Volume
 
         if scale is not None and not 1 < scale <= LARGEST_SCALE:
             raise UsageError(f"--scale {scale:g}: expected a through-plane factor above 1, at most {LARGEST_SCALE}")
-        return Volume(data, 2 if scale is None else scale)
+        return Volume(data, 2 if scale is None else scale, method, adapt)
     given: dict[str, Any] = {"device": device}
     if scale is not None:
         given["scale"] = _whole(scale, name)

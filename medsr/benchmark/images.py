@@ -17,6 +17,7 @@ from medsr.engines.base import Compute
 from medsr.errors import InputError
 from medsr.infer.image import Model
 from medsr.infer.models import open_model
+from medsr.intensity import Window
 from medsr.io import image as image_io
 from medsr.measure import metrics, perceptual
 from medsr.measure.metrics import eight_bit
@@ -74,6 +75,19 @@ class ImageBenchmark:
         opened = open_model(model, compute, tile)
         opened(np.zeros((32, 32, 3), np.float32), self.scale)  # what a first call loads is not counted to an image
         return ImageRunner(opened, self.scale)
+
+    def hand_out(self, case: Case, stem: Path) -> None:
+        """A PNG of 8 bits."""
+        pixels = np.rint(case.low_resolution.clip(0, 1) * 255).astype(np.uint8)
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        image_io.write(stem.with_name(f"{stem.name}.png"), image_io.Image(pixels, Window.of_bits(8), image_io.PNG))
+
+    def take_in(self, path: Path, case: Case) -> Array:
+        """(H, W, C) in [0, 1], rounded to 8 bits; grey where the ground truth is."""
+        unit = eight_bit(read(path))
+        if unit.shape[2] < case.ground_truth.shape[2]:
+            raise InputError(f"{path}: grey, the ground truth is in colour")
+        return grey(unit) if case.ground_truth.shape[2] == 1 else unit
 
     def degraded(self, ground_truth: Array) -> Array:
         """P1's low resolution."""

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from medsr import __version__
+from medsr.benchmark import elsewhere
 from medsr.benchmark.case import Benchmark, Item, Runner, Say
 from medsr.benchmark.choose import benchmark as choose
 from medsr.benchmark.choose import bundled
@@ -24,6 +25,8 @@ from medsr.benchmark.result import Evaluation, Row
 from medsr.devices import choose as choose_device
 from medsr.engines.base import Compute
 from medsr.errors import InputError, UsageError
+from medsr.geometry import parse_planes
+from medsr.infer.volume import Method
 from medsr.io.files import sha256, write_text
 from medsr.meter import Meter
 from medsr.nets import weights
@@ -43,6 +46,12 @@ def evaluate(
     scale: float | None = None,
     blur_sigma: float | None = None,
     track: str | None = None,
+    planes: str = "auto",
+    fuse: Any = "mean",
+    consistency: bool = True,
+    adapt: float | None = None,
+    inputs: str | Path | None = None,
+    results: Mapping[str, str | Path] | None = None,
     limit: int | None = None,
     device: str = "auto",
     tile: int | None = None,
@@ -51,9 +60,12 @@ def evaluate(
 ) -> Evaluation:
     """Measure models on a benchmark (`drive`, `nih-cxr`, `classic`, `volume`, `folder`), beside its baseline.
 
-    `models`: default, the bundled one made for such images. `limit`: so many images, drawn at random with seed 0.
-    `out`: a folder for report.html, results.md, results.csv, images.csv, status.tsv; `json`: a file for everything in
-    JSON. `skip_done`: what was measured into `out` before, by the same protocol, models and images, is not again.
+    `models`: default, the bundled one made for such images. `planes`, `fuse`, `consistency`, `adapt`: of `volume`, how
+    networks are run, as in `medsr.volume`. `inputs`: a folder that gets every low resolution, for another program;
+    `results`: folders of what such programs made of them, by the name to show them under. `limit`: so many images,
+    drawn at random with seed 0. `out`: a folder for report.html, results.md, results.csv, images.csv, status.tsv;
+    `json`: a file for everything in JSON. `skip_done`: what was measured into `out` before, by the same protocol,
+    models and images, is not again.
     An image that cannot be read is named in the result's `failed`, and counts for no model.
     Raises UsageError, WeightsError, or InputError where the folder is not what the benchmark is about; the first
     image's error where none can be measured.
@@ -64,15 +76,21 @@ def evaluate(
         raise UsageError(f"--limit {limit}: expected a number of images from 1")
     if benchmark == "volume" and tile is not None:
         raise UsageError("--tile: volume runs whole slices")
-    _check_writable(out, json)
+    if results and skip_done:
+        raise UsageError("--skip-done: what another program made may have changed since; leave it out with --results")
+    _check_writable(out, json, inputs)
     chosen_device = choose_device(device)
-    bench = choose(benchmark, Path(data), scale, blur_sigma, track, chosen_device)
+    method = Method(parse_planes(planes), fuse, consistency)
+    bench = choose(benchmark, Path(data), scale, blur_sigma, track, chosen_device, method, adapt)
     items = _drawn(bench.items(), limit)
-    runners = _opened(bench, models, Compute(chosen_device), tile)
+    runners = _opened(bench, models, results or {}, Compute(chosen_device), tile)
     say(f"{benchmark}: {len(items)} image{'s' if len(items) > 1 else ''}, {', '.join(runners)}")
     if len(runners) == 1 and not models:
         say(f"no bundled model is made for {benchmark}: only {bench.baseline} is measured; give others with --model")
     bench.calibrate(say)
+    if inputs is not None:
+        elsewhere.write_inputs(bench, items, Path(inputs))
+        say(f"{len(items)} low-resolution inputs: {inputs}")
     gallery = Gallery(bench, {item.id: item for item in items}, runners)
     about = {name: _about(runner) for name, runner in runners.items()}
     record = None if out is None else Record(Path(out), {"protocol": bench.protocol(), "models": about}, skip_done)
@@ -97,9 +115,10 @@ def evaluate(
     return result
 
 
-def _check_writable(out: str | Path | None, json: str | Path | None) -> None:
+def _check_writable(out: str | Path | None, json: str | Path | None, inputs: str | Path | None) -> None:
     """Raise UsageError before anything is measured for nothing."""
-    for option, folder in (("--out", out), ("--json", None if json is None else Path(json).parent)):
+    file = None if json is None else Path(json).parent
+    for option, folder in (("--out", out), ("--json", file), ("--inputs", inputs)):
         if folder is None:
             continue
         try:
@@ -118,13 +137,23 @@ def _drawn(items: Sequence[Item], limit: int | None) -> list[Item]:
     return [items[index] for index in sorted(order)]
 
 
-def _opened(bench: Benchmark, models: Sequence[str | Path], compute: Compute, tile: int | None) -> dict[str, Runner]:
-    """The baseline first, then the models, each once, by the name it is shown under."""
-    wanted = [str(model) for model in models] or bundled(bench)
+def _opened(
+    bench: Benchmark,
+    models: Sequence[str | Path],
+    results: Mapping[str, str | Path],
+    compute: Compute,
+    tile: int | None,
+) -> dict[str, Runner]:
+    """The baseline first, then the models, each once, by the name it is shown under; then what others made."""
+    wanted = [str(model) for model in models] or ([] if results else bundled(bench))
     runners: dict[str, Runner] = {}
     for model in dict.fromkeys([bench.baseline, *wanted]):
         name = Path(model).name if Path(model).is_file() else model
         runners[model if name in runners else name] = bench.open(model, compute, tile)
+    for name, folder in results.items():
+        if name in runners:
+            raise UsageError(f"--results {name}={folder}: a model of that name is measured too; choose another")
+        runners[name] = elsewhere.Results(name, Path(folder), bench)
     return runners
 
 

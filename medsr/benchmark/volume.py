@@ -14,13 +14,18 @@ from medsr.data.volumes import FOREGROUND, ISOTROPIC_WITHIN
 from medsr.degrade.slice_profile import matrix
 from medsr.engines.base import Compute
 from medsr.errors import InputError
+from medsr.infer.acquisition import Acquisition
 from medsr.infer.models import SliceEngine, open_slice_model
-from medsr.infer.volume import Method, refine
+from medsr.infer.volume import Method, check_planes, refine
 from medsr.intensity import Window
 from medsr.io import volume as volume_io
 from medsr.measure import metrics
+from medsr.nets.weights import VOLUME_BASELINES
 from medsr.scan.labels import is_label_map
 from medsr.scan.orientation import Canonical
+from medsr.scan.request import Request
+from medsr.scan.run import open_for
+from medsr.train.adapt import taught
 
 LEAST = 11
 """Voxels along the shortest axis that SSIM's window fits in."""
@@ -28,29 +33,41 @@ LEAST = 11
 
 @dataclass(frozen=True)
 class VolumeRunner:
-    """A slice model with everything `medsr volume` does by default: all useful planes, fused, made consistent."""
+    """A slice model as `medsr volume` runs it. `minutes`: of learning from each thick scan first, or None."""
 
     engine: SliceEngine
-    note: str = ""
+    method: Method
+    minutes: float | None = None
 
     @property
     def name(self) -> str:
         """The model's name."""
         return self.engine.name
 
+    @property
+    def note(self) -> str:
+        """Whether it learned from the scans."""
+        return f"learned from each thick scan first, {self.minutes:g} minutes" if self.minutes else ""
+
     def __call__(self, case: Case) -> Array:
         """Thick to fine, float32, unit values that are not clipped."""
         i, j, k = case.ground_truth.shape
-        result: Array = refine(case.low_resolution, (i, j, k), self.engine.model, Method()).stored
+        engine = self.engine
+        if self.minutes is not None:
+            coarse: Any = case.low_resolution.shape
+            engine, _ = taught(engine, case.low_resolution, Acquisition(coarse, (i, j, k)), self.minutes)
+        result: Array = refine(case.low_resolution, (i, j, k), engine.model, self.method).stored
         return result
 
 
 @dataclass
 class Volume:
-    """`scale`: through-plane factor, any real number from above 1 to 16."""
+    """`scale`: through-plane factor, any real number from above 1 to 16. `method`, `adapt` (minutes): of networks."""
 
     data: Path
     scale: float = 2
+    method: Method = field(default_factory=Method)
+    adapt: float | None = None
     name: str = field(default="volume", init=False)
     baseline: str = field(default="cubic", init=False)
 
@@ -85,11 +102,30 @@ class Volume:
             raise InputError(f"{item.image}: {' x '.join(map(str, stored.shape))} voxels are too few to measure")
         truth = Window.of_values(stored).to_unit(stored[:, :, :fine])
         thick = np.ascontiguousarray(truth @ matrix(fine, coarse).T.astype(np.float32))
-        return Case(item.id, truth, thick, {"foreground": truth > FOREGROUND})
+        steps = Canonical(volume).steps(spacing)
+        return Case(item.id, truth, thick, {"foreground": truth > FOREGROUND}, extra=steps)
 
     def open(self, model: str, compute: Compute, tile: int | None) -> VolumeRunner:
         """Raises UsageError or WeightsError."""
-        return VolumeRunner(open_slice_model(model, compute))
+        if model in VOLUME_BASELINES:
+            return VolumeRunner(open_slice_model(model, compute), Method())
+        request = Request(model, method=self.method, adapt=self.adapt, compute=compute)
+        engine = open_for(request)
+        check_planes(self.method.planes, Acquisition((2, 2, 1), (2, 2, 2)))
+        return VolumeRunner(engine, self.method, self.adapt)
+
+    def hand_out(self, case: Case, stem: Path) -> None:
+        """NIfTI, float32 unit values, axes to right, anterior and superior."""
+        right, anterior, superior = case.extra
+        affine = np.diag([right, anterior, superior * self.scale, 1.0])
+        affine[2, 3] = superior * (self.scale - 1) / 2  # the first fine voxel lies at the origin
+        volume_io.write(stem.with_name(f"{stem.name}.nii.gz"), volume_io.Volume(case.low_resolution, affine))
+
+    def take_in(self, path: Path, case: Case) -> Array:
+        """(I, J, K) float32, what the stored values mean, turned to right, anterior, superior."""
+        volume = volume_io.read(path)
+        stored = np.ascontiguousarray(Canonical(volume).view(volume.stored, 0), np.float32)
+        return stored * np.float32(volume.slope) + np.float32(volume.intercept)
 
     def score(self, result: Array, case: Case) -> dict[str, float]:
         """PSNR, SSIM (3D) and MSE, whole and in the foreground."""
@@ -115,9 +151,18 @@ class Volume:
             "ground_truth": "unit values: 0.5 to 99.5 percentile; cut at the top to whole thick slices",
             "scale": self.scale,
             "low_resolution": f"mean downsampling (box slice profile) by {self.scale:g} towards superior",
-            "output": "all planes that hold that axis, averaged, made consistent; float32, not clipped",
+            **self._ways(),
             "ssim": "3D, Gaussian window of sigma 1.5 (11 voxels), K 0.01 and 0.03",
             "mse": "in 1/255 of the unit range, squared",
             "regions": f"whole volume; _foreground: above {FOREGROUND:.0%} of the unit range",
             "sharpness": "of the middle coronal slice",
         }
+
+    def _ways(self) -> dict[str, str]:
+        """How networks are run."""
+        method = self.method
+        planes = "all planes that hold that axis" if method.planes is None else f"{', '.join(method.planes)} slices"
+        fused = {"mean": "averaged", "median": "median", "weighted": "weighted by agreement"}[method.fuse]
+        made = "made consistent" if method.consistency else "not made consistent"
+        adapted = {"adapted": f"to each thick scan, {self.adapt:g} minutes"} if self.adapt else {}
+        return {"output": f"{planes}, {fused}, {made}; float32, not clipped", **adapted}

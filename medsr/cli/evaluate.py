@@ -27,6 +27,24 @@ def evaluate(
         typer.Option(help="Gaussian blur of drive, nih-cxr and folder, in low-resolution pixels. [default: 1.0]"),
     ] = None,
     track: Annotated[str | None, typer.Option(help="Of classic: bicubic or unknown. [default: bicubic]")] = None,
+    planes: Annotated[
+        str, typer.Option(help="Of volume: auto, all, or planes with commas, as in medsr volume.")
+    ] = "auto",
+    fuse: Annotated[str, typer.Option(help="Of volume: mean, median or weighted.")] = "mean",
+    no_consistency: Annotated[
+        bool, typer.Option("--no-consistency", help="Of volume: without back-projection.")
+    ] = False,
+    adapt: Annotated[
+        float | None,
+        typer.Option(metavar="MINUTES", help="Of volume: networks first learn from each thick scan so long."),
+    ] = None,
+    inputs: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also write every low resolution here, for another program.")
+    ] = None,
+    results: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=DIR", help="Repeat for several: what another program made of the --inputs."),
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="Measure only so many images, drawn with a fixed seed.")] = None,
     tile: Annotated[str, typer.Option(help="auto, or a side in pixels of the input; 0 for one piece.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
@@ -36,6 +54,7 @@ def evaluate(
 ) -> None:
     """Measure models under one printed protocol, beside bicubic (volumes: cubic B-spline)."""
     from medsr.benchmark import tables
+    from medsr.benchmark.elsewhere import parse
     from medsr.benchmark.run import evaluate as run
 
     result = run(
@@ -47,6 +66,12 @@ def evaluate(
         scale=scale,
         blur_sigma=blur_sigma,
         track=track,
+        planes=planes,
+        fuse=fuse,
+        consistency=not no_consistency,
+        adapt=adapt,
+        inputs=inputs,
+        results=parse(results or ()),
         limit=limit,
         device=device,
         tile=parse_tile(tile),

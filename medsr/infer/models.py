@@ -13,7 +13,7 @@ from medsr.engines.installed import exported_hash, open_engine
 from medsr.errors import UsageError
 from medsr.infer.choice import AUTO, MRI, candidates_hash, model_for
 from medsr.infer.image import Interpolation, Model, Network
-from medsr.infer.slices import DEVICE_BATCH_BYTES, Enlarger, Refiner, SliceModel
+from medsr.infer.slices import DEVICE_BATCH_BYTES, Enlarger, Refiner, SliceModel, Untouched
 from medsr.nets import checkpoint, weights
 from medsr.nets.refiner import reach
 from medsr.resample import Kernel
@@ -58,16 +58,19 @@ class SliceEngine:
 
 
 def open_slice_model(model: str | Path, compute: Compute = Compute()) -> SliceEngine:
-    """`cubic`, `scratch` (an untrained refiner), a name from `medsr weights list`, a weight file or an exported model.
+    """A known name, a weight file, an exported model, `scratch` (an untrained refiner), or a baseline.
 
+    Baselines: `cubic` (B-spline), `back-projected` (the same, made to agree with what was acquired).
     `auto`: the bundled one, which may still turn out not to be for a certain scan (`choice.for_volume`).
     Raises UsageError or WeightsError.
     """
     name = str(model)
     if name == "cubic":
         return SliceEngine(name, None)
+    if name == Untouched.name:
+        return SliceEngine(name, Untouched())
     if name in get_args(Kernel):
-        raise UsageError(f"--model {name}: is for images; for volumes: cubic")
+        raise UsageError(f"--model {name}: is for images; for volumes: {', '.join(weights.VOLUME_BASELINES)}")
     if name == "scratch":
         return SliceEngine(name, untrained(compute.device))
     if name == AUTO:

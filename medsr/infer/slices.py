@@ -41,6 +41,23 @@ class SliceModel(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Untouched:
+    """No network: slices stay as they were interpolated, which is in agreement with what was acquired."""
+
+    name: str = "back-projected"
+    scale: int = 1
+    reach: int | None = 0
+
+    def batch(self, shape: tuple[int, int]) -> int:
+        """One: nothing is computed."""
+        return 1
+
+    def slices(self, stack: Array, factors: tuple[float, float]) -> Array:
+        """(N, H, W), the same."""
+        return stack
+
+
 @dataclass
 class Refiner:
     """A refiner, in one piece per slice. `most_memory`: bytes its feature maps may take on a GPU. `reach`: as above."""

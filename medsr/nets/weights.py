@@ -13,7 +13,8 @@ from medsr.io.files import sha256
 from medsr.nets import records
 from medsr.resources import home, resource_dir
 
-BASELINES = ("bicubic", "lanczos", "cubic")
+VOLUME_BASELINES = ("cubic", "back-projected")
+BASELINES = ("bicubic", "lanczos", *VOLUME_BASELINES)
 RESERVED = (*BASELINES, "scratch", "auto")
 
 

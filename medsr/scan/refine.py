@@ -15,9 +15,7 @@ from medsr.errors import MemoryExhaustedError, UsageError
 from medsr.geometry import Shape
 from medsr.infer.acquisition import Acquisition, Left
 from medsr.infer.models import SliceEngine
-from medsr.infer.slices import Refiner
 from medsr.infer.volume import Method, Refined, check_planes, planes_for, reduced, refine, slices_to_run
-from medsr.intensity import Window
 from medsr.io.volume import Volume
 from medsr.meter import peak_memory
 from medsr.scan import labels, warn
@@ -125,28 +123,21 @@ def _adapted(
     on_progress: OnProgress,
 ) -> tuple[SliceEngine, list[str]]:
     """The engine after learning from the scan's own slices, and what to say about it."""
-    from medsr.engines.pytorch import TorchEngine
-    from medsr.train.adapt import adapt
+    from medsr.train.adapt import taught
 
-    if not isinstance(engine.model, Refiner):
-        raise UsageError(f"--adapt: {engine.name} is no refiner; use medsr-mri or --model scratch")
-    first = reduced(turn.view(volume.stored, 0), acquisition.fine)
-    unit = Window.of_values(first).to_unit(first)
     minutes = request.adapt or 0.0
 
     def tell(share: float, text: str) -> None:
         on_progress(60 * minutes * share, 60 * minutes, f"seconds of adapting  {text}")
 
-    taught = engine.model.engine
-    if not isinstance(taught, TorchEngine):
-        raise UsageError(f"--adapt: {engine.name} is an exported model; learning needs the weight file")
-    result = adapt(taught.net, unit, acquisition, minutes, taught.device, tell)
-    model = replace(engine.model, engine=TorchEngine(result.net, taught.device))
+    first = reduced(turn.view(volume.stored, 0), acquisition.fine)
+    learned, result = taught(engine, first, acquisition, minutes, tell)
     change = f"{result.before:.4f} to {result.after:.4f} after {result.iterations} iterations"
-    verdict = f"adapted: error on the scan's own held-out slices {change}"
     if not result.kept:
         verdict = f"adapting did not help (error on the scan's own held-out slices {change}): not used"
-    return replace(engine, model=model), [verdict]
+    else:
+        verdict = f"adapted: error on the scan's own held-out slices {change}"
+    return learned, [verdict]
 
 
 def _check_memory(volume: Volume, fine: Shape, method: Method) -> None:

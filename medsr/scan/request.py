@@ -11,6 +11,7 @@ from medsr.geometry import Grid, Shape, check_wish, finer
 from medsr.infer.choice import AUTO
 from medsr.infer.fusion import Fuse
 from medsr.infer.volume import Method
+from medsr.nets.weights import VOLUME_BASELINES
 
 Kind = Literal["auto", "image", "labels"]
 DEFAULT_MINUTES = 2.0
@@ -41,14 +42,14 @@ class Request:
         _one_of("--profile", self.method.profile, ("box", "gaussian"))
         if self.adapt is not None and not 0 < self.adapt <= 24 * 60:
             raise UsageError(f"--adapt {self.adapt:g}: expected minutes above 0, at most a day")
-        if self.adapt is not None and self.model == "cubic":
-            raise UsageError("--adapt: cubic interpolation has nothing to learn; choose a model")
+        if self.adapt is not None and self.model in VOLUME_BASELINES:
+            raise UsageError("--adapt: interpolation has nothing to learn; choose a model")
         if self.adapt is not None and (self.compute.engine == "openvino" or self.compute.precision != "fp32"):
             raise UsageError("--adapt: learns in torch and fp32; leave --engine and --precision out")
         if self.model == "scratch" and self.adapt is None:
             raise UsageError("--model scratch: an untrained network; say how long to train it with --adapt MINUTES")
-        if self.model == "cubic" and self.method.uncertainty:
-            raise UsageError("--uncertainty: cubic interpolation gives the same in every plane; choose a model")
+        if self.model in VOLUME_BASELINES and self.method.uncertainty:
+            raise UsageError("--uncertainty: interpolation gives the same in every plane; choose a model")
         if self.thickness is not None and not 0 < self.thickness < float("inf"):
             raise UsageError(f"--thickness {self.thickness:g}: expected mm above 0")
 

@@ -8,6 +8,7 @@ from medsr.infer.choice import AIR, lowest
 from medsr.infer.models import SliceEngine
 from medsr.infer.slices import Enlarger
 from medsr.io.volume import Volume
+from medsr.nets.weights import VOLUME_BASELINES
 
 SLACK = 1.3
 """How far beyond the range of training a spacing or factor may lie unremarked."""
@@ -18,7 +19,7 @@ def outside_domain(engine: SliceEngine, volume: Volume, fine: Shape, acquisition
 
     `fine`: what it is refined to, in the order of its own axes (the acquisition's are in canonical order).
     """
-    if engine.model is None or engine.name == "scratch":
+    if engine.name in (*VOLUME_BASELINES, "scratch"):
         return []
     if isinstance(engine.model, Enlarger) and not engine.domain:
         return [f"{engine.name} was made for images, not for slices of scans: look at the result with doubt"]

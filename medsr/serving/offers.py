@@ -54,7 +54,7 @@ def _offer(model: str) -> Offer:
         weights.verify(known)
         return _answer(model, model, known.architecture, known.scale, f"{known.source}; {known.licence}")
     if model in weights.BASELINES:
-        return _baseline(model, "volume" if model == "cubic" else "image", "interpolation")
+        return _baseline(model, "volume" if model in weights.VOLUME_BASELINES else "image", "interpolation")
     path = weights.locate(model)
     spec = checkpoint.describe(path).get("spec", {})
     return _answer(path.stem, str(path.resolve()), spec.get("architecture", ""), spec.get("scale"), "this server's own")

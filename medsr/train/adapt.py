@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +22,9 @@ from medsr.degrade import thick_slices
 from medsr.devices import computes_bf16
 from medsr.errors import TrainingError, UsageError
 from medsr.infer.acquisition import Acquisition
+from medsr.infer.models import SliceEngine
+from medsr.infer.slices import Refiner
+from medsr.intensity import Window
 from medsr.recipe import Data, SliceProfile
 
 if TYPE_CHECKING:
@@ -90,6 +93,30 @@ def adapt(
     kept = after < before
     chosen = average.module if kept else net
     return Adapted(chosen.eval().requires_grad_(False), iteration, before, after, kept)
+
+
+def taught(
+    engine: SliceEngine,
+    scan: NDArray,
+    acquisition: Acquisition,
+    minutes: float,
+    on_progress: Callable[[float, str], None] = lambda _done, _text: None,
+) -> tuple[SliceEngine, Adapted]:
+    """The engine after `minutes` of learning from `scan`, (i, j, k) in canonical order; and what came of it.
+
+    Raises as `adapt`, and UsageError for what cannot learn: other networks than refiners, exported models.
+    """
+    from medsr.engines.pytorch import TorchEngine
+
+    if not isinstance(engine.model, Refiner):
+        raise UsageError(f"--adapt: {engine.name} is no refiner; use medsr-mri or --model scratch")
+    computes = engine.model.engine
+    if not isinstance(computes, TorchEngine):
+        raise UsageError(f"--adapt: {engine.name} is an exported model; learning needs the weight file")
+    unit = Window.of_values(scan).to_unit(scan)
+    result = adapt(computes.net, unit, acquisition, minutes, computes.device, on_progress)
+    model = replace(engine.model, engine=TorchEngine(result.net, computes.device))
+    return replace(engine, model=model), result
 
 
 def _as_acquired(acquisition: Acquisition) -> SliceProfile:

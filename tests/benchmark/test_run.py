@@ -146,6 +146,12 @@ def test_where_nothing_can_be_measured_the_first_reason_is_given(tmp_path: Path)
         ({"models": ["nobody"]}, UsageError, "no weight file and no known name"),
         ({"models": ["realesrgan-x4plus"]}, WeightsError, "medsr weights fetch"),
         ({"benchmark": "volume", "models": ["bicubic"]}, (UsageError, InputError), ""),
+        ({"planes": "axial"}, UsageError, "--adapt: folder has none; volume has"),
+        ({"adapt": 1.0}, UsageError, "--adapt: folder has none; volume has"),
+        ({"models": ["back-projected"]}, UsageError, "is for volumes"),
+        ({"inputs": "/proc/nowhere/x"}, UsageError, "--inputs /proc/nowhere/x: cannot be written"),
+        ({"results": {"lanczos": "."}, "models": ["lanczos"]}, UsageError, "choose another"),
+        ({"results": {"other": "."}, "skip_done": True, "out": "out"}, UsageError, "--skip-done"),
     ],
 )
 def test_what_makes_no_sense_is_refused(arguments: dict, error: type[Exception], said: str, photographs: Path) -> None:

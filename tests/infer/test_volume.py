@@ -45,6 +45,15 @@ def test_times_two_plus_ten(model: SliceModel, fuse: str) -> None:
     np.testing.assert_array_equal(refine(-stored.astype(np.int16), FINE, model, method).stored[:2], 0)
 
 
+def test_back_projection_alone_is_a_spline_that_agrees_with_the_scan() -> None:
+    stored = smooth_volume()
+    alone, plain = (
+        refine(stored, (20, 18, 27), open_slice_model(name).model, Method()) for name in ("back-projected", "cubic")
+    )
+    assert alone.after.largest < 1e-2 < 1 < plain.after.largest
+    assert np.abs(alone.stored - plain.stored).max() < 0.3 * stored.max()  # a correction, not another volume
+
+
 @pytest.mark.parametrize(("profile", "width"), [("box", 1.0), ("box", 0.8), ("gaussian", 1.0)])
 @pytest.mark.parametrize("fine", [FINE, (40, 36, 18), (31, 18, 20)])
 def test_acquiring_the_result_again_gives_the_scan(
