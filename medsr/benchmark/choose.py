@@ -1,11 +1,14 @@
-"""A benchmark by its name and the options it knows."""
+"""A benchmark by its name and the options it knows, and what is measured on it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from medsr.benchmark.case import Benchmark
+from medsr.benchmark import elsewhere
+from medsr.benchmark.case import Benchmark, Runner
+from medsr.engines.base import Compute
 from medsr.errors import UsageError
 from medsr.infer.choice import CHEST, FUNDUS, MRI, model_for
 from medsr.infer.volume import Method
@@ -70,6 +73,26 @@ def bundled(bench: Benchmark) -> list[str]:
     """The bundled model that was made for a benchmark's images and its factor; none for images of any kind."""
     kind = BUNDLED[bench.name]
     return [model_for(kind, bench.scale)] if kind else []
+
+
+def opened(
+    bench: Benchmark,
+    models: Sequence[str | Path],
+    results: Mapping[str, str | Path],
+    compute: Compute,
+    tile: int | None,
+) -> dict[str, Runner]:
+    """The baseline first, then the models, each once, by the name it is shown under; then what others made."""
+    wanted = [str(model) for model in models] or ([] if results else bundled(bench))
+    runners: dict[str, Runner] = {}
+    for model in dict.fromkeys([bench.baseline, *wanted]):
+        name = Path(model).name if Path(model).is_file() else model
+        runners[model if name in runners else name] = bench.open(model, compute, tile)
+    for name, folder in results.items():
+        if name in runners:
+            raise UsageError(f"--results {name}={folder}: a model of that name is measured too; choose another")
+        runners[name] = elsewhere.Results(name, Path(folder), bench)
+    return runners
 
 
 def _whole(scale: float, name: str) -> int:

@@ -18,7 +18,7 @@ from medsr import __version__
 from medsr.benchmark import elsewhere
 from medsr.benchmark.case import Benchmark, Item, Runner, Say
 from medsr.benchmark.choose import benchmark as choose
-from medsr.benchmark.choose import bundled
+from medsr.benchmark.choose import opened
 from medsr.benchmark.gallery import TRUTH, Gallery
 from medsr.benchmark.record import Record
 from medsr.benchmark.result import Evaluation, Row
@@ -83,7 +83,7 @@ def evaluate(
     method = Method(parse_planes(planes), fuse, consistency)
     bench = choose(benchmark, Path(data), scale, blur_sigma, track, chosen_device, method, adapt)
     items = _drawn(bench.items(), limit)
-    runners = _opened(bench, models, results or {}, Compute(chosen_device), tile)
+    runners = opened(bench, models, results or {}, Compute(chosen_device), tile)
     say(f"{benchmark}: {len(items)} image{'s' if len(items) > 1 else ''}, {', '.join(runners)}")
     if len(runners) == 1 and not models:
         say(f"no bundled model is made for {benchmark}: only {bench.baseline} is measured; give others with --model")
@@ -135,26 +135,6 @@ def _drawn(items: Sequence[Item], limit: int | None) -> list[Item]:
         return list(items)
     order = np.random.default_rng(0).permutation(len(items))[:limit]
     return [items[index] for index in sorted(order)]
-
-
-def _opened(
-    bench: Benchmark,
-    models: Sequence[str | Path],
-    results: Mapping[str, str | Path],
-    compute: Compute,
-    tile: int | None,
-) -> dict[str, Runner]:
-    """The baseline first, then the models, each once, by the name it is shown under; then what others made."""
-    wanted = [str(model) for model in models] or ([] if results else bundled(bench))
-    runners: dict[str, Runner] = {}
-    for model in dict.fromkeys([bench.baseline, *wanted]):
-        name = Path(model).name if Path(model).is_file() else model
-        runners[model if name in runners else name] = bench.open(model, compute, tile)
-    for name, folder in results.items():
-        if name in runners:
-            raise UsageError(f"--results {name}={folder}: a model of that name is measured too; choose another")
-        runners[name] = elsewhere.Results(name, Path(folder), bench)
-    return runners
 
 
 def _measure(
