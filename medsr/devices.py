@@ -30,14 +30,13 @@ def choose(device: str) -> str:
 
 
 def computes_bf16(device: str) -> bool:
-    """Whether `device` multiplies bfloat16 in hardware. A processor that does not emulates it, ten times slower."""
+    """Whether `device` is known to multiply bfloat16 in hardware: one that does not emulates it, ten times slower."""
     import torch
 
     if device.startswith("cuda"):
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device == "cpu":  # the public torch.backends.cpu.get_cpu_capability() does not tell them apart
-        return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
-    return True
+    # Of x86; the public torch.backends.cpu.get_cpu_capability() does not tell.
+    return device == "cpu" and bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
 
 
 def _gpu_possible() -> bool:

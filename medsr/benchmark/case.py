@@ -86,8 +86,12 @@ class Benchmark(Protocol):
         """Write a case's low resolution for another program, at `stem` and the right suffix."""
         ...
 
+    def is_result(self, path: Path) -> bool:
+        """Whether a file may be another program's result, by its name."""
+        ...
+
     def take_in(self, path: Path, case: Case) -> Array:
-        """Another program's result as `score` takes it; raises InputError."""
+        """Another program's result as `score` takes it; raises InputError for one of another size or kind."""
         ...
 
     def score(self, result: Array, case: Case) -> dict[str, float]:

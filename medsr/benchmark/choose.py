@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from medsr.benchmark import elsewhere
-from medsr.benchmark.case import Benchmark, Runner
+from medsr.benchmark.case import Benchmark, Item, Runner
+from medsr.benchmark.volume import Volume
 from medsr.engines.base import Compute
 from medsr.errors import UsageError
 from medsr.infer.choice import CHEST, FUNDUS, MRI, model_for
 from medsr.infer.volume import Method
+from medsr.nets import weights
 
 BUNDLED = {"drive": FUNDUS, "nih-cxr": CHEST, "classic": None, "volume": MRI, "folder": None}
 """Every benchmark, and what bundled models for its images are for."""
@@ -40,8 +42,6 @@ def benchmark(
     if name != "volume" and (method != Method() or adapt is not None):
         raise UsageError(f"--planes, --fuse, --no-consistency and --adapt: {name} has none; volume has")
     if name == "volume":
-        from medsr.benchmark.volume import Volume
-
         if scale is not None and not 1 < scale <= LARGEST_SCALE:
             raise UsageError(f"--scale {scale:g}: expected a through-plane factor above 1, at most {LARGEST_SCALE}")
         return Volume(data, 2 if scale is None else scale, method, adapt)
@@ -79,11 +79,17 @@ def opened(
     bench: Benchmark,
     models: Sequence[str | Path],
     results: Mapping[str, str | Path],
+    items: Sequence[Item],
     compute: Compute,
     tile: int | None,
 ) -> dict[str, Runner]:
-    """The baseline first, then the models, each once, by the name it is shown under; then what others made."""
+    """The baseline first, then the models, each once, by the name it is shown under; then what others made.
+
+    Raises UsageError or WeightsError.
+    """
     wanted = [str(model) for model in models] or ([] if results else bundled(bench))
+    if isinstance(bench, Volume) and bench.told() and not set(wanted) - set(weights.BASELINES):
+        raise UsageError("--planes, --fuse, --no-consistency and --adapt are of networks, and none is measured")
     runners: dict[str, Runner] = {}
     for model in dict.fromkeys([bench.baseline, *wanted]):
         name = Path(model).name if Path(model).is_file() else model
@@ -91,7 +97,7 @@ def opened(
     for name, folder in results.items():
         if name in runners:
             raise UsageError(f"--results {name}={folder}: a model of that name is measured too; choose another")
-        runners[name] = elsewhere.Results(name, Path(folder), bench)
+        runners[name] = elsewhere.results(name, Path(folder), bench, items)
     return runners
 
 

@@ -49,6 +49,7 @@ class Classic(ImageBenchmark):
     track: Track = "bicubic"
     name: str = field(default="classic", init=False)
     chosen: str = field(default="", init=False)
+    judges_y: bool = field(default=True, init=False)
 
     def items(self) -> list[Item]:
         """Of folders that hold ground truth for several factors (`..._SRF_2_HR`), only this factor's."""

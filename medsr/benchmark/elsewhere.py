@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from medsr.benchmark.case import Array, Benchmark, Case, Item
+from medsr.benchmark.gallery import TRUTH
 from medsr.errors import InputError, UsageError
-from medsr.io import image as image_io
-from medsr.io.volume import SUFFIXES as OF_VOLUMES
 from medsr.io.volume import split_suffix
-
-SUFFIXES = {*image_io.SUFFIXES, *OF_VOLUMES}
+from medsr.nets import weights
 
 
 @dataclass(frozen=True)
 class Results:
-    """What another program made of the low resolution: a runner that reads files, and computes nothing."""
+    """What another program made of the low resolution: a runner that reads files, and computes nothing.
+
+    `files`: case -> the files that may be its result.
+    """
 
     name: str
     folder: Path
     bench: Benchmark
+    files: Mapping[str, list[Path]] = field(hash=False)
     note: str = "made by another program, read from files"
 
     def __call__(self, case: Case) -> Array:
-        """Raises InputError where there is no result, or one of another size."""
-        path = find(self.folder, case.id)
-        result = self.bench.take_in(path, case)
-        if result.shape != case.ground_truth.shape:
-            found, wanted = (" x ".join(map(str, one.shape)) for one in (result, case.ground_truth))
-            raise InputError(f"{path}: {found}, the ground truth is {wanted}")
-        return result
+        """Raises InputError where there is not one result, of the ground truth's size."""
+        found = self.files[case.id]
+        if len(found) != 1:
+            there = ", ".join(path.name for path in found) or "none"
+            raise InputError(f"{self.folder}: expected one result of {case.id}, named as its input is, found {there}")
+        return self.bench.take_in(found[0], case)
 
 
 def parse(told: Sequence[str]) -> dict[str, Path]:
@@ -41,42 +43,59 @@ def parse(told: Sequence[str]) -> dict[str, Path]:
         name, _, folder = one.partition("=")
         if not name or not folder or name in found:
             raise UsageError(f"--results {one}: expected NAME=DIR, every name once")
-        if not Path(folder).is_dir():
-            raise UsageError(f"--results {one}: {folder} is no folder")
         found[name] = Path(folder)
     return found
 
 
-def find(folder: Path, case: str) -> Path:
-    """The file in `folder` named as the case, or beginning so: programs add `_out` and the like.
+def results(name: str, folder: Path, bench: Benchmark, items: Sequence[Item]) -> Results:
+    """The results below `folder`, each given to the case it is named after. Raises UsageError."""
+    if not folder.is_dir():
+        raise UsageError(f"--results {name}={folder}: no such folder")
+    if name in (TRUTH, *weights.RESERVED, *weights.entries()):
+        raise UsageError(f"--results {name}={folder}: a name of our own; choose another")
+    there = sorted(path for path in folder.rglob("*") if path.is_file() and bench.is_result(path))
+    return Results(name, folder, bench, _dealt(names(items), folder, there))
 
-    Raises InputError where there is none, or several.
+
+def names(items: Sequence[Item]) -> dict[str, str]:
+    """Where each case's input and result lie: its place and name; without its suffix where that is no other's.
+
+    Raises InputError for a name that leads elsewhere.
     """
-    stem = stem_of(case)
-    there = [path for path in (folder / stem).parent.glob("*") if path.is_file() and _is_result(path)]
-    named = [path for path in there if split_suffix(path)[0] == stem.name or path.stem == stem.name]
-    found = named or [
-        path for path in there if path.name.startswith(stem.name) and not path.name[len(stem.name)].isalnum()
-    ]
-    if len(found) != 1:
-        names = ", ".join(sorted(path.name for path in found)) or "none"
-        raise InputError(f"{folder}: expected one result named {stem} or {stem}_..., found {names}")
-    return found[0]
-
-
-def stem_of(case: str) -> Path:
-    """A case's place and name, without the suffix that some carry."""
-    path = Path(case)
-    if path.suffix.lower() in image_io.SUFFIXES:
-        return path.with_suffix("")
-    return path.with_name(split_suffix(path)[0])
-
-
-def write_inputs(bench: Benchmark, items: Sequence[Item], folder: Path) -> None:
-    """The low resolution of every case, for another program. Raises as `bench.load`."""
     for item in items:
-        bench.hand_out(bench.load(item), folder / stem_of(item.id))
+        if Path(item.id).is_absolute() or ".." in Path(item.id).parts or "\\" in item.id:
+            raise InputError(f"{item.image}: its name {item.id!r} leads out of the folder")
+    short = {item.id: _without_suffix(item) for item in items}
+    taken = Counter(short.values())
+    return {case: name if taken[name] == 1 else case for case, name in short.items()}
 
 
-def _is_result(path: Path) -> bool:
-    return split_suffix(path)[1].lower() in SUFFIXES or path.suffix.lower() in SUFFIXES
+def check_inputs(folder: Path, data: Path) -> None:
+    """Raise UsageError where inputs would come to lie among other files, or among the ground truth."""
+    if folder.resolve().is_relative_to(data.resolve()):
+        raise UsageError(f"--inputs {folder}: lies in --data, and would be measured as ground truth; choose another")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise UsageError(f"--inputs {folder}: is not empty; give a new folder, so that nothing is overwritten")
+
+
+def _without_suffix(item: Item) -> str:
+    path = Path(item.id)
+    return path.with_name(split_suffix(path)[0]).as_posix() if item.image.name == path.name else item.id
+
+
+def _dealt(cases: Mapping[str, str], folder: Path, files: Sequence[Path]) -> dict[str, list[Path]]:
+    """A file named exactly as a case is its result; else what begins so, unless that is longer another's name."""
+    exact: dict[str, list[Path]] = {case: [] for case in cases}
+    begun: dict[str, list[Path]] = {case: [] for case in cases}
+    by_length = sorted(cases, key=lambda case: len(cases[case]), reverse=True)
+    for path in files:
+        place = path.relative_to(folder).as_posix()
+        for case in by_length:
+            name = cases[case]
+            rest = place.removeprefix(name)
+            if rest == place or "/" in rest or rest[:1].isalnum():
+                continue
+            is_all = rest in (path.suffix, split_suffix(path)[1])
+            (exact if is_all else begun)[case].append(path)
+            break
+    return {case: exact[case] or begun[case] for case in cases}

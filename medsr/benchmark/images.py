@@ -62,6 +62,8 @@ class ImageBenchmark:
     blur_sigma: float = 1.0
     device: str = "cpu"
     baseline: str = field(default="bicubic", init=False)
+    judges_y: bool = field(default=False, init=False)
+    """Whether Y alone is enough of a result."""
 
     @cached_property
     def _lpips(self) -> Callable[[Array, Array], float] | None:
@@ -82,12 +84,18 @@ class ImageBenchmark:
         stem.parent.mkdir(parents=True, exist_ok=True)
         image_io.write(stem.with_name(f"{stem.name}.png"), image_io.Image(pixels, Window.of_bits(8), image_io.PNG))
 
+    def is_result(self, path: Path) -> bool:
+        """By its suffix."""
+        return path.suffix.lower() in image_io.SUFFIXES and not path.name.startswith(".")
+
     def take_in(self, path: Path, case: Case) -> Array:
-        """(H, W, C) in [0, 1], rounded to 8 bits; grey where the ground truth is."""
-        unit = eight_bit(read(path))
-        if unit.shape[2] < case.ground_truth.shape[2]:
-            raise InputError(f"{path}: grey, the ground truth is in colour")
-        return grey(unit) if case.ground_truth.shape[2] == 1 else unit
+        """(H, W, C) in [0, 1], rounded to 8 bits; grey where the ground truth is. All 16 bits count where there are."""
+        unit = eight_bit(image_io.read(path, bits=16).to_unit())
+        height, width, channels = case.ground_truth.shape
+        check_size(unit, (width, height), path, "the ground truth's size")
+        if unit.shape[2] < channels and not self.judges_y:
+            raise InputError(f"{path}: grey, the ground truth is in colour; a result must be, too")
+        return grey(unit) if channels == 1 else unit
 
     def degraded(self, ground_truth: Array) -> Array:
         """P1's low resolution."""

@@ -76,26 +76,25 @@ def evaluate(
         raise UsageError(f"--limit {limit}: expected a number of images from 1")
     if benchmark == "volume" and tile is not None:
         raise UsageError("--tile: volume runs whole slices")
-    if results and skip_done:
-        raise UsageError("--skip-done: what another program made may have changed since; leave it out with --results")
+    if (results or inputs is not None) and skip_done:
+        raise UsageError("--skip-done: leave it out with --inputs and --results, which may have changed since")
+    if inputs is not None:
+        elsewhere.check_inputs(Path(inputs), Path(data))
     _check_writable(out, json, inputs)
     chosen_device = choose_device(device)
     method = Method(parse_planes(planes), fuse, consistency)
     bench = choose(benchmark, Path(data), scale, blur_sigma, track, chosen_device, method, adapt)
     items = _drawn(bench.items(), limit)
-    runners = opened(bench, models, results or {}, Compute(chosen_device), tile)
+    runners = opened(bench, models, results or {}, items, Compute(chosen_device), tile)
     say(f"{benchmark}: {len(items)} image{'s' if len(items) > 1 else ''}, {', '.join(runners)}")
     if len(runners) == 1 and not models:
         say(f"no bundled model is made for {benchmark}: only {bench.baseline} is measured; give others with --model")
     bench.calibrate(say)
-    if inputs is not None:
-        elsewhere.write_inputs(bench, items, Path(inputs))
-        say(f"{len(items)} low-resolution inputs: {inputs}")
     gallery = Gallery(bench, {item.id: item for item in items}, runners)
     about = {name: _about(runner) for name, runner in runners.items()}
     record = None if out is None else Record(Path(out), {"protocol": bench.protocol(), "models": about}, skip_done)
     with record or nullcontext():
-        rows, failed = _measure(bench, items, runners, gallery, record, chosen_device)
+        rows, failed = _measure(bench, items, runners, gallery, record, chosen_device, inputs)
     if not rows:
         error = failed[0].error
         assert error is not None
@@ -144,14 +143,20 @@ def _measure(
     gallery: Gallery,
     record: Record | None,
     device: str,
+    inputs: str | Path | None,
 ) -> tuple[list[Row], list[Outcome]]:
+    stems = {} if inputs is None else {case: Path(inputs) / name for case, name in elsewhere.names(items).items()}
     rows: list[Row] = []
     failed: list[Outcome] = []
     with progress("evaluate", len(items)) as update:
         for done, item in enumerate(items, 1):
             found = record.known(item) if record else []
             if not found:
-                outcome = attempt(item.image, item.image, partial(_one, bench, item, runners, gallery, device, found))
+                outcome = attempt(
+                    item.image,
+                    item.image,
+                    partial(_one, bench, item, runners, gallery, device, found, stems.get(item.id)),
+                )
                 if outcome.error:
                     failed.append(outcome)
                     found = []
@@ -163,18 +168,27 @@ def _measure(
 
 
 def _one(
-    bench: Benchmark, item: Item, runners: Mapping[str, Runner], gallery: Gallery, device: str, found: list[Row]
+    bench: Benchmark,
+    item: Item,
+    runners: Mapping[str, Runner],
+    gallery: Gallery,
+    device: str,
+    found: list[Row],
+    stem: Path | None,
 ) -> tuple[str, ...]:
     case = bench.load(item)
     if np.ptp(case.ground_truth) == 0:
         raise InputError(f"{item.image}: one value throughout; nothing to measure")
+    if stem is not None:
+        bench.hand_out(case, stem)
     pictures = {TRUTH: bench.show(case.ground_truth, case)}
     for name, runner in runners.items():
         with Meter(device) as meter:
             result = runner(case)
         if not np.isfinite(result).all():
             raise InputError(f"{item.image}: {name} answers with values that are no numbers")
-        scores = bench.score(result, case) | {"seconds": meter.seconds, "memory_mb": meter.peak / 1e6}
+        cost = {"seconds": meter.seconds, "memory_mb": meter.peak / 1e6}
+        scores = bench.score(result, case) | ({} if isinstance(runner, elsewhere.Results) else cost)
         found.append(Row(item.id, name, scores))
         pictures[name] = bench.show(result, case)
     gallery.keep(item.id, pictures)
@@ -182,6 +196,8 @@ def _one(
 
 
 def _about(runner: Runner) -> dict[str, Any]:
+    if isinstance(runner, elsewhere.Results):
+        return {"sha256": None, "note": runner.note}
     known = weights.entries().get(runner.name)
     path = known.path if known else Path(runner.name)
     about: dict[str, Any] = {"sha256": sha256(path) if path.is_file() else None}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medsr.benchmark.case import Array, Case, Item, Say
 from medsr.data.volumes import FOREGROUND, ISOTROPIC_WITHIN
@@ -27,6 +28,8 @@ from medsr.scan.request import Request
 from medsr.scan.run import open_for
 from medsr.train.adapt import taught
 
+MOST_BRIGHTER = 4
+"""No result is so many times as bright as its input: its values were rescaled."""
 LEAST = 11
 """Voxels along the shortest axis that SSIM's window fits in."""
 
@@ -71,6 +74,15 @@ class Volume:
     name: str = field(default="volume", init=False)
     baseline: str = field(default="cubic", init=False)
 
+    def __post_init__(self) -> None:
+        """Raises UsageError for a way that there is none."""
+        Request(method=self.method, adapt=self.adapt)
+        check_planes(self.method.planes, Acquisition((2, 2, 1), (2, 2, 2)))
+
+    def told(self) -> bool:
+        """Whether networks are run otherwise than `medsr volume` runs them unasked."""
+        return self.method != Method() or self.adapt is not None
+
     def items(self) -> Sequence[Item]:
         """Raises InputError where there is no volume."""
         if not self.data.is_dir():
@@ -91,7 +103,8 @@ class Volume:
         if max(spacing) / min(spacing) > ISOTROPIC_WITHIN:
             dims = " x ".join(f"{step:.3g}" for step in spacing)
             raise InputError(f"{item.image}: {dims} mm are not isotropic: no ground truth through-plane")
-        stored = np.ascontiguousarray(Canonical(volume).view(volume.stored, 0), np.float32)
+        turn = Canonical(volume)
+        stored = np.ascontiguousarray(turn.view(volume.stored, 0), np.float32)
         coarse = int(stored.shape[2] / self.scale)
         fine = round(coarse * self.scale)
         if coarse == fine:
@@ -102,30 +115,46 @@ class Volume:
             raise InputError(f"{item.image}: {' x '.join(map(str, stored.shape))} voxels are too few to measure")
         truth = Window.of_values(stored).to_unit(stored[:, :, :fine])
         thick = np.ascontiguousarray(truth @ matrix(fine, coarse).T.astype(np.float32))
-        steps = Canonical(volume).steps(spacing)
-        return Case(item.id, truth, thick, {"foreground": truth > FOREGROUND}, extra=steps)
+        return Case(item.id, truth, thick, {"foreground": truth > FOREGROUND}, extra=turn.steps(spacing))
 
     def open(self, model: str, compute: Compute, tile: int | None) -> VolumeRunner:
         """Raises UsageError or WeightsError."""
         if model in VOLUME_BASELINES:
             return VolumeRunner(open_slice_model(model, compute), Method())
         request = Request(model, method=self.method, adapt=self.adapt, compute=compute)
-        engine = open_for(request)
-        check_planes(self.method.planes, Acquisition((2, 2, 1), (2, 2, 2)))
-        return VolumeRunner(engine, self.method, self.adapt)
+        return VolumeRunner(open_for(request), self.method, self.adapt)
 
     def hand_out(self, case: Case, stem: Path) -> None:
-        """NIfTI, float32 unit values, axes to right, anterior and superior."""
-        right, anterior, superior = case.extra
-        affine = np.diag([right, anterior, superior * self.scale, 1.0])
-        affine[2, 3] = superior * (self.scale - 1) / 2  # the first fine voxel lies at the origin
-        volume_io.write(stem.with_name(f"{stem.name}.nii.gz"), volume_io.Volume(case.low_resolution, affine))
+        """NIfTI, float32 unit values, axes to right, anterior and superior; see `_affine`."""
+        volume_io.write(
+            stem.with_name(f"{stem.name}.nii.gz"), volume_io.Volume(case.low_resolution, _affine(case, coarse=True))
+        )
+
+    def is_result(self, path: Path) -> bool:
+        """By its suffix; of header and data, the header."""
+        return volume_io.is_volume(path)
 
     def take_in(self, path: Path, case: Case) -> Array:
-        """(I, J, K) float32, what the stored values mean, turned to right, anterior, superior."""
+        """(I, J, K) float32, what the stored values mean, turned to right, anterior, superior.
+
+        Raises InputError for another grid than the ground truth's, several volumes, or other values than unit ones.
+        """
         volume = volume_io.read(path)
-        stored = np.ascontiguousarray(Canonical(volume).view(volume.stored, 0), np.float32)
-        return stored * np.float32(volume.slope) + np.float32(volume.intercept)
+        if volume.volumes > 1:
+            raise InputError(f"{path}: {volume.volumes} volumes, expected one")
+        turn = Canonical(volume)
+        result = np.ascontiguousarray(turn.view(volume.stored, 0), np.float32)
+        result = result * np.float32(volume.slope) + np.float32(volume.intercept)
+        if result.shape != case.ground_truth.shape:
+            found, wanted = (" x ".join(map(str, one.shape)) for one in (result, case.ground_truth))
+            raise InputError(f"{path}: {found} voxels, the ground truth has {wanted}")
+        _check_place(path, volume, turn, _affine(case, coarse=False))
+        largest = float(np.abs(case.low_resolution).max())
+        if np.abs(result).max() > MOST_BRIGHTER * largest:
+            raise InputError(
+                f"{path}: values to {np.abs(result).max():.4g}, its input's are to {largest:.4g}: rescaled"
+            )
+        return result
 
     def score(self, result: Array, case: Case) -> dict[str, float]:
         """PSNR, SSIM (3D) and MSE, whole and in the foreground."""
@@ -166,3 +195,31 @@ class Volume:
         made = "made consistent" if method.consistency else "not made consistent"
         adapted = {"adapted": f"to each thick scan, {self.adapt:g} minutes"} if self.adapt else {}
         return {"output": f"{planes}, {fused}, {made}; float32, not clipped", **adapted}
+
+
+def _affine(case: Case, coarse: bool) -> NDArray[np.float64]:
+    """(4, 4): of a case's input, or of the ground truth.
+
+    Axes to right, anterior, superior, the first fine voxel at the origin, all fine steps the scan's mean one: then
+    through-plane is exactly the factor coarser, whatever else a program looks at.
+    """
+    step = float(np.prod(case.extra)) ** (1 / 3)
+    factor = case.ground_truth.shape[2] / case.low_resolution.shape[2] if coarse else 1.0
+    affine = np.diag([step, step, step * factor, 1.0])
+    affine[2, 3] = step * (factor - 1) / 2
+    return affine
+
+
+def _check_place(path: Path, result: volume_io.Volume, turn: Canonical, wanted: NDArray[np.float64]) -> None:
+    """Raise InputError for a result that lies elsewhere: mirrored or moved, its voxels would be held against others."""
+    from nibabel.orientations import inv_ornt_aff
+
+    shape = result.grid.shape
+    affine = result.affine @ inv_ornt_aff(turn.orientation, shape)
+    middle = np.array([*((n - 1) / 2 for n in turn.shape(shape)), 1.0])
+    off, step = affine - wanted, wanted[0, 0]
+    if np.abs(off[:3, :3]).max() > 0.05 * step or np.abs(off @ middle).max() > step:
+        raise InputError(
+            f"{path}: lies elsewhere than its input does, by its header: it must fill the same box, "
+            f"{step:.4g} mm a voxel"
+        )

@@ -37,7 +37,7 @@ def volume(
     model: Annotated[
         str,
         typer.Option(
-            help="auto (the bundled one where it was made for such scans), cubic, scratch (with --adapt), a name from "
+            help="auto (the bundled one where it was made for such scans), cubic, back-projected, scratch (with --adapt), a name from "
             "`medsr weights list`, or a weight file."
         ),
     ] = "auto",

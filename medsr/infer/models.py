@@ -122,6 +122,8 @@ def weights_hash(model: str | Path) -> str | None:
 
 def _generator(model: str | Path) -> Path:
     path = weights.locate(model)
+    if kind := checkpoint.describe(path).get("discriminator"):
+        raise UsageError(f"{model}: holds a {kind} discriminator, not a generator")
     known = weights.entries().get(str(model))
     if known is not None and known.role != "generator":
         raise UsageError(f"{model}: holds a {known.role}, not a generator")

@@ -56,7 +56,10 @@ def _offer(model: str) -> Offer:
     if model in weights.BASELINES:
         return _baseline(model, "volume" if model in weights.VOLUME_BASELINES else "image", "interpolation")
     path = weights.locate(model)
-    spec = checkpoint.describe(path).get("spec", {})
+    described = checkpoint.describe(path)
+    if kind := described.get("discriminator"):
+        raise UsageError(f"--model {model}: holds a {kind} discriminator, not a generator")
+    spec = described.get("spec", {})
     return _answer(path.stem, str(path.resolve()), spec.get("architecture", ""), spec.get("scale"), "this server's own")
 
 

@@ -33,6 +33,8 @@ class Monitor:
         self.stopped_early = False
         self.watch = Watch(recipe.guard)
         self.say: Callable[[str], None] = lambda _: None
+        self.precision: str = recipe.precision
+        """What is trained in."""
         self.domain: dict[str, Any] = {}
         """What the weights are made for: kind of scan, spacings, factors. Saved with them."""
         self.show: Update = _silent
@@ -161,6 +163,7 @@ class Monitor:
             "recipe": self.recipe.name,
             "recipe_sha256": self.recipe.sha256(),
             "iterations": learner.iteration,
+            "precision": self.precision,
             "start_from": Path(self.recipe.start_from.generator or "scratch").name,
         }
         if self.domain:

@@ -17,11 +17,6 @@ def count() -> tuple[int, int]:
     return 1, 1
 
 
-def is_first() -> bool:
-    """Whether this process is the one that speaks for all that train together."""
-    return count()[0] == 1 or int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", 0))) == 0
-
-
 def places(device: str) -> dict[str, Any]:
     """Devices of each node, and nodes: as many as torchrun or srun started processes, every GPU, or the one named."""
     processes, nodes = count()

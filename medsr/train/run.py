@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from medsr import recipe as recipes
-from medsr.devices import choose, computes_bf16
+from medsr.devices import choose
 from medsr.errors import UsageError
 from medsr.recipe import Recipe
 from medsr.train import processes, single, stages
@@ -44,13 +44,8 @@ def finetune(
             raise UsageError(f"{run}: is a file; --out names a folder")
         if (run / "recipe.yml").exists() or (run / "log.jsonl").exists():
             raise UsageError(f"{run}: already holds a run; give another --out, or --resume {run}")
-    place = choose(device)
-    if settings.precision == "bf16" and not computes_bf16(place):
-        if processes.is_first():
-            say(f"precision: {place} here has no bfloat16, which the recipe asks for: training in fp32")
-        settings = settings.model_copy(update={"precision": "fp32"})
     train = stages.train if settings.stages else single.train
-    return train(settings, run, place, resume is not None, say)
+    return train(settings, run, choose(device), resume is not None, say)
 
 
 def given(data: str | Path | None, overrides: list[str] | None, seed: int | None) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from medsr.data import batches, crops, pairs, slices, sources, volumes
+from medsr.devices import computes_bf16
 from medsr.errors import StoppedError, TrainingError, UsageError
 from medsr.io.files import write_text
 from medsr.nets import checkpoint
@@ -61,16 +62,17 @@ def train(recipe: Recipe, run: Path, device: str, resuming: bool, say: Say, whol
     files = find_files(recipe)
     for path, reason in files.skipped:
         say(f"left out: {reason if str(path) in reason else f'{path}: {reason}'}")
+    precision = "fp32" if recipe.precision == "bf16" and not computes_bf16(device) else recipe.precision
     fabric = Fabric(
-        accelerator=device.partition(":")[0],
-        **processes.places(device),
-        precision=loop.PRECISIONS[recipe.precision],
+        accelerator=device.partition(":")[0], **processes.places(device), precision=loop.PRECISIONS[precision]
     )
     fabric.launch()
     if recipe.batch % (fabric.world_size * recipe.accumulate):
         raise UsageError(f"batch: {recipe.batch} does not divide over {fabric.world_size} devices x accumulate")
     if not fabric.is_global_zero:
         say = _say_nothing
+    if precision != recipe.precision:
+        say(f"precision: no {recipe.precision} in {device}'s hardware was found: training in {precision} instead")
     fabric.seed_everything(recipe.seed, verbose=False)
     generator, spec, told = starting.generator(recipe, found.generator)
     if told:
@@ -82,7 +84,7 @@ def train(recipe: Recipe, run: Path, device: str, resuming: bool, say: Say, whol
     _announce(recipe, files, bicubic, device, say)
 
     loss = GeneratorLoss(recipe.losses, found.vgg19, str(fabric.device))
-    ready = _Ready(recipe, run, whole or run, files, fabric, learner, spec, held_out, bicubic, loss)
+    ready = _Ready(recipe, run, whole or run, files, fabric, precision, learner, spec, held_out, bicubic, loss)
     with _alone(run, fabric.is_global_zero):
         try:
             return _go(ready, resuming, say)
@@ -105,6 +107,7 @@ class _Ready:
     whole: Path
     files: sources.Split
     fabric: Any
+    precision: str
     learner: Any
     spec: checkpoint.Spec
     held_out: list[validate.HeldOut]
@@ -118,6 +121,7 @@ def _go(ready: _Ready, resuming: bool, say: Say) -> Result:
 
     recipe, run, fabric, learner = ready.recipe, ready.run, ready.fabric, ready.learner
     monitor = Monitor(recipe, run, ready.spec, ready.held_out)
+    monitor.precision = ready.precision
     monitor.domain = volumes.domain(recipe, ready.files.train) if recipe.thick_slices else {}
     monitor.say = say
     resumed = None

@@ -149,6 +149,7 @@ def test_where_nothing_can_be_measured_the_first_reason_is_given(tmp_path: Path)
         ({"planes": "axial"}, UsageError, "--adapt: folder has none; volume has"),
         ({"adapt": 1.0}, UsageError, "--adapt: folder has none; volume has"),
         ({"models": ["back-projected"]}, UsageError, "is for volumes"),
+        ({"results": {"other": "nowhere"}}, UsageError, "--results other=nowhere: no such folder"),
         ({"inputs": "/proc/nowhere/x"}, UsageError, "--inputs /proc/nowhere/x: cannot be written"),
         ({"results": {"lanczos": "."}, "models": ["lanczos"]}, UsageError, "choose another"),
         ({"results": {"other": "."}, "skip_done": True, "out": "out"}, UsageError, "--skip-done"),

@@ -164,7 +164,7 @@ def test_accumulated_parts_give_the_gradient_of_the_whole_batch() -> None:
 def test_gan_training_starts_from_given_weights_in_any_precision(
     precision: str, image_folder: Path, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("medsr.train.run.computes_bf16", lambda _: True)
+    monkeypatch.setattr("medsr.train.single.computes_bf16", lambda _: True)
     torch.manual_seed(0)
     torch.save({"params": discriminators.unet_sn(3, 8).state_dict()}, tmp_path / "netD.pth")
     content = RECIPE | GAN | {"generator": {"features": 12, "blocks": 1, "growth": 4}, "accumulate": 2}
@@ -180,14 +180,18 @@ def test_bf16_where_the_device_has_none_is_fp32_and_said(
     recipe: Path, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Emulated, an iteration takes ten times as long."""
-    monkeypatch.setattr("medsr.train.run.computes_bf16", lambda _: False)
+    monkeypatch.setattr("medsr.train.single.computes_bf16", lambda _: False)
     said: list[str] = []
     more = ["iterations=2", "data.validation=0"]
     finetune(recipe, image_folder, tmp_path / "fp32", more, device="cpu")
-    finetune(recipe, image_folder, tmp_path / "bf16", [*more, "precision=bf16"], device="cpu", say=said.append)
+    staged = [*more, "stages=[{name: a, precision: bf16}]"]
+    finetune(recipe, image_folder, tmp_path / "bf16", staged, device="cpu", say=said.append)
     assert _same(_weights(tmp_path / "bf16"), _weights(tmp_path / "fp32"))
-    assert any("no bfloat16" in line for line in said)
-    assert yaml.safe_load((tmp_path / "bf16/recipe.yml").read_text())["precision"] == "fp32"
+    assert any("training in fp32" in line for line in said)
+    assert checkpoint.describe(tmp_path / "bf16/model.safetensors")["training"]["precision"] == "fp32"
+    again = [*more[1:], "iterations=3", "precision=bf16"]
+    finetune(recipe, image_folder, tmp_path / "once", [*more, "precision=bf16"], device="cpu")
+    finetune(recipe, image_folder, tmp_path / "once", again, resume=tmp_path / "once", device="cpu")
 
 
 def test_a_discriminator_is_kept_for_the_next_run_to_start_from(image_folder: Path, tmp_path: Path) -> None:
