@@ -37,8 +37,8 @@ def volume(
     model: Annotated[
         str,
         typer.Option(
-            help="auto (the bundled one where it was made for such scans), cubic, back-projected, scratch (with --adapt), a name from "
-            "`medsr weights list`, or a weight file."
+            help="auto (the bundled one where it was made for such scans), cubic, back-projected, "
+            "scratch (with --adapt), a name from `medsr weights list`, or a weight file."
         ),
     ] = "auto",
     isotropic: Annotated[
