@@ -65,7 +65,8 @@ def volume(
     At most one of `isotropic`, `scale` (every axis) and `spacing` (mm, one number or three in the array's order) says
     what finer means; without any, coarser axes are brought to the finest, or an isotropic scan to scale 2. `model`:
     `auto` (the bundled one for MRI, cubic for what is known to be something else, and says so), `cubic`,
-    `back-projected`, `scratch` (with `adapt`), a known name or a weight file. `planes`: auto, all, or names with commas.
+    `back-projected`, `scratch` (with `adapt`), a known name or a weight file. `planes`: auto, all, or names with
+    commas.
     `fuse`: mean, median or weighted. `profile` (box or gaussian) and `thickness` (mm) say how slices were acquired.
     `adapt`: minutes of learning from the scan itself. `kind`: auto, image or labels. With a folder as `out`, its
     status.tsv says what became of every scan; with `skip_done` what it calls done, and is still as it was, is not done
