@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from medsr.benchmark import elsewhere
-from medsr.benchmark.case import Benchmark, Item, Runner
+from medsr.benchmark.case import Benchmark, Runner
 from medsr.benchmark.volume import Volume
 from medsr.engines.base import Compute
 from medsr.errors import UsageError
@@ -79,7 +79,7 @@ def opened(
     bench: Benchmark,
     models: Sequence[str | Path],
     results: Mapping[str, str | Path],
-    items: Sequence[Item],
+    names: Mapping[str, str],
     compute: Compute,
     tile: int | None,
 ) -> dict[str, Runner]:
@@ -97,7 +97,7 @@ def opened(
     for name, folder in results.items():
         if name in runners:
             raise UsageError(f"--results {name}={folder}: a model of that name is measured too; choose another")
-        runners[name] = elsewhere.results(name, Path(folder), bench, items)
+        runners[name] = elsewhere.results(name, Path(folder), bench, names)
     return runners
 
 

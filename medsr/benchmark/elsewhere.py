@@ -47,14 +47,14 @@ def parse(told: Sequence[str]) -> dict[str, Path]:
     return found
 
 
-def results(name: str, folder: Path, bench: Benchmark, items: Sequence[Item]) -> Results:
-    """The results below `folder`, each given to the case it is named after. Raises UsageError."""
+def results(name: str, folder: Path, bench: Benchmark, cases: Mapping[str, str]) -> Results:
+    """The results below `folder`, each given to the case (id -> name) it is named after. Raises UsageError."""
     if not folder.is_dir():
         raise UsageError(f"--results {name}={folder}: no such folder")
     if name in (TRUTH, *weights.RESERVED, *weights.entries()):
         raise UsageError(f"--results {name}={folder}: a name of our own; choose another")
     there = sorted(path for path in folder.rglob("*") if path.is_file() and bench.is_result(path))
-    return Results(name, folder, bench, _dealt(names(items), folder, there))
+    return Results(name, folder, bench, _dealt(cases, folder, there))
 
 
 def names(items: Sequence[Item]) -> dict[str, str]:

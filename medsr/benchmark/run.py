@@ -84,8 +84,9 @@ def evaluate(
     chosen_device = choose_device(device)
     method = Method(parse_planes(planes), fuse, consistency)
     bench = choose(benchmark, Path(data), scale, blur_sigma, track, chosen_device, method, adapt)
-    items = _drawn(bench.items(), limit)
-    runners = opened(bench, models, results or {}, items, Compute(chosen_device), tile)
+    every = bench.items()  # those that --limit leaves out have names too, which no other may take
+    items, names = _drawn(every, limit), elsewhere.names(every) if results or inputs is not None else {}
+    runners = opened(bench, models, results or {}, names, Compute(chosen_device), tile)
     say(f"{benchmark}: {len(items)} image{'s' if len(items) > 1 else ''}, {', '.join(runners)}")
     if len(runners) == 1 and not models:
         say(f"no bundled model is made for {benchmark}: only {bench.baseline} is measured; give others with --model")
@@ -94,7 +95,7 @@ def evaluate(
     about = {name: _about(runner) for name, runner in runners.items()}
     record = None if out is None else Record(Path(out), {"protocol": bench.protocol(), "models": about}, skip_done)
     with record or nullcontext():
-        rows, failed = _measure(bench, items, runners, gallery, record, chosen_device, inputs)
+        rows, failed = _measure(bench, items, runners, gallery, record, chosen_device, _stems(inputs, names))
     if not rows:
         error = failed[0].error
         assert error is not None
@@ -129,6 +130,11 @@ def _check_writable(out: str | Path | None, json: str | Path | None, inputs: str
         raise UsageError(f"--json {json}: is a folder; expected a file")
 
 
+def _stems(inputs: str | Path | None, names: Mapping[str, str]) -> dict[str, Path]:
+    """Where each case's input is written; nowhere without `inputs`."""
+    return {} if inputs is None else {case: Path(inputs) / name for case, name in names.items()}
+
+
 def _drawn(items: Sequence[Item], limit: int | None) -> list[Item]:
     if limit is None or limit >= len(items):
         return list(items)
@@ -143,9 +149,8 @@ def _measure(
     gallery: Gallery,
     record: Record | None,
     device: str,
-    inputs: str | Path | None,
+    stems: Mapping[str, Path],
 ) -> tuple[list[Row], list[Outcome]]:
-    stems = {} if inputs is None else {case: Path(inputs) / name for case, name in elsewhere.names(items).items()}
     rows: list[Row] = []
     failed: list[Outcome] = []
     with progress("evaluate", len(items)) as update:

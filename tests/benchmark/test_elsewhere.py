@@ -164,7 +164,7 @@ def test_every_result_belongs_to_the_case_it_is_named_after(tmp_path: Path) -> N
     bench = benchmark("folder", tmp_path)
     found = {
         case: [path.name for path in files]
-        for case, files in results("x", tmp_path / "there", bench, items).files.items()
+        for case, files in results("x", tmp_path / "there", bench, names(items)).files.items()
     }
     assert found["eye"] == ["eye_2.png"]
     assert found["eye_1"] == ["eye_1_out.png"]
@@ -173,7 +173,16 @@ def test_every_result_belongs_to_the_case_it_is_named_after(tmp_path: Path) -> N
         names([Item("../x", {"image": tmp_path / "x.png"})])
     for own in ("bicubic", "ground truth", "medsr-mri"):
         with pytest.raises(UsageError, match="a name of our own"):
-            results(own, tmp_path / "there", bench, items)
+            results(own, tmp_path / "there", bench, names(items))
+
+
+def test_what_limit_leaves_out_keeps_its_results(fundus: np.ndarray, tmp_path: Path) -> None:
+    """`eye` is drawn of these 2, and has no result: another's is not taken for it."""
+    for name in ("eye", *(f"eye_{index}" for index in range(1, 2))):
+        write_png(tmp_path / "truth" / f"{name}.png", fundus[:64, :66])
+    write_png(tmp_path / "there/eye_1.png", fundus[:64, :66])
+    with pytest.raises(InputError, match="expected one result of eye, named as its input is, found none"):
+        medsr.evaluate("folder", tmp_path / "truth", results={"x": tmp_path / "there"}, limit=1, device="cpu")
 
 
 def test_inputs_are_written_beside_nothing_and_a_bad_image_stops_none(fundus: np.ndarray, tmp_path: Path) -> None:
