@@ -88,7 +88,7 @@ def opened(
     Raises UsageError or WeightsError.
     """
     wanted = [str(model) for model in models] or ([] if results else bundled(bench))
-    if isinstance(bench, Volume) and bench.told() and not set(wanted) - set(weights.BASELINES):
+    if isinstance(bench, Volume) and bench.customised() and not set(wanted) - set(weights.BASELINES):
         raise UsageError("--planes, --fuse, --no-consistency and --adapt are of networks, and none is measured")
     runners: dict[str, Runner] = {}
     for model in dict.fromkeys([bench.baseline, *wanted]):

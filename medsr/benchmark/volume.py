@@ -79,7 +79,7 @@ class Volume:
         Request(method=self.method, adapt=self.adapt)
         check_planes(self.method.planes, Acquisition((2, 2, 1), (2, 2, 2)))
 
-    def told(self) -> bool:
+    def customised(self) -> bool:
         """Whether networks are run otherwise than `medsr volume` runs them unasked."""
         return self.method != Method() or self.adapt is not None
 
