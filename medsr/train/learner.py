@@ -93,9 +93,11 @@ def build_learner(recipe: Recipe, generator: nn.Module, discriminator: nn.Module
     ema.requires_grad_(False)
     fused = fabric.device.type == "cuda"
     if recipe.compile:  # in place: the names of the weights stay
-        generator.compile()
+        # All crops of a stage have one shape. Left to guess from an earlier stage's, torch makes the shape a variable,
+        # which its compiler then cannot order (torch 2.14: "cannot determine truth value of Relational").
+        generator.compile(dynamic=False)
         if discriminator is not None:
-            discriminator.compile()
+            discriminator.compile(dynamic=False)
     generator, generator_optimizer = fabric.setup(generator.to(**layout), _adam(generator, recipe.optimizer, fused))
     discriminator_optimizer = None
     if discriminator is not None:

@@ -325,10 +325,12 @@ def test_a_full_disk_stops_the_run_with_the_file_it_could_not_write(
 
 @pytest.mark.slow
 def test_compiled_networks_follow_the_same_course(image_folder: Path, tmp_path: Path) -> None:
+    """Also when the process has compiled the networks for other shapes, as an earlier stage does."""
+    earlier = RECIPE | {"compile": True, "data": RECIPE["data"] | {"crop": 40}}
+    finetune(_write(tmp_path / "earlier.yml", earlier), image_folder, tmp_path / "earlier", device="cpu")
     losses = {}
     for compiled in (False, True):
-        recipe = tmp_path / f"{compiled}.yml"
-        recipe.write_text(yaml.safe_dump(RECIPE | GAN | {"compile": compiled, "iterations": 4}))
+        recipe = _write(tmp_path / f"{compiled}.yml", RECIPE | GAN | {"compile": compiled, "iterations": 4})
         run = finetune(recipe, image_folder, tmp_path / f"run{compiled}", device="cpu").run
         records = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
         losses[compiled] = [record["l1"] for record in records if "l1" in record]
