@@ -21,6 +21,7 @@ from medsr.cli import (
     volume,
     weights,
 )
+from medsr.cli.alone import OptionalMinutes
 
 app = typer.Typer(
     name="medsr",
@@ -36,9 +37,9 @@ app.command("demo")(demo.demo)
 app.command("finetune")(finetune.finetune)
 app.command("compare")(compare.compare)
 app.command("upscale")(upscale.upscale)
-app.command("volume", cls=volume.OptionalMinutes)(volume.volume)
+app.command("volume", cls=OptionalMinutes)(volume.volume)
 app.command("prepare")(prepare.prepare)
-app.command("evaluate")(evaluate.evaluate)
+app.command("evaluate", cls=OptionalMinutes)(evaluate.evaluate)
 app.command("reproduce")(reproduce.reproduce)
 app.command("serve")(serve.serve)
 app.command("export")(export.export)

@@ -11,6 +11,7 @@ from typer.core import TyperCommand
 
 from medsr.cli import upscale as upscale_command
 from medsr.cli import volume as volume_command
+from medsr.cli.alone import OptionalMinutes
 from medsr.cli.batch import end_partly, parse_tile
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def taking_options_of(command: Callable[..., None], kind: type[TyperCommand] = T
     return Taking
 
 
-@app.command("volume", cls=taking_options_of(volume_command.volume, volume_command.OptionalMinutes))
+@app.command("volume", cls=taking_options_of(volume_command.volume, OptionalMinutes))
 def volume(
     context: typer.Context,
     inputs: Inputs,

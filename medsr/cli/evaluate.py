@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from medsr.cli.alone import MINUTES
 from medsr.cli.batch import end_partly, parse_tile, told_failure
 
 
@@ -36,7 +37,10 @@ def evaluate(
     ] = False,
     adapt: Annotated[
         float | None,
-        typer.Option(metavar="MINUTES", help="Of volume: networks first learn from each thick scan so long."),
+        typer.Option(
+            metavar="[MINUTES]",
+            help=f"Of volume: networks first learn from each thick scan. [alone: {MINUTES} minutes]",
+        ),
     ] = None,
     inputs: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also write every low resolution here, for another program.")

@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperCommand
 
+from medsr.cli.alone import MINUTES
 from medsr.cli.batch import COMPILE, ENGINE, MAX_GPU_MEMORY, PRECISION, end, told_failure
 
 if TYPE_CHECKING:
     from medsr.outcome import Outcome
-
-MINUTES = "2"
-
-
-class OptionalMinutes(TyperCommand):
-    """Lets `--adapt` stand alone."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the default after an `--adapt` that no number follows."""
-        given: list[str] = []
-        for place, argument in enumerate(args):
-            given.append(argument)
-            if argument == "--adapt" and not _is_number(args[place + 1 : place + 2]):
-                given.append(MINUTES)
-        return super().parse_args(ctx, given)
 
 
 def volume(
@@ -126,11 +111,3 @@ def _tell(outcome: Outcome) -> None:
         typer.echo(f"{outcome.output}  {outcome.seconds:.1f} s")
         for note in outcome.notes:
             typer.echo(f"  {note}")
-
-
-def _is_number(following: list[str]) -> bool:
-    try:
-        float(following[0])
-    except (IndexError, ValueError):
-        return False
-    return True

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from medsr.cli import volume as command
+from medsr.cli.alone import OptionalMinutes
 
 
 @pytest.mark.parametrize(
@@ -32,7 +33,7 @@ def test_adapt_may_stand_alone(
 
     monkeypatch.setattr("medsr.scan.run.volume", stand_in)
     app = typer.Typer()
-    app.command(cls=command.OptionalMinutes)(command.volume)
+    app.command(cls=OptionalMinutes)(command.volume)
     rest = ["a.nii.gz", "--out", str(tmp_path)]
     app([*rest, *given] if last else [*given, *rest], standalone_mode=False)
     assert seen["adapt"] == expected
