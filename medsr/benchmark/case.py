@@ -70,6 +70,10 @@ class Benchmark(Protocol):
         """Every ground truth there is, in order; raises InputError where the folder is not what it should be."""
         ...
 
+    def customised(self) -> bool:
+        """Whether networks are run otherwise than on the command line they would be, unasked."""
+        ...
+
     def calibrate(self, say: Say) -> None:
         """What is done once, after `items` and before the first case."""
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +40,13 @@ def benchmark(
         raise UsageError(f"--blur-sigma: {name} has no blur of P1")
     if blur_sigma is not None and not 0 <= blur_sigma <= 20:
         raise UsageError(f"--blur-sigma {blur_sigma:g}: expected low-resolution pixels from 0 to 20")
-    if name != "volume" and (method != Method() or adapt is not None):
-        raise UsageError(f"--planes, --fuse, --no-consistency and --adapt: {name} has none; volume has")
+    if name != "volume" and (replace(method, consistency=True) != Method() or adapt is not None):
+        raise UsageError(f"--planes, --fuse and --adapt: {name} has none; volume has")
     if name == "volume":
         if scale is not None and not 1 < scale <= LARGEST_SCALE:
             raise UsageError(f"--scale {scale:g}: expected a through-plane factor above 1, at most {LARGEST_SCALE}")
         return Volume(data, 2 if scale is None else scale, method, adapt)
-    given: dict[str, Any] = {"device": device}
+    given: dict[str, Any] = {"device": device, "consistency": method.consistency}
     if scale is not None:
         given["scale"] = _whole(scale, name)
     if blur_sigma is not None:
@@ -88,7 +89,7 @@ def opened(
     Raises UsageError or WeightsError.
     """
     wanted = [str(model) for model in models] or ([] if results else bundled(bench))
-    if isinstance(bench, Volume) and bench.customised() and not set(wanted) - set(weights.BASELINES):
+    if bench.customised() and not set(wanted) - set(weights.BASELINES):
         raise UsageError("--planes, --fuse, --no-consistency and --adapt are of networks, and none is measured")
     runners: dict[str, Runner] = {}
     for model in dict.fromkeys([bench.baseline, *wanted]):

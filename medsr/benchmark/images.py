@@ -15,7 +15,7 @@ from medsr.benchmark.case import Array, Case, Item, Mask, Say
 from medsr.degrade.protocol import bicubic_then_blur
 from medsr.engines.base import Compute
 from medsr.errors import InputError
-from medsr.infer.image import Model
+from medsr.infer.image import Model, Network
 from medsr.infer.models import open_model
 from medsr.intensity import Window
 from medsr.io import image as image_io
@@ -41,9 +41,12 @@ class ImageRunner:
 
     @property
     def note(self) -> str:
-        """What happens where the model's own factor is another."""
+        """How a network's result came about; of another factor than its own, too."""
+        if not isinstance(self.model, Network):
+            return ""
+        made = "local means as in the input" if self.model.consistency else "as the network made it"
         own = self.model.scale
-        return "" if own in (None, self.scale) else f"own factor {own}, brought to {self.scale} by Lanczos"
+        return made if own == self.scale else f"{made}; own factor {own}, brought to {self.scale} by Lanczos"
 
     def __call__(self, case: Case) -> Array:
         """(h, w, C) to (H, W, C), 8 bits in [0, 1]."""
@@ -54,16 +57,22 @@ class ImageRunner:
 class ImageBenchmark:
     """A benchmark of 2D images: subclasses say which, and what their ground truth is.
 
-    `blur_sigma`: of P1's Gaussian, in low-resolution pixels. `device`: for LPIPS.
+    `blur_sigma`: of P1's Gaussian, in low-resolution pixels. `device`: for LPIPS. `consistency`: networks keep the
+    local means of their input, as in `medsr upscale`.
     """
 
     data: Path
     scale: int = 2
     blur_sigma: float = 1.0
     device: str = "cpu"
+    consistency: bool = True
     baseline: str = field(default="bicubic", init=False)
     judges_y: bool = field(default=False, init=False)
     """Whether Y alone is enough of a result."""
+
+    def customised(self) -> bool:
+        """Whether networks are run otherwise than `medsr upscale` runs them unasked."""
+        return not self.consistency
 
     @cached_property
     def _lpips(self) -> Callable[[Array, Array], float] | None:
@@ -74,7 +83,7 @@ class ImageBenchmark:
 
     def open(self, model: str, compute: Compute, tile: int | None) -> ImageRunner:
         """Raises UsageError or WeightsError."""
-        opened = open_model(model, compute, tile)
+        opened = open_model(model, compute, tile, self.consistency)
         opened(np.zeros((32, 32, 3), np.float32), self.scale)  # what a first call loads is not counted to an image
         return ImageRunner(opened, self.scale)
 

@@ -108,6 +108,7 @@ def upscale(
     """`medsr upscale` over many images, with its options; what it calls --engine is --compute here."""
     options = dict(context.obj)
     options["tile"] = parse_tile(options["tile"])
+    options["consistency"] = not options.pop("no_consistency")
     place = _engine(engine, workers, dask, per_task, throttle, sbatch, no_wait)
     _begin("upscale", inputs, out, place, (), skip_done, options)
 

@@ -33,7 +33,7 @@ def evaluate(
     ] = "auto",
     fuse: Annotated[str, typer.Option(help="Of volume: mean, median or weighted.")] = "mean",
     no_consistency: Annotated[
-        bool, typer.Option("--no-consistency", help="Of volume: without back-projection.")
+        bool, typer.Option("--no-consistency", help="Networks' results as they made them.")
     ] = False,
     adapt: Annotated[
         float | None,

@@ -35,6 +35,9 @@ def upscale(
     precision: Annotated[str, typer.Option(help=PRECISION)] = "fp32",
     max_gpu_memory: Annotated[float | None, typer.Option(metavar="GB", help=MAX_GPU_MEMORY)] = None,
     compiled: Annotated[bool, typer.Option("--compile", help=COMPILE)] = False,
+    no_consistency: Annotated[
+        bool, typer.Option("--no-consistency", help="Leave the result as the network made it.")
+    ] = False,
     skip_done: Annotated[
         bool, typer.Option("--skip-done", help="Leave out what status.tsv in the folder calls done.")
     ] = False,
@@ -56,6 +59,7 @@ def upscale(
         max_gpu_memory,
         compiled,
         skip_done,
+        not no_consistency,
         on_outcome=_tell,
     )
     warned = sum(bool(outcome.warnings) for outcome in outcomes)

@@ -138,7 +138,7 @@ def _images(given: dict[str, Any], compute: Compute) -> Crew:
     from medsr.infer.batch import How, Job
     from medsr.infer.used import Models
 
-    models = Models(given["model"], compute, given["tile"], given["outscale"], given["bits"])
+    models = Models(given["model"], compute, given["tile"], given["outscale"], given["bits"], given["consistency"])
 
     def job(source: Path, target: Path, status: Status) -> overlap.Job:
         return Job(source, target, 0, How(models, status, lambda *_: None))

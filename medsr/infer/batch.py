@@ -36,6 +36,7 @@ def upscale(
     max_gpu_memory: float | None = None,
     compiled: bool = False,
     skip_done: bool = False,
+    consistency: bool = True,
     on_outcome: Callable[[Outcome], None] = lambda _: None,
 ) -> list[Outcome]:
     """Super-resolve images (files, folders, globs) into the folder `out`, each in its own format and depth.
@@ -43,8 +44,9 @@ def upscale(
     `model`: `auto` chooses for every image the bundled one that was made for such images, and says which and why; a
     name, a weight file or a baseline otherwise. `outscale`: final factor (default: the model's own, else 2). `bits`:
     bits stored in 16-bit files that do not say. `engine`: auto, torch or openvino; `precision`: fp32, fp16 or bf16 (on
-    a GPU), int8 (a model calibrated by `medsr export`). `max_gpu_memory`: GB. `compiled`: by torch.compile. A bad input
-    becomes an outcome with its error; the others are still done.
+    a GPU), int8 (a model calibrated by `medsr export`). `max_gpu_memory`: GB. `compiled`: by torch.compile.
+    `consistency`: a network's result keeps the input's local means. A bad input becomes an outcome with its error; the
+    others are still done.
     `out`/status.tsv says what became of each; with `skip_done` what it calls done, and is still as it was, is not done
     again. Raises UsageError or WeightsError when nothing can be begun.
     """
@@ -52,7 +54,9 @@ def upscale(
     if not str(out):
         raise UsageError("--out: expected a folder, got nothing")
     jobs = plan([inputs] if isinstance(inputs, str | Path) else inputs, Path(out))
-    models = Models(str(model), Compute(device, engine, precision, max_gpu_memory, compiled), tile, outscale, bits)
+    models = Models(
+        str(model), Compute(device, engine, precision, max_gpu_memory, compiled), tile, outscale, bits, consistency
+    )
     results: dict[str, Any] = {}
     with Status(Path(out), models.known) as status, progress("upscale", len(jobs)) as update:
         how = How(models, status if skip_done else None, update)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from medsr.engines.base import Engine
 from medsr.errors import MemoryExhaustedError
 from medsr.infer import tiles
+from medsr.infer.consistency import keep_intensities
 from medsr.resample import Kernel, resize
 
 Array = NDArray[np.float32]
@@ -53,7 +54,8 @@ class Interpolation:
 class Network:
     """A generator. `tile`: side in low-resolution pixels, 0 for one piece, None to fit the memory.
 
-    `most_memory`: bytes that may be taken on a GPU, None for what is free.
+    `most_memory`: bytes that may be taken on a GPU, None for what is free. `consistency`: the input's local means are
+    kept (`keep_intensities`); without it the result is as the network made it, the same pixels as RealESRGANer's.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Network:
     channels: int
     tile: int | None = None
     most_memory: float | None = None
+    consistency: bool = True
 
     def __call__(self, unit: Array, scale: float, on_tile: OnTile | None = None) -> Array:
         grey = unit.shape[2] == 1
@@ -70,6 +73,8 @@ class Network:
             return np.concatenate(planes, axis=2)
         given = np.repeat(unit, 3, axis=2) if grey and self.channels == 3 else unit
         out = self._tiled(given, on_tile)
+        if self.consistency:
+            keep_intensities(out, given, self.scale)
         out = out.mean(axis=2, keepdims=True) if grey else out
         return out if scale == self.scale else resize(out, target_size(unit, scale), "lanczos")
 

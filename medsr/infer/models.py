@@ -21,10 +21,13 @@ from medsr.resample import Kernel
 GB = 1e9
 
 
-def open_model(model: str | Path, compute: Compute = Compute(), tile: int | None = None) -> Model:
+def open_model(
+    model: str | Path, compute: Compute = Compute(), tile: int | None = None, consistency: bool = True
+) -> Model:
     """`bicubic`, `lanczos`, a name from `medsr weights list`, a weight file (.safetensors, .pth) or an exported model.
 
-    `tile`: side in low-resolution pixels, 0 for one piece, None to fit the memory. Raises UsageError or WeightsError.
+    `tile`: side in low-resolution pixels, 0 for one piece, None to fit the memory. `consistency`: of networks, keep the
+    input's local means. Raises UsageError or WeightsError.
     """
     for kernel in get_args(Kernel):
         if str(model) == kernel:
@@ -37,7 +40,7 @@ def open_model(model: str | Path, compute: Compute = Compute(), tile: int | None
     engine, spec = open_engine(path, str(model), compute)
     if spec.architecture == "refiner" or (spec.scale == 1 and _domain(engine, path)):
         raise UsageError(f"{model}: refines slices of volumes; use medsr volume, or another model")
-    return Network(str(model), engine, spec.scale, spec.channels, tile, _most(compute))
+    return Network(str(model), engine, spec.scale, spec.channels, tile, _most(compute), consistency)
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,9 @@ def open_slice_model(model: str | Path, compute: Compute = Compute()) -> SliceEn
     if spec.architecture == "refiner":
         refiner = Refiner(name, engine, most or DEVICE_BATCH_BYTES, reach(spec.hyperparameters.get("blocks", 12)))
         return SliceEngine(name, refiner, weights_hash(model), domain)
-    network = Network(name, engine, spec.scale, spec.channels, None, most)
+    network = Network(
+        name, engine, spec.scale, spec.channels, None, most, consistency=False
+    )  # the volume's own is left
     return SliceEngine(name, Enlarger(network), weights_hash(model), domain)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from medsr.devices import choose
 from medsr.engines.base import Compute
 from medsr.infer.choice import AUTO, candidates_hash, for_image
-from medsr.infer.image import Model
+from medsr.infer.image import Model, Network
 from medsr.infer.models import computed, open_model, weights_hash
 from medsr.io.image import Image
 
@@ -40,14 +40,16 @@ class Models:
         tile: int | None = None,
         outscale: float | None = None,
         bits: int | None = None,
-        opener: Callable[[str, Compute, int | None], Model] = open_model,
+        consistency: bool = True,
+        opener: Callable[[str, Compute, int | None, bool], Model] = open_model,
     ) -> None:
         self.model, self.compute, self.tile, self.outscale, self.bits = model, compute, tile, outscale, bits
+        self.consistency = consistency
         self.opener = opener
         self.opened: dict[str, Used] = {}
         if model == AUTO:
             choose(compute.device)  # what cannot be is said before anything is begun
-            asked = (compute.engine, compute.precision, compute.compiled, outscale, bits)
+            asked = (compute.engine, compute.precision, compute.compiled, outscale, bits, consistency)
             self.known: Mapping[str, Any] = {"model": AUTO, "weights": candidates_hash(), "asked": asked}
         else:
             self.known = self._open(model).known
@@ -61,8 +63,10 @@ class Models:
 
     def _open(self, name: str) -> Used:
         if name not in self.opened:
-            network = self.opener(name, self.compute, self.tile)
+            network = self.opener(name, self.compute, self.tile, self.consistency)
             scale = self.outscale or network.scale or DEFAULT_SCALE
             known = {"model": name, "weights": weights_hash(name), "scale": scale, "bits": self.bits}
+            if isinstance(network, Network):
+                known["consistency"] = network.consistency
             self.opened[name] = Used(network, scale, known | computed(network))
         return self.opened[name]

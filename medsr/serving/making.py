@@ -191,8 +191,8 @@ def _forget_places(sidecar: Path, name: str) -> None:
 
 
 @lru_cache(MODELS_KEPT)
-def _image_model(name: str, compute: Compute, tile: int | None) -> Model:
-    return open_model(name, compute, tile)
+def _image_model(name: str, compute: Compute, tile: int | None, consistency: bool) -> Model:
+    return open_model(name, compute, tile, consistency)
 
 
 def _slice_model(request: Request) -> SliceEngine:

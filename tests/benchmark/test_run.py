@@ -147,6 +147,7 @@ def test_where_nothing_can_be_measured_the_first_reason_is_given(tmp_path: Path)
         ({"models": ["realesrgan-x4plus"]}, WeightsError, "medsr weights fetch"),
         ({"benchmark": "volume", "models": ["bicubic"]}, (UsageError, InputError), ""),
         ({"planes": "axial"}, UsageError, "--adapt: folder has none; volume has"),
+        ({"consistency": False, "models": ["bicubic"]}, UsageError, "none is measured"),
         ({"adapt": 1.0}, UsageError, "--adapt: folder has none; volume has"),
         ({"models": ["back-projected"]}, UsageError, "is for volumes"),
         ({"results": {"other": "nowhere"}}, UsageError, "--results other=nowhere: no such folder"),

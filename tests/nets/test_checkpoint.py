@@ -139,7 +139,7 @@ def test_an_image_through_official_weights_has_realesrganers_pixels(tmp_path: Pa
             scale=scale, model_path=str(path), model=rrdb(scale, features=16, blocks=2, growth=8), tile=0, half=False
         )
         expected, _ = peer.enhance(image[:, :, ::-1])
-        ours = open_model(path, Compute("cpu"))(image.astype(np.float32) / 255, scale)
+        ours = open_model(path, Compute("cpu"), consistency=False)(image.astype(np.float32) / 255, scale)
         stored = np.rint(ours.clip(0, 1) * 255).astype(int)
         assert expected.std() > 10
         assert np.abs(expected[:, :, ::-1].astype(int) - stored).max() <= 1
