@@ -86,7 +86,7 @@ class MadeVolume:
 
 def make_images(order: ImageOrder, tell: Tell) -> list[MadeImage]:
     """One result for each model. Baselines take the factor of the first network among them."""
-    opened = [_image_model(name, order.compute, None) for name in order.models]
+    opened = [_image_model(name, order.compute, None, True) for name in order.models]
     own = next((model.scale for model in opened if model.scale), DEFAULT_SCALE)
     made = []
     for index, model in enumerate(opened):
