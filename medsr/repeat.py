@@ -98,7 +98,7 @@ def _image(sidecar: Path, name: str, one: dict[str, Any], given: Given) -> Compa
             engine=asked.get("engine", "auto"),
             precision=asked.get("precision", "fp32"),
             compiled=asked.get("compiled", False),
-            consistency=asked.get("consistency", False),  # those of 0.1 and before do not say: there was none
+            consistency=asked.get("consistency", False),  # older sidecars do not say: there was none
         )
         made = _made(outcome)
         before, after = image_io.read(output).pixels, image_io.read(made).pixels

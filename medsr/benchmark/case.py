@@ -71,7 +71,7 @@ class Benchmark(Protocol):
         ...
 
     def customised(self) -> bool:
-        """Whether networks are run otherwise than on the command line they would be, unasked."""
+        """Whether networks are run in another way than by default."""
         ...
 
     def calibrate(self, say: Say) -> None:

@@ -21,7 +21,7 @@ from medsr.cli import (
     volume,
     weights,
 )
-from medsr.cli.alone import OptionalMinutes
+from medsr.cli.minutes import OptionalMinutes
 
 app = typer.Typer(
     name="medsr",

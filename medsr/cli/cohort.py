@@ -11,8 +11,8 @@ from typer.core import TyperCommand
 
 from medsr.cli import upscale as upscale_command
 from medsr.cli import volume as volume_command
-from medsr.cli.alone import OptionalMinutes
 from medsr.cli.batch import end_partly, parse_tile
+from medsr.cli.minutes import OptionalMinutes
 
 if TYPE_CHECKING:
     from medsr.cohorts.results import Standing

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from medsr.cli.alone import MINUTES
 from medsr.cli.batch import end_partly, parse_tile, told_failure
+from medsr.cli.minutes import MINUTES
 
 
 def evaluate(

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medsr.cli.alone import MINUTES
 from medsr.cli.batch import COMPILE, ENGINE, MAX_GPU_MEMORY, PRECISION, end, told_failure
+from medsr.cli.minutes import MINUTES
 
 if TYPE_CHECKING:
     from medsr.outcome import Outcome

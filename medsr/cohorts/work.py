@@ -138,7 +138,8 @@ def _images(given: dict[str, Any], compute: Compute) -> Crew:
     from medsr.infer.batch import How, Job
     from medsr.infer.used import Models
 
-    models = Models(given["model"], compute, given["tile"], given["outscale"], given["bits"], given["consistency"])
+    consistency = given.get("consistency", False)  # a cohort begun before there was any goes on without
+    models = Models(given["model"], compute, given["tile"], given["outscale"], given["bits"], consistency)
 
     def job(source: Path, target: Path, status: Status) -> overlap.Job:
         return Job(source, target, 0, How(models, status, lambda *_: None))

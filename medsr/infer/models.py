@@ -86,9 +86,8 @@ def open_slice_model(model: str | Path, compute: Compute = Compute()) -> SliceEn
     if spec.architecture == "refiner":
         refiner = Refiner(name, engine, most or DEVICE_BATCH_BYTES, reach(spec.hyperparameters.get("blocks", 12)))
         return SliceEngine(name, refiner, weights_hash(model), domain)
-    network = Network(
-        name, engine, spec.scale, spec.channels, None, most, consistency=False
-    )  # the volume's own is left
+    # Volumes are made consistent as a whole, or asked not to be.
+    network = Network(name, engine, spec.scale, spec.channels, None, most, consistency=False)
     return SliceEngine(name, Enlarger(network), weights_hash(model), domain)
 
 

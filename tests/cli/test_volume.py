@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from medsr.cli import volume as command
-from medsr.cli.alone import OptionalMinutes
+from medsr.cli.minutes import OptionalMinutes
 
 
 @pytest.mark.parametrize(

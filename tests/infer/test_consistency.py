@@ -65,6 +65,17 @@ def test_fine_detail_is_not_touched(fundus: np.ndarray) -> None:
     assert changed.max() < 0.03  # where half a period is cut off
 
 
+@pytest.mark.parametrize("blur", [0.5, 1.0, 1.4])
+def test_blur_beside_an_edge_is_not_taken_for_brightness(blur: float) -> None:
+    """A perfect result of a blurred input, 200 grey levels at an edge: at most half a level is changed at sigma 1."""
+    truth = np.full((96, 192, 1), 20 / 255, np.float32)
+    truth[:, 97:] = 220 / 255
+    unit = gaussian_filter(_reduced(truth, 2), (blur, blur, 0))
+    result = truth.copy()
+    keep_intensities(result, unit, 2)
+    assert np.abs(result - truth).max() * 255 < (0.5 if blur <= 1 else 1)
+
+
 def test_the_bundled_model_keeps_its_detail_and_the_images_mean(fundus: np.ndarray) -> None:
     unit = fundus.astype(np.float32)[:200, :180] / 255
     made, kept = (open_model("medsr-retina-x2", consistency=one)(unit, 2) for one in (False, True))
@@ -100,7 +111,7 @@ def test_weights_that_shift_colours_give_results_of_the_same_colours(
 
 
 def test_a_result_of_before_is_made_again_without_it(shifting: Path, tmp_path: Path, fundus: np.ndarray) -> None:
-    """Sidecars of 0.1 do not say: there was no consistency."""
+    """Older sidecars do not say: there was no consistency."""
     source = write_png(tmp_path / "eye.png", fundus[:40, :40])
     medsr.upscale(source, tmp_path / "out", shifting, consistency=False)
     sidecar = tmp_path / "out/upscale.json"
