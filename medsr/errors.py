@@ -45,6 +45,12 @@ class DependencyError(MedsrError):
     exit_code = 1
 
 
+class ComputationError(MedsrError):
+    """A network answered with what is no number: nothing of it may be written."""
+
+    exit_code = 1
+
+
 class TrainingError(MedsrError):
     """Training cannot go on: a loss is not finite, or the run's folder cannot be written or resumed."""
 

@@ -8,7 +8,7 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from medsr.errors import UsageError
+from medsr.errors import ComputationError, UsageError
 
 Array = NDArray[np.float32]
 Choice = Literal["auto", "torch", "openvino"]
@@ -63,3 +63,15 @@ class Compute:
             raise UsageError("--compile: is for torch; OpenVINO compiles by itself")
         if self.max_gpu_memory is not None and not self.max_gpu_memory > 0:
             raise UsageError(f"--max-gpu-memory {self.max_gpu_memory:g}: expected GB above 0")
+
+
+def finite(made: Array, name: str, precision: str) -> Array:
+    """`made`, the answer of the network `name`. Raises ComputationError where any of it is infinite or no number.
+
+    Half precision overflows on some networks (Real-ESRGAN's in fp16 are known for it), and weights may be damaged:
+    stored as integers such an answer would be black, a finding erased without a word.
+    """
+    if np.isfinite(made).all():
+        return made
+    advice = "check or replace the weights" if precision == "fp32" else "use --precision fp32"
+    raise ComputationError(f"{name}: the network answers, in {precision}, with values that are no numbers; {advice}")

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from medsr.engines.base import Engine
+from medsr.engines.base import Engine, finite
 from medsr.errors import MemoryExhaustedError
 from medsr.infer import tiles
 from medsr.infer.consistency import keep_intensities
@@ -98,7 +98,8 @@ class Network:
             release_memory()
 
     def _forward(self, unit: Array) -> Array:
-        return self.engine(unit.transpose(2, 0, 1)[None])[0].transpose(1, 2, 0)
+        made = self.engine(unit.transpose(2, 0, 1)[None])[0]
+        return finite(made, self.name, self.engine.precision).transpose(1, 2, 0)
 
     def _tile_for(self, height: int, width: int) -> int:
         """The whole image where half of the free memory holds it, else the tile that fits there."""

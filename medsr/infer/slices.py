@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsr.degrade.thick_slices import factor_maps
-from medsr.engines.base import Engine
+from medsr.engines.base import Engine, finite
 from medsr.errors import MemoryExhaustedError
 from medsr.infer.image import Network, is_out_of_memory, release_memory
 
@@ -84,7 +84,7 @@ class Refiner:
         maps = np.broadcast_to(factor_maps(factors, padded.shape[1:])[None], (len(stack), 2, *padded.shape[1:]))
         try:
             planes = np.concatenate([padded[:, None], maps], axis=1)
-            out = self.engine(planes)[:, 0]
+            out = finite(self.engine(planes)[:, 0], self.name, self.engine.precision)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medsr.engines.pytorch import TorchEngine
-from medsr.errors import MemoryExhaustedError
+from medsr.errors import ComputationError, MemoryExhaustedError
 from medsr.infer.image import Interpolation, Network
 from medsr.nets.beginning import start_near_interpolator
 from medsr.nets.checkpoint import Spec, load
@@ -113,6 +113,15 @@ def test_another_error_is_not_mistaken_for_memory() -> None:
     _limited(network, 0, RuntimeError("the network is broken"))
     with pytest.raises(RuntimeError, match="broken"):
         network(np.zeros((100, 100, 3), np.float32), 1)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_an_answer_that_is_no_number_is_refused_not_made_black(value: float) -> None:
+    network = _network(2, tile=64)
+    assert isinstance(network.engine, TorchEngine)
+    torch.nn.init.constant_(network.engine.net.conv_last.bias, value)
+    with pytest.raises(ComputationError, match=r"test: .* in fp32, .* no numbers"):
+        network(np.zeros((100, 100, 3), np.float32), 2)
 
 
 def test_auto_tile_fits_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from medsr.engines.base import Compute
-from medsr.errors import UsageError
+from medsr.errors import ComputationError, UsageError
 from medsr.infer.acquisition import Acquisition, Flat, back_project, slabs
 from medsr.infer.fusion import Median, Spread
 from medsr.infer.models import open_slice_model
@@ -34,6 +34,18 @@ def test_a_constant_volume_comes_out_constant(model: SliceModel, fuse: str, dtyp
     result = refine(stored, (9, 8, 15), model, Method(fuse=fuse)).stored
     assert result.dtype == stored.dtype
     assert np.unique(result).tolist() == [37]
+
+
+def test_an_answer_that_is_no_number_is_refused_not_made_zero(model: SliceModel) -> None:
+    class Overflowing:
+        name, device, precision, features = "torch", "cpu", "fp16", 8
+
+        def __call__(self, batch: np.ndarray) -> np.ndarray:
+            return np.where(batch[:, :1] > 0.9, np.inf, batch[:, :1]).astype(np.float32)
+
+    assert isinstance(model, Refiner)
+    with pytest.raises(ComputationError, match=r"in fp16, .* no numbers; use --precision fp32"):
+        refine(smooth_volume(), FINE, replace(model, engine=Overflowing()), Method())
 
 
 @pytest.mark.parametrize("fuse", ["mean", "median", "weighted"])
