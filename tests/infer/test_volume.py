@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medsr.engines.base import Compute
+from medsr.engines.base import Compute, Engine
 from medsr.errors import ComputationError, UsageError
 from medsr.infer.acquisition import Acquisition, Flat, back_project, slabs
 from medsr.infer.fusion import Median, Spread
@@ -200,14 +200,15 @@ def test_batches_do_not_change_the_result(model: SliceModel, monkeypatch: pytest
 
 def test_running_out_of_memory_halves_the_batch(model: SliceModel, monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(model, Refiner)
-    expected, forward = model.slices(np.ones((8, 20, 20), np.float32), (2.0, 1.0)), model.engine
+    expected, engine = model.slices(np.ones((8, 20, 20), np.float32), (2.0, 1.0)), type(model.engine)
+    forward = engine.__call__
 
-    def small(planes: np.ndarray) -> np.ndarray:
+    def small(self: Engine, planes: np.ndarray) -> np.ndarray:
         if len(planes) > 2:
             raise RuntimeError("CUDA out of memory")
-        return forward(planes)
+        return forward(self, planes)
 
-    monkeypatch.setattr(model, "engine", small)
+    monkeypatch.setattr(engine, "__call__", small)
     np.testing.assert_allclose(model.slices(np.ones((8, 20, 20), np.float32), (2.0, 1.0)), expected, atol=1e-5)
 
 
