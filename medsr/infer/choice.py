@@ -19,7 +19,7 @@ FUNDUS, CHEST, MRI = "fundus", "chest", "mri"
 RADIOGRAPHS = ("DX", "CR")
 INSIST = "; --model chooses one"
 DOUBT = "; if it is none, name a --model"
-PARTS = {True: " of the chest", False: " of another part of the body", None: ""}
+PARTS = {True: " of the chest", False: " of another part of the body", None: " of no named part of the body"}
 LIT = 0.1
 """Of the image's brightest: what counts as lit, and how far channels may differ in a grey image."""
 WARM = 1.25
@@ -56,8 +56,11 @@ def for_image(image: Image, scale: float) -> Choice:
     if kind is None:
         why = f"no bundled model was made for {why}: bicubic interpolation"
         return Choice("bicubic", why, fits=False, hint=INSIST)
-    told = image.kind == DICOM
-    return Choice(model_for(kind, scale), why, guessed=kind == CHEST and not told, hint="" if told else DOUBT)
+    model = model_for(kind, scale)
+    if caution := weights.entries()[model].caution:
+        why += f"; {caution}"
+    told = image.of_chest is True
+    return Choice(model, why, guessed=kind == CHEST and not told, hint="" if told else DOUBT)
 
 
 def model_for(kind: str, scale: float = 1) -> str:

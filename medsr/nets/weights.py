@@ -22,8 +22,8 @@ RESERVED = (*BASELINES, "scratch", "auto")
 class Entry:
     """One weight file. `sha256` may be a prefix where the publisher states no more; None where nothing is known yet.
 
-    Only models that come with medsr have the last three: `onnx_sha256`, of the same weights as ONNX beside it; `suits`,
-    what they are for (fundus, chest, mri); `style`, faithful or sharp.
+    Only models that come with medsr have the last four: `onnx_sha256`, of the same weights as ONNX beside it; `suits`,
+    what they are for (fundus, chest, mri); `style`, faithful or sharp; `caution`, said whenever medsr chooses them.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Entry:
     onnx_sha256: str | None = None
     suits: str | None = None
     style: str | None = None
+    caution: str | None = None
     recorded: bool = False
 
     @property

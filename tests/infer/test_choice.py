@@ -52,6 +52,18 @@ def test_a_dicom_says_what_it_is(tmp_path: Path, tags: dict[str, str], expected:
     assert not any(word in str(chosen) for word in ("KNEE", "RIB", "DOE", "BREAST", "PA"))
 
 
+@pytest.mark.parametrize(("tags", "doubtful"), [({}, True), ({"BodyPartExamined": "CHEST"}, False)])
+def test_a_radiograph_of_no_named_part_of_the_body_is_taken_for_a_chest_with_a_warning(
+    tmp_path: Path, tags: dict[str, str], doubtful: bool
+) -> None:
+    image = image_io.read(make_dicom(tmp_path / "x.dcm", FIELD, **tags))
+    chosen = choice.for_image(image, 2)
+    assert chosen.model == "medsr-cxr-x2"
+    assert str(chosen).startswith("warning: ") == doubtful
+    assert "not blurred at all, --model bicubic measures" in str(chosen)
+    assert "blurred" not in str(choice.for_image(image, 4))
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_grey_is_taken_for_a_chest_x_ray_however_it_is_stored(tmp_path: Path, channels: int) -> None:
     grey = np.repeat((FIELD // 16).astype(np.uint8)[:, :, None], channels, axis=2).squeeze()
