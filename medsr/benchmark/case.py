@@ -46,10 +46,11 @@ class Case:
 
 
 class Runner(Protocol):
-    """A model opened for a benchmark. `note`: what the reader of a table should know of it."""
+    """A model opened for a benchmark. `sha256`: of its weights, None where it has none; `note`: what the reader of a
+    table should know of it."""
 
     @property
-    def name(self) -> str: ...
+    def sha256(self) -> str | None: ...
     @property
     def note(self) -> str: ...
     def __call__(self, case: Case) -> Array:

@@ -21,10 +21,10 @@ class Results:
     `files`: case -> the files that may be its result.
     """
 
-    name: str
     folder: Path
     bench: Benchmark
     files: Mapping[str, list[Path]] = field(hash=False)
+    sha256: None = None
     note: str = "made by another program, read from files"
 
     def __call__(self, case: Case) -> Array:
@@ -54,7 +54,7 @@ def results(name: str, folder: Path, bench: Benchmark, cases: Mapping[str, str])
     if name in (TRUTH, *weights.RESERVED, *weights.entries()):
         raise UsageError(f"--results {name}={folder}: a name of our own; choose another")
     there = sorted(path for path in folder.rglob("*") if path.is_file() and bench.is_result(path))
-    return Results(name, folder, bench, _dealt(cases, folder, there))
+    return Results(folder, bench, _dealt(cases, folder, there))
 
 
 def names(items: Sequence[Item]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from medsr.degrade.protocol import bicubic_then_blur
 from medsr.engines.base import Compute
 from medsr.errors import InputError
 from medsr.infer.image import Model, Network
-from medsr.infer.models import open_model
+from medsr.infer.models import open_model, weights_hash
 from medsr.intensity import Window
 from medsr.io import image as image_io
 from medsr.measure import metrics, perceptual
@@ -33,11 +33,7 @@ class ImageRunner:
 
     model: Model
     scale: int
-
-    @property
-    def name(self) -> str:
-        """The model's name."""
-        return self.model.name
+    sha256: str | None = None
 
     @property
     def note(self) -> str:
@@ -85,7 +81,7 @@ class ImageBenchmark:
         """Raises UsageError or WeightsError."""
         opened = open_model(model, compute, tile, self.consistency)
         opened(np.zeros((32, 32, 3), np.float32), self.scale)  # what a first call loads is not counted to an image
-        return ImageRunner(opened, self.scale)
+        return ImageRunner(opened, self.scale, weights_hash(model))
 
     def hand_out(self, case: Case, stem: Path) -> None:
         """A PNG of 8 bits."""

@@ -27,9 +27,8 @@ from medsr.engines.base import Compute
 from medsr.errors import InputError, UsageError
 from medsr.geometry import parse_planes
 from medsr.infer.volume import Method
-from medsr.io.files import sha256, write_text
+from medsr.io.files import write_text
 from medsr.meter import Meter
-from medsr.nets import weights
 from medsr.outcome import Outcome, attempt
 from medsr.progress import progress
 
@@ -201,11 +200,7 @@ def _one(
 
 
 def _about(runner: Runner) -> dict[str, Any]:
-    if isinstance(runner, elsewhere.Results):
-        return {"sha256": None, "note": runner.note}
-    known = weights.entries().get(runner.name)
-    path = known.path if known else Path(runner.name)
-    about: dict[str, Any] = {"sha256": sha256(path) if path.is_file() else None}
+    about: dict[str, Any] = {"sha256": runner.sha256}
     return about | ({"note": runner.note} if runner.note else {})
 
 

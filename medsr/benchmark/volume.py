@@ -43,9 +43,9 @@ class VolumeRunner:
     minutes: float | None = None
 
     @property
-    def name(self) -> str:
-        """The model's name."""
-        return self.engine.name
+    def sha256(self) -> str | None:
+        """Of the weight file; None for a baseline."""
+        return self.engine.sha256
 
     @property
     def note(self) -> str:

@@ -16,6 +16,7 @@ from medsr.benchmark.case import Item
 from medsr.benchmark.choose import benchmark
 from medsr.benchmark.elsewhere import names, parse, results
 from medsr.errors import InputError, UsageError
+from medsr.io.files import sha256
 from tests.conftest import smooth_volume, write_png
 
 
@@ -57,6 +58,17 @@ def test_volumes_go_out_and_come_back_whatever_way_they_lie(tmp_path: Path) -> N
     nib.save(nib.Nifti1Image(made.get_fdata(dtype=np.float32)[:, :, 1:], made.affine), tmp_path / "fine/scan.nii.gz")
     with pytest.raises(InputError, match="24 x 22 x 25 voxels, the ground truth has 24 x 22 x 26"):
         medsr.evaluate("volume", tmp_path / "truth", results={"ours": tmp_path / "fine"}, device="cpu")
+
+
+def test_the_hash_is_that_of_the_weights_measured_not_of_a_namesake_here(
+    refiner_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nib.save(nib.Nifti1Image(smooth_volume((24, 22, 26)), np.eye(4)), tmp_path / "a.nii.gz")
+    (tmp_path / refiner_file.name).write_bytes(b"another")
+    monkeypatch.chdir(tmp_path)
+    found = medsr.evaluate("volume", tmp_path, [refiner_file.absolute()], device="cpu")
+    assert found.models[refiner_file.name]["sha256"] == sha256(refiner_file)
+    assert found.models["cubic"]["sha256"] is None
 
 
 def test_the_way_of_refining_is_measured_and_printed(refiner_file: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from medsr import status
 from medsr.benchmark import tables
 from medsr.benchmark.choose import BUNDLED, benchmark
 from medsr.benchmark.gallery import Gallery
-from medsr.errors import InputError, UsageError, WeightsError
+from medsr.errors import ComputationError, InputError, UsageError, WeightsError
 from medsr.measure import metrics
 from tests.conftest import convert, write_png
 
@@ -179,7 +179,9 @@ def test_a_model_that_answers_nonsense_is_not_perfect(photographs: Path, tmp_pat
     torch.nn.init.constant_(net.conv_last.bias, float("nan"))
     checkpoint.save(tmp_path / "nan.safetensors", net.state_dict(), TINY)
     convert(tmp_path / "nan.safetensors")
-    with pytest.raises(InputError, match=r"nan\.safetensors answers with values that are no numbers"):
+    with pytest.raises(
+        ComputationError, match=r"nan\.safetensors: the network answers, in fp32, with values that are no numbers"
+    ):
         medsr.evaluate("folder", photographs, [tmp_path / "nan.safetensors"], device="cpu")
 
 
