@@ -18,8 +18,8 @@ FUNDUS, CHEST, MRI = "fundus", "chest", "mri"
 """What bundled models are for (`suits` in the manifest)."""
 RADIOGRAPHS = ("DX", "CR")
 INSIST = "; --model chooses one"
-DOUBT = "; if it is none, name a --model"
-PARTS = {True: " of the chest", False: " of another part of the body", None: " of no named part of the body"}
+DOUBT = "; if it is something else, name a --model"
+PARTS = {True: " of the chest", False: " of another part of the body", None: ""}
 LIT = 0.1
 """Of the image's brightest: what counts as lit, and how far channels may differ in a grey image."""
 WARM = 1.25
@@ -76,7 +76,10 @@ def _kind_of(image: Image) -> tuple[str | None, str]:
     if image.kind == DICOM:
         said = f"{image.modality or 'no modality'}{PARTS[image.of_chest]}"
         chest = image.modality in RADIOGRAPHS and image.of_chest is not False
-        return (CHEST, f"its header says {said}") if chest else (None, f"what its header says ({said})")
+        if not chest:
+            return None, f"what its header says ({said})"
+        doubt = "" if image.of_chest else " and names no part of the body, so taken for a chest"
+        return CHEST, f"its header says {said}{doubt}"
     unit = image.window.to_unit(image.pixels[::8, ::8])
     least = LIT * float(unit.max())
     if unit.shape[2] == 1 or float(np.ptp(unit, axis=2).max()) <= least:

@@ -60,7 +60,9 @@ def test_a_radiograph_of_no_named_part_of_the_body_is_taken_for_a_chest_with_a_w
     chosen = choice.for_image(image, 2)
     assert chosen.model == "medsr-cxr-x2"
     assert str(chosen).startswith("warning: ") == doubtful
-    assert "not blurred at all, --model bicubic measures" in str(chosen)
+    assert ("names no part of the body" in chosen.why) == doubtful
+    assert "not blurred at all, bicubic measures" in chosen.why
+    assert "--model" not in chosen.why  # the page of `serve` shows it, too
     assert "blurred" not in str(choice.for_image(image, 4))
 
 
