@@ -23,6 +23,7 @@ ORDER = (
     "io",
     "status",
     "progress",
+    "workers",
     "recipe",
     "devices",
     "meter",

@@ -16,10 +16,12 @@ from medsr.degrade.slice_profile import matrix
 from medsr.engines.base import Compute
 from medsr.errors import InputError
 from medsr.infer.acquisition import Acquisition
+from medsr.infer.learned import file_of
 from medsr.infer.models import SliceEngine, open_slice_model
-from medsr.infer.volume import Method, check_planes, refine
+from medsr.infer.volume import Method, check_fusion, check_planes, refine
 from medsr.intensity import Window
 from medsr.io import volume as volume_io
+from medsr.io.files import sha256
 from medsr.measure import metrics
 from medsr.nets.weights import VOLUME_BASELINES
 from medsr.scan.labels import is_label_map
@@ -78,6 +80,7 @@ class Volume:
         """Raises UsageError for a way that there is none."""
         Request(method=self.method, adapt=self.adapt)
         check_planes(self.method.planes, Acquisition((2, 2, 1), (2, 2, 2)))
+        check_fusion(self.method, Acquisition((2, 2, 1), (2, 2, 2)))
 
     def customised(self) -> bool:
         """Whether networks are run otherwise than `medsr volume` runs them unasked."""
@@ -191,7 +194,8 @@ class Volume:
         """How networks are run."""
         method = self.method
         planes = "all planes that hold that axis" if method.planes is None else f"{', '.join(method.planes)} slices"
-        fused = {"mean": "averaged", "median": "median", "weighted": "weighted by agreement"}[method.fuse]
+        known = {"mean": "averaged", "median": "median", "weighted": "weighted by agreement"}
+        fused = known.get(method.fuse) or f"fused by a network ({sha256(file_of(method.fuse))[:8]})"
         made = "made consistent" if method.consistency else "not made consistent"
         adapted = {"adapted": f"to each thick scan, {self.adapt:g} minutes"} if self.adapt else {}
         return {"output": f"{planes}, {fused}, {made}; float32, not clipped", **adapted}

@@ -31,7 +31,9 @@ def evaluate(
     planes: Annotated[
         str, typer.Option(help="Of volume: auto, all, or planes with commas, as in medsr volume.")
     ] = "auto",
-    fuse: Annotated[str, typer.Option(help="Of volume: mean, median or weighted.")] = "mean",
+    fuse: Annotated[
+        str, typer.Option(help="Of volume: mean, median, weighted, learned, or the file of a fusion network.")
+    ] = "mean",
     no_consistency: Annotated[
         bool, typer.Option("--no-consistency", help="Networks' results as they made them.")
     ] = False,

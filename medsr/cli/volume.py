@@ -34,7 +34,9 @@ def volume(
     ] = None,
     spacing: Annotated[str | None, typer.Option(metavar="MM[,MM,MM]", help="New spacing, in the file's order.")] = None,
     planes: Annotated[str, typer.Option(help="auto, all, or of axial,coronal,sagittal.")] = "auto",
-    fuse: Annotated[str, typer.Option(help="mean, median or weighted.")] = "mean",
+    fuse: Annotated[
+        str, typer.Option(help="mean, median, weighted, learned, or the file of a fusion network.")
+    ] = "mean",
     no_consistency: Annotated[
         bool, typer.Option("--no-consistency", help="Leave the result as the network made it.")
     ] = False,

@@ -1,4 +1,4 @@
-"""`medsr weights list|fetch|import|verify|interpolate`"""
+"""`medsr weights list|fetch|import|verify|interpolate|fusion`"""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from medsr.errors import WeightsError
 if TYPE_CHECKING:
     from medsr.nets.weights import Entry
 
-app = typer.Typer(help="The weight files medsr knows: list, fetch, import, verify, interpolate.", no_args_is_help=True)
+app = typer.Typer(
+    help="The weight files medsr knows: list, fetch, import, verify, interpolate, fuse.", no_args_is_help=True
+)
 
 
 @app.command("list")
@@ -98,6 +100,25 @@ def interpolate(
 
     interpolate(first, second, share, out)
     typer.echo(str(out))
+
+
+@app.command()
+def fusion(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A network for slices of volumes, such as medsr-mri.")],
+    data: Annotated[Path, typer.Option(metavar="FOLDER", help="Isotropic volumes.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="A .safetensors file.")],
+    validation: Annotated[str, typer.Option(help="Volumes set apart: a fraction, or a pattern of names.")] = "0.2",
+    blocks: Annotated[int, typer.Option(help="Pieces of volumes to refine and learn from.")] = 80,
+    iterations: Annotated[int, typer.Option(help="Of 16 crops.")] = 3000,
+    seed: Annotated[int, typer.Option()] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N.")] = "auto",
+) -> None:
+    """Train a network that fuses what MODEL makes of two planes, for `medsr volume --fuse FILE`."""
+    from medsr.train.fusing import Fusing, train
+
+    apart: float | str = float(validation) if validation.replace(".", "", 1).isdigit() else validation
+    gain = train(model, data, apart, out, Fusing(blocks, iterations, seed=seed), device)
+    typer.echo(f"{out}: {gain:+.3f} dB over the plain mean, on blocks of the volumes set apart")
 
 
 def _row(entry: Entry) -> dict[str, object]:

@@ -60,6 +60,7 @@ class OpenvinoEngine:
             "INFERENCE_PRECISION_HINT": "f32",  # else a CPU with bf16 rounds to 8 bits of mantissa without a word
             "INFERENCE_NUM_THREADS": threads(),
             "PERFORMANCE_HINT": "LATENCY",
+            "ENABLE_CPU_PINNING": False,  # two processes that pin their threads sit on the same core
         }
         self.card = card
         self.precision = str(card.get("precision", "fp32"))

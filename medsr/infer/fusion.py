@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from medsr.geometry import Shape
 from medsr.infer.acquisition import Acquisition, enlarged, left_over, slabs
+from medsr.infer.learned import Learned, open_fuser
 
 Array = NDArray[np.float32]
-Fuse = Literal["mean", "median", "weighted"]
+Fuse = Literal["mean", "median", "weighted", "learned"]
 Place = tuple[slice, ...]
 
 
@@ -140,11 +141,13 @@ class Weighted:
         return self.total
 
 
-def make(fuse: Fuse, acquired: Array, acquisition: Acquisition) -> Any:
-    """The fusion of that name."""
+def make(fuse: str, acquired: Array, acquisition: Acquisition) -> Any:
+    """The fusion of that name; another name is that of a fusion network. Raises UsageError or WeightsError."""
     if fuse == "weighted":
         return Weighted(acquired, acquisition)
-    return (Mean if fuse == "mean" else Median)(acquisition.fine)
+    if fuse in ("mean", "median"):
+        return (Mean if fuse == "mean" else Median)(acquisition.fine)
+    return Learned(open_fuser(fuse), acquired, acquisition)
 
 
 def _linear(coarse: int, fine: int) -> Array:

@@ -13,6 +13,7 @@ from medsr.engines.installed import exported_hash, open_engine
 from medsr.errors import UsageError
 from medsr.infer.choice import AUTO, MRI, candidates_hash, model_for
 from medsr.infer.image import Interpolation, Model, Network
+from medsr.infer.learned import ARCHITECTURE
 from medsr.infer.slices import DEVICE_BATCH_BYTES, Enlarger, Refiner, SliceModel, Untouched
 from medsr.nets import checkpoint, weights
 from medsr.nets.refiner import reach
@@ -128,6 +129,9 @@ def _generator(model: str | Path) -> Path:
     path = weights.locate(model)
     if kind := checkpoint.describe(path).get("discriminator"):
         raise UsageError(f"{model}: holds a {kind} discriminator, not a generator")
+    spec = checkpoint.describe(path).get("spec")
+    if isinstance(spec, dict) and spec.get("architecture") == ARCHITECTURE:
+        raise UsageError(f"{model}: fuses what a model made of two planes; use it with --fuse")
     known = weights.entries().get(str(model))
     if known is not None and known.role != "generator":
         raise UsageError(f"{model}: holds a {known.role}, not a generator")

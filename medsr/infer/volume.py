@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from medsr.geometry import PLANES, Plane, Shape
 from medsr.infer import fusion
 from medsr.infer.acquisition import Acquisition, Flat, Left, back_project, enlarged, left_over, slabs
 from medsr.infer.plane import FLIPS, PlaneRun
-from medsr.infer.slices import SliceModel
+from medsr.infer.slices import SliceModel, Untouched
 from medsr.intensity import Window
 
 Array = NDArray[np.float32]
@@ -25,14 +26,15 @@ OnSlices = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Method:
-    """How to refine a volume. `planes` None: those that contain an axis to be refined.
+    """How to refine a volume. `planes` None: those that contain an axis to be refined. `fuse`: one of `fusion.Fuse`, or
+    the name or file of a fusion network.
 
     `profile` and `width` (in slice spacings) say how the scan was acquired. `uncertainty`: also run every slice
     flipped, and give the spread over planes and flips.
     """
 
     planes: tuple[Plane, ...] | None = None
-    fuse: fusion.Fuse = "mean"
+    fuse: str = "mean"
     consistency: bool = True
     profile: Profile = "box"
     width: float = 1.0
@@ -143,7 +145,8 @@ def _through_planes(
     on_slices: OnSlices,
     idle: Flat | None,
 ) -> Array:
-    fused = fusion.make(method.fuse, unit, acquisition)
+    # Planes that no network has touched are alike: there is nothing to be learned from what they differ in.
+    fused = fusion.make("mean" if isinstance(model, Untouched) else method.fuse, unit, acquisition)
     operators = acquisition.consistent()
     for plane in planes_for(acquisition, method):
         for done in PlaneRun(plane, unit, acquisition, operators, model, idle, spread is not None).run():
@@ -191,6 +194,17 @@ def reduced(stored: NDArray, fine: Shape) -> NDArray:
     if result is stored:
         return stored
     return np.rint(result).astype(stored.dtype) if stored.dtype.kind in "iu" else result.astype(stored.dtype)
+
+
+def check_fusion(method: Method, acquisition: Acquisition) -> None:
+    """Raise UsageError where a fusion network is asked for, and there are not two planes through one thick axis."""
+    if method.fuse in get_args(fusion.Fuse)[:-1]:
+        return
+    axes = len(acquisition.refined)
+    if axes != 1:
+        raise UsageError(f"--fuse {method.fuse}: is for scans that are thick along one axis; {axes} are refined here")
+    if set(planes_for(acquisition, method)) != set(planes_for(acquisition, Method())):
+        raise UsageError(f"--fuse {method.fuse}: takes both planes that hold the thick axis; leave --planes out")
 
 
 def check_planes(planes: tuple[Plane, ...] | None, acquisition: Acquisition) -> None:

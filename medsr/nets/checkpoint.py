@@ -33,9 +33,9 @@ class Spec:
 
     def build(self) -> nn.Module:
         """The network with fresh weights."""
-        from medsr.nets.generators import BUILDERS
+        from medsr.nets.generators import BUILDERS, FUSERS
 
-        return BUILDERS[self.architecture](self.scale, self.channels, **self.hyperparameters)
+        return (BUILDERS | FUSERS)[self.architecture](self.scale, self.channels, **self.hyperparameters)
 
 
 def save(path: Path, state: Mapping[str, Tensor], spec: Spec, training: Mapping[str, Any] | None = None) -> None:
@@ -184,9 +184,9 @@ def _spec_from(metadata: Mapping[str, str], state: Mapping[str, Tensor], path: P
                 raise ValueError(f"sizes {sizes}")
         except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
             raise WeightsError(f"{path}: its metadata is damaged: {_first(error)}") from error
-        from medsr.nets.generators import BUILDERS
+        from medsr.nets.generators import BUILDERS, FUSERS
 
-        if spec.architecture not in BUILDERS:
+        if spec.architecture not in BUILDERS | FUSERS:
             raise WeightsError(f"{path}: made for architecture {spec.architecture!r}, which this medsr does not know")
         return spec
     return rrdb_spec(state, path)

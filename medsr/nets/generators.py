@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from medsr.nets import upstream
 from medsr.nets.aggregation import rrdb_aggregated
+from medsr.nets.fuser import fuser
 from medsr.nets.rdn import rdn, rrdn
 from medsr.nets.refiner import refiner
 from medsr.nets.srresnet import residual_in_residual, srresnet
@@ -36,3 +37,5 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "rrdn": rrdn,
     "refiner": refiner,
 }
+FUSERS: dict[str, Callable[..., nn.Module]] = {"fuser": fuser}
+"""No generators: they fuse what one made of two planes of a volume."""

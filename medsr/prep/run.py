@@ -20,7 +20,7 @@ from medsr.io.journal import Journal
 from medsr.outcome import Outcome
 from medsr.prep import account, page, steps
 from medsr.prep import source as sources
-from medsr.prep.pool import workers as pool_of
+from medsr.workers import workers as pool_of
 
 Say = Callable[[str], None]
 SETTINGS = "prepare.yml"

@@ -18,8 +18,8 @@ from medsr.io.journal import Journal, stamp
 from medsr.prep import duplicates, parts
 from medsr.prep.look import Look, look
 from medsr.prep.make import Made, Task, make
-from medsr.prep.pool import each
 from medsr.prep.source import Source
+from medsr.workers import each
 
 
 def look_all(card: Card, found: Source, journal: Journal, pool: Executor | None) -> dict[str, Look]:

@@ -15,7 +15,7 @@ from medsr.errors import MemoryExhaustedError, UsageError
 from medsr.geometry import Shape
 from medsr.infer.acquisition import Acquisition, Left
 from medsr.infer.models import SliceEngine
-from medsr.infer.volume import Method, Refined, check_planes, planes_for, reduced, refine, slices_to_run
+from medsr.infer.volume import Method, Refined, check_fusion, check_planes, planes_for, reduced, refine, slices_to_run
 from medsr.io.volume import Volume
 from medsr.meter import peak_memory
 from medsr.scan import labels, warn
@@ -60,6 +60,8 @@ def refine_scan(volume: Volume, chosen: Fitting, on_progress: OnProgress = lambd
             warnings = []
         return RefinedScan(refined, None, _summary(volume, refined, request, None, (), began, warnings), warnings)
     check_planes(request.method.planes, acquisition)
+    if engine.model is not None:
+        check_fusion(request.method, acquisition)
     warnings = ([] if chosen.fits else [chosen.why]) + warn.outside_domain(engine, volume, fine, acquisition)
     method = replace(request.method, width=acquisition.width)
     if request.adapt is not None:
@@ -145,7 +147,7 @@ def _check_memory(volume: Volume, fine: Shape, method: Method) -> None:
     import psutil
 
     voxels = float(np.prod(fine))
-    buffers = {"mean": 1, "median": 2, "weighted": 2}[method.fuse] + (2 if method.uncertainty else 0) + 0.5
+    buffers = (1 if method.fuse == "mean" else 2) + (2 if method.uncertainty else 0) + 0.5
     per_volume = volume.stored.dtype.itemsize + (4 if method.uncertainty else 0)
     needed = voxels * (4 * buffers + per_volume * (1 + volume.volumes))
     free = psutil.virtual_memory().available

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from medsr.engines.base import Compute
@@ -10,7 +11,9 @@ from medsr.errors import UsageError
 from medsr.geometry import Grid, Shape, check_wish, finer
 from medsr.infer.choice import AUTO
 from medsr.infer.fusion import Fuse
+from medsr.infer.learned import file_of
 from medsr.infer.volume import Method
+from medsr.io.files import sha256
 from medsr.nets.weights import VOLUME_BASELINES
 
 Kind = Literal["auto", "image", "labels"]
@@ -37,7 +40,7 @@ class Request:
 
     def __post_init__(self) -> None:
         check_wish(self.scale, self.spacing, self.isotropic)
-        _one_of("--fuse", self.method.fuse, get_args(Fuse))
+        _check_fuse(self.method.fuse)
         _one_of("--kind", self.kind, get_args(Kind))
         _one_of("--profile", self.method.profile, ("box", "gaussian"))
         if self.adapt is not None and not 0 < self.adapt <= 24 * 60:
@@ -66,6 +69,7 @@ class Request:
             "spacing_mm": self.spacing,
             "planes": method.planes or "auto",
             "fuse": method.fuse,
+            **_fusion(method.fuse),
             "consistency": method.consistency and self.model != "cubic",
             "profile": method.profile,
             "thickness_mm": self.thickness,
@@ -73,6 +77,18 @@ class Request:
             "adapt_minutes": self.adapt,
             "kind": self.kind,
         }
+
+
+def _check_fuse(fuse: str) -> None:
+    if fuse in get_args(Fuse) or Path(fuse).is_file():
+        _fusion(fuse)
+    else:
+        raise UsageError(f"--fuse {fuse}: expected one of {', '.join(get_args(Fuse))}, or the file of a fusion network")
+
+
+def _fusion(fuse: str) -> dict[str, str]:
+    """Which weights fuse, for the sidecar; nothing where none do."""
+    return {} if fuse in get_args(Fuse)[:-1] else {"fusion_sha256": sha256(file_of(fuse))}
 
 
 def _one_of(option: str, value: str, valid: tuple[str, ...]) -> None:

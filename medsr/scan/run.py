@@ -67,7 +67,8 @@ def volume(
     `auto` (the bundled one for MRI, cubic for what is known to be something else, and says so), `cubic`,
     `back-projected`, `scratch` (with `adapt`), a known name or a weight file. `planes`: auto, all, or names with
     commas.
-    `fuse`: mean, median or weighted. `profile` (box or gaussian) and `thickness` (mm) say how slices were acquired.
+    `fuse`: mean, median, weighted, learned, or the file of a fusion network. `profile` (box or gaussian) and
+    `thickness` (mm) say how slices were acquired.
     `adapt`: minutes of learning from the scan itself. `kind`: auto, image or labels. With a folder as `out`, its
     status.tsv says what became of every scan; with `skip_done` what it calls done, and is still as it was, is not done
     again.
