@@ -53,6 +53,14 @@ def file_of(fuse: str) -> Path:
     return path
 
 
+def trained_on(fuse: str) -> str | None:
+    """SHA-256 of the weights whose results a fusion network learned to fuse; None where it does not say, or none is."""
+    if fuse in ("mean", "median", "weighted"):
+        return None
+    training = checkpoint.describe(file_of(fuse)).get("training", {})
+    return training.get("fuses") if isinstance(training, dict) else None
+
+
 def open_fuser(fuse: str) -> Fuser:
     """`learned` or a weight file. Raises UsageError or WeightsError."""
     path = file_of(fuse)

@@ -63,6 +63,7 @@ def refine_scan(volume: Volume, chosen: Fitting, on_progress: OnProgress = lambd
     if engine.model is not None:
         check_fusion(request.method, acquisition)
     warnings = ([] if chosen.fits else [chosen.why]) + warn.outside_domain(engine, volume, fine, acquisition)
+    warnings += warn.other_fusion(engine, request.method.fuse)
     method = replace(request.method, width=acquisition.width)
     if request.adapt is not None:
         engine, told = _adapted(engine, volume, turn, acquisition, request, on_progress)

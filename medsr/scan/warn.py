@@ -5,6 +5,7 @@ from __future__ import annotations
 from medsr.geometry import Shape
 from medsr.infer.acquisition import Acquisition
 from medsr.infer.choice import AIR, lowest
+from medsr.infer.learned import trained_on
 from medsr.infer.models import SliceEngine
 from medsr.infer.slices import Enlarger
 from medsr.io.volume import Volume
@@ -40,6 +41,14 @@ def outside_domain(engine: SliceEngine, volume: Volume, fine: Shape, acquisition
         elif not volume.modality and (least := lowest(volume)) < AIR:
             found.append(f"{trained_on}; values down to {least:.0f} look like CT")
     return found
+
+
+def other_fusion(engine: SliceEngine, fuse: str) -> list[str]:
+    """A line where a fusion network learned from what other weights than these make of planes."""
+    theirs = trained_on(fuse)
+    if theirs is None or engine.sha256 is None or theirs == engine.sha256:
+        return []
+    return [f"--fuse {fuse}: learned to fuse what other weights than {engine.name} make: look at the result with doubt"]
 
 
 def _within(spacing: tuple[float, ...], limits: list[float]) -> bool:

@@ -2,47 +2,28 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import lru_cache, partial
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
-from medsr.data.slices import recoloured, zoomed
 from medsr.data.streams import stream
-from medsr.data.volumes import load, split
-from medsr.degrade.slice_profile import matrix
+from medsr.data.volumes import split
 from medsr.degrade.thick_slices import FACTOR_RANGE
 from medsr.devices import choose
-from medsr.engines.base import Compute
-from medsr.engines.intel import threads
 from medsr.errors import TrainingError, UsageError
-from medsr.infer import fusion
-from medsr.infer.acquisition import Acquisition
-from medsr.infer.learned import ARCHITECTURE, third_plane
-from medsr.infer.models import open_slice_model, weights_hash
-from medsr.infer.plane import PlaneRun
-from medsr.infer.slices import Refiner
-from medsr.infer.volume import Method, planes_for
+from medsr.infer.learned import ARCHITECTURE
+from medsr.infer.models import weights_hash
 from medsr.nets import checkpoint
 from medsr.progress import progress
-from medsr.recipe import Data, Jitter
-from medsr.workers import each, workers
+from medsr.recipe import Data
+from medsr.train.blocks import SIDE, Block, Draw, drawn, refiner_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-Array = NDArray[np.float32]
-SIDE, CROP, BATCH = 96, 64, 16
-FACTORS = (2.0, 6.0)
-JITTER = Jitter(gain=(0.7, 1.2), offset=(-0.05, 0.05), contrast=0.6)
-ZOOM = (0.75, 1.25)
-"""Of half of the blocks: sharper and softer than they were."""
+CROP, BATCH = 64, 16
 RATE, CLIP, EVERY = 1e-3, 0.5, 200
 _BLOCKS, _HELD_OUT, _CROPS = 2_000_001, 2_000_002, 2_000_003
 
@@ -62,14 +43,6 @@ class Fusing:
             raise UsageError("--blocks and --iterations: expected whole numbers from 1")
 
 
-@dataclass(frozen=True)
-class Block:
-    """`slices`: (n, 4, H, W) of the third plane: interpolated, first, second plane's result, ground truth."""
-
-    slices: Array
-    factor: float
-
-
 def train(model: str | Path, data: str | Path, validation: float | str, out: Path, how: Fusing, device: str) -> float:
     """Train a fusion network for the refiner `model` on the isotropic volumes in `data`, and write it to `out`.
 
@@ -79,105 +52,18 @@ def train(model: str | Path, data: str | Path, validation: float | str, out: Pat
     """
     if out.suffix != ".safetensors":
         raise UsageError(f"--out {out}: expected a name that ends in .safetensors")
-    _refiner(model, device)
+    refiner_of(model, device)
     parts = split(Data(train=str(data), validation=validation), SIDE, how.seed)
     if not parts.held_out:
         raise UsageError("--validation: sets no volume apart")
-    blocks = _refined([source.path for source in parts.train], model, device, how, _BLOCKS)
-    others = _refined(parts.held_out, model, device, how, _HELD_OUT)
+    paths = tuple(source.path for source in parts.train)
+    blocks = drawn(Draw(paths, model, device, how.seed, _BLOCKS), how.blocks)
+    others = drawn(Draw(parts.held_out, model, device, how.seed, _HELD_OUT), max(1, how.blocks // 8))
     spec = checkpoint.Spec(ARCHITECTURE, 1, 1, {"features": how.features, "blocks": how.depth})
     net, curve = _learn(spec, blocks, others, how, choose(device))
     training = {"fuses": weights_hash(model), "curve": curve, "volumes": len(parts.train)} | asdict(how)
     checkpoint.save(out, net.state_dict(), spec, training)
     return curve[-1][1]
-
-
-def block_of(volume: Array, refiner: Refiner, rng: np.random.Generator) -> Block:
-    """A piece of a volume in unit values: another contrast, made thick along one axis, refined in both its planes."""
-    fine = recoloured(_piece(volume, rng), JITTER, rng)
-    axis = int(rng.integers(3))
-    drawn = np.exp(rng.uniform(*np.log(FACTORS)))
-    coarse = int(np.clip(round(SIDE / drawn), SIDE / FACTORS[1], SIDE / FACTORS[0]))
-    operator = matrix(SIDE, coarse).astype(np.float32)
-    thick = np.ascontiguousarray(np.moveaxis(np.tensordot(operator, fine, (1, axis)), 0, axis))
-    acquisition = Acquisition(thick.shape, fine.shape)
-    operators = acquisition.consistent()
-    made = []
-    for plane in planes_for(acquisition, Method()):
-        whole = fusion.Mean(acquisition.fine)
-        for done in PlaneRun(plane, thick, acquisition, operators, refiner, None, False).run():
-            whole.add(done.place, done.samples[0])
-        made.append(whole.total)
-    truth = np.moveaxis(fine, axis, 0)
-    slices = [
-        np.stack([one.interpolated, one.first, one.second, target])
-        for one, target in zip(third_plane(thick, made[0], made[1], acquisition), truth, strict=True)
-    ]
-    return Block(np.stack(slices), SIDE / coarse)
-
-
-def _piece(volume: Array, rng: np.random.Generator) -> Array:
-    """(SIDE, SIDE, SIDE) from anywhere, of half of them the voxels made larger or smaller; not of air alone."""
-    zoom = np.exp(rng.uniform(*np.log(ZOOM))) if rng.random() < 0.5 else 1.0
-    side = min(round(SIDE / zoom), *volume.shape)
-    piece = volume
-    for _ in range(20):
-        starts = [int(rng.integers(length - side + 1)) for length in volume.shape]
-        piece = volume[tuple(slice(start, start + side) for start in starts)]
-        if piece.mean() > 0.2:
-            break
-    flat = np.stack([zoomed(one, SIDE) for one in piece])
-    return np.stack([zoomed(one, SIDE) for one in flat.transpose(1, 0, 2)], axis=1) if side != SIDE else piece
-
-
-@dataclass(frozen=True)
-class _Draw:
-    """Makes the block of a number, in whatever process: what it draws hangs on seed, number and purpose alone."""
-
-    paths: tuple[Path, ...]
-    model: str | Path
-    device: str
-    seed: int
-    purpose: int
-    alone: bool
-    """Whether no other process draws beside this one; else one core is for each."""
-
-    def __call__(self, index: int) -> Block:
-        import torch
-
-        if self.alone:
-            rng = stream(self.seed, index, self.purpose)
-            volume = _volume(self.paths[int(rng.integers(len(self.paths)))])
-            return block_of(volume, _refiner(self.model, self.device), rng)
-        os.environ["OMP_NUM_THREADS"] = "1"  # for engines that are not opened yet
-        torch.set_num_threads(1)
-        with threadpool_limits(1):
-            return replace(self, alone=True)(index)
-
-
-def _refined(paths: Sequence[Path], model: str | Path, device: str, how: Fusing, purpose: int) -> list[Block]:
-    """Blocks, each of a volume drawn. On a CPU one on every core: a slice alone is little for more than one."""
-    count = how.blocks if purpose == _BLOCKS else max(1, how.blocks // 8)
-    at_once = min(count, threads()) if choose(device) == "cpu" else 1
-    draw = _Draw(tuple(paths), model, device, how.seed, purpose, alone=at_once == 1)
-    made: dict[str, Block] = {}
-    with workers(at_once) as pool:
-        jobs = {str(index): partial(draw, index) for index in range(count)}
-        each("refining blocks", jobs, pool, lambda key, block: made.update({key: block}))
-    return [made[str(index)] for index in range(count)]
-
-
-@lru_cache(8)
-def _volume(path: Path) -> Array:
-    return load(path, SIDE)
-
-
-@lru_cache(1)
-def _refiner(model: str | Path, device: str) -> Refiner:
-    refiner = open_slice_model(model, Compute(device)).model
-    if not isinstance(refiner, Refiner):
-        raise UsageError(f"{model}: refines no slices of volumes")
-    return refiner
 
 
 def _learn(

@@ -93,6 +93,18 @@ def test_a_refined_scan_agrees_with_what_was_acquired_and_can_be_made_again(refi
     assert not anew.skipped  # other weights under the same name
 
 
+def test_weights_it_was_not_made_for_are_remarked_upon(refiner_file: Path) -> None:
+    scan, affine = smooth_volume((26, 24, 10)), np.diag([1, 1, 3, 1.0])
+    remarks = {
+        model: " ".join(
+            medsr.volume(scan, affine=affine, model=model, fuse="learned", device="cpu").summary["warnings"]
+        )
+        for model in ("medsr-mri", refiner_file)
+    }
+    assert "learned to fuse" not in remarks["medsr-mri"]
+    assert f"what other weights than {refiner_file.name} make" in remarks[refiner_file]
+
+
 def test_what_it_does_not_fit_is_refused(refiner_file: Path, tiny_model: Path, tmp_path: Path) -> None:
     fuser = str(fuser_file(tmp_path / "f.safetensors"))
     scan = smooth_volume((26, 24, 10))

@@ -16,7 +16,8 @@ from medsr.errors import UsageError
 from medsr.infer.models import open_slice_model
 from medsr.infer.slices import Refiner
 from medsr.nets import checkpoint
-from medsr.train.fusing import SIDE, Fusing, block_of, train
+from medsr.train.blocks import SIDE, block_of
+from medsr.train.fusing import Fusing, train
 from tests.conftest import smooth_volume
 
 
