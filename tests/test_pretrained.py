@@ -120,7 +120,7 @@ def test_mri_beats_cubic_on_scans_it_never_saw(name: str, factor: int, real_data
     assert 10 * np.log10(error(None) / error(engine.model)) > 1.0
 
 
-@pytest.mark.parametrize("name", ["MR_Gd", "FLAIR_1mm", "stroke_T1"])
+@pytest.mark.parametrize("name", ["MR_Gd", pytest.param("FLAIR_1mm", marks=pytest.mark.slow)])
 def test_the_learned_fusion_beats_the_mean_on_scans_it_never_saw(name: str, real_data: Path) -> None:
     """Factor 3, the middle of the scan, foreground: 0.05 dB and more, on heads with their skull too."""
     engine = open_slice_model("medsr-mri", Compute("cpu"))

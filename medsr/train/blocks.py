@@ -100,14 +100,13 @@ class Draw:
     def __call__(self, index: int) -> Block:
         import torch
 
-        if self.alone:
-            rng = stream(self.seed, index, self.purpose)
+        if not self.alone:
+            os.environ["OMP_NUM_THREADS"] = "1"  # for engines that are not opened yet
+            torch.set_num_threads(1)
+        rng = stream(self.seed, index, self.purpose)
+        with threadpool_limits(1, user_api="blas"):  # it adds in another order with every number of threads
             volume = _volume(self.paths[int(rng.integers(len(self.paths)))])
             return block_of(volume, refiner_of(self.model, self.device), rng)
-        os.environ["OMP_NUM_THREADS"] = "1"  # for engines that are not opened yet
-        torch.set_num_threads(1)
-        with threadpool_limits(1):
-            return replace(self, alone=True)(index)
 
 
 def drawn(draw: Draw, count: int) -> list[Block]:
