@@ -14,6 +14,7 @@ import numpy as np
 from medsr import __version__
 from medsr.errors import InputError, MedsrError, UsageError, WeightsError
 from medsr.infer.batch import upscale
+from medsr.infer.learned import file_of
 from medsr.infer.models import weights_hash
 from medsr.io import image as image_io
 from medsr.io import volume as volume_io
@@ -113,6 +114,9 @@ def _scan(sidecar: Path, told: dict[str, Any], given: Given) -> Comparison:
     scan = _input(sidecar, told, given.source, volume_io.digest)
     nearest = told["model"]["name"] == "nearest"  # a label map: no network was asked
     weights = "cubic" if nearest else _weights(told["model"], given.model)
+    fusion = asked.get("fusion_sha256")
+    if fusion is not None and sha256(file_of(asked["fuse"])) != fusion:
+        raise WeightsError(f"--fuse {asked['fuse']}: not the fusion network the result was made with (another SHA-256)")
     planes = asked["planes"] if isinstance(asked["planes"], str) else ",".join(asked["planes"])
     with tempfile.TemporaryDirectory() as folder:
         [outcome] = volume(

@@ -14,8 +14,8 @@ from medsr.progress import progress
 
 
 @contextmanager
-def workers(count: int) -> Iterator[Executor | None]:
-    """None for one worker: then the work is done here."""
+def workers(count: int, fewer: str = "with --workers 1") -> Iterator[Executor | None]:
+    """None for one worker: then the work is done here. `fewer`: how the user asks for it."""
     if count == 1:
         yield None
         return
@@ -24,7 +24,7 @@ def workers(count: int) -> Iterator[Executor | None]:
         yield pool
     except BrokenProcessPool as error:
         raise MemoryExhaustedError(
-            "a worker process was ended from outside, mostly for lack of memory; run again, with --workers 1"
+            f"a worker process was ended from outside, mostly for lack of memory; run again, {fewer}"
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -114,10 +114,10 @@ def fusion(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N.")] = "auto",
 ) -> None:
     """Train a network that fuses what MODEL makes of two planes, for `medsr volume --fuse FILE`."""
-    from medsr.train.fusing import Fusing, train
+    from medsr.train.fusing import FusionSettings, train
 
     apart: float | str = float(validation) if validation.replace(".", "", 1).isdigit() else validation
-    gain = train(model, data, apart, out, Fusing(blocks, iterations, seed=seed), device)
+    gain = train(model, data, apart, out, FusionSettings(blocks, iterations, seed=seed), device)
     typer.echo(f"{out}: {gain:+.3f} dB over the plain mean, on blocks of the volumes set apart")
 
 

@@ -30,7 +30,6 @@ class Fuser:
     """A fusion network, ready to compute. On the CPU always: it is small, and there the same on every machine."""
 
     name: str
-    sha256: str
     engine: Engine
 
     def __call__(self, interpolated: Array, first: Array, second: Array, factor: float) -> Array:
@@ -68,11 +67,12 @@ def open_fuser(fuse: str) -> Fuser:
 
 
 @lru_cache(2)
-def _opened(path: Path, digest: str) -> Fuser:
+def _opened(path: Path, _digest: str) -> Fuser:
+    """Once for every content: a file may be written anew under its name."""
     from medsr.engines.pytorch import TorchEngine
 
     net, _ = checkpoint.load(path)
-    return Fuser(path.stem, digest, TorchEngine(net))
+    return Fuser(path.stem, TorchEngine(net))
 
 
 class Learned:

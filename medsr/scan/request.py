@@ -14,6 +14,7 @@ from medsr.infer.fusion import Fuse
 from medsr.infer.learned import file_of
 from medsr.infer.volume import Method
 from medsr.io.files import sha256
+from medsr.nets import weights
 from medsr.nets.weights import VOLUME_BASELINES
 
 Kind = Literal["auto", "image", "labels"]
@@ -80,10 +81,10 @@ class Request:
 
 
 def _check_fuse(fuse: str) -> None:
-    if fuse in get_args(Fuse) or Path(fuse).is_file():
+    if fuse in get_args(Fuse) or fuse in weights.entries() or Path(fuse).is_file():
         _fusion(fuse)
     else:
-        raise UsageError(f"--fuse {fuse}: expected one of {', '.join(get_args(Fuse))}, or the file of a fusion network")
+        raise UsageError(f"--fuse {fuse}: expected one of {', '.join(get_args(Fuse))}, or a fusion network")
 
 
 def _fusion(fuse: str) -> dict[str, str]:

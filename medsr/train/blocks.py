@@ -84,7 +84,7 @@ def _piece(volume: Array, rng: np.random.Generator) -> Array:
 
 
 @dataclass(frozen=True)
-class Draw:
+class BlockMaker:
     """Makes the block of a number, in whatever process: what it draws hangs on seed, number and purpose alone.
 
     `alone`: whether no other process draws beside this one; else one core is for each.
@@ -109,13 +109,13 @@ class Draw:
             return block_of(volume, refiner_of(self.model, self.device), rng)
 
 
-def drawn(draw: Draw, count: int) -> list[Block]:
+def make_blocks(maker: BlockMaker, count: int) -> list[Block]:
     """So many blocks. On a CPU one on every core at a time: a slice alone is little for more than one."""
-    at_once = min(count, threads()) if choose(draw.device) == "cpu" else 1
-    draw = replace(draw, alone=at_once == 1)
+    at_once = min(count, threads()) if choose(maker.device) == "cpu" else 1
+    maker = replace(maker, alone=at_once == 1)
     made: dict[str, Block] = {}
-    with workers(at_once) as pool:
-        jobs = {str(index): partial(draw, index) for index in range(count)}
+    with workers(at_once, "with OMP_NUM_THREADS=1") as pool:
+        jobs = {str(index): partial(maker, index) for index in range(count)}
         each("refining blocks", jobs, pool, lambda key, block: made.update({key: block}))
     return [made[str(index)] for index in range(count)]
 

@@ -18,7 +18,7 @@ from medsr.infer.models import weights_hash
 from medsr.nets import checkpoint
 from medsr.progress import progress
 from medsr.recipe import Data
-from medsr.train.blocks import SIDE, Block, Draw, drawn, refiner_of
+from medsr.train.blocks import SIDE, Block, BlockMaker, make_blocks, refiner_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -29,7 +29,7 @@ _BLOCKS, _HELD_OUT, _CROPS = 2_000_001, 2_000_002, 2_000_003
 
 
 @dataclass(frozen=True)
-class Fusing:
+class FusionSettings:
     """`blocks` of 96 voxels a side are refined in both planes, then learned from for `iterations` of 16 crops."""
 
     blocks: int = 80
@@ -43,7 +43,9 @@ class Fusing:
             raise UsageError("--blocks and --iterations: expected whole numbers from 1")
 
 
-def train(model: str | Path, data: str | Path, validation: float | str, out: Path, how: Fusing, device: str) -> float:
+def train(
+    model: str | Path, data: str | Path, validation: float | str, out: Path, how: FusionSettings, device: str
+) -> float:
     """Train a fusion network for the refiner `model` on the isotropic volumes in `data`, and write it to `out`.
 
     Returns its gain over the plain mean, dB, on blocks of the volumes that `validation` sets apart (a fraction or a
@@ -52,13 +54,17 @@ def train(model: str | Path, data: str | Path, validation: float | str, out: Pat
     """
     if out.suffix != ".safetensors":
         raise UsageError(f"--out {out}: expected a name that ends in .safetensors")
+    if not out.parent.is_dir():
+        raise UsageError(f"--out {out}: there is no folder {out.parent}")
+    if not isinstance(validation, str) and not 0 < validation < 1:
+        raise UsageError(f"--validation {validation:g}: expected a fraction between 0 and 1, or a pattern of names")
     refiner_of(model, device)
     parts = split(Data(train=str(data), validation=validation), SIDE, how.seed)
     if not parts.held_out:
         raise UsageError("--validation: sets no volume apart")
     paths = tuple(source.path for source in parts.train)
-    blocks = drawn(Draw(paths, model, device, how.seed, _BLOCKS), how.blocks)
-    others = drawn(Draw(parts.held_out, model, device, how.seed, _HELD_OUT), max(1, how.blocks // 8))
+    blocks = make_blocks(BlockMaker(paths, model, device, how.seed, _BLOCKS), how.blocks)
+    others = make_blocks(BlockMaker(parts.held_out, model, device, how.seed, _HELD_OUT), max(1, how.blocks // 8))
     spec = checkpoint.Spec(ARCHITECTURE, 1, 1, {"features": how.features, "blocks": how.depth})
     net, curve = _learn(spec, blocks, others, how, choose(device))
     training = {"fuses": weights_hash(model), "curve": curve, "volumes": len(parts.train)} | asdict(how)
@@ -67,7 +73,7 @@ def train(model: str | Path, data: str | Path, validation: float | str, out: Pat
 
 
 def _learn(
-    spec: checkpoint.Spec, blocks: list[Block], others: list[Block], how: Fusing, device: str
+    spec: checkpoint.Spec, blocks: list[Block], others: list[Block], how: FusionSettings, device: str
 ) -> tuple[nn.Module, list[tuple[int, float]]]:
     """The network, and (iteration, gain over the mean in dB on `others`) along its way."""
     import torch

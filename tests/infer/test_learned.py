@@ -13,7 +13,7 @@ import torch
 import medsr
 from medsr.degrade.slice_profile import matrix
 from medsr.engines.base import Compute
-from medsr.errors import ComputationError, UsageError
+from medsr.errors import ComputationError, UsageError, WeightsError
 from medsr.infer import learned
 from medsr.infer.acquisition import Acquisition
 from medsr.infer.models import open_model, open_slice_model
@@ -91,6 +91,9 @@ def test_a_refined_scan_agrees_with_what_was_acquired_and_can_be_made_again(refi
     fuser_file(fuser, std=0.1)
     [anew] = medsr.volume(tmp_path / "scan.nii.gz", tmp_path / "out", fuse=str(fuser), skip_done=True, **options)
     assert not anew.skipped  # other weights under the same name
+    fuser_file(fuser, std=0.05)
+    with pytest.raises(WeightsError, match="not the fusion network the result was made with"):
+        medsr.reproduce(tmp_path / "out/scan.json", model=refiner_file)
 
 
 def test_weights_it_was_not_made_for_are_remarked_upon(refiner_file: Path) -> None:
@@ -115,12 +118,23 @@ def test_what_it_does_not_fit_is_refused(refiner_file: Path, tiny_model: Path, t
         medsr.volume(scan, affine=np.diag([1, 1, 3, 1.0]), planes="sagittal", fuse=fuser, **options)
     with pytest.raises(UsageError, match="holds no fusion network"):
         medsr.volume(scan, affine=np.diag([1, 1, 3, 1.0]), fuse=str(tiny_model), **options)
-    with pytest.raises(UsageError, match="expected one of mean, median, weighted, learned, or the file"):
+    with pytest.raises(UsageError, match="expected one of mean, median, weighted, learned, or a fusion network"):
         medsr.volume(scan, affine=np.diag([1, 1, 3, 1.0]), fuse="best", **options)
     with pytest.raises(UsageError, match="use it with --fuse"):
         open_slice_model(fuser)
     with pytest.raises(UsageError, match="use it with --fuse"):
         open_model(fuser)
+
+
+def test_a_known_name_is_as_good_as_a_file() -> None:
+    scan, affine = smooth_volume((26, 24, 10)), np.diag([1, 1, 3, 1.0])
+    made = [
+        medsr.volume(scan, affine=affine, model="medsr-mri", fuse=fuse, device="cpu").image
+        for fuse in ("learned", learned.BUNDLED)
+    ]
+    np.testing.assert_array_equal(*made)
+    with pytest.raises(UsageError, match="holds no fusion network"):
+        medsr.volume(scan, affine=affine, model="medsr-mri", fuse="medsr-mri", device="cpu")
 
 
 @pytest.mark.parametrize("model", ["cubic", "back-projected"])

@@ -18,7 +18,7 @@ from medsr.infer.slices import Refiner
 from medsr.nets import checkpoint
 from medsr.train import blocks
 from medsr.train.blocks import SIDE, block_of
-from medsr.train.fusing import Fusing, train
+from medsr.train.fusing import FusionSettings, train
 from tests.conftest import smooth_volume
 
 
@@ -34,7 +34,7 @@ def test_it_learns_to_do_better_than_the_mean_the_same_on_any_number_of_cores(
     volumes: Path, refiner_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The refiner of the tests makes noise of its own in every plane: easy to do better."""
-    how = Fusing(blocks=2, iterations=25, features=8, depth=1)
+    how = FusionSettings(blocks=2, iterations=25, features=8, depth=1)
     gains = []
     for cores in (2, 1):
         monkeypatch.setattr(blocks, "threads", lambda cores=cores: cores)
@@ -79,11 +79,17 @@ def test_the_command_makes_what_fuse_takes(volumes: Path, refiner_file: Path, tm
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [({"model": "cubic"}, "refines no slices"), ({"validation": 0.0}, "apart"), ({"out": "x.pth"}, "safetensors")],
+    [
+        ({"model": "cubic"}, "refines no slices"),
+        ({"validation": 1.0}, "expected a fraction between 0 and 1"),
+        ({"validation": "none*"}, "none"),
+        ({"out": "x.pth"}, "safetensors"),
+        ({"out": "gone/x.safetensors"}, "there is no folder"),  # said before the work, not after it
+    ],
 )
 def test_what_makes_no_sense_is_refused(
     change: dict[str, object], said: str, volumes: Path, refiner_file: Path, tmp_path: Path
 ) -> None:
     given = {"model": refiner_file, "data": volumes, "validation": "0*", "out": "x.safetensors"} | change
     with pytest.raises(UsageError, match=said):
-        train(given["model"], volumes, given["validation"], tmp_path / str(given["out"]), Fusing(1, 1), "cpu")  # type: ignore[arg-type]
+        train(given["model"], volumes, given["validation"], tmp_path / str(given["out"]), FusionSettings(1, 1), "cpu")  # type: ignore[arg-type]
