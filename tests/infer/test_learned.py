@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel
 import numpy as np
@@ -75,9 +77,10 @@ def test_the_network_sees_both_planes_where_they_meet(axis: int, monkeypatch: py
 def test_a_refined_scan_agrees_with_what_was_acquired_and_can_be_made_again(refiner_file: Path, tmp_path: Path) -> None:
     nibabel.save(nibabel.Nifti1Image(smooth_volume((26, 24, 10)), np.diag([1, 1, 3, 1.0])), tmp_path / "scan.nii.gz")
     fuser = fuser_file(tmp_path / "mine.safetensors", std=0.05)
-    options = {"model": refiner_file, "device": "cpu"}
+    options = {"model": refiner_file, "device": "cpu", "report": True}
     medsr.volume(tmp_path / "scan.nii.gz", tmp_path / "mean", **options)
     medsr.volume(tmp_path / "scan.nii.gz", tmp_path / "out", fuse=str(fuser), **options)
+    assert "(fuse: mine.safetensors)" in (tmp_path / "out/scan_report.html").read_text()
     made = [volume_io.read(tmp_path / one / "scan.nii.gz").stored for one in ("mean", "out")]
     assert not np.array_equal(*made)
     told = json.loads((tmp_path / "out/scan.json").read_text())
@@ -106,6 +109,26 @@ def test_weights_it_was_not_made_for_are_remarked_upon(refiner_file: Path) -> No
     }
     assert "learned to fuse" not in remarks["medsr-mri"]
     assert f"what other weights than {refiner_file.name} make" in remarks[refiner_file]
+
+
+def test_it_fuses_what_the_adapted_network_makes(
+    refiner_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--adapt` beside it: the planes are those of the adapted weights; of weights that were not kept, as without."""
+    scan, fuser = smooth_volume((44, 40, 12), 3), str(fuser_file(tmp_path / "f.safetensors", std=0.05))
+
+    def made(fuse: str, adapt: float | None) -> np.ndarray:
+        ticks = count(0, 0.09)  # as many iterations on any machine
+        monkeypatch.setattr("medsr.train.adapt.time", SimpleNamespace(monotonic=lambda: next(ticks)))
+        options = {"model": refiner_file, "device": "cpu", "engine": "torch"}
+        return medsr.volume(scan, affine=np.diag([1, 1, 2, 1.0]), fuse=fuse, adapt=adapt, **options).image
+
+    learned_only, both, adapted_only = made(fuser, None), made(fuser, 0.02), made("mean", 0.02)
+    for one, other in ((learned_only, both), (both, adapted_only)):
+        assert not np.array_equal(one, other)
+    np.testing.assert_array_equal(both, made(fuser, 0.02))
+    monkeypatch.setattr("medsr.train.adapt.RATE", 10.0)
+    np.testing.assert_array_equal(learned_only, made(fuser, 0.01))
 
 
 def test_what_it_does_not_fit_is_refused(refiner_file: Path, tiny_model: Path, tmp_path: Path) -> None:
