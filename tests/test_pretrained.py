@@ -24,7 +24,7 @@ from medsr.nets import checkpoint, weights
 from medsr.resample import resize
 from medsr.resources import resource_dir
 
-IMAGES = 3
+IMAGES = 6
 
 
 def test_every_bundled_file_is_in_the_manifest_small_and_has_its_card() -> None:
