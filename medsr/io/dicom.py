@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from medsr import __version__
 from medsr.errors import InputError
 from medsr.intensity import Window
+from medsr.io import dicom_pixels
 from medsr.io.base import DICOM, Image
 
 PHOTOMETRIC = ("MONOCHROME1", "MONOCHROME2")
@@ -68,8 +69,7 @@ def read(path: Path) -> Image:
         raise InputError(f"{path}: {found} DICOM is not handled, only MONOCHROME1 and MONOCHROME2")
     if int(dataset.HighBit) != int(dataset.BitsStored) - 1:  # decoders would cut off the wrong bits
         raise InputError(f"{path}: {dataset.BitsStored} bits stored up to bit {dataset.HighBit} are not handled")
-    pixels = dataset.pixel_array
-    pixels = pixels.astype(pixels.dtype.newbyteorder("="))
+    pixels = dicom_pixels.decode(dataset, str(path))
     bits, signed = int(dataset.BitsStored), bool(dataset.PixelRepresentation)
     if pixels.dtype not in (np.uint8, np.int8, np.uint16, np.int16):
         raise InputError(f"{path}: {pixels.dtype} pixels are not handled, only up to 16 bits stored")
@@ -130,18 +130,12 @@ def patient_of(path: Path) -> str:
 def _dataset(path: Path) -> Any:
     """The data set, also of a file written without preamble and meta information."""
     import pydicom
-    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
     dataset = pydicom.dcmread(path, force=True)
     if FILE_SET in dataset:
         raise InputError(f"{path}: {NO_FILE_SET}")
     if "SOPClassUID" not in dataset:
         raise InputError(f"{path}: named .dcm but not a DICOM file")
-    dataset.ensure_file_meta()
-    if "TransferSyntaxUID" not in dataset.file_meta:
-        implicit, little = dataset.original_encoding
-        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
-        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
     return dataset
 
 

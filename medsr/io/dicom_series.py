@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from medsr.errors import InputError, UsageError
 from medsr.geometry import LPS
-from medsr.io import dicom, dicom_stack
+from medsr.io import dicom, dicom_pixels, dicom_stack
 from medsr.io.dicom_stack import Frame, Open
 from medsr.io.volume_base import DICOM, Volume, check_memory
 
@@ -183,7 +183,7 @@ def _pixels(frames: list[Frame], shape: tuple[int, int, int], notes: list[str]) 
         if key != held:
             with frame.open() as stream:
                 dataset = dcmread(stream, force=True)
-            array, held = _decode(dataset, frame.name), key
+            array, held = dicom_pixels.decode(dataset, frame.name), key
         assert array is not None
         pixels = array[frame.index] if array.ndim == 3 else array
         if pixels.shape[::-1] != shape[:2]:
@@ -200,18 +200,3 @@ def _pixels(frames: list[Frame], shape: tuple[int, int, int], notes: list[str]) 
     assert stored is not None
     slope, intercept = (1.0, 0.0) if differ else frames[0].rescale
     return stored, slope, intercept
-
-
-def _decode(dataset: Any, name: str) -> NDArray:
-    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-
-    try:
-        dataset.ensure_file_meta()
-        if "TransferSyntaxUID" not in dataset.file_meta:
-            implicit, little = dataset.original_encoding
-            explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
-            dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
-        pixels: NDArray = dataset.pixel_array
-        return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
-    except Exception as error:  # decoders raise whatever they like
-        raise InputError(f"{name}: its pixels cannot be read ({' '.join(str(error).split())[:160]})") from error

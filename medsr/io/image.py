@@ -63,10 +63,10 @@ def write(path: Path, image: Image) -> None:
 
     Raises UsageError where that format cannot hold the values unchanged.
     """
-    from medsr.io import dicom, raster, tiff
+    from medsr.io import dicom, jpeg, raster, tiff
 
     kind = SUFFIXES.get(path.suffix.lower())
-    writers = {PNG: raster.write_png, JPEG: raster.write_jpeg, TIFF: tiff.write, DICOM: dicom.write}
+    writers = {PNG: raster.write_png, JPEG: jpeg.write, TIFF: tiff.write, DICOM: dicom.write}
     if kind not in writers:
         raise UsageError(f"{path}: medsr writes .png, .jpg, .tif and .dcm, not {path.suffix!r}")
     _refuse_loss(path, image, kind)
@@ -124,12 +124,12 @@ def sniff(path: Path) -> str | None:
 
 
 def _reader_for(path: Path, head: bytes) -> Callable[[Path], Image]:
-    from medsr.io import dicom, raster, tiff
+    from medsr.io import dicom, jpeg, raster, tiff
 
     if not head:
         raise InputError(f"{path}: the file is empty")
     png = raster.read_png if head.startswith(b"\x89PNG") else raster.read_plain
-    readers = {DICOM: dicom.read, PNG: png, JPEG: raster.read_jpeg, TIFF: tiff.read}
+    readers = {DICOM: dicom.read, PNG: png, JPEG: jpeg.read, TIFF: tiff.read}
     if (kind := sniff(path)) is not None:
         return readers[kind]
     if path.suffix.lower() == ".dcm":  # some are written without the preamble

@@ -1,22 +1,17 @@
-"""PNG, JPEG and the plain formats (PPM, PGM, BMP)."""
+"""PNG and the plain formats (PPM, PGM, BMP)."""
 
 from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image as Pillow
 
 from medsr.errors import InputError
 from medsr.io import png_chunks
-from medsr.io.base import JPEG, PNG, Image, joined, shape_pixels, window_of
-
-JPEG_QUALITY = 95
-METADATA = ("icc_profile", "exif", "dpi")
+from medsr.io.base import PNG, Image, joined, shape_pixels, window_of
 
 
 def read_png(path: Path) -> Image:
@@ -40,14 +35,6 @@ def read_png(path: Path) -> Image:
     scaled = significant is not None and pixels.dtype == np.uint16 and int(pixels.max()) >= 1 << significant
     extra["chunks"], extra["declared"] = chunks, 16 if scaled else None
     return Image(pixels, window_of(pixels.dtype), PNG, alpha, extra)
-
-
-def read_jpeg(path: Path) -> Image:
-    with Pillow.open(path) as file:
-        if file.mode not in ("L", "RGB"):
-            raise InputError(f"{path}: a {file.mode} JPEG is not handled, only grey and RGB")
-        pixels, alpha = shape_pixels(np.asarray(file), path)
-        return Image(pixels, window_of(pixels.dtype), JPEG, alpha, _metadata(file.info))
 
 
 def read_plain(path: Path) -> Image:
@@ -76,12 +63,3 @@ def _as_chunks(image: Image) -> dict[bytes, bytes]:
     if exif := image.extra.get("exif"):
         chunks[b"eXIf"] = exif.removeprefix(b"Exif\0\0")
     return chunks
-
-
-def write_jpeg(path: Path, image: Image) -> None:
-    keep = image.extra_for(METADATA)
-    Pillow.fromarray(joined(image)).save(path, "JPEG", quality=JPEG_QUALITY, subsampling=0, **keep)
-
-
-def _metadata(info: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: info[key] for key in METADATA if info.get(key)}

@@ -11,6 +11,7 @@ import numpy as np
 import tifffile
 
 from medsr.errors import InputError
+from medsr.io import jpeg
 from medsr.io.base import MAX_PIXELS, TIFF, Image, joined, shape_pixels, window_of
 
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it logs about damaged files it also raises
@@ -31,9 +32,13 @@ def read(path: Path) -> Image:
             raise InputError(f"{path}: {page.samplesperpixel} channels of {page.dtype} are not handled")
         if len(page.dataoffsets) != math.prod(page.chunked):  # a small file that claims a million strips costs minutes
             raise InputError(f"{path}: damaged: {len(page.dataoffsets)} of {math.prod(page.chunked)} pieces are there")
+        if 0 in page.databytecounts:  # would be filled with zeros
+            raise InputError(f"{path}: damaged: {page.databytecounts.count(0)} of its pieces are empty")
         photometric = page.photometric.name
         if photometric == "YCBCR" and page.compression.name != "JPEG":  # only its JPEG decoder gives back RGB
             raise InputError(f"{path}: uncompressed YCbCr TIFF is not handled, only grey, RGB and palette")
+        if page.compression.name == "JPEG" and page.dtype == np.uint8:
+            _check_jpeg(page, path)
         array = page.asarray()
         if photometric == "PALETTE":
             table = page.colormap
@@ -69,6 +74,14 @@ def write(path: Path, image: Image) -> None:
         extratags=tags,
         metadata=None,
     )
+
+
+def _check_jpeg(page: Any, path: Path) -> None:
+    """Its decoder only warns of a picture with holes."""
+    tables = page.jpegtables[:-2] if page.jpegtables else b""  # without their mark of an end, for what follows
+    pieces = page.parent.filehandle.read_segments(page.dataoffsets, page.databytecounts)
+    for content, _ in pieces:
+        jpeg.decode(tables + content[2:] if tables else content, str(path))
 
 
 def _depth(page: Any, dtype: np.dtype) -> int | None:

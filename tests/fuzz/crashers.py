@@ -48,6 +48,13 @@ def _tiff(**tags: int) -> bytes:
     return bytes(content)
 
 
+def _jpeg() -> bytes:
+    """One of 10 by 12 pixels that claims 178 million, for which gigabytes would be painted grey."""
+    content = bytearray(READERS["pictures"].seeds()["b.jpg"])
+    struct.pack_into(">HH", content, content.index(b"\xff\xc0") + 5, 13377, 13377)
+    return bytes(content)
+
+
 def _zip(at: int, value: bytes) -> bytes:
     """A zip changed at `at`, counted from its central directory."""
     content = bytearray(READERS["archives"].seeds()["a.zip"])
@@ -104,6 +111,7 @@ CRASHERS: dict[str, tuple[str, str, Callable[[], bytes]]] = {
         "x.tif",
         lambda: _tiff(ImageLength=65_000, RowsPerStrip=65_000, ImageWidth=60, SamplesPerPixel=60_000),
     ),
+    "jpeg-many-pixels": ("pictures", "x.jpg", _jpeg),
     "tiff-many-rows": ("pictures", "x.tif", lambda: _tiff(ImageLength=4_000_000_000)),
     # OSError, which passed for an error of the disk
     "zip-torn": ("archives", "x.zip", _torn_zip),

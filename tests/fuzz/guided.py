@@ -18,8 +18,10 @@ with atheris.instrument_imports(include=["medsr", "nibabel", "pydicom", "tifffil
     import medsr.data.cards
     import medsr.data.manifest
     import medsr.io.dicom
+    import medsr.io.dicom_pixels
     import medsr.io.dicom_series
     import medsr.io.image
+    import medsr.io.jpeg
     import medsr.io.neuro
     import medsr.io.raster
     import medsr.io.tiff
