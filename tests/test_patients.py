@@ -49,7 +49,10 @@ def marked(path: Path, syntax: str) -> Path:
     return path
 
 
-@pytest.fixture(params=[ExplicitVRLittleEndian, ImplicitVRLittleEndian], ids=["explicit", "implicit"])
+@pytest.fixture(
+    params=[ExplicitVRLittleEndian, pytest.param(ImplicitVRLittleEndian, marks=pytest.mark.slow)],
+    ids=["explicit", "implicit"],
+)
 def scans(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     """`x.dcm`, an X-ray, and `series/`, a CT."""
     folder = tmp_path / "scans"

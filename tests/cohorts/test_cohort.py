@@ -239,6 +239,7 @@ def busy(process: int, word: str) -> list[psutil.Process]:
     return [one for one in below if one.is_running() and any(word in text for text in one.cmdline())]
 
 
+@pytest.mark.slow
 def test_a_local_worker_is_killed(scans: Path, tmp_path: Path, expected: dict[str, str]) -> None:
     out = tmp_path / "out"
     with begun(scans, out, "--workers", "2") as process:

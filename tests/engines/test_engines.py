@@ -127,6 +127,7 @@ def test_what_cannot_be_converted_is_said_with_its_code(tmp_path: Path) -> None:
         open_model(tmp_path / "a.pth", Compute("cpu", "openvino"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_conversion")
 def test_a_damaged_conversion_is_made_again(tiny_model: Path) -> None:
     given = np.random.default_rng(0).random((1, 3, 16, 16), dtype=np.float32)

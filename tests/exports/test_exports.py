@@ -60,6 +60,7 @@ def test_an_exported_model_runs_as_the_weights_do_and_says_what_it_is(
     assert medsr.reproduce(tmp_path / "exported_results/upscale.json")[0].how == "the same bytes"
 
 
+@pytest.mark.slow
 def test_int8_is_calibrated_measured_and_then_found_by_name(eyes: Path, tmp_path: Path) -> None:
     done = medsr.export("medsr-retina-x2", "openvino", int8=True, calibrate=eyes)
     measured = done.card["measured"]

@@ -430,6 +430,7 @@ def test_an_upload_that_never_says_its_size_is_cut_off(narrow: Server) -> None:
     assert not [path for path in files_below(narrow.folder) if path.name == "upload"]
 
 
+@pytest.mark.slow
 def test_a_folder_is_private_and_goes_with_its_server_or_with_the_next(eye: Path, tmp_path: Path) -> None:
     with serving(tmp_path / "store", "--model", "bicubic") as first:
         user = first.user()

@@ -30,6 +30,7 @@ def volumes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_it_learns_to_do_better_than_the_mean_the_same_on_any_number_of_cores(
     volumes: Path, refiner_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

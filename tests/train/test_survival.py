@@ -322,6 +322,7 @@ def test_what_is_read_back_must_be_what_was_written(tmp_path: Path, monkeypatch:
     assert (tmp_path / "a").read_bytes() == b"good"
 
 
+@pytest.mark.slow
 def test_a_running_folder_is_its_own_and_where_it_vanishes_it_is_not_made_anew(
     image_folder: Path, tmp_path: Path
 ) -> None:
