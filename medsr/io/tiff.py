@@ -32,8 +32,9 @@ def read(path: Path) -> Image:
             raise InputError(f"{path}: {page.samplesperpixel} channels of {page.dtype} are not handled")
         if len(page.dataoffsets) != math.prod(page.chunked):  # a small file that claims a million strips costs minutes
             raise InputError(f"{path}: damaged: {len(page.dataoffsets)} of {math.prod(page.chunked)} pieces are there")
-        if 0 in page.databytecounts:  # would be filled with zeros
-            raise InputError(f"{path}: damaged: {page.databytecounts.count(0)} of its pieces are empty")
+        pieces = zip(page.dataoffsets, page.databytecounts, strict=True)
+        if empty := sum(0 in piece for piece in pieces):  # would be filled with zeros
+            raise InputError(f"{path}: damaged: {empty} of its pieces are empty")
         photometric = page.photometric.name
         if photometric == "YCBCR" and page.compression.name != "JPEG":  # only its JPEG decoder gives back RGB
             raise InputError(f"{path}: uncompressed YCbCr TIFF is not handled, only grey, RGB and palette")

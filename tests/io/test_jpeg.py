@@ -118,11 +118,12 @@ def test_a_jpeg_within_a_tiff(tmp_path: Path) -> None:
         image_io.read(path)
 
 
-def test_an_empty_piece_of_a_tiff_is_no_picture_of_zeros(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["StripByteCounts", "StripOffsets"])
+def test_an_empty_piece_of_a_tiff_is_no_picture_of_zeros(tmp_path: Path, name: str) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, np.full((64, 64), 200, np.uint8), rowsperstrip=16, metadata=None)
     with tifffile.TiffFile(path) as tiff:
-        tag = tiff.pages[0].tags["StripByteCounts"]
+        tag = tiff.pages[0].tags[name]
         at, width = tag.valueoffset, 2 if tag.dtype == 3 else 4
     content = bytearray(path.read_bytes())
     content[at + width : at + 2 * width] = bytes(width)
