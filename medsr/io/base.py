@@ -15,8 +15,6 @@ from medsr.intensity import Window
 
 PNG, JPEG, TIFF, DICOM = "PNG", "JPEG", "TIFF", "DICOM"
 MAX_PIXELS = 400_000_000
-METADATA = ("icc_profile", "exif", "dpi")
-"""Of what Pillow reads beside the pixels: what goes along into the new file."""
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,12 @@ def _pictures() -> dict[str, bytes]:
         stream = io.BytesIO()
         tifffile.imwrite(stream, pixels, compression=compression)
         found[name] = stream.getvalue()
+    stream = io.BytesIO()
+    Pillow.fromarray(_pixels(np.uint8, 3)).save(stream, "TIFF", compression="jpeg")  # with tables of their own
+    found["jpeg.tif"] = stream.getvalue()
+    stream = io.BytesIO()
+    Pillow.fromarray(_pixels(np.uint8, 3)).save(stream, "JPEG", progressive=True)
+    found["progressive.jpg"] = stream.getvalue()
     found["a.pgm"] = b"P5\n4 3\n255\n" + bytes(range(12))
     return found
 
