@@ -74,3 +74,11 @@ def joined(image: Image) -> NDArray:
     """The pixels with their transparency, grey as (height, width): what file writers take."""
     planes = image.pixels if image.alpha is None else np.dstack([image.pixels, image.alpha])
     return planes[:, :, 0] if planes.shape[2] == 1 else planes
+
+
+def resolution_within(image: Image, most: float) -> tuple[float, float] | None:
+    """The image's pixels per inch (across, down); None where it names none, or more than `most`, a format's limit."""
+    dpi = image.extra.get("dpi")
+    if not dpi or not all(0.5 <= float(value) <= most for value in dpi):  # false for what is not a number, too
+        return None
+    return float(dpi[0]), float(dpi[1])

@@ -102,3 +102,18 @@ def expand(
             raise UsageError(f"{entry}: nothing to work on there")
         found.update(dict.fromkeys(matches))
     return list(found)
+
+
+def below(folder: Path) -> list[Path]:
+    """Every file below `folder`, sorted; linked folders each once, hidden files and folders not at all."""
+    found: list[Path] = []
+    seen = {os.path.realpath(folder)}
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = {name: os.path.realpath(os.path.join(place, name)) for name in sorted(folders) if name[0] != "."}
+        folders[:] = []
+        for name, target in real.items():
+            if target not in seen:
+                seen.add(target)
+                folders.append(name)
+        found += [Path(place, name) for name in names if name[0] != "."]
+    return sorted(path for path in found if path.is_file())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,52 +10,78 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsr.errors import InputError, MemoryExhaustedError, UsageError
-from medsr.intensity import Window, bits_that_hold
-from medsr.io import files
+from medsr.io import depth, files, orientation
 from medsr.io.base import DICOM, JPEG, PNG, TIFF, Image
 from medsr.io.files import atomic_path
+from medsr.io.kinds import (
+    SUFFIXES,
+    UNREAD,
+    WRITABLE,
+    is_dicom,
+    kind_of,
+    list_images,
+    list_unread,
+    sniff,
+    unread_reason,
+)
 from medsr.resample import resize
 
-__all__ = ["DICOM", "JPEG", "PNG", "TIFF", "Image", "enlarge", "expand", "list_images", "read", "sniff", "write"]
+__all__ = [
+    "DICOM",
+    "JPEG",
+    "PNG",
+    "SUFFIXES",
+    "TIFF",
+    "UNREAD",
+    "WRITABLE",
+    "Image",
+    "check_result",
+    "decide_depth",
+    "enlarge",
+    "expand",
+    "is_dicom",
+    "list_images",
+    "list_unread",
+    "read",
+    "read_as_shown",
+    "sniff",
+    "write",
+]
+LARGEST_SIDE = {JPEG: 65500, DICOM: 65535, PNG: (1 << 31) - 1}
+"""Pixels in a row or column that a format, or the library that writes it, can hold."""
 
-SUFFIXES = {
-    ".png": PNG,
-    ".jpg": JPEG,
-    ".jpeg": JPEG,
-    ".tif": TIFF,
-    ".tiff": TIFF,
-    ".ppm": "PPM",
-    ".pgm": "PPM",
-    ".bmp": "BMP",
-    ".dcm": DICOM,
-}
-WRITABLE = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm"})
 
-
-def read(path: Path, bits: int | None = None) -> Image:
+def read(path: Path, bits: int | None = None, assumed: Mapping[str, int] = {}) -> Image:
     """Read an image file; the content, not the name, says what it is.
 
-    `bits`: bits stored in a 16-bit file that does not declare them.
+    `bits`: bits stored in a 16-bit file that does not declare them. `assumed`: what `decide_depth` says of them.
     Raises InputError naming the file when it is missing, damaged, or of a kind not handled.
     """
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(132)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    reader = _reader_for(path, head)
-    try:
-        image = reader(path)
-    except InputError:
-        raise
-    except MemoryError as error:
-        raise MemoryExhaustedError(f"{path}: more than the free memory holds") from error
-    except Exception as error:  # decoders raise whatever they like on damaged files
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path}: damaged or not a readable image ({reason})") from error
-    if image.pixels.size == 0:
-        raise InputError(f"{path}: the image is empty")
-    return _declare_bits(image, bits, path)
+    return depth.settled(_decoded(path), bits, assumed, path)
+
+
+def read_as_shown(path: Path, bits: int | None = None, assumed: Mapping[str, int] = {}) -> Image:
+    """As `read`, with the pixels turned as programs show them: for training and measuring, beside masks and pairs."""
+    return orientation.as_shown(read(path, bits, assumed))
+
+
+def decide_depth(paths: Iterable[Path]) -> dict[str, int]:
+    """How many bits the 16-bit files among `paths` hold that do not declare it, by series (`depth.series_of`).
+
+    The same for all files of a series: the most that one of them needs. Files that cannot be read do not count.
+    """
+    found: dict[str, int] = {}
+    for path in paths:
+        if not _may_be_open(path):
+            continue
+        try:
+            image = _decoded(path)
+        except (InputError, MemoryExhaustedError):  # said where it is worked on
+            continue
+        if depth.is_open(image):
+            series = depth.series_of(image)
+            found[series] = max(found.get(series, 0), depth.needed(image))
+    return found
 
 
 def write(path: Path, image: Image) -> None:
@@ -72,6 +98,29 @@ def write(path: Path, image: Image) -> None:
     _refuse_loss(path, image, kind)
     with atomic_path(path) as temporary:
         writers[kind](temporary, image)
+
+
+def check_result(path: Path, image: Image, size: tuple[int, int]) -> None:
+    """Before it is computed: whether a result of `size` (height, width) can be held by `path`'s format and in memory.
+
+    Raises UsageError or MemoryExhaustedError.
+    """
+    import psutil
+
+    height, width = size
+    kind = SUFFIXES.get(path.suffix.lower(), "")
+    largest = LARGEST_SIDE.get(kind)
+    if largest is not None and max(size) > largest:
+        raise UsageError(
+            f"{path}: {width}x{height} pixels, but {kind} holds at most {largest} in a row; choose a smaller factor"
+        )
+    needed = height * width * (image.pixels.shape[2] * (8 + image.pixels.itemsize) + 4 * (image.alpha is not None))
+    free = psutil.virtual_memory().available
+    if needed > free:
+        raise MemoryExhaustedError(
+            f"{path}: {width}x{height} pixels need {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free; "
+            "choose a smaller factor"
+        )
 
 
 def enlarge(image: Image, unit: NDArray[np.float32]) -> Image:
@@ -96,67 +145,64 @@ def expand(inputs: Iterable[str | Path]) -> list[Path]:
     return files.expand(inputs, list_images, Path.is_file)
 
 
-def list_images(folder: Path, pattern: str = "*") -> list[Path]:
-    """The image files below `folder` whose name matches `pattern`, sorted; DICOM files need no suffix."""
-    files = (path for path in folder.rglob(pattern) if path.is_file() and not path.name.startswith("."))
-    return sorted(path for path in files if path.suffix.lower() in SUFFIXES or is_dicom(path))
-
-
-def is_dicom(path: Path) -> bool:
-    """Whether the file begins as DICOM files do."""
-    return sniff(path) == DICOM
-
-
-def sniff(path: Path) -> str | None:
-    """The format by the first bytes: PNG (also for PPM, PGM, BMP, which become PNG), JPEG, TIFF, DICOM or None."""
+def _decoded(path: Path) -> Image:
+    """What the file holds, whatever depth its values may mean."""
     try:
         with path.open("rb") as stream:
             head = stream.read(132)
-    except OSError:
-        return None
-    if head[128:132] == b"DICM":  # first: its 128 free bytes may look like another format
-        return DICOM
-    if head.startswith((b"\x89PNG\r\n\x1a\n", b"P5", b"P6", b"BM")):
-        return PNG
-    if head.startswith(b"\xff\xd8\xff"):
-        return JPEG
-    return TIFF if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") else None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    reader = _reader_for(path, head)
+    try:
+        image = reader(path)
+    except InputError:
+        raise
+    except MemoryError as error:
+        raise MemoryExhaustedError(f"{path}: more than the free memory holds") from error
+    except Exception as error:  # decoders raise whatever they like on damaged files
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path}: damaged or not a readable image ({reason})") from error
+    if image.pixels.size == 0:
+        raise InputError(f"{path}: the image is empty")
+    return image
 
 
 def _reader_for(path: Path, head: bytes) -> Callable[[Path], Image]:
-    from medsr.io import dicom, jpeg, raster, tiff
+    from medsr.io import dicom, jpeg, netpbm, raster, tiff
 
     if not head:
         raise InputError(f"{path}: the file is empty")
     png = raster.read_png if head.startswith(b"\x89PNG") else raster.read_plain
+    png = netpbm.read if head.startswith(b"P") else png
     readers = {DICOM: dicom.read, PNG: png, JPEG: jpeg.read, TIFF: tiff.read}
-    if (kind := sniff(path)) is not None:
+    if (kind := kind_of(head)) is not None:
         return readers[kind]
-    if path.suffix.lower() == ".dcm":  # some are written without the preamble
+    suffix = path.suffix.lower()
+    if suffix == ".dcm":  # some are written without the preamble
         return dicom.read
-    claim = f"named {path.suffix} but " if path.suffix.lower() in SUFFIXES else ""
+    if suffix in UNREAD:
+        raise InputError(unread_reason(path))
+    claim = f"named {path.suffix} but " if suffix in SUFFIXES else ""
     raise InputError(f"{path}: {claim}not a PNG, JPEG, TIFF or DICOM image")
 
 
-def _declare_bits(image: Image, bits: int | None, path: Path) -> Image:
-    """Settle the depth of 16-bit pixels that do not declare it; `extra['declared']` marks those that do."""
-    if image.pixels.dtype != np.uint16 or image.extra.get("declared"):
-        return image
-    largest = int(image.pixels.max())
-    if bits is not None and largest >= 1 << bits:
-        raise InputError(f"{path}: holds {largest}, more than the {bits} bits given")
-    used = bits or bits_that_hold(largest)
-    window = Window.of_bits(used, inverted=image.window.inverted, store_bits=bits or 16)
-    note = (
-        "" if bits or used == 16 else f"16-bit file without declared depth; largest value {largest}, read as {used}-bit"
-    )
-    return replace(image, window=window, note=note)
+def _may_be_open(path: Path) -> bool:
+    """Whether it may hold 16 bits: whole folders of 8-bit pictures are not decoded for that question."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(132)
+    except OSError:
+        return False
+    kind = kind_of(head)
+    if kind == PNG:
+        return head.startswith(b"\x89PNG") and head[24:25] == b"\x10"
+    return kind != JPEG and (kind is not None or path.suffix.lower() == ".dcm")
 
 
 def _refuse_loss(path: Path, image: Image, kind: str) -> None:
     if kind == JPEG and (image.pixels.dtype != np.uint8 or image.alpha is not None):
         raise UsageError(f"{path}: JPEG cannot hold 16-bit values or transparency; choose .png or .tif")
-    if kind != TIFF and image.extra.get("orientation", 1) != 1:
+    if kind != TIFF and image.kind == TIFF and image.extra.get("orientation", 1) != 1:
         raise UsageError(f"{path}: a TIFF whose picture is turned by a tag can only be written as TIFF")
     if kind != image.kind and image.window.inverted:
         raise UsageError(f"{path}: an image stored white-is-zero can only be written as {image.kind}")

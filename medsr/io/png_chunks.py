@@ -7,24 +7,50 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
 
 SIGNATURE_AND_HEADER = 8 + 25
-KEPT = (b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB", b"eXIf")
+KEPT = (b"cHRM", b"gAMA", b"iCCP", b"cICP", b"sBIT", b"sRGB", b"eXIf")
 PER_METRE = 1
+RAW_EXIF, XMP = b"Raw profile type exif", b"XML:com.adobe.xmp"
+"""Keywords of texts: EXIF as ImageMagick wrote it before PNG had a chunk for it, and Adobe's metadata."""
+MOST_TEXT = 1 << 24
+"""Bytes of a text that are unpacked."""
 
 
 def read(content: bytes) -> dict[bytes, bytes]:
-    """The kept chunks of a PNG file, name -> data, as far as they stand before the pixels (as all of them must)."""
+    """The kept chunks of a PNG file, name -> data. EXIF may stand behind the pixels, or in a text."""
     found: dict[bytes, bytes] = {}
-    place = 8
-    while place + 8 <= len(content):
-        length, name = struct.unpack(">I4s", content[place : place + 8])
-        if name in (b"IDAT", b"IEND"):
-            break
+    for name, data in _chunks(content):
         if name in KEPT:
-            found[name] = content[place + 8 : place + 8 + length]
-        place += 12 + length
+            found.setdefault(name, data)
+    if b"eXIf" not in found and (exif := _raw_profile(text(content, RAW_EXIF))):
+        found[b"eXIf"] = exif
     return found
+
+
+def text(content: bytes, keyword: bytes) -> bytes:
+    """The text of that keyword; nothing where there is none, or a damaged one."""
+    for name, data in _chunks(content):
+        word, mark, rest = data.partition(b"\0")
+        if name not in (b"tEXt", b"zTXt", b"iTXt") or not mark or word != keyword:
+            continue
+        packed = name == b"zTXt"
+        if name == b"iTXt" and len(rest) > 2:
+            packed = rest[0] == 1
+            rest = rest[2:].split(b"\0", 2)[-1]
+        elif name == b"zTXt":
+            rest = rest[1:]
+        try:
+            return zlib.decompressobj().decompress(rest, MOST_TEXT) if packed else rest
+        except zlib.error:
+            return b""
+    return b""
+
+
+def frames(content: bytes) -> int:
+    """How many pictures an animated PNG holds; 1 for a usual one."""
+    return next((int.from_bytes(data[:4], "big") for name, data in _chunks(content) if name == b"acTL"), 1)
 
 
 def insert(content: bytes, chunks: dict[bytes, bytes]) -> bytes:
@@ -43,6 +69,24 @@ def depth(chunks: dict[bytes, bytes]) -> int | None:
     """Significant bits (sBIT), where all channels agree."""
     bits = set(chunks.get(b"sBIT", b""))
     return bits.pop() if len(bits) == 1 else None
+
+
+def _raw_profile(written: bytes) -> bytes:
+    """A name and a length, a line each, then the bytes in hexadecimal."""
+    try:
+        return bytes.fromhex("".join(written.decode("ascii").split("\n")[3:]))
+    except ValueError:
+        return b""
+
+
+def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    place = 8
+    while place + 8 <= len(content):
+        length, name = struct.unpack(">I4s", content[place : place + 8])
+        if name == b"IEND":
+            return
+        yield name, content[place + 8 : place + 8 + length] if name != b"IDAT" else b""
+        place += 12 + length
 
 
 def _chunk(name: bytes, data: bytes) -> bytes:

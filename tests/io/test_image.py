@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image as Pillow
 
 from medsr.errors import InputError, UsageError
 from medsr.io import image as image_io
@@ -19,6 +21,19 @@ def _pixels(dtype: type, channels: int, top: int | None = None) -> np.ndarray:
     pixels = RNG.integers(0, top, (17, 23, channels), dtype=dtype, endpoint=True)
     pixels[0, 0] = top
     return pixels
+
+
+def _tiff(tags: dict[int, int], pixels: bytes, colours: bytes = b"") -> bytes:
+    """A little-endian TIFF with exactly these tags; where its pixels and colours lie is filled in."""
+    start = 8 + 2 + 12 * len(tags) + 4
+    places = {273: start, 320: start + len(pixels)}
+    entries = [
+        struct.pack(
+            "<HHII", tag, 3 if tag == 320 else 4, len(colours) // 2 if tag == 320 else 1, places.get(tag, value)
+        )
+        for tag, value in sorted(tags.items())
+    ]
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + b"".join(entries) + bytes(4) + pixels + colours
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
@@ -61,16 +76,115 @@ def test_undeclared_12_bit_tiff_is_read_as_12_bit_and_says_so(tmp_path: Path) ->
     assert image_io.read(path, bits=16).window.high == 65535
 
 
-def test_declared_12_bit_tiff_keeps_its_declaration(tmp_path: Path) -> None:
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("bits", [9, 10, 12, 14, 15])
+def test_packed_depths_of_a_tiff_are_read_and_written_as_such(tmp_path: Path, bits: int, channels: int) -> None:
+    path, top = tmp_path / "a.tif", (1 << bits) - 1
+    stored = _pixels(np.uint16, channels, top).squeeze()
+    tifffile.imwrite(path, stored, bitspersample=bits, photometric="rgb" if channels == 3 else "minisblack")
+    image = image_io.read(path)
+    assert image.window.high == top
+    assert not image.note
+    np.testing.assert_array_equal(image.pixels.squeeze(), stored)
+    image_io.write(tmp_path / "b.tif", image.with_unit(np.full((5, 7, channels), 1.2, np.float32)))
+    with tifffile.TiffFile(tmp_path / "b.tif") as tiff:
+        assert tiff.pages[0].bitspersample == bits
+        assert tiff.pages[0].asarray().min() == top
+
+
+@pytest.mark.parametrize("photometric", ["minisblack", "miniswhite"])
+@pytest.mark.parametrize("bits", [2, 4, 5, 6, 7])
+def test_fewer_than_8_bits_fill_8_as_they_are_shown(tmp_path: Path, bits: int, photometric: str) -> None:
+    path, top = tmp_path / "a.tif", (1 << bits) - 1
+    stored = _pixels(np.uint8, 1, top)[:, :, 0]
+    tifffile.imwrite(path, stored, bitspersample=bits, photometric=photometric)
+    image = image_io.read(path)
+    shown = top - stored if photometric == "miniswhite" else stored
+    np.testing.assert_allclose(image.to_unit()[:, :, 0], shown / top, atol=0.5 / 255)
+    image_io.write(tmp_path / "b.tif", image.with_unit(image.to_unit()))
+    assert tifffile.imread(tmp_path / "b.tif").max() == 255
+    if bits in (2, 4):  # those Pillow reads
+        with Pillow.open(path) as before, Pillow.open(tmp_path / "b.tif") as after:
+            np.testing.assert_array_equal(np.asarray(before), np.asarray(after))
+
+
+def test_a_largest_value_of_a_tiff_is_a_statistic_and_no_limit(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
-    tifffile.imwrite(path, _pixels(np.uint16, 1, 300)[:, :, 0], extratags=[(281, "H", 1, 4095, True)])
+    tifffile.imwrite(path, _pixels(np.uint16, 1, 4000)[:, :, 0], extratags=[(281, "H", 1, 1023, True)])
     image = image_io.read(path)
     assert image.window.high == 4095
-    assert not image.note
-    image_io.write(tmp_path / "b.tif", image.with_unit(np.full((5, 5, 1), 1.2, np.float32)))
-    again = image_io.read(tmp_path / "b.tif")
-    assert again.pixels.max() == 4095
-    assert again.window.high == 4095
+    image_io.write(tmp_path / "b.tif", image.with_unit(image.to_unit()))
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "b.tif"), tifffile.imread(path))
+
+
+@pytest.mark.parametrize("bits", [1, 4, 8])
+@pytest.mark.parametrize("low_byte", [True, False])
+def test_a_palette_tiff_is_what_its_16_bit_colours_show(tmp_path: Path, bits: int, low_byte: bool) -> None:
+    index = RNG.integers(0, 1 << bits, (17, 23), dtype=np.uint8)
+    colours = RNG.integers(0, 1 << 16, (3, 1 << bits), dtype=np.uint16)
+    colours = colours if low_byte else colours & 0xFF00  # as Pillow and libtiff write them
+    as_bits = np.unpackbits(index[:, :, None], axis=2)[:, :, 8 - bits :].reshape(17, -1)
+    rows = np.packbits(as_bits, axis=1).tobytes()
+    tags = {256: 23, 257: 17, 258: bits, 262: 3, 273: 0, 277: 1, 279: len(rows), 320: 0}
+    (tmp_path / "a.tif").write_bytes(_tiff(tags, rows, colours.astype("<u2").tobytes()))
+    image = image_io.read(tmp_path / "a.tif")
+    image_io.write(tmp_path / "b.tif", image_io.enlarge(image, image.to_unit()))
+    shown = np.moveaxis(colours[:, index], 0, -1)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "b.tif"), shown)
+    with Pillow.open(tmp_path / "a.tif") as before, Pillow.open(tmp_path / "b.tif") as after:
+        np.testing.assert_array_equal(np.asarray(before.convert("RGB")), np.asarray(after))
+
+
+@pytest.mark.parametrize("left_out", [{259}, {284}, {259, 284}, {259, 284, 278}, {277}])
+def test_what_tiff_makes_optional_may_be_missing(tmp_path: Path, left_out: set[int]) -> None:
+    grey = _pixels(np.uint8, 1)[:, :, 0]
+    height, width = grey.shape
+    tags = {256: width, 257: height, 258: 8, 259: 1, 262: 1, 273: 0, 277: 1, 278: height, 279: grey.size, 284: 1}
+    tags = {tag: value for tag, value in tags.items() if tag not in left_out}
+    (tmp_path / "a.tif").write_bytes(_tiff(tags, grey.tobytes()))
+    np.testing.assert_array_equal(image_io.read(tmp_path / "a.tif").pixels[:, :, 0], grey)
+
+
+@pytest.mark.parametrize(
+    ("stored", "options", "reason"),
+    [
+        (np.zeros((9, 9, 4), np.uint8), {"photometric": "separated"}, "CMYK"),
+        (np.zeros((9, 9, 3), np.uint8), {"photometric": "cielab"}, "L\\*a\\*b"),
+        (np.zeros((9, 9, 3), np.uint8), {"photometric": "minisblack", "planarconfig": "contig"}, "3 channels"),
+        (np.zeros((9, 9, 5), np.uint8), {"photometric": "rgb"}, "5 channels"),
+        (np.zeros((9, 9), np.int16), {}, "int16"),
+        (np.zeros((9, 9), np.uint32), {}, "uint32"),
+        (np.zeros((9, 9), np.float16), {}, "float16"),
+        (np.zeros((9, 9), bool), {}, "1-bit"),
+    ],
+)
+def test_other_tiffs_are_refused_for_what_they_are(
+    tmp_path: Path, stored: np.ndarray, options: dict[str, str], reason: str
+) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", stored, **options)
+    with pytest.raises(InputError, match=reason):
+        image_io.read(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("compression", [None, "lzw", "zlib", "zstd", "packbits", "lzma"])
+@pytest.mark.parametrize("options", [{}, {"tile": (16, 16)}, {"bigtiff": True, "byteorder": ">"}, {"rowsperstrip": 5}])
+def test_every_way_to_store_a_tiff_gives_its_pixels(
+    tmp_path: Path, compression: str | None, options: dict[str, object]
+) -> None:
+    stored = _pixels(np.uint16, 3)
+    predictor = compression in ("lzw", "zlib")
+    tifffile.imwrite(tmp_path / "a.tif", stored, compression=compression, predictor=predictor, **options)
+    np.testing.assert_array_equal(image_io.read(tmp_path / "a.tif", bits=16).pixels, stored)
+
+
+def test_a_preview_page_is_left_out_with_a_word(tmp_path: Path) -> None:
+    stored = _pixels(np.uint8, 1)[:, :, 0]
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tiff:
+        tiff.write(stored[::4, ::4], subfiletype=1)
+        tiff.write(stored)
+    image = image_io.read(tmp_path / "a.tif")
+    np.testing.assert_array_equal(image.pixels[:, :, 0], stored)
+    assert "of 2 pages" in image.note
 
 
 def test_bits_too_few_for_the_values_are_refused(tmp_path: Path) -> None:
@@ -102,8 +216,6 @@ def test_planar_and_big_endian_tiffs_are_read_as_they_look(tmp_path: Path) -> No
 
 
 def test_resolution_and_profile_are_kept_and_follow_the_size(tmp_path: Path) -> None:
-    from PIL import Image as Pillow
-
     Pillow.new("RGB", (20, 10)).save(tmp_path / "a.jpg", dpi=(72, 72), icc_profile=b"profile")
     image = image_io.read(tmp_path / "a.jpg")
     enlarged = image_io.enlarge(image, np.zeros((20, 40, 3), np.float32))
@@ -129,8 +241,6 @@ def test_a_turned_tiff_stays_turned_as_it_was(tmp_path: Path) -> None:
 
 
 def test_exif_orientation_of_a_jpeg_is_kept(tmp_path: Path) -> None:
-    from PIL import Image as Pillow
-
     exif = Pillow.Exif()
     exif[274] = 6
     Pillow.new("RGB", (20, 10)).save(tmp_path / "a.jpg", exif=exif)
@@ -142,8 +252,6 @@ def test_exif_orientation_of_a_jpeg_is_kept(tmp_path: Path) -> None:
 
 
 def test_palette_png_is_read_as_the_colours_it_shows(tmp_path: Path) -> None:
-    from PIL import Image as Pillow
-
     picture = Pillow.new("P", (4, 4), 1)
     picture.putpalette([0, 0, 0, 200, 100, 50])
     picture.save(tmp_path / "a.png")
@@ -229,7 +337,6 @@ def test_png_keeps_what_says_how_it_is_shown(tmp_path: Path, dtype: type) -> Non
     import zlib
 
     import imagecodecs
-    from PIL import Image as Pillow
 
     from medsr.io import png_chunks
 

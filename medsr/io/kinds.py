@@ -1,0 +1,116 @@
+"""Kinds of image files: by name, by first bytes, and which of them lie in a folder."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+
+from medsr.io.base import DICOM, JPEG, PNG, TIFF
+from medsr.io.files import below
+
+SUFFIXES = {
+    ".png": PNG,
+    ".jpg": JPEG,
+    ".jpeg": JPEG,
+    ".jpe": JPEG,
+    ".jfif": JPEG,
+    ".tif": TIFF,
+    ".tiff": TIFF,
+    ".ppm": "PPM",
+    ".pgm": "PPM",
+    ".pnm": "PPM",
+    ".bmp": "BMP",
+    ".dib": "BMP",
+    ".gif": "GIF",
+    ".webp": "WebP",
+    ".dcm": DICOM,
+}
+"""Of every file that is read, by its name: the kind it claims to be."""
+WRITABLE = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".dcm"})
+UNREAD = {
+    ".jp2": "JPEG 2000",
+    ".j2k": "JPEG 2000",
+    ".j2c": "JPEG 2000",
+    ".jpf": "JPEG 2000",
+    ".jpx": "JPEG 2000",
+    ".jls": "JPEG-LS",
+    ".jxl": "JPEG XL",
+    ".jxr": "JPEG XR",
+    ".heic": "HEIF",
+    ".heif": "HEIF",
+    ".avif": "AVIF",
+    ".pbm": "1-bit Netpbm",
+    ".pam": "PAM",
+    ".pfm": "PFM",
+    ".exr": "OpenEXR",
+    ".hdr": "Radiance HDR",
+    ".psd": "Photoshop",
+    ".tga": "TGA",
+    ".svs": "whole-slide",
+    ".ndpi": "whole-slide",
+    ".svg": "SVG",
+    ".pdf": "PDF",
+    ".raw": "raw",
+    ".dng": "camera raw",
+    ".nef": "camera raw",
+    ".cr2": "camera raw",
+    ".arw": "camera raw",
+}
+"""Pictures that are not read: where they lie beside others, they are named as left out."""
+_HEADS = (
+    (re.compile(rb"\x89PNG\r\n\x1a\n"), PNG),
+    (re.compile(rb"P[1-6][\s#]"), PNG),
+    (re.compile(rb"BM"), PNG),
+    (re.compile(rb"GIF8[79]a"), PNG),
+    (re.compile(rb"RIFF....WEBP", re.DOTALL), PNG),
+    (re.compile(rb"\xff\xd8\xff"), JPEG),
+    (re.compile(rb"II[*+]\0|MM\0[*+]"), TIFF),
+)
+
+
+def sniff(path: Path) -> str | None:
+    """The format by the first bytes: PNG (also for what becomes PNG), JPEG, TIFF, DICOM or None."""
+    try:
+        with path.open("rb") as stream:
+            return kind_of(stream.read(132))
+    except OSError:
+        return None
+
+
+def kind_of(head: bytes) -> str | None:
+    """As `sniff`, of a file that begins with these 132 bytes."""
+    if head[128:132] == b"DICM":  # first: its 128 free bytes may look like another format
+        return DICOM
+    return next((kind for pattern, kind in _HEADS if pattern.match(head)), None)
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether the file begins as DICOM files do."""
+    return sniff(path) == DICOM
+
+
+def list_images(folder: Path, pattern: str = "*") -> list[Path]:
+    """The image files below `folder` that match `pattern`, sorted; DICOM files need no suffix.
+
+    Linked folders are looked through as others are, each once; hidden ones are not. Upper and lower case are one.
+    """
+    matching = (path for path in below(folder) if _matches(path.relative_to(folder), pattern))
+    return [path for path in matching if path.suffix.lower() in SUFFIXES or is_dicom(path)]
+
+
+def list_unread(folder: Path, pattern: str = "*") -> list[tuple[Path, str]]:
+    """The pictures below `folder` that are left out because their format is not read, each with the reason."""
+    matching = (path for path in below(folder) if _matches(path.relative_to(folder), pattern))
+    return [(path, unread_reason(path)) for path in matching if path.suffix.lower() in UNREAD and not is_dicom(path)]
+
+
+def unread_reason(path: Path) -> str:
+    """Why a file with a suffix of `UNREAD` is left out, naming it."""
+    return f"{path}: {UNREAD[path.suffix.lower()]} images are not read; convert it to PNG or TIFF"
+
+
+def _matches(place: Path, pattern: str) -> bool:
+    wanted = pattern.lower()
+    while wanted.startswith("**/"):
+        wanted = wanted[3:]
+    return PurePosixPath(place.as_posix().lower()).match(wanted)
