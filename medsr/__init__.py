@@ -3,7 +3,10 @@
 Every command of the command line is one function here, imported when first used: `import medsr` stays light.
 """
 
-from __future__ import annotations
+from medsr import isolation
+
+if isolation.started_by_python_m():  # before anything else is imported: the working folder comes first by now
+    isolation.leave_working_folder()
 
 from typing import TYPE_CHECKING, Any
 

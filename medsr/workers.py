@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from medsr.errors import MemoryExhaustedError
+from medsr.isolation import isolate_children
 from medsr.progress import progress
 
 
@@ -19,6 +20,7 @@ def workers(count: int, fewer: str = "with --workers 1") -> Iterator[Executor | 
     if count == 1:
         yield None
         return
+    isolate_children()
     pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), initializer=_end_with_parent)
     try:
         yield pool

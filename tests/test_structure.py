@@ -13,6 +13,7 @@ import medsr
 PACKAGE = Path(medsr.__file__).parent
 ROOT = PACKAGE.parent
 ORDER = (
+    "isolation",
     "errors",
     "outcome",
     "overlap",

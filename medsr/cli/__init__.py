@@ -10,6 +10,10 @@ import warnings
 
 def main() -> None:
     """Run `medsr` and end with the exit code of what happened."""
+    from medsr import isolation
+
+    isolation.leave_working_folder()
+    isolation.isolate_children()
     from medsr.cli.app import app
     from medsr.errors import MedsrError
 

@@ -12,6 +12,7 @@ from medsr.cohorts.local import OnDone
 from medsr.cohorts.plan import Plan
 from medsr.cohorts.work import work
 from medsr.errors import DependencyError, UsageError
+from medsr.isolation import isolate_children
 
 SECONDS = "30s"
 """That a scheduler has to answer."""
@@ -47,6 +48,7 @@ def _client(address: str | None, workers: int, stack: ExitStack) -> Any:
     from distributed import Client, LocalCluster
 
     if address is None:
+        isolate_children()
         options = {"threads_per_worker": 1, "processes": True, "dashboard_address": None}
         return stack.enter_context(Client(stack.enter_context(LocalCluster(n_workers=workers or 1, **options))))
     if address.endswith(".json") and not Path(address).is_file():

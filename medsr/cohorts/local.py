@@ -16,6 +16,7 @@ from medsr.cohorts import results
 from medsr.cohorts.plan import Plan
 from medsr.cohorts.work import RUNNING, work
 from medsr.errors import DependencyError, MedsrError, UsageError, WeightsError
+from medsr.isolation import isolate_children
 
 TRIES = 3
 OnDone = Callable[[int], None]
@@ -84,6 +85,7 @@ def _hear(plan: Plan, n: int, future: Any, on_done: OnDone) -> None:
 
 
 def _pool(devices: list[str | None]) -> ProcessPoolExecutor:
+    isolate_children()
     context = multiprocessing.get_context("spawn")
     seats = context.Queue()
     for seat in enumerate(devices):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from medsr import isolation
 from medsr.cohorts import results
 from medsr.cohorts.plan import Plan
 from medsr.errors import UsageError
@@ -107,8 +107,7 @@ def _submit(plan: Plan, todo: Sequence[int], wanted: Wanted, say: Say) -> list[s
 
 
 def _script(plan: Plan, array: int) -> str:
-    command = [sys.executable, "-m", "medsr", "cohort", "work", str(plan.out)]
-    command += ["--plan", plan.id, "--array", str(array)]
+    command = isolation.command("cohort", "work", str(plan.out), "--plan", plan.id, "--array", str(array))
     lines = ("#!/bin/bash", "#SBATCH --job-name=medsr", "#SBATCH --requeue", "#SBATCH --open-mode=append")
     return "\n".join((*lines, f'exec {shlex.join(command)} --task "$SLURM_ARRAY_TASK_ID"', ""))
 

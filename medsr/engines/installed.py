@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from medsr import isolation
 from medsr.devices import choose
 from medsr.engines import intel
 from medsr.engines.base import LARGEST_DIFFERENCE, LARGEST_LOSS, Compute, Engine
@@ -149,7 +149,7 @@ def _files(path: Path) -> dict[str, str]:
 def _converted(path: Path, name: str, digest: str) -> OpenvinoEngine:
     """Convert and measure a weight file, in a process of its own: this one need not hold torch for it."""
     known = name if name in weights.entries() else str(path)
-    command = [sys.executable, "-m", "medsr", "export", known, "--to", "openvino"]
+    command = isolation.command("export", known, "--to", "openvino")
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     kept = _kept(place(digest, "fp32"), digest)
     if done.returncode or kept is None:

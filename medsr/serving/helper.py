@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from medsr.errors import InputError, MedsrError
+from medsr.isolation import isolate_children
 from medsr.serving import child
 from medsr.serving.child import Cancelled, Tell
 
@@ -93,6 +94,7 @@ class Helper:
         """Have the child ready."""
         if self._process is not None and self._process.is_alive():
             return
+        isolate_children()
         context = multiprocessing.get_context("spawn")
         self._pipe, other = context.Pipe()
         self._process = context.Process(target=child.main, args=(other, self.memory), daemon=True)
