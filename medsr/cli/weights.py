@@ -60,11 +60,23 @@ def import_(
     name: Annotated[
         str | None, typer.Option(help="One of the known names, or a new one for a model of your own.")
     ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Give up the weights of your own of that name.")] = False,
 ) -> None:
     """Take a weight file brought by hand: accepted only if it is what the manifest says, or named as your own."""
+    import sys
+
+    from medsr.errors import UsageError
     from medsr.nets import obtain
 
-    entry = obtain.bring(file, name)
+    if not replace and obtain.replaces(file, name):
+        replace = sys.stdin.isatty() and typer.confirm(
+            f"{name}: is the name of other weights of your own; replace them?"
+        )
+        if not replace:
+            raise UsageError(
+                f"{name}: is the name of other weights of your own; give another --name, or --replace gives them up"
+            )
+    entry = obtain.bring(file, name, replace)
     typer.echo(f"{entry.name}: {entry.path}")
 
 

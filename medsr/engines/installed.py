@@ -18,6 +18,7 @@ from medsr.engines.intel import OpenvinoEngine
 from medsr.errors import MedsrError, UsageError, WeightsError
 from medsr.io.files import sha256, write_text
 from medsr.nets import checkpoint, weights
+from medsr.nets.foreign import check_precision
 from medsr.resources import home, resource_dir
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def _in_torch(path: Path, device: str, precision: str, compiled: bool = False) -
     from medsr.engines.pytorch import TorchEngine
 
     net, spec = checkpoint.load(path)
+    check_precision(net, precision, path.name)
     return TorchEngine(net, device, precision, compiled), spec
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 class TorchEngine:
     """A network on a device, channels last. Raises UsageError for half precision without a GPU.
 
+    `whole_images`: the network is made to see an image whole; `clips`: it returns nothing above 1 (others' networks).
     `compiled`: by torch.compile, on a GPU with CUDA graphs: worth it where many tiles have the same shape.
     """
 
@@ -33,6 +34,7 @@ class TorchEngine:
         if compiled:
             self.net.compile(mode="reduce-overhead" if device.startswith("cuda") else "default")
         self.device, self.precision, self.compiled = device, precision, compiled
+        self.whole_images, self.clips = getattr(net, "whole_images", False), getattr(net, "clips", False)
         self.features = max(parameter.shape[0] for parameter in net.parameters() if parameter.ndim)
 
     def __call__(self, batch: Array) -> Array:

@@ -94,6 +94,8 @@ class Network:
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
+                if self.tile is None and self._whole:
+                    raise self._needs_tile() from error
                 tile = _smaller(tile or max(padded.shape[:2]), self.name)
             release_memory()
 
@@ -101,13 +103,31 @@ class Network:
         made = self.engine(unit.transpose(2, 0, 1)[None])[0]
         return finite(made, self.name, self.engine.precision).transpose(1, 2, 0)
 
+    @property
+    def _whole(self) -> bool:
+        return bool(getattr(self.engine, "whole_images", False))
+
+    def _needs_tile(self) -> MemoryExhaustedError:
+        return MemoryExhaustedError(
+            f"{self.name}: is made to see an image whole, which the free memory does not hold; set the tile yourself "
+            "(--tile 512), and compare the edges of tiles"
+        )
+
     def _tile_for(self, height: int, width: int) -> int:
-        """The whole image where half of the free memory holds it, else the tile that fits there."""
+        """The whole image where half of the free memory holds it, else the tile that fits there.
+
+        Always the whole image where the network is made for that. Raises MemoryExhaustedError where it does not fit.
+        """
         size = 2 if self.engine.precision in ("fp16", "bf16") else 4
         per_pixel = 5 * self.engine.features * self.scale**2 * size  # the last layers' maps dominate
         free = _free_memory(self.engine.device)
         most = free if self.engine.device == "cpu" else self.most_memory or free
         fits = (min(free / 2, most) / per_pixel) ** 0.5
+        if self._whole:  # maps of many features are at the input's size there
+            smallest = 5 * size * (self.engine.features + 64 * self.scale**2)
+            if height * width * smallest > most:
+                raise self._needs_tile()
+            return 0
         largest = 512 if self.engine.device == "cpu" else 2048
         if max(height, width) <= min(fits, largest):
             return 0

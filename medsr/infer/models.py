@@ -88,6 +88,8 @@ def open_slice_model(model: str | Path, compute: Compute = Compute()) -> SliceEn
         refiner = Refiner(name, engine, most or DEVICE_BATCH_BYTES, reach(spec.hyperparameters.get("blocks", 12)))
         return SliceEngine(name, refiner, weights_hash(model), domain)
     # Volumes are made consistent as a whole, or asked not to be.
+    if getattr(engine, "clips", False):
+        raise UsageError(f"{name}: clips at full range, which the brightest voxels exceed; use another model")
     network = Network(name, engine, spec.scale, spec.channels, None, most, consistency=False)
     return SliceEngine(name, Enlarger(network), weights_hash(model), domain)
 

@@ -13,6 +13,7 @@ from medsr import __version__
 from medsr.errors import WeightsError
 from medsr.io.files import write_checked
 from medsr.nets import foreign
+from medsr.nets.state_dicts import PLAIN_OBJECTS, Role, plain_names, read_pth, rrdb_names
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -73,9 +74,9 @@ def _in_order(packed: bytes) -> bytes:
 def load(path: Path) -> tuple[nn.Module, Spec]:
     """Read a generator, ready for inference, with what it is.
 
-    Takes our safetensors and official `.pth` files (`params_ema`, `params` or bare), the latter only ever as
-    tensors (`weights_only`): a pickle that wants to run code is refused. Other architectures than ours load through
-    spandrel. Raises WeightsError naming the file.
+    Takes our safetensors, and files of `torch.save` however their tensors are wrapped, the latter only ever as tensors
+    (`weights_only`): a pickle that wants to run code is refused. ESRGAN's old names become RRDBNet's; architectures
+    that are not ours load through spandrel. Raises WeightsError naming the file.
     """
     state, metadata = read_state(path)
     if _is_foreign(metadata, state):
@@ -114,8 +115,11 @@ def _check_shapes(spec: Spec, state: Mapping[str, Tensor], path: Path) -> None:
             )
 
 
-def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors of a weight file and its metadata (empty for `.pth`). Raises WeightsError."""
+def read_state(path: Path, role: Role = "generator") -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a weight file under the network's own names, and its metadata (empty for `.pth`).
+
+    `role`: which network, of a file that holds both. Raises WeightsError.
+    """
     if not path.is_file():
         raise WeightsError(f"{path}: no such weight file")
     try:
@@ -125,14 +129,18 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             from safetensors import safe_open
 
             with safe_open(path, framework="pt") as file:
-                return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
-        return _read_pth(path), {}
+                state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                metadata = dict(file.metadata() or {})
+        else:
+            state, metadata = read_pth(path, role), {}
     except WeightsError:
         raise
     except Exception as error:  # the two readers raise a dozen types on damaged files
-        raise WeightsError(
-            f"{path}: damaged, or holds more than weights; medsr opens only what is safe to open"
-        ) from error
+        raise WeightsError(f"{path}: damaged, or holds more than weights; {PLAIN_OBJECTS}") from error
+    if metadata.get("format") != FORMAT:
+        state = plain_names(state, role)
+        state = rrdb_names(state) or state
+    return state, metadata
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -146,19 +154,6 @@ def describe(path: Path) -> dict[str, Any]:
             return {key: json.loads(text) if text.startswith("{") else text for key, text in metadata.items()}
         except (ValueError, UnicodeDecodeError, AttributeError, RecursionError):
             return {}
-
-
-def _read_pth(path: Path) -> dict[str, Tensor]:
-    import torch
-
-    content = torch.load(path, map_location="cpu", weights_only=True)
-    for key in ("params_ema", "params", "params-ema", "state_dict", "model_state_dict", "model", "net"):
-        if isinstance(content, Mapping) and key in content:
-            content = content[key]
-            break
-    if not isinstance(content, Mapping) or not content or not all(torch.is_tensor(v) for v in content.values()):
-        raise WeightsError(f"{path}: holds no network weights (expected 'params_ema', 'params' or bare tensors)")
-    return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
 
 
 def is_foreign(path: Path) -> bool:

@@ -80,17 +80,31 @@ def _download(url: str, path: Path, show_progress: bool) -> None:
             time.sleep(WAIT * 2**attempt)
 
 
-def bring(file: Path, name: str | None = None) -> weights.Entry:
+def replaces(file: Path, name: str | None) -> bool:
+    """Whether importing `file` under `name` would replace other weights of the user's own. Raises WeightsError."""
+    entry = weights.entries().get(name) if name is not None else None
+    if entry is None or entry.licence != USER_LICENCE:
+        return False
+    return file.is_file() and sha256(file) != entry.sha256
+
+
+def bring(file: Path, name: str | None = None, replace: bool = False) -> weights.Entry:
     """Take a file brought by hand into the cache.
 
     Without `name` it must be one of the manifest's files, by its content where the hash is known. With a `name` not
-    in the manifest it becomes the user's own, held to its hash from now on. Raises WeightsError or UsageError.
+    in the manifest it becomes the user's own, held to its hash from now on. `replace`: other weights of the user's own
+    of that name are given up; a name of the manifest never is. Raises WeightsError or UsageError.
     """
     if not file.is_file():
         raise WeightsError(f"{file}: no such file")
     known = weights.entries()
     if name is not None and (name not in known or known[name].licence == USER_LICENCE):
+        if not replace and replaces(file, name):
+            raise UsageError(f"{name}: is the name of other weights of your own; give another name, or replace them")
         return _bring_own(file, name)
+    known_hash = known[name].sha256 if name is not None and file.name != known[name].file else None
+    if known_hash is not None and not sha256(file).startswith(known_hash):
+        raise UsageError(f"{name}: is the name of a model that medsr knows, and {file} is another; give another name")
     entry = known[name] if name is not None else _recognise(file, known)
     weights.check(entry, file)
     with atomic_path(entry.path) as temporary:
@@ -106,6 +120,9 @@ def _bring_own(file: Path, name: str) -> weights.Entry:
         raise UsageError(f"{name}: not a free name of letters, digits, '.', '_' and '-'")
     _, spec = checkpoint.load(file)
     stored = f"{name}{file.suffix}"
+    for other in weights.entries().values():
+        if other.file.lower() == stored.lower() and other.name != name:
+            raise UsageError(f"{name}: {stored} is the file of {other.name}; give another name")
     origin = f"imported from {file.name}"
     entry = weights.Entry(
         name,

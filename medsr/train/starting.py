@@ -152,7 +152,7 @@ def discriminator(recipe: Recipe, start: Path | None) -> nn.Module | None:
     settings = recipe.discriminator.model_dump(exclude={"name"})
     net = BUILDERS[recipe.discriminator.name](channels=recipe.channels, crop=recipe.data.crop, **settings)
     if start is not None:
-        weights_found, _ = checkpoint.read_state(start)
+        weights_found, _ = checkpoint.read_state(start, "discriminator")
         try:
             net.load_state_dict(weights_found)
         except RuntimeError as error:

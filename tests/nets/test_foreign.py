@@ -132,3 +132,82 @@ def test_without_spandrel_the_way_to_it_is_said(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(builtins, "__import__", absent)
     with pytest.raises(WeightsError, match=r"medsr\[spandrel\]"):
         checkpoint.load(tmp_path / "c.pth")
+
+
+def _tuple() -> torch.nn.Module:
+    from spandrel.architectures.FBCNN import FBCNN
+
+    return FBCNN(nc=[8, 16, 32, 512], nb=4)
+
+
+def _noise_map() -> torch.nn.Module:
+    from spandrel.architectures.DRUNet import DRUNet
+
+    return DRUNet(in_nc=4, out_nc=3, nc=[8, 16, 32, 64], nb=4)
+
+
+def _noise_map_grey() -> torch.nn.Module:
+    from spandrel.architectures.DRUNet import DRUNet
+
+    return DRUNet(in_nc=2, out_nc=1, nc=[8, 16, 32, 64], nb=4)
+
+
+def _other_range() -> torch.nn.Module:
+    from spandrel.architectures.MixDehazeNet import MixDehazeNet
+
+    return MixDehazeNet()
+
+
+@pytest.mark.parametrize("build", [_tuple, _noise_map, _noise_map_grey, _other_range])
+def test_networks_that_are_called_in_a_way_of_their_own_compute_as_their_descriptor(
+    build: Any, tmp_path: Path, fundus: np.ndarray
+) -> None:
+    from spandrel import ModelLoader
+
+    torch.manual_seed(1)
+    path = tmp_path / "net.pth"
+    torch.save(build().state_dict(), path)
+    descriptor: Any = ModelLoader().load_from_file(path).eval()
+    net, spec = checkpoint.load(path)
+    images = torch.from_numpy(fundus[:37, :51].astype(np.float32).transpose(2, 0, 1)[None] / 255)[:, : spec.channels]
+    images = torch.cat([images, 1 - images])
+    expected = torch.cat([descriptor(image[None].clone()) for image in images])
+    with torch.inference_mode():
+        torch.testing.assert_close(net(images).clamp(0, 1), expected)
+
+
+def test_a_network_that_clips_is_refused_for_volumes(tmp_path: Path) -> None:
+    from spandrel.architectures.SwiftSRGAN import SwiftSRGAN
+
+    path = tmp_path / "squashed.pth"
+    torch.save(SwiftSRGAN(in_channels=3, num_channels=8, num_blocks=2, upscale_factor=2).state_dict(), path)
+    nibabel.Nifti1Image(smooth_volume((24, 20, 12)), np.diag([1, 1, 2, 1.0])).to_filename(tmp_path / "s.nii.gz")
+    with pytest.raises(UsageError, match="brightest voxels"):
+        volume(tmp_path / "s.nii.gz", tmp_path / "f.nii.gz", model=path)
+    assert isinstance(open_model(path), Network)  # of images, whose values end there
+
+
+def test_networks_for_faces_are_refused_at_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from spandrel import ImageModelDescriptor
+
+    from medsr.nets import obtain
+
+    torch.save(_compact().state_dict(), tmp_path / "faces.pth")
+    monkeypatch.setattr(ImageModelDescriptor, "purpose", property(lambda _: "FaceSR"))
+    with pytest.raises(WeightsError, match="draws faces"):
+        obtain.bring(tmp_path / "faces.pth", "faces")
+
+
+def test_a_network_for_whole_images_is_not_cut_into_tiles_unasked(
+    tmp_path: Path, fundus: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from medsr.errors import MemoryExhaustedError
+    from medsr.infer import image
+
+    torch.manual_seed(0)
+    torch.save(_other_range().state_dict(), tmp_path / "whole.pth")
+    unit = fundus[:64, :64].astype(np.float32) / 255
+    monkeypatch.setattr(image, "_free_memory", lambda _: 1e6)
+    with pytest.raises(MemoryExhaustedError, match="--tile"):
+        open_model(tmp_path / "whole.pth")(unit, 1)
+    assert open_model(tmp_path / "whole.pth", tile=32)(unit, 1).shape == unit.shape

@@ -248,3 +248,27 @@ def test_two_processes_that_fetch_at_once_both_end_well(manifest: str, tmp_path:
     assert weights.get("unknown").sha256 == hashlib.sha256(CONTENT).hexdigest()
     assert sorted(path.name for path in medsr_home.rglob("*.pth")) == ["known.pth", "unknown.pth"]
     assert not [path for path in medsr_home.rglob("*") if path.name.startswith((".", "tmp"))]
+
+
+def test_a_taken_name_is_not_overwritten_in_silence(manifest: str, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        net = Spec("rrdb", 2, 3, {"features": 8, "blocks": 1, "growth": 4}).build()
+        torch.save(net.state_dict(), tmp_path / f"{seed}.pth")
+    first, other = tmp_path / "0.pth", tmp_path / "1.pth"
+    kept = obtain.bring(first, "mine")
+    assert obtain.bring(first, "mine").sha256 == kept.sha256  # the same bytes again
+    from typer.testing import CliRunner
+
+    from medsr.cli.weights import app
+
+    done = CliRunner().invoke(app, ["import", str(other), "--name", "mine"])
+    assert isinstance(done.exception, UsageError)
+    assert "--replace" in str(done.exception)
+    with pytest.raises(UsageError, match="other weights of your own"):
+        obtain.bring(other, "mine")
+    assert weights.locate("mine").read_bytes() == first.read_bytes()
+    with pytest.raises(UsageError, match="give another name"):
+        obtain.bring(other, "known", replace=True)
+    assert CliRunner().invoke(app, ["import", str(other), "--name", "mine", "--replace"]).exit_code == 0
+    assert weights.locate("mine").read_bytes() == other.read_bytes()
