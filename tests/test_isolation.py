@@ -199,7 +199,7 @@ def test_every_other_command(place: Place, eye: Path, scan: Path, tmp_path: Path
     place.run("weights", "list")
     place.run("weights", "verify")
     place.run("finetune", recipe, "--data", tmp_path / "truth", "--out", "run", "--device", "cpu")
-    place.run("finetune", "--resume", "run", "--device", "cpu")
+    place.run("finetune", "--resume", "run", "--device", "cpu", "--set", "iterations=7")
     place.run("upscale", eye, "--out", "own", "--model", "run/model.safetensors")
     place.run("export", "run/model.safetensors", "--to", "onnx", "--out", "own.onnx")
     place.run("weights", "import", "run/model.safetensors", "--name", "own")
@@ -219,6 +219,6 @@ def test_every_other_command(place: Place, eye: Path, scan: Path, tmp_path: Path
 def test_the_server_and_its_processes(place: Place, eye: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place.folder)
     with serving(tmp_path / "served", "--model", "bicubic") as server:
-        uploaded = server.file(eye)
-        server.done("image", file=uploaded["id"], models=["bicubic"])
+        user = server.user()
+        user.done("image", file=user.file(eye)["id"], models=["bicubic"])
     assert place.ran() == []

@@ -112,6 +112,9 @@ def _frames(path: Path) -> int:
     from pydicom import dcmread
 
     try:
-        return int(dcmread(path, specific_tags=["NumberOfFrames"], stop_before_pixels=True).get("NumberOfFrames") or 1)
+        return int(
+            dcmread(path, specific_tags=["NumberOfFrames"], stop_before_pixels=True, force=True).get("NumberOfFrames")
+            or 1
+        )
     except Exception as error:  # pydicom raises whatever it likes on damaged files
         raise InputError(f"{path}: damaged DICOM file") from error

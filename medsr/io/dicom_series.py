@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,14 +12,9 @@ from numpy.typing import NDArray
 
 from medsr.errors import InputError, UsageError
 from medsr.geometry import LPS
-from medsr.io import dicom, dicom_pixels, dicom_stack
+from medsr.io import dicom, dicom_files, dicom_pixels, dicom_stack
 from medsr.io.dicom_stack import Frame, Open
 from medsr.io.volume_base import DICOM, Volume, check_memory
-
-MOST_IN_ZIP = 16 << 30
-MOST_DENSE = 100
-"""Times its size in the zip that a large zip may unpack to: slices of a scan stay far below, bombs do not."""
-LARGE = 200 << 20
 
 
 def read(path: Path, series: str | None) -> Volume:
@@ -57,60 +50,15 @@ def listed(path: Path) -> dict[str, str]:
 
 def _headers(path: Path) -> tuple[dict[str, list[tuple[str, Open, Any]]], list[str]]:
     """The images of every series (by UID), and the names of files that are none."""
-    from pydicom import dcmread
-    from pydicom.errors import InvalidDicomError
-
     found: dict[str, list[tuple[str, Open, Any]]] = defaultdict(list)
     others = []
-    for name, opener in _sources(path):
-        try:
-            with opener() as stream:
-                dataset = dcmread(stream, stop_before_pixels=True, force=name.lower().endswith(".dcm"))
-        except InvalidDicomError:
-            others.append(name)
-            continue
-        except Exception as error:  # a damaged slice must not pass for a missing one
-            raise InputError(f"{name}: damaged DICOM file ({' '.join(str(error).split())[:120]})") from error
-        if "Rows" in dataset and "Columns" in dataset and "SOPClassUID" in dataset:
+    for name, opener, head in dicom_files.sources(path):
+        dataset = dicom_files.header(name, opener, head)
+        if dataset is not None and dicom_files.is_image(dataset):
             found[str(dataset.get("SeriesInstanceUID", ""))].append((name, opener, dataset))
-        elif dicom.FILE_SET not in dataset:
+        elif dataset is None or dicom.FILE_SET not in dataset:
             others.append(name)
     return found, others
-
-
-def _sources(path: Path) -> Iterator[tuple[str, Open]]:
-    if path.is_dir():
-        for file in sorted(path.rglob("*")):
-            if file.is_file() and not file.name.startswith(".") and file.name.upper() != "DICOMDIR":
-                yield file.name, lambda file=file: file.open("rb")  # type: ignore[misc]
-    elif zipfile.is_zipfile(path):
-        yield from _members(path)
-    elif path.suffix.lower() == ".zip":
-        raise InputError(f"{path}: truncated, or not a zip file")
-    else:
-        yield path.name, lambda: path.open("rb")
-
-
-def _members(path: Path) -> Iterator[tuple[str, Open]]:
-    """A zip's files, unpacked in memory one at a time."""
-    with zipfile.ZipFile(path) as archive:
-        members = [member for member in archive.infolist() if not member.is_dir()]
-        if sum(member.file_size for member in members) > MOST_IN_ZIP:
-            raise InputError(f"{path}: would unpack to more than {MOST_IN_ZIP >> 30} GB")
-        packed = sum(member.compress_size for member in members)
-        if (whole := sum(member.file_size for member in members)) > LARGE and whole > MOST_DENSE * packed:
-            raise InputError(f"{path}: would unpack to {whole / packed:.0f} times its size")
-        if any(member.flag_bits & 1 for member in members):
-            raise InputError(f"{path}: the zip is encrypted; unpack it first")
-        for member in sorted(members, key=lambda one: one.filename):
-            name = Path(member.filename).name
-            if not name.startswith(".") and "__MACOSX" not in member.filename and name.upper() != "DICOMDIR":
-                yield name, lambda member=member: io.BytesIO(_unpack(path, member))  # type: ignore[misc]
-
-
-def _unpack(path: Path, member: zipfile.ZipInfo) -> bytes:
-    with zipfile.ZipFile(path) as archive, archive.open(member) as stream:
-        return stream.read(member.file_size)
 
 
 def _choose(found: dict[str, list], series: str | None, path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from pathlib import Path, PurePosixPath
 
 from medsr.io.base import DICOM, JPEG, PNG, TIFF
@@ -57,6 +58,10 @@ UNREAD = {
     ".arw": "camera raw",
 }
 """Pictures that are not read: where they lie beside others, they are named as left out."""
+HEAD = 352
+"""Bytes that say what a file is."""
+_FIRST_VRS = (b"UL", b"OB", b"UI", b"CS", b"SH", b"DA", b"TM", b"LO", b"DT", b"US")
+"""Of elements that a data set may begin with."""
 _HEADS = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), PNG),
     (re.compile(rb"P[1-6][\s#]"), PNG),
@@ -72,16 +77,33 @@ def sniff(path: Path) -> str | None:
     """The format by the first bytes: PNG (also for what becomes PNG), JPEG, TIFF, DICOM or None."""
     try:
         with path.open("rb") as stream:
-            return kind_of(stream.read(132))
+            return kind_of(stream.read(HEAD))
     except OSError:
         return None
 
 
 def kind_of(head: bytes) -> str | None:
-    """As `sniff`, of a file that begins with these 132 bytes."""
-    if head[128:132] == b"DICM":  # first: its 128 free bytes may look like another format
+    """As `sniff`, of a file that begins with these bytes (`HEAD` of them are enough)."""
+    if begins_as_dicom(head):  # first: its 128 free bytes may look like another format
         return DICOM
     return next((kind for pattern, kind in _HEADS if pattern.match(head)), None)
+
+
+def begins_as_dicom(head: bytes) -> bool:
+    """Whether bytes begin as DICOM does: by the preamble, or without one by an element of group 2 or 8.
+
+    Such an element has a small number, and then letters (a value representation) or a short even length.
+    """
+    if head[128:132] == b"DICM":
+        return True
+    for order in ("<", ">"):
+        if len(head) >= 16:
+            group, element, length = struct.unpack(f"{order}HHI", head[:8])
+            explicit = head[4:6] in _FIRST_VRS
+            implicit = order == "<" and 0 < length <= 64 and length % 2 == 0
+            if group in (2, 8) and element <= 0x80 and (explicit or implicit):
+                return True
+    return False
 
 
 def is_dicom(path: Path) -> bool:
