@@ -105,12 +105,12 @@ def check_wish(scale: float | None, spacing: tuple[float, ...] | None, isotropic
         raise UsageError(f"--spacing {_text(spacing)}: expected millimetres above 0, one number or three")
 
 
-def parse_spacing(text: str) -> tuple[float, ...]:
-    """`0.8` or `0.8,0.8,1.0`. Raises UsageError."""
+def parse_spacing(text: str, option: str = "--spacing") -> tuple[float, ...]:
+    """`0.8` or `0.8,0.8,1.0`. Raises UsageError naming the option."""
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise UsageError(f"--spacing {text}: expected millimetres, for example 0.8 or 0.8,0.8,1.0") from None
+        raise UsageError(f"{option} {text}: expected millimetres, for example 0.8 or 0.8,0.8,1.0") from None
 
 
 def parse_planes(text: str) -> tuple[Plane, ...] | None:

@@ -132,6 +132,8 @@ def _scan(sidecar: Path, told: dict[str, Any], given: Given) -> Comparison:
             profile=asked["profile"],
             thickness=asked["thickness_mm"],
             kind=asked["kind"],
+            affine=asked.get("affine"),  # older sidecars say neither
+            input_spacing=asked.get("input_spacing_mm"),
             series=told.get("series"),
             dicom=output.is_dir(),
             device=given.device,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import typer
@@ -15,10 +16,16 @@ COMPILE = "Let torch compile the network: minutes at first, then faster on a GPU
 MAX_GPU_MEMORY = "Take no more of the GPU's memory. [default: what is free]"
 
 
+def as_options(text: str) -> str:
+    """A text of the library, which names parameters, with the options of the command line instead."""
+    text = re.sub(r"\baffine=(sform|qform)\b", r"--affine \1", text)
+    return re.sub(r"(?<![-\w/])input_spacing\b(?!\.)", "--input-spacing", text)
+
+
 def told_failure(outcome: Outcome) -> bool:
     """Print the one line of a failed input, if it failed."""
     if outcome.error:
-        typer.echo(f"medsr: {' '.join(str(outcome.error).split())}", err=True)
+        typer.echo(f"medsr: {as_options(' '.join(str(outcome.error).split()))}", err=True)
     return outcome.error is not None
 
 

@@ -11,7 +11,7 @@ from typer.core import TyperCommand
 
 from medsr.cli import upscale as upscale_command
 from medsr.cli import volume as volume_command
-from medsr.cli.batch import end_partly, parse_tile
+from medsr.cli.batch import as_options, end_partly, parse_tile
 from medsr.cli.minutes import OptionalMinutes
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def volume(
     options = dict(context.obj)
     options["consistency"] = not options.pop("no_consistency")
     options["spacing"] = _spacing(options["spacing"])
+    options["input_spacing"] = _spacing(options["input_spacing"], "--input-spacing")
     options["also"] = options["also"] or ()
     place = _engine(engine, workers, dask, per_task, throttle, sbatch, no_wait)
     _begin("volume", inputs, out, place, bids_suffix.split(","), skip_done, options)
@@ -161,10 +162,10 @@ def work(
     typer.echo(f"task {task}: {failed} failed")  # written down: no reason for Slurm to run it again
 
 
-def _spacing(text: str | None) -> tuple[float, ...] | float | None:
+def _spacing(text: str | None, option: str = "--spacing") -> tuple[float, ...] | None:
     from medsr.geometry import parse_spacing
 
-    return None if text is None else parse_spacing(text)
+    return None if text is None else parse_spacing(text, option)
 
 
 def _engine(
@@ -201,4 +202,4 @@ def _end(now: Standing, submitted: bool) -> None:
 
 def _tell(now: Standing) -> None:
     for row in now.failed:
-        _say(f"medsr: {row.reason}")
+        _say(f"medsr: {as_options(row.reason)}")

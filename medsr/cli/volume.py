@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medsr.cli.batch import COMPILE, ENGINE, MAX_GPU_MEMORY, PRECISION, end, told_failure
+from medsr.cli.batch import COMPILE, ENGINE, MAX_GPU_MEMORY, PRECISION, as_options, end, told_failure
 from medsr.cli.minutes import MINUTES
 
 if TYPE_CHECKING:
@@ -52,6 +52,12 @@ def volume(
         typer.Option(metavar="[MINUTES]", help=f"First learn from the scan itself. [alone: {MINUTES} minutes]"),
     ] = None,
     kind: Annotated[str, typer.Option(help="auto, image or labels (nearest neighbour).")] = "auto",
+    affine: Annotated[
+        str | None, typer.Option(metavar="sform|qform", help="Which is right where those of a NIfTI header disagree.")
+    ] = None,
+    input_spacing: Annotated[
+        str | None, typer.Option(metavar="MM,MM,MM", help="Spacing of scans whose header states none, in its order.")
+    ] = None,
     also: Annotated[
         list[str] | None, typer.Option(metavar="FILE", help="Bring this image or mask onto the new grid too.")
     ] = None,
@@ -90,6 +96,8 @@ def volume(
         uncertainty=uncertainty,
         adapt=adapt,
         kind=kind,
+        affine=affine,
+        input_spacing=None if input_spacing is None else parse_spacing(input_spacing, "--input-spacing"),
         also=also or (),
         series=series,
         dicom=dicom,
@@ -101,7 +109,7 @@ def volume(
         compiled=compiled,
         skip_done=skip_done,
         on_outcome=_tell,
-        say=lambda line: typer.echo(line, err=True),
+        say=lambda line: typer.echo(as_options(line), err=True),
     )
     end(outcomes)
 
@@ -112,4 +120,4 @@ def _tell(outcome: Outcome) -> None:
     elif not told_failure(outcome):
         typer.echo(f"{outcome.output}  {outcome.seconds:.1f} s")
         for note in outcome.notes:
-            typer.echo(f"  {note}")
+            typer.echo(f"  {as_options(note)}")

@@ -21,7 +21,7 @@ from medsr.progress import Update, progress
 
 Name = Literal["local", "slurm", "dask"]
 Say = Callable[[str], None]
-LEFT_OUT = ("scans", "inputs", "out", "affine", "skip_done", "on_outcome", "say")
+LEFT_OUT = ("scans", "inputs", "out", "skip_done", "on_outcome", "say")
 """What `medsr volume` and `medsr upscale` take that is not the same for every input."""
 ONE_SCAN = ("also", "series")
 

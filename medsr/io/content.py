@@ -63,9 +63,9 @@ def _volume(path: Path, head: bytes) -> str | None:
             head = zlib.decompressobj(wbits=31).decompress(head, HEAD)
         except zlib.error:
             return None
-    if _is_nifti(head):
+    if is_nifti(head):
         return ".nii.gz" if packed else ".nii"
-    if _is_mgh(head):
+    if is_mgh(head):
         return ".mgz" if packed else ".mgh"
     if head.startswith(b"NRRD000"):
         _refuse_detached_nrrd(head)
@@ -96,11 +96,12 @@ def _refuse_detached_metaimage(path: Path) -> None:
         raise InputError("a MetaImage header without its voxels; give one .mha that holds both")
 
 
-def _is_nifti(head: bytes) -> bool:
+def is_nifti(head: bytes) -> bool:
+    """Whether these bytes begin a NIfTI file that holds header and voxels."""
     return head[344:348] == b"n+1\0" or head[4:12] == b"n+2\0\r\n\x1a\n"
 
 
-def _is_mgh(head: bytes) -> bool:
+def is_mgh(head: bytes) -> bool:
     """Version 1, big-endian, three axes and frames above 0, one of the four types."""
     if len(head) < 284:
         return False

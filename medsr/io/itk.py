@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,41 +11,76 @@ from numpy.typing import NDArray
 
 from medsr.errors import InputError, UsageError
 from medsr.geometry import LPS
-from medsr.io import metaimage
-from medsr.io.volume_base import METAIMAGE, NRRD, Volume, check_memory, check_shape, plain
+from medsr.io import metaimage, nrrd
+from medsr.io.volume_base import (
+    METAIMAGE,
+    NO_CHOICE,
+    NRRD,
+    GeometryChoice,
+    Volume,
+    check_memory,
+    check_shape,
+    check_stated,
+    plain,
+)
 
 DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64")
 
 
-def read(path: Path) -> Volume:
+def read(path: Path, choice: GeometryChoice = NO_CHOICE) -> Volume:
     """Read the stored values and geometry. Raises InputError naming the file."""
-    sitk = _simpleitk()
     if path.suffix.lower() in (".mha", ".mhd"):
-        metaimage.check_header(path)
+        fields = metaimage.check_header(path)
+        stated, notes = metaimage.look(fields, path)
+        notes = check_stated(stated, choice, str(path)) + notes
+        volume = from_image(_image(path, path, series=False), METAIMAGE)
+        scale = metaimage.scale_of(fields)
+    else:
+        header = nrrd.read_header(path)
+        stated, scale = header.stated, nrrd.scale_of(header)
+        notes = check_stated(stated, choice, str(path)) + nrrd.notes_of(header)
+        with nrrd.readable(path, header) as source:
+            volume = from_image(_image(source, path, header.axis is not None), NRRD, header.axis is not None)
+        volume = replace(volume, extra=header, time_step=nrrd.time_step(header, volume.time_step))
+    factors = np.array([scale, scale, scale] if stated else choice.spacing, float)
+    affine = volume.affine @ np.diag([*factors, 1.0])
+    affine[:3, 3] = volume.affine[:3, 3] * scale
+    if choice.form is not None:
+        notes += (f"affine={choice.form} is not used: only NIfTI has an sform and a qform",)
+    return replace(volume, affine=affine, notes=notes)
+
+
+def _image(source: Path, path: Path, series: bool) -> Any:
+    """ITK's image of `source`; errors name `path`. `series`: whether several numbers a voxel are volumes."""
+    sitk = _simpleitk()
     reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
+    reader.SetFileName(str(source))
     reader.ReadImageInformation()
     components = reader.GetNumberOfComponents()
-    if components != 1:
+    if components != 1 and not series:
         raise InputError(f"{path}: {components} numbers a voxel (colour or vectors) are not handled, only one")
     if "complex" in sitk.GetPixelIDValueAsString(reader.GetPixelID()).lower():
         raise InputError(f"{path}: complex voxels are not handled, only one number a voxel")
     check_shape(reader.GetSize(), str(path))
-    check_memory(reader.GetSize(), 4, str(path))
+    check_memory((*reader.GetSize(), components), 4, str(path))
     if path.suffix.lower() in (".mha", ".mhd"):
         metaimage.verify(path)
-    image = reader.Execute()
-    return from_image(image, NRRD if path.suffix.lower() in (".nrrd", ".nhdr") else METAIMAGE)
+    return reader.Execute()
 
 
-def from_image(image: Any, kind: str) -> Volume:
-    """A SimpleITK image of 3 or 4 dimensions as a volume; its metadata and time axis are kept for the way back."""
+def from_image(image: Any, kind: str, series: bool = False) -> Volume:
+    """A SimpleITK image of 3 or 4 dimensions as a volume; its metadata and time axis are kept for the way back.
+
+    `series`: its numbers a voxel are volumes that follow each other.
+    """
     sitk = _simpleitk()
     dimension = image.GetDimension()
     check_shape(image.GetSize(), "the image")
-    if image.GetNumberOfComponentsPerPixel() != 1:
+    if image.GetNumberOfComponentsPerPixel() != 1 and not series:
         raise InputError("several numbers a voxel (colour or vectors) are not handled, only one")
-    stored = np.ascontiguousarray(sitk.GetArrayFromImage(image)).T
+    stored = np.ascontiguousarray(sitk.GetArrayFromImage(image))
+    stored = stored.transpose(2, 1, 0, 3) if series and stored.ndim == 4 else stored.T
+    stored = stored[..., None] if series and stored.ndim == 3 else stored
     direction = np.array(image.GetDirection()).reshape(dimension, dimension)
     affine = np.eye(4)
     affine[:3, :3] = direction[:3, :3] * np.array(image.GetSpacing()[:3])
@@ -60,8 +96,9 @@ def check(path: Path, volume: Volume) -> None:
     """Raise UsageError for what these formats cannot hold: a sheared grid, values of some types."""
     affine = volume.affine[:3, :3]
     directions = affine / np.sqrt((affine**2).sum(axis=0))
-    if not np.allclose(directions.T @ directions, np.eye(3), atol=1e-4):
-        raise UsageError(f"{path}: a sheared grid (gantry tilt) can only be written as NIfTI: ITK knows no shear")
+    sheared = not np.allclose(directions.T @ directions, np.eye(3), atol=1e-4)
+    if sheared and volume.kind not in (NRRD, METAIMAGE, "SimpleITK"):  # those came with it
+        raise UsageError(f"{path}: a sheared grid (gantry tilt) can only be written as NIfTI: few programs expect it")
     if not volume.scaled() and volume.stored.dtype.name not in DTYPES:
         raise UsageError(f"{path}: this format cannot hold {volume.stored.dtype} values; choose .nii.gz")
 
@@ -73,8 +110,8 @@ def to_image(volume: Volume) -> Any:
     spacing = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
     direction = affine[:3, :3] / spacing
     image = sitk.GetImageFromArray(volume.stored.T, isVector=False)
-    own = volume.kind in (NRRD, METAIMAGE, "SimpleITK") and volume.extra is not None
-    (start, step), keys = volume.extra if own else ((0.0, volume.time_step), {})
+    own = volume.kind in (METAIMAGE, "SimpleITK") and volume.extra is not None
+    (start, step), keys = volume.extra if own else ((0.0, volume.time_step), _pairs(volume))
     series = volume.stored.ndim == 4
     image.SetSpacing([*map(float, spacing), *([step] if series else [])])
     image.SetOrigin([*map(float, affine[:3, 3]), *([start] if series else [])])
@@ -89,8 +126,18 @@ def to_image(volume: Volume) -> Any:
 def write(path: Path, volume: Volume) -> None:
     """Write NRRD or MetaImage, compressed."""
     check(path, volume)
-    sitk = _simpleitk()
-    sitk.WriteImage(to_image(plain(volume, path, DTYPES)), str(path), useCompression=True)
+    ready = plain(volume, path, DTYPES)
+    if path.suffix.lower() in (".nrrd", ".nhdr"):
+        nrrd.write(path, ready, volume.extra if volume.kind == NRRD else None, _pairs(volume))
+    else:
+        _simpleitk().WriteImage(to_image(ready), str(path), useCompression=True)
+
+
+def _pairs(volume: Volume) -> dict[str, str]:
+    """Keys and their values, as both formats have them."""
+    if volume.kind == NRRD and volume.extra is not None:
+        return dict(volume.extra.pairs)
+    return dict(volume.extra[1]) if volume.kind == METAIMAGE and volume.extra is not None else {}
 
 
 def _simpleitk() -> Any:

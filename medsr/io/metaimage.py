@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medsr.errors import InputError
 
@@ -23,8 +24,11 @@ MATRICES = ("TransformMatrix", "Orientation", "Rotation")
 COUNTS = ("NDims", "HeaderSize", "CompressedDataSize", "ElementNumberOfChannels")
 
 
-def check_header(path: Path) -> None:
-    """Raise InputError for a header whose numbers do not fit each other: ITK writes past its arrays or crashes."""
+def check_header(path: Path) -> dict[str, str]:
+    """The header's fields.
+
+    Raises InputError where its numbers do not fit each other: ITK writes past its arrays or crashes.
+    """
     with path.open("rb") as stream:
         fields = read_header(stream)
     if any(len(key) + len(value) > LONGEST_LINE for key, value in fields.items()):
@@ -42,6 +46,44 @@ def check_header(path: Path) -> None:
                 raise ValueError(f"{key} has not {expected} numbers")
     except (ValueError, KeyError) as error:
         raise InputError(f"{path}: damaged or not a readable MetaImage header ({error})") from error
+    return fields
+
+
+def look(fields: dict[str, str], path: Path) -> tuple[bool, tuple[str, ...]]:
+    """Whether the header states a voxel spacing, and what it leaves open. Raises InputError for a spacing of 0."""
+    notes: tuple[str, ...] = ()
+    for key in ("ElementSpacing", "ElementSize"):
+        if key in fields and not all(0 < float(step) < np.inf for step in fields[key].split()):
+            raise InputError(f"{path}: the header's {key} is {fields[key]}, expected mm above 0")
+    spacing, size = fields.get("ElementSpacing", ""), fields.get("ElementSize", "")
+    if spacing and size and not np.allclose(_numbers(spacing), _numbers(size), rtol=0.01):
+        notes += (f"ElementSpacing {spacing} is taken; ElementSize {size} differs (slices overlap or leave gaps?)",)
+    if scale_of(fields) != 1:
+        notes += (f"the header gives lengths in {fields['DistanceUnits']}: converted to mm",)
+    matrix = next((fields[key] for key in MATRICES if key in fields), "")
+    letters = fields.get("AnatomicalOrientation", "").upper()
+    if re.fullmatch("[RLAPSIF]{3}", letters):
+        columns = np.array(_numbers(matrix)).reshape(int(fields["NDims"]), -1)[:3, :3] if matrix else np.eye(3)
+        if not _agree(letters, columns):
+            notes += (f"AnatomicalOrientation {letters} contradicts the directions of the header, which are taken",)
+    return bool(spacing or size), notes
+
+
+def scale_of(fields: dict[str, str]) -> float:
+    """Millimetres in one unit of the header's lengths."""
+    return {"um": 1e-3, "cm": 10.0}.get(fields.get("DistanceUnits", "").lower(), 1.0)
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(number) for number in text.split()]
+
+
+def _agree(letters: str, rows: NDArray[np.float64]) -> bool:
+    """Whether letters name the sides where the axes begin, or, as some programs write them, where they end."""
+    axes = np.abs(rows).argmax(axis=1)
+    ends = "".join(("RL", "AP", "IS")[axis][int(row[axis] > 0)] for axis, row in zip(axes, rows, strict=True))
+    begins = ends.translate(str.maketrans("RLAPIS", "LRPASI"))
+    return letters.replace("F", "I") in (ends, begins)
 
 
 def verify(path: Path) -> None:

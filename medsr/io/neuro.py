@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import logging
-import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,84 +10,136 @@ import numpy as np
 
 from medsr.errors import InputError
 from medsr.geometry import index_map
-from medsr.io.volume_base import ANALYZE, MGH, NIFTI, Volume, check_dtype, check_memory, check_shape, plain
+from medsr.io import nifti_forms
+from medsr.io.neuro_file import Opened, as_from_file, check_size, nibabel, open_file
+from medsr.io.volume_base import (
+    ANALYZE,
+    MGH,
+    NIFTI,
+    NO_CHOICE,
+    REPAIR,
+    GeometryChoice,
+    Volume,
+    check_dtype,
+    check_memory,
+    check_shape,
+    check_stated,
+    plain,
+    without_trailing_ones,
+)
 
 MGH_DTYPES = ("uint8", "int16", "int32", "float32")
-_MOST_GZIP = 1040
-"""No gzip file expands to more than this many times its size (deflate's limit is 1032)."""
+LABEL_INTENTS = (1002, 1003)
+"""NIfTI's codes for values that are the numbers of structures."""
 
 
-def read(path: Path) -> Volume:
+def read(path: Path, choice: GeometryChoice = NO_CHOICE) -> Volume:
     """Read the stored values, scaling and header. Raises InputError naming the file."""
-    nib = _nibabel()
-    image: Any = nib.load(path)
+    nib = nibabel()
+    opened = open_file(path)
+    image = opened.image
     if not isinstance(image, nib.analyze.AnalyzeImage | nib.MGHImage):
         raise InputError(f"{path}: {type(image).__name__} is not handled; convert it to NIfTI")
     header = image.header
     shape = tuple(int(n) for n in header.get_data_shape())
-    check_shape(shape, str(path))
+    check_shape(without_trailing_ones(shape), str(path))
     check_dtype(header.get_data_dtype(), str(path))
-    _check_steps(image, path)
-    _check_size(image, shape, path)
+    check_size(opened, shape, path)
     check_memory(shape, header.get_data_dtype().itemsize, str(path))
-    return from_image(image)
+    return _volume(opened, choice, str(path))
 
 
-def from_image(image: Any) -> Volume:
-    """A nibabel image, from a file or made in memory, as a volume."""
-    nib = _nibabel()
+def from_image(image: Any, choice: GeometryChoice = NO_CHOICE, name: str = "the volume") -> Volume:
+    """A nibabel image made in memory as a volume. Its affine may have been changed since its header was made."""
+    nib = nibabel()
     if not isinstance(image, nib.analyze.AnalyzeImage | nib.MGHImage):
         raise InputError(f"{type(image).__name__} is not handled; convert it to Nifti1Image")
-    header, data = image.header, image.dataobj
+    if image.affine is not None and not np.allclose(image.affine, image.header.get_best_affine(), atol=1e-4):
+        image = type(image)(image.dataobj, image.affine, image.header)
+    return _volume(Opened(image, image.header), choice, name)
+
+
+def _volume(opened: Opened, choice: GeometryChoice, name: str) -> Volume:
+    nib = nibabel()
+    image, data = opened.image, opened.image.dataobj
     kind = MGH if isinstance(image, nib.MGHImage) else NIFTI if isinstance(image, nib.Nifti1Pair) else ANALYZE
+    header, affine, notes = _geometry(opened, kind, choice, name)
     proxy = hasattr(data, "get_unscaled")
     stored = np.asanyarray(data.get_unscaled() if proxy else data)
+    stored = stored.reshape(without_trailing_ones(stored.shape), order="A")
     stored = stored.astype(stored.dtype.newbyteorder("="), copy=False)
     slope, intercept = (float(data.slope), float(data.inter)) if proxy and kind != MGH else (1.0, 0.0)
-    notes: tuple[str, ...] = ()
     if extensions := getattr(header, "extensions", None):
-        notes = (f"{len(extensions)} header extension(s) describe the old grid and are not copied",)
+        notes += (f"{len(extensions)} header extension(s) describe the old grid and are not copied",)
     step = _time_step(header, kind) if stored.ndim == 4 else 1.0
+    labels = kind == NIFTI and int(header["intent_code"]) in LABEL_INTENTS
+    extra = (type(image), header)
+    return Volume(stored, affine, kind, slope, intercept, extra, "", opened.notes + notes, step, labels)
+
+
+def _geometry(opened: Opened, kind: str, choice: GeometryChoice, name: str) -> tuple[Any, Any, tuple[str, ...]]:
+    """The header, where it puts the voxels (index to mm), and what it leaves open."""
+    image, steps = opened.image, opened.steps
+    header = image.header
+    stated = bool(np.isfinite(steps).all() and steps.min() > 0)
+    by_sform = kind == NIFTI and int(header["sform_code"]) > 0
+    if kind == MGH:
+        stated = stated and opened.placed
+    elif not stated and not by_sform and choice.spacing is None:
+        found = ", ".join(f"{step:g}" for step in steps)
+        raise InputError(
+            f"{name}: the header's voxel spacing is {found}, expected mm > 0{REPAIR}give it by input_spacing"
+        )
+    notes = check_stated(stated or by_sform, choice, name)
+    if choice.form is not None and kind != NIFTI:
+        notes += (f"affine={choice.form} is not used: only NIfTI has an sform and a qform",)
+    if not stated and not by_sform:
+        header = header.copy()
+        if kind == MGH:
+            header["delta"], header["goodRASFlag"] = choice.spacing, 1
+            notes += (
+                "the header states no orientation (goodRASFlag is not 1): coronal slices, as FreeSurfer takes it",
+            )
+            return header, np.asarray(header.get_affine(), float), notes
+        header["pixdim"][1:4] = steps = np.asarray(choice.spacing, float)
     if kind == NIFTI:
-        notes += _doubts(header)
-    affine = np.asarray(header.get_best_affine() if image.affine is None else image.affine, float)
-    return Volume(stored, affine, kind, slope, intercept, (type(image), header), notes=notes, time_step=step)
+        try:
+            forms = nifti_forms.resolve(header, steps, choice.form)
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from error
+        return forms.header, forms.affine, notes + forms.notes
+    if kind == MGH:
+        return header, np.asarray(image.affine, float), notes
+    affine = np.asarray(image.affine if stated else header.get_best_affine(), float)
+    if np.allclose(affine, header.get_base_affine(), atol=1e-4):
+        notes += ("Analyze states no orientation: the first axis is taken as pointing left (may be mirrored)",)
+    return header, affine, notes
 
 
 def _time_step(header: Any, kind: str) -> float:
     """Seconds from volume to volume; 1 where the header does not say."""
     zooms = header.get_zooms()
     step = float(zooms[3]) if len(zooms) > 3 else 0.0
-    units = header.get_xyzt_units()[1] if kind == NIFTI else "msec" if kind == MGH else "sec"
-    return step * {"msec": 1e-3, "usec": 1e-6}.get(units, 1.0) or 1.0
-
-
-def _doubts(header: Any) -> tuple[str, ...]:
-    """What a NIfTI header leaves open, and how it was taken."""
-    notes: tuple[str, ...] = ()
-    if not int(header["qform_code"]) and not int(header["sform_code"]):
-        notes += ("the header states no orientation (qform and sform code 0): axes taken as left, anterior, superior",)
-    unit = header.get_xyzt_units()[0]
-    if unit not in ("mm", "unknown"):
-        notes += (f"the header gives lengths in {unit}: taken as millimetres, as other programs do",)
-    return notes
+    if kind == NIFTI:
+        return step * {16: 1e-3, 24: 1e-6}.get(int(header["xyzt_units"]) & 0x38, 1.0) or 1.0
+    return step * (1e-3 if kind == MGH else 1.0) or 1.0
 
 
 def to_image(volume: Volume) -> Any:
     """A volume that came from a nibabel image, as an image of the same class."""
-    nib, (klass, header) = _nibabel(), volume.extra
+    nib, (klass, header) = nibabel(), volume.extra
     if volume.kind == MGH:
         return _mgh(nib, volume, header)
     if volume.kind == ANALYZE:
         image = _analyze(volume, klass, header)
     else:
         image = _nifti(nib, volume, klass, header, not issubclass(klass, nib.Nifti1Image | nib.Nifti2Image))
-    return _as_from_file(image) if volume.scaled() else image
+    return as_from_file(image) if volume.scaled() else image
 
 
 def write(path: Path, volume: Volume) -> None:
     """Write in the format the suffix names, with the header it was read with where that is the same format."""
-    nib = _nibabel()
+    nib = nibabel()
     suffix = path.name.lower().removesuffix(".gz").rpartition(".")[2]
     own: tuple[Any, Any] = volume.extra if volume.kind in (NIFTI, ANALYZE, MGH) and volume.extra else (None, None)
     klass, header = own
@@ -102,15 +151,6 @@ def write(path: Path, volume: Volume) -> None:
         pair = suffix in ("hdr", "img")
         image = _nifti(nib, volume, klass if volume.kind == NIFTI else None, header, pair)
     image.to_filename(str(path))
-
-
-def _as_from_file(image: Any) -> Any:
-    """The image as if read back: nibabel applies slope and intercept only to what came from a file."""
-    import io
-
-    files = image.make_file_map({kind: io.BytesIO() for kind, _ in image.files_types})
-    image.to_file_map(files)
-    return type(image).from_file_map(files)
 
 
 def _nifti(nib: Any, volume: Volume, klass: Any, header: Any, pair: bool) -> Any:
@@ -125,7 +165,7 @@ def _nifti(nib: Any, volume: Volume, klass: Any, header: Any, pair: bool) -> Any
         if volume.stored.ndim == 4:
             image.header.set_zooms((*image.header.get_zooms()[:3], volume.time_step))
         image.header.set_slope_inter(volume.slope, volume.intercept)
-        if volume.affine.any() and _is_rigid(volume.affine):
+        if volume.affine.any() and not nifti_forms.is_sheared(volume.affine):
             image.set_qform(volume.affine, 1)
         image.set_sform(volume.affine, 1)
         return image
@@ -135,21 +175,34 @@ def _nifti(nib: Any, volume: Volume, klass: Any, header: Any, pair: bool) -> Any
     new = header.copy()
     if hasattr(new, "extensions"):
         new.extensions.clear()
-    qform, qcode = header.get_qform(coded=True)
-    sform, scode = header.get_sform(coded=True)
     steps = [old * moved[axis, axis] for axis, old in enumerate(header.get_zooms()[:3])]
-    new.set_data_shape(volume.stored.shape)
+    new.set_data_shape(_as_shaped(volume, header).shape)
     new.set_zooms((*steps, *header.get_zooms()[3:]))
-    if qform is not None:
-        new.set_qform(qform @ moved, int(qcode))
-    if sform is not None:
-        new.set_sform(sform @ moved, int(scode))
+    for form, get, put in (("qform", header.get_qform, new.set_qform), ("sform", header.get_sform, new.set_sform)):
+        code = int(header[f"{form}_code"])
+        if code > 0 or _is_stated(header, form):
+            put(get() @ moved, code)
     for field in ("slice_code", "slice_start", "slice_end", "slice_duration"):
         new[field] = 0  # the slices they describe are no longer there
     new.set_data_dtype(volume.stored.dtype)
-    image = chosen(volume.stored, new.get_best_affine(), new, dtype=volume.stored.dtype)
+    image = chosen(_as_shaped(volume, header), new.get_best_affine(), new, dtype=volume.stored.dtype)
     image.header.set_slope_inter(volume.slope, volume.intercept)
     return image
+
+
+def _is_stated(header: Any, form: str) -> bool:
+    """Whether a form that is marked as not valid says anything that could be moved with the grid."""
+    fields = ("quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z")
+    values = np.array([header[field] for field in (fields if form == "qform" else ("srow_x", "srow_y", "srow_z"))])
+    if not np.isfinite(values).all() or not values.any():
+        return False
+    return form == "sform" or float((values[:3] ** 2).sum()) <= 1
+
+
+def _as_shaped(volume: Volume, header: Any) -> Any:
+    """The stored values with the axes of length 1 that the file had at its end."""
+    more = len(header.get_data_shape()) - volume.stored.ndim
+    return volume.stored.reshape(volume.stored.shape + (1,) * max(0, more), order="A")
 
 
 def check_mgh(path: Path, volume: Volume) -> None:
@@ -160,7 +213,7 @@ def check_mgh(path: Path, volume: Volume) -> None:
 def _analyze(volume: Volume, klass: Any, header: Any) -> Any:
     new = header.copy()
     new.set_data_dtype(volume.stored.dtype)
-    image = klass(volume.stored, volume.affine, new)
+    image = klass(_as_shaped(volume, header), volume.affine, new)
     image.header.set_slope_inter(volume.slope, volume.intercept or None)
     return image
 
@@ -171,58 +224,3 @@ def _mgh(nib: Any, volume: Volume, header: Any) -> Any:
         milliseconds = header.get_zooms()[3] if header is not None else 1000 * volume.time_step
         image.header.set_zooms((*image.header.get_zooms()[:3], milliseconds))
     return image
-
-
-def _is_rigid(affine: np.ndarray) -> bool:
-    """Whether a qform can hold it: no shear."""
-    directions = affine[:3, :3] / np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
-    return bool(np.allclose(directions.T @ directions, np.eye(3), atol=1e-4))
-
-
-def _check_steps(image: Any, path: Path) -> None:
-    """Look at the spacings as they are in the file: nibabel replaces wrong ones by guesses."""
-    nib = _nibabel()
-    names = {key: holder.filename for key, holder in image.file_map.items() if holder.filename}
-    with nib.openers.ImageOpener(names.get("header", names["image"])) as stream:
-        raw = type(image.header).from_fileobj(stream, check=False)
-    key = "delta" if isinstance(image, nib.MGHImage) else "pixdim"
-    steps = np.asarray(raw[key], float)[0 if key == "delta" else slice(1, 4)]
-    steps = np.atleast_1d(steps)[:3]
-    if not np.isfinite(steps).all() or steps.min() <= 0:
-        raise InputError(f"{path}: the header's voxel spacing is {', '.join(f'{s:g}' for s in steps)}, expected mm > 0")
-
-
-def _check_size(image: Any, shape: tuple[int, ...], path: Path) -> None:
-    """Compare what the header promises with what the file can hold, and verify a compressed file to its end."""
-    data = Path(image.file_map["image"].filename)
-    promised = float(np.prod([float(n) for n in shape])) * image.header.get_data_dtype().itemsize
-    compressed = data.suffix.lower() in (".gz", ".mgz")
-    size = data.stat().st_size
-    if promised > size * (_MOST_GZIP if compressed else 1):
-        dims = " x ".join(map(str, shape))
-        raise InputError(f"{path}: the header promises {dims} voxels ({promised / 1e9:.3g} GB), the file holds less")
-    if compressed:
-        _verify_gzip(data, int(promised))
-
-
-def _verify_gzip(data: Path, promised: int) -> None:
-    """Read to the end for the checksum; what is there beyond the promised voxels is not read for ever."""
-    try:
-        with gzip.open(data) as stream:
-            read = 0
-            while block := stream.read(1 << 22):
-                read += len(block)
-                if read > promised + (1 << 28):
-                    return
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"{data}: truncated or damaged gzip file ({error})") from error
-    if read < promised:
-        raise InputError(f"{data}: truncated: {read} bytes where the header promises {promised}")
-
-
-def _nibabel() -> Any:
-    import nibabel
-    from nibabel import imageglobals
-
-    imageglobals.logger.setLevel(logging.CRITICAL)  # it reports what it repairs; we refuse instead
-    return nibabel

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from medsr.errors import InputError, MedsrError, MemoryExhaustedError, UsageError
@@ -17,14 +18,16 @@ from medsr.io.volume_base import (
     METAIMAGE,
     MGH,
     NIFTI,
+    NO_CHOICE,
     NRRD,
+    GeometryChoice,
     Volume,
     check_dtype,
     check_finite,
     check_shape,
 )
 
-__all__ = ["Volume", "digest", "expand", "is_volume", "read", "split_suffix", "write"]
+__all__ = ["GeometryChoice", "Volume", "digest", "expand", "is_volume", "read", "split_suffix", "write"]
 
 SUFFIXES = {
     ".nii": NIFTI,
@@ -56,8 +59,10 @@ def split_suffix(path: Path) -> tuple[str, str]:
     return path.name, ""
 
 
-def read(path: Path, series: str | None = None) -> Volume:
+def read(path: Path, series: str | None = None, choice: GeometryChoice = NO_CHOICE) -> Volume:
     """Read a volume file, a folder of DICOM slices, or a zip of one. `series`: the UID of the DICOM series to read.
+
+    `choice`: what the user says where the header contradicts itself or says nothing.
 
     Raises InputError naming the file when it is missing, damaged, or no volume of plain finite numbers.
     """
@@ -75,9 +80,12 @@ def read(path: Path, series: str | None = None) -> Volume:
                 raise UsageError(f"--series is for DICOM; {path} is {kind}")
             if not path.stat().st_size:
                 raise InputError(f"{path}: the file is empty")
-            volume = readers[kind](path)
+            volume = readers[kind](path, choice)
         else:
             volume = dicom_series.read(path, series)
+            if choice != NO_CHOICE:
+                unused = "affine and input_spacing are not used: DICOM states where every slice is"
+                volume = replace(volume, notes=(*volume.notes, unused))
         check_shape(volume.stored.shape, str(path))
         check_dtype(volume.stored.dtype, str(path))
         volume.grid.check(str(path))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,24 @@ from medsr.errors import InputError, MemoryExhaustedError, UsageError
 from medsr.geometry import Grid
 
 NIFTI, ANALYZE, MGH, NRRD, METAIMAGE, DICOM = "NIfTI", "Analyze", "MGH", "NRRD", "MetaImage", "DICOM"
+Form = Literal["sform", "qform"]
+"""The two ways in which a NIfTI header says where voxels are."""
+
+
+@dataclass(frozen=True)
+class GeometryChoice:
+    """What the user says where a header contradicts itself or says nothing.
+
+    `form`: which of NIfTI's two forms is right. `spacing`: mm along each axis of the array, for a header without any.
+    """
+
+    form: Form | None = None
+    spacing: tuple[float, float, float] | None = None
+
+
+NO_CHOICE = GeometryChoice()
+REPAIR = "; correct the header, or "
+"""Of an error, what stands before a choice that only the command line and Python offer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +41,7 @@ class Volume:
     stored x slope + intercept. `affine`: (4, 4), index to millimetres, RAS+. `kind`: the file format it came in.
     `extra`: what only that format's writer understands (header, data sets). `modality`: DICOM's, where it is known.
     `time_step`: seconds from volume to volume of a series. `notes`: what the user should know about how it was read;
-    empty when there is nothing.
+    empty when there is nothing. `labels`: whether the header says that values are the numbers of structures.
     """
 
     stored: NDArray
@@ -35,6 +53,7 @@ class Volume:
     modality: str = ""
     notes: tuple[str, ...] = ()
     time_step: float = 1.0
+    labels: bool = False
 
     @property
     def grid(self) -> Grid:
@@ -112,3 +131,22 @@ def plain(volume: Volume, path: Path, dtypes: tuple[str, ...]) -> Volume:
             raise UsageError(f"{path}: this format cannot hold {stored.dtype} values; choose .nii.gz")
         stored = stored.astype(held)
     return replace(volume, stored=stored, slope=1.0, intercept=0.0)
+
+
+def without_trailing_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape without the axes of length 1 that follow the fourth."""
+    kept = len(shape)
+    while kept > 4 and shape[kept - 1] == 1:
+        kept -= 1
+    return shape[:kept]
+
+
+def check_stated(stated: bool, choice: GeometryChoice, name: str) -> tuple[str, ...]:
+    """Notes on the voxel spacing of a header that states one or not. Raises InputError where nobody states it."""
+    if not stated and choice.spacing is None:
+        raise InputError(f"{name}: the header states no voxel spacing{REPAIR}give it by input_spacing in mm")
+    if choice.spacing is None:
+        return ()
+    if stated:
+        return ("input_spacing is not used: the header states the voxel spacing",)
+    return (f"the header states no voxel spacing: {' x '.join(f'{s:g}' for s in choice.spacing)} mm as given",)

@@ -19,7 +19,7 @@ def check(target: Target, scan: Volume, companions: list[tuple[Path, Volume]]) -
     """Raise InputError now for what could not be written after hours of work."""
     for path, companion in companions:
         same = _same_grid(companion, scan)
-        if companion.volumes > 1 and not (same and labels.is_label_map(companion.stored)):
+        if companion.volumes > 1 and not (same and labels.is_labels(companion)):
             raise InputError(f"{path}: --also takes 3D volumes, this has {companion.volumes} time points")
         volume_io.check_writable(target.companion(path), replace(companion, affine=scan.affine))
 
@@ -30,7 +30,7 @@ def _same_grid(companion: Volume, scan: Volume) -> bool:
 
 def brought(companion: Volume, scan: Volume, grid: Grid) -> tuple[Volume, str]:
     """A companion on the scan's new grid, and how it came there."""
-    is_labels = labels.is_label_map(companion.stored)
+    is_labels = labels.is_labels(companion)
     how = "labels, nearest neighbour" if is_labels else "image, cubic B-spline"
     if is_labels and _same_grid(companion, scan):
         return companion.refined(labels.nearest(companion.stored, grid.shape)), how

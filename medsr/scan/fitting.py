@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from medsr.infer.choice import AUTO, for_volume
 from medsr.infer.models import SliceEngine
 from medsr.io.volume_base import Volume
-from medsr.scan.labels import is_label_map
+from medsr.scan.labels import is_labels
 from medsr.scan.request import Request
 
 
@@ -30,7 +30,7 @@ def fitting(request: Request, engine: SliceEngine, volume: Volume) -> Fitting:
     """
     if request.model != AUTO:
         return Fitting(request, engine)
-    if request.kind == "labels" or (request.kind == "auto" and is_label_map(volume.stored)):
+    if request.kind == "labels" or (request.kind == "auto" and is_labels(volume)):
         return Fitting(request, engine)
     chosen = for_volume(volume)
     if chosen.fits or request.adapt is not None:

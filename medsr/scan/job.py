@@ -83,9 +83,9 @@ class Job:
     def read(self) -> bool:
         if self.how.done and self.how.done.is_done(self.source, self.target):
             return False
-        extras = self.how.extras
-        scan = volume_io.read(self.source, extras.series)
-        beside = [(path, volume_io.read(path)) for path in extras.also]
+        extras, choice = self.how.extras, self.how.request.choice
+        scan = volume_io.read(self.source, extras.series, choice)
+        beside = [(path, volume_io.read(path, None, choice)) for path in extras.also]
         companions.check(self.at, scan, beside)
         if extras.dicom:
             from medsr.io.dicom_write import check
@@ -113,6 +113,8 @@ class Job:
         for path, companion in self.given.companions:
             moved, how = companions.brought(companion, scan, self.result.volume.grid)
             self.moved.append((path, moved))
+            for note in companion.notes:
+                say(f"{path.name}: note: {note}")
             say(f"{path.name}: {how}, {self.at.companion(path)}")
 
     def write(self) -> tuple[str, ...]:

@@ -7,10 +7,16 @@ from numpy.typing import NDArray
 
 from medsr.geometry import Grid, Shape
 from medsr.infer.acquisition import nearest_index, slabs
+from medsr.io.volume_base import Volume
 
 FEW, MANY = 16, 1024
 """Up to FEW values make a label map in any case; up to MANY do where neighbours mostly agree."""
 Array = NDArray
+
+
+def is_labels(volume: Volume) -> bool:
+    """Whether a volume holds the numbers of structures: its header says so, or `is_label_map` does."""
+    return volume.labels or is_label_map(volume.stored)
 
 
 def is_label_map(stored: NDArray) -> bool:

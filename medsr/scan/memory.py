@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from medsr.errors import UsageError
 from medsr.infer.models import SliceEngine
 from medsr.io import itk, neuro
-from medsr.io.volume_base import Volume, check_dtype, check_finite, check_shape
+from medsr.io.volume_base import (
+    NO_CHOICE,
+    GeometryChoice,
+    Volume,
+    check_dtype,
+    check_finite,
+    check_shape,
+    without_trailing_ones,
+)
 from medsr.scan.fitting import fitting
 from medsr.scan.refine import refine_scan
 from medsr.scan.request import Request
@@ -37,9 +45,9 @@ def is_image(given: Any) -> bool:
     return isinstance(given, np.ndarray) or hasattr(given, "dataobj") or _is_sitk(given)
 
 
-def refine_image(given: Any, affine: NDArray | None, request: Request, engine: SliceEngine) -> Result:
+def refine_image(given: Any, affine: NDArray | str | None, request: Request, engine: SliceEngine) -> Result:
     """Refine one volume in memory. Raises UsageError for an array without its affine, InputError for a bad volume."""
-    volume = _volume(given, affine)
+    volume = _volume(given, affine, request.choice)
     check_shape(volume.stored.shape, NAME)
     check_dtype(volume.stored.dtype, NAME)
     volume.grid.check(NAME)
@@ -54,21 +62,25 @@ def refine_image(given: Any, affine: NDArray | None, request: Request, engine: S
     )
 
 
-def _volume(given: Any, affine: NDArray | None) -> Volume:
+def _volume(given: Any, affine: NDArray | str | None, choice: GeometryChoice) -> Volume:
     if isinstance(given, np.ma.MaskedArray):
         raise UsageError("a masked array: fill the masked voxels first")
     if isinstance(given, np.ndarray):
-        if affine is None or np.shape(affine) != (4, 4):
+        if affine is None or np.shape(affine) != (4, 4) or choice != NO_CHOICE:
             raise UsageError("an array needs its affine: a (4, 4) matrix, voxel index to millimetres")
-        return Volume(given, np.asarray(affine, float))
-    if affine is not None:
-        raise UsageError("affine: an image has its own; leave it away")
-    return itk.from_image(given, "SimpleITK") if _is_sitk(given) else neuro.from_image(given)
+        return Volume(given.reshape(without_trailing_ones(given.shape)), np.asarray(affine, float))
+    if affine is not None and not isinstance(affine, str):
+        raise UsageError("affine: an image has its own; leave the matrix away")
+    if _is_sitk(given):
+        if choice != NO_CHOICE:
+            raise UsageError("affine and input_spacing: a SimpleITK image states both; leave them away")
+        return itk.from_image(given, "SimpleITK")
+    return neuro.from_image(given, choice)
 
 
 def _like(given: Any, volume: Volume) -> Any:
     if isinstance(given, np.ndarray):
-        return volume.stored
+        return volume.stored.reshape(volume.stored.shape + (1,) * (given.ndim - volume.stored.ndim))
     return itk.to_image(volume) if _is_sitk(given) else neuro.to_image(volume)
 
 

@@ -51,7 +51,7 @@ def refine_scan(volume: Volume, chosen: Fitting, on_progress: OnProgress = lambd
     fine = request.target(volume.grid)
     acquisition = _acquisition(volume, fine, request, turn)
     _check_memory(volume, fine, request.method)
-    if request.kind == "labels" or (request.kind == "auto" and labels.is_label_map(volume.stored)):
+    if request.kind == "labels" or (request.kind == "auto" and labels.is_labels(volume)):
         warnings = ["a label map: resampled by nearest neighbour, not super-resolved"]
         if request.method.uncertainty or request.adapt is not None:
             warnings = [f"{warnings[0]}; --uncertainty and --adapt do not apply"]

@@ -14,6 +14,7 @@ from medsr.infer.fusion import Fuse
 from medsr.infer.learned import file_of
 from medsr.infer.volume import Method
 from medsr.io.files import sha256
+from medsr.io.volume_base import Form, GeometryChoice
 from medsr.nets import weights
 from medsr.nets.weights import VOLUME_BASELINES
 
@@ -26,7 +27,9 @@ class Request:
     """How to refine a scan: by what, onto which grid, and how much to tell about it.
 
     At most one of `isotropic`, `scale` and `spacing` says what finer means (see `geometry.finer`). `thickness`: mm of
-    the slices where it is not their spacing. `adapt`: minutes of learning from the scan itself, or None.
+    the slices where it is not their spacing. `adapt`: minutes of learning from the scan itself, or None. `affine`:
+    which form of a NIfTI header is right where they disagree. `input_spacing`: mm along each axis of the array, for a
+    header that states none.
     """
 
     model: str = AUTO
@@ -38,12 +41,20 @@ class Request:
     kind: Kind = "auto"
     adapt: float | None = None
     compute: Compute = field(default_factory=Compute)
+    affine: Form | None = None
+    input_spacing: tuple[float, float, float] | None = None
 
     def __post_init__(self) -> None:
         check_wish(self.scale, self.spacing, self.isotropic)
         _check_fuse(self.method.fuse)
         _one_of("--kind", self.kind, get_args(Kind))
         _one_of("--profile", self.method.profile, ("box", "gaussian"))
+        if self.affine is not None:
+            _one_of("affine", self.affine, get_args(Form))
+        if self.input_spacing is not None and (
+            len(self.input_spacing) != 3 or not all(0 < step < float("inf") for step in self.input_spacing)
+        ):
+            raise UsageError(f"input_spacing {self.input_spacing}: expected three numbers, mm above 0")
         if self.adapt is not None and not 0 < self.adapt <= 24 * 60:
             raise UsageError(f"--adapt {self.adapt:g}: expected minutes above 0, at most a day")
         if self.adapt is not None and self.model in VOLUME_BASELINES:
@@ -56,6 +67,11 @@ class Request:
             raise UsageError("--uncertainty: interpolation gives the same in every plane; choose a model")
         if self.thickness is not None and not 0 < self.thickness < float("inf"):
             raise UsageError(f"--thickness {self.thickness:g}: expected mm above 0")
+
+    @property
+    def choice(self) -> GeometryChoice:
+        """What is said about headers that contradict themselves or say nothing."""
+        return GeometryChoice(self.affine, self.input_spacing)
 
     def target(self, grid: Grid) -> Shape:
         """The shape of the refined grid. Raises UsageError when it would not be finer."""
@@ -77,6 +93,8 @@ class Request:
             "uncertainty": method.uncertainty,
             "adapt_minutes": self.adapt,
             "kind": self.kind,
+            "affine": self.affine,
+            "input_spacing_mm": self.input_spacing,
         }
 
 

@@ -30,7 +30,8 @@ def volume(
     scans: Any,
     out: str | Path | None = None,
     *,
-    affine: NDArray | None = None,
+    affine: NDArray | str | None = None,
+    input_spacing: Sequence[float] | None = None,
     model: str | Path = AUTO,
     isotropic: bool = False,
     scale: float | None = None,
@@ -69,6 +70,8 @@ def volume(
     commas.
     `fuse`: mean, median, weighted, learned, or the file of a fusion network. `profile` (box or gaussian) and
     `thickness` (mm) say how slices were acquired.
+    `affine` of files and nibabel images: `sform` or `qform`, whichever is right where a NIfTI header's two disagree.
+    `input_spacing`: mm along each of the three axes, used where a header states no voxel spacing.
     `adapt`: minutes of learning from the scan itself. `kind`: auto, image or labels. With a folder as `out`, its
     status.tsv says what became of every scan; with `skip_done` what it calls done, and is still as it was, is not done
     again.
@@ -92,12 +95,16 @@ def volume(
         series=series,
         dicom=dicom,
         report=report,
+        affine=affine if affine is None or isinstance(affine, str) else None,
+        input_spacing=input_spacing,
         compute=Compute(device, engine, precision, max_gpu_memory, compiled),
     )
     if memory.is_image(scans):
         if out is not None or extras != Extras():
             raise UsageError("a volume in memory has no files: leave out, also, series, dicom and report away")
         return memory.refine_image(scans, affine, request, open_for(request))
+    if affine is not None and not isinstance(affine, str):
+        raise UsageError("affine: a matrix goes with an array; for files it is sform or qform")
     if out is None or not str(out):
         raise UsageError("--out: expected a file or a folder")
     paths: list[str | Path] = [str(scans)] if isinstance(scans, str | os.PathLike) else list(scans)
@@ -134,11 +141,19 @@ def asked(
     series: str | None,
     dicom: bool,
     report: bool,
+    affine: Any,
+    input_spacing: Sequence[float] | None,
     compute: Compute,
 ) -> tuple[Request, Extras]:
     """What `volume` is asked for, as values. Raises UsageError."""
     method = Method(parse_planes(planes), fuse, consistency, profile, 1.0, uncertainty)
-    request = Request(str(model), isotropic, scale, _steps(spacing), method, thickness, kind, adapt, compute)
+    if affine is not None and not isinstance(affine, str):
+        raise UsageError("affine: expected sform or qform")
+    form: Any = affine
+    stated: Any = None if input_spacing is None else tuple(map(float, input_spacing))
+    request = Request(
+        str(model), isotropic, scale, _steps(spacing), method, thickness, kind, adapt, compute, form, stated
+    )
     companions = [also] if isinstance(also, str | os.PathLike) else also
     if any(not str(one) for one in companions):
         raise UsageError("--also: expected a file, got nothing")

@@ -15,7 +15,7 @@ from medsr.io import image as image_io
 from medsr.io import volume as volume_io
 from medsr.io.base import Image
 from medsr.io.content import Content, content_of
-from medsr.io.volume_base import Volume
+from medsr.io.volume_base import REPAIR, Volume
 from medsr.serving.answers import Grid, ImageFacts, VolumeFacts
 from medsr.serving.child import Tell
 from medsr.serving.settings import Limits
@@ -104,7 +104,11 @@ def _volume(path: Path, content: Content, series: int | None, most: float) -> Lo
     if found and series is not None and not 0 < series <= len(found):
         raise InputError(f"series {series}: there are {len(found)}")
     uid = list(found)[series - 1] if found and series is not None else None
-    scan = volume_io.read(path, uid)
+    try:
+        scan = volume_io.read(path, uid)
+    except InputError as error:  # the page offers no choice between forms of a header
+        wrong, mark, _ = str(error).partition(REPAIR)
+        raise InputError(f"{wrong}; correct the header and send it again" if mark else wrong) from error
     voxels = int(np.prod(scan.stored.shape))
     if voxels > most:
         raise InputError(f"{voxels / 1e6:.0f} million voxels; this server takes at most {most / 1e6:g} million")
@@ -112,7 +116,7 @@ def _volume(path: Path, content: Content, series: int | None, most: float) -> Lo
     notes = list(scan.notes)
     if scan.volumes > 1:
         notes.append(f"{scan.volumes} time points: all are refined, the first is shown")
-    is_labels = labels.is_label_map(scan.stored)
+    is_labels = labels.is_labels(scan)
     chosen = None if is_labels else for_volume(scan)
     facts = VolumeFacts(
         format=scan.kind,
