@@ -18,6 +18,7 @@ from medsr.infer.learned import file_of
 from medsr.infer.models import weights_hash
 from medsr.io import image as image_io
 from medsr.io import volume as volume_io
+from medsr.io.depth import ANY
 from medsr.io.files import sha256
 from medsr.outcome import Outcome
 from medsr.scan.run import volume
@@ -100,6 +101,7 @@ def _image(sidecar: Path, name: str, one: dict[str, Any], given: Given) -> Compa
             precision=asked.get("precision", "fp32"),
             compiled=asked.get("compiled", False),
             consistency=asked.get("consistency", False),  # older sidecars do not say: there was none
+            assumed_bits={ANY: asked["assumed_bits"]} if "assumed_bits" in asked else None,
         )
         made = _made(outcome)
         before, after = image_io.read(output).pixels, image_io.read(made).pixels

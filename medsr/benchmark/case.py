@@ -75,6 +75,10 @@ class Benchmark(Protocol):
         """Whether networks are run in another way than by default."""
         ...
 
+    def settle(self, items: Sequence[Item], say: Say) -> None:
+        """What all cases share and is decided by their files, after `items`."""
+        ...
+
     def calibrate(self, say: Say) -> None:
         """What is done once, after `items` and before the first case."""
         ...

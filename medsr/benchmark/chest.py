@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from medsr.benchmark.case import Array, Case, Item
-from medsr.benchmark.images import ImageBenchmark, check_size, grey, read
+from medsr.benchmark.images import ImageBenchmark, check_size, grey
 from medsr.data import cards, layout
 from medsr.errors import InputError
 from medsr.measure.detail import bands, detail
@@ -44,7 +44,7 @@ class NihCxr(ImageBenchmark):
 
     def load(self, item: Item) -> Case:
         """Grey, 8 bits. Raises InputError for a copy of another size."""
-        unit = read(item.image)
+        unit = self.read(item.image)
         check_size(unit, (SIDE, SIDE), item.image, "the original, not a smaller copy")
         truth = eight_bit(grey(unit))
         return Case(item.id, truth, self.degraded(truth), {"foreground": foreground(truth)})

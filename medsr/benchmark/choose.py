@@ -30,6 +30,7 @@ def benchmark(
     device: str = "cpu",
     method: Method = Method(),
     adapt: float | None = None,
+    bits: int | None = None,
 ) -> Benchmark:
     """None: the benchmark's own. Raises UsageError for an unknown name and for an option that would do nothing."""
     if name not in BUNDLED:
@@ -42,11 +43,13 @@ def benchmark(
         raise UsageError(f"--blur-sigma {blur_sigma:g}: expected low-resolution pixels from 0 to 20")
     if name != "volume" and (replace(method, consistency=True) != Method() or adapt is not None):
         raise UsageError(f"--planes, --fuse and --adapt: {name} has none; volume has")
+    if bits is not None and (name == "volume" or not 8 <= bits <= 16):
+        raise UsageError(f"bits={bits}: expected 8 to 16, and a benchmark of images")
     if name == "volume":
         if scale is not None and not 1 < scale <= LARGEST_SCALE:
             raise UsageError(f"--scale {scale:g}: expected a through-plane factor above 1, at most {LARGEST_SCALE}")
         return Volume(data, 2 if scale is None else scale, method, adapt)
-    given: dict[str, Any] = {"device": device, "consistency": method.consistency}
+    given: dict[str, Any] = {"device": device, "consistency": method.consistency, "bits": bits}
     if scale is not None:
         given["scale"] = _whole(scale, name)
     if blur_sigma is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from medsr.benchmark.case import Array, Case, Item
-from medsr.benchmark.images import ImageBenchmark, ImageRunner, check_large_enough, images_below, read
+from medsr.benchmark.images import ImageBenchmark, ImageRunner, check_large_enough, images_below
 from medsr.degrade.protocol import (
     UNKNOWN_DEGREES,
     UNKNOWN_SHIFT,
@@ -67,7 +67,7 @@ class Classic(ImageBenchmark):
 
     def load(self, item: Item) -> Case:
         """8 bits, cut to a multiple of the scale on the right and below."""
-        truth = eight_bit(crop_to_multiple(read(item.image), self.scale))
+        truth = eight_bit(crop_to_multiple(self.read(item.image), self.scale))
         check_large_enough(truth, item.image, self.scale)
         low = self.degraded(truth)
         if self.track == "unknown":

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image as Pillow
 
 from medsr.benchmark.case import Array, Case, Item, Mask, Say
-from medsr.benchmark.images import ImageBenchmark, check_size, green, read, scores
+from medsr.benchmark.images import ImageBenchmark, check_size, green, scores
 from medsr.data import cards, layout
 from medsr.errors import InputError
+from medsr.io.orientation import picture_as_shown
 from medsr.measure import vessels
 from medsr.measure.metrics import eight_bit, luma
 from medsr.measure.vessels import Annotation, Detector
@@ -64,7 +64,7 @@ class Drive(ImageBenchmark):
 
     def load(self, item: Item) -> Case:
         """Lanczos to 512x512 is the ground truth. Without its mask an image has no regional figures and no vessels."""
-        unit = read(item.image)
+        unit = self.read(item.image)
         check_size(unit, (565, 584), item.image, "DRIVE's own")
         truth = eight_bit(resize(unit, (SIDE, SIDE), "lanczos"))
         low = self.degraded(truth)
@@ -117,8 +117,7 @@ def read_mask(path: Path | None, shape: tuple[int, ...]) -> Mask | None:
     if path is None:
         return None
     try:
-        with Pillow.open(path) as file:
-            mask: Mask = np.asarray(file.convert("L")) > 127
+        mask: Mask = np.asarray(picture_as_shown(path).convert("L")) > 127
     except (OSError, ValueError, SyntaxError) as error:
         raise InputError(f"{path}: damaged or not a readable mask ({error})") from error
     if mask.shape != tuple(shape):

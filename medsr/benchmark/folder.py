@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from medsr.benchmark.case import Array, Case, Item
-from medsr.benchmark.images import ImageBenchmark, check_large_enough, images_below, read
+from medsr.benchmark.images import ImageBenchmark, check_large_enough, images_below
 from medsr.degrade.protocol import crop_to_multiple
 from medsr.measure.metrics import eight_bit, luma
 from medsr.measure.regions import foreground
@@ -24,7 +24,7 @@ class Folder(ImageBenchmark):
 
     def load(self, item: Item) -> Case:
         """8 bits, cut to a multiple of the scale on the right and below."""
-        truth = eight_bit(crop_to_multiple(read(item.image), self.scale))
+        truth = eight_bit(crop_to_multiple(self.read(item.image), self.scale))
         check_large_enough(truth, item.image)
         return Case(item.id, truth, self.degraded(truth), {"foreground": foreground(truth)})
 

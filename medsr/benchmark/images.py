@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from medsr.benchmark.case import Array, Case, Item, Mask, Say
+from medsr.data.depth import depth_of
 from medsr.degrade.protocol import bicubic_then_blur
 from medsr.engines.base import Compute
 from medsr.errors import InputError
@@ -54,7 +55,7 @@ class ImageBenchmark:
     """A benchmark of 2D images: subclasses say which, and what their ground truth is.
 
     `blur_sigma`: of P1's Gaussian, in low-resolution pixels. `device`: for LPIPS. `consistency`: networks keep the
-    local means of their input, as in `medsr upscale`.
+    local means of their input, as in `medsr upscale`. `bits`: of 16-bit files that do not declare how many they hold.
     """
 
     data: Path
@@ -62,6 +63,7 @@ class ImageBenchmark:
     blur_sigma: float = 1.0
     device: str = "cpu"
     consistency: bool = True
+    bits: int | None = None
     baseline: str = field(default="bicubic", init=False)
     judges_y: bool = field(default=False, init=False)
     """Whether Y alone is enough of a result."""
@@ -73,6 +75,17 @@ class ImageBenchmark:
     @cached_property
     def _lpips(self) -> Callable[[Array, Array], float] | None:
         return perceptual.lpips(self.device)
+
+    def read(self, path: Path) -> Array:
+        """An image file as it is shown, (H, W, 1 or 3) in [0, 1]. Raises InputError."""
+        return image_io.read_as_shown(path, self.bits).to_unit()
+
+    def settle(self, items: Sequence[Item], say: Say) -> None:
+        """Decide once how many bits the 16-bit files hold that do not declare it, and name what is not read."""
+        settled = depth_of(self.bits, self.data, (item.image for item in items))
+        self.bits = settled.bits
+        for line in (*filter(None, [settled.told]), *(reason for _, reason in image_io.list_unread(self.data))):
+            say(line)
 
     def calibrate(self, say: Say) -> None:
         """Nothing to do."""
@@ -95,7 +108,7 @@ class ImageBenchmark:
 
     def take_in(self, path: Path, case: Case) -> Array:
         """(H, W, C) in [0, 1], rounded to 8 bits; grey where the ground truth is. All 16 bits count where there are."""
-        unit = eight_bit(image_io.read(path, bits=16).to_unit())
+        unit = eight_bit(image_io.read_as_shown(path, bits=16).to_unit())
         height, width, channels = case.ground_truth.shape
         check_size(unit, (width, height), path, "the ground truth's size")
         if unit.shape[2] < channels and not self.judges_y:
@@ -137,6 +150,7 @@ class ImageBenchmark:
             f"{self.blur_sigma:g} low-resolution pixels, 8 bits",
             "blur_sigma": self.blur_sigma,
             "output": "rounded to 8 bits",
+            **({"bits": f"16-bit files without declared depth read as {self.bits}-bit"} if self.bits else {}),
             "ssim": "Gaussian window of sigma 1.5 (11 pixels), K 0.01 and 0.03",
             "mse": "in grey levels of 8 bits, squared",
             "lpips": "AlexNet, version 0.1" if self._lpips else "not measured: medsr weights fetch alexnet",
@@ -160,11 +174,6 @@ def green(unit: Array) -> Array:
 def grey(unit: Array) -> Array:
     """(H, W, 1): the mean of the channels."""
     return unit.mean(axis=2, keepdims=True) if unit.shape[2] == 3 else unit
-
-
-def read(path: Path) -> Array:
-    """An image file to (H, W, 1 or 3) in [0, 1]. Raises InputError."""
-    return image_io.read(path).to_unit()
 
 
 def check_size(unit: Array, size: tuple[int, int] | None, path: Path, why: str) -> None:

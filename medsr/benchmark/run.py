@@ -55,6 +55,7 @@ def evaluate(
     device: str = "auto",
     tile: int | None = None,
     skip_done: bool = False,
+    bits: int | None = None,
     say: Say = lambda _: None,
 ) -> Evaluation:
     """Measure models on a benchmark (`drive`, `nih-cxr`, `classic`, `volume`, `folder`), beside its baseline.
@@ -62,7 +63,8 @@ def evaluate(
     `models`: default, the bundled one made for such images. `planes`, `fuse`, `consistency`, `adapt`: of `volume`, how
     networks are run, as in `medsr.volume`. `inputs`: a folder that gets every low resolution, for another program;
     `results`: folders of what such programs made of them, by the name to show them under. `limit`: so many images,
-    drawn at random with seed 0. `out`: a folder for report.html, results.md, results.csv, images.csv, status.tsv;
+    drawn at random with seed 0. `bits`: of 16-bit images that do not declare how many they hold; None: decided once
+    for all of them. `out`: a folder for report.html, results.md, results.csv, images.csv, status.tsv;
     `json`: a file for everything in JSON. `skip_done`: what was measured into `out` before, by the same protocol,
     models and images, is not again.
     An image that cannot be read is named in the result's `failed`, and counts for no model.
@@ -82,9 +84,10 @@ def evaluate(
     _check_writable(out, json, inputs)
     chosen_device = choose_device(device)
     method = Method(parse_planes(planes), fuse, consistency)
-    bench = choose(benchmark, Path(data), scale, blur_sigma, track, chosen_device, method, adapt)
+    bench = choose(benchmark, Path(data), scale, blur_sigma, track, chosen_device, method, adapt, bits)
     every = bench.items()  # those that --limit leaves out have names too, which no other may take
     items, names = _drawn(every, limit), elsewhere.names(every) if results or inputs is not None else {}
+    bench.settle(every, say)
     runners = opened(bench, models, results or {}, names, Compute(chosen_device), tile)
     say(f"{benchmark}: {len(items)} image{'s' if len(items) > 1 else ''}, {', '.join(runners)}")
     if len(runners) == 1 and not models:

@@ -96,6 +96,9 @@ class Volume:
             raise InputError(f"{self.data}: expected isotropic volumes (NIfTI, NRRD, MetaImage, MGH), found {there}")
         return [Item(path.relative_to(self.data).as_posix(), {"image": path}) for path in paths]
 
+    def settle(self, items: Sequence[Item], say: Say) -> None:
+        """Nothing to do."""
+
     def calibrate(self, say: Say) -> None:
         """Nothing to do."""
 

@@ -13,6 +13,7 @@ from medsr.outcome import Outcome
 ENGINE = "auto (the fastest that differs by less than 1e-4 of full range), torch or openvino."
 PRECISION = "fp32; fp16 or bf16 on a CUDA device; int8 for what `medsr export --int8` has calibrated."
 COMPILE = "Let torch compile the network: minutes at first, then faster on a GPU with many tiles of one shape."
+BITS = "Bits stored in 16-bit files that do not say so. [default: decided once for all of them]"
 MAX_GPU_MEMORY = "Take no more of the GPU's memory. [default: what is free]"
 
 

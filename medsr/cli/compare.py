@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from medsr.cli.batch import BITS
+
 
 def compare(
     recipes: Annotated[list[str], typer.Argument(help="Recipe files, or names of those that came with medsr.")],
@@ -18,11 +20,14 @@ def compare(
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of every recipe.")
     ] = None,
+    bits: Annotated[int | None, typer.Option(min=8, max=16, help=BITS)] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     seed: Annotated[int | None, typer.Option(help="Replaces the recipes' seed.")] = None,
     json_: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Everything, as JSON.")] = None,
 ) -> None:
     """Train several recipes on the same images under the same budget; one page."""
+    if bits is not None:
+        overrides = [*(overrides or []), f"data.bits={bits}"]
     from medsr.cli.batch import end_partly
     from medsr.comparing import page
     from medsr.comparing.run import compare as run

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from medsr.cli.batch import end_partly, parse_tile, told_failure
+from medsr.cli.batch import BITS, end_partly, parse_tile, told_failure
 from medsr.cli.minutes import MINUTES
 
 
@@ -54,6 +54,7 @@ def evaluate(
     limit: Annotated[int | None, typer.Option(help="Measure only so many images, drawn with a fixed seed.")] = None,
     tile: Annotated[str, typer.Option(help="auto, or a side in pixels of the input; 0 for one piece.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    bits: Annotated[int | None, typer.Option(min=8, max=16, help=BITS)] = None,
     skip_done: Annotated[
         bool, typer.Option("--skip-done", help="Leave out what was measured into --out before, in the same way.")
     ] = False,
@@ -82,6 +83,7 @@ def evaluate(
         device=device,
         tile=parse_tile(tile),
         skip_done=skip_done,
+        bits=bits,
         say=lambda line: typer.echo(line, err=True),
     )
     typer.echo(tables.text(result))

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from medsr.cli.batch import BITS
+
 
 def export(
     model: Annotated[str, typer.Argument(help="A name from `medsr weights list`, or a weight file.")],
@@ -21,11 +23,12 @@ def export(
     calibrate: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="For --int8: images of the kind the model serves.")
     ] = None,
+    bits: Annotated[int | None, typer.Option(min=8, max=16, help=BITS)] = None,
 ) -> None:
     """Write a model for OpenVINO or ONNX, in fp32 or int8, with its card; or the card alone, for OpenModelDB."""
     from medsr.exports.run import export as run
 
-    done = run(model, to, out, int8, calibrate, say=lambda line: typer.echo(line, err=True))
+    done = run(model, to, out, int8, calibrate, bits, say=lambda line: typer.echo(line, err=True))
     typer.echo(f"{done.path}  {done.card.get('precision', '')}".rstrip())
     if seconds := done.card.get("seconds"):
         times = f"{seconds['openvino']:.3f} s where torch takes {seconds['torch']:.3f}"

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from medsr.cli.batch import BITS
+
 
 def finetune(
     recipe: Annotated[
@@ -21,12 +23,15 @@ def finetune(
         Path | None, typer.Option(metavar="RUN", help="Go on with a run, exactly where it was saved.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    bits: Annotated[int | None, typer.Option(min=8, max=16, help=BITS)] = None,
     seed: Annotated[int | None, typer.Option(help="Replaces the recipe's seed.")] = None,
 ) -> None:
     """Fine-tune a generator on your own images."""
     from medsr.errors import UsageError
     from medsr.recipe import load
 
+    if bits is not None:
+        overrides = [*(overrides or []), f"data.bits={bits}"]
     if resume is None:
         if not recipe:
             raise UsageError("finetune needs a recipe, for example: medsr finetune retina --data DIR")

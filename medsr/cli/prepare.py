@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from medsr.cli.batch import end_partly, told_failure
+from medsr.cli.batch import BITS, end_partly, told_failure
 
 
 def prepare(
@@ -18,6 +18,7 @@ def prepare(
     workers: Annotated[int | None, typer.Option(help="Processes. [default: one a core, at most 4]")] = None,
     crop: Annotated[int | None, typer.Option(help="Cut into squares of so many pixels.")] = None,
     stride: Annotated[int | None, typer.Option(help="From one crop to the next. [default: the crop]")] = None,
+    bits: Annotated[int | None, typer.Option(min=8, max=16, help=BITS)] = None,
     seed: Annotated[int | None, typer.Option(help="Of the split into parts.")] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the card.")
@@ -29,7 +30,7 @@ def prepare(
     from medsr.prep.run import SUMMARY
     from medsr.prep.run import prepare as run
 
-    given = {"ground_truth.crop": crop, "ground_truth.stride": stride, "split.seed": seed}
+    given = {"ground_truth.crop": crop, "ground_truth.stride": stride, "split.seed": seed, "ground_truth.bits": bits}
     changed = [f"{key}={value}" for key, value in given.items() if value is not None]
     result = run(
         card, source, out, workers, [*changed, *(overrides or [])], say=lambda line: typer.echo(line, err=True)

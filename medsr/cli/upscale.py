@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medsr.cli.batch import COMPILE, ENGINE, MAX_GPU_MEMORY, PRECISION, end, parse_tile, told_failure
+from medsr.cli.batch import BITS, COMPILE, ENGINE, MAX_GPU_MEMORY, PRECISION, end, parse_tile, told_failure
 
 if TYPE_CHECKING:
     from medsr.outcome import Outcome
@@ -28,9 +28,7 @@ def upscale(
     ] = None,
     tile: Annotated[str, typer.Option(help="auto, or a side in pixels of the input; 0 for one piece.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    bits: Annotated[
-        int | None, typer.Option(min=8, max=16, help="Bits stored in 16-bit PNG and TIFF files that do not say so.")
-    ] = None,
+    bits: Annotated[int | None, typer.Option(min=8, max=16, help=BITS)] = None,
     engine: Annotated[str, typer.Option(help=ENGINE)] = "auto",
     precision: Annotated[str, typer.Option(help=PRECISION)] = "fp32",
     max_gpu_memory: Annotated[float | None, typer.Option(metavar="GB", help=MAX_GPU_MEMORY)] = None,

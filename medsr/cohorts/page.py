@@ -72,7 +72,7 @@ def _thumbnail(path: Path) -> NDArray[np.float32] | None:
             with Image.open(path) as whole:
                 small = whole.convert("RGB")
         else:
-            unit = image_io.read(path).to_unit().clip(0, 1)
+            unit = image_io.read_as_shown(path).to_unit().clip(0, 1)
             small = Image.fromarray(np.rint(unit.repeat(3 // unit.shape[2], axis=2) * DIGITS).astype(np.uint8))
     except (OSError, MedsrError):
         return None

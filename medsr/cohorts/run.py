@@ -17,6 +17,7 @@ from medsr.cohorts.plan import Command, Plan
 from medsr.cohorts.results import Standing
 from medsr.engines.base import Compute
 from medsr.errors import UsageError
+from medsr.io import image as image_io
 from medsr.progress import Update, progress
 
 Name = Literal["local", "slurm", "dask"]
@@ -191,6 +192,8 @@ def _plan(
         units = find.scans(inputs, out, given["dicom"], given["uncertainty"])
     else:
         units = find.images(inputs, out)
+        if given["assumed_bits"] is None and not given["bits"]:  # here, for all: a worker sees only its own
+            given["assumed_bits"] = image_io.decide_depth(Path(unit.source) for unit in units)
     weights = _weights(given["model"])
     return Plan(command, out, given, tuple(units), None if root is None else str(root), skip_done, weights)
 

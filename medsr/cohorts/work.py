@@ -139,7 +139,8 @@ def _images(given: dict[str, Any], compute: Compute) -> Crew:
     from medsr.infer.used import Models
 
     consistency = given.get("consistency", False)  # a cohort begun before there was any goes on without
-    models = Models(given["model"], compute, given["tile"], given["outscale"], given["bits"], consistency)
+    asked = (given["tile"], given["outscale"], given["bits"], consistency)
+    models = Models(given["model"], compute, *asked, assumed_bits=given.get("assumed_bits") or {})
 
     def job(source: Path, target: Path, status: Status) -> overlap.Job:
         return Job(source, target, 0, How(models, status, lambda *_: None))

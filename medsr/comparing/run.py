@@ -12,6 +12,7 @@ from typing import Any
 from medsr import recipe as recipes
 from medsr.comparing import page
 from medsr.comparing.entry import Entry, Failed, Leaf, folder_of, leaves
+from medsr.data.depth import with_depth
 from medsr.devices import choose
 from medsr.errors import MedsrError, StoppedError, UsageError
 from medsr.io.files import write_text
@@ -57,6 +58,10 @@ def compare(
         raise UsageError("compare needs two recipes or more")
     budget = [f"minutes={minutes}"] if minutes is not None else []
     changes = [*given(data, list(overrides), seed), *budget]
+    first, line = with_depth(recipes.load(names[0], changes))
+    if line:  # the same for all of them
+        say(line)
+        changes.append(f"data.bits={first.data.bits}")
     chosen = [recipes.load(name, changes) for name in names]
     _check_comparable(chosen)
     folder = Path(out) if out else Path("runs") / f"compare-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -128,6 +133,7 @@ def _check_comparable(chosen: list[Recipe]) -> None:
                 ("data.train", part.data.train, first.data.train),
                 ("degradation.low_resolution", _low_resolution(part), _low_resolution(first)),
                 ("data.validation", part.data.validation, first.data.validation),
+                ("data.bits", part.data.bits, first.data.bits),
                 ("data.pattern", part.data.pattern, first.data.pattern),
                 ("seed", part.seed, first.seed),
                 ("volumes", part.thick_slices is not None, first.thick_slices is not None),

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from medsr.recipe import MultiScale, check, find
-from medsr.recipe.fields import Count, Flag, Probability, Section
+from medsr.recipe.fields import Bits, Count, Flag, Probability, Section
 from medsr.resources import resource_dir
 
 IMAGE = "image"
@@ -92,12 +92,16 @@ class Split(Section):
 
 
 class GroundTruth(Section):
-    """What is made of every image. `crop`: pieces of that many pixels, one every `stride` (default: side by side)."""
+    """What is made of every image. `crop`: pieces of that many pixels, one every `stride` (default: side by side).
+
+    `bits`: of 16-bit images that do not declare how many they hold; none: decided once for all of them.
+    """
 
     multiscale: MultiScale | None = None
     crop: Count | None = None
     stride: Count | None = None
     grey: Flag = False
+    bits: Bits | None = None
 
     @model_validator(mode="after")
     def _possible(self) -> GroundTruth:

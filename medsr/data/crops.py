@@ -66,7 +66,7 @@ class GroundTruthCrops:
         if source in self._cache:
             self._cache.move_to_end(source)
             return self._cache[source]
-        image = multiscale.reduce(image_io.read(source.path), source.size)
+        image = multiscale.reduce(image_io.read_as_shown(source.path, self.data.bits), source.size)
         self._cache[source] = image
         self._cached_bytes += image.pixels.nbytes
         while self._cached_bytes > self.data.cache_gb * 1e9 and len(self._cache) > 1:

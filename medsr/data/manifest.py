@@ -19,7 +19,8 @@ class Row:
     """One file of a prepared data set; or, with `file` empty, one source that was left out, with the reason in `note`.
 
     `size`: width x height in pixels (volumes: voxels). `original`: made of the whole image at its own size. `source`:
-    its place in what the owner ships, an archive counting as a folder. Hashes are SHA-256.
+    its place in what the owner ships, an archive counting as a folder. Hashes are SHA-256. `bits`: of a 16-bit image
+    whose file cannot declare them.
     """
 
     file: str
@@ -34,6 +35,7 @@ class Row:
     source_sha256: str
     sha256: str
     note: str = ""
+    bits: str = ""
 
     @property
     def height_width(self) -> tuple[int, int]:
@@ -77,10 +79,17 @@ def read(folder: Path) -> list[Row] | None:
     return rows
 
 
+def bits_of(rows: Iterable[Row]) -> int | None:
+    """The depth of the images whose files do not declare it; None where there are none."""
+    return max((int(row.bits) for row in rows if row.bits), default=None)
+
+
 def _row(told: dict[str, str]) -> Row:
     if None in told or not all(isinstance(value, str) for value in told.values()):
         raise ValueError("a line has too few or too many columns")
     row = Row(original=told.pop("original") == "yes", **told)
     if row.file and not re.fullmatch(r"[1-9][0-9]{0,8}(x[1-9][0-9]{0,8}){1,3}", row.size):
         raise ValueError(f"{row.file}: {row.size!r} is no size")
+    if row.bits and not (row.bits.isdigit() and 8 <= int(row.bits) <= 16):
+        raise ValueError(f"{row.file}: {row.bits!r} is not a number of bits")
     return row

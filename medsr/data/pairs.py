@@ -33,7 +33,7 @@ class Partners:
         if isinstance(recipe.data.validation, str):
             other = Path(recipe.data.validation).expanduser()
             self.roots += [other] if other.is_dir() else []
-        self.scale = recipe.scale
+        self.scale, self.bits = recipe.scale, recipe.data.bits
         self.known: dict[Path, list[Path]] = {}
         for path in image_io.list_images(low):
             self.known.setdefault(_stem(path.relative_to(low)), []).append(path)
@@ -55,7 +55,7 @@ class Partners:
     def check(self, path: Path, size: tuple[int, int]) -> None:
         """Raise InputError unless the low resolution is there, and smaller by exactly the scale."""
         low = self(path)
-        height, width = image_io.read(low).pixels.shape[:2]
+        height, width = image_io.read_as_shown(low, self.bits).pixels.shape[:2]
         if (height * self.scale, width * self.scale) != size:
             raise InputError(
                 f"{low}: {width}x{height}, its ground truth {size[1]}x{size[0]} is not {self.scale} times that"
@@ -87,7 +87,7 @@ def split_pairs(recipe: Recipe) -> Split:
     sizes = {source.path: source.size for source in found.train}
     for path in (*sizes, *found.held_out):
         try:
-            partners.check(path, sizes.get(path) or image_io.read(path).pixels.shape[:2])
+            partners.check(path, sizes.get(path) or image_io.read_as_shown(path, recipe.data.bits).pixels.shape[:2])
         except InputError as error:
             reasons[path] = str(error)
     kept = replace(

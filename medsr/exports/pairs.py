@@ -19,12 +19,16 @@ MOST, SIDE = 16, 512
 
 @dataclass(frozen=True)
 class Kind:
-    """What a network takes: images, or `slices` of volumes; of these with the `maps` a refiner wants, or alone."""
+    """What a network takes: images, or `slices` of volumes; of these with the `maps` a refiner wants, or alone.
+
+    `bits`: of 16-bit images that do not declare how many they hold.
+    """
 
     scale: int
     channels: int
     slices: bool = False
     maps: bool = False
+    bits: int | None = None
 
 
 def pairs_in(folder: Path, kind: Kind) -> tuple[list[HeldOut], list[HeldOut]]:
@@ -51,7 +55,7 @@ def pairs_in(folder: Path, kind: Kind) -> tuple[list[HeldOut], list[HeldOut]]:
 
 
 def _image(path: Path, kind: Kind) -> list[HeldOut]:
-    unit = image_io.read(path).to_unit()
+    unit = image_io.read_as_shown(path, kind.bits).to_unit()
     if min(unit.shape[:2]) < 32 * kind.scale:
         raise InputError(f"{path}: too small")
     top, left = (max(0, (length - SIDE) // 2) for length in unit.shape[:2])

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medsr.data.depth import Settled, depth_of
 from medsr.engines import intel
 from medsr.engines.base import LARGEST_LOSS
 from medsr.engines.intel import OpenvinoEngine
 from medsr.errors import UsageError
 from medsr.infer.image import Network
 from medsr.infer.slices import Refiner
+from medsr.io.kinds import list_images
 from medsr.measure import metrics
 from medsr.recipe import Protocol
 
@@ -33,19 +35,23 @@ CROP, CROPS = 96, 64
 Say = Callable[[str], None]
 
 
-def quantised(model: Any, card: dict[str, Any], folder: Path, say: Say) -> tuple[Any, dict[str, Any]]:
+def quantised(model: Any, card: dict[str, Any], folder: Path, bits: int | None, say: Say) -> tuple[Any, dict[str, Any]]:
     """OpenVINO's model with an int8 trunk, and for its card: what it was calibrated on and what it loses.
 
-    Half of the files calibrate, the other half measure. Where the loss is above `LARGEST_LOSS`, the trunk's layers are
-    taken out of int8 that write into its skip connections (the last of each block), and then those of the first and
-    last blocks. Raises UsageError where that is not enough, InputError for a folder without two usable images.
+    `bits`: of 16-bit images that do not declare how many they hold. Half of the files calibrate, the other half
+    measure. Where the loss is above `LARGEST_LOSS`, the trunk's layers are taken out of int8 that write into its skip
+    connections (the last of each block), and then those of the first and last blocks. Raises UsageError where that is
+    not enough, InputError for a folder without two usable images.
     """
     from medsr.exports.pairs import Kind, pairs_in
 
     spec = card["spec"]
     refiner = spec["architecture"] == "refiner"
     slices = refiner or (spec["scale"] == 1 and bool(card.get("training", {}).get("domain")))
-    kind = Kind(spec["scale"], spec["channels"], slices, refiner)
+    depth = Settled(None) if slices else depth_of(bits, folder, list_images(folder))
+    if depth.told:
+        say(depth.told)
+    kind = Kind(spec["scale"], spec["channels"], slices, refiner, depth.bits)
     learn, judge = pairs_in(folder, kind)
     say(f"calibrating on {len(learn)}, measuring on {len(judge)} of {folder}")
     crops = _crops(learn, spec["channels"])
@@ -56,7 +62,8 @@ def quantised(model: Any, card: dict[str, Any], folder: Path, say: Say) -> tuple
         loss = before - after
         say(f"{len(kept)} trunk layers in fp32: {before:.2f} dB to {after:.2f} dB")
         if loss <= LARGEST_LOSS:
-            told = {"calibrated_on": len(learn), "crops": len(crops), "fp32_layers": len(kept)}
+            told: dict[str, Any] = {"bits": depth.bits} if depth.bits else {}
+            told |= {"calibrated_on": len(learn), "crops": len(crops), "fp32_layers": len(kept)}
             measured: dict[str, Any] = {"images": len(judge), "psnr_fp32": before, "psnr_int8": after, "loss_db": loss}
             measured["protocol"] = _protocol(slices)
             return made, {"calibration": told, "measured": measured}

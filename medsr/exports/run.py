@@ -35,14 +35,16 @@ def export(
     out: str | Path | None = None,
     int8: bool = False,
     calibrate: str | Path | None = None,
+    bits: int | None = None,
     say: Say = lambda _: None,
 ) -> Exported:
     """Write a model (a known name or a weight file) as OpenVINO (`.xml` and `.bin`) or ONNX (`.onnx`).
 
     Without `out` an OpenVINO model goes where `--engine openvino` and `--precision int8` look for it. `int8`: quantised
     after training, on the images (of volumes' networks: the volumes) in the folder `calibrate`; what that costs in PSNR
-    is measured on others of them and written into the card. `to` openmodeldb: the card alone (`.json`), in the form in
-    which models are published there. Raises UsageError, WeightsError or InputError.
+    is measured on others of them and written into the card. `bits`: of 16-bit images there that do not say;
+    None: decided once for all of them. `to` openmodeldb: the card alone (`.json`), in the form in which models are
+    published there. Raises UsageError, WeightsError or InputError.
     """
     if to not in SUFFIXES:
         raise UsageError(f"--to {to}: expected one of {', '.join(SUFFIXES)}")
@@ -81,7 +83,7 @@ def export(
     if int8:
         from medsr.exports.quantise import quantised
 
-        converted, told = quantised(converted, card, Path(str(calibrate)), say)
+        converted, told = quantised(converted, card, Path(str(calibrate)), bits, say)
         card |= {"precision": "int8", **told}
     else:
         card |= beside_torch(net, converted, card)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from medsr.engines.base import Compute
 from medsr.errors import UsageError
 from medsr.infer import sidecar
 from medsr.infer.choice import AUTO
+from medsr.infer.image import target_size
 from medsr.infer.used import Models, Used
 from medsr.io import image as image_io
 from medsr.outcome import Outcome
@@ -37,6 +38,7 @@ def upscale(
     compiled: bool = False,
     skip_done: bool = False,
     consistency: bool = True,
+    assumed_bits: Mapping[str, int] | None = None,
     on_outcome: Callable[[Outcome], None] = lambda _: None,
 ) -> list[Outcome]:
     """Super-resolve images (files, folders, globs) into the folder `out`, each in its own format and depth.
@@ -45,6 +47,7 @@ def upscale(
     name, a weight file or a baseline otherwise. `outscale`: final factor (default: the model's own, else 2). `bits`:
     bits stored in 16-bit files that do not say. `engine`: auto, torch or openvino; `precision`: fp32, fp16 or bf16 (on
     a GPU), int8 (a model calibrated by `medsr export`). `max_gpu_memory`: GB. `compiled`: by torch.compile.
+    `assumed_bits`: of 16-bit files that do not say, by series; None: `io.image.decide_depth` decides once for all.
     `consistency`: a network's result keeps the input's local means. A bad input becomes an outcome with its error; the
     others are still done.
     `out`/status.tsv says what became of each; with `skip_done` what it calls done, and is still as it was, is not done
@@ -54,9 +57,10 @@ def upscale(
     if not str(out):
         raise UsageError("--out: expected a folder, got nothing")
     jobs = plan([inputs] if isinstance(inputs, str | Path) else inputs, Path(out))
-    models = Models(
-        str(model), Compute(device, engine, precision, max_gpu_memory, compiled), tile, outscale, bits, consistency
-    )
+    if assumed_bits is None:
+        assumed_bits = {} if bits else image_io.decide_depth(source for source, _ in jobs)
+    compute = Compute(device, engine, precision, max_gpu_memory, compiled)
+    models = Models(str(model), compute, tile, outscale, bits, consistency, assumed_bits=assumed_bits)
     results: dict[str, Any] = {}
     with Status(Path(out), models.known) as status, progress("upscale", len(jobs)) as update:
         how = How(models, status if skip_done else None, update)
@@ -107,12 +111,13 @@ class Job:
     def read(self) -> bool:
         if self.how.done and self.how.done.is_done(self.source, self.target):
             return False
-        self.image = image_io.read(self.source, self.how.models.bits)
+        self.image = image_io.read(self.source, self.how.models.bits, self.how.models.assumed_bits)
         return True
 
     def compute(self) -> None:
         assert self.image is not None
         self.used, self.chosen = self.how.models.of(self.image)
+        image_io.check_result(self.target, self.image, target_size(self.image.pixels, self.used.scale))
         self.result = self.used.model(self.image.to_unit(), self.used.scale, self._on_tile)
 
     def _on_tile(self, done: int, total: int) -> None:

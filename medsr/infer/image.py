@@ -68,6 +68,8 @@ class Network:
 
     def __call__(self, unit: Array, scale: float, on_tile: OnTile | None = None) -> Array:
         grey = unit.shape[2] == 1
+        if not grey and is_grey(unit):  # three equal channels stay so, which a network of colours does not promise
+            return np.repeat(self(unit[:, :, :1], scale, on_tile), unit.shape[2], axis=2)
         if self.channels == 1 and not grey:  # each colour through the one-channel network
             planes = [self(unit[:, :, c : c + 1], scale, on_tile) for c in range(unit.shape[2])]
             return np.concatenate(planes, axis=2)
@@ -132,6 +134,11 @@ class Network:
         if max(height, width) <= min(fits, largest):
             return 0
         return int(max(SMALLEST_TILE, min(fits - 2 * tiles.HALO, largest)))
+
+
+def is_grey(unit: NDArray[Any]) -> bool:
+    """Whether the channels of every pixel are equal."""
+    return all(np.array_equal(unit[:, :, 0], unit[:, :, channel]) for channel in range(1, unit.shape[2]))
 
 
 def target_size(unit: NDArray[Any], scale: float) -> tuple[int, int]:

@@ -20,7 +20,11 @@ def entry(folder: Path, outcome: Outcome, used: Used) -> dict[str, Any]:
     """How a result was made, by its name in the folder."""
     known = used.known
     parameters = {"outscale": known["scale"], "bits": known["bits"]}
-    parameters |= {name: known[name] for name in ("engine", "precision", "compiled", "consistency") if name in known}
+    parameters |= {
+        name: known[name]
+        for name in ("engine", "precision", "compiled", "consistency", "assumed_bits")
+        if name in known
+    }
     told = {
         "input": os.path.relpath(outcome.input, folder),
         "input_sha256": sha256(outcome.input),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from medsr.devices import choose
@@ -11,6 +11,7 @@ from medsr.engines.base import Compute
 from medsr.infer.choice import AUTO, candidates_hash, for_image
 from medsr.infer.image import Model, Network
 from medsr.infer.models import computed, open_model, weights_hash
+from medsr.io.depth import FILES
 from medsr.io.image import Image
 
 DEFAULT_SCALE = 2
@@ -29,7 +30,8 @@ class Used:
 class Models:
     """The model of each image of a batch: the one that was asked for, or of the bundled ones the one that fits.
 
-    `known`: everything but the images that decides the results. `opener`: as `open_model`. Raises UsageError or
+    `known`: everything but the images that decides the results. `assumed_bits`: of 16-bit files that do not say, by
+    series. `opener`: as `open_model`. Raises UsageError or
     WeightsError.
     """
 
@@ -42,9 +44,10 @@ class Models:
         bits: int | None = None,
         consistency: bool = True,
         opener: Callable[[str, Compute, int | None, bool], Model] = open_model,
+        assumed_bits: Mapping[str, int] = {},
     ) -> None:
         self.model, self.compute, self.tile, self.outscale, self.bits = model, compute, tile, outscale, bits
-        self.consistency = consistency
+        self.consistency, self.assumed_bits = consistency, assumed_bits
         self.opener = opener
         self.opened: dict[str, Used] = {}
         if model == AUTO:
@@ -53,13 +56,21 @@ class Models:
             self.known: Mapping[str, Any] = {"model": AUTO, "weights": candidates_hash(), "asked": asked}
         else:
             self.known = self._open(model).known
+        if together := assumed_bits.get(FILES):  # else results of other files would count as done
+            self.known = dict(self.known) | {"assumed_bits": together}
 
     def of(self, image: Image) -> tuple[Used, str]:
         """What to use for an image, and what to say about the choice. Raises as `open_model`."""
         if self.model != AUTO:
-            return self._open(self.model), ""
+            return self._for(image, self.model), ""
         chosen = for_image(image, self.outscale or DEFAULT_SCALE)
-        return self._open(chosen.model), str(chosen)
+        return self._for(image, chosen.model), str(chosen)
+
+    def _for(self, image: Image, name: str) -> Used:
+        used = self._open(name)
+        if (bits := image.extra.get("assumed_bits")) is None:
+            return used
+        return replace(used, known=dict(used.known) | {"assumed_bits": bits})
 
     def _open(self, name: str) -> Used:
         if name not in self.opened:

@@ -20,8 +20,8 @@ USUAL = (12, 14, 16)
 """Depths above 8 bits. Never 8: a dim 12-bit image is not an 8-bit one."""
 HOT = 0.001
 """Of an image's values: so many may lie above its depth (hot pixels of a detector)."""
-FILES = ""
-"""The series of all files that are not DICOM."""
+FILES, ANY = "", "*"
+"""The series of all files that are not DICOM; whatever series there is."""
 
 
 def is_open(image: Image) -> bool:
@@ -63,7 +63,8 @@ def settled(image: Image, bits: int | None, assumed: Mapping[str, int], path: Pa
     """
     if not is_open(image):
         return image
-    used = bits or assumed.get(series_of(image)) or needed(image)
+    together = assumed.get(series_of(image)) or assumed.get(ANY)
+    used = bits or together or needed(image)
     beyond = above(image.pixels, used)
     if bits and beyond > allowed(image.pixels):
         largest = int(image.pixels.max())
@@ -71,7 +72,7 @@ def settled(image: Image, bits: int | None, assumed: Mapping[str, int], path: Pa
     signed = image.pixels.dtype.kind == "i"
     store_bits = bits if bits and not beyond else 16  # only what is given limits what is written
     window = Window.of_bits(used, signed=signed, inverted=image.window.inverted, store_bits=store_bits)
-    notes = [image.note, "" if bits or used == 16 else _note(image, used, series_of(image) in assumed), _hot(beyond)]
+    notes = [image.note, "" if bits or used == 16 else _note(image, used, bool(together)), _hot(beyond)]
     extra = image.extra if bits else dict(image.extra) | {"assumed_bits": used}
     return replace(image, window=window, extra=extra, note="; ".join(filter(None, notes)))
 

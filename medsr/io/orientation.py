@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
+import tifffile
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
@@ -23,6 +27,15 @@ _TURNS: dict[int, Callable[[NDArray], NDArray]] = {
     6: lambda stored: np.rot90(stored, -1),
     7: lambda stored: stored[::-1, ::-1].swapaxes(0, 1),
     8: lambda stored: np.rot90(stored, 1),
+}
+_PILLOW_TURNS = {
+    2: Pillow.Transpose.FLIP_LEFT_RIGHT,
+    3: Pillow.Transpose.ROTATE_180,
+    4: Pillow.Transpose.FLIP_TOP_BOTTOM,
+    5: Pillow.Transpose.TRANSPOSE,
+    6: Pillow.Transpose.ROTATE_270,
+    7: Pillow.Transpose.TRANSVERSE,
+    8: Pillow.Transpose.ROTATE_90,
 }
 _SHOWN_ONCE = ("exif", "dpi", "chunks", "orientation")
 """Of what belongs to a file: what says how it is shown, and would turn it again."""
@@ -49,6 +62,33 @@ def as_shown(image: Image) -> Image:
     return replace(image, pixels=turned(image.pixels, orientation), alpha=alpha, extra=extra)
 
 
+def picture_as_shown(path: Path) -> Pillow.Image:
+    """A file as Pillow reads it, mode and values as they are, turned as it is shown: for masks.
+
+    Raises OSError, ValueError or SyntaxError, as Pillow does.
+    """
+    content = path.read_bytes()
+    if content[:2] in (b"II", b"MM"):
+        content, orientation = _upright_tiff(content)
+    else:
+        orientation = UPRIGHT
+    with Pillow.open(io.BytesIO(content)) as picture:
+        picture.load()
+        turn = _PILLOW_TURNS.get(orientation if orientation != UPRIGHT else picture.getexif().get(TAG, UPRIGHT))
+        return picture if turn is None else picture.transpose(turn)
+
+
+def _upright_tiff(content: bytes) -> tuple[bytes, int]:
+    """The same file saying that it lies as stored, and what it said: Pillow mixes up rows of turned ones."""
+    with tifffile.TiffFile(io.BytesIO(content)) as tiff:
+        tag = tiff.pages[0].tags.get(TAG) if len(tiff.pages) else None
+        if tag is None:
+            return content, UPRIGHT
+        order: Literal["little", "big"] = "little" if tiff.byteorder == "<" else "big"
+        place, size = tag.valueoffset, 2 if tag.dtype == 3 else 4
+        return content[:place] + UPRIGHT.to_bytes(size, order) + content[place + size :], valid(tag.value)
+
+
 def stated(exif: bytes, xmp: bytes | str = b"") -> int:
     """The orientation that EXIF names; where it names none, XMP's, as other programs take it; else 1."""
     if value := _of_exif(exif).get(TAG):
@@ -71,8 +111,10 @@ def _of_exif(exif: bytes) -> Pillow.Exif:
     """Its entries; none where it is damaged, as Pillow raises whatever it likes."""
     entries = Pillow.Exif()
     try:
-        entries.load(exif)
-        entries.get(TAG)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            entries.load(exif)
+            entries.get(TAG)
     except Exception:
         return Pillow.Exif()
     return entries

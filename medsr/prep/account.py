@@ -46,6 +46,7 @@ def rows_of(
                     source=item.files[one.role][0],
                     source_sha256=seen.hashes[one.role],
                     sha256=one.sha256,
+                    bits=one.bits,
                     **common,
                 )
             )

@@ -39,12 +39,15 @@ class Look:
     error: str = ""
 
 
-def look(files: dict[str, list[Path]], kind: str) -> Look:
-    """Read one item: the files that claim each of its roles. Never raises for a bad file; says so in the look."""
+def look(files: dict[str, list[Path]], kind: str, bits: int | None = None) -> Look:
+    """Read one item: the files that claim each of its roles. Never raises for a bad file; says so in the look.
+
+    `bits`: of 16-bit images that do not declare how many they hold.
+    """
     try:
         hashes = {role: _one_hash(claims) for role, claims in files.items()}
         path = files[IMAGE][0]
-        return _volume(path, hashes) if kind == "volumes" else _image(path, hashes)
+        return _volume(path, hashes) if kind == "volumes" else _image(path, hashes, bits)
     except MedsrError as error:
         return Look({}, error=str(error))
     except OSError as error:
@@ -62,8 +65,8 @@ def _one_hash(claims: list[Path]) -> str:
     return next(iter(hashes))
 
 
-def _image(path: Path, hashes: dict[str, str]) -> Look:
-    image = image_io.read(path)
+def _image(path: Path, hashes: dict[str, str], bits: int | None) -> Look:
+    image = image_io.read_as_shown(path, bits)
     height, width = image.pixels.shape[:2]
     unit = image.to_unit().mean(axis=2, keepdims=True)
     digest = hashlib.sha256(f"{image.pixels.shape}{image.pixels.dtype}{image.window}".encode())

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image as Pillow
 
 from medsr.data.cards import IMAGE, GroundTruth
 from medsr.degrade import multiscale
@@ -18,6 +17,7 @@ from medsr.io import image as image_io
 from medsr.io import volume as volume_io
 from medsr.io.base import PNG, TIFF, Image
 from medsr.io.files import atomic_path, sha256
+from medsr.io.orientation import picture_as_shown
 
 LEAST = 16
 """Shortest side in pixels of a reduction worth keeping."""
@@ -36,13 +36,14 @@ class Task:
 
 @dataclass(frozen=True)
 class Made:
-    """A file written: its place below the data set's folder, with `/` between names."""
+    """A file written: its place below the data set's folder, with `/` between names. `bits`: as in the manifest."""
 
     file: str
     role: str
     size: str
     original: bool
     sha256: str
+    bits: str = ""
 
 
 def make(task: Task, out: Path) -> list[Made]:
@@ -73,8 +74,8 @@ def _write(task: Task, out: Path) -> Iterator[Made]:
 def plain(image: Image, grey: bool = False) -> Image:
     """An image as ground truth is kept: bright is high, unsigned, no transparency; the values as stored.
 
-    8 bits, and 16 bits of unknown depth, become PNG; 16 bits whose file declares its depth become TIFF, which can say
-    so. `grey`: one channel, the mean of three (exact where they are equal).
+    8 and 16 bits become PNG, depths in between that the file declares become TIFF, which can say so. `grey`: one
+    channel, the mean of three (exact where they are equal).
     """
     pixels, window = image.pixels, image.window
     if window.inverted or pixels.dtype.kind == "i":
@@ -86,6 +87,7 @@ def plain(image: Image, grey: bool = False) -> Image:
     if grey and pixels.shape[2] == 3:
         pixels = np.rint(pixels.mean(axis=2, keepdims=True)).astype(pixels.dtype)
     declared = image.extra.get("declared") if pixels.dtype == np.uint16 else None
+    declared = declared if declared and declared < 16 else None
     extra = {"declared": declared} if declared else {}
     return Image(np.ascontiguousarray(pixels), window, TIFF if declared else PNG, extra=extra)
 
@@ -106,7 +108,7 @@ def _starts(length: int, side: int, stride: int) -> list[int]:
 def _images(task: Task) -> Iterator[tuple[Image, str, bool]]:
     """(image, name without suffix, whether it is the whole original)."""
     wanted = task.ground_truth
-    whole = plain(image_io.read(task.files[IMAGE]), wanted.grey)
+    whole = plain(image_io.read_as_shown(task.files[IMAGE], wanted.bits), wanted.grey)
     own: tuple[int, int] = whole.pixels.shape[:2]
     reductions = wanted.multiscale
     smallest = wanted.crop or LEAST
@@ -130,18 +132,19 @@ def _image(image: Image, name: str, original: bool, task: Task, out: Path) -> Ma
     file = f"{task.part}/{name}{'.tif' if image.kind == TIFF else '.png'}"
     image_io.write(out / file, image)
     height, width = image.pixels.shape[:2]
-    return Made(file, IMAGE, f"{width}x{height}", original, sha256(out / file))
+    undeclared = image.pixels.dtype == np.uint16 and not image.extra.get("declared")
+    bits = str(int(image.window.high).bit_length()) if undeclared else ""
+    return Made(file, IMAGE, f"{width}x{height}", original, sha256(out / file), bits)
 
 
 MASKS = ("1", "L", "P", "LA", "RGB", "RGBA", "I;16")
 
 
 def _companion(task: Task, role: str, path: Path, out: Path) -> Made:
-    """A mask or annotation as PNG, its values as they are: indices stay indices, with their palette."""
+    """A mask or annotation as PNG, as it is shown, its values as they are: indices stay indices, with their palette."""
     file = f"{role}/{task.id}.png"
     try:
-        with Pillow.open(path) as picture:
-            picture.load()
+        picture = picture_as_shown(path)
     except (OSError, ValueError, SyntaxError) as error:
         raise InputError(f"{path}: damaged or not a readable {role} ({error})") from error
     if picture.mode not in MASKS:

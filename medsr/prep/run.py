@@ -13,7 +13,8 @@ import yaml
 
 from medsr import status
 from medsr.data import cards, manifest
-from medsr.data.cards import Card
+from medsr.data.cards import IMAGE, Card
+from medsr.data.depth import Settled, depth_of
 from medsr.errors import InputError, UsageError
 from medsr.io.files import write_text
 from medsr.io.journal import Journal
@@ -69,6 +70,8 @@ def prepare(
     _check(chosen, folder)
     found = sources.collect(chosen, Path(source), folder, folder / WORK, say)
     write_text(folder / SETTINGS, _settings(chosen))
+    settled = _depth(chosen, found)
+    chosen = chosen.model_copy(update={"ground_truth": chosen.ground_truth.model_copy(update={"bits": settled.bits})})
     journal = Journal(folder / WORK / "journal.jsonl")
     before = manifest.read(folder) or []
     with pool_of(workers or min(4, multiprocessing.cpu_count())) as pool:
@@ -80,6 +83,7 @@ def prepare(
         raise InputError(f"{source}: none of its {len(found.items)} images could be used; the first: {failed[0].error}")
     strangers = account.sweep(folder, {row.file for row in rows}, journal, before)
     notes = [*account.expectations(chosen, found, looks, plan.same), *plan.notes]
+    notes += [f"{settled.told} (ground_truth.bits says otherwise)"] if settled.told else []
     if strangers:
         notes.append(f"{len(strangers)} file(s) in {folder} are not of this data set (the first: {strangers[0]})")
     result = Prepared(folder, chosen, rows, failed, notes)
@@ -88,6 +92,14 @@ def prepare(
     page.write(folder / SUMMARY, chosen, result.rows, result.notes, folder)
     shutil.rmtree(folder / WORK, ignore_errors=True)
     return result
+
+
+def _depth(card: Card, found: sources.Source) -> Settled:
+    """Of 16-bit images that do not declare it: what the card says, or what is decided for all of them together."""
+    if card.kind == "volumes":
+        return Settled(None)
+    names = (item.files[IMAGE][0] for item in found.items)
+    return depth_of(card.ground_truth.bits, None, (found.places[name] for name in names))
 
 
 def _check(card: Card, folder: Path) -> None:

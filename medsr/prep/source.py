@@ -68,7 +68,7 @@ def collect(card: Card, source: Path, out: Path, work: Path, say: Say) -> Source
 def _is_scan(card: Card, name: str) -> bool:
     if card.kind == "volumes":
         return volume_io.is_volume(Path(name))
-    return PurePosixPath(name).suffix.lower() in (*image_io.SUFFIXES, ".gif")
+    return PurePosixPath(name).suffix.lower() in {*image_io.SUFFIXES, *image_io.UNREAD}
 
 
 def _files(source: Path, out: Path) -> dict[str, Path]:

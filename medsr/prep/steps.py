@@ -29,12 +29,13 @@ def look_all(card: Card, found: Source, journal: Journal, pool: Executor | None)
     stamps: dict[str, str] = {}
     for item in found.items:
         files = {role: [found.places[name] for name in names] for role, names in item.files.items()}
-        stamps[item.id] = stamp(path for paths in files.values() for path in paths)
+        bits = card.ground_truth.bits
+        stamps[item.id] = stamp(path for paths in files.values() for path in paths) + (f" {bits}" if bits else "")
         known = journal.records.get(f"look {item.id}")
         if known and known.get("stamp") == stamps[item.id]:
             looks[item.id] = Look(**known["look"])
         else:
-            jobs[item.id] = partial(look, files, card.kind)
+            jobs[item.id] = partial(look, files, card.kind, bits)
 
     def done(one: str, seen: Look) -> None:
         looks[one] = seen
@@ -109,7 +110,8 @@ def make_all(
     for item in found.items:
         if item.id not in plan.part:
             continue
-        wanted[item.id] = [looks[item.id].hashes, plan.part[item.id]]
+        bits = card.ground_truth.bits
+        wanted[item.id] = [looks[item.id].hashes, plan.part[item.id], *([bits] if bits else [])]
         known = journal.records.get(f"make {item.id}") or finished.get(item.id)
         if known and known.get("of") == wanted[item.id] and _intact(known["made"], out):
             made[item.id] = [Made(**one) for one in known["made"]]
@@ -142,11 +144,11 @@ def _finished(before: Sequence[manifest.Row]) -> dict[str, Any]:
     known: dict[str, Any] = {}
     for row in before:
         if row.file:
-            record = known.setdefault(row.id, {"of": [{}, row.part], "made": []})
+            bits = [settled] if (settled := manifest.bits_of(before)) else []
+            record = known.setdefault(row.id, {"of": [{}, row.part, *bits], "made": []})
             record["of"][0][row.role] = row.source_sha256
-            record["made"].append(
-                {"file": row.file, "role": row.role, "size": row.size, "original": row.original, "sha256": row.sha256}
-            )
+            names = ("file", "role", "size", "original", "sha256", "bits")
+            record["made"].append({name: getattr(row, name) for name in names})
     return known
 
 

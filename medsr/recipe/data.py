@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from medsr.recipe.fields import (
+    Bits,
     Count,
     CountOrNone,
     Flag,
@@ -87,5 +88,7 @@ class Data(Section):
     jitter: Jitter | None = None
     darkest_crop: Probability = 0.0
     modality: str = ""
+    bits: Bits | None = None
+    """Of 16-bit files that do not declare how many they hold; none: decided once for all, and written down here."""
     workers: CountOrNone = 2
     cache_gb: NotNegative = 4.0

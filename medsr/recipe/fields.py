@@ -21,6 +21,7 @@ NotNegative = Annotated[Number, Field(ge=0)]
 Probability = Annotated[Number, Field(ge=0, le=1)]
 Count = Annotated[int, Field(strict=True, ge=1)]
 CountOrNone = Annotated[int, Field(strict=True, ge=0)]
+Bits = Annotated[int, Field(strict=True, ge=8, le=16)]
 Flag = Annotated[bool, Field(strict=True)]
 
 

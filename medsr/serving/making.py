@@ -19,6 +19,7 @@ from medsr.infer.models import SliceEngine, open_model, open_slice_model
 from medsr.infer.used import DEFAULT_SCALE, Models
 from medsr.io import image as image_io
 from medsr.io.files import write_text
+from medsr.io.orientation import as_shown
 from medsr.scan.files import plan as plan_scans
 from medsr.scan.job import Extras
 from medsr.scan.job import How as ScanHow
@@ -120,7 +121,7 @@ def _make_image(order: ImageOrder, index: int, scale: float, how: ImageHow) -> M
     write_pixels(target.with_name(PIXELS), written)
     figures: dict[str, float] = {}
     if order.ground_truth is not None:
-        figures, note = _measured(written, order.ground_truth)
+        figures, note = _measured(as_shown(written), order.ground_truth)
         notes += [note] if note else []
     shape: tuple[int, int, int] = written.pixels.shape  # type: ignore[assignment]
     return MadeImage(target, scale, shape, written.pixels.dtype.name, seconds, notes=tuple(notes), **figures)
@@ -130,7 +131,7 @@ def _measured(result: image_io.Image, ground_truth: Path) -> tuple[dict[str, flo
     """PSNR and SSIM of the file as written, or why there are none."""
     from medsr.measure.metrics import psnr, ssim
 
-    truth = image_io.read(ground_truth)
+    truth = image_io.read_as_shown(ground_truth)
     if truth.pixels.shape != result.pixels.shape:
         (h, w, c), (height, width, channels) = truth.pixels.shape, result.pixels.shape
         return {}, (

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from medsr import recipe as recipes
+from medsr.data.depth import with_depth
 from medsr.devices import choose
 from medsr.errors import UsageError
 from medsr.recipe import Recipe
@@ -36,7 +37,9 @@ def finetune(
         run = Path(resume)
         settings = _resumed_recipe(recipe, run, out, given(data, overrides, seed))
     else:
-        settings = recipes.load(recipe, given(data, overrides, seed))
+        settings, told = with_depth(recipes.load(recipe, given(data, overrides, seed)))
+        if told:
+            say(told)
         if not out and processes.count()[0] > 1:
             raise UsageError("--out: several processes train together; say where, the same for all of them")
         run = Path(out) if out else Path("runs") / f"{settings.name}-{time.strftime('%Y%m%d-%H%M%S')}"

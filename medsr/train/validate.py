@@ -110,17 +110,21 @@ def prepare(paths: tuple[Path, ...], recipe: Recipe) -> list[HeldOut]:
     if isinstance(recipe.degradation, Unknown):
         return [_one_unknown(path, recipe) for path in paths]
     blur = recipe.protocol.blur_sigma
-    return [one_image(path, image_io.read(path).to_unit(), recipe.scale, recipe.channels, blur) for path in paths]
+    return [one_image(path, _unit(path, recipe), recipe.scale, recipe.channels, blur) for path in paths]
+
+
+def _unit(path: Path, recipe: Recipe) -> Array:
+    return image_io.read_as_shown(path, recipe.data.bits).to_unit()
 
 
 def _one_pair(path: Path, low_path: Path, recipe: Recipe) -> HeldOut:
-    pair = alike(image_io.read(path), image_io.read(low_path))
+    pair = alike(*(image_io.read_as_shown(file, recipe.data.bits) for file in (path, low_path)))
     truth, low = (as_channels(one.to_unit(), recipe.channels) for one in pair)
     return HeldOut(path.name, truth, low, Interpolation("bicubic")(low, recipe.scale))
 
 
 def _one_unknown(path: Path, recipe: Recipe) -> HeldOut:
-    truth = crop_to_multiple(as_channels(image_io.read(path).to_unit(), recipe.channels), 2 * recipe.scale)
+    truth = crop_to_multiple(as_channels(_unit(path, recipe), recipe.channels), 2 * recipe.scale)
     low = unknown(truth, recipe.scale)
     return HeldOut(path.name, truth, low, Interpolation("bicubic")(low, recipe.scale))
 

@@ -1,0 +1,51 @@
+"""How many bits the 16-bit images of a data set hold that do not declare it: decided once, and said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from medsr.data import manifest
+from medsr.data.sources import folder_of
+from medsr.io import image as image_io
+from medsr.recipe import Pairs, Recipe
+
+
+@dataclass(frozen=True)
+class Settled:
+    """`bits` of every image that leaves them open, None where none does; `told`: the line for the user."""
+
+    bits: int | None
+    told: str = ""
+
+
+def depth_of(bits: int | None, folder: Path | None, paths: Iterable[Path]) -> Settled:
+    """`bits` where they are given, else what the folder's manifest says, else the most that one of `paths` needs."""
+    if bits is not None:
+        return Settled(bits)
+    if prepared := manifest.bits_of(manifest.read(folder) or []) if folder else None:
+        return Settled(prepared, f"16-bit images without declared depth: read as {prepared}-bit, as {folder} says")
+    if decided := image_io.decide_depth(paths):
+        most = max(decided.values())
+        return Settled(most, f"16-bit images without declared depth: all of them read as {most}-bit")
+    return Settled(None)
+
+
+def with_depth(recipe: Recipe) -> tuple[Recipe, str]:
+    """The recipe with `data.bits` settled for all images it trains and validates on, and the line for the user."""
+    data = recipe.data
+    if data.bits is not None or data.train is None or recipe.thick_slices:
+        return recipe, ""
+    folders = [folder_of(data.train, "data.train")]
+    low = recipe.degradation.low_resolution if isinstance(recipe.degradation, Pairs) else None
+    for name in (low, data.validation):
+        if isinstance(name, str) and Path(name).expanduser().is_dir():
+            folders.append(Path(name).expanduser())
+    paths = image_io.list_images(folders[0], data.pattern)
+    paths += [path for folder in folders[1:] for path in image_io.list_images(folder)]
+    settled = depth_of(None, folders[0], paths)
+    if settled.bits is None:
+        return recipe, ""
+    told = f"{settled.told}; data.bits says otherwise"
+    return recipe.model_copy(update={"data": data.model_copy(update={"bits": settled.bits})}), told
