@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from medsr.errors import InputError, UsageError
 from medsr.geometry import LPS
-from medsr.io import metaimage, nrrd
+from medsr.io import metaimage, nrrd, nrrd_write
 from medsr.io.volume_base import (
     METAIMAGE,
     NO_CHOICE,
@@ -34,17 +34,20 @@ def read(path: Path, choice: GeometryChoice = NO_CHOICE) -> Volume:
         stated, notes = metaimage.look(fields, path)
         notes = check_stated(stated, choice, str(path)) + notes
         volume = from_image(_image(path, path, series=False), METAIMAGE)
-        scale = metaimage.scale_of(fields)
+        scale, turn = metaimage.scale_of(fields), None
     else:
         header = nrrd.read_header(path)
         stated, scale = header.stated, nrrd.scale_of(header)
         notes = check_stated(stated, choice, str(path)) + nrrd.notes_of(header)
         with nrrd.readable(path, header) as source:
             volume = from_image(_image(source, path, header.axis is not None), NRRD, header.axis is not None)
+        turn = np.diag([*header.signs, 1.0]) @ LPS if header.timed else None  # ITK looks at three axes only
         volume = replace(volume, extra=header, time_step=nrrd.time_step(header, volume.time_step))
     factors = np.array([scale, scale, scale] if stated else choice.spacing, float)
     affine = volume.affine @ np.diag([*factors, 1.0])
     affine[:3, 3] = volume.affine[:3, 3] * scale
+    if turn is not None:
+        affine = turn @ affine
     if choice.form is not None:
         notes += (f"affine={choice.form} is not used: only NIfTI has an sform and a qform",)
     return replace(volume, affine=affine, notes=notes)
@@ -128,7 +131,7 @@ def write(path: Path, volume: Volume) -> None:
     check(path, volume)
     ready = plain(volume, path, DTYPES)
     if path.suffix.lower() in (".nrrd", ".nhdr"):
-        nrrd.write(path, ready, volume.extra if volume.kind == NRRD else None, _pairs(volume))
+        nrrd_write.write(path, ready, volume.extra if volume.kind == NRRD else None, _pairs(volume))
     else:
         _simpleitk().WriteImage(to_image(ready), str(path), useCompression=True)
 

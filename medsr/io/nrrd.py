@@ -1,27 +1,23 @@
-"""NRRD: what ITK does not look at (missing spacing, units, axes that are not of space), and files written."""
+"""NRRD headers: what ITK does not look at: missing spacing, units, axes that are not of space, bzip2."""
 
 from __future__ import annotations
 
-import gzip
+import bz2
+import math
 import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medsr.errors import InputError
-from medsr.io.volume_base import Volume
 
 SERIES = ("list", "time", "none", "???", "domain", "space", "stub", "scalar")
 """Kinds of an axis along which volumes follow each other; others are the numbers of one voxel."""
-TYPES = {"float32": "float", "float64": "double"}
-KEPT = ("content", "sample units", "space units", "measurement frame")
-"""Fields that are true of the refined grid, too."""
 LONGEST = 1 << 20
 _MILLIMETRES = {"": 1.0, "mm": 1.0, "um": 1e-3, "\N{MICRO SIGN}m": 1e-3, "\N{GREEK SMALL LETTER MU}m": 1e-3, "nm": 1e-6}
 _MILLIMETRES |= {"cm": 10.0, "m": 1000.0, "in": 25.4, "inch": 25.4, "micron": 1e-3, "microns": 1e-3}
@@ -64,6 +60,11 @@ class Header:
         else:
             outside = [n for n, kind in enumerate(self.kinds) if kind.lower() not in ("domain", "space", "???")]
         return outside[0] if len(outside) == 1 else None
+
+    @property
+    def timed(self) -> bool:
+        """Whether time is the fourth coordinate of its space."""
+        return int(self.fields.get("dimension", 0)) == 4 and self.axis is None
 
     @property
     def stated(self) -> bool:
@@ -163,86 +164,42 @@ def notes_of(header: Header) -> tuple[str, ...]:
 
 @contextmanager
 def readable(path: Path, header: Header) -> Iterator[Path]:
-    """The file, or a header beside it that calls the axis that is not of space `list`, as ITK wants it."""
-    axis = header.axis
-    if axis is None or header.kinds[axis].lower() == "list":
+    """The file, or one that ITK can read: an axis that is not of space is called `list`, bzip2 is unpacked."""
+    axis, packed = header.axis, header.fields.get("encoding", "").lower() in ("bzip2", "bz2")
+    if not packed and (axis is None or header.kinds[axis].lower() == "list"):
         yield path
         return
     data = header.fields.get("data file", "")
     if re.search(r"%|^list", data, re.IGNORECASE):
-        raise InputError(f"{path}: its fourth axis is of kind {header.kinds[axis]}, in several files; call it list")
+        raise InputError(f"{path}: its voxels are in several files, packed or along an axis not called list")
     skip = int(header.fields.get("line skip", 0)) + (0 if data else header.lines)
     file = path.parent / data if data else path
     fields = header.fields | {"data file": str(file.absolute()), "line skip": str(skip)}
-    fields["kinds"] = " ".join("list" if n == axis else "domain" for n in range(4))
+    if axis is not None:
+        fields["kinds"] = " ".join("list" if n == axis else "domain" for n in range(4))
     with tempfile.TemporaryDirectory(prefix="medsr-") as folder:
+        if packed:
+            raw = Path(folder, "plain.raw")
+            most = 8 * math.prod(map(int, header.fields["sizes"].split())) + int(header.fields.get("byte skip", 0))
+            _unpack(file, skip, raw, most)
+            fields |= {"data file": str(raw), "line skip": "0", "encoding": "raw"}
         plain = Path(folder, "plain.nhdr")
-        plain.write_text("NRRD0005\n" + "".join(f"{key}: {value}\n" for key, value in _ordered(fields)) + "\n", "utf-8")
+        plain.write_text("NRRD0005\n" + "".join(f"{key}: {value}\n" for key, value in ordered(fields)) + "\n", "utf-8")
         yield plain
 
 
-def _ordered(fields: dict[str, str]) -> list[tuple[str, str]]:
+def _unpack(file: Path, skip: int, target: Path, most: int) -> None:
+    """What bzip2 packed behind so many lines, no more than the header can promise."""
+    with file.open("rb") as stream:
+        for _ in range(skip):
+            stream.readline()
+        with bz2.open(stream) as source, target.open("wb") as plain:
+            while most > 0 and (block := source.read(min(most, 1 << 22))):
+                most -= plain.write(block)
+
+
+def ordered(fields: dict[str, str]) -> list[tuple[str, str]]:
     """What says how many axes there are before what needs to know; the data file last."""
     first = ("type", "dimension", "space", "space dimension", "sizes")
     rest = [key for key in fields if key not in (*first, "data file")]
     return [(key, fields[key]) for key in (*first, *rest, "data file") if key in fields]
-
-
-def write(path: Path, volume: Volume, header: Header | None, pairs: dict[str, str]) -> None:
-    """Write a volume of plain values. `header`: of the file it came from, whose axes, space and units are kept."""
-    series = volume.stored.ndim == 4
-    axis = 3 if not series or header is None or header.axis is None else header.axis
-    stored = np.moveaxis(volume.stored, -1, axis) if series else volume.stored
-    timed = series and (header is None or header.axis is None)
-    fields = _geometry(volume, header or Header(), axis, timed)
-    if header is None:
-        fields = {"space": "left-posterior-superior" + ("-time" if timed else "")} | fields
-    elif "space" in header.fields:
-        fields = {"space": header.fields["space"]} | fields
-    else:
-        fields = {"space dimension": "4" if timed else "3"} | fields
-    name = stored.dtype.name
-    fields |= {"type": TYPES.get(name, name), "dimension": str(stored.ndim), "sizes": " ".join(map(str, stored.shape))}
-    fields |= {"endian": "little", "encoding": "gzip"}
-    fields |= {key: header.fields[key] for key in KEPT if header is not None and key in header.fields}
-    detached = path.suffix.lower() == ".nhdr"
-    if detached:
-        fields["data file"] = f"{path.stem}.raw.gz"
-    lines = ["NRRD0005", *(f"{key}: {value}" for key, value in _ordered(fields))]
-    lines += [f"{key}:={_escaped(value)}" for key, value in pairs.items() if ":" not in key and "\n" not in key]
-    head = ("\n".join(lines) + "\n\n").encode()
-    if detached:
-        path.write_bytes(head)
-    with (path.with_name(fields["data file"]) if detached else path).open("wb") as stream:
-        if not detached:
-            stream.write(head)
-        _write_voxels(stream, stored)
-
-
-def _geometry(volume: Volume, header: Header, axis: int, timed: bool) -> dict[str, str]:
-    """Directions, origin and kinds in the header's own space and unit."""
-    affine = np.diag([*(header.signs / scale_of(header)), 1.0]) @ volume.affine
-    zero = (0.0,) if timed else ()
-    directions = [_vector(*affine[:3, n], *zero) for n in range(3)]
-    kinds = [kind for n, kind in enumerate(header.kinds) if n != axis or len(header.kinds) == 3]
-    kinds = kinds if len(kinds) == 3 and "???" not in kinds else ["space" if timed else "domain"] * 3
-    if volume.stored.ndim == 4:
-        directions.insert(axis, _vector(0, 0, 0, volume.time_step) if timed else "none")
-        kinds.insert(axis, header.kinds[axis] if len(header.kinds) == 4 else "time")
-    geometry = {"space directions": " ".join(directions), "space origin": _vector(*affine[:3, 3], *zero)}
-    return geometry | {"kinds": " ".join(kinds)}
-
-
-def _vector(*numbers: float) -> str:
-    return f"({','.join(repr(float(number) + 0.0) for number in numbers)})"
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace("\n", "\\n")
-
-
-def _write_voxels(stream: IO[bytes], stored: NDArray) -> None:
-    """Little-endian, the first axis fastest, by slabs along the last."""
-    with gzip.GzipFile(fileobj=stream, mode="wb", filename="", mtime=0, compresslevel=6) as packed:
-        for slab in np.moveaxis(stored, -1, 0):
-            packed.write(slab.astype(slab.dtype.newbyteorder("<"), copy=False).tobytes(order="F"))
