@@ -64,11 +64,12 @@ def _write(task: Task, out: Path) -> Iterator[Made]:
         for role, path in task.files.items():
             yield _copied(task, role, path, out)
         return
-    for image, name, original in _images(task):
+    whole = plain(image_io.read_as_shown(task.files[IMAGE], task.ground_truth.bits), task.ground_truth.grey)
+    for image, name, original in _images(task, whole):
         yield _image(image, name, original, task, out)
     for role, path in task.files.items():
         if role != IMAGE:
-            yield _companion(task, role, path, out)
+            yield _companion(task, role, path, out, whole.pixels.shape[:2])
 
 
 def plain(image: Image, grey: bool = False) -> Image:
@@ -105,10 +106,9 @@ def _starts(length: int, side: int, stride: int) -> list[int]:
     return starts if not starts or starts[-1] == length - side else [*starts, length - side]
 
 
-def _images(task: Task) -> Iterator[tuple[Image, str, bool]]:
+def _images(task: Task, whole: Image) -> Iterator[tuple[Image, str, bool]]:
     """(image, name without suffix, whether it is the whole original)."""
     wanted = task.ground_truth
-    whole = plain(image_io.read_as_shown(task.files[IMAGE], wanted.bits), wanted.grey)
     own: tuple[int, int] = whole.pixels.shape[:2]
     reductions = wanted.multiscale
     smallest = wanted.crop or LEAST
@@ -140,7 +140,7 @@ def _image(image: Image, name: str, original: bool, task: Task, out: Path) -> Ma
 MASKS = ("1", "L", "P", "LA", "RGB", "RGBA", "I;16")
 
 
-def _companion(task: Task, role: str, path: Path, out: Path) -> Made:
+def _companion(task: Task, role: str, path: Path, out: Path, shown: tuple[int, ...]) -> Made:
     """A mask or annotation as PNG, as it is shown, its values as they are: indices stay indices, with their palette."""
     file = f"{role}/{task.id}.png"
     try:
@@ -149,6 +149,11 @@ def _companion(task: Task, role: str, path: Path, out: Path) -> Made:
         raise InputError(f"{path}: damaged or not a readable {role} ({error})") from error
     if picture.mode not in MASKS:
         raise InputError(f"{path}: a {role} of mode {picture.mode} is not handled, only {', '.join(MASKS)}")
+    if picture.size == tuple(shown) and picture.width != picture.height:  # (width, height), and (height, width)
+        raise InputError(
+            f"{path}: {picture.width}x{picture.height}, but its image is shown as {shown[1]}x{shown[0]}: "
+            f"turn the {role} by 90 degrees"
+        )
     with atomic_path(out / file) as temporary:
         picture.save(temporary, "PNG")
     return Made(file, role, f"{picture.width}x{picture.height}", True, sha256(out / file))

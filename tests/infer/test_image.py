@@ -158,3 +158,12 @@ def test_a_bound_on_gpu_memory_makes_tiles_smaller_and_is_the_gpu_s_alone(monkey
     assert tile("cuda", 2e9) < tile("cuda", None)
     assert tile("cuda", 2e9) ** 2 * per_pixel <= 2e9
     assert tile("cpu", 2e9) == tile("cpu", None)
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+def test_three_equal_channels_stay_equal(fundus: np.ndarray, factor: int) -> None:
+    grey = fundus[:64, :64, :1].astype(np.float32) / 255
+    network = _network(2)
+    colours = network(np.repeat(grey, 3, axis=2), factor)
+    assert colours.shape[2] == 3
+    np.testing.assert_array_equal(colours, np.repeat(network(grey, factor), 3, axis=2))

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
 from medsr.data.cards import GroundTruth
+from medsr.errors import InputError
 from medsr.intensity import Window
 from medsr.io import image as image_io
 from medsr.io.base import DICOM, PNG, TIFF, Image
@@ -82,3 +84,42 @@ def test_eight_bits_stay_as_they_are_and_transparency_goes(fundus: np.ndarray) -
     np.testing.assert_array_equal(result.pixels, fundus)
     same = np.repeat(fundus[:, :, :1], 3, axis=2)
     np.testing.assert_array_equal(make.plain(Image(same, Window.of_bits(8), PNG), grey=True).pixels, fundus[:, :, :1])
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".tif"])
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_images_and_masks_are_kept_as_they_are_shown(
+    tmp_path: Path, fundus: np.ndarray, orientation: int, suffix: str
+) -> None:
+    stored = Pillow.fromarray(fundus[:120, :90])
+    if suffix == ".tif":
+        tifffile.imwrite(tmp_path / "eye.tif", fundus[:120, :90], extratags=[(274, "H", 1, orientation, True)])
+    else:
+        exif = Pillow.Exif()
+        exif[274] = orientation
+        stored.save(tmp_path / "eye.jpg", quality=97, exif=exif)
+    turn = {3: Pillow.Transpose.ROTATE_180, 6: Pillow.Transpose.ROTATE_270}[orientation]
+    shown = np.asarray(stored.transpose(turn)).astype(int)
+    write_png(tmp_path / "mask.png", ((shown[:, :, 0] > 100) * 255).astype(np.uint8))
+    files = {"image": tmp_path / f"eye{suffix}", "mask": tmp_path / "mask.png"}
+    image, mask = make.make(Task("eye", "train", "images", files, GroundTruth()), tmp_path / "out")
+    assert image.size == mask.size
+    pixels = image_io.read(tmp_path / "out" / image.file).pixels.astype(int)
+    assert np.abs(pixels - shown).mean() < 3
+    with Pillow.open(tmp_path / "out" / image.file) as file:
+        assert file.getexif().get(274) is None
+    write_png(tmp_path / "mask.png", np.zeros((90, 120) if orientation == 3 else (120, 90), np.uint8))
+    with pytest.raises(InputError, match="turn the mask by 90 degrees"):
+        make.make(Task("eye", "train", "images", files, GroundTruth()), tmp_path / "again")
+
+
+def test_a_declared_depth_and_an_assumed_one_are_kept(tmp_path: Path) -> None:
+    stored = np.random.default_rng(0).integers(0, 3000, (64, 64), dtype=np.uint16)
+    for name, options in (("said", {"bitspersample": 12}), ("open", {})):
+        tifffile.imwrite(tmp_path / f"{name}.tif", stored, **options)
+        files = {"image": tmp_path / f"{name}.tif"}
+        [made] = make.make(Task(name, "train", "images", files, GroundTruth(bits=14)), tmp_path / "out")
+        assert made.bits == ("" if name == "said" else "14")
+        image = image_io.read(tmp_path / "out" / made.file, int(made.bits or 16))
+        assert image.window.high == (4095 if name == "said" else 16383)
+        np.testing.assert_array_equal(image.pixels[:, :, 0], stored)
