@@ -69,8 +69,9 @@ def finer(grid: Grid, scale: float | None, spacing: tuple[float, ...] | None, is
     """The shape of the refined grid; at most one of the three may be asked for.
 
     `scale`: every axis by this factor. `spacing`: millimetres, one number or one for each axis of the array.
-    `isotropic`: every axis as fine as the finest. None: isotropic where one axis is coarser, else scale 2. The number
-    of voxels is rounded so that they fill the same box. Raises UsageError when that asks for nothing finer.
+    `isotropic`: every axis as fine as the finest, but for those within 5 % of it, which keep their voxels: they would
+    only be interpolated. None: isotropic where one axis is coarser, else scale 2. The number of voxels is rounded so
+    that they fill the same box. Raises UsageError when that asks for nothing finer.
     """
     check_wish(scale, spacing, isotropic)
     own = np.array(grid.spacing)
@@ -84,7 +85,7 @@ def finer(grid: Grid, scale: float | None, spacing: tuple[float, ...] | None, is
         if (own / wanted).max() > 16:
             raise UsageError(f"--spacing {_text(spacing)}: more than 16 times finer than the scan ({_text(own)} mm)")
     else:
-        wanted = np.full(3, own.min())
+        wanted = np.where(own / own.min() < ISOTROPIC_WITHIN, own, own.min())
     i, j, k = (max(1, round(float(n))) for n in np.round(np.array(grid.shape) * own / wanted, 3))
     if min(i, j, k) < 2:
         raise UsageError(f"the refined scan would have {i} x {j} x {k} voxels: no volume any more")

@@ -133,6 +133,7 @@ def _scan(sidecar: Path, told: dict[str, Any], given: Given) -> Comparison:
             consistency=asked["consistency"],
             profile=asked["profile"],
             thickness=asked["thickness_mm"],
+            noise=asked.get("noise"),
             kind=asked["kind"],
             affine=asked.get("affine"),  # older sidecars say neither
             input_spacing=asked.get("input_spacing_mm"),

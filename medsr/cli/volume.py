@@ -44,6 +44,9 @@ def volume(
     thickness: Annotated[
         float | None, typer.Option(metavar="MM", help="Slice thickness, where slices overlap or leave gaps.")
     ] = None,
+    noise: Annotated[
+        float | None, typer.Option(metavar="SD", help="Noise of the scan, in its own units. [default: measured]")
+    ] = None,
     uncertainty: Annotated[
         bool, typer.Option("--uncertainty", help="Also write the spread over planes and flips.")
     ] = False,
@@ -93,6 +96,7 @@ def volume(
         consistency=not no_consistency,
         profile=profile,
         thickness=thickness,
+        noise=noise,
         uncertainty=uncertainty,
         adapt=adapt,
         kind=kind,

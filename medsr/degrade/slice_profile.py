@@ -60,17 +60,27 @@ def _up_to(edges: NDArray, fine: int) -> NDArray[np.float64]:
     return weights
 
 
-@lru_cache(maxsize=512)
-def consistent_spline(fine: int, coarse: int, profile: Profile = "box", width: float = 1.0) -> NDArray[np.float64]:
+@lru_cache(maxsize=256)
+def consistent_spline(
+    fine: int, coarse: int, profile: Profile = "box", width: float = 1.0, easing: float = 0.0
+) -> NDArray[np.float64]:
     """(fine, coarse): the cubic B-spline that returns the acquired values when acquired again with that profile.
 
-    S = M (D M)^-1 with D the slice profile's matrix and M the interpolating B-spline: D S = 1. It is what iterative
-    back-projection (Irani and Peleg 1991) of the B-spline converges to, in one step.
+    S = M (A'A + e)^-1 (A' + e) with D the slice profile's matrix, M the interpolating B-spline, A = D M and e the
+    `easing`. With 0 it is M A^-1, so that D S = 1: what iterative back-projection (Irani and Peleg 1991) of the
+    B-spline converges to, in one step. That also multiplies the noise in all that the profile has weakened. With a
+    larger easing (Tikhonov's, towards the plain B-spline) it agrees less closely and multiplies less; without limit it
+    is M. Raises numpy.linalg.LinAlgError where nothing but an easing makes it possible.
     """
     if fine == coarse and profile == "box" and width == 1.0:
         return bspline_matrix(coarse, fine)
     interpolate = bspline_matrix(coarse, fine)
     acquired = matrix(fine, coarse, profile, width) @ interpolate
-    result: NDArray[np.float64] = interpolate @ np.linalg.inv(acquired)
+    if easing:
+        ease = easing * np.eye(coarse)
+        values = np.linalg.solve(acquired.T @ acquired + ease, acquired.T + ease)
+    else:
+        values = np.linalg.inv(acquired)
+    result: NDArray[np.float64] = interpolate @ values
     result.setflags(write=False)
     return result

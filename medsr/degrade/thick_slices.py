@@ -20,11 +20,15 @@ FACTOR_RANGE = 5.0
 
 @dataclass(frozen=True)
 class Thick:
-    """What one axis was acquired with: `coarse` voxels over the crop, through a profile of `width` coarse voxels."""
+    """What one axis was acquired with: `coarse` voxels over the crop, through a profile of `width` coarse voxels.
+
+    `easing`: of the spline that brings it back (`slice_profile.consistent_spline`).
+    """
 
     coarse: int
     profile: Profile = "box"
     width: float = 1.0
+    easing: float = 0.0
 
 
 def draw(settings: SliceProfile, rng: np.random.Generator, count: int, side: int) -> list[tuple[Thick, Thick | None]]:
@@ -67,11 +71,11 @@ def factor_maps(factors: tuple[float, float], shape: tuple[int, int]) -> NDArray
 
 @lru_cache(maxsize=256)
 def _there_and_back(side: int, thick: Thick) -> NDArray[np.float32]:
+    shape = (side, thick.coarse, thick.profile, thick.width)
     if thick.profile == "gaussian":  # widths are drawn from a range: not worth remembering each of its matrices
-        acquire = matrix.__wrapped__(side, thick.coarse, thick.profile, thick.width)
-        interpolate = consistent_spline.__wrapped__(side, thick.coarse, thick.profile, thick.width)
+        acquire = matrix.__wrapped__(*shape)
+        interpolate = consistent_spline.__wrapped__(*shape, thick.easing)
     else:
-        acquire = matrix(side, thick.coarse)
-        interpolate = consistent_spline(side, thick.coarse)
+        acquire, interpolate = matrix(*shape), consistent_spline(*shape, thick.easing)
     result: NDArray[np.float32] = (interpolate @ acquire).astype(np.float32)
     return result

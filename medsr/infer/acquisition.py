@@ -25,13 +25,17 @@ SLAB_BYTES = 2_000_000
 class Acquisition:
     """A scan of `coarse` voxels of a volume of `fine` ones over the same box, thick along every axis it is coarse in.
 
-    The slice profile along those axes is `profile`, `width` coarse voxels wide.
+    Across the slices, along the axis `through`, the profile is `profile`, `width` coarse voxels wide; within them a
+    voxel is the mean of what it covers. `through` None: the axis that is refined the most, of several the last.
+    `easing`: how far short of exactly the result agrees with the scan (`slice_profile.consistent_spline`).
     """
 
     coarse: Shape
     fine: Shape
     profile: Profile = "box"
     width: float = 1.0
+    through: int | None = None
+    easing: float = 0.0
 
     @property
     def refined(self) -> tuple[int, ...]:
@@ -45,11 +49,19 @@ class Acquisition:
     def separate(self) -> bool:
         """Whether no fine voxel is seen by two coarse ones."""
         whole = all(f % c == 0 for c, f in zip(self.coarse, self.fine, strict=True))
-        return whole and self.profile == "box" and self.width == 1
+        plain = (self.profile == "box" and self.width == 1) or self.across not in self.refined
+        return whole and plain
+
+    @property
+    def across(self) -> int:
+        """The axis that runs across the slices."""
+        if self.through is not None:
+            return self.through
+        return max(range(3), key=lambda axis: (self.factor(axis), axis))
 
     def consistent(self) -> list[Array]:
         """For each axis: coarse to fine by the spline that agrees with what was acquired."""
-        return [self._of(axis, True) for axis in range(3)]
+        return [self.operator(axis, True) for axis in range(3)]
 
     def plain(self) -> list[Array]:
         """For each axis: coarse to fine by the interpolating cubic B-spline."""
@@ -57,12 +69,24 @@ class Acquisition:
 
     def smallest(self) -> list[Array]:
         """For each axis: coarse to fine with the smallest values that agree with what was acquired."""
-        seen = [self._of(axis, False).astype(np.float64) for axis in range(3)]
-        return [np.linalg.pinv(one).astype(np.float32) for one in seen]
+        seen = [self.operator(axis, False).astype(np.float64) for axis in range(3)]
+        if not self.easing:
+            return [np.linalg.pinv(one).astype(np.float32) for one in seen]
+        eased = [one @ one.T + self.easing / self.factor(n) * np.eye(len(one)) for n, one in enumerate(seen)]
+        return [np.linalg.solve(own, one).T.astype(np.float32) for own, one in zip(eased, seen, strict=True)]
+
+    def explained(self, acquired: Array) -> Array:
+        """What of a scan the result is to agree with: all of it, or what the consistent spline makes and sees of it."""
+        if not self.easing:
+            return acquired
+        for axis in self.refined:
+            seen = (self.operator(axis, False) @ self.operator(axis, True)).astype(np.float32)
+            acquired = np.moveaxis(np.tensordot(seen, acquired, (1, axis)), 0, axis)
+        return np.ascontiguousarray(acquired)
 
     def acquire(self, fine: NDArray, window: Window | None = None) -> Array:
         """(fine) to (coarse): what the scan would have seen of that volume; with a window, in its unit values."""
-        operators = [self._of(axis, False) for axis in range(3)]
+        operators = [self.operator(axis, False) for axis in range(3)]
         first = operators[0]
         seen = np.zeros(self.coarse, np.float32)
         for part in slabs(fine.shape):
@@ -76,12 +100,15 @@ class Acquisition:
             seen[reached] += weighted.reshape(-1, *self.coarse[1:])
         return seen
 
-    def _of(self, axis: int, up: bool) -> Array:
+    def operator(self, axis: int, up: bool) -> Array:
+        """Of one axis: what the scan sees of fine voxels, or `up`, the consistent spline."""
         coarse, fine = self.coarse[axis], self.fine[axis]
         if coarse == fine:
             return np.eye(fine, dtype=np.float32)
-        build = consistent_spline if up else matrix
-        return build(fine, coarse, self.profile, self.width).astype(np.float32)
+        shape: tuple[Profile, float] = (self.profile, self.width) if axis == self.across else ("box", 1.0)
+        if up:
+            return consistent_spline(fine, coarse, *shape, self.easing).astype(np.float32)
+        return matrix(fine, coarse, *shape).astype(np.float32)
 
 
 def slabs(shape: tuple[int, ...]) -> Iterator[slice]:
@@ -111,8 +138,9 @@ def _within(slab: NDArray, operators: list[Array]) -> Array:
 
 
 def back_project(fine: Array, coarse: Array, acquisition: Acquisition, flat: Flat) -> Left:
-    """Correct `fine` in place until acquiring it again returns `coarse`. Returns what was left over before.
+    """Correct `fine` in place until acquiring it again returns `coarse`, or what of it can be told from its noise.
 
+    Returns what was left over before.
     Iterative back-projection (Irani and Peleg 1991). Its kernel is the consistent spline, with which one round would
     do, but for the voxels that are left alone because nothing around them varies: what is missing beside those is
     then put in by the kernel that reaches least far.
@@ -120,6 +148,11 @@ def back_project(fine: Array, coarse: Array, acquisition: Acquisition, flat: Fla
     splines = acquisition.consistent()
     difference = left_over(fine, coarse, acquisition)
     before = Left.of(difference)
+    wanted = acquisition.explained(coarse)
+    if wanted is not coarse:
+        np.copyto(wanted, coarse, where=flat.mask)
+        difference += wanted
+        difference -= coarse
     for count in range(ROUNDS):
         if np.abs(difference).max() < CLOSE:
             break
@@ -127,7 +160,7 @@ def back_project(fine: Array, coarse: Array, acquisition: Acquisition, flat: Fla
         for part in slabs(fine.shape):
             fine[part] += enlarged(difference, operators, part)
             flat.restore(fine[part], coarse, part)
-        difference = left_over(fine, coarse, acquisition)
+        difference = left_over(fine, wanted, acquisition)
     return before
 
 

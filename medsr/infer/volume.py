@@ -16,6 +16,7 @@ from medsr.errors import UsageError
 from medsr.geometry import PLANES, Plane, Shape
 from medsr.infer import fusion
 from medsr.infer.acquisition import Acquisition, Flat, Left, back_project, enlarged, left_over, slabs
+from medsr.infer.noise import eased, gain
 from medsr.infer.plane import FLIPS, PlaneRun
 from medsr.infer.slices import SliceModel, Untouched
 from medsr.intensity import Window
@@ -29,8 +30,9 @@ class Method:
     """How to refine a volume. `planes` None: those that contain an axis to be refined. `fuse`: one of `fusion.Fuse`, or
     the name or file of a fusion network.
 
-    `profile` and `width` (in slice spacings) say how the scan was acquired. `uncertainty`: also run every slice
-    flipped, and give the spread over planes and flips.
+    `profile` and `width` (in slice spacings) say how the scan was acquired across its slices, which is along the axis
+    `through` (see `Acquisition`); `noise`, its standard deviation in stored values, None: measured. `uncertainty`: also
+    run every slice flipped, and give the spread over planes and flips.
     """
 
     planes: tuple[Plane, ...] | None = None
@@ -39,6 +41,8 @@ class Method:
     profile: Profile = "box"
     width: float = 1.0
     uncertainty: bool = False
+    through: int | None = None
+    noise: float | None = None
 
 
 @dataclass
@@ -47,7 +51,9 @@ class Refined:
 
     `before` and `after`: what acquiring the result again leaves of the scan unexplained, in stored units: of the
     fused planes, and of what is written; `difference` is the latter voxel by voxel, (coarse shape) float32.
-    `clipped`: voxels beyond what the dtype can hold.
+    `clipped`: voxels beyond what the dtype can hold. `noise`: of the scan, its standard deviation in stored units.
+    `gain` and `exact_gain`: how many times stronger white noise comes out of the spline that agrees with the scan, and
+    of one that would agree exactly.
     """
 
     stored: NDArray
@@ -57,6 +63,9 @@ class Refined:
     spread: Array | None = None
     window: Window | None = field(default=None, repr=False)
     clipped: int = 0
+    noise: float = 0.0
+    gain: float = 1.0
+    exact_gain: float = 1.0
 
 
 def planes_for(acquisition: Acquisition, method: Method) -> tuple[Plane, ...]:
@@ -100,11 +109,13 @@ def _refine(
 ) -> Refined:
     stored = reduced(stored, fine)
     coarse: Shape = stored.shape  # type: ignore[assignment]
-    acquisition = Acquisition(coarse, fine, method.profile, method.width)
+    exact = Acquisition(coarse, fine, method.profile, method.width, method.through)
     window = Window.of_values(stored)
     unit = np.empty(coarse, np.float32)
     for part in slabs(coarse):
         unit[part] = window.to_unit(stored[part])
+    height = window.high - window.low
+    acquisition, noise = eased(exact, unit, stored, height, method.noise)
     flat = Flat(stored, acquisition)
     spread = fusion.Spread(fine) if method.uncertainty and model is not None else None
     if model is None:
@@ -117,7 +128,6 @@ def _refine(
     del spread
     for part in slabs(fine):
         flat.restore(fused[part], unit, part)
-    height = window.high - window.low
     if model is not None and method.consistency:
         before = back_project(fused, unit, acquisition, flat).times(height)
     else:
@@ -133,7 +143,8 @@ def _refine(
         deviation *= np.float32(height)
         for part in slabs(fine):
             flat.silence(deviation[part], part)
-    return Refined(result, before, after, difference, deviation, window, clipped)
+    gains = (1.0, 1.0) if model is None else (gain(acquisition)[0], gain(exact)[0])
+    return Refined(result, before, after, difference, deviation, window, clipped, noise.level * height, *gains)
 
 
 def _through_planes(

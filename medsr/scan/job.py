@@ -165,11 +165,24 @@ def _told(summary: dict[str, Any]) -> tuple[str, ...]:
         told += f"; the planes fused, neither back-projected nor rounded: {before['rms_percent_of_range']:.3f} %"
     written = f"as written in {summary['output']['dtype']}"
     lines = [f"acquired again, it is the scan to {after['rms_percent_of_range']:.3f} % of its range {written} ({told})"]
+    if noise := figures.get("noise"):
+        share = noise["rms_percent_of_range"]
+        lines.append(
+            f"the noise of the scan: about {share:.3f} % of its range (rms {noise['rms']:.3g}){_short(figures)}"
+        )
     if clipped := summary.get("clipped_voxels"):
         lines.append(f"{clipped} voxels were clipped to what {summary['output']['dtype']} can hold")
     if spread := summary.get("uncertainty"):
         lines.append(f"spread over planes and flips: {spread['mean']:.3g} on average, 99 % below {spread['p99']:.3g}")
     return tuple(lines)
+
+
+def _short(figures: dict[str, Any]) -> str:
+    """Why the result does not agree with the scan exactly, where noise is the reason."""
+    eased, exact = figures["noise_gain"], figures["exact_noise_gain"]
+    if exact <= eased * 1.001:
+        return ""
+    return f"; to agree exactly would make noise {exact:.3g} times as strong, not {eased:.3g} times"
 
 
 class _Progress:

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from medsr import __version__
 from medsr.errors import MemoryExhaustedError, UsageError
-from medsr.geometry import Shape
+from medsr.geometry import ISOTROPIC_WITHIN, Shape
 from medsr.infer.acquisition import Acquisition, Left
 from medsr.infer.models import SliceEngine
 from medsr.infer.volume import Method, Refined, check_fusion, check_planes, planes_for, reduced, refine, slices_to_run
 from medsr.io.volume import Volume
+from medsr.io.volume_base import DICOM, NIFTI
 from medsr.meter import peak_memory
 from medsr.scan import labels, warn
 from medsr.scan.fitting import Fitting
@@ -64,9 +65,10 @@ def refine_scan(volume: Volume, chosen: Fitting, on_progress: OnProgress = lambd
         check_fusion(request.method, acquisition)
     warnings = ([] if chosen.fits else [chosen.why]) + warn.outside_domain(engine, volume, fine, acquisition)
     warnings += warn.other_fusion(engine, request.method.fuse)
-    method = replace(request.method, width=acquisition.width)
+    noise = None if request.noise is None else request.noise / abs(volume.slope)
+    method = replace(request.method, width=acquisition.width, through=acquisition.through, noise=noise)
     if request.adapt is not None:
-        engine, told = _adapted(engine, volume, turn, acquisition, request, on_progress)
+        engine, told = _adapted(engine, volume, turn, acquisition, request.adapt, method.noise, on_progress)
         warnings += told
     stored = np.empty((*fine, *volume.stored.shape[3:]), volume.stored.dtype, order="F")
     spread = np.empty(stored.shape, np.float32, order="F") if method.uncertainty else None
@@ -106,15 +108,29 @@ def refine_scan(volume: Volume, chosen: Fitting, on_progress: OnProgress = lambd
 
 
 def _acquisition(volume: Volume, fine: Shape, request: Request, turn: Canonical) -> Acquisition:
-    """How the scan sees the refined volume. The profile's width is that of its slices along the coarsest axis."""
+    """How the scan sees the refined volume: a profile as wide as its slices are thick, across them alone."""
     coarse = volume.grid.shape
     seen: Shape = tuple(min(c, f) for c, f in zip(coarse, fine, strict=True))  # type: ignore[assignment]
-    width = 1.0
+    width, across = 1.0, slice_axis(volume)
     if request.thickness is not None:
-        width = request.thickness / max(volume.grid.spacing)
+        width = request.thickness / volume.grid.spacing[across]
         if width > 2:
             raise UsageError(f"--thickness {request.thickness:g}: more than twice the distance of the slices")
-    return Acquisition(turn.shape(seen), turn.shape(fine), request.method.profile, width)
+    return Acquisition(turn.shape(seen), turn.shape(fine), request.method.profile, width, turn.order[across])
+
+
+def slice_axis(volume: Volume) -> int:
+    """The axis of the array that runs across the slices: DICOM's last, else the coarsest.
+
+    Of axes that are equally coarse, the one a NIfTI header names (dim_info), else the last.
+    """
+    if volume.kind == DICOM:
+        return 2
+    spacing = volume.grid.spacing
+    coarsest = [axis for axis in range(3) if max(spacing) / spacing[axis] < ISOTROPIC_WITHIN]
+    header: Any = volume.extra[1] if volume.kind == NIFTI and isinstance(volume.extra, tuple) else None
+    named = None if header is None else header.get_dim_info()[2]
+    return named if named in coarsest else coarsest[-1]
 
 
 def _adapted(
@@ -122,19 +138,18 @@ def _adapted(
     volume: Volume,
     turn: Canonical,
     acquisition: Acquisition,
-    request: Request,
+    minutes: float,
+    noise: float | None,
     on_progress: OnProgress,
 ) -> tuple[SliceEngine, list[str]]:
     """The engine after learning from the scan's own slices, and what to say about it."""
     from medsr.train.adapt import taught
 
-    minutes = request.adapt or 0.0
-
     def tell(share: float, text: str) -> None:
         on_progress(60 * minutes * share, 60 * minutes, f"seconds of adapting  {text}")
 
     first = reduced(turn.view(volume.stored, 0), acquisition.fine)
-    learned, result = taught(engine, first, acquisition, minutes, tell)
+    learned, result = taught(engine, first, acquisition, minutes, tell, noise)
     change = f"{result.before:.4f} to {result.after:.4f} after {result.iterations} iterations"
     if not result.kept:
         verdict = f"adapting did not help (error on the scan's own held-out slices {change}): not used"
@@ -161,8 +176,14 @@ def _check_memory(volume: Volume, fine: Shape, method: Method) -> None:
 
 
 def _consistency(parts: list[Refined], slope: float) -> dict[str, Any]:
-    """How far the result, acquired again, is from the scan: over all its volumes, in the image's own units."""
+    """How far the result, acquired again, is from the scan: over all its volumes, in the image's own units.
+
+    And what the noise of the scan allows: `noise_gain` is how many times stronger it comes out of the spline that
+    agrees with the scan, `exact_noise_gain` of one that would agree exactly.
+    """
     height = max(part.window.high - part.window.low for part in parts if part.window) * abs(slope)
+
+    noise = (sum(part.noise**2 for part in parts) / len(parts)) ** 0.5 * abs(slope)
 
     def figures(left: list[Left]) -> dict[str, float]:
         rms = (sum(one.rms**2 for one in left) / len(left)) ** 0.5 * abs(slope)
@@ -174,6 +195,9 @@ def _consistency(parts: list[Refined], slope: float) -> dict[str, Any]:
         "range": height,
         "before": figures([part.before for part in parts]),
         "after": figures([part.after for part in parts]),
+        "noise": {"rms": noise, "rms_percent_of_range": 100 * noise / height},
+        "noise_gain": max(part.gain for part in parts),
+        "exact_noise_gain": max(part.exact_gain for part in parts),
     }
 
 

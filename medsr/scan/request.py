@@ -29,7 +29,8 @@ class Request:
     At most one of `isotropic`, `scale` and `spacing` says what finer means (see `geometry.finer`). `thickness`: mm of
     the slices where it is not their spacing. `adapt`: minutes of learning from the scan itself, or None. `affine`:
     which form of a NIfTI header is right where they disagree. `input_spacing`: mm along each axis of the array, for a
-    header that states none.
+    header that states none. `noise`: the standard deviation of the scan's noise in the image's own units, where it is
+    known; None: measured.
     """
 
     model: str = AUTO
@@ -43,6 +44,7 @@ class Request:
     compute: Compute = field(default_factory=Compute)
     affine: Form | None = None
     input_spacing: tuple[float, float, float] | None = None
+    noise: float | None = None
 
     def __post_init__(self) -> None:
         check_wish(self.scale, self.spacing, self.isotropic)
@@ -67,6 +69,8 @@ class Request:
             raise UsageError("--uncertainty: interpolation gives the same in every plane; choose a model")
         if self.thickness is not None and not 0 < self.thickness < float("inf"):
             raise UsageError(f"--thickness {self.thickness:g}: expected mm above 0")
+        if self.noise is not None and not 0 <= self.noise < float("inf"):
+            raise UsageError(f"--noise {self.noise:g}: expected a standard deviation in the image's units, 0 or more")
 
     @property
     def choice(self) -> GeometryChoice:
@@ -90,6 +94,7 @@ class Request:
             "consistency": method.consistency and self.model != "cubic",
             "profile": method.profile,
             "thickness_mm": self.thickness,
+            "noise": self.noise,
             "uncertainty": method.uncertainty,
             "adapt_minutes": self.adapt,
             "kind": self.kind,

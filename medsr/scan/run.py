@@ -41,6 +41,7 @@ def volume(
     consistency: bool = True,
     profile: Any = "box",
     thickness: float | None = None,
+    noise: float | None = None,
     uncertainty: bool = False,
     adapt: float | None = None,
     kind: Any = "auto",
@@ -69,7 +70,8 @@ def volume(
     `back-projected`, `scratch` (with `adapt`), a known name or a weight file. `planes`: auto, all, or names with
     commas.
     `fuse`: mean, median, weighted, learned, or the file of a fusion network. `profile` (box or gaussian) and
-    `thickness` (mm) say how slices were acquired.
+    `thickness` (mm) say how slices were acquired. `noise`: its standard deviation in the image's
+    units, where it is known; 0 asks for exact agreement, whatever that does to noise; None: measured.
     `affine` of files and nibabel images: `sform` or `qform`, whichever is right where a NIfTI header's two disagree.
     `input_spacing`: mm along each of the three axes, used where a header states no voxel spacing.
     `adapt`: minutes of learning from the scan itself. `kind`: auto, image or labels. With a folder as `out`, its
@@ -88,6 +90,7 @@ def volume(
         consistency=consistency,
         profile=profile,
         thickness=thickness,
+        noise=noise,
         uncertainty=uncertainty,
         adapt=adapt,
         kind=kind,
@@ -144,6 +147,7 @@ def asked(
     affine: Any,
     input_spacing: Sequence[float] | None,
     compute: Compute,
+    noise: float | None = None,
 ) -> tuple[Request, Extras]:
     """What `volume` is asked for, as values. Raises UsageError."""
     method = Method(parse_planes(planes), fuse, consistency, profile, 1.0, uncertainty)
@@ -152,7 +156,7 @@ def asked(
     form: Any = affine
     stated: Any = None if input_spacing is None else tuple(map(float, input_spacing))
     request = Request(
-        str(model), isotropic, scale, _steps(spacing), method, thickness, kind, adapt, compute, form, stated
+        str(model), isotropic, scale, _steps(spacing), method, thickness, kind, adapt, compute, form, stated, noise
     )
     companions = [also] if isinstance(also, str | os.PathLike) else also
     if any(not str(one) for one in companions):

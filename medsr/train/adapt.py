@@ -10,6 +10,7 @@ import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,10 +20,12 @@ from medsr.data.slices import SliceCrops
 from medsr.data.streams import stream
 from medsr.data.volumes import foreground
 from medsr.degrade import thick_slices
+from medsr.degrade.thick_slices import Thick
 from medsr.devices import computes_bf16
 from medsr.errors import TrainingError, UsageError
 from medsr.infer.acquisition import Acquisition
 from medsr.infer.models import SliceEngine
+from medsr.infer.noise import eased
 from medsr.infer.slices import Refiner
 from medsr.intensity import Window
 from medsr.recipe import Data, SliceProfile
@@ -35,6 +38,8 @@ SIDE, BATCH, HELD_OUT = 96, 16, 4
 RATE = 5e-4
 """In 200 iterations 3e-4 to 1e-3 left 5 to 6 % less of the error on slices held out, 1e-4 left 4 % less."""
 _DRAW = 1_000_001
+Drawn = tuple[Thick, Thick | None]
+Draw = Callable[[np.random.Generator, int], list[Drawn]]
 
 
 @dataclass(frozen=True)
@@ -66,12 +71,13 @@ def adapt(
 
     settings = _as_acquired(acquisition)
     crops, others = _crops(unit, acquisition, settings)
+    draw = partial(_drawn, acquisition, settings)
     student = copy.deepcopy(net).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     student.train().requires_grad_(True)
     average = AveragedModel(student, multi_avg_fn=get_ema_multi_avg_fn(0.995))
     average.n_averaged.fill_(1)
     optimizer = torch.optim.Adam(student.parameters(), RATE, betas=(0.9, 0.99))
-    held_out = [_pairs(others, settings, 0, n, device) for n in range(HELD_OUT)]
+    held_out = [_pairs(others, draw, 0, n, device) for n in range(HELD_OUT)]
     half = computes_bf16(device)
     before = _error(student, held_out)
     began, iteration = time.monotonic(), 0
@@ -79,7 +85,7 @@ def adapt(
         iteration += 1
         for group in optimizer.param_groups:
             group["lr"] = RATE * min(1.0, iteration / 20) * (0.5 + 0.5 * np.cos(np.pi * min(share, 1)))
-        high, low = _pairs(crops, settings, iteration, 0, device)
+        high, low = _pairs(crops, draw, iteration, 0, device)
         loss = _loss(student, high, low, half)
         if not torch.isfinite(loss):
             raise TrainingError(f"--adapt: the loss is {float(loss)} after {iteration} iterations; run without it")
@@ -101,8 +107,11 @@ def taught(
     acquisition: Acquisition,
     minutes: float,
     on_progress: Callable[[float, str], None] = lambda _done, _text: None,
+    noise: float | None = None,
 ) -> tuple[SliceEngine, Adapted]:
     """The engine after `minutes` of learning from `scan`, (i, j, k) in canonical order; and what came of it.
+
+    `noise`: its standard deviation in stored values; None: measured.
 
     Raises as `adapt`, and UsageError for what cannot learn: other networks than refiners, exported models.
     """
@@ -113,21 +122,32 @@ def taught(
     computes = engine.model.engine
     if not isinstance(computes, TorchEngine):
         raise UsageError(f"--adapt: {engine.name} is an exported model; learning needs the weight file")
-    unit = Window.of_values(scan).to_unit(scan)
+    window = Window.of_values(scan)
+    unit = window.to_unit(scan)
+    acquisition, _ = eased(acquisition, unit, scan, window.high - window.low, noise)
     result = adapt(computes.net, unit, acquisition, minutes, computes.device, on_progress)
     model = replace(engine.model, engine=TorchEngine(result.net, computes.device))
     return replace(engine, model=model), result
 
 
 def _as_acquired(acquisition: Acquisition) -> SliceProfile:
-    """The scan's own factors, a little around them, and its slice profile."""
+    """The scan's own factors, and a little around them."""
     factors = [acquisition.factor(axis) for axis in acquisition.refined]
     return SliceProfile(
         factors=(max(1.05, 0.95 * min(factors)), 1.05 * max(factors) + 0.1),
         both_axes=0.0 if len(factors) == 1 else 0.3,
-        gaussian_probability=1.0 if acquisition.profile == "gaussian" else 0.0,
-        fwhm=(acquisition.width, acquisition.width),
     )
+
+
+def _drawn(acquisition: Acquisition, settings: SliceProfile, rng: np.random.Generator, side: int) -> list[Drawn]:
+    """Thick rows as the scan is thick across its slices, columns as within them, brought back as the scan will be."""
+    within = Thick(side, easing=acquisition.easing)
+    through = acquisition.across in acquisition.refined
+    across = replace(within, profile=acquisition.profile, width=acquisition.width) if through else within
+    return [
+        (replace(across, coarse=rows.coarse), columns and replace(within, coarse=columns.coarse))
+        for rows, columns in thick_slices.draw(settings, rng, BATCH, side)
+    ]
 
 
 def _crops(unit: Array, acquisition: Acquisition, settings: SliceProfile) -> tuple[SliceCrops, SliceCrops]:
@@ -152,13 +172,13 @@ def _crops(unit: Array, acquisition: Acquisition, settings: SliceProfile) -> tup
     return SliceCrops(train, data, side, 0, pairings), SliceCrops(held_out, data, side, 0, pairings)
 
 
-def _pairs(crops: SliceCrops, settings: SliceProfile, iteration: int, part: int, device: str) -> tuple[Tensor, Tensor]:
+def _pairs(crops: SliceCrops, draw: Draw, iteration: int, part: int, device: str) -> tuple[Tensor, Tensor]:
     """One batch: (ground truth, low resolution with factor maps), the border cut off both."""
     import torch
 
     high = torch.stack([crops[iteration, part * BATCH + slot][0] for slot in range(BATCH)])
     rng = stream(crops.seed, iteration, _DRAW + part)
-    low = thick_slices.apply(high, thick_slices.draw(settings, rng, BATCH, crops.side))
+    low = thick_slices.apply(high, draw(rng, crops.side))
     border = crops.side // 6 // 2 * 2
     inner = (..., slice(border, crops.side - border), slice(border, crops.side - border))
     layout: Any = {"memory_format": torch.channels_last}
