@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, model_validator
+from pydantic import model_validator
 
 from medsr.recipe.fields import (
     Flag,
@@ -32,35 +32,67 @@ class Charbonnier(Section):
     sharpened: Flag = False
 
 
-def _vgg19_layers(layers: dict[str, float]) -> dict[str, float]:
-    valid = [f"conv{stage}_{i}" for stage, count in enumerate((2, 2, 4, 4, 4), 1) for i in range(1, count + 1)]
-    for layer in layers:
-        if layer not in valid:
-            raise ValueError(f"{layer!r} is no layer of VGG19")
-    if not layers:
-        raise ValueError("expected at least one layer")
-    return layers
+FeatureNetwork = Literal["vgg19", "vgg16"]
+CONVOLUTIONS: dict[str, tuple[int, ...]] = {"vgg19": (2, 2, 4, 4, 4), "vgg16": (2, 2, 3, 3, 3)}
+"""How many convolutions each of a network's five stages has."""
 
 
-Layers = Annotated[dict[str, NotNegative], AfterValidator(_vgg19_layers)]
-
-
-class Perceptual(Section):
-    """Distance (`criterion`) of VGG19 features, `activation` before or after their ReLU."""
+class FeatureLoss(Section):
+    """What losses on features of an image-recognition network have in common."""
 
     weight: NotNegative = 1.0
-    layers: Layers = {"conv1_2": 0.1, "conv2_2": 0.1, "conv3_4": 1.0, "conv4_4": 1.0, "conv5_4": 1.0}
-    activation: Literal["before", "after"] = "before"
-    criterion: Literal["l1", "mse"] = "l1"
+    network: FeatureNetwork = "vgg19"
+    layers: dict[str, NotNegative] = {}  # filled in below: they are named after the network
     sharpened: Flag = True
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_default_layers(cls, section: Any) -> Any:
+        stages = CONVOLUTIONS.get(section.get("network", "vgg19")) if isinstance(section, dict) else None
+        if stages is None or section.get("layers") is not None:
+            return section
+        return section | {"layers": cls.default_layers(stages)}
 
-class Texture(Section):
-    """L1 of the Gram matrices of VGG19 features after their ReLU (Gatys et al. 2016; P2's ablation)."""
+    @model_validator(mode="after")
+    def _layers_exist(self) -> FeatureLoss:
+        stages = CONVOLUTIONS[self.network]
+        valid = [f"conv{stage}_{i}" for stage, count in enumerate(stages, 1) for i in range(1, count + 1)]
+        for layer in self.layers:
+            if layer not in valid:
+                raise ValueError(f"layers: {self.network} does not have {layer!r}; it has {', '.join(valid)}")
+        if not self.layers:
+            raise ValueError("expected at least one layer")
+        return self
+
+    @classmethod
+    def default_layers(cls, stages: tuple[int, ...]) -> dict[str, float]:
+        """Layers and their weights, for a network of so many convolutions in each stage."""
+        raise NotImplementedError
+
+
+class Perceptual(FeatureLoss):
+    """Distance (`criterion`) of features of `network`, `activation` before or after their ReLU.
+
+    The default layers are Real-ESRGAN's: the last convolution of each stage, the first two with a tenth of the weight.
+    """
+
+    activation: Literal["before", "after"] = "before"
+    criterion: Literal["l1", "mse"] = "l1"
+
+    @classmethod
+    def default_layers(cls, stages: tuple[int, ...]) -> dict[str, float]:
+        return {f"conv{stage}_{last}": 0.1 if stage < 3 else 1.0 for stage, last in enumerate(stages, 1)}
+
+
+class Texture(FeatureLoss):
+    """L1 of the Gram matrices of features of `network` after their ReLU (Gatys et al. 2016; P2's ablation)."""
 
     weight: NotNegative = 0.0
-    layers: Layers = {"conv1_2": 1.0, "conv2_2": 1.0, "conv3_4": 1.0}
     sharpened: Flag = False
+
+    @classmethod
+    def default_layers(cls, stages: tuple[int, ...]) -> dict[str, float]:
+        return {f"conv{stage}_{last}": 1.0 for stage, last in enumerate(stages[:3], 1)}
 
 
 class Gan(Section):

@@ -1,84 +1,39 @@
-"""The generator's losses: pixels, VGG19 features, their textures, GAN; on sharpened targets where asked for."""
+"""The generator's losses: pixels, VGG features, their textures, GAN; on sharpened targets where asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medsr.nets import upstream
 from medsr.recipe import Losses
+from medsr.recipe.losses import FeatureNetwork
 from medsr.train.adversarial import Adversarial
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-_IMAGENET_MEAN = (0.485, 0.456, 0.406)
-_IMAGENET_STD = (0.229, 0.224, 0.225)
-
-
-def build_features(wanted: Iterable[str], weights: Path) -> nn.Module:
-    """VGG19 up to the last layer wanted: (B, 1 or 3, H, W) in [0, 1] to layer -> features. torchvision's weights."""
-    import torch
-    from torch import nn
-    from torchvision.models import vgg19
-
-    from medsr.nets.checkpoint import read_state
-
-    names = [
-        name
-        for stage, count in enumerate((2, 2, 4, 4, 4), 1)
-        for name in [part for i in range(1, count + 1) for part in (f"conv{stage}_{i}", f"relu{stage}_{i}")]
-        + [f"pool{stage}"]
-    ]
-    layers = frozenset(wanted)
-    state, _ = read_state(weights)
-    features = vgg19(weights=None).features
-    features.load_state_dict({k.removeprefix("features."): v for k, v in state.items() if k.startswith("features.")})
-
-    class Features(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            last = max(names.index(layer) for layer in layers)
-            self.layers = features[: last + 1].eval().requires_grad_(False)
-            for module in self.layers:
-                if isinstance(module, nn.ReLU):
-                    module.inplace = False  # features before activation are read after ReLU has run
-            self.mean: Tensor
-            self.std: Tensor
-            self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN).view(1, 3, 1, 1))
-            self.register_buffer("std", torch.tensor(_IMAGENET_STD).view(1, 3, 1, 1))
-
-        def forward(self, images: Tensor) -> dict[str, Tensor]:
-            out = (images.expand(-1, 3, -1, -1) - self.mean) / self.std
-            found: dict[str, Tensor] = {}
-            for name, module in zip(names, self.layers, strict=False):
-                out = module(out)
-                if name in layers:
-                    found[name] = out
-            return found
-
-    return Features()
-
 
 class GeneratorLoss:
     """The generator's losses by name, each already weighted; a loss of weight 0 costs nothing."""
 
-    def __init__(self, settings: Losses, vgg19_weights: Path | None, device: str) -> None:
+    def __init__(self, settings: Losses, feature_weights: Mapping[str, Path], device: str) -> None:
+        from medsr.train.features import build_features
+
         self.settings = settings
         self.sharpen = upstream.usm_sharp()().to(device)
         self.gan = Adversarial(settings.gan, device)
         self.perceptual = _activated(settings.perceptual.layers, settings.perceptual.activation)
         self.texture = _activated(settings.texture.layers, "after")
-        used = [
-            layer
-            for one, layers in ((settings.perceptual, self.perceptual), (settings.texture, self.texture))
-            for layer in layers
-            if one.weight > 0
-        ]
-        self.features: nn.Module | None = None
-        if used and vgg19_weights is not None:
-            self.features = build_features(used, vgg19_weights).to(device)
+        layers: dict[FeatureNetwork, list[str]] = {}
+        for loss, names in ((settings.perceptual, self.perceptual), (settings.texture, self.texture)):
+            if loss.weight > 0:
+                layers.setdefault(loss.network, []).extend(names)
+        self.features: dict[str, nn.Module] = {
+            network: build_features(network, names, feature_weights[network]).to(device)
+            for network, names in layers.items()
+        }
 
     def target(self, name: str, ground_truth: Tensor) -> Tensor:
         """The ground truth as that loss wants it: sharpened or as it is."""
@@ -103,7 +58,7 @@ class GeneratorLoss:
         if settings.charbonnier.weight > 0:
             squares = (result - target["charbonnier"]).square() + settings.charbonnier.epsilon**2
             losses["charbonnier"] = settings.charbonnier.weight * squares.sqrt().mean()
-        if self.features is not None:
+        if self.features:
             losses |= self._of_features(result, target)
         if discriminator is not None:
             losses["gan"] = self.gan.of_generator(discriminator, result, target["gan"])
@@ -113,20 +68,22 @@ class GeneratorLoss:
         import torch
         from torch.nn.functional import l1_loss, mse_loss
 
-        assert self.features is not None
-        found = self.features(result)
+        of_result = {network: features(result) for network, features in self.features.items()}
+
+        def of_target(name: str, network: str) -> dict[str, Tensor]:
+            with torch.no_grad():
+                return self.features[network](target[name])
+
         losses: dict[str, Tensor] = {}
-        if (one := self.settings.perceptual).weight > 0:
-            with torch.no_grad():
-                wanted = self.features(target["perceptual"])
-            distance = l1_loss if one.criterion == "l1" else mse_loss
-            terms = [weight * distance(found[name], wanted[name]) for name, weight in self.perceptual.items()]
-            losses["perceptual"] = one.weight * torch.stack(terms).sum()
-        if self.settings.texture.weight > 0:
-            with torch.no_grad():
-                wanted = self.features(target["texture"])
-            terms = [w * l1_loss(gram(found[name]), gram(wanted[name])) for name, w in self.texture.items()]
-            losses["texture"] = self.settings.texture.weight * torch.stack(terms).sum()
+        if (perceptual := self.settings.perceptual).weight > 0:
+            ours, truth = of_result[perceptual.network], of_target("perceptual", perceptual.network)
+            distance = l1_loss if perceptual.criterion == "l1" else mse_loss
+            terms = [weight * distance(ours[layer], truth[layer]) for layer, weight in self.perceptual.items()]
+            losses["perceptual"] = perceptual.weight * torch.stack(terms).sum()
+        if (texture := self.settings.texture).weight > 0:
+            ours, truth = of_result[texture.network], of_target("texture", texture.network)
+            terms = [weight * l1_loss(gram(ours[layer]), gram(truth[layer])) for layer, weight in self.texture.items()]
+            losses["texture"] = texture.weight * torch.stack(terms).sum()
         return losses
 
 
@@ -137,5 +94,5 @@ def gram(features: Tensor) -> Tensor:
 
 
 def _activated(layers: Mapping[str, float], activation: str) -> dict[str, float]:
-    """VGG19's layer names, of the convolutions or of the ReLU behind them."""
+    """A VGG's layer names, of the convolutions or of the ReLU behind them."""
     return {name if activation == "before" else name.replace("conv", "relu"): weight for name, weight in layers.items()}

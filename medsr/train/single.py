@@ -83,7 +83,7 @@ def train(recipe: Recipe, run: Path, device: str, resuming: bool, say: Say, whol
     bicubic = validate.baseline_scores(held_out, validate.measures(recipe.metric)) if held_out else None
     _announce(recipe, files, bicubic, device, say)
 
-    loss = GeneratorLoss(recipe.losses, found.vgg19, str(fabric.device))
+    loss = GeneratorLoss(recipe.losses, found.features, str(fabric.device))
     ready = _Ready(recipe, run, whole or run, files, fabric, precision, learner, spec, held_out, bicubic, loss)
     with _alone(run, fabric.is_global_zero):
         try:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 LEAST_CARRIED = 0.1
 """Of a network's weights: where less fits, it is another network."""
-VGG19 = "vgg19"
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,8 @@ class Starting:
 
     generator: Path | None
     discriminator: Path | None
-    vgg19: Path | None
+    features: dict[str, Path]
+    """The networks that perceptual and texture losses read, by name."""
 
 
 def find_weights(recipe: Recipe) -> Starting:
@@ -33,16 +33,27 @@ def find_weights(recipe: Recipe) -> Starting:
     start = recipe.start_from
     generator = weights.locate(start.generator) if start.generator not in (None, PREVIOUS) else None
     discriminator = weights.locate(start.discriminator) if start.discriminator else None
-    vgg19 = None
-    if recipe.losses.perceptual.weight > 0 or recipe.losses.texture.weight > 0:
-        try:
-            vgg19 = weights.locate(VGG19)
-        except WeightsError as error:
-            raise WeightsError(
-                f"the perceptual or texture loss needs VGG19: {error}; or train without it: "
-                "--set losses.perceptual.weight=0, and losses.texture.weight=0"
-            ) from error
-    return Starting(generator, discriminator, vgg19)
+    features: dict[str, Path] = {}
+    for loss in (recipe.losses.perceptual, recipe.losses.texture):
+        if loss.weight > 0:
+            features[loss.network] = _find_features(loss.network)
+    return Starting(generator, discriminator, features)
+
+
+def _find_features(network: str) -> Path:
+    try:
+        return weights.locate(network)
+    except WeightsError as error:
+        other = "vgg16" if network == "vgg19" else "vgg19"
+        hint = f"; {other} is on this machine: --set losses.perceptual.network={other}" if _at_hand(other) else ""
+        raise WeightsError(
+            f"the perceptual or texture loss needs {network}: {error}; or train without it: "
+            f"--set losses.perceptual.weight=0, and losses.texture.weight=0{hint}"
+        ) from error
+
+
+def _at_hand(network: str) -> bool:
+    return weights.get(network).path.is_file()
 
 
 def generator(recipe: Recipe, start: Path | None) -> tuple[nn.Module, checkpoint.Spec, str]:

@@ -84,7 +84,9 @@ def test_learning_rates_in_steps() -> None:
     [
         ({"losses": {"gan": {"weight": 1, "kind": "hinge", "relativistic": True}}}, "goes with kind vanilla or lsgan"),
         ({"losses": {"gan": {"weight": 1, "kind": "wgan-gp"}}}, "guard.won: must be 0"),
-        ({"losses": {"texture": {"weight": 1, "layers": {"conv9_9": 1}}}}, "is no layer of VGG19"),
+        ({"losses": {"texture": {"weight": 1, "layers": {"conv9_9": 1}}}}, "vgg19 does not have"),
+        ({"losses": {"perceptual": {"network": "vgg16", "layers": {"conv3_4": 1}}}}, "vgg16 does not have 'conv3_4'"),
+        ({"losses": {"perceptual": {"weight": 1, "layers": {}}}}, "at least one layer"),
         ({"losses": {"l1": {"weight": 0}}, "discriminator": None}, "every weight is 0"),
         ({"optimizer": {"schedule": "step"}}, "exactly with schedule step"),
         ({"discriminator": {"name": "attention-unet"}, "data": {"crop": 48}}, "multiple of 32 for attention-unet"),
@@ -118,15 +120,45 @@ def test_features_after_their_relu_and_textures(vgg19: Path) -> None:
         },
         "texture": {"weight": 1, "layers": {"conv1_1": 1}},
     }
-    loss = GeneratorLoss(Losses.model_validate(settings), vgg19, "cpu")
+    loss = GeneratorLoss(Losses.model_validate(settings), {"vgg19": vgg19}, "cpu")
     result, truth = torch.rand(2, 3, 16, 16), torch.rand(2, 3, 16, 16)
-    assert loss.features is not None
-    ours, theirs = (loss.features(one)["relu1_1"] for one in (result, loss.target("perceptual", truth)))
+    ours, theirs = (loss.features["vgg19"](one)["relu1_1"] for one in (result, loss.target("perceptual", truth)))
     found = loss(result, truth, None)
     assert ours.min() >= 0
     torch.testing.assert_close(found["perceptual"], (ours - theirs).square().mean())
-    textures = gram(ours) - gram(loss.features(truth)["relu1_1"])
+    textures = gram(ours) - gram(loss.features["vgg19"](truth)["relu1_1"])
     torch.testing.assert_close(found["texture"], textures.abs().mean())
+
+
+@pytest.mark.parametrize("network", ["vgg16", "vgg19"])
+def test_default_layers_are_the_last_convolution_of_each_stage(network: str) -> None:
+    from medsr.train.features import layer_names
+
+    perceptual = Losses.model_validate({"perceptual": {"network": network}}).perceptual
+    names = layer_names(perceptual.network)
+    assert [names[names.index(layer) + 2] for layer in perceptual.layers] == [f"pool{stage}" for stage in range(1, 6)]
+
+
+def test_two_losses_may_read_two_networks(tmp_path: Path) -> None:
+    from torchvision.models.vgg import cfgs, make_layers
+
+    torch.manual_seed(0)
+    paths = {}
+    for network, kind in (("vgg16", "D"), ("vgg19", "E")):
+        paths[network] = tmp_path / f"{network}.pth"
+        layers = make_layers(cfgs[kind]).state_dict()
+        torch.save({f"features.{name}": value for name, value in layers.items()}, paths[network])
+    settings = {
+        "perceptual": {"network": "vgg16", "layers": {"conv3_3": 1}, "sharpened": False},
+        "texture": {"weight": 1, "layers": {"conv3_4": 1}},
+    }
+    loss = GeneratorLoss(Losses.model_validate(settings), paths, "cpu")
+    result, truth = torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32)
+    losses = loss(result, truth, None)
+    ours, theirs = (loss.features["vgg16"](image)["conv3_3"] for image in (result, truth))
+    torch.testing.assert_close(losses["perceptual"], (ours - theirs).abs().mean())
+    ours, theirs = (loss.features["vgg19"](image)["relu3_4"] for image in (result, truth))
+    torch.testing.assert_close(losses["texture"], (gram(ours) - gram(theirs)).abs().mean())
 
 
 @pytest.mark.parametrize(
