@@ -73,8 +73,15 @@ class ImageBenchmark:
         return not self.consistency
 
     @cached_property
-    def _lpips(self) -> Callable[[Array, Array], float] | None:
-        return perceptual.lpips(self.device)
+    def _perceptual(self) -> dict[str, Callable[[Array, Array], float]]:
+        distances = {metric: perceptual.lpips(metric, self.device) for metric in perceptual.METRICS}
+        return {metric: distance for metric, distance in distances.items() if distance is not None}
+
+    def _told(self, metric: str) -> str:
+        _, backbone = perceptual.METRICS[metric]
+        if metric in self._perceptual:
+            return f"{backbone}, version 0.1"
+        return f"not measured: medsr weights fetch {backbone}"
 
     def read(self, path: Path) -> Array:
         """An image file as it is shown, (H, W, 1 or 3) in [0, 1]. Raises InputError."""
@@ -132,8 +139,7 @@ class ImageBenchmark:
         truth = case.ground_truth
         judged = self.judged(result)
         found = scores(judged, self.judged(truth), case.regions)
-        if self._lpips is not None:
-            found["lpips"] = self._lpips(result, truth)
+        found |= {metric: distance(result, truth) for metric, distance in self._perceptual.items()}
         found["sharpness"] = metrics.sharpness(judged)
         found["lr_psnr"] = self.agreement(result, case)
         return found
@@ -153,7 +159,7 @@ class ImageBenchmark:
             **({"bits": f"16-bit files without declared depth read as {self.bits}-bit"} if self.bits else {}),
             "ssim": "Gaussian window of sigma 1.5 (11 pixels), K 0.01 and 0.03",
             "mse": "in grey levels of 8 bits, squared",
-            "lpips": "AlexNet, version 0.1" if self._lpips else "not measured: medsr weights fetch alexnet",
+            **{metric: self._told(metric) for metric in perceptual.METRICS},
         }
 
 

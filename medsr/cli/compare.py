@@ -34,7 +34,7 @@ def compare(
 
     result = run(recipes, data, out, minutes or None, overrides or [], device, seed, json_, typer.echo)
     baseline = "interpolation"
-    table = [page.header(baseline), *page.rows(result.entries, baseline)]
+    table = [page.header(baseline, result.entries[0].bicubic), *page.rows(result.entries, baseline)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:
         cells = [row[0].ljust(widths[0]), *(one.rjust(width) for one, width in zip(row[1:], widths[1:], strict=True))]

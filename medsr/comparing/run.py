@@ -16,6 +16,7 @@ from medsr.data.depth import with_depth
 from medsr.devices import choose
 from medsr.errors import MedsrError, StoppedError, UsageError
 from medsr.io.files import write_text
+from medsr.measure import perceptual
 from medsr.measure.statistics import Summary, summarize
 from medsr.nets import checkpoint
 from medsr.recipe import Pairs, Recipe
@@ -67,7 +68,7 @@ def compare(
     folder = Path(out) if out else Path("runs") / f"compare-{time.strftime('%Y%m%d-%H%M%S')}"
     paths = _same_held_out(chosen)
     held_out = validate.prepare(paths, chosen[0])
-    by = validate.measures("psnr_y")
+    by = validate.measures("psnr_y", *perceptual.at_hand())
     bicubic = validate.baseline_scores(held_out, by)
     entries: list[Entry] = []
     failed: list[Failed] = []

@@ -127,6 +127,12 @@ def weights_hash(model: str | Path) -> str | None:
     return exported_hash(weights.locate(model))
 
 
+def weights_form(model: str | Path) -> dict[str, str]:
+    """Where a known name's weights were converted from another form than their publisher's: which, for sidecars."""
+    entry = weights.entries().get(str(model))
+    return {"form": entry.form} if entry is not None and entry.form else {}
+
+
 def _generator(model: str | Path) -> Path:
     path = weights.locate(model)
     if kind := checkpoint.describe(path).get("discriminator"):

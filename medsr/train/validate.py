@@ -22,9 +22,8 @@ from medsr.infer.image import Interpolation, Network
 from medsr.infer.slices import Refiner
 from medsr.intensity import Window
 from medsr.io import image as image_io
-from medsr.measure import metrics
+from medsr.measure import metrics, perceptual
 from medsr.measure.names import split
-from medsr.measure.perceptual import lpips
 from medsr.nets import checkpoint
 from medsr.recipe import Pairs, Recipe, Unknown
 from medsr.recipe import Refiner as RefinerRecipe
@@ -71,21 +70,28 @@ class Scores:
         return self.mean("ssim")
 
 
-def measures(metric: str = "psnr") -> dict[str, Measure]:
-    """PSNR, SSIM, and the metric asked for. Raises WeightsError for LPIPS without its weights."""
+def measures(*wanted: str) -> dict[str, Measure]:
+    """PSNR, SSIM, and the metrics asked for. Raises WeightsError for LPIPS without its weights."""
     known: dict[str, Measure] = {
         "psnr": metrics.psnr,
         "ssim": metrics.ssim,
         "psnr_y": lambda result, truth: metrics.psnr(metrics.luma(result), metrics.luma(truth)),
         "mse": metrics.mse,
     }
-    if metric == "lpips":
-        if (distance := lpips()) is None:
-            raise WeightsError(
-                "metric lpips: needs the weights of alexnet, which are not here: medsr weights fetch alexnet"
-            )
-        known[metric] = distance
-    return {name: known[name] for name in dict.fromkeys(("psnr", "ssim", metric))}
+    for metric in wanted:
+        if metric in perceptual.METRICS:
+            known[metric] = _perceptual(metric)
+    return {name: known[name] for name in dict.fromkeys(("psnr", "ssim", *wanted))}
+
+
+def _perceptual(metric: str) -> Measure:
+    distance = perceptual.lpips(metric)
+    if distance is None:
+        _, backbone = perceptual.METRICS[metric]
+        raise WeightsError(
+            f"metric {metric}: needs the weights of {backbone}, which are not here: medsr weights fetch {backbone}"
+        )
+    return distance
 
 
 def better(metric: str, value: float, than: float | None) -> bool:

@@ -21,7 +21,7 @@ def alexnet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.
     state = build(weights=None).state_dict()
     path = tmp_path / "alexnet.pth"
     torch.save(state, path)
-    entry = weights.get(perceptual.BACKBONE)
+    entry = weights.get("alexnet")
     entry.path.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(path, entry.path)
     monkeypatch.setattr(weights, "check", lambda *_: None)
@@ -33,11 +33,39 @@ def test_without_weights_there_is_no_lpips() -> None:
 
 
 def test_a_file_that_is_not_alexnet_is_refused() -> None:
-    path = weights.get(perceptual.BACKBONE).path
+    path = weights.get("alexnet").path
     path.parent.mkdir(parents=True)
     path.write_bytes(b"something else")
     with pytest.raises(WeightsError, match="alexnet"):
         perceptual.lpips()
+
+
+def test_lpips_on_vgg16_is_that_of_its_authors_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fundus: np.ndarray
+) -> None:
+    from lpips import LPIPS
+    from torchvision.models.vgg import cfgs, make_layers
+
+    torch.manual_seed(0)
+    state = {f"features.{name}": tensor for name, tensor in make_layers(cfgs["D"]).state_dict().items()}
+    path = weights.get("vgg16").path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(state, path)
+    monkeypatch.setattr(weights, "check", lambda *_: None)
+    measure = perceptual.lpips("lpips_vgg")
+    assert measure is not None
+    unit = fundus[:64, :64].astype(np.float32) / 255
+    other = np.roll(unit, 3, axis=0)
+    reference = LPIPS(net="vgg", pnet_rand=True, verbose=False)
+    slices = {name: tensor for number in range(1, 6) for name, tensor in _slice(reference.net, number, state)}
+    reference.net.load_state_dict(slices)
+    pair = [torch.from_numpy(np.moveaxis(image, 2, 0)[None] * 2 - 1) for image in (other, unit)]
+    assert measure(other, unit) == pytest.approx(float(reference(*pair)), rel=1e-5)
+
+
+def _slice(net: torch.nn.Module, number: int, state: dict[str, torch.Tensor]) -> list[tuple[str, torch.Tensor]]:
+    layers = getattr(net, f"slice{number}").state_dict()
+    return [(f"slice{number}.{name}", state[f"features.{name}"]) for name in layers]
 
 
 def test_lpips_is_that_of_its_authors_program(alexnet: dict[str, torch.Tensor], fundus: np.ndarray) -> None:
