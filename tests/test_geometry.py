@@ -41,6 +41,12 @@ def test_the_first_centre_moves_by_half_the_difference_of_the_spacings() -> None
         ((1, 1, 2), {"spacing": (1, 1, 0.5)}, (20, 20, 80)),
         ((0.5, 0.5, 3), {"spacing": (0.75,)}, (13, 13, 80)),  # axes that are fine enough get coarser
         ((1, 1, 3.3), {"isotropic": True}, (20, 20, 66)),
+        ((1.59, 1.61, 5), {}, (20, 20, 63)),  # what is nearly as fine as the finest keeps its voxels
+        ((1.61, 1.59, 5), {"isotropic": True}, (20, 20, 63)),
+        ((1, 1.04, 3), {"spacing": (1, 1, 1)}, (20, 21, 60)),  # but for what is asked for by name
+        ((1, 1.04, 3), {"spacing": (1,)}, (20, 21, 60)),
+        ((1, 1.04, 3), {"scale": 1.1}, (22, 22, 22)),
+        ((1, 1.06, 3), {}, (20, 21, 60)),
     ],
 )
 def test_what_finer_means(spacing: tuple, asked: dict, expected: tuple) -> None:

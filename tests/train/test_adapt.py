@@ -103,3 +103,17 @@ def test_an_axis_that_gets_coarser_is_averaged_before_learning(
     scan = smooth_volume((144, 128, 16), 3)
     volume(scan, affine=np.diag([0.5, 0.5, 3, 1]), spacing=1.0, model=refiner_file, adapt=0.01)
     assert seen == [(72, 64, 16)]
+
+
+def test_rows_are_as_thick_as_slices_and_columns_as_pixels() -> None:
+    from medsr.train.adapt import _as_acquired, _drawn
+
+    acquisition = Acquisition((48, 48, 24), (96, 96, 72), "box", 1.6, 2, 0.25)
+    drawn = _drawn(acquisition, _as_acquired(acquisition), np.random.default_rng(0), 96)
+    assert {(rows.profile, rows.width, rows.easing) for rows, _ in drawn} == {("box", 1.6, 0.25)}
+    columns = [one for _, one in drawn if one]
+    assert {(one.width, one.easing) for one in columns} == {(1.0, 0.25)}
+    within = Acquisition((48, 48, 72), (96, 96, 72), "gaussian", 1.6, 2)
+    assert {
+        (rows.profile, rows.width) for rows, _ in _drawn(within, _as_acquired(within), np.random.default_rng(0), 96)
+    } == {("box", 1.0)}
