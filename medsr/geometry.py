@@ -68,12 +68,14 @@ def index_map(to: Shape, source: Shape) -> NDArray[np.float64]:
 def finer(grid: Grid, scale: float | None, spacing: tuple[float, ...] | None, isotropic: bool) -> Shape:
     """The shape of the refined grid; at most one of the three may be asked for.
 
-    `scale`: every axis by this factor. `spacing`: millimetres, one number or one for each axis of the array.
-    `isotropic`: every axis as fine as the finest, but for those within 5 % of it, which keep their voxels: they would
-    only be interpolated. None: isotropic where one axis is coarser, else scale 2. The number of voxels is rounded so
-    that they fill the same box. Raises UsageError when that asks for nothing finer.
+    `scale`: every axis by this factor, 1 for the scan's own grid. `spacing`: millimetres, one number or one for each
+    axis of the array. `isotropic`: every axis as fine as the finest, but for those within 5 % of it, which keep their
+    voxels: they would only be interpolated. None: isotropic where one axis is coarser, else scale 2. The number of
+    voxels is rounded so that they fill the same box. Raises UsageError when that asks for nothing finer.
     """
     check_wish(scale, spacing, isotropic)
+    if scale == 1:
+        return grid.shape
     own = np.array(grid.spacing)
     if scale is None and spacing is None and not isotropic:
         isotropic = own.max() / own.min() >= ISOTROPIC_WITHIN
@@ -100,8 +102,8 @@ def check_wish(scale: float | None, spacing: tuple[float, ...] | None, isotropic
     """Raise UsageError for what no scan could be given."""
     if (scale is not None) + (spacing is not None) + isotropic > 1:
         raise UsageError("choose one of --isotropic, --scale and --spacing")
-    if scale is not None and not 1 < scale <= 16:
-        raise UsageError(f"--scale {scale:g}: expected a factor above 1, at most 16")
+    if scale is not None and not 1 <= scale <= 16:
+        raise UsageError(f"--scale {scale:g}: expected a factor from 1 (the same grid) to 16")
     if spacing is not None and (len(spacing) not in (1, 3) or not all(0 < step < float("inf") for step in spacing)):
         raise UsageError(f"--spacing {_text(spacing)}: expected millimetres above 0, one number or three")
 

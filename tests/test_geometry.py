@@ -57,7 +57,7 @@ def test_what_finer_means(spacing: tuple, asked: dict, expected: tuple) -> None:
 @pytest.mark.parametrize(
     "asked",
     [
-        {"scale": 1.0},
+        {"scale": 0.9},
         {"scale": float("nan")},
         {"scale": 17},
         {"spacing": (0,)},

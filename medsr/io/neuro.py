@@ -42,6 +42,9 @@ def read(path: Path, choice: GeometryChoice = NO_CHOICE) -> Volume:
         raise InputError(f"{path}: {type(image).__name__} is not handled; convert it to NIfTI")
     header = image.header
     shape = tuple(int(n) for n in header.get_data_shape())
+    if len(shape) > 4 and shape[3] == 1 and max(shape[4:]) > 1:
+        numbers = int(np.prod(shape[4:]))
+        raise InputError(f"{path}: {numbers} numbers a voxel (vectors, tensors or colours) are not handled, only one")
     check_shape(without_trailing_ones(shape), str(path))
     check_dtype(header.get_data_dtype(), str(path))
     check_size(opened, shape, path)

@@ -19,6 +19,8 @@ from medsr.io.content import is_mgh, is_nifti
 _MOST_GZIP = 1040
 """No gzip file expands to more than this many times its size (deflate's limit is 1032)."""
 _HEAD = 1024
+LONG = {1: "1-bit", 1536: "float128", 2048: "complex256"}
+"""NIfTI's codes of types that nibabel does not read on every machine."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,10 @@ def _raw_nifti(nib: Any, head: bytes, path: Path) -> Any:
         raise InputError(f"{path}: the header's scl_slope is infinite; correct it")
     if np.isfinite(slope) and slope != 0 and not np.isfinite(intercept):
         raise InputError(f"{path}: the header's scl_slope is {slope:g}, but its scl_inter is no number; correct it")
+    if (code := int(raw["datatype"])) not in raw._data_type_codes.value_set():
+        raise InputError(f"{path}: the header's datatype is {code}, which NIfTI does not define; correct it")
+    if code in LONG:
+        raise InputError(f"{path}: {LONG[code]} voxels are not handled, only integers, float32 and float64")
     offset = float(raw["vox_offset"])
     single = klass.sizeof_hdr + 4 if bytes(raw["magic"].item())[:2] in (b"n+",) else 0
     if offset != int(offset if np.isfinite(offset) else 0) or 0 != offset < single:

@@ -60,6 +60,9 @@ def refine_scan(volume: Volume, chosen: Fitting, on_progress: OnProgress = lambd
         if request.kind == "labels":
             warnings = []
         return RefinedScan(refined, None, _summary(volume, refined, request, None, (), began, warnings), warnings)
+    if fine == volume.grid.shape:  # written anew, every voxel as it is
+        same = volume.refined(volume.stored.copy(order="K"))
+        return RefinedScan(same, None, _summary(volume, same, request, engine, (), began, []), [])
     check_planes(request.method.planes, acquisition)
     if engine.model is not None:
         check_fusion(request.method, acquisition)

@@ -51,6 +51,8 @@ class Request:
         _check_fuse(self.method.fuse)
         _one_of("--kind", self.kind, get_args(Kind))
         _one_of("--profile", self.method.profile, ("box", "gaussian"))
+        if self.scale == 1 and self.model != "cubic":
+            raise UsageError("--scale 1: the same grid, there is nothing to refine; only --model cubic does that")
         if self.affine is not None:
             _one_of("affine", self.affine, get_args(Form))
         if self.input_spacing is not None and (

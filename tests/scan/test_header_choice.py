@@ -15,6 +15,7 @@ import medsr
 from medsr.cli.app import app
 from medsr.cohorts.run import cohort
 from medsr.errors import InputError, UsageError
+from medsr.io import volume as volume_io
 from tests.conftest import smooth_volume
 from tests.io.test_headers import ONE_MM, QFORM
 from tests.io.test_nrrd import THREE, nrrd, values
@@ -124,3 +125,46 @@ def test_a_companion_with_the_same_header_is_read_by_the_same_choice(tmp_path: P
     moved = nib.load(tmp_path / "o" / "a_mask.nii.gz")
     np.testing.assert_allclose(moved.affine, nib.load(tmp_path / "o" / "a.nii.gz").affine)
     assert moved.shape == nib.load(tmp_path / "o" / "a.nii.gz").shape
+
+
+def test_the_page_refuses_in_words_without_options(tmp_path: Path) -> None:
+    from medsr.serving.looking import look
+    from medsr.serving.settings import Limits
+
+    for path in (torn(tmp_path / "a.nii.gz"), nrrd(tmp_path / "b.nrrd", THREE, values())):
+        with pytest.raises(InputError) as caught:
+            look(path, "seen", None, Limits(), lambda *_: None)
+        assert str(caught.value).endswith("; correct the header and send it again")
+        assert "affine" not in str(caught.value)
+        assert "input_spacing" not in str(caught.value)
+
+
+def test_training_and_measuring_name_a_volume_whose_grid_is_not_known(tmp_path: Path) -> None:
+    from medsr.data.volumes import split
+    from medsr.recipe import Data
+
+    (tmp_path / "in").mkdir()
+    nrrd(tmp_path / "in" / "a.nrrd", THREE, values())
+    torn(tmp_path / "in" / "b.nii.gz")
+    array = np.rint(smooth_volume((12, 12, 12))).astype(np.int16)
+    nib.Nifti1Image(array, np.eye(4)).to_filename(tmp_path / "in" / "c.nii.gz")
+    nib.Nifti1Image(array, np.eye(4)).to_filename(tmp_path / "in" / "d.nii.gz")
+    parts = split(Data(train=str(tmp_path / "in"), pattern="*", validation=0.5), 4, 0)
+    assert {path.name: reason.partition(": ")[2] for path, reason in parts.skipped}.keys() == {"a.nrrd", "b.nii.gz"}
+    for name, word in (("a.nrrd", "states no voxel spacing"), ("b.nii.gz", "disagree")):
+        assert word in next(reason for path, reason in parts.skipped if path.name == name)
+
+
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.mha", "a.nrrd"])
+def test_scale_1_writes_a_scan_anew_as_it_is(tmp_path: Path, name: str) -> None:
+    image = nib.Nifti1Image(np.rint(smooth_volume((12, 11, 7))).astype(np.int16), QFORM)
+    image.to_filename(tmp_path / "scan.nii")
+    out = tmp_path / name
+    assert run(tmp_path / "scan.nii", "--out", out, "--scale", 1)[0] == 0
+    after = volume_io.read(out)
+    np.testing.assert_array_equal(after.stored, np.asanyarray(image.dataobj))
+    np.testing.assert_allclose(after.affine, QFORM, atol=1e-5)
+    [comparison] = medsr.reproduce(out.with_name("a.json"))
+    assert comparison.same
+    with pytest.raises(UsageError, match="only --model cubic"):
+        medsr.volume(image, scale=1)
