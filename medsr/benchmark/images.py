@@ -91,7 +91,10 @@ class ImageBenchmark:
         """Decide once how many bits the 16-bit files hold that do not declare it, and name what is not read."""
         settled = depth_of(self.bits, self.data, (item.image for item in items))
         self.bits = settled.bits
-        for line in (*filter(None, [settled.told]), *(reason for _, reason in image_io.list_unread(self.data))):
+        for line in (
+            *filter(None, [settled.told]),
+            *(f"left out: {reason}" for _, reason in image_io.count_unread(self.data)),
+        ):
             say(line)
 
     def calibrate(self, say: Say) -> None:

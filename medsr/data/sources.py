@@ -42,7 +42,7 @@ def split(data: Data, smallest: int, seed: int) -> Split:
     if (rows := manifest.read(folder)) is not None:
         return _prepared(rows, folder, data, smallest, seed)
     readable: list[tuple[Path, tuple[int, int]]] = []
-    skipped: list[tuple[Path, str]] = image_io.list_unread(folder, data.pattern)
+    skipped: list[tuple[Path, str]] = image_io.count_unread(folder, data.pattern)
     for path in image_io.list_images(folder, data.pattern):
         try:
             height, width = image_io.read_as_shown(path, data.bits).pixels.shape[:2]

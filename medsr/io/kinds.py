@@ -62,6 +62,8 @@ HEAD = 352
 """Bytes that say what a file is."""
 _FIRST_VRS = (b"UL", b"OB", b"UI", b"CS", b"SH", b"DA", b"TM", b"LO", b"DT", b"US")
 """Of elements that a data set may begin with."""
+NAMED_ONLY = {".gif": "GIF images are read only where the file itself is named: in data sets they are masks"}
+"""Of what is read, what a search of a folder leaves out, and why."""
 _HEADS = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), PNG),
     (re.compile(rb"P[1-6][\s#]"), PNG),
@@ -117,18 +119,32 @@ def list_images(folder: Path, pattern: str = "*") -> list[Path]:
     Linked folders are looked through as others are, each once; hidden ones are not. Upper and lower case are one.
     """
     matching = (path for path in below(folder) if _matches(path.relative_to(folder), pattern))
-    return [path for path in matching if path.suffix.lower() in SUFFIXES or is_dicom(path)]
+    wanted = SUFFIXES.keys() - NAMED_ONLY.keys()
+    return [path for path in matching if path.suffix.lower() in wanted or is_dicom(path)]
 
 
 def list_unread(folder: Path, pattern: str = "*") -> list[tuple[Path, str]]:
-    """The pictures below `folder` that are left out because their format is not read, each with the reason."""
+    """The pictures below `folder` that `list_images` leaves out for their format, each with the reason."""
     matching = (path for path in below(folder) if _matches(path.relative_to(folder), pattern))
-    return [(path, unread_reason(path)) for path in matching if path.suffix.lower() in UNREAD and not is_dicom(path)]
+    left_out = UNREAD.keys() | NAMED_ONLY.keys()
+    return [(path, unread_reason(path)) for path in matching if path.suffix.lower() in left_out and not is_dicom(path)]
+
+
+def count_unread(folder: Path, pattern: str = "*") -> list[tuple[Path, str]]:
+    """As `list_unread`, but only the first file of every suffix, with how many there are."""
+    by_suffix: dict[str, list[tuple[Path, str]]] = {}
+    for path, reason in list_unread(folder, pattern):
+        by_suffix.setdefault(path.suffix.lower(), []).append((path, reason))
+    groups = by_suffix.values()
+    return [(same[0][0], same[0][1] + (f" ({len(same)} such files)" if len(same) > 1 else "")) for same in groups]
 
 
 def unread_reason(path: Path) -> str:
-    """Why a file with a suffix of `UNREAD` is left out, naming it."""
-    return f"{path}: {UNREAD[path.suffix.lower()]} images are not read; convert it to PNG or TIFF"
+    """Why a file with a suffix of `UNREAD` or `NAMED_ONLY` is left out, naming it."""
+    suffix = path.suffix.lower()
+    if suffix in NAMED_ONLY:
+        return f"{path}: {NAMED_ONLY[suffix]}"
+    return f"{path}: {UNREAD[suffix]} images are not read; convert it to PNG or TIFF"
 
 
 def _matches(place: Path, pattern: str) -> bool:

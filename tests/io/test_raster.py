@@ -156,7 +156,12 @@ def test_formats_that_are_not_read_are_named_as_such(tmp_path: Path) -> None:
     Pillow.fromarray(RGB).save(tmp_path / "a.jp2")
     with pytest.raises(InputError, match="JPEG 2000 images are not read; convert it"):
         image_io.read(tmp_path / "a.jp2")
-    assert [path.name for path, _ in image_io.list_unread(tmp_path)] == ["a.jp2"]
+    for name in ("b.gif", "c.gif"):  # masks, in data sets; read where they are named
+        Pillow.fromarray(RGB).save(tmp_path / name)
+    assert image_io.read(tmp_path / "b.gif").pixels.shape == RGB.shape
+    assert image_io.list_images(tmp_path) == []
+    assert [path.name for path, _ in image_io.list_unread(tmp_path)] == ["a.jp2", "b.gif", "c.gif"]
+    assert [reason.endswith("(2 such files)") for _, reason in image_io.count_unread(tmp_path)] == [False, True]
 
 
 def test_linked_folders_are_looked_through_once_and_hidden_ones_not(tmp_path: Path) -> None:
