@@ -91,8 +91,14 @@ def from_image(image: Any, kind: str, series: bool = False) -> Volume:
     if dimension == 4 and not np.array_equal(direction[3], [0, 0, 0, 1]):
         raise InputError("a 4D image whose time axis is turned into space is not handled")
     time = (image.GetOrigin()[3], image.GetSpacing()[3]) if dimension == 4 else (0.0, 1.0)
-    keys = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys() if not key.startswith(("ITK_", "NRRD_"))}
+    names = (key for key in image.GetMetaDataKeys() if not key.startswith(("ITK_", "NRRD_")))
+    keys = {_clean(key): _clean(image.GetMetaData(key)) for key in names}
     return Volume(stored, LPS @ affine, kind, extra=(time, keys), time_step=time[1])
+
+
+def _clean(text: str) -> str:
+    """Text without the bytes that are none: ITK hands them out and does not take them back."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def check(path: Path, volume: Volume) -> None:

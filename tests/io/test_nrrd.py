@@ -266,6 +266,15 @@ def test_a_metaimage_spacing_that_is_none_is_refused(tmp_path: Path, spacing: st
         volume_io.read(mha(tmp_path / "a.mha", f"ElementSpacing = {spacing}\n"))
 
 
+def test_metaimage_keys_that_are_not_text_are_written_back_as_far_as_they_are(tmp_path: Path) -> None:
+    path = mha(tmp_path / "a.mha", "ElementSpacing = 1 1 4\nSite = Koln\n")
+    path.write_bytes(path.read_bytes().replace(b"Koln", b"K\xf6ln"))
+    for name in ("out.mha", "out.nrrd"):
+        volume_io.write(tmp_path / name, volume_io.read(path))
+        assert b"Site" in (tmp_path / name).read_bytes()
+        np.testing.assert_array_equal(volume_io.read(tmp_path / name).stored, values())
+
+
 def test_metaimage_units_and_byte_order(tmp_path: Path) -> None:
     big = values().astype(">i2")
     path = mha(tmp_path / "a.mha", "BinaryDataByteOrderMSB = True\nElementSpacing = 1 1 4\n", big)
