@@ -68,11 +68,12 @@ def settled(image: Image, bits: int | None, assumed: Mapping[str, int], path: Pa
     beyond = above(image.pixels, used)
     if bits and beyond > allowed(image.pixels):
         largest = int(image.pixels.max())
-        raise InputError(f"{path}: holds {largest}, more than the {bits} bits given")
+        raise InputError(f"{path}: holds {largest}, more than the {bits} bits given ({beyond} values are)")
     signed = image.pixels.dtype.kind == "i"
     store_bits = bits if bits and not beyond else 16  # only what is given limits what is written
     window = Window.of_bits(used, signed=signed, inverted=image.window.inverted, store_bits=store_bits)
-    notes = [image.note, "" if bits or used == 16 else _note(image, used, bool(together)), _hot(beyond)]
+    usual = bits or (used == 16 and needed(image) == 16)  # nothing that another way of calling would change
+    notes = [image.note, "" if usual else _note(image, used, bool(together)), _hot(beyond)]
     extra = image.extra if bits else dict(image.extra) | {"assumed_bits": used}
     return replace(image, window=window, extra=extra, note="; ".join(filter(None, notes)))
 

@@ -53,6 +53,9 @@ def test_the_brightest_file_decides_for_all(tmp_path: Path) -> None:
     assert {image_io.read(path, assumed=together).window.high for path in paths} == {16383}
     assert [image_io.read(path).window.high for path in paths] == [4095, 16383, 4095]
     assert "as all such images here" in image_io.read(paths[0], assumed=together).note
+    bright = image_io.decide_depth([*paths, _film(tmp_path / "d.png", 60000)])
+    assert "read as 16-bit as all such images here" in image_io.read(paths[0], assumed=bright).note
+    assert image_io.read(tmp_path / "d.png", assumed=bright).note == ""
 
 
 @pytest.mark.parametrize(("top", "full"), [(16383, 16383), (3000, 16383), (65535, 65535)])
