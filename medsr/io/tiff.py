@@ -23,6 +23,8 @@ COLOURS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, PALETTE: 1, YCBCR: 3}
 """Samples of a pixel, by what they mean."""
 OTHERS = {4: "mask", 5: "CMYK", 8: "CIE L*a*b*", 9: "ICC L*a*b*", 10: "ITU L*a*b*", 32803: "camera raw"}
 JPEG, SEPARATE = 7, 2
+JPEG_XR = (22610, 34934)
+"""Compression whose decoder makes up what is missing, without a word."""
 MOST_DPI = 1e6
 REDUCED, MASK = 1, 4
 """Of NewSubfileType: pages that are not the picture itself."""
@@ -98,6 +100,10 @@ def _check_kind(page: Any, path: Path) -> None:
         raise InputError(f"{path}: {name} TIFF is not handled, only grey, RGB and palette; convert it first")
     if meaning == YCBCR and page.compression != JPEG:  # only its JPEG decoder gives back RGB
         raise InputError(f"{path}: YCbCr TIFF without JPEG is not handled, only grey and RGB; convert it first")
+    if page.compression in JPEG_XR:
+        raise InputError(
+            f"{path}: JPEG XR in TIFF is not handled: nobody could see that a part is missing; save it anew"
+        )
     if isinstance(page.bitspersample, tuple):
         raise InputError(f"{path}: its channels have different depths {page.bitspersample}; convert it first")
     if page.bitspersample == 1 and meaning != PALETTE:

@@ -156,6 +156,7 @@ def test_what_tiff_makes_optional_may_be_missing(tmp_path: Path, left_out: set[i
         (np.zeros((9, 9), np.uint32), {}, "uint32"),
         (np.zeros((9, 9), np.float16), {}, "float16"),
         (np.zeros((9, 9), bool), {}, "1-bit"),
+        (np.zeros((99, 99), np.uint8), {"compression": "jpegxr"}, "JPEG XR"),
     ],
 )
 def test_other_tiffs_are_refused_for_what_they_are(
