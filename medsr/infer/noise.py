@@ -20,8 +20,9 @@ from medsr.resample import bspline_matrix
 Array = NDArray[np.float32]
 GAIN = 1.095
 """White noise never comes out more than 1.10 times as strong; the rest is for what a sample may differ by."""
-BORDER_GAIN = 1.25
-"""In the noisiest slice so many times more than that as the plain B-spline, at the border, makes of noise beyond 1."""
+SLICE_GAIN, BORDER_GAIN = 1.06, 1.55
+"""How many times stronger noise may come out of the noisiest slice: the first, and the second times what the plain
+B-spline adds at the border. Less than 1.10 away from the border, for a slice is a small sample."""
 UNSEEN, FAINTLY_SEEN = 5e-4, 2e-3
 """Shares of the scan's range. Noise may be multiplied by more where it comes out below the first; below the second,
 where the result would else differ from the scan by more than the noise."""
@@ -129,7 +130,7 @@ def within(found: tuple[float, list[float]], acquisition: Acquisition, allowed: 
     for axis in acquisition.refined:
         plain = bspline_matrix(acquisition.coarse[axis], acquisition.fine[axis])
         border = float(np.sqrt((plain**2).sum(axis=1).max()))
-        if not slices[axis] <= allowed / GAIN * (GAIN + BORDER_GAIN * max(0.0, border - 1)):
+        if not slices[axis] <= allowed / GAIN * (SLICE_GAIN + BORDER_GAIN * max(0.0, border - 1)):
             return False
     return True
 
