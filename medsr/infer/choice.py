@@ -17,6 +17,9 @@ AUTO = "auto"
 FUNDUS, CHEST, MRI = "fundus", "chest", "mri"
 """What bundled models are for (`suits` in the manifest)."""
 RADIOGRAPHS = ("DX", "CR")
+EYES = ("OP", "")
+UNSAID = ("OP", "OT", "SC", "XC", "")
+"""Modalities of DICOM photographs that may show a fundus."""
 INSIST = "; --model chooses one"
 DOUBT = "; if it is something else, name a --model"
 PARTS = {True: " of the chest", False: " of another part of the body", None: ""}
@@ -59,8 +62,9 @@ def for_image(image: Image, scale: float) -> Choice:
     model = model_for(kind, scale)
     if caution := weights.entries()[model].caution:
         why += f"; {caution}"
-    told = image.of_chest is True
-    return Choice(model, why, guessed=kind == CHEST and not told, hint="" if told else DOUBT)
+    told = image.of_chest is True or image.of_retina is True
+    doubtful = kind == CHEST or (image.kind == DICOM and not _looks_like_fundus(image))
+    return Choice(model, why, guessed=doubtful and not told, hint="" if told else DOUBT)
 
 
 def model_for(kind: str, scale: float = 1) -> str:
@@ -74,20 +78,42 @@ def model_for(kind: str, scale: float = 1) -> str:
 def _kind_of(image: Image) -> tuple[str | None, str]:
     """What a model must suit, or None; and what the image is taken for."""
     if image.kind == DICOM:
-        said = f"{image.modality or 'no modality'}{PARTS[image.of_chest]}"
-        chest = image.modality in RADIOGRAPHS and image.of_chest is not False
-        if not chest:
-            return None, f"what its header says ({said})"
-        doubt = "" if image.of_chest else " and names no part of the body, so taken for a chest"
-        return CHEST, f"its header says {said}{doubt}"
-    unit = image.window.to_unit(image.pixels[::8, ::8])
-    least = LIT * float(unit.max())
-    if unit.shape[2] == 1 or float(np.ptp(unit, axis=2).max()) <= least:
+        return _kind_of_dicom(image)
+    if _is_grey(image):
         return CHEST, "grey, so taken for a chest X-ray (its file does not say)"
-    red, green, blue = unit[unit.max(axis=2) > least].mean(axis=0)
-    if red > WARM * green and green > WARM * blue and _dark_around(unit.max(axis=2)):
+    if _looks_like_fundus(image):
         return FUNDUS, "taken for a fundus by its colours and dark corners"
     return None, "a colour image that does not look like a whole fundus"
+
+
+def _kind_of_dicom(image: Image) -> tuple[str | None, str]:
+    said = f"{image.modality or 'no modality'}{PARTS[image.of_chest]}"
+    if image.pixels.shape[2] == 3:
+        if image.modality in EYES and image.of_retina:
+            return FUNDUS, f"its header says {image.modality} of the retina"
+        if image.modality in UNSAID and image.of_retina is not False and _looks_like_fundus(image):
+            return FUNDUS, f"its header says {said}; taken for a fundus by its colours and dark corners"
+        if image.modality == "OP" and image.of_retina is None:
+            return FUNDUS, "its header says OP and names no part of the eye, so taken for a fundus"
+        return None, f"what its header says ({said}, in colour)"
+    if image.modality in RADIOGRAPHS and image.of_chest is not False:
+        doubt = "" if image.of_chest else " and names no part of the body, so taken for a chest"
+        return CHEST, f"its header says {said}{doubt}"
+    return None, f"what its header says ({said})"
+
+
+def _is_grey(image: Image) -> bool:
+    unit = image.window.to_unit(image.pixels[::8, ::8])
+    return unit.shape[2] == 1 or float(np.ptp(unit, axis=2).max()) <= LIT * float(unit.max())
+
+
+def _looks_like_fundus(image: Image) -> bool:
+    """Whether its colours are a fundus's, and its corners dark."""
+    if _is_grey(image):
+        return False
+    unit = image.window.to_unit(image.pixels[::8, ::8])
+    red, green, blue = unit[unit.max(axis=2) > LIT * float(unit.max())].mean(axis=0)
+    return bool(red > WARM * green and green > WARM * blue and _dark_around(unit.max(axis=2)))
 
 
 def _dark_around(bright: NDArray) -> bool:

@@ -25,7 +25,8 @@ class Image:
     `alpha`: (height, width) or None. `window`: what the values mean. `kind`: the file format it came in.
     `extra`: what only that format's writer understands (ICC profile, resolution, DICOM data set).
     `note`: what had to be assumed in reading, for the user to see; empty when the file says everything.
-    `modality`: DICOM's term, where the file has one; `of_chest`: whether its header names the chest, None: no part.
+    `modality`: DICOM's term, where the file has one; `of_chest`, `of_retina`: whether its header names that part of the
+    body, None: it names none.
     """
 
     pixels: NDArray
@@ -36,6 +37,7 @@ class Image:
     note: str = ""
     modality: str = ""
     of_chest: bool | None = None
+    of_retina: bool | None = None
 
     def to_unit(self) -> NDArray[np.float32]:
         """(height, width, channels) float32; the window's full range is [0, 1]."""

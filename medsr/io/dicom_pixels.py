@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from medsr.errors import InputError
@@ -24,6 +25,26 @@ def decode(dataset: Any, name: str) -> NDArray:
     except Exception as error:  # decoders raise whatever they like
         raise InputError(f"{name}: its pixels cannot be read ({' '.join(str(error).split())[:160]})") from error
     return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+
+
+def decode_colour(dataset: Any, name: str) -> tuple[NDArray, int]:
+    """The colours of one frame as RGB, (rows, columns, 3), and the bits of each.
+
+    pydicom undoes planes, YBR and subsampling; the table of a palette is applied here. Raises as `decode`.
+    """
+    pixels = decode(dataset, name)
+    if str(dataset.PhotometricInterpretation) != "PALETTE COLOR":
+        return pixels, int(dataset.BitsStored)
+    from pydicom.pixels import apply_color_lut
+
+    try:
+        colours: NDArray = apply_color_lut(pixels, dataset)
+    except Exception as error:  # tables are as odd as their writers
+        raise InputError(f"{name}: its palette cannot be read ({' '.join(str(error).split())[:160]})") from error
+    low, high = colours & 255, colours >> 8
+    if colours.dtype == np.uint16 and (not low.any() or np.array_equal(low, high)):  # 8 bits, in either usual way
+        return high.astype(np.uint8), 8
+    return colours, colours.dtype.itemsize * 8
 
 
 def _settle_syntax(dataset: Any) -> None:

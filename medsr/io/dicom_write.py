@@ -13,7 +13,7 @@ import numpy as np
 from medsr.errors import UsageError
 from medsr.geometry import LPS
 from medsr.intensity import bit_range
-from medsr.io.dicom import forget_stale, name_series, note_derivation, save_derived
+from medsr.io.dicom_derived import forget_stale, name_series, note_derivation, save_derived
 from medsr.io.volume_base import DICOM, Volume
 
 

@@ -106,7 +106,7 @@ def test_a_dicom_whose_preamble_looks_like_tiff_is_a_dicom(tmp_path: Path) -> No
     [
         ({"NumberOfFrames": 2}, "2 frames"),
         ({"HighBit": 15}, "12 bits stored up to bit 15"),
-        ({"PhotometricInterpretation": "PALETTE COLOR"}, "PALETTE COLOR"),
+        ({"PhotometricInterpretation": "PALETTE COLOR"}, "palette cannot be read"),
     ],
 )
 def test_what_is_not_handled_is_said(tmp_path: Path, tags: dict[str, object], expected: str) -> None:
