@@ -13,6 +13,8 @@ from typing import Literal
 
 from medsr.errors import InputError
 from medsr.io import image as image_io
+from medsr.io.dicom_files import unpacked_head
+from medsr.io.kinds import begins_as_dicom
 
 HEAD = 65536
 """Bytes of a header that are looked at."""
@@ -40,7 +42,8 @@ def content_of(path: Path) -> Content:
     kind = image_io.sniff(path)
     if kind == image_io.DICOM:
         return Content("volume" if _frames(path) > 1 else "image", ".dcm")
-    if (suffix := _volume(path, head)) is not None:
+    if (suffix := _volume(head)) is not None:
+        _refuse_detached(path, suffix, head)
         return Content("volume", suffix)
     if zipfile.is_zipfile(path) and head.startswith(b"PK"):
         return Content("volume", ".zip")
@@ -56,7 +59,28 @@ def _plain(head: bytes) -> str | None:
     return ".bmp" if head.startswith(b"BM") else None
 
 
-def _volume(path: Path, head: bytes) -> str | None:
+def scan_suffix(path: Path) -> str | None:
+    """What a scan with this content is called (.nii, .nii.gz, .mgh, .mgz, .nrrd, .mha, .dcm, .zip); None for no scan.
+
+    Headers whose voxels lie in another file count as .nrrd and .mha, DICOM packed by gzip as .dcm.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(HEAD)
+    if begins_as_dicom(unpacked_head(head)):
+        return ".dcm"
+    if head.startswith(b"PK") and zipfile.is_zipfile(path):
+        return ".zip"
+    return _volume(head)
+
+
+def check_attached(path: Path) -> None:
+    """Raise InputError for the header of an NRRD or MetaImage whose voxels lie in another file."""
+    with path.open("rb") as stream:
+        head = stream.read(HEAD)
+    _refuse_detached(path, _volume(head), head)
+
+
+def _volume(head: bytes) -> str | None:
     packed = head.startswith(_GZIP)
     if packed:
         try:
@@ -68,12 +92,17 @@ def _volume(path: Path, head: bytes) -> str | None:
     if is_mgh(head):
         return ".mgz" if packed else ".mgh"
     if head.startswith(b"NRRD000"):
-        _refuse_detached_nrrd(head)
         return ".nrrd"
     if re.match(rb"\s*(ObjectType|NDims|Comment)\s*[=:]", head):
-        _refuse_detached_metaimage(path)
         return ".mha"
     return None
+
+
+def _refuse_detached(path: Path, suffix: str | None, head: bytes) -> None:
+    if suffix == ".nrrd":
+        _refuse_detached_nrrd(head)
+    elif suffix == ".mha":
+        _refuse_detached_metaimage(path)
 
 
 def _refuse_detached_nrrd(head: bytes) -> None:

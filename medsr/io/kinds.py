@@ -64,6 +64,7 @@ _FIRST_VRS = (b"UL", b"OB", b"UI", b"CS", b"SH", b"DA", b"TM", b"LO", b"DT", b"U
 """Of elements that a data set may begin with."""
 NAMED_ONLY = {".gif": "GIF images are read only where the file itself is named: in data sets they are masks"}
 """Of what is read, what a search of a folder leaves out, and why."""
+_TEXT = re.compile(rb"[ -~]+\0?")
 _HEADS = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), PNG),
     (re.compile(rb"P[1-6][\s#]"), PNG),
@@ -94,7 +95,7 @@ def kind_of(head: bytes) -> str | None:
 def begins_as_dicom(head: bytes) -> bool:
     """Whether bytes begin as DICOM does: by the preamble, or without one by an element of group 2 or 8.
 
-    Such an element has a small number, and then letters (a value representation) or a short even length.
+    Such an element has a small number, then either letters (its value representation) or a short length and a text.
     """
     if head[128:132] == b"DICM":
         return True
@@ -102,7 +103,8 @@ def begins_as_dicom(head: bytes) -> bool:
         if len(head) >= 16:
             group, element, length = struct.unpack(f"{order}HHI", head[:8])
             explicit = head[4:6] in _FIRST_VRS
-            implicit = order == "<" and 0 < length <= 64 and length % 2 == 0
+            text = element > 1 and 0 < length <= 64 and length % 2 == 0 and _TEXT.fullmatch(head[8 : 8 + length])
+            implicit = order == "<" and (text or (element <= 1 and length == 4))
             if group in (2, 8) and element <= 0x80 and (explicit or implicit):
                 return True
     return False

@@ -15,6 +15,7 @@ from medsr.io.files import sha256
 from medsr.io.image import is_dicom
 from medsr.io.volume_base import (
     ANALYZE,
+    DICOM,
     METAIMAGE,
     MGH,
     NIFTI,
@@ -47,7 +48,7 @@ OURS = '"tool": "medsr"'
 """What a sidecar of ours holds."""
 _HEADERS = (".hdr", ".hdr.gz", ".nhdr", ".mhd")
 _ARCHIVE = ".zip"
-_UNHANDLED = {".mnc": "MINC", ".par": "PAR/REC", ".rec": "PAR/REC", ".mif": "MIF", ".npy": "NumPy"}
+UNHANDLED = {".mnc": "MINC", ".par": "PAR/REC", ".rec": "PAR/REC", ".mif": "MIF", ".npy": "NumPy"}
 
 
 def split_suffix(path: Path) -> tuple[str, str]:
@@ -66,26 +67,20 @@ def read(path: Path, series: str | None = None, choice: GeometryChoice = NO_CHOI
 
     Raises InputError naming the file when it is missing, damaged, or no volume of plain finite numbers.
     """
-    from medsr.io import dicom_series, itk, neuro
+    from medsr.io import dicom_series, wrapped
 
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
-    if path.is_file() and (unhandled := _UNHANDLED.get(path.suffix.lower())):
-        raise InputError(f"{path}: {unhandled} is not handled; convert it to NIfTI")
-    kind = SUFFIXES.get(split_suffix(path)[1].lower())
-    readers = {NIFTI: neuro.read, ANALYZE: neuro.read, MGH: neuro.read, NRRD: itk.read, METAIMAGE: itk.read}
+    suffix = split_suffix(path)[1].lower()
     try:
-        if kind is not None and path.is_file():
-            if series is not None:
-                raise UsageError(f"--series is for DICOM; {path} is {kind}")
-            if not path.stat().st_size:
-                raise InputError(f"{path}: the file is empty")
-            volume = readers[kind](path, choice)
-        else:
+        if path.is_dir():
             volume = dicom_series.read(path, series)
-            if choice != NO_CHOICE:
-                unused = "affine and input_spacing are not used: DICOM states where every slice is"
-                volume = replace(volume, notes=(*volume.notes, unused))
+        else:
+            with wrapped.named_by_content(path, suffix, tuple(SUFFIXES)) as (named, known):
+                volume = _read_file(named, SUFFIXES.get(known), series, choice)
+        if volume.kind == DICOM and choice != NO_CHOICE:
+            unused = "affine and input_spacing are not used: DICOM states where every slice is"
+            volume = replace(volume, notes=(*volume.notes, unused))
         check_shape(volume.stored.shape, str(path))
         check_dtype(volume.stored.dtype, str(path))
         volume.grid.check(str(path))
@@ -97,6 +92,21 @@ def read(path: Path, series: str | None = None, choice: GeometryChoice = NO_CHOI
     except Exception as error:  # the readers raise whatever they like on damaged files
         raise InputError(f"{path}: damaged or not a readable volume ({_reason(error)})") from error
     return volume
+
+
+def _read_file(path: Path, kind: str | None, series: str | None, choice: GeometryChoice) -> Volume:
+    from medsr.io import dicom_series, itk, neuro
+
+    if kind is None:
+        if unhandled := UNHANDLED.get(path.suffix.lower()):
+            raise InputError(f"{path}: {unhandled} is not handled; convert it to NIfTI")
+        return dicom_series.read(path, series)
+    if series is not None:
+        raise UsageError(f"--series is for DICOM; {path} is {kind}")
+    if not path.stat().st_size:
+        raise InputError(f"{path}: the file is empty")
+    readers = {NIFTI: neuro.read, ANALYZE: neuro.read, MGH: neuro.read, NRRD: itk.read, METAIMAGE: itk.read}
+    return readers[kind](path, choice)
 
 
 def write(path: Path, volume: Volume) -> None:
