@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from medsr.cohorts import bids
 from medsr.cohorts.plan import Unit
 from medsr.errors import UsageError
 from medsr.infer.batch import plan as plan_images
-from medsr.io import image as image_io
-from medsr.io import volume as volume_io
-from medsr.scan.files import Target, check, name_for
+from medsr.io.scans import expand
+from medsr.scan.files import Target, check, target_of
 
 LIST = ".txt"
 
@@ -23,28 +23,25 @@ def images(inputs: Sequence[str], out: Path) -> list[Unit]:
     return [_unit(source, target) for source, target in pairs]
 
 
-def scans(inputs: Sequence[str], out: Path, dicom: bool, uncertainty: bool) -> list[Unit]:
-    """Scans keep their place below the folder that was named, or below the one all of them share.
+def scans(inputs: Sequence[str], out: Path, dicom: bool, uncertainty: bool, say: Callable[[str], None]) -> list[Unit]:
+    """As `medsr volume` finds them; those named one by one keep their place below the folder all of them share.
 
     Raises UsageError where there is none, or two would be written to one place.
     """
-    found: dict[Path, Path] = {}
-    loose: list[Path] = []
-    for entry in _listed(inputs):
-        if Path(entry).is_dir():
-            below = [scan for scan in _below(Path(entry)) if not _within(scan, out)]
-            if not below:
-                raise UsageError(f"{entry}: no scan there")
-            found |= {scan: scan.parent.relative_to(entry) if scan != Path(entry) else Path() for scan in below}
-        else:
-            loose += volume_io.expand([entry])
-    if loose:
-        places = {scan: Path(os.path.abspath(scan)).parent for scan in loose}
-        shared = os.path.commonpath(places.values())
-        found |= {scan: place.relative_to(shared) for scan, place in places.items()}
-    targets = [Target(scan, out / place / name_for(scan, dicom), dicom) for scan, place in found.items()]
+    found = expand(_listed(inputs), out)
+    if found.left_out:
+        say(found.note())
+    loose = [os.path.dirname(os.path.abspath(scan.path)) for scan in found.scans if scan.place is None]
+    shared = os.path.commonpath(loose) if loose else ""
+    placed = [
+        scan
+        if scan.place is not None
+        else replace(scan, place=Path(os.path.abspath(scan.path)).parent.relative_to(shared))
+        for scan in found.scans
+    ]
+    targets = [target_of(scan, out, dicom) for scan in placed]
     check(targets, (), uncertainty)
-    return [_unit(target.scan, target.volume) for target in targets]
+    return [_unit(target.scan, target.volume, target.series) for target in targets]
 
 
 def dataset(inputs: Sequence[str]) -> Path | None:
@@ -60,12 +57,12 @@ def of_dataset(root: Path, out: Path, suffixes: Sequence[str], uncertainty: bool
     return [_unit(target.scan, target.volume) for target in targets]
 
 
-def _unit(source: Path, target: Path) -> Unit:
+def _unit(source: Path, target: Path, series: str | None = None) -> Unit:
     try:
         str(source).encode()
     except UnicodeEncodeError as error:
         raise UsageError(f"{str(source)!r}: a name that is not UTF-8; rename it") from error
-    return Unit(os.path.abspath(source), os.path.abspath(target))
+    return Unit(os.path.abspath(source), os.path.abspath(target), series)
 
 
 def _listed(inputs: Sequence[str]) -> Iterator[str]:
@@ -86,24 +83,3 @@ def _listed(inputs: Sequence[str]) -> Iterator[str]:
             if not os.path.exists(path.parent / line):
                 raise UsageError(f"{path}: names {line}, which is not there")
             yield str(path.parent / line)
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    """Every volume file below a folder, and every folder of DICOM slices."""
-    seen = set()  # links may lead in a circle
-    for place, folders, names in os.walk(folder, followlinks=True):
-        if os.path.realpath(place) in seen:
-            folders.clear()
-            continue
-        seen.add(os.path.realpath(place))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        files = [Path(place) / name for name in sorted(names) if not name.startswith(".")]
-        volumes = [file for file in files if volume_io.is_volume(file)]
-        if volumes:
-            yield from volumes
-        elif any(image_io.is_dicom(file) for file in files):
-            yield Path(place)
-
-
-def _within(path: Path, folder: Path) -> bool:
-    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))

@@ -19,10 +19,14 @@ Command = Literal["volume", "upscale"]
 
 @dataclass(frozen=True)
 class Unit:
-    """One input and its result: absolute paths, so that any machine of a cluster finds them."""
+    """One input and its result: absolute paths, so that any machine of a cluster finds them.
+
+    `series`: the UID of the DICOM series, where others lie in the same folder.
+    """
 
     source: str
     target: str
+    series: str | None = None
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def cohort(
     """
     given = [str(inputs)] if isinstance(inputs, str | Path) else [str(one) for one in inputs]
     folder = Path(os.path.abspath(out))
-    made = _plan(command, given, folder, suffixes, skip_done, options)
+    made = _plan(command, given, folder, suffixes, skip_done, options, say)
     _check_engine(on)
     with plan.alone(folder):
         _put_away(folder)
@@ -179,7 +179,13 @@ def _split(options: str) -> tuple[str, ...]:
 
 
 def _plan(
-    command: Command, inputs: list[str], out: Path, suffixes: Sequence[str], skip_done: bool, options: dict[str, Any]
+    command: Command,
+    inputs: list[str],
+    out: Path,
+    suffixes: Sequence[str],
+    skip_done: bool,
+    options: dict[str, Any],
+    say: Say,
 ) -> Plan:
     given = _options(command, options)
     root = find.dataset(inputs) if command == "volume" else None
@@ -189,7 +195,7 @@ def _plan(
         bids.check(root, out)
         units = find.of_dataset(root, out, suffixes, given["uncertainty"])
     elif command == "volume":
-        units = find.scans(inputs, out, given["dicom"], given["uncertainty"])
+        units = find.scans(inputs, out, given["dicom"], given["uncertainty"], say)
     else:
         units = find.images(inputs, out)
         if given["assumed_bits"] is None and not given["bits"]:  # here, for all: a worker sees only its own

@@ -13,7 +13,7 @@ from typing import Any
 
 from medsr import overlap
 from medsr.cohorts import plan as plans
-from medsr.cohorts.plan import Plan
+from medsr.cohorts.plan import Plan, Unit
 from medsr.engines.base import Compute
 from medsr.errors import UsageError
 from medsr.infer import sidecar
@@ -57,11 +57,11 @@ class Records(Status):
 
 @dataclass(frozen=True)
 class Crew:
-    """What all inputs share. `job(source, target, status)` makes an `overlap.Job`."""
+    """What all inputs share. `job(unit, status)` makes an `overlap.Job`."""
 
     known: Mapping[str, Any]
     digest: Callable[[Path], str]
-    job: Callable[[Path, Path, Status], overlap.Job]
+    job: Callable[[Unit, Status], overlap.Job]
 
 
 def work(out: str, plan_id: str, indices: Sequence[int], part: str = "", device: str | None = None) -> int:
@@ -79,7 +79,7 @@ def work(out: str, plan_id: str, indices: Sequence[int], part: str = "", device:
         place.mkdir(parents=True, exist_ok=True)
         (place / RUNNING).write_text("\n".join(map(str, indices)))
         crew, records, made = _desk(out, plan_id, name, device)
-        jobs = [crew.job(Path(plan.units[n].source), Path(plan.units[n].target), records) for n in indices]
+        jobs = [crew.job(plan.units[n], records) for n in indices]
         by_target = {job.target: job for job in jobs}
 
         def record(outcome: Outcome) -> None:
@@ -127,9 +127,9 @@ def _scans(given: dict[str, Any], compute: Compute) -> Crew:
     request, extras = asked(**given, compute=compute)
     opened = open_for(request)
 
-    def job(source: Path, target: Path, status: Status) -> overlap.Job:
+    def job(unit: Unit, status: Status) -> overlap.Job:
         how = How(request, extras, opened, lambda _: None, status, lambda *_: None)
-        return Job(Target(source, target, extras.dicom), how)
+        return Job(Target(Path(unit.source), Path(unit.target), extras.dicom, unit.series), how)
 
     return Crew(settings_of(request, extras, opened), volume_io.digest, job)
 
@@ -142,7 +142,7 @@ def _images(given: dict[str, Any], compute: Compute) -> Crew:
     asked = (given["tile"], given["outscale"], given["bits"], consistency)
     models = Models(given["model"], compute, *asked, assumed_bits=given.get("assumed_bits") or {})
 
-    def job(source: Path, target: Path, status: Status) -> overlap.Job:
-        return Job(source, target, 0, How(models, status, lambda *_: None))
+    def job(unit: Unit, status: Status) -> overlap.Job:
+        return Job(Path(unit.source), Path(unit.target), 0, How(models, status, lambda *_: None))
 
     return Crew(models.known, sha256, job)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+import zipfile
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,6 @@ from pathlib import Path
 from medsr.errors import InputError, MedsrError, MemoryExhaustedError, UsageError
 from medsr.io import files
 from medsr.io.files import sha256
-from medsr.io.image import is_dicom
 from medsr.io.volume_base import (
     ANALYZE,
     DICOM,
@@ -28,7 +27,7 @@ from medsr.io.volume_base import (
     check_shape,
 )
 
-__all__ = ["GeometryChoice", "Volume", "digest", "expand", "is_volume", "read", "split_suffix", "write"]
+__all__ = ["GeometryChoice", "Volume", "digest", "is_volume", "read", "split_suffix", "write"]
 
 SUFFIXES = {
     ".nii": NIFTI,
@@ -78,6 +77,8 @@ def read(path: Path, series: str | None = None, choice: GeometryChoice = NO_CHOI
         else:
             with wrapped.named_by_content(path, suffix, tuple(SUFFIXES)) as (named, known):
                 volume = _read_file(named, SUFFIXES.get(known), series, choice)
+            if named.name != path.name and not zipfile.is_zipfile(path):
+                volume = replace(volume, notes=(*volume.notes, f"{volume.kind} by its content, unlike its name"))
         if volume.kind == DICOM and choice != NO_CHOICE:
             unused = "affine and input_spacing are not used: DICOM states where every slice is"
             volume = replace(volume, notes=(*volume.notes, unused))
@@ -161,15 +162,6 @@ def move_into(folder: Path, destination: Path) -> None:
         os.close(handle)
 
 
-def expand(inputs: Iterable[str | Path]) -> list[Path]:
-    """Files, folders and globs to a list of scans, each once.
-
-    A folder of DICOM slices is one scan; a folder with volume files in it gives those. Raises UsageError when one
-    matches nothing, InputError for an empty folder.
-    """
-    return files.expand(inputs, _scans_in, _may_be_scan)
-
-
 def is_volume(path: Path) -> bool:
     """Whether the name is that of a volume file; of a header and its data, the header's."""
     stem, suffix = split_suffix(path)
@@ -178,27 +170,8 @@ def is_volume(path: Path) -> bool:
     return suffix.lower() in SUFFIXES and not path.name.startswith(".") and not doubled
 
 
-def _may_be_scan(path: Path) -> bool:
-    """Whether a glob that found it can have meant it: no sidecar, no picture, no data of a header beside it."""
-    return path.is_dir() or is_volume(path) or path.suffix.lower() in (_ARCHIVE, ".dcm", "")
-
-
-def _scans_in(folder: Path) -> list[Path]:
-    """The volume files in a folder (of a pair, the header), or the folder itself as a DICOM series.
-
-    Results of medsr, which a sidecar of ours stands beside, are left out. Raises UsageError where both kinds are there.
-    """
-    files = [file for file in sorted(folder.iterdir()) if file.is_file()]
-    scans = [file for file in files if is_volume(file) and not _is_result(file)]
-    if not scans and not any(folder.iterdir()):
-        raise InputError(f"{folder}: the folder is empty")
-    others = (file for file in files if not is_volume(file) and file.suffix.lower() in (".dcm", ".ima", ""))
-    if scans and any(is_dicom(file) for file in others):
-        raise UsageError(f"{folder}: holds DICOM slices and {scans[0].name}; name the one you mean, or part them")
-    return scans or [folder]
-
-
-def _is_result(file: Path) -> bool:
+def is_result(file: Path) -> bool:
+    """Whether medsr made it, or the folder of slices: a sidecar of ours stands beside it."""
     stem = split_suffix(file)[0]
     sidecars = (file.with_name(f"{name}.json") for name in (stem, stem.removesuffix("_uncertainty")))
     return any(one.is_file() and OURS in one.read_text("utf-8", errors="replace") for one in sidecars)
@@ -208,11 +181,11 @@ def digest(path: Path) -> str:
     """SHA-256 of a file; of a folder or of header and data, that of their files' sorted hashes."""
     import hashlib
 
-    every = path.rglob("*") if path.is_dir() else files_of(path)
-    files = [file for file in every if file.is_file()]
-    if len(files) == 1:
-        return sha256(files[0])
-    return hashlib.sha256("".join(sorted(sha256(file) for file in files)).encode()).hexdigest()
+    every = files.below(path) if path.is_dir() else files_of(path)
+    parts = [file for file in every if file.is_file()]
+    if len(parts) == 1:
+        return sha256(parts[0])
+    return hashlib.sha256("".join(sorted(sha256(file) for file in parts)).encode()).hexdigest()
 
 
 def files_of(path: Path) -> list[Path]:

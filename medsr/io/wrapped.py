@@ -17,6 +17,8 @@ from medsr.io.kinds import begins_as_dicom
 ZIP, DICOM = ".zip", ".dcm"
 DETACHED = (".hdr", ".img", ".hdr.gz", ".img.gz", ".nhdr", ".mhd")
 """Of files that go with another: those are found by name."""
+FAMILIES = ((".nii", ".nii.gz"), (".mgh", ".mgz"), (".nrrd", ".nhdr"), (".mha", ".mhd"))
+"""Suffixes of one reader each: it sees itself whether a file is packed."""
 PACKED = {
     b"BZh": "bzip2; unpack it by bunzip2",
     b"\xfd7zXZ\0": "xz; unpack it by unxz",
@@ -43,8 +45,8 @@ def named_by_content(path: Path, suffix: str, known: tuple[str, ...]) -> Iterato
     elif found == ZIP:
         volumes, slices = in_zip(path, known)
         if not volumes:
-            if not slices and (inner := [one for one in dicom_files.members(path) if _is_zip(one.filename)]):
-                raise InputError(f"{path}: holds another zip ({inner[0].filename}); unpack it first")
+            if not slices and (inner := zips_in(path)):
+                raise InputError(f"{path}: holds another zip ({inner[0]}); unpack it first")
             yield path, DICOM
         elif slices or len(volumes) > 1:
             several = ", ".join([*(one.filename for one in volumes[:3]), *(["DICOM slices"] if slices else [])])
@@ -57,7 +59,7 @@ def named_by_content(path: Path, suffix: str, known: tuple[str, ...]) -> Iterato
                     if inside[1] in (DICOM, ZIP):
                         raise InputError(f"{path}: {volumes[0].filename} is not a volume file; unpack the zip first")
                     yield inside
-    elif found == suffix or {found, suffix} == {".nrrd", ".nhdr"}:
+    elif found == suffix or any(found in family and suffix in family for family in FAMILIES):
         yield path, suffix
     else:
         content.check_attached(path)
@@ -85,6 +87,11 @@ def in_zip(path: Path, known: tuple[str, ...]) -> tuple[list[zipfile.ZipInfo], b
             slices |= is_dicom or member.filename.lower().endswith(DICOM)
             volumes += [member] if suffix and not is_dicom else []
     return volumes, slices
+
+
+def zips_in(path: Path) -> list[str]:
+    """Zips within a zip: they are not opened."""
+    return [one.filename for one in dicom_files.members(path) if one.filename.lower().endswith(ZIP)]
 
 
 def is_packed_scan(path: Path, known: tuple[str, ...]) -> bool:
@@ -151,7 +158,3 @@ def _files(folder: str) -> list[str]:
 def _suffix(path: Path, known: tuple[str, ...]) -> str:
     lower = path.name.lower()
     return next((one for one in sorted(known, key=len, reverse=True) if lower.endswith(one) and lower != one), "")
-
-
-def _is_zip(name: str) -> bool:
-    return name.lower().endswith(ZIP)

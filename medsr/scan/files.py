@@ -7,16 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medsr.errors import UsageError
+from medsr.io.scans import Scan
 from medsr.io.volume import OURS, SUFFIXES, files_of, files_written, split_suffix
 
 
 @dataclass(frozen=True)
 class Target:
-    """The refined scan's file (with `dicom`: its folder) and what is written beside it."""
+    """The refined scan's file (with `dicom`: its folder) and what is written beside it.
+
+    `series`: the UID of the DICOM series, where others lie in the same folder.
+    """
 
     scan: Path
     volume: Path
     dicom: bool = False
+    series: str | None = None
 
     @property
     def suffix(self) -> str:
@@ -35,7 +40,7 @@ class Target:
 
 
 def plan(
-    scans: list[Path], out: Path, dicom: bool, also: tuple[Path, ...] = (), uncertainty: bool = False
+    scans: list[Scan], out: Path, dicom: bool, also: tuple[Path, ...] = (), uncertainty: bool = False
 ) -> list[Target]:
     """The results of every scan. `out`: a file for one scan where its suffix says so, else a folder.
 
@@ -43,12 +48,13 @@ def plan(
     """
     as_file = not dicom and not out.is_dir() and split_suffix(out)[1].lower() in SUFFIXES
     if as_file and len(scans) > 1:
-        raise UsageError(f"--out {out}: one file for {len(scans)} scans; give a folder")
+        names = "; ".join(f"{scan.path}{f' (series {scan.series})' if scan.series else ''}" for scan in scans[:5])
+        raise UsageError(f"--out {out}: one file for {len(scans)} scans; give a folder, or name one of: {names}")
     if not as_file and out.exists() and not out.is_dir():
         raise UsageError(f"--out {out}: is a file; give a folder, or a name ending in .nii.gz, .nrrd, .mha or .mgz")
     if not as_file and not out.exists() and out.suffix:
         _refuse_unknown(out)
-    targets = [Target(scan, out if as_file else out / name_for(scan, dicom), dicom) for scan in scans]
+    targets = [Target(scan.path, out, dicom, scan.series) if as_file else target_of(scan, out, dicom) for scan in scans]
     check(targets, also, uncertainty)
     return targets
 
@@ -93,6 +99,15 @@ def _refuse_foreign(sidecar: Path) -> None:
 def _refuse_unknown(out: Path) -> None:
     if out.suffix.lower() in (".gz", ".zip", ".dcm", ".png", ".tif", ".npy", ".mnc", ".mif", ".json"):
         raise UsageError(f"--out {out}: medsr volume writes {', '.join(SUFFIXES)}, or into a folder")
+
+
+def target_of(scan: Scan, out: Path, dicom: bool) -> Target:
+    """The scan's result in the folder `out`: at its place, by its name, with its number among several series."""
+    name = name_for(scan.path, dicom)
+    if scan.number:
+        stem, suffix = (name, "") if dicom else split_suffix(Path(name))
+        name = f"{stem}_{scan.number}{suffix}"
+    return Target(scan.path, out / (scan.place or Path()) / name, dicom, scan.series)
 
 
 def name_for(scan: Path, dicom: bool) -> str:

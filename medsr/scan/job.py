@@ -84,7 +84,7 @@ class Job:
         if self.how.done and self.how.done.is_done(self.source, self.target):
             return False
         extras, choice = self.how.extras, self.how.request.choice
-        scan = volume_io.read(self.source, extras.series, choice)
+        scan = volume_io.read(self.source, self.at.series or extras.series, choice)
         beside = [(path, volume_io.read(path, None, choice)) for path in extras.also]
         companions.check(self.at, scan, beside)
         if extras.dicom:
@@ -141,7 +141,7 @@ class Job:
             "input_sha256": given.digest,
             "input_file": os.path.relpath(at.scan, at.volume.parent),
             "output_file": at.volume.name,
-            "series": extras.series,
+            "series": at.series or extras.series,
             "also": [os.path.relpath(path, at.volume.parent) for path in extras.also],
         }
         if extras.report:

@@ -18,6 +18,7 @@ from medsr.infer.choice import AUTO
 from medsr.infer.models import SliceEngine, open_slice_model
 from medsr.infer.volume import Method
 from medsr.io import volume as volume_io
+from medsr.io.scans import expand
 from medsr.outcome import Outcome
 from medsr.scan import memory
 from medsr.scan.files import plan
@@ -111,10 +112,12 @@ def volume(
     if out is None or not str(out):
         raise UsageError("--out: expected a file or a folder")
     paths: list[str | Path] = [str(scans)] if isinstance(scans, str | os.PathLike) else list(scans)
-    found = volume_io.expand(paths)
-    if extras.also and len(found) > 1:
-        raise UsageError(f"--also goes with one scan, not with {len(found)}")
-    targets = plan(found, Path(out), dicom, extras.also, uncertainty)
+    found = expand(paths, Path(out), series)
+    if extras.also and len(found.scans) > 1:
+        raise UsageError(f"--also goes with one scan, not with {len(found.scans)}")
+    if found.left_out:
+        say(found.note())
+    targets = plan(found.scans, Path(out), dicom, extras.also, uncertainty)
     opened = open_for(request)
     known = settings_of(request, extras, opened)
     if targets[0].volume == Path(out):

@@ -20,6 +20,7 @@ from medsr.infer.used import DEFAULT_SCALE, Models
 from medsr.io import image as image_io
 from medsr.io.files import write_text
 from medsr.io.orientation import as_shown
+from medsr.io.scans import Scan
 from medsr.scan.files import plan as plan_scans
 from medsr.scan.job import Extras
 from medsr.scan.job import How as ScanHow
@@ -151,7 +152,7 @@ def make_volume(order: VolumeOrder, tell: Tell) -> MadeVolume:
     said: list[str] = []
     how = ScanHow(order.request, Extras(series=order.series), _slice_model(order.request), said.append, None, tell)
     order.folder.mkdir(parents=True, exist_ok=True)
-    job = ScanJob(plan_scans([order.source], order.folder, False, (), order.request.method.uncertainty)[0], how)
+    job = ScanJob(plan_scans([Scan(order.source)], order.folder, False, (), order.request.method.uncertainty)[0], how)
     job.read()
     assert job.given is not None
     scan = job.given.scan

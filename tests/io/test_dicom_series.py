@@ -15,6 +15,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MediaStorageDire
 
 from medsr.errors import InputError, UsageError
 from medsr.io import image as image_io
+from medsr.io import scans
 from medsr.io import volume as volume_io
 from medsr.io.dicom_write import write_series
 
@@ -156,10 +157,9 @@ def test_positions_of_one_decimal_are_an_even_stack(series: Callable[..., Path],
 def test_a_result_in_the_series_folder_does_not_hide_it(series: Callable[..., Path]) -> None:
     folder = series(*(slice_of(index) for index in range(4)))
     (folder / "fine.nii.gz").write_bytes(b"")
-    with pytest.raises(UsageError, match="name the one you mean"):
-        volume_io.expand([folder])
+    assert [scan.path for scan in scans.expand([folder]).scans] == [folder, folder / "fine.nii.gz"]
     (folder / "fine.json").write_text('{"tool": "medsr"}')
-    assert volume_io.expand([folder]) == [folder]
+    assert [scan.path for scan in scans.expand([folder]).scans] == [folder]
 
 
 def test_uneven_steps_are_brought_onto_even_ones_and_said(series: Callable[..., Path]) -> None:

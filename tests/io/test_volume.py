@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medsr.errors import InputError, MedsrError, MemoryExhaustedError, UsageError
+from medsr.io import scans
 from medsr.io import volume as volume_io
 
 OBLIQUE = np.array([[0.9, 0.1, -0.2, -40.5], [-0.15, 1.1, 0.3, 12.25], [0.2, -0.25, 2.4, 7.75], [0, 0, 0, 1]])
@@ -369,12 +370,12 @@ def test_any_damaged_header_byte_gives_a_volume_or_one_clear_error(
 def test_folders_and_globs_become_scans(tmp_path: Path) -> None:
     for name in ("b.nii.gz", "a.mha", "c.hdr", "notes.txt"):
         write(tmp_path / name, ramp()) if not name.endswith("txt") else (tmp_path / name).write_text("x")
-    names = [path.name for path in volume_io.expand([tmp_path])]
+    names = [scan.path.name for scan in scans.expand([tmp_path]).scans]
     assert names == ["a.mha", "b.nii.gz", "c.hdr"]
-    assert [path.name for path in volume_io.expand([str(tmp_path / "*.nii.gz")])] == ["b.nii.gz"]
+    assert [scan.path.name for scan in scans.expand([str(tmp_path / "*.nii.gz")]).scans] == ["b.nii.gz"]
     (tmp_path / "b.json").write_text('{"tool": "medsr"}')
-    assert [path.name for path in volume_io.expand([tmp_path])] == ["a.mha", "c.hdr"]  # b is a result of ours
-    assert "c.img" not in [path.name for path in volume_io.expand([str(tmp_path / "*")])]
-    assert "b.json" not in [path.name for path in volume_io.expand([str(tmp_path / "*")])]
+    assert [scan.path.name for scan in scans.expand([tmp_path]).scans] == ["a.mha", "c.hdr"]  # b is a result of ours
+    assert "c.img" not in [scan.path.name for scan in scans.expand([str(tmp_path / "*")]).scans]
+    assert "b.json" not in [scan.path.name for scan in scans.expand([str(tmp_path / "*")]).scans]
     with pytest.raises(UsageError, match="nothing to work on"):
-        volume_io.expand([str(tmp_path / "*.nrrd")])
+        scans.expand([str(tmp_path / "*.nrrd")])

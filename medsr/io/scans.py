@@ -1,0 +1,178 @@
+"""Finding scans: what a folder, a glob or a file gives, the same for one scan as for a cohort."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from medsr.errors import InputError
+from medsr.io import content, dicom_series_files, files, wrapped
+from medsr.io import volume as volume_io
+from medsr.io.dicom_series_files import Slice
+
+KNOWN = tuple(volume_io.SUFFIXES)
+LEFT_OUT_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Scan:
+    """`path`: a file, or the folder below which a DICOM series lies. `series`: its UID where others lie there, too.
+
+    `number`: from 1, where several series have one folder. `place`: of its result below the folder of results, None
+    for a scan that was named by itself.
+    """
+
+    path: Path
+    series: str | None = None
+    number: int = 0
+    place: Path | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """`left_out`: files below the folders that are not scans."""
+
+    scans: list[Scan]
+    left_out: list[Path]
+
+    def note(self) -> str:
+        """What was left out, in words; empty when there is nothing."""
+        if not self.left_out:
+            return ""
+        names = ", ".join(path.name for path in self.left_out[:LEFT_OUT_NAMED])
+        more = len(self.left_out) - LEFT_OUT_NAMED
+        return f"left out, not scans: {names}{f' and {more} more' if more > 0 else ''}"
+
+
+def expand(inputs: Iterable[str | Path], out: Path | None = None, series: str | None = None) -> Found:
+    """Files, folders and globs to scans, each once.
+
+    A DICOM series is one scan however many folders it is spread over; everything below a folder is looked at, but not
+    results of medsr, nor what lies in `out` within it. `series`: the UID the user names, which a folder is then read
+    for. Raises UsageError when an input gives nothing, InputError for an empty folder.
+    """
+    scans: dict[tuple[Path, str | None], Scan] = {}
+    left_out: list[Path] = []
+    loose: list[Path] = []
+    for entry in inputs:
+        for path in files.expand([entry], lambda folder: [folder], _may_be_scan):
+            if not path.is_dir():
+                loose.append(path)
+                continue
+            if not any(path.iterdir()):
+                raise InputError(f"{path}: the folder is empty")
+            below = find(path, out) if series is None else Found([], [])
+            left_out += below.left_out
+            for scan in below.scans or [Scan(path)]:
+                place = scan.path.parent.relative_to(path) if scan.path != path else Path()
+                scans.setdefault((scan.path, scan.series), replace(scan, place=place))
+    for scan in _loose(loose):
+        scans.setdefault((scan.path, scan.series), scan)
+    return Found(list(scans.values()), left_out)
+
+
+def find(folder: Path, out: Path | None = None) -> Found:
+    """Every scan below a folder."""
+    skipped = None if out is None or not _within(out, folder) else Path(os.path.realpath(out))
+    scans: list[Scan] = []
+    left_out: list[Path] = []
+    slices: list[Slice] = []
+    damaged: list[Path] = []
+    own: set[Path] = set()
+    for file in files.below(folder):
+        if skipped is not None and _within(file, skipped):
+            continue
+        if _is_ours(file, folder) or file.name.upper() == "DICOMDIR":
+            continue
+        try:
+            kind = _kind(file)
+            if kind == wrapped.DICOM:
+                image = dicom_series_files.slice_of(file)
+                slices += [image] if image else []
+                left_out += [] if image else [file]
+                continue
+        except InputError:
+            damaged.append(file)
+            continue
+        if kind is None:
+            left_out.append(file)
+        elif kind:
+            scans.append(Scan(file))
+            own.update(volume_io.files_of(file))
+    series = dicom_series_files.scattered(slices)
+    scans += _numbered([Scan(one.place, one.named) for one in series])
+    scans += [Scan(file) for file in damaged if not any(file.is_relative_to(one.place) for one in series)]
+    rest = [file for file in left_out if file not in own]
+    return Found(sorted(scans, key=lambda scan: (scan.path, scan.number)), rest)
+
+
+def _kind(file: Path) -> str | None:
+    """The suffix of a scan by its content or else its name; empty for data of a header; None for no scan."""
+    suffix = volume_io.split_suffix(file)[1].lower()
+    if suffix in KNOWN and not volume_io.is_volume(file):
+        return ""
+    try:
+        kind = content.scan_suffix(file)
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read: {error.strerror}") from error
+    if kind == wrapped.ZIP:
+        volumes, is_dicom = wrapped.in_zip(file, KNOWN)
+        return kind if volumes or is_dicom or wrapped.zips_in(file) else None
+    if kind is not None:
+        return kind
+    by_name = suffix in KNOWN or wrapped.is_packed_scan(file, KNOWN) or file.suffix.lower() in volume_io.UNHANDLED
+    return suffix or wrapped.DICOM * (file.suffix.lower() == wrapped.DICOM) or file.suffix if by_name else None
+
+
+def _loose(paths: list[Path]) -> list[Scan]:
+    """Files named one by one; all slices of a series together are their scan."""
+    slices = []
+    for path in paths:
+        try:
+            is_dicom = path.is_file() and content.scan_suffix(path) == wrapped.DICOM
+            image = dicom_series_files.slice_of(path) if is_dicom else None
+        except (OSError, InputError):  # told when it is read
+            image = None
+        slices += [image] if image else []
+    whole = dicom_series_files.complete(slices)
+    taken = {file for one in whole for file in one.files}
+    single = [Scan(path) for path in paths if path not in taken]
+    return single + _numbered([Scan(one.place, one.named) for one in whole])
+
+
+def _numbered(scans: list[Scan]) -> list[Scan]:
+    """Those that share a folder, with their numbers."""
+    places: dict[Path, list[Scan]] = {}
+    for scan in scans:
+        places.setdefault(scan.path, []).append(scan)
+    return [
+        replace(scan, number=number) if len(several) > 1 else scan
+        for several in places.values()
+        for number, scan in enumerate(several, 1)
+    ]
+
+
+def _may_be_scan(path: Path) -> bool:
+    """Whether a glob that found it can have meant it: no sidecar, no picture, no data of a header beside it."""
+    if path.is_dir() or volume_io.is_volume(path):
+        return True
+    try:
+        return bool(path.is_file() and _kind(path))
+    except InputError:
+        return True
+
+
+def _is_ours(file: Path, folder: Path) -> bool:
+    """Whether medsr made it: a result, slices of one, or what stands beside it."""
+    for name in ("_preview.png", "_report.html", ".json"):
+        if file.name.endswith(name) and volume_io.is_result(file.with_name(file.name[: -len(name)] + ".nii")):
+            return True
+    above = [one for one in file.parents if one != folder and one.is_relative_to(folder)]
+    return (volume_io.is_volume(file) and volume_io.is_result(file)) or any(map(volume_io.is_result, above))
+
+
+def _within(path: Path, folder: Path) -> bool:
+    real, home = os.path.realpath(path), os.path.realpath(folder)
+    return real != home and Path(real).is_relative_to(home)
