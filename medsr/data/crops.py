@@ -58,7 +58,9 @@ class GroundTruthCrops:
         height, width = image.pixels.shape[:2]
         top, left = rng.integers(height - self.side + 1), rng.integers(width - self.side + 1)
         stored = image.pixels[top : top + self.side, left : left + self.side]
-        crop = as_channels(image.window.to_unit(stored), self.channels)
+        crop = as_channels(
+            image.window.to_unit(stored).clip(0, 1), self.channels
+        )  # hot pixels: the detector's brightest
         crop = turned(crop, self.data.flips, rng)
         return crop if self.data.jitter is None else jittered(crop, self.data.jitter, rng)
 

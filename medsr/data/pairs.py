@@ -131,7 +131,8 @@ class PairedCrops(GroundTruthCrops):
         pair = []
         for image, scale in ((high, self.scale), (low, 1)):
             y, x, length = top * scale, left * scale, side * scale
-            crop = as_channels(image.window.to_unit(image.pixels[y : y + length, x : x + length]), self.channels)
+            unit = image.window.to_unit(image.pixels[y : y + length, x : x + length]).clip(0, 1)
+            crop = as_channels(unit, self.channels)
             same = deepcopy(rng)  # both are turned and coloured alike: each has a stream in the same state
             crop = turned(crop, self.data.flips, same)
             pair.append(crop if self.data.jitter is None else jittered(crop, self.data.jitter, same))

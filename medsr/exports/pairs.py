@@ -55,7 +55,7 @@ def pairs_in(folder: Path, kind: Kind) -> tuple[list[HeldOut], list[HeldOut]]:
 
 
 def _image(path: Path, kind: Kind) -> list[HeldOut]:
-    unit = image_io.read_as_shown(path, kind.bits).to_unit()
+    unit = image_io.read_as_shown(path, kind.bits).to_unit().clip(0, 1)
     if min(unit.shape[:2]) < 32 * kind.scale:
         raise InputError(f"{path}: too small")
     top, left = (max(0, (length - SIDE) // 2) for length in unit.shape[:2])

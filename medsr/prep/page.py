@@ -75,7 +75,7 @@ def _examples(rows: Sequence[Row], part: str) -> list[Row]:
 
 
 def _picture(row: Row, folder: Path) -> Picture:
-    unit = image_io.read(folder / row.file).to_unit()
+    unit = image_io.read(folder / row.file, int(row.bits) if row.bits else None).to_unit()
     factor = SHOWN / max(unit.shape[:2])
     if factor < 1:
         height, width = (max(1, round(length * factor)) for length in unit.shape[:2])

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from medsr.data.pairs import alike
 from medsr.engines.base import Compute
 from medsr.errors import InputError
 from medsr.infer.batch import How as ImageHow
@@ -132,7 +133,7 @@ def _measured(result: image_io.Image, ground_truth: Path) -> tuple[dict[str, flo
     """PSNR and SSIM of the file as written, or why there are none."""
     from medsr.measure.metrics import psnr, ssim
 
-    truth = image_io.read_as_shown(ground_truth)
+    result, truth = alike(result, image_io.read_as_shown(ground_truth))
     if truth.pixels.shape != result.pixels.shape:
         (h, w, c), (height, width, channels) = truth.pixels.shape, result.pixels.shape
         return {}, (

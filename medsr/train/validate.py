@@ -120,12 +120,12 @@ def prepare(paths: tuple[Path, ...], recipe: Recipe) -> list[HeldOut]:
 
 
 def _unit(path: Path, recipe: Recipe) -> Array:
-    return image_io.read_as_shown(path, recipe.data.bits).to_unit()
+    return image_io.read_as_shown(path, recipe.data.bits).to_unit().clip(0, 1)
 
 
 def _one_pair(path: Path, low_path: Path, recipe: Recipe) -> HeldOut:
     pair = alike(*(image_io.read_as_shown(file, recipe.data.bits) for file in (path, low_path)))
-    truth, low = (as_channels(one.to_unit(), recipe.channels) for one in pair)
+    truth, low = (as_channels(one.to_unit().clip(0, 1), recipe.channels) for one in pair)
     return HeldOut(path.name, truth, low, Interpolation("bicubic")(low, recipe.scale))
 
 
