@@ -18,6 +18,7 @@ from medsr.infer import sidecar
 from medsr.infer.choice import AUTO
 from medsr.infer.image import target_size
 from medsr.infer.used import Models, Used
+from medsr.io import background
 from medsr.io import image as image_io
 from medsr.outcome import Outcome
 from medsr.progress import Update, progress
@@ -118,7 +119,7 @@ class Job:
         assert self.image is not None
         self.used, self.chosen = self.how.models.of(self.image)
         image_io.check_result(self.target, self.image, target_size(self.image.pixels, self.used.scale))
-        self.result = self.used.model(self.image.to_unit(), self.used.scale, self._on_tile)
+        self.result = self.used.model(background.filled(self.image), self.used.scale, self._on_tile)
 
     def _on_tile(self, done: int, total: int) -> None:
         self.how.update(self.index + done / total, self.source.name)

@@ -26,7 +26,7 @@ class Image:
     `extra`: what only that format's writer understands (ICC profile, resolution, DICOM data set).
     `note`: what had to be assumed in reading, for the user to see; empty when the file says everything.
     `modality`: DICOM's term, where the file has one; `of_chest`, `of_retina`: whether its header names that part of the
-    body, None: it names none.
+    body, None: it names none. `padding`: the stored values, from and to, that mean background.
     """
 
     pixels: NDArray
@@ -38,6 +38,7 @@ class Image:
     modality: str = ""
     of_chest: bool | None = None
     of_retina: bool | None = None
+    padding: tuple[int, int] | None = None
 
     def to_unit(self) -> NDArray[np.float32]:
         """(height, width, channels) float32; the window's full range is [0, 1]."""

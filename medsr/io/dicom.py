@@ -11,6 +11,7 @@ import numpy as np
 from medsr.errors import InputError
 from medsr.intensity import Window
 from medsr.io import dicom_geometry, dicom_pixels
+from medsr.io.background import padding_of
 from medsr.io.base import DICOM, MAX_PIXELS, Image
 from medsr.io.dicom_derived import forget_stale, name_series, note_derivation, save_derived
 from medsr.io.dicom_header import (
@@ -97,6 +98,7 @@ def read(path: Path) -> Image:
         modality=modality_of(dataset),
         of_chest=of_chest(dataset),
         of_retina=of_retina(dataset),
+        padding=padding_of(dataset),
     )
 
 

@@ -20,6 +20,7 @@ COLOURS = (
     "YBR_ICT",
     "YBR_RCT",
 )
+REQUIRED = ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
 FILE_SET = "DirectoryRecordSequence"
 NO_FILE_SET = "a DICOMDIR lists other files; give those, or the folder they are in"
 MODALITIES = frozenset(
@@ -104,6 +105,8 @@ def refuse_other_objects(dataset: Any, name: str) -> None:
         raise InputError(f"{name}: floating-point pixels are not handled, only up to 16 bits stored")
     if "PixelData" not in dataset:
         raise InputError(f"{name}: this DICOM object has no pixel data")
+    if lacking := [keyword for keyword in REQUIRED if dataset.get(keyword) is None]:
+        raise InputError(f"{name}: damaged header: {', '.join(lacking)} missing, so its pixels cannot be read")
     frames = int(dataset.get("NumberOfFrames") or 1)
     if frames != 1:
         raise InputError(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsr.errors import InputError, MemoryExhaustedError, UsageError
-from medsr.io import depth, files, orientation
+from medsr.io import background, depth, files, orientation
 from medsr.io.base import DICOM, JPEG, PNG, TIFF, Image
 from medsr.io.files import atomic_path
 from medsr.io.kinds import (
@@ -136,7 +136,9 @@ def enlarge(image: Image, unit: NDArray[np.float32]) -> Image:
     if dpi := extra.get("dpi"):
         old_height, old_width = image.pixels.shape[:2]
         extra["dpi"] = (float(dpi[0]) * width / old_width, float(dpi[1]) * height / old_height)
-    return replace(image.with_unit(unit, alpha), extra=extra)
+    enlarged = image.with_unit(unit, alpha)
+    background.restore(image, enlarged.pixels)
+    return replace(enlarged, extra=extra)
 
 
 def expand(inputs: Iterable[str | Path]) -> list[Path]:

@@ -187,3 +187,71 @@ def test_text_burned_into_the_pixels_is_warned_of(tmp_path: Path) -> None:
     assert "may name the patient" in image_io.read(burned).note
     capture = make_dicom(tmp_path / "c.dcm", pixels, SOPClassUID=SecondaryCaptureImageStorage)
     assert "does not say" in image_io.read(capture).note
+
+
+def test_declared_background_is_exact_and_casts_no_ring(tmp_path: Path) -> None:
+    from medsr.infer.batch import upscale
+
+    pixels = np.full((40, 40), 1200, np.int16)
+    pixels[:, :15] = -2000
+    tags = {"PixelPaddingValue": -2000, "SOPClassUID": SecondaryCaptureImageStorage}
+    make_dicom(tmp_path / "a.dcm", pixels, bits=16, **tags)
+    outcome = upscale([tmp_path / "a.dcm"], tmp_path / "out", "bicubic", 2)[0]
+    assert outcome.error is None
+    result = pydicom.dcmread(outcome.output).pixel_array
+    np.testing.assert_array_equal(result, pixels.repeat(2, axis=0).repeat(2, axis=1))
+
+
+@pytest.mark.parametrize(
+    ("element", "name"),
+    [
+        ((0x00101030, "DS", b"3.14159265358979323846"), "a decimal of 22 characters"),
+        ((0x00180050, "DS", b"thick "), "a word for a number"),
+        ((0x00080020, "DA", b"2020.1.1"), "an odd date"),
+        ((0x00200011, "IS", b"abc "), "a series that is not a number"),
+        ((0x00281101, "OW", b"\0" * 6), "a table's descriptor of another type"),
+        ((0x00280120, "OW", b"\0\0"), "a padding value of another type"),
+    ],
+)
+def test_odd_elements_are_no_bug_of_ours(tmp_path: Path, element: tuple[int, str, bytes], name: str) -> None:
+    path = make_dicom(tmp_path / "a.dcm", np.arange(24, dtype=np.uint16).reshape(4, 6))
+    content = path.read_bytes()
+    tag, vr, value = element
+    part = tag.to_bytes(4, "big")
+    wide = b"\0\0" + len(value).to_bytes(4, "little") if vr == "OW" else len(value).to_bytes(2, "little")
+    raw = bytes([part[1], part[0], part[3], part[2]]) + vr.encode() + wide + value
+    at = content.index(b"\xe0\x7f\x10\x00")  # beside the pixels: readers do not mind the order
+    path.write_bytes(content[:at] + raw + content[at:])
+    image = image_io.read(path)
+    image_io.write(tmp_path / "b.dcm", image)
+    np.testing.assert_array_equal(pydicom.dcmread(tmp_path / "b.dcm").pixel_array, image.pixels[:, :, 0])
+
+
+def test_overlays_in_the_high_bits_are_not_intensities(tmp_path: Path) -> None:
+    pixels = np.arange(24, dtype=np.uint16).reshape(4, 6)
+    path = make_dicom(tmp_path / "a.dcm", pixels | 0x8000)
+    dataset = pydicom.dcmread(path)
+    dataset.add_new(0x60000102, "US", 15)
+    dataset.save_as(path)
+    image = image_io.read(path)
+    np.testing.assert_array_equal(image.pixels[:, :, 0], pixels)
+    assert "overlays" in image.note
+
+
+@pytest.mark.parametrize("lacking", ["StudyInstanceUID", "SeriesInstanceUID", "Modality", "PatientName"])
+def test_what_else_a_header_lacks_costs_no_result(tmp_path: Path, lacking: str) -> None:
+    path = make_dicom(tmp_path / "a.dcm", np.arange(24, dtype=np.uint16).reshape(4, 6))
+    dataset = pydicom.dcmread(path)
+    del dataset[lacking]
+    dataset.save_as(path)
+    image_io.write(tmp_path / "b.dcm", image_io.read(path))
+    assert pydicom.dcmread(tmp_path / "b.dcm").pixel_array.shape == (4, 6)
+
+
+def test_a_header_without_what_the_pixels_need_is_named(tmp_path: Path) -> None:
+    path = make_dicom(tmp_path / "a.dcm", np.arange(24, dtype=np.uint16).reshape(4, 6))
+    dataset = pydicom.dcmread(path)
+    del dataset.BitsStored
+    dataset.save_as(path)
+    with pytest.raises(InputError, match="BitsStored missing"):
+        image_io.read(path)
