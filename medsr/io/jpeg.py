@@ -22,7 +22,8 @@ LARGEST_SIDE = 65500
 """Pixels that libjpeg writes in a row or column."""
 _MOST_PIXELS = 512
 """Of a byte: the shortest code, of one bit, can stand for a block of 8 by 8 pixels."""
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_JPEG_LS = 0xF7
+_FRAMES = (frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}) | {_JPEG_LS}
 _LOSSLESS = (0xC3, 0xC7, 0xCB, 0xCF)
 
 
@@ -30,6 +31,8 @@ def read(path: Path) -> Image:
     """Raises InputError where a part is missing, and for what is not 8-bit grey or colour."""
     content = path.read_bytes()
     kind, precision = _frame(content)
+    if kind == _JPEG_LS:
+        raise InputError(f"{path}: a JPEG-LS file is not handled; convert it to PNG or TIFF")
     if precision not in (0, 8) or kind in _LOSSLESS:
         what = f"{precision}-bit" if precision not in (0, 8) else "lossless"
         raise InputError(f"{path}: a {what} JPEG is not handled, only 8-bit ones; convert it to PNG or TIFF")

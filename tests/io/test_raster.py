@@ -182,7 +182,13 @@ def test_jpegs_that_are_not_8_bit_grey_or_colour_are_refused_for_that(tmp_path: 
     place = stream.getvalue().index(b"\xff\xc0") + 4
     (tmp_path / "deep.jpg").write_bytes(stream.getvalue()[:place] + b"\x0c" + stream.getvalue()[place + 1 :])
     (tmp_path / "lossless.jpg").write_bytes(stream.getvalue().replace(b"\xff\xc0", b"\xff\xc3"))
-    for name, reason in (("cmyk", "a CMYK JPEG"), ("deep", "a 12-bit JPEG"), ("lossless", "a lossless JPEG")):
+    (tmp_path / "ls.jpg").write_bytes(imagecodecs.jpegls_encode(GREY))
+    for name, reason in (
+        ("ls", "a JPEG-LS file"),
+        ("cmyk", "a CMYK JPEG"),
+        ("deep", "a 12-bit JPEG"),
+        ("lossless", "a lossless JPEG"),
+    ):
         with pytest.raises(InputError, match=reason):
             image_io.read(tmp_path / f"{name}.jpg")
 
