@@ -9,7 +9,7 @@ from pathlib import Path
 
 from medsr.cohorts import bids
 from medsr.cohorts.plan import Unit
-from medsr.errors import UsageError
+from medsr.errors import InputError, UsageError
 from medsr.infer.batch import plan as plan_images
 from medsr.io.scans import expand
 from medsr.scan.files import Target, check, target_of
@@ -28,7 +28,12 @@ def scans(inputs: Sequence[str], out: Path, dicom: bool, uncertainty: bool, say:
 
     Raises UsageError where there is none, or two would be written to one place.
     """
-    found = expand(_listed(inputs), out)
+    try:
+        found = expand(_listed(inputs), out)
+    except InputError as error:
+        raise UsageError(f"{error}: no scan there") from error
+    if found.barren:
+        raise UsageError(f"{found.barren[0]}: no scan there")
     if found.left_out:
         say(found.note())
     loose = [os.path.dirname(os.path.abspath(scan.path)) for scan in found.scans if scan.place is None]

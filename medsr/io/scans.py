@@ -32,10 +32,11 @@ class Scan:
 
 @dataclass(frozen=True)
 class Found:
-    """`left_out`: files below the folders that are not scans."""
+    """`left_out`: files below the folders that are not scans. `barren`: folders without any; reading them says so."""
 
     scans: list[Scan]
     left_out: list[Path]
+    barren: tuple[Path, ...] = ()
 
     def note(self) -> str:
         """What was left out, in words; empty when there is nothing."""
@@ -56,6 +57,7 @@ def expand(inputs: Iterable[str | Path], out: Path | None = None, series: str | 
     scans: dict[tuple[Path, str | None], Scan] = {}
     left_out: list[Path] = []
     loose: list[Path] = []
+    barren: list[Path] = []
     for entry in inputs:
         for path in files.expand([entry], lambda folder: [folder], _may_be_scan):
             if not path.is_dir():
@@ -65,12 +67,13 @@ def expand(inputs: Iterable[str | Path], out: Path | None = None, series: str | 
                 raise InputError(f"{path}: the folder is empty")
             below = find(path, out) if series is None else Found([], [])
             left_out += below.left_out
+            barren += [] if below.scans or series is not None else [path]
             for scan in below.scans or [Scan(path)]:
                 place = scan.path.parent.relative_to(path) if scan.path != path else Path()
                 scans.setdefault((scan.path, scan.series), replace(scan, place=place))
     for scan in _loose(loose):
         scans.setdefault((scan.path, scan.series), scan)
-    return Found(list(scans.values()), left_out)
+    return Found(list(scans.values()), left_out, tuple(barren))
 
 
 def find(folder: Path, out: Path | None = None) -> Found:
