@@ -41,7 +41,7 @@ def content_of(path: Path) -> Content:
         head = stream.read(HEAD)
     kind = image_io.sniff(path)
     if kind == image_io.DICOM:
-        return Content("volume" if _frames(path) > 1 else "image", ".dcm")
+        return Content("volume" if _is_stack(path) else "image", ".dcm")
     if (suffix := _volume(head)) is not None:
         _refuse_detached(path, suffix, head)
         return Content("volume", suffix)
@@ -138,13 +138,14 @@ def is_mgh(head: bytes) -> bool:
     return version == 1 and all(0 < n < 1 << 16 for n in shape) and dtype in (0, 1, 3, 4)
 
 
-def _frames(path: Path) -> int:
+def _is_stack(path: Path) -> bool:
+    """Whether a DICOM file holds slices. Colour frames are pictures: the reader of images says what to do with them."""
     from pydicom import dcmread
 
     try:
-        return int(
-            dcmread(path, specific_tags=["NumberOfFrames"], stop_before_pixels=True, force=True).get("NumberOfFrames")
-            or 1
+        dataset = dcmread(
+            path, specific_tags=["NumberOfFrames", "SamplesPerPixel"], stop_before_pixels=True, force=True
         )
+        return int(dataset.get("NumberOfFrames") or 1) > 1 and int(dataset.get("SamplesPerPixel") or 1) == 1
     except Exception as error:  # pydicom raises whatever it likes on damaged files
         raise InputError(f"{path}: damaged DICOM file") from error

@@ -32,6 +32,12 @@ def decode_colour(dataset: Any, name: str) -> tuple[NDArray, int]:
 
     pydicom undoes planes, YBR and subsampling; the table of a palette is applied here. Raises as `decode`.
     """
+    _settle_syntax(dataset)
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if str(dataset.PhotometricInterpretation) in ("YBR_ICT", "YBR_RCT") and "JPEG 2000" not in syntax.name:
+        raise InputError(f"{name}: damaged header: {dataset.PhotometricInterpretation} belongs to JPEG 2000 alone")
+    if syntax.is_compressed and syntax.is_encapsulated and "PlanarConfiguration" not in dataset:
+        dataset.PlanarConfiguration = 0  # decoders ask for it; compressed data lie as their own format says
     pixels = decode(dataset, name)
     if str(dataset.PhotometricInterpretation) != "PALETTE COLOR":
         return pixels, int(dataset.BitsStored)
@@ -42,6 +48,8 @@ def decode_colour(dataset: Any, name: str) -> tuple[NDArray, int]:
     except Exception as error:  # tables are as odd as their writers
         raise InputError(f"{name}: its palette cannot be read ({' '.join(str(error).split())[:160]})") from error
     low, high = colours & 255, colours >> 8
+    if not high.any():  # 8-bit entries in 16-bit words
+        return low.astype(np.uint8), 8
     if colours.dtype == np.uint16 and (not low.any() or np.array_equal(low, high)):  # 8 bits, in either usual way
         return high.astype(np.uint8), 8
     return colours, colours.dtype.itemsize * 8

@@ -132,6 +132,47 @@ def test_samples_that_disagree_with_the_photometric_interpretation_are_refused(t
         image_io.read(path)
 
 
+@pytest.mark.parametrize("entry_bits", [8, 16])
+@pytest.mark.parametrize("factor", [1, 256, 257, 251])
+def test_palettes_of_every_form_give_their_colours(tmp_path: Path, entry_bits: int, factor: int) -> None:
+    index = (np.arange(96 * 112).reshape(96, 112) % 256).astype(np.uint8)
+    dataset = colour_dicom(fundus(), "PALETTE COLOR")
+    dataset.SamplesPerPixel, dataset.PixelData = 1, index.tobytes()
+    del dataset.PlanarConfiguration
+    expected = []
+    for step, colour in enumerate(("Red", "Green", "Blue"), 1):
+        table = (np.arange(256) * step) % 256 * (1 if entry_bits == 8 else factor)
+        setattr(dataset, f"{colour}PaletteColorLookupTableDescriptor", [256, 0, entry_bits])
+        setattr(dataset, f"{colour}PaletteColorLookupTableData", table.astype("<u2" if factor > 1 else "u1").tobytes())
+        if entry_bits == 16 and factor == 1:
+            setattr(dataset, f"{colour}PaletteColorLookupTableData", table.astype("<u2").tobytes())
+        expected.append(table[index] // (factor if entry_bits == 16 and factor > 251 else 1))
+    path = saved(dataset, tmp_path / "a.dcm")
+    image = image_io.read(path)
+    assert image.pixels.dtype == (np.uint16 if (entry_bits, factor) == (16, 251) else np.uint8)
+    np.testing.assert_array_equal(image.pixels, np.stack(expected, axis=-1))
+    back = doubled(path, tmp_path / "b.dcm")
+    assert "RedPaletteColorLookupTableData" not in back
+
+
+def test_colour_headers_that_contradict_their_compression_are_refused_or_settled(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="YBR_RCT belongs to JPEG 2000"):
+        image_io.read(saved(colour_dicom(fundus(), "YBR_RCT"), tmp_path / "a.dcm"))
+    dataset = colour_dicom(fundus())
+    dataset.compress(RLELossless)
+    del dataset.PlanarConfiguration
+    np.testing.assert_array_equal(image_io.read(saved(dataset, tmp_path / "b.dcm")).pixels, fundus())
+
+
+def test_colour_frames_are_refused_as_pictures_not_as_a_scan() -> None:
+    from medsr.io.content import content_of
+
+    path = Path(str(get_testdata_file("SC_rgb_rle_2frame.dcm")))
+    assert content_of(path).kind == "image"
+    with pytest.raises(InputError, match="2 frames"):
+        image_io.read(path)
+
+
 def item(**tags: object) -> Dataset:
     dataset = Dataset()
     for keyword, value in tags.items():
