@@ -173,6 +173,25 @@ def test_colour_frames_are_refused_as_pictures_not_as_a_scan() -> None:
         image_io.read(path)
 
 
+def test_lossy_compression_stays_declared(tmp_path: Path) -> None:
+    path = Path(str(get_testdata_file("SC_rgb_jpeg_dcmtk.dcm")))
+    dataset = pydicom.dcmread(path)
+    for keyword in ("LossyImageCompression", "LossyImageCompressionMethod"):
+        if keyword in dataset:
+            del dataset[keyword]
+    back = doubled(saved(dataset, tmp_path / "a.dcm"), tmp_path / "b.dcm")
+    assert (back.LossyImageCompression, back.LossyImageCompressionMethod) == ("01", "ISO_10918_1")
+
+
+def test_colour_dicom_becomes_png_with_its_profile(tmp_path: Path) -> None:
+    from PIL import Image as Pillow
+
+    image_io.write(tmp_path / "a.png", image_io.read(saved(colour_dicom(fundus()), tmp_path / "a.dcm")))
+    with Pillow.open(tmp_path / "a.png") as file:
+        np.testing.assert_array_equal(np.asarray(file), fundus())
+        assert file.info["icc_profile"] == b"a profile of the camera "
+
+
 def item(**tags: object) -> Dataset:
     dataset = Dataset()
     for keyword, value in tags.items():
