@@ -28,7 +28,8 @@ WHY_NOT = (
     "DICOM is not handled",
     "frames",
     "number of bytes of pixel data is less than expected",
-    "invalid literal for int() with base 10: '1A'",
+    "a dose distribution, not a picture",
+    "damaged header: Rows, Columns",
 )
 """Every reason for which a file of the test data may be refused."""
 JPEG_LOSS = 1.0
@@ -81,7 +82,7 @@ def test_what_is_written_back_are_the_oracles_pixels(
     for name, reason in refused.items():
         record_property(name, reason)
         print(f"refused: {name}: {reason.partition(': ')[2]}")
-        assert any(why in reason for why in WHY_NOT), (name, reason)
+    assert not {name: reason for name, reason in refused.items() if not any(why in reason for why in WHY_NOT)}
     assert all(isinstance(one.error, InputError) for one in outcomes if one.error)
     done = [one for one in outcomes if one.error is None]
     assert done
