@@ -139,4 +139,7 @@ def _forget_bitmap(dataset: Any) -> None:
     shapes = dataset.get("ShutterShape") or []
     shapes = [shapes] if isinstance(shapes, str) else list(shapes)
     if "BITMAP" in shapes:
-        dataset.ShutterShape = [shape for shape in shapes if shape != "BITMAP"]
+        if rest := [shape for shape in shapes if shape != "BITMAP"]:
+            dataset.ShutterShape = rest
+        else:
+            del dataset.ShutterShape

@@ -173,6 +173,22 @@ def test_colour_frames_are_refused_as_pictures_not_as_a_scan() -> None:
         image_io.read(path)
 
 
+@pytest.mark.parametrize(("shapes", "rest"), [(["RECTANGULAR", "BITMAP"], "RECTANGULAR"), ("BITMAP", None)])
+def test_a_shutter_drawn_as_an_overlay_goes_with_it(tmp_path: Path, shapes: object, rest: str | None) -> None:
+    dataset = colour_dicom(fundus())
+    dataset.ShutterShape, dataset.ShutterOverlayGroup = shapes, 0x6000
+    back = doubled(saved(dataset, tmp_path / "a.dcm"), tmp_path / "b.dcm")
+    assert back.get("ShutterShape") == rest
+    assert "ShutterOverlayGroup" not in back
+
+
+def test_a_radiotherapy_image_keeps_its_place(tmp_path: Path) -> None:
+    dataset = colour_dicom(fundus())
+    dataset.ImagePlanePixelSpacing, dataset.RTImagePosition = [0.5, 1], [-10, 20]
+    back = doubled(saved(dataset, tmp_path / "a.dcm"), tmp_path / "b.dcm")
+    assert list(back.RTImagePosition) == [-10.25, 20.125]
+
+
 def test_lossy_compression_stays_declared(tmp_path: Path) -> None:
     path = Path(str(get_testdata_file("SC_rgb_jpeg_dcmtk.dcm")))
     dataset = pydicom.dcmread(path)
