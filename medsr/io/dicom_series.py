@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 
 from medsr.errors import InputError, UsageError
 from medsr.geometry import LPS
-from medsr.io import dicom, dicom_files, dicom_pixels, dicom_stack
+from medsr.io import dicom, dicom_files, dicom_pixels, dicom_refused, dicom_split, dicom_stack
 from medsr.io.dicom_stack import Frame, Open
 from medsr.io.volume_base import DICOM, Volume, check_memory
 
 
 def read(path: Path, series: str | None) -> Volume:
     """Read the one series in a folder, zip or multi-frame file, or the one whose UID is (or ends with) `series`.
+
+    A series of several volumes is 4D; `UID:N` names one of several grids in a series.
 
     Raises UsageError when there are several and none is named; InputError for missing or doubled slices, mixed
     orientations or sizes, slices without a position, colours.
@@ -28,19 +30,87 @@ def read(path: Path, series: str | None) -> Volume:
         raise InputError(f"{path}: {dicom.NO_FILE_SET}")
     if not found:
         raise InputError(f"{path}: no DICOM image there{f' among {len(others)} file(s)' if others else ''}")
-    files = found[_choose(found, series, path)]
+    uid, number = _asked(series)
+    files = found[_choose(found, uid, path)]
     frames = [frame for name, opener, dataset in files for frame in _frames(name, opener, dataset)]
     notes = [f"{len(others)} file(s) that are no DICOM image left out"] if others else []
-    first = files[0][2]
-    frames, geometry = dicom_stack.arrange(frames, str(path))
+    frames, normal = dicom_stack.arrange(frames, str(path))
+    volumes = _one_grid(dicom_split.volumes_of(frames, normal), number, path)
+    frames = [frame for volume in volumes for frame in volume]
+    first = frames[0].dataset
     shape = (int(first.Columns), int(first.Rows), len(frames))
-    check_memory(shape, 4, str(path))
+    check_memory(shape, 4 if len(volumes) == 1 else 8, str(path))
     stored, slope, intercept = _pixels(frames, shape, notes)
-    frames, stored = dicom_stack.without_twins(frames, stored, str(path), notes)
-    stored, affine = dicom_stack.affine_of(frames, stored, geometry, notes)
-    burned = {dicom.burned_in(dataset) for _, _, dataset in files} - {""}
+    if len(volumes) == 1:
+        frames, stored = dicom_stack.without_twins(frames, stored, str(path), notes)
+        stored, affine = dicom_stack.affine_of(frames, stored, normal, notes)
+    else:
+        stored, affine = _series_of(volumes, stored, normal, notes)
+    burned = {dicom.burned_in(frame.dataset) for frame in frames} - {""}
     notes += sorted(burned)
-    return Volume(stored, LPS @ affine, DICOM, slope, intercept, frames, dicom.modality_of(first), tuple(notes))
+    modality, every = dicom.modality_of(first), float(first.get("RepetitionTime") or 0) / 1000
+    return Volume(
+        stored,
+        LPS @ affine,
+        DICOM,
+        slope,
+        intercept,
+        frames,
+        modality,
+        tuple(notes),
+        time_step=every if every > 0 else 1.0,
+    )
+
+
+def _asked(series: str | None) -> tuple[str | None, int | None]:
+    """`UID:N`, `UID` or `:N` as the series and which of its stacks, counted from 1."""
+    uid, colon, number = (series or "").rpartition(":")
+    if series is None or not colon:
+        return series, None
+    if not number.isdecimal() or int(number) < 1:
+        raise UsageError(f"--series {series}: expected a number above 0 after the colon")
+    return uid or None, int(number)
+
+
+def _one_grid(volumes: list[list[Frame]], number: int | None, path: Path) -> list[list[Frame]]:
+    """The volumes on one grid. Raises UsageError where there are several grids and none is named."""
+    grids: list[list[list[Frame]]] = []
+    for volume in volumes:
+        same = (grid for grid in grids if _same_places(grid[0], volume))
+        if (grid := next(same, None)) is not None:
+            grid.append(volume)
+        else:
+            grids.append([volume])
+    if number is None and len(grids) == 1:
+        return grids[0]
+    if number is not None and number <= len(grids):
+        return grids[number - 1]
+    listed = "; ".join(f":{n} ({len(grid)} x {len(grid[0])} slices)" for n, grid in enumerate(grids[:9], 1))
+    more = f"; and {len(grids) - 9} more" if len(grids) > 9 else ""
+    raise UsageError(
+        f"{path}: one series holds {len(grids)} acquisition(s) that do not lie on one grid; name one with "
+        f"--series UID:N or :N, in order of acquisition: {listed}{more}"
+    )
+
+
+def _same_places(one: list[Frame], other: list[Frame]) -> bool:
+    return len(one) == len(other) and all(
+        np.allclose(a.position, b.position, atol=0.01) for a, b in zip(one, other, strict=True)
+    )
+
+
+def _series_of(
+    volumes: list[list[Frame]], stored: NDArray, normal: NDArray[np.float64], notes: list[str]
+) -> tuple[NDArray, NDArray[np.float64]]:
+    """(columns, rows, slices, volumes) of the pixels of all volumes, one after the other, and their affine."""
+    count = len(volumes[0])
+    parts = []
+    for n, volume in enumerate(volumes):
+        said = notes if n == 0 else []
+        part, affine = dicom_stack.affine_of(volume, stored[:, :, n * count : (n + 1) * count], normal, said)
+        parts.append(part)
+    notes.append(f"{len(volumes)} volumes in one series, read as 4D in order of acquisition")
+    return np.asfortranarray(np.stack(parts, axis=3)), affine
 
 
 def listed(path: Path) -> dict[str, str]:
@@ -86,6 +156,7 @@ def _frames(name: str, opener: Open, dataset: Any) -> Iterator[Frame]:
         raise InputError(f"{name}: {photometric or 'colour'} pixels are not handled, only grey ones")
     if "HighBit" in dataset and int(dataset.HighBit) != int(dataset.BitsStored) - 1:  # decoders cut the wrong bits
         raise InputError(f"{name}: {dataset.BitsStored} bits stored up to bit {dataset.HighBit} are not handled")
+    dicom_refused.check(dataset, name)
     for index in range(int(dataset.get("NumberOfFrames") or 1)):
         position = _tag(dataset, index, "PlanePositionSequence", "ImagePositionPatient")
         cosines = _tag(dataset, index, "PlaneOrientationSequence", "ImageOrientationPatient")
@@ -95,7 +166,9 @@ def _frames(name: str, opener: Open, dataset: Any) -> Iterator[Frame]:
             raise InputError(f"{name}: has no {missing or 'PixelSpacing'}: where its voxels lie is not guessed")
         slope = _tag(dataset, index, "PixelValueTransformationSequence", "RescaleSlope")
         intercept = _tag(dataset, index, "PixelValueTransformationSequence", "RescaleIntercept")
-        rescale = (float(1 if slope is None else slope), float(0 if intercept is None else intercept))
+        rescale = (float(1 if slope in (None, "") else slope), float(0 if intercept in (None, "") else intercept))
+        if not rescale[0]:
+            raise InputError(f"{name}: RescaleSlope is 0, so that all its voxels mean the same; mend the header")
         place, turned = np.array(position, float), np.array(cosines, float)
         steps = (float(spacing[0]), float(spacing[1]))
         if place.shape != (3,) or turned.shape != (6,) or not np.isfinite([*place, *turned, *steps]).all():

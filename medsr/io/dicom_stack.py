@@ -130,6 +130,28 @@ def _refuse_gaps(places: NDArray[np.float64], frames: list[Frame]) -> None:
                 f"{missing} slice(s) missing between {frames[k].name} and {frames[k + 1].name}: a step of {step:.2f} "
                 f"mm beside {max(beside):.2f} mm; complete the series"
             )
+    _refuse_multiples(steps, frames)
+
+
+def _refuse_multiples(steps: NDArray[np.float64], frames: list[Frame]) -> None:
+    """Several steps of twice (or more) the least in slices no thicker: single slices are missing between others."""
+    base = float(steps.min())
+    for k, step in enumerate(steps):
+        times = step / base
+        thick = [float(frame.dataset.get("SliceThickness") or 0) for frame in frames[k : k + 2]]
+        if round(times) >= 2 and abs(times - round(times)) < UNEVEN and max(thick) < 1.5 * base:
+            raise InputError(
+                f"{round(times) - 1} slice(s) missing between {frames[k].name} and {frames[k + 1].name}: a step of "
+                f"{step:.2f} mm where others are {base:.2f} mm; complete the series"
+            )
+    numbers = [float(frame.dataset.get("InstanceNumber") or 0) for frame in frames]
+    said = float(frames[0].dataset.get("SpacingBetweenSlices") or 0)
+    jumps = set(np.abs(np.diff(numbers)))
+    if said > 0 and len(jumps) == 1 and (jump := jumps.pop()) > 1 and abs(base / said - jump) < UNEVEN * jump:
+        raise InputError(
+            f"only one in {jump:g} slices is there ({frames[0].name}, {frames[1].name}): steps of {base:.2f} mm, "
+            f"{said:g} mm by the header; complete the series"
+        )
 
 
 def _refuse_shifts(frames: list[Frame], places: NDArray[np.float64]) -> None:

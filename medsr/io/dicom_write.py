@@ -44,6 +44,8 @@ def check(folder: Path, volume: Volume) -> None:
     """Raise UsageError for what `write_series` cannot write."""
     if volume.kind != DICOM:
         raise UsageError(f"--dicom: the scan is {volume.kind}; only DICOM can be written as DICOM")
+    if volume.volumes > 1:
+        raise UsageError("--dicom: the series has several volumes (4D); leave --dicom out and get NIfTI")
     if any(int(frame.dataset.get("NumberOfFrames") or 1) > 1 for frame in volume.extra):
         raise UsageError("--dicom: the scan is a multi-frame file; leave --dicom out and get NIfTI")
     if volume.stored.dtype.kind not in "iu":
