@@ -96,7 +96,7 @@ def find(folder: Path, out: Path | None = None) -> Found:
                 slices += [image] if image else []
                 left_out += [] if image else [file]
                 continue
-        except InputError:
+        except Exception:  # a damaged file: what is wrong is told when it is read, and costs no other scan
             damaged.append(file)
             continue
         if kind is None:
@@ -136,7 +136,7 @@ def _loose(paths: list[Path]) -> list[Scan]:
         try:
             is_dicom = path.is_file() and content.scan_suffix(path) == wrapped.DICOM
             image = dicom_series_files.slice_of(path) if is_dicom else None
-        except (OSError, InputError):  # told when it is read
+        except Exception:  # told when it is read
             image = None
         slices += [image] if image else []
     whole = dicom_series_files.complete(slices)
@@ -163,7 +163,7 @@ def _may_be_scan(path: Path) -> bool:
         return True
     try:
         return bool(path.is_file() and _kind(path))
-    except InputError:
+    except Exception:  # told when it is read
         return True
 
 

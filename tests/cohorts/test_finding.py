@@ -215,6 +215,20 @@ def test_what_another_program_packed_fails_by_its_name(tmp_path: Path) -> None:
     assert not told
 
 
+def test_a_damaged_file_is_a_scan_that_fails_and_costs_no_other(tmp_path: Path) -> None:
+    root = tmp_path / "in"
+    nifti(root / "a.nii.gz")
+    with zipfile.ZipFile(root / "cut.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(root / "a.nii.gz", "v.nii.gz")
+    content = bytearray((root / "cut.zip").read_bytes())
+    content[38:58] = b"\xff" * 20
+    (root / "cut.zip").write_bytes(content)
+    (root / "bad.dcm").write_bytes(bytes(128) + b"DICM" + b"\x08\0\x16\0UI\xff\xffgarbage")
+    outcomes = medsr.volume(root, tmp_path / "out", model="cubic")
+    assert {one.input.name: one.error is None for one in outcomes}["a.nii.gz"]
+    assert {one.input.name for one in outcomes if one.error} >= {"cut.zip"}
+
+
 def test_a_cohort_refines_series_spread_over_folders_as_volume_does(tmp_path: Path) -> None:
     root = tmp_path / "in"
     slices(lambda k: root / "a" / f"DIR{k // 2}" / f"IM{k}")
