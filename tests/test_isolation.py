@@ -192,6 +192,8 @@ def test_a_checkout_that_is_not_installed_runs_from_its_root(tmp_path: Path, fun
 def test_every_other_command(place: Place, eye: Path, scan: Path, tmp_path: Path, fundus: np.ndarray) -> None:
     recipe = tmp_path / "recipe.yml"
     recipe.write_text(yaml.safe_dump(RECIPE | {"data": RECIPE["data"] | {"workers": 2, "validation": "eye_[4].png"}}))
+    other = tmp_path / "other.yml"
+    other.write_text(recipe.read_text().replace("name: one", "name: two"))
     for n in range(5):
         write_png(tmp_path / "truth" / f"eye_{n}.png", fundus[n * 20 : n * 20 + 64, :64])
     place.run("info", "--devices")
@@ -205,7 +207,7 @@ def test_every_other_command(place: Place, eye: Path, scan: Path, tmp_path: Path
     place.run("weights", "import", "run/model.safetensors", "--name", "own")
     place.run("volume", scan, "--out", "refined")
     place.run("reproduce", "refined/scan.json")
-    place.run("compare", recipe, recipe, "--data", tmp_path / "truth", "--out", "compared", "--device", "cpu")
+    place.run("compare", recipe, other, "--data", tmp_path / "truth", "--out", "compared", "--device", "cpu")
     place.run(
         "evaluate", "folder", "--data", tmp_path / "truth", "--model", "run/model.safetensors", "--out", "figures"
     )
