@@ -42,6 +42,8 @@ class Volume:
     `extra`: what only that format's writer understands (header, data sets). `modality`: DICOM's, where it is known.
     `time_step`: seconds from volume to volume of a series. `notes`: what the user should know about how it was read;
     empty when there is nothing. `labels`: whether the header says that values are the numbers of structures.
+    `wrapped`: whether the header says that the values are a phase, which begins anew at its largest. `elsewhere`: the
+    part of the body, in DICOM's term, where the header names another than the head; else empty.
     """
 
     stored: NDArray
@@ -54,6 +56,8 @@ class Volume:
     notes: tuple[str, ...] = ()
     time_step: float = 1.0
     labels: bool = False
+    wrapped: bool = False
+    elsewhere: str = ""
 
     @property
     def grid(self) -> Grid:

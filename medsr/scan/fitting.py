@@ -10,6 +10,11 @@ from medsr.io.volume_base import Volume
 from medsr.scan.labels import is_labels
 from medsr.scan.request import Request
 
+PHASE = (
+    "a phase image, by its header: its values jump where the phase wraps, so it was enlarged by nearest neighbour; "
+    "--model chooses one"
+)
+
 
 @dataclass(frozen=True)
 class Fitting:
@@ -32,6 +37,9 @@ def fitting(request: Request, engine: SliceEngine, volume: Volume) -> Fitting:
         return Fitting(request, engine)
     if request.kind == "labels" or (request.kind == "auto" and is_labels(volume)):
         return Fitting(request, engine)
+    if volume.wrapped and request.adapt is None:
+        plain = replace(request, kind="labels", method=replace(request.method, uncertainty=False))
+        return Fitting(plain, engine, PHASE, fits=False)
     chosen = for_volume(volume)
     if chosen.fits or request.adapt is not None:
         why = chosen.why if chosen.fits else "to begin with; it learns from the scan"

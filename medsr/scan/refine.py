@@ -58,7 +58,7 @@ def refine_scan(volume: Volume, chosen: Fitting, on_progress: OnProgress = lambd
             warnings = [f"{warnings[0]}; --uncertainty and --adapt do not apply"]
         refined = volume.refined(labels.nearest(volume.stored, fine))
         if request.kind == "labels":
-            warnings = []
+            warnings = [] if chosen.fits else [chosen.why]
         return RefinedScan(refined, None, _summary(volume, refined, request, None, (), began, warnings), warnings)
     if fine == volume.grid.shape:  # written anew, every voxel as it is
         same = volume.refined(volume.stored.copy(order="K"))
@@ -67,6 +67,7 @@ def refine_scan(volume: Volume, chosen: Fitting, on_progress: OnProgress = lambd
     if engine.model is not None:
         check_fusion(request.method, acquisition)
     warnings = ([] if chosen.fits else [chosen.why]) + warn.outside_domain(engine, volume, fine, acquisition)
+    warnings += warn.of_content(engine, volume)
     warnings += warn.other_fusion(engine, request.method.fuse)
     noise = None if request.noise is None else request.noise / abs(volume.slope)
     method = replace(request.method, width=acquisition.width, through=acquisition.through, noise=noise)

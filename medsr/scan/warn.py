@@ -43,6 +43,19 @@ def outside_domain(engine: SliceEngine, volume: Volume, fine: Shape, acquisition
     return found
 
 
+def of_content(engine: SliceEngine, volume: Volume) -> list[str]:
+    """Lines about phases, whose values wrap, and about parts of the body that no bundled model was trained on."""
+    warnings = []
+    if volume.wrapped:
+        warnings.append("a phase image, by its header: where the phase wraps, what lies between two voxels is wrong")
+    if volume.elsewhere and volume.modality == "MR" and "MRI" in str(engine.domain.get("modality", "")):
+        warnings.append(
+            f"{engine.name} was trained on {engine.domain['modality']}; this shows another part of the body "
+            f"({volume.elsewhere}, by its header): compare it with --model cubic"
+        )
+    return warnings
+
+
 def other_fusion(engine: SliceEngine, fuse: str) -> list[str]:
     """A line where a fusion network learned from what other weights than these make of planes."""
     theirs = trained_on(fuse)

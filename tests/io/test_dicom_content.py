@@ -1,0 +1,62 @@
+"""What DICOM says of the voxels' meaning: phases and parts of the body."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom.uid import MRImageStorage
+
+import medsr
+from medsr.io import volume as volume_io
+from tests.io.test_dicom_series import slice_of, write
+
+
+def mr(folder: Path, **tags: object) -> Path:
+    shown = {"Modality": "MR", "SOPClassUID": MRImageStorage} | tags
+    rng = np.random.default_rng(1)
+    return write(
+        folder,
+        [slice_of(k, PixelData=rng.integers(0, 4096, (6, 8)).astype(np.uint16).tobytes(), **shown) for k in range(5)],
+    )
+
+
+@pytest.mark.parametrize("kind", [["ORIGINAL", "PRIMARY", "P", "ND"], ["ORIGINAL", "PRIMARY", "VELOCITY MAP"]])
+def test_a_phase_is_not_interpolated_unasked_and_warned_of_where_asked(tmp_path: Path, kind: list[str]) -> None:
+    folder = mr(tmp_path / "series", ImageType=kind)
+    scan = volume_io.read(folder)
+    said: list[str] = []
+    (outcome,) = medsr.volume(folder, tmp_path / "out.nii.gz", spacing=(0.5, 0.7, 1.0), say=said.append)
+    assert outcome.error is None
+    result = volume_io.read(tmp_path / "out.nii.gz")
+    np.testing.assert_array_equal(result.stored, np.repeat(scan.stored, 3, axis=2))
+    assert any("nearest neighbour" in line for line in said)
+    said.clear()
+    medsr.volume(folder, tmp_path / "cubic.nii.gz", model="cubic", spacing=(0.5, 0.7, 1.0), say=said.append)
+    assert any("phase wraps" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("tags", "part"),
+    [
+        ({"BodyPartExamined": "KNEE"}, "KNEE"),
+        ({"BodyPartExamined": "CSPINE"}, "SPINE"),
+        ({"ProtocolName": "t2_tse_prostate"}, "PROSTATE"),
+        ({"BodyPartExamined": "HEAD", "StudyDescription": "hip"}, ""),
+        ({"ProtocolName": "t1_mprage"}, ""),
+        ({}, ""),
+    ],
+)
+def test_another_part_of_the_body_than_the_head_is_read_from_the_header(
+    tmp_path: Path, tags: dict[str, str], part: str
+) -> None:
+    folder = mr(tmp_path / "series", **tags)
+    assert volume_io.read(folder).elsewhere == part
+
+
+def test_a_knee_is_remarked_upon(tmp_path: Path) -> None:
+    said: list[str] = []
+    folder = mr(tmp_path / "series", BodyPartExamined="KNEE")
+    medsr.volume(folder, tmp_path / "out.nii.gz", say=said.append)
+    assert any("another part of the body (KNEE" in line for line in said)
