@@ -122,6 +122,25 @@ def gain(acquisition: Acquisition) -> tuple[float, list[float]]:
     return whole, [whole / mean * largest for mean, largest in zip(means, most, strict=True)]
 
 
+def easing_of_input(acquisition: Acquisition, axis: int) -> float:
+    """The easing with which a network sees an axis: none where that axis alone does not multiply noise.
+
+    So it sees what it was trained on; what several such axes multiply together, back-projection takes out again.
+    """
+    alone = replace(acquisition, easing=0.0)
+    try:
+        rows = (alone.operator(axis, True).astype(np.float64) ** 2).sum(axis=1)
+    except np.linalg.LinAlgError:
+        return acquisition.easing
+    return 0.0 if rows.mean() <= GAIN**2 else acquisition.easing
+
+
+def input_operators(acquisition: Acquisition) -> list[Array]:
+    """For each axis: coarse to fine, as a network is to see it before back-projection."""
+    easings = [easing_of_input(acquisition, axis) for axis in range(3)]
+    return [replace(acquisition, easing=easing).operator(axis, True) for axis, easing in enumerate(easings)]
+
+
 def within(found: tuple[float, list[float]], acquisition: Acquisition, allowed: float) -> bool:
     """Whether a gain is allowed: whole, and slice by slice along the axes that are refined."""
     whole, slices = found

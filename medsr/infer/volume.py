@@ -16,7 +16,7 @@ from medsr.errors import UsageError
 from medsr.geometry import PLANES, Plane, Shape
 from medsr.infer import fusion
 from medsr.infer.acquisition import Acquisition, Flat, Left, back_project, enlarged, left_over, slabs
-from medsr.infer.noise import eased, gain
+from medsr.infer.noise import eased, gain, input_operators
 from medsr.infer.plane import FLIPS, PlaneRun
 from medsr.infer.slices import SliceModel, Untouched
 from medsr.intensity import Window
@@ -158,7 +158,8 @@ def _through_planes(
 ) -> Array:
     # Planes that no network has touched are alike: there is nothing to be learned from what they differ in.
     fused = fusion.make("mean" if isinstance(model, Untouched) else method.fuse, unit, acquisition)
-    operators = acquisition.consistent()
+    corrected = method.consistency and not isinstance(model, Untouched)
+    operators = input_operators(acquisition) if corrected else acquisition.consistent()
     for plane in planes_for(acquisition, method):
         for done in PlaneRun(plane, unit, acquisition, operators, model, idle, spread is not None).run():
             if spread:

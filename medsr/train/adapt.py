@@ -25,7 +25,7 @@ from medsr.devices import computes_bf16
 from medsr.errors import TrainingError, UsageError
 from medsr.infer.acquisition import Acquisition
 from medsr.infer.models import SliceEngine
-from medsr.infer.noise import eased
+from medsr.infer.noise import eased, easing_of_input
 from medsr.infer.slices import Refiner
 from medsr.intensity import Window
 from medsr.recipe import Data, SliceProfile
@@ -141,9 +141,12 @@ def _as_acquired(acquisition: Acquisition) -> SliceProfile:
 
 def _drawn(acquisition: Acquisition, settings: SliceProfile, rng: np.random.Generator, side: int) -> list[Drawn]:
     """Thick rows as the scan is thick across its slices, columns as within them, brought back as the scan will be."""
-    within = Thick(side, easing=acquisition.easing)
-    through = acquisition.across in acquisition.refined
-    across = replace(within, profile=acquisition.profile, width=acquisition.width) if through else within
+    through = acquisition.across
+    others = [axis for axis in acquisition.refined if axis != through]
+    within = Thick(side, easing=max((easing_of_input(acquisition, axis) for axis in others), default=0.0))
+    across = within
+    if through in acquisition.refined:
+        across = Thick(side, acquisition.profile, acquisition.width, easing_of_input(acquisition, through))
     return [
         (replace(across, coarse=rows.coarse), columns and replace(within, coarse=columns.coarse))
         for rows, columns in thick_slices.draw(settings, rng, BATCH, side)

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from medsr.engines.base import Compute
 from medsr.infer.acquisition import Acquisition
 from medsr.infer.models import open_slice_model
-from medsr.infer.noise import eased, gain, of_scan
+from medsr.infer.noise import eased, gain, input_operators, of_scan
 from medsr.infer.volume import Method, refine
 from medsr.resample import bspline_matrix
 
@@ -194,3 +194,16 @@ def test_gain_is_what_it_says() -> None:
     whole, slices = gain(acquisition)
     assert made.std() / 10 == pytest.approx(whole, rel=0.02)
     assert made.std(axis=(0, 1)).max() / 10 == pytest.approx(slices[2], rel=0.06)
+
+
+@pytest.mark.parametrize("network", ["medsr-mri", "scratch"])
+def test_a_network_sees_three_plain_axes_as_in_training_and_multiplies_no_noise(network: str) -> None:
+    scan = white((16, 18, 20))
+    acquisition = replace(Acquisition(scan.shape, (32, 36, 40)), easing=0.2)
+    exact = replace(acquisition, easing=0.0).consistent()
+    for seen, plain in zip(input_operators(acquisition), exact, strict=True):
+        np.testing.assert_array_equal(seen, plain)
+    model = open_slice_model(network, Compute("cpu")).model
+    result = refine(scan, (32, 36, 40), model, Method())
+    assert result.exact_gain > 1.15
+    assert result.stored.std() < 1.10 * scan.std()

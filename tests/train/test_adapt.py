@@ -112,7 +112,7 @@ def test_rows_are_as_thick_as_slices_and_columns_as_pixels() -> None:
     drawn = _drawn(acquisition, _as_acquired(acquisition), np.random.default_rng(0), 96)
     assert {(rows.profile, rows.width, rows.easing) for rows, _ in drawn} == {("box", 1.6, 0.25)}
     columns = [one for _, one in drawn if one]
-    assert {(one.width, one.easing) for one in columns} == {(1.0, 0.25)}
+    assert {(one.width, one.easing) for one in columns} == {(1.0, 0.0)}  # plain: as in training
     within = Acquisition((48, 48, 72), (96, 96, 72), "gaussian", 1.6, 2)
     assert {
         (rows.profile, rows.width) for rows, _ in _drawn(within, _as_acquired(within), np.random.default_rng(0), 96)
