@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from medsr.errors import InputError, UsageError
 from medsr.geometry import LPS
 from medsr.io import dicom, dicom_content, dicom_files, dicom_pixels, dicom_refused, dicom_split, dicom_stack
+from medsr.io.background import padding_of
 from medsr.io.dicom_stack import Frame, Open
 from medsr.io.volume_base import DICOM, Volume, check_memory
 
@@ -61,6 +62,7 @@ def read(path: Path, series: str | None) -> Volume:
         time_step=every if every > 0 else 1.0,
         wrapped=dicom_content.is_phase(frames),
         elsewhere=dicom_content.elsewhere(first),
+        padding=padding_of(first) if stored.dtype.kind in "iu" else None,
     )
 
 

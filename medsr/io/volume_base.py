@@ -43,7 +43,8 @@ class Volume:
     `time_step`: seconds from volume to volume of a series. `notes`: what the user should know about how it was read;
     empty when there is nothing. `labels`: whether the header says that values are the numbers of structures.
     `wrapped`: whether the header says that the values are a phase, which begins anew at its largest. `elsewhere`: the
-    part of the body, in DICOM's term, where the header names another than the head; else empty.
+    part of the body, in DICOM's term, where the header names another than the head; else empty. `padding`: the
+    least and largest stored value that mean background, None where the header names none.
     """
 
     stored: NDArray
@@ -58,6 +59,7 @@ class Volume:
     labels: bool = False
     wrapped: bool = False
     elsewhere: str = ""
+    padding: tuple[int, int] | None = None
 
     @property
     def grid(self) -> Grid:

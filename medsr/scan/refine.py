@@ -19,7 +19,7 @@ from medsr.infer.volume import Method, Refined, check_fusion, check_planes, plan
 from medsr.io.volume import Volume
 from medsr.io.volume_base import DICOM, NIFTI
 from medsr.meter import peak_memory
-from medsr.scan import labels, warn
+from medsr.scan import background, labels, warn
 from medsr.scan.fitting import Fitting
 from medsr.scan.orientation import Canonical
 from medsr.scan.request import Request
@@ -89,7 +89,9 @@ def refine_scan(volume: Volume, chosen: Fitting, on_progress: OnProgress = lambd
 
     for index in range(volume.volumes):
         given, place = turn.view(volume.stored, index), turn.view(stored, index)
-        one = refine(given, acquisition.fine, engine.model, method, on_slices, place)
+        empty = background.mask_of(given, volume.padding)
+        one = refine(background.filled(given, empty), acquisition.fine, engine.model, method, on_slices, place)
+        background.restore(place, given, empty)
         if spread is not None and one.spread is not None:
             turn.view(spread, index)[...] = one.spread
         parts.append(replace(one, stored=np.empty(0), spread=None, difference=one.difference if index == 0 else none))

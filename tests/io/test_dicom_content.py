@@ -60,3 +60,24 @@ def test_a_knee_is_remarked_upon(tmp_path: Path) -> None:
     folder = mr(tmp_path / "series", BodyPartExamined="KNEE")
     medsr.volume(folder, tmp_path / "out.nii.gz", say=said.append)
     assert any("another part of the body (KNEE" in line for line in said)
+
+
+@pytest.mark.parametrize("model", ["cubic", "medsr-mri"])
+def test_declared_background_is_exact_and_casts_no_ring(tmp_path: Path, model: str) -> None:
+    slices = []
+    for k in range(6):
+        pixels = np.full((6, 8), 1000 + 10 * (k % 2), np.int16)
+        pixels[:, :2] = -2000
+        if k == 5:
+            pixels[:] = -2000
+        tags = {"PixelRepresentation": 1, "BitsStored": 16, "HighBit": 15, "PixelPaddingValue": -2000}
+        slices.append(slice_of(k, PixelData=pixels.tobytes(), **tags))
+    folder = write(tmp_path / "series", slices)
+    (outcome,) = medsr.volume(folder, tmp_path / "out.nii.gz", model=model, kind="image", spacing=(0.5, 0.7, 1.0))
+    assert outcome.error is None
+    result = volume_io.read(tmp_path / "out.nii.gz").stored
+    assert result.shape == (8, 6, 18)
+    assert (result[:2] == -2000).all()
+    assert (result[:, :, 15:] == -2000).all()
+    assert result[2:, :, :15].min() >= 980
+    assert result[2:, :, :15].max() <= 1030
