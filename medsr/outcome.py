@@ -13,7 +13,11 @@ from medsr.errors import MedsrError, MemoryExhaustedError
 
 @dataclass(frozen=True)
 class Outcome:
-    """`error` is None when `output` is there. `notes`: what the user should know. `skipped`: it was there before."""
+    """`error` is None when `output` is there. `notes`: what the user should know. `skipped`: it was there before.
+
+    `input_sha256`, `output_sha256`: of the bytes that were decoded, and of those that were written; empty where nobody
+    has taken them.
+    """
 
     input: Path
     output: Path
@@ -21,6 +25,8 @@ class Outcome:
     error: MedsrError | None = None
     notes: tuple[str, ...] = ()
     skipped: bool = False
+    input_sha256: str = ""
+    output_sha256: str = ""
 
     @property
     def warnings(self) -> list[str]:

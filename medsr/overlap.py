@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -22,6 +23,16 @@ class Job(Protocol):
     def source(self) -> Path: ...
     @property
     def target(self) -> Path: ...
+    @property
+    def digest(self) -> str:
+        """Of the input's bytes that were decoded; empty before `read`."""
+        ...
+
+    @property
+    def written(self) -> str:
+        """Digest of what was written; empty before `write`, or where nobody has taken it."""
+        ...
+
     def read(self) -> bool:
         """Bring the input into memory, in a thread. False: there is nothing to be done."""
         ...
@@ -54,8 +65,11 @@ def run(
 
     def finish(job: Job, computed: Outcome) -> Outcome:
         outcome = _then(job, computed, job.write)
-        record(outcome)
-        return outcome
+        outcome = replace(outcome, input_sha256=job.digest, output_sha256=job.written)
+        recorded = attempt(job.source, job.target, partial(_recorded, record, outcome))
+        return (
+            outcome if recorded.error is None or outcome.error is not None else replace(outcome, error=recorded.error)
+        )
 
     def hear(finished: Future[Outcome] | None) -> None:
         if finished is not None:
@@ -98,6 +112,11 @@ def _read(job: Job) -> Outcome:
 
     outcome = attempt(job.source, job.target, step)
     return replace(outcome, skipped=True, seconds=0.0) if outcome.error is None and done else outcome
+
+
+def _recorded(record: Callable[[Outcome], None], outcome: Outcome) -> tuple[str, ...]:
+    record(outcome)
+    return ()
 
 
 def _then(job: Job, before: Outcome, step: Callable[[], tuple[str, ...] | None]) -> Outcome:

@@ -28,6 +28,8 @@ class Step:
     )
     threads: dict[str, int] = field(default_factory=dict)
     forgotten: bool = False
+    digest: str = ""
+    written: str = ""
 
     @property
     def source(self) -> Path:

@@ -15,6 +15,7 @@ ROOT = PACKAGE.parent
 ORDER = (
     "isolation",
     "errors",
+    "text",
     "outcome",
     "overlap",
     "geometry",

@@ -7,6 +7,8 @@ import signal
 import sys
 import warnings
 
+from medsr.text import ESCAPED, shown
+
 
 def main() -> None:
     """Run `medsr` and end with the exit code of what happened."""
@@ -17,6 +19,7 @@ def main() -> None:
     from medsr.cli.app import app
     from medsr.errors import MedsrError
 
+    _open_streams()
     signal.signal(signal.SIGTERM, _terminated)
     debug = "--debug" in sys.argv
     if not debug:
@@ -39,6 +42,25 @@ def main() -> None:
     sys.exit(code)
 
 
+def _open_streams() -> None:
+    """Standard streams that were closed lead nowhere, so that no file of ours gets their number and their text.
+
+    Names that are not UTF-8 are printed escaped.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free: this one
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 (for as long as the process lives)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif hasattr(stream := getattr(sys, name), "reconfigure"):
+            stream.reconfigure(errors=ESCAPED)
+
+
 def _terminated(*_: object) -> None:
     """Leave through every `finally`, so that no temporary file stays behind."""
     print("medsr: terminated", file=sys.stderr)
@@ -50,5 +72,5 @@ def _fail(error: BaseException, message: str, code: int, debug: bool) -> int:
         import traceback
 
         traceback.print_exception(error)
-    print(f"medsr: {' '.join(message.split())}", file=sys.stderr)
+    print(f"medsr: {shown(' '.join(message.split()))}", file=sys.stderr)
     return code

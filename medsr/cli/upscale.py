@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medsr.cli.batch import BITS, COMPILE, ENGINE, MAX_GPU_MEMORY, PRECISION, end, parse_tile, told_failure
+from medsr.text import shown
 
 if TYPE_CHECKING:
     from medsr.outcome import Outcome
@@ -59,6 +60,7 @@ def upscale(
         skip_done,
         not no_consistency,
         on_outcome=_tell,
+        say=lambda line: typer.echo(line, err=True),
     )
     warned = sum(bool(outcome.warnings) for outcome in outcomes)
     if warned and len(outcomes) > 1:
@@ -68,10 +70,10 @@ def upscale(
 
 def _tell(outcome: Outcome) -> None:
     if outcome.skipped:
-        typer.echo(f"{outcome.output}  done before")
+        typer.echo(f"{shown(outcome.output)}  done before")
     elif not told_failure(outcome):
         rest = [note for note in outcome.notes if note not in outcome.warnings]
         told = f"  ({'; '.join(rest)})" if rest else ""
-        typer.echo(f"{outcome.output}  {outcome.seconds:.1f} s{told}")
+        typer.echo(f"{shown(outcome.output)}  {outcome.seconds:.1f} s{told}")
         for warning in outcome.warnings:
-            typer.echo(f"{outcome.output.name}: {warning}", err=True)
+            typer.echo(f"{shown(outcome.output.name)}: {warning}", err=True)

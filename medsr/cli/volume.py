@@ -8,6 +8,7 @@ import typer
 
 from medsr.cli.batch import COMPILE, ENGINE, MAX_GPU_MEMORY, PRECISION, as_options, end, told_failure
 from medsr.cli.minutes import MINUTES
+from medsr.text import shown
 
 if TYPE_CHECKING:
     from medsr.outcome import Outcome
@@ -120,8 +121,8 @@ def volume(
 
 def _tell(outcome: Outcome) -> None:
     if outcome.skipped:
-        typer.echo(f"{outcome.output}  done before")
+        typer.echo(f"{shown(outcome.output)}  done before")
     elif not told_failure(outcome):
-        typer.echo(f"{outcome.output}  {outcome.seconds:.1f} s")
+        typer.echo(f"{shown(outcome.output)}  {outcome.seconds:.1f} s")
         for note in outcome.notes:
             typer.echo(f"  {as_options(note)}")

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from medsr.cohorts.plan import Plan
+from medsr.cohorts.plan import Plan, Unit
 from medsr.infer import sidecar
 from medsr.scan.files import Target
 from medsr.status import Row
+from medsr.text import shown
 
 UNLIKE = 3.5
 """Robust distances from the median from which a figure counts as an outlier (Iglewicz and Hoaglin 1993)."""
@@ -46,21 +47,22 @@ class Subject:
 def subjects(plan: Plan, rows: list[Row]) -> list[Subject]:
     """Those that are done, the most unlike first."""
     images = sidecar.read(plan.out) if plan.command == "upscale" else {}
-    found = [_subject(plan, row, images) for row in rows]
+    units = {shown(unit.target): unit for unit in plan.units}
+    found = [_subject(plan, units[row.output], row, images) for row in rows]
     for key in LABELS:
         _measure(found, key)
     return sorted(found, key=lambda one: (-one.outlying, one.name))
 
 
-def _subject(plan: Plan, row: Row, images: Mapping[str, Any]) -> Subject:
+def _subject(plan: Plan, unit: Unit, row: Row, images: Mapping[str, Any]) -> Subject:
     """`images`: what `upscale.json` tells of each."""
-    output = Path(row.output)
+    output = Path(unit.target)
     name = str(output.relative_to(plan.out)) if output.is_relative_to(plan.out) else output.name
     values = {"seconds": float(row.seconds)}
     if plan.command == "upscale":
         notes = images.get(name, {}).get("notes", [])
         return Subject(name, row, values, [note for note in notes if note.startswith("warning")], output)
-    target = Target(Path(row.input), output, bool(plan.options.get("dicom")))
+    target = Target(Path(unit.source), output, bool(plan.options.get("dicom")))
     summary = _summary(target.beside(".json"))
     consistency = summary.get("consistency") or {}
     if consistency:

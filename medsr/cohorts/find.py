@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from medsr.cohorts import bids
 from medsr.cohorts.plan import Unit
 from medsr.errors import InputError, UsageError
-from medsr.infer.batch import plan as plan_images
+from medsr.infer.plans import plan as plan_images
 from medsr.io.scans import expand
 from medsr.scan.files import Target, check, target_of
 
 LIST = ".txt"
 
 
-def images(inputs: Sequence[str], out: Path) -> list[Unit]:
+@dataclass(frozen=True)
+class Found:
+    """`clashes`: inputs that would share their result, with the reason; `notes`: what was left out."""
+
+    units: list[Unit]
+    clashes: list[tuple[Path, str]]
+    notes: list[str]
+
+
+def images(inputs: Sequence[str], out: Path) -> Found:
     """As `medsr upscale` finds them."""
-    pairs = plan_images(list(_listed(inputs)), out)
-    return [_unit(source, target) for source, target in pairs]
+    planned = plan_images(list(_listed(inputs)), out)
+    return Found([_unit(*job) for job in planned.jobs], planned.clashes, planned.notes)
 
 
-def scans(inputs: Sequence[str], out: Path, dicom: bool, uncertainty: bool, say: Callable[[str], None]) -> list[Unit]:
+def scans(inputs: Sequence[str], out: Path, dicom: bool, uncertainty: bool) -> Found:
     """As `medsr volume` finds them; those named one by one keep their place below the folder all of them share.
 
-    Raises UsageError where there is none, or two would be written to one place.
+    Raises UsageError where there is none, or an input would be overwritten.
     """
     try:
         found = expand(_listed(inputs), out)
@@ -34,8 +43,6 @@ def scans(inputs: Sequence[str], out: Path, dicom: bool, uncertainty: bool, say:
         raise UsageError(f"{error}: no scan there") from error
     if found.barren:
         raise UsageError(f"{found.barren[0]}: no scan there")
-    if found.left_out:
-        say(found.note())
     loose = [os.path.dirname(os.path.abspath(scan.path)) for scan in found.scans if scan.place is None]
     shared = os.path.commonpath(loose) if loose else ""
     placed = [
@@ -45,8 +52,7 @@ def scans(inputs: Sequence[str], out: Path, dicom: bool, uncertainty: bool, say:
         for scan in found.scans
     ]
     targets = [target_of(scan, out, dicom) for scan in placed]
-    check(targets, (), uncertainty)
-    return [_unit(target.scan, target.volume, target.series) for target in targets]
+    return _checked(targets, uncertainty, [found.note()] if found.left_out else [])
 
 
 def dataset(inputs: Sequence[str]) -> Path | None:
@@ -55,18 +61,17 @@ def dataset(inputs: Sequence[str]) -> Path | None:
     return root if root is not None and bids.is_dataset(root) else None
 
 
-def of_dataset(root: Path, out: Path, suffixes: Sequence[str], uncertainty: bool) -> list[Unit]:
+def of_dataset(root: Path, out: Path, suffixes: Sequence[str], uncertainty: bool) -> Found:
     """The images of a BIDS dataset as derivatives in `out`."""
-    targets = [Target(scan, target) for scan, target in bids.find(root, out, suffixes)]
-    check(targets, (), uncertainty)
-    return [_unit(target.scan, target.volume) for target in targets]
+    return _checked([Target(scan, target) for scan, target in bids.find(root, out, suffixes)], uncertainty)
+
+
+def _checked(targets: list[Target], uncertainty: bool, notes: Sequence[str] = ()) -> Found:
+    kept, clashes = check(targets, (), uncertainty)
+    return Found([_unit(target.scan, target.volume, target.series) for target in kept], clashes, list(notes))
 
 
 def _unit(source: Path, target: Path, series: str | None = None) -> Unit:
-    try:
-        str(source).encode()
-    except UnicodeEncodeError as error:
-        raise UsageError(f"{str(source)!r}: a name that is not UTF-8; rename it") from error
     return Unit(os.path.abspath(source), os.path.abspath(target), series)
 
 

@@ -33,6 +33,8 @@ class Unit:
 class Plan:
     """`options`: of `medsr volume` or `medsr upscale`, by name. `bids`: the root of the BIDS dataset it came from.
 
+    `clashes`: inputs that are not done, with the reason.
+
     `weights`: SHA-256 of the model's, None for interpolation. `id`: its own, so that nobody works for another plan.
     """
 
@@ -43,6 +45,7 @@ class Plan:
     bids: str | None = None
     skip_done: bool = False
     weights: str | None = None
+    clashes: tuple[tuple[str, str], ...] = ()
     id: str = field(default_factory=lambda: secrets.token_hex(6))
 
     @property
@@ -62,6 +65,7 @@ def load(out: Path, known: str | None = None) -> Plan:
         name = known or (out / FOLDER / CURRENT).read_text(encoding="utf-8")
         told = json.loads((out / FOLDER / name / "plan.json").read_text(encoding="utf-8"))
         told["units"] = tuple(Unit(**unit) for unit in told["units"])
+        told["clashes"] = tuple((str(source), str(reason)) for source, reason in told.get("clashes", ()))
         return Plan(**(told | {"out": out}))
     except FileNotFoundError as error:
         raise UsageError(f"{out}: no cohort was begun there{' (any more)' if known else ''}") from error

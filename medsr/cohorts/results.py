@@ -18,12 +18,16 @@ from medsr.infer import sidecar
 from medsr.io import journal
 from medsr.io.files import write_text
 from medsr.scan.files import Target
-from medsr.status import DONE, FAILED, NAME, Row, read, render
+from medsr.status import DONE, FAILED, NAME, Row, merge, read, render
+from medsr.text import shown
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How a cohort stands: a row for each input that is done or failed, and who is being worked on."""
+    """How a cohort stands: a row for each input that is done or failed, and who is being worked on.
+
+    `rows`: by the result's path, of an input that clashes by its own. `total`: of all inputs.
+    """
 
     rows: dict[str, Row]
     running: tuple[int, ...]
@@ -42,16 +46,19 @@ class Standing:
 
 def standing(plan: Plan) -> Standing:
     """Read what the workers have written down so far. Where one says done and another failed, it is done."""
-    wanted = {unit.target for unit in plan.units}
+    wanted = {shown(unit.target): unit.target for unit in plan.units}
     rows: dict[str, Row] = {}
+    for source, reason in plan.clashes:
+        rows[source] = Row(shown(source), FAILED, shown(reason), "0.0", "")
     running: set[int] = set()
     for part in parts(plan):
         for row in read(part / NAME):
-            if row.output in wanted and (row.output not in rows or rows[row.output].outcome != DONE):
-                rows[row.output] = row
+            target = wanted.get(row.output)
+            if target is not None and (target not in rows or rows[target].outcome != DONE):
+                rows[target] = row
         running |= {n for n in marked(part) if n < len(plan.units)}
     busy = sorted(n for n in running if plan.units[n].target not in rows)
-    return Standing(rows, tuple(busy), len(plan.units))
+    return Standing(rows, tuple(busy), len(plan.units) + len(plan.clashes))
 
 
 def parts(plan: Plan) -> list[Path]:
@@ -77,16 +84,13 @@ def missing(plan: Plan, among: Iterable[int] | None = None) -> list[int]:
 def gather(plan: Plan) -> Standing:
     """Write `status.tsv` beside the results: this cohort's rows, and those of earlier ones as they were."""
     now = standing(plan)
-    path = plan.out / NAME
-    rows = {row.output or row.input: row for row in read(path)} | now.rows
-    if rows:
-        write_text(path, render(rows.values()))
+    merge(plan.out / NAME, now.rows.values())
     if plan.command == "upscale":
         done = {row.output for row in now.done}
         made: dict[str, Any] = {}
         for part in parts(plan):
             for output, told in journal.read(part / MADE).items():
-                if output in done:
+                if shown(output) in done:
                     made |= told
         sidecar.write(plan.out, made)
     return now
@@ -100,14 +104,16 @@ def give_up(plan: Plan, numbers: Iterable[int], reason: str) -> None:
     place = plan.hidden / PARTS / "given-up"
     place.mkdir(parents=True, exist_ok=True)
     new = not (place / NAME).is_file()
-    rows = [Row(unit.source, FAILED, f"{unit.source}: {reason}", "0.0", unit.target) for unit in units]
+    rows = [
+        Row(shown(unit.source), FAILED, shown(f"{unit.source}: {reason}"), "0.0", shown(unit.target)) for unit in units
+    ]
     with (place / NAME).open("a", encoding="utf-8", newline="") as stream:
         stream.write(render(rows, header=new))
 
 
 def take_back(plan: Plan, todo: Iterable[int]) -> None:
     """Forget what was written down about some, which are done again."""
-    again = {plan.units[n].target for n in todo}
+    again = {shown(plan.units[n].target) for n in todo}
     for part in parts(plan):
         kept = [row for row in read(part / NAME) if row.output not in again]
         write_text(part / NAME, render(kept))

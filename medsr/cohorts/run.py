@@ -19,6 +19,7 @@ from medsr.engines.base import Compute
 from medsr.errors import UsageError
 from medsr.io import image as image_io
 from medsr.progress import Update, progress
+from medsr.text import shown
 
 Name = Literal["local", "slurm", "dask"]
 Say = Callable[[str], None]
@@ -87,7 +88,7 @@ def retry(out: str | Path, on: Engine = Engine(), say: Say = lambda _: None) -> 
     with plan.alone(made.out):
         _check_queue(made)
         failed = {row.output for row in results.standing(made).failed}
-        again = {n for n, unit in enumerate(made.units) if unit.target in failed}
+        again = {n for n, unit in enumerate(made.units) if shown(unit.target) in failed}
         todo = sorted(again | set(results.missing(made)))
         results.take_back(made, todo)
         return _do(made, todo, on, say)
@@ -127,7 +128,7 @@ def _start(made: Plan, todo: Sequence[int], on: Engine, update: Update, say: Say
 
     def on_change() -> None:
         now = results.standing(made)
-        update(max(0, len(now.rows) - len(made.units) + len(todo)), f"{len(now.failed)} failed")
+        update(max(0, len(now.rows) - now.total + len(todo)), f"{len(now.failed)} failed")
 
     if on.name == "local":
         local.run(made, todo, on.workers, on_done)
@@ -193,15 +194,18 @@ def _plan(
         if given["dicom"]:
             raise UsageError("--dicom: BIDS datasets hold NIfTI")
         bids.check(root, out)
-        units = find.of_dataset(root, out, suffixes, given["uncertainty"])
+        found = find.of_dataset(root, out, suffixes, given["uncertainty"])
     elif command == "volume":
-        units = find.scans(inputs, out, given["dicom"], given["uncertainty"], say)
+        found = find.scans(inputs, out, given["dicom"], given["uncertainty"])
     else:
-        units = find.images(inputs, out)
+        found = find.images(inputs, out)
         if given["assumed_bits"] is None and not given["bits"]:  # here, for all: a worker sees only its own
-            given["assumed_bits"] = image_io.decide_depth(Path(unit.source) for unit in units)
-    weights = _weights(given["model"])
-    return Plan(command, out, given, tuple(units), None if root is None else str(root), skip_done, weights)
+            given["assumed_bits"] = image_io.decide_depth(Path(unit.source) for unit in found.units)
+    for note in found.notes:
+        say(note)
+    clashes = tuple((os.path.abspath(source), reason) for source, reason in found.clashes)
+    dataset = None if root is None else str(root)
+    return Plan(command, out, given, tuple(found.units), dataset, skip_done, _weights(given["model"]), clashes)
 
 
 def _options(command: Command, options: dict[str, Any]) -> dict[str, Any]:

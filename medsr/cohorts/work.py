@@ -21,7 +21,8 @@ from medsr.io import volume as volume_io
 from medsr.io.files import sha256
 from medsr.io.journal import Journal
 from medsr.outcome import Outcome
-from medsr.status import Status, render
+from medsr.status import Status, append
+from medsr.text import shown
 
 PARTS = "parts"
 RUNNING = "running"
@@ -45,13 +46,10 @@ class Records(Status):
 
     def record(self, outcome: Outcome) -> None:
         """What was known before is written down here too: else it would be missing."""
-        target = str(outcome.output)
+        target = shown(outcome.output)
         if outcome.skipped and self.earlier is not None and target not in self.rows:
             self.rows[target] = self.earlier.rows[target]
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            new = not self.path.is_file()
-            with self.path.open("a", encoding="utf-8", newline="") as stream:
-                stream.write(render([self.rows[target]], header=new))
+            append(self.path, self.rows[target])
         super().record(outcome)
 
 

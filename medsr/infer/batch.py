@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,11 @@ from medsr.errors import UsageError
 from medsr.infer import sidecar
 from medsr.infer.choice import AUTO
 from medsr.infer.image import target_size
+from medsr.infer.plans import plan
 from medsr.infer.used import Models, Used
 from medsr.io import background
 from medsr.io import image as image_io
+from medsr.io.files import read_unchanged, sha256
 from medsr.outcome import Outcome
 from medsr.progress import Update, progress
 from medsr.status import Status
@@ -41,6 +43,7 @@ def upscale(
     consistency: bool = True,
     assumed_bits: Mapping[str, int] | None = None,
     on_outcome: Callable[[Outcome], None] = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> list[Outcome]:
     """Super-resolve images (files, folders, globs) into the folder `out`, each in its own format and depth.
 
@@ -50,23 +53,31 @@ def upscale(
     a GPU), int8 (a model calibrated by `medsr export`). `max_gpu_memory`: GB. `compiled`: by torch.compile.
     `assumed_bits`: of 16-bit files that do not say, by series; None: `io.image.decide_depth` decides once for all.
     `consistency`: a network's result keeps the input's local means. A bad input becomes an outcome with its error; the
-    others are still done.
+    others are still done. `say` is told what in the folders was left out.
     `out`/status.tsv says what became of each; with `skip_done` what it calls done, and is still as it was, is not done
     again. Raises UsageError or WeightsError when nothing can be begun.
     """
     check_outscale(outscale)
     if not str(out):
         raise UsageError("--out: expected a folder, got nothing")
-    jobs = plan([inputs] if isinstance(inputs, str | Path) else inputs, Path(out))
+    planned = plan([inputs] if isinstance(inputs, str | Path) else inputs, Path(out))
+    jobs = planned.jobs
     if assumed_bits is None:
         assumed_bits = {} if bits else image_io.decide_depth(source for source, _ in jobs)
     compute = Compute(device, engine, precision, max_gpu_memory, compiled)
     models = Models(str(model), compute, tile, outscale, bits, consistency, assumed_bits=assumed_bits)
+    for note in planned.notes:
+        say(note)
+    refused = [Outcome(source, source, 0.0, UsageError(reason)) for source, reason in planned.clashes]
+    for outcome in refused:
+        on_outcome(outcome)
     results: dict[str, Any] = {}
     with Status(Path(out), models.known) as status, progress("upscale", len(jobs)) as update:
         how = How(models, status if skip_done else None, update)
         todo = [Job(source, target, n, how) for n, (source, target) in enumerate(jobs)]
         made = {job.target: job for job in todo}
+        for outcome in refused:
+            status.record(outcome)
 
         def record(outcome: Outcome) -> None:
             status.record(outcome)
@@ -78,7 +89,7 @@ def upscale(
         finally:
             sidecar.write(Path(out), results)
         update(len(jobs))
-    return outcomes
+    return refused + outcomes
 
 
 def check_outscale(outscale: float | None) -> None:
@@ -108,11 +119,15 @@ class Job:
     result: NDArray[np.float32] | None = None
     used: Used | None = None
     chosen: str = ""
+    digest: str = ""
+    written: str = ""
 
     def read(self) -> bool:
         if self.how.done and self.how.done.is_done(self.source, self.target):
             return False
-        self.image = image_io.read(self.source, self.how.models.bits, self.how.models.assumed_bits)
+        models = self.how.models
+        read = partial(image_io.read, self.source, models.bits, models.assumed_bits)
+        self.image, self.digest = read_unchanged(self.source, sha256, read)
         return True
 
     def compute(self) -> None:
@@ -129,46 +144,8 @@ class Job:
         assert self.result is not None
         image, result = self.image, self.result
         self.image = self.result = None
-        image_io.write(self.target, image_io.enlarge(image, result))
+        self.written = image_io.write(self.target, image_io.enlarge(image, result))
         return tuple(note for note in (self.chosen, image.note) if note)
 
     def forget(self) -> None:
         self.image = self.result = None
-
-
-def plan(inputs: Sequence[str | Path], out: Path) -> list[tuple[Path, Path]]:
-    """Input and output of every image. Files below a folder keep their place below it.
-
-    Raises UsageError before anything is written when two outputs would be one file, or an input would be overwritten.
-    """
-    jobs: dict[Path, Path] = {}
-    for entry in inputs:
-        for source in image_io.expand([entry]):
-            if Path(entry).is_dir() and _within(source, out):
-                continue  # a result of an earlier run
-            below = source.relative_to(entry) if Path(entry).is_dir() else Path(source.name)
-            target = out / below
-            target = target.with_name(target.name + _added_suffix(source))
-            if _real(target) == _real(source):
-                raise UsageError(f"{source}: --out {out} would overwrite the input; choose another folder")
-            other = jobs.setdefault(target, source)
-            if _real(other) != _real(source):
-                raise UsageError(f"{source} and {other} would both be written to {target}; run them separately")
-    return [(source, target) for target, source in jobs.items()]
-
-
-def _real(path: Path) -> str:
-    return os.path.realpath(path)
-
-
-def _within(path: Path, folder: Path) -> bool:
-    return Path(_real(path)).is_relative_to(_real(folder))
-
-
-def _added_suffix(source: Path) -> str:
-    """Nothing where the name says the format of the content; else that format's suffix, after the whole name."""
-    kind = image_io.sniff(source)
-    suffix = {image_io.JPEG: ".jpg", image_io.TIFF: ".tif", image_io.DICOM: ".dcm"}.get(kind or "", ".png")
-    named = source.suffix.lower()
-    said = image_io.SUFFIXES.get(named) if named in image_io.WRITABLE else None
-    return "" if said is not None and kind in (said, None) else suffix

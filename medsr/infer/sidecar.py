@@ -12,9 +12,9 @@ from medsr import __version__
 from medsr.infer.models import weights_form
 from medsr.infer.used import Used
 from medsr.io.files import sha256, write_text
+from medsr.io.lock import held
 from medsr.outcome import Outcome
-
-NAME = "upscale.json"
+from medsr.status import PICTURES as NAME
 
 
 def entry(folder: Path, outcome: Outcome, used: Used) -> dict[str, Any]:
@@ -28,8 +28,8 @@ def entry(folder: Path, outcome: Outcome, used: Used) -> dict[str, Any]:
     }
     told = {
         "input": os.path.relpath(outcome.input, folder),
-        "input_sha256": sha256(outcome.input),
-        "output_sha256": sha256(outcome.output),
+        "input_sha256": outcome.input_sha256 or sha256(outcome.input),
+        "output_sha256": outcome.output_sha256 or sha256(outcome.output),
         "model": {"name": known["model"], "sha256": known["weights"]} | weights_form(known["model"]),
         "parameters": parameters,
         "notes": list(outcome.notes),
@@ -38,12 +38,14 @@ def entry(folder: Path, outcome: Outcome, used: Used) -> dict[str, Any]:
 
 
 def write(folder: Path, results: Mapping[str, Any]) -> None:
-    """Results of earlier batches stay in it, as long as they are there. Nothing where nothing was made."""
+    """Results of other batches stay in it, as long as they are there. Nothing where nothing was made."""
     if not results:
         return
-    kept = {name: one for name, one in read(folder).items() if (folder / name).is_file()}
-    told = {"tool": "medsr", "command": "upscale", "version": __version__, "results": kept | dict(results)}
-    write_text(folder / NAME, json.dumps(told, indent=1) + "\n")
+    folder.mkdir(parents=True, exist_ok=True)
+    with held(folder):
+        kept = {name: one for name, one in read(folder).items() if (folder / name).is_file()}
+        told = {"tool": "medsr", "command": "upscale", "version": __version__, "results": kept | dict(results)}
+        write_text(folder / NAME, json.dumps(told, indent=1) + "\n")
 
 
 def read(folder: Path) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from medsr.errors import InputError
-from medsr.io.files import below
 from medsr.io.kinds import HEAD, begins_as_dicom
+from medsr.io.listing import files_below
 
 Open = Callable[[], IO[bytes]]
 MOST_IN_ZIP = 16 << 30
@@ -29,7 +29,7 @@ def sources(path: Path) -> Iterator[tuple[str, Open, bytes]]:
     would fill the memory.
     """
     if path.is_dir():
-        for file in below(path):
+        for file in sorted(files_below(path)):
             if file.name.upper() != "DICOMDIR":
                 yield _file(file)
     elif zipfile.is_zipfile(path):

@@ -6,12 +6,18 @@ import errno
 import glob
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
-from medsr.errors import UsageError
+from medsr.errors import InputError, UsageError
+from medsr.text import ESCAPED
+
+Content = TypeVar("Content")
+Digest = TypeVar("Digest")
 
 
 @contextmanager
@@ -53,9 +59,9 @@ UMASK = _umask()
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8, whole or not at all."""
+    """Write `text` as UTF-8, whole or not at all; what is not UTF-8 in names of files is escaped."""
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors=ESCAPED)
 
 
 def write_checked(path: Path, content: bytes | memoryview) -> None:
@@ -77,6 +83,39 @@ def sha256(path: Path) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def check_regular(path: Path) -> None:
+    """Raise InputError for what is neither a file nor a folder: a pipe would be waited for, a device never ends.
+
+    What is not there at all is left to the reader.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise InputError(f"{path}: is a pipe, a socket or a device; give a file or a folder")
+
+
+def read_unchanged(path: Path, digest: Callable[[Path], Digest], read: Callable[[], Content]) -> tuple[Content, Digest]:
+    """What `read` makes of `path`, and the digest of the very bytes it was made of.
+
+    Raises InputError where `path` changed meanwhile (its digests before and after are not equal) or cannot be read.
+    """
+    check_regular(path)
+    try:
+        before = digest(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    content = read()
+    try:
+        after = digest(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read any more: {error.strerror or error}") from error
+    if after != before:
+        raise InputError(f"{path}: changed while it was read; wait until it is whole, then run again")
+    return content, before
 
 
 def expand(
@@ -102,18 +141,3 @@ def expand(
             raise UsageError(f"{entry}: nothing to work on there")
         found.update(dict.fromkeys(matches))
     return list(found)
-
-
-def below(folder: Path) -> list[Path]:
-    """Every file below `folder`, sorted; linked folders each once, hidden files and folders not at all."""
-    found: list[Path] = []
-    seen = {os.path.realpath(folder)}
-    for place, folders, names in os.walk(folder, followlinks=True):
-        real = {name: os.path.realpath(os.path.join(place, name)) for name in sorted(folders) if name[0] != "."}
-        folders[:] = []
-        for name, target in real.items():
-            if target not in seen:
-                seen.add(target)
-                folders.append(name)
-        found += [Path(place, name) for name in names if name[0] != "."]
-    return sorted(path for path in found if path.is_file())

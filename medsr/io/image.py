@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from medsr.io.kinds import (
     WRITABLE,
     count_unread,
     is_dicom,
+    is_image,
     kind_of,
     list_images,
     list_unread,
@@ -42,6 +44,7 @@ __all__ = [
     "enlarge",
     "expand",
     "is_dicom",
+    "is_image",
     "list_images",
     "list_unread",
     "read",
@@ -86,8 +89,8 @@ def decide_depth(paths: Iterable[Path]) -> dict[str, int]:
     return found
 
 
-def write(path: Path, image: Image) -> None:
-    """Write `image` whole or not at all, in the format `path`'s suffix names.
+def write(path: Path, image: Image) -> str:
+    """Write `image` whole or not at all, in the format `path`'s suffix names; returns the SHA-256 of what was written.
 
     Raises UsageError where that format cannot hold the values unchanged.
     """
@@ -98,8 +101,11 @@ def write(path: Path, image: Image) -> None:
     if kind not in writers:
         raise UsageError(f"{path}: medsr writes .png, .jpg, .tif and .dcm, not {path.suffix!r}")
     _refuse_loss(path, image, kind)
+    digest = hashlib.sha256()
     with atomic_path(path) as temporary:
         writers[kind](temporary, image)
+        digest.update(temporary.read_bytes())  # not yet in its place, where another process may put another
+    return digest.hexdigest()
 
 
 def check_result(path: Path, image: Image, size: tuple[int, int]) -> None:
@@ -151,6 +157,7 @@ def expand(inputs: Iterable[str | Path]) -> list[Path]:
 
 def _decoded(path: Path) -> Image:
     """What the file holds, whatever depth its values may mean."""
+    files.check_regular(path)
     try:
         with path.open("rb") as stream:
             head = stream.read(132)
@@ -193,9 +200,10 @@ def _reader_for(path: Path, head: bytes) -> Callable[[Path], Image]:
 def _may_be_open(path: Path) -> bool:
     """Whether it may hold 16 bits: whole folders of 8-bit pictures are not decoded for that question."""
     try:
+        files.check_regular(path)
         with path.open("rb") as stream:
             head = stream.read(132)
-    except OSError:
+    except (OSError, InputError):
         return False
     kind = kind_of(head)
     if kind == PNG:

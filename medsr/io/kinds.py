@@ -6,8 +6,10 @@ import re
 import struct
 from pathlib import Path, PurePosixPath
 
+from medsr.errors import InputError
 from medsr.io.base import DICOM, JPEG, PNG, TIFF
-from medsr.io.files import below
+from medsr.io.files import check_regular
+from medsr.io.listing import files_below
 
 SUFFIXES = {
     ".png": PNG,
@@ -79,9 +81,10 @@ _HEADS = (
 def sniff(path: Path) -> str | None:
     """The format by the first bytes: PNG (also for what becomes PNG), JPEG, TIFF, DICOM or None."""
     try:
+        check_regular(path)
         with path.open("rb") as stream:
             return kind_of(stream.read(HEAD))
-    except OSError:
+    except (OSError, InputError):
         return None
 
 
@@ -110,6 +113,11 @@ def begins_as_dicom(head: bytes) -> bool:
     return False
 
 
+def is_image(path: Path) -> bool:
+    """Whether a file of a folder is an image by its name, or a DICOM file by its content."""
+    return path.suffix.lower() in SUFFIXES.keys() - NAMED_ONLY.keys() or is_dicom(path)
+
+
 def is_dicom(path: Path) -> bool:
     """Whether the file begins as DICOM files do."""
     return sniff(path) == DICOM
@@ -118,16 +126,15 @@ def is_dicom(path: Path) -> bool:
 def list_images(folder: Path, pattern: str = "*") -> list[Path]:
     """The image files below `folder` that match `pattern`, sorted; DICOM files need no suffix.
 
-    Linked folders are looked through as others are, each once; hidden ones are not. Upper and lower case are one.
+    As `listing.files_below` finds them. Upper and lower case are one.
     """
-    matching = (path for path in below(folder) if _matches(path.relative_to(folder), pattern))
-    wanted = SUFFIXES.keys() - NAMED_ONLY.keys()
-    return [path for path in matching if path.suffix.lower() in wanted or is_dicom(path)]
+    matching = (path for path in files_below(folder) if _matches(path.relative_to(folder), pattern))
+    return sorted(filter(is_image, matching))
 
 
 def list_unread(folder: Path, pattern: str = "*") -> list[tuple[Path, str]]:
     """The pictures below `folder` that `list_images` leaves out for their format, each with the reason."""
-    matching = (path for path in below(folder) if _matches(path.relative_to(folder), pattern))
+    matching = (path for path in sorted(files_below(folder)) if _matches(path.relative_to(folder), pattern))
     left_out = UNREAD.keys() | NAMED_ONLY.keys()
     return [(path, unread_reason(path)) for path in matching if path.suffix.lower() in left_out and not is_dicom(path)]
 

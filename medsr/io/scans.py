@@ -11,6 +11,7 @@ from medsr.errors import InputError
 from medsr.io import content, dicom_series_files, files, wrapped
 from medsr.io import volume as volume_io
 from medsr.io.dicom_series_files import Slice
+from medsr.io.listing import files_below
 
 KNOWN = tuple(volume_io.SUFFIXES)
 LEFT_OUT_NAMED = 5
@@ -84,7 +85,7 @@ def find(folder: Path, out: Path | None = None) -> Found:
     slices: list[Slice] = []
     damaged: list[Path] = []
     own: set[Path] = set()
-    for file in files.below(folder):
+    for file in sorted(files_below(folder)):
         if skipped is not None and _within(file, skipped):
             continue
         if _is_ours(file, folder) or file.name.upper() == "DICOMDIR":

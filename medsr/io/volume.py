@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from medsr.errors import InputError, MedsrError, MemoryExhaustedError, UsageError
 from medsr.io import files
 from medsr.io.files import sha256
+from medsr.io.listing import files_below
 from medsr.io.volume_base import (
     ANALYZE,
     DICOM,
@@ -70,6 +72,7 @@ def read(path: Path, series: str | None = None, choice: GeometryChoice = NO_CHOI
 
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
+    files.check_regular(path)
     suffix = split_suffix(path)[1].lower()
     try:
         if path.is_dir():
@@ -110,9 +113,10 @@ def _read_file(path: Path, kind: str | None, series: str | None, choice: Geometr
     return readers[kind](path, choice)
 
 
-def write(path: Path, volume: Volume) -> None:
+def write(path: Path, volume: Volume) -> str:
     """Write `volume` whole or not at all, in the format `path`'s suffix names; header and data files together.
 
+    Returns the `digest` of what was written, taken before it is in its place.
     Raises UsageError where that format cannot hold it.
     """
     from medsr.io import itk, neuro
@@ -125,11 +129,13 @@ def write(path: Path, volume: Volume) -> None:
     try:
         with tempfile.TemporaryDirectory(prefix=".medsr-", dir=path.parent) as folder:
             writers[kind](Path(folder) / path.name, volume)
+            written = digest(Path(folder))
             move_into(Path(folder), path.parent)
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     except RuntimeError as error:  # SimpleITK's only type
         raise OSError(None, _reason(error), str(path)) from error
+    return written
 
 
 def check_writable(path: Path, volume: Volume) -> None:
@@ -179,13 +185,22 @@ def is_result(file: Path) -> bool:
 
 def digest(path: Path) -> str:
     """SHA-256 of a file; of a folder or of header and data, that of their files' sorted hashes."""
+    return digest_of(hashes(path))
+
+
+def hashes(path: Path) -> dict[Path, str]:
+    """SHA-256 of every file of a volume, or below a folder of slices."""
+    every = files_below(path) if path.is_dir() else files_of(path)
+    return {file: sha256(file) for file in every if file.is_file()}
+
+
+def digest_of(hashes: Mapping[Path, str]) -> str:
+    """One digest of the files' own: a single one's is its own."""
     import hashlib
 
-    every = files.below(path) if path.is_dir() else files_of(path)
-    parts = [file for file in every if file.is_file()]
-    if len(parts) == 1:
-        return sha256(parts[0])
-    return hashlib.sha256("".join(sorted(sha256(file) for file in parts)).encode()).hexdigest()
+    if len(hashes) == 1:
+        return next(iter(hashes.values()))
+    return hashlib.sha256("".join(sorted(hashes.values())).encode()).hexdigest()
 
 
 def files_of(path: Path) -> list[Path]:

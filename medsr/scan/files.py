@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from medsr.errors import UsageError
+from medsr.io.places import Writing, place_of
+from medsr.io.places import check as places_check
 from medsr.io.scans import Scan
 from medsr.io.volume import OURS, SUFFIXES, files_of, files_written, split_suffix
 
@@ -41,10 +42,11 @@ class Target:
 
 def plan(
     scans: list[Scan], out: Path, dicom: bool, also: tuple[Path, ...] = (), uncertainty: bool = False
-) -> list[Target]:
-    """The results of every scan. `out`: a file for one scan where its suffix says so, else a folder.
+) -> tuple[list[Target], list[tuple[Path, str]]]:
+    """The results of every scan, and the scans that are not done because they would share one, with the reason.
 
-    Raises UsageError before anything is written when results would share a name or overwrite an input.
+    `out`: a file for one scan where its suffix says so, else a folder. Raises UsageError before anything is written
+    when an input would be overwritten, or nothing remains to be done.
     """
     as_file = not dicom and not out.is_dir() and split_suffix(out)[1].lower() in SUFFIXES
     if as_file and len(scans) > 1:
@@ -55,31 +57,33 @@ def plan(
     if not as_file and not out.exists() and out.suffix:
         _refuse_unknown(out)
     targets = [Target(scan.path, out, dicom, scan.series) if as_file else target_of(scan, out, dicom) for scan in scans]
-    check(targets, also, uncertainty)
-    return targets
+    return check(targets, also, uncertainty)
 
 
-def check(targets: list[Target], also: tuple[Path, ...] = (), uncertainty: bool = False) -> None:
-    """Raise UsageError before anything is written when results would share a name or overwrite an input."""
-    scans = [target.scan for target in targets]
-    inputs = {_real(file): scan for scan in (*scans, *also) for file in _inputs(scan)}
-    written: dict[str, Path] = {}
+def check(
+    targets: list[Target], also: tuple[Path, ...] = (), uncertainty: bool = False
+) -> tuple[list[Target], list[tuple[Path, str]]]:
+    """The targets that have their files to themselves, and the other scans with the reason. Raises as `plan`."""
+    companions = [file for path in also for file in _inputs(path)]
+    writings = []
     for target in targets:
-        files = [_real(file) for file in _outputs(target, also, uncertainty)]
-        for file in files:
-            if file in inputs:
-                raise UsageError(f"{target.scan}: --out would overwrite the input {inputs[file]}; choose another")
-            other = written.setdefault(file, target.scan)
-            if other is not target.scan:
-                raise UsageError(f"{other} and {target.scan} would both be written to {file}; run them separately")
-        if len(set(files)) < len(files):
+        written = _outputs(target, also, uncertainty)
+        places = {place_of(file) for file in written}
+        if len(places) < len(written):
             names = ", ".join(map(str, also))
             raise UsageError(f"--also: {names} would overwrite each other or the uncertainty; rename one")
+        writings.append(Writing(target.scan, [*_inputs(target.scan), *companions], written))
         _refuse_foreign(target.beside(".json"))
+    clashes = places_check(writings)
+    if clashes and len(clashes) == len(targets):
+        raise UsageError(next(iter(clashes.values())))
+    kept = [target for number, target in enumerate(targets) if number not in clashes]
+    return kept, [(targets[number].scan, reason) for number, reason in clashes.items()]
 
 
 def _inputs(scan: Path) -> list[Path]:
-    return [] if scan.is_dir() else files_of(scan)
+    """What a scan is read from; the folder itself for slices, which `--dicom` writes folders beside."""
+    return [scan] if scan.is_dir() else files_of(scan)
 
 
 def _outputs(target: Target, also: tuple[Path, ...], uncertainty: bool) -> list[Path]:
@@ -119,7 +123,3 @@ def name_for(scan: Path, dicom: bool) -> str:
     if dicom:
         return stem
     return stem + (suffix if suffix.lower() in SUFFIXES else ".nii.gz")
-
-
-def _real(path: Path) -> str:
-    return os.path.realpath(path)

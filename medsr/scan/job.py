@@ -13,7 +13,7 @@ from typing import Any
 from medsr.geometry import Grid
 from medsr.infer.models import SliceEngine
 from medsr.io import volume as volume_io
-from medsr.io.files import write_text
+from medsr.io.files import read_unchanged, write_text
 from medsr.io.volume_base import Volume
 from medsr.progress import Update, progress
 from medsr.scan import companions, preview, report
@@ -55,11 +55,10 @@ class How:
 
 @dataclass
 class Given:
-    """What was read: the scan, the files that go with it, and the scan's digest."""
+    """What was read: the scan, and the files that go with it."""
 
     scan: Volume
     companions: list[tuple[Path, Volume]]
-    digest: str
 
 
 @dataclass
@@ -71,6 +70,8 @@ class Job:
     given: Given | None = None
     result: RefinedScan | None = None
     moved: list[tuple[Path, Volume]] = field(default_factory=list)
+    digest: str = ""
+    written: str = ""
 
     @property
     def source(self) -> Path:
@@ -83,9 +84,9 @@ class Job:
     def read(self) -> bool:
         if self.how.done and self.how.done.is_done(self.source, self.target):
             return False
-        extras, choice = self.how.extras, self.how.request.choice
-        scan = volume_io.read(self.source, self.at.series or extras.series, choice)
-        beside = [(path, volume_io.read(path, None, choice)) for path in extras.also]
+        extras = self.how.extras
+        scan = self._read_unchanged()
+        beside = [(path, volume_io.read(path, None, self.how.request.choice)) for path in extras.also]
         companions.check(self.at, scan, beside)
         if extras.dicom:
             from medsr.io.dicom_write import check
@@ -93,8 +94,21 @@ class Job:
             check(self.target, scan)
         else:
             volume_io.check_writable(self.target, scan)
-        self.given = Given(scan, beside, volume_io.digest(self.source))
+        self.given = Given(scan, beside)
         return True
+
+    def _read_unchanged(self) -> Volume:
+        """The scan, and its digest. In a folder of slices our own results may change meanwhile, for other scans."""
+        taken: list[dict[Path, str]] = []
+
+        def digest(path: Path) -> dict[Path, str]:
+            taken.append(volume_io.hashes(path))
+            return {file: known for file, known in taken[-1].items() if file in taken[0] and not _is_ours(file)}
+
+        series, choice = self.at.series or self.how.extras.series, self.how.request.choice
+        scan, _ = read_unchanged(self.source, digest, lambda: volume_io.read(self.source, series, choice))
+        self.digest = volume_io.digest_of(taken[0])
+        return scan
 
     def compute(self) -> None:
         assert self.given is not None
@@ -128,7 +142,7 @@ class Job:
             by = result.summary["model"]["name"]
             write_series(at.volume, result.volume, f"Super-resolved through its planes ({by})")
         else:
-            volume_io.write(at.volume, result.volume)
+            self.written = volume_io.write(at.volume, result.volume)
         if result.uncertainty is not None:
             volume_io.write(at.beside(f"_uncertainty{at.suffix}"), result.uncertainty)
         for path, moved in self.moved:
@@ -138,7 +152,7 @@ class Job:
         pictures = Pictures(given.scan, result.volume, spread, result.inconsistency, name == "nearest")
         preview.write(at.beside("_preview.png"), pictures, name)
         summary = result.summary | {
-            "input_sha256": given.digest,
+            "input_sha256": self.digest,
             "input_file": os.path.relpath(at.scan, at.volume.parent),
             "output_file": at.volume.name,
             "series": at.series or extras.series,
@@ -152,6 +166,11 @@ class Job:
     def forget(self) -> None:
         self.given = self.result = None
         self.moved.clear()
+
+
+def _is_ours(file: Path) -> bool:
+    """Whether a file below a folder of slices is no slice: a result, a table or a page."""
+    return volume_io.is_volume(file) or file.suffix.lower() in (".tsv", ".json", ".html", ".png")
 
 
 def _told(summary: dict[str, Any]) -> tuple[str, ...]:

@@ -117,7 +117,8 @@ def volume(
         raise UsageError(f"--also goes with one scan, not with {len(found.scans)}")
     if found.left_out:
         say(found.note())
-    targets = plan(found.scans, Path(out), dicom, extras.also, uncertainty)
+    targets, clashes = plan(found.scans, Path(out), dicom, extras.also, uncertainty)
+    refused = [Outcome(scan, scan, 0.0, UsageError(reason)) for scan, reason in clashes]
     opened = open_for(request)
     known = settings_of(request, extras, opened)
     if targets[0].volume == Path(out):
@@ -125,8 +126,11 @@ def volume(
             raise UsageError("--skip-done: --out names one file; give a folder")
         return overlap.run([Job(targets[0], How(request, extras, opened, say))], on_outcome)
     with Status(Path(out), known, volume_io.digest) as status:
+        for outcome in refused:
+            on_outcome(outcome)
+            status.record(outcome)
         how = How(request, extras, opened, say, status if skip_done else None)
-        return overlap.run([Job(target, how) for target in targets], on_outcome, status.record)
+        return refused + overlap.run([Job(target, how) for target in targets], on_outcome, status.record)
 
 
 def asked(

@@ -14,9 +14,9 @@ from medsr.engines.base import Compute
 from medsr.errors import InputError
 from medsr.infer.batch import How as ImageHow
 from medsr.infer.batch import Job as ImageJob
-from medsr.infer.batch import plan as plan_images
 from medsr.infer.image import Model, target_size
 from medsr.infer.models import SliceEngine, open_model, open_slice_model
+from medsr.infer.plans import plan as plan_images
 from medsr.infer.used import DEFAULT_SCALE, Models
 from medsr.io import image as image_io
 from medsr.io.files import write_text
@@ -106,7 +106,7 @@ def make_images(order: ImageOrder, tell: Tell) -> list[MadeImage]:
 def _make_image(order: ImageOrder, index: int, scale: float, how: ImageHow) -> MadeImage:
     began = time.monotonic()
     how.update(0)
-    [(source, target)] = plan_images([order.source], order.folder / str(index))
+    [(source, target)] = plan_images([order.source], order.folder / str(index)).jobs
     job = ImageJob(source, target, 0, how)
     job.read()
     assert job.image is not None
@@ -153,7 +153,8 @@ def make_volume(order: VolumeOrder, tell: Tell) -> MadeVolume:
     said: list[str] = []
     how = ScanHow(order.request, Extras(series=order.series), _slice_model(order.request), said.append, None, tell)
     order.folder.mkdir(parents=True, exist_ok=True)
-    job = ScanJob(plan_scans([Scan(order.source)], order.folder, False, (), order.request.method.uncertainty)[0], how)
+    scans = [Scan(order.source)]
+    job = ScanJob(plan_scans(scans, order.folder, False, (), order.request.method.uncertainty)[0][0], how)
     job.read()
     assert job.given is not None
     scan = job.given.scan

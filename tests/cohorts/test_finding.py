@@ -182,16 +182,15 @@ def test_both_find_the_same(layout: Callable[[Path], None], tmp_path: Path) -> N
     layout(root)
     out = tmp_path / "out"
     found = expand([root])
-    targets = plan(found.scans, out, False)
-    said: list[str] = []
-    units = find.scans([str(root)], out, False, False, said.append)
+    targets, _ = plan(found.scans, out, False)
+    planned = find.scans([str(root)], out, False, False)
     assert [(str(one.scan), str(one.volume), one.series) for one in targets] == [
-        (unit.source, unit.target, unit.series) for unit in units
+        (unit.source, unit.target, unit.series) for unit in planned.units
     ]
     assert [os.path.relpath(one.scan, root) for one in targets] == LAYOUTS[layout]
     for one in targets:
         assert min(volume_io.read(one.scan, one.series).stored.shape) >= 4, one
-    assert said == ([found.note()] if found.left_out else [])
+    assert planned.notes == ([found.note()] if found.left_out else [])
 
 
 def test_what_is_left_out_is_named(tmp_path: Path) -> None:

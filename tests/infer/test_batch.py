@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,7 +80,9 @@ def test_two_results_in_one_file_and_overwriting_an_input_are_refused(tmp_path: 
         plan([one, two], tmp_path / "out")
     with pytest.raises(UsageError, match="overwrite the input"):
         plan([one], tmp_path / "a")
-    assert len(plan([one, one], tmp_path / "out")) == 1
+    with pytest.raises(UsageError, match="overwrite the input"):
+        plan([tmp_path / "a", tmp_path / "b"], tmp_path / "b")
+    assert len(plan([one, one], tmp_path / "out").jobs) == 1
 
 
 def test_an_unwritable_folder_is_an_outcome_not_a_crash(tmp_path: Path, fundus: np.ndarray) -> None:
@@ -126,3 +130,159 @@ def test_a_bug_on_one_file_does_not_cost_the_others(
 def test_impossible_factors_are_refused(tmp_path: Path, factor: float) -> None:
     with pytest.raises(UsageError, match="outscale"):
         upscale([tmp_path], tmp_path / "out", "bicubic", outscale=factor)
+
+
+@pytest.mark.parametrize(("inputs", "out"), [("photos/low", "photos"), ("photos", ".")])
+def test_a_folder_above_the_input_gets_its_results(tmp_path: Path, fundus: np.ndarray, inputs: str, out: str) -> None:
+    write_png(tmp_path / "photos/low/eye.png", fundus[:8, :8])
+    for _ in range(2):
+        outcomes = upscale([tmp_path / inputs], tmp_path / out, "bicubic")
+        assert [(one.input.name, one.error) for one in outcomes] == [("eye.png", None)]
+        assert image_io.read(outcomes[0].output).pixels.shape[:2] == (16, 16)
+
+
+def test_a_folder_as_its_own_output_is_refused(tmp_path: Path, fundus: np.ndarray) -> None:
+    source = write_png(tmp_path / "low/eye.png", fundus[:8, :8])
+    before = source.read_bytes()
+    with pytest.raises(UsageError, match="overwrite the input"):
+        upscale([tmp_path / "low"], tmp_path / "low", "bicubic")
+    assert source.read_bytes() == before
+
+
+def test_results_in_folders_within_the_input_are_known_by_their_tables(tmp_path: Path, fundus: np.ndarray) -> None:
+    write_png(tmp_path / "a.png", fundus[:8, :8])
+    write_png(tmp_path / "x2/own.png", fundus[:8, :8])  # the user's, in a folder of results
+    upscale([tmp_path / "a.png"], tmp_path / "x2", "bicubic")
+    told: list[str] = []
+    outcomes = upscale([tmp_path], tmp_path / "x4", "bicubic", 4, say=told.append)
+    assert sorted(one.input.name for one in outcomes) == ["a.png", "own.png"]
+    assert any("1 result of earlier runs" in line for line in told)
+    again = upscale([tmp_path / "x2"], tmp_path / "x8", "bicubic")  # named itself, its results are meant
+    assert sorted(one.input.name for one in again) == ["a.png", "own.png"]
+
+
+def test_inputs_with_one_result_are_named_before_any_work_and_the_others_are_done(
+    tmp_path: Path, fundus: np.ndarray
+) -> None:
+    from medsr import status
+
+    for name in ("a/eye.png", "b/eye.png", "b/other.png"):
+        write_png(tmp_path / name, fundus[:8, :8])
+    told: list[str] = []
+    outcomes = upscale(
+        [tmp_path / "a", tmp_path / "b"],
+        tmp_path / "out",
+        "bicubic",
+        on_outcome=lambda one: told.append(f"{one.input.name} {one.error is None}"),
+    )
+    assert told == ["eye.png False", "eye.png False", "other.png True"]
+    assert "a/eye.png and " in str(outcomes[0].error)
+    assert not (tmp_path / "out/eye.png").exists()
+    rows = {row.input: row.outcome for row in status.read(tmp_path / "out/status.tsv")}
+    assert list(rows.values()) == ["failed", "failed", "done"]
+    upscale([tmp_path / "a"], tmp_path / "out", "bicubic")
+    rows = {row.input: row.outcome for row in status.read(tmp_path / "out/status.tsv")}
+    assert rows[str(tmp_path / "a/eye.png")] == "done"
+
+
+NAMES = (b"M\xfcller.png", b"a\rb.png", b"c\nd.png", b"\x1b[2J.png", b"-n.png", b"=1+1.png")
+
+
+def test_no_name_stops_a_batch(tmp_path: Path, fundus: np.ndarray) -> None:
+    from medsr import status
+
+    folder = tmp_path / "in"
+    write_png(folder / "z.png", fundus[:8, :8])
+    for name in NAMES:
+        os.link(folder / "z.png", os.fsencode(folder) + b"/" + name)
+    out = tmp_path / "out"
+    assert all(one.error is None for one in upscale([folder], out, "bicubic"))
+    assert {os.fsencode(path.name) for path in out.glob("*.png")} == {*NAMES, b"z.png"}
+    table = (out / "status.tsv").read_text(encoding="utf-8")
+    assert len(table.splitlines()) == 2 + len(NAMES)
+    assert "M\\xfcller.png" in table
+    assert len(status.read(out / "status.tsv")) == 1 + len(NAMES)
+    assert all(one.skipped for one in upscale([folder], out, "bicubic", skip_done=True))
+
+
+def test_pipes_and_devices_are_refused_at_once(tmp_path: Path, fundus: np.ndarray) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    good = write_png(tmp_path / "good.png", fundus[:8, :8])
+    outcomes = upscale([tmp_path / "pipe.png", "/dev/zero", good], tmp_path / "out", "bicubic")
+    assert ["pipe, a socket or a device" in str(one.error) for one in outcomes] == [True, True, False]
+    assert outcomes[2].error is None
+
+
+def test_what_was_decoded_is_what_is_written_down(
+    tmp_path: Path, fundus: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Changed after it was read, the old digest stays; changed while it was read, it is refused."""
+    from medsr.infer import batch
+    from medsr.io.files import sha256
+
+    source = write_png(tmp_path / "a.png", fundus[:8, :8])
+    before, enlarge, read = sha256(source), batch.image_io.enlarge, batch.image_io.read
+
+    def changed(image: image_io.Image, unit: np.ndarray) -> image_io.Image:
+        write_png(source, fundus[8:16, :8])
+        return enlarge(image, unit)
+
+    monkeypatch.setattr(batch.image_io, "enlarge", changed)
+    [outcome] = upscale([source], tmp_path / "out", "bicubic")
+    assert outcome.input_sha256 == before
+    assert not upscale([source], tmp_path / "out", "bicubic", skip_done=True)[0].skipped
+
+    def changing(path: Path, *settings: Any) -> image_io.Image:
+        image = read(path, *settings)
+        write_png(source, fundus[16:24, :8])
+        return image
+
+    monkeypatch.setattr(batch.image_io, "read", changing)
+    assert "changed while it was read" in str(upscale([source], tmp_path / "out2", "bicubic")[0].error)
+
+
+def test_an_input_removed_while_its_result_is_written_stops_nobody(
+    tmp_path: Path, fundus: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from medsr.infer import batch
+
+    sources = [write_png(tmp_path / f"{name}.png", fundus[:8, :8]) for name in "abc"]
+    write = batch.image_io.write
+
+    def removing(path: Path, image: image_io.Image) -> str:
+        (tmp_path / path.name).unlink()
+        return write(path, image)
+
+    monkeypatch.setattr(batch.image_io, "write", removing)
+    outcomes = upscale(sources, tmp_path / "out", "bicubic")
+    assert [one.error for one in outcomes] == [None, None, None]
+
+
+def test_a_result_removed_before_it_is_recorded_stops_nobody(
+    tmp_path: Path, fundus: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from medsr.status import Status
+
+    sources = [write_png(tmp_path / f"{name}.png", fundus[:8, :8]) for name in "abc"]
+    record = Status.record
+
+    def failing(status: Status, outcome: object) -> None:
+        if outcome.input.name == "b.png":  # type: ignore[attr-defined]
+            raise FileNotFoundError(2, "gone", "b.png")
+        record(status, outcome)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Status, "record", failing)
+    assert [one.error is None for one in upscale(sources, tmp_path / "out", "bicubic")] == [True, False, True]
+
+
+def test_too_long_a_side_is_told_before_the_work(
+    tmp_path: Path, fundus: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from PIL import Image as Pillow
+
+    from medsr.infer.image import Interpolation
+
+    monkeypatch.setattr(Interpolation, "__call__", lambda *_: pytest.fail("computed for nothing"))
+    Pillow.new("RGB", (40_000, 1)).save(tmp_path / "long.jpg")
+    [outcome] = upscale([tmp_path / "long.jpg"], tmp_path / "out", "bicubic")
+    assert "80000x2 pixels, but JPEG holds at most 65500" in str(outcome.error)

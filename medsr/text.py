@@ -1,0 +1,42 @@
+"""Names and messages from elsewhere, made fit for a terminal, a table and a page."""
+
+from __future__ import annotations
+
+import codecs
+import unicodedata
+
+ESCAPED = "medsr-escaped"
+"""For `errors=` of what is written as text: a byte of a file name that is not UTF-8 comes out as `\\xfc`."""
+_TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""What changes the direction of text: a name with it is not what it seems to be."""
+
+
+def shown(text: object) -> str:
+    """`text` on one line, with what no reader can see escaped; tabs stay.
+
+    Line ends and control characters become `\\n`, `\\x1b`; bytes that are not UTF-8, as old archives leave in names of
+    files, `\\xfc`. The same text always gives the same, so that names can be compared by it.
+    """
+    return "".join(_escape(letter) if _is_hidden(letter) else letter for letter in str(text))
+
+
+def _is_hidden(letter: str) -> bool:
+    if letter.isprintable() or letter == "\t":
+        return False
+    return unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") or letter in _TURNING
+
+
+def _escape(letter: str) -> str:
+    code = ord(letter)
+    if 0xDC80 <= code <= 0xDCFF:  # how Python keeps a byte that is not UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    return letter.encode("unicode_escape").decode("ascii")
+
+
+def _replace(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(_escape, error.object[error.start : error.end])), error.end
+
+
+codecs.register_error(ESCAPED, _replace)
