@@ -138,8 +138,9 @@ def for_volume(volume: Volume) -> Choice:
 
 
 def lowest(volume: Volume) -> float:
-    """The smallest value, in the scan's own units."""
-    return min(float(end) * volume.slope + volume.intercept for end in (volume.stored.min(), volume.stored.max()))
+    """The smallest value, in the scan's own units, background left out."""
+    picture = volume.stored if volume.background is None else volume.stored[~volume.background]
+    return min(float(end) * volume.slope + volume.intercept for end in (picture.min(), picture.max()))
 
 
 def _interpolated(what: str) -> Choice:

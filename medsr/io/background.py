@@ -19,8 +19,10 @@ def padding_of(dataset: Any) -> tuple[int, int] | None:
         return None
     if ends[0] is None or not values:
         return None
-    if dataset.PixelRepresentation:  # some write the bits of a negative number
+    if dataset.PixelRepresentation:  # some write the bits of a number of the other kind
         values = [value - (1 << 16) if value >= 1 << 15 else value for value in values]
+    else:
+        values = [value + (1 << 16) if value < 0 else value for value in values]
     return min(values), max(values)
 
 

@@ -12,8 +12,16 @@ from numpy.typing import NDArray
 
 from medsr.errors import InputError, UsageError
 from medsr.geometry import LPS
-from medsr.io import dicom, dicom_content, dicom_files, dicom_pixels, dicom_refused, dicom_split, dicom_stack
-from medsr.io.background import padding_of
+from medsr.io import (
+    dicom,
+    dicom_content,
+    dicom_files,
+    dicom_padding,
+    dicom_pixels,
+    dicom_refused,
+    dicom_split,
+    dicom_stack,
+)
 from medsr.io.dicom_stack import Frame, Open
 from medsr.io.volume_base import DICOM, Volume, check_memory
 
@@ -44,9 +52,11 @@ def read(path: Path, series: str | None) -> Volume:
     stored, slope, intercept = _pixels(frames, shape, notes)
     if len(volumes) == 1:
         frames, stored = dicom_stack.without_twins(frames, stored, str(path), notes)
-        stored, affine = dicom_stack.affine_of(frames, stored, normal, notes)
+        empty = dicom_padding.mask_of(frames, stored)
+        stored, affine, empty = dicom_stack.affine_of(frames, stored, normal, notes, empty)
     else:
-        stored, affine = _series_of(volumes, stored, normal, notes)
+        empty = dicom_padding.mask_of(frames, stored)
+        stored, affine, empty = _series_of(volumes, stored, normal, notes, empty)
     burned = {dicom.burned_in(frame.dataset) for frame in frames} - {""}
     notes += sorted(burned)
     modality, every = dicom.modality_of(first), float(first.get("RepetitionTime") or 0) / 1000
@@ -62,7 +72,7 @@ def read(path: Path, series: str | None) -> Volume:
         time_step=every if every > 0 else 1.0,
         wrapped=dicom_content.is_phase(frames),
         elsewhere=dicom_content.elsewhere(first),
-        padding=padding_of(first) if stored.dtype.kind in "iu" else None,
+        background=empty,
     )
 
 
@@ -104,17 +114,26 @@ def _same_places(one: list[Frame], other: list[Frame]) -> bool:
 
 
 def _series_of(
-    volumes: list[list[Frame]], stored: NDArray, normal: NDArray[np.float64], notes: list[str]
-) -> tuple[NDArray, NDArray[np.float64]]:
-    """(columns, rows, slices, volumes) of the pixels of all volumes, one after the other, and their affine."""
+    volumes: list[list[Frame]],
+    stored: NDArray,
+    normal: NDArray[np.float64],
+    notes: list[str],
+    empty: NDArray[np.bool_] | None,
+) -> tuple[NDArray, NDArray[np.float64], NDArray[np.bool_] | None]:
+    """(columns, rows, slices, volumes) of the pixels of all volumes, one after the other, their affine, their
+    background."""
     count = len(volumes[0])
-    parts = []
+    parts, masks = [], []
     for n, volume in enumerate(volumes):
+        place = (slice(None), slice(None), slice(n * count, (n + 1) * count))
         said = notes if n == 0 else []
-        part, affine = dicom_stack.affine_of(volume, stored[:, :, n * count : (n + 1) * count], normal, said)
+        mask = None if empty is None else empty[place]
+        part, affine, mask = dicom_stack.affine_of(volume, stored[place], normal, said, mask)
         parts.append(part)
+        masks.append(mask)
     notes.append(f"{len(volumes)} volumes in one series, read as 4D in order of acquisition")
-    return np.asfortranarray(np.stack(parts, axis=3)), affine
+    every = None if empty is None else np.stack([mask for mask in masks if mask is not None], axis=3)
+    return np.asfortranarray(np.stack(parts, axis=3)), affine, every
 
 
 def listed(path: Path) -> dict[str, str]:

@@ -80,9 +80,15 @@ def without_twins(frames: list[Frame], stored: NDArray, name: str, notes: list[s
 
 
 def affine_of(
-    frames: list[Frame], stored: NDArray, normal: NDArray[np.float64], notes: list[str]
-) -> tuple[NDArray, NDArray[np.float64]]:
-    """The stack's affine (LPS), and the pixels, moved onto even steps where the slices' own are uneven.
+    frames: list[Frame],
+    stored: NDArray,
+    normal: NDArray[np.float64],
+    notes: list[str],
+    empty: NDArray[np.bool_] | None = None,
+) -> tuple[NDArray, NDArray[np.float64], NDArray[np.bool_] | None]:
+    """The pixels, moved onto even steps where the slices' own are uneven, the stack's affine (LPS), the background.
+
+    `empty`: where the background is, None where there is none.
 
     Raises InputError when slices are missing: what lay in the gap would have to be invented.
     """
@@ -97,7 +103,7 @@ def affine_of(
     if np.abs(places - even).max() > max(UNEVEN * steps.min(), ROUNDING):
         step = float(np.percentile(steps, 25))
         count = round(places[-1] / step) + 1
-        stored = _onto(stored, places, np.linspace(0, places[-1], count))
+        stored, empty = _onto(stored, places, np.linspace(0, places[-1], count), empty)
         notes.append(
             f"the slices' steps vary from {steps.min():.2f} to {steps.max():.2f} mm; the {len(frames)} slices were "
             f"interpolated linearly onto {count} at even {places[-1] / (count - 1):.3f} mm"
@@ -116,7 +122,7 @@ def affine_of(
     between = float(normal @ step_vector)
     if said and abs(abs(float(said)) - between) > 0.05 * between:
         notes.append(f"the header says {float(said):g} mm between slices, their positions {between:.3f} mm: used")
-    return stored, affine
+    return stored, affine, empty
 
 
 def _refuse_gaps(places: NDArray[np.float64], frames: list[Frame]) -> None:
@@ -167,12 +173,23 @@ def _refuse_shifts(frames: list[Frame], places: NDArray[np.float64]) -> None:
         )
 
 
-def _onto(stored: NDArray, places: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray:
-    """Linear interpolation along the last axis from `places` to `wanted` (both millimetres, ascending)."""
+def _onto(
+    stored: NDArray, places: NDArray[np.float64], wanted: NDArray[np.float64], empty: NDArray[np.bool_] | None
+) -> tuple[NDArray, NDArray[np.bool_] | None]:
+    """Linear interpolation along the last axis from `places` to `wanted` (both millimetres, ascending).
+
+    Nothing is mixed with background: beside it the nearer slice is taken as it is.
+    """
     moved = np.empty((*stored.shape[:2], len(wanted)), stored.dtype, order="F")
+    moved_empty = None if empty is None else np.zeros(moved.shape, bool, order="F")
     for k, place in enumerate(wanted):
         upper = int(np.clip(np.searchsorted(places, place), 1, len(places) - 1))
         share = float(np.clip((place - places[upper - 1]) / (places[upper] - places[upper - 1]), 0, 1))
         mixed = stored[:, :, upper - 1] * (1 - share) + stored[:, :, upper] * share
         moved[:, :, k] = np.rint(mixed) if stored.dtype.kind in "iu" else mixed
-    return moved
+        if empty is not None and moved_empty is not None:
+            nearer = upper if share >= 0.5 else upper - 1
+            beside = empty[:, :, upper - 1] | empty[:, :, upper]
+            moved[:, :, k][beside] = stored[:, :, nearer][beside]
+            moved_empty[:, :, k] = empty[:, :, nearer]
+    return moved, moved_empty

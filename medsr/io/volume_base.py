@@ -43,8 +43,8 @@ class Volume:
     `time_step`: seconds from volume to volume of a series. `notes`: what the user should know about how it was read;
     empty when there is nothing. `labels`: whether the header says that values are the numbers of structures.
     `wrapped`: whether the header says that the values are a phase, which begins anew at its largest. `elsewhere`: the
-    part of the body, in DICOM's term, where the header names another than the head; else empty. `padding`: the
-    least and largest stored value that mean background, None where the header names none.
+    part of the body, in DICOM's term, where the header names another than the head; else empty. `background`: true
+    where the header declares the voxels to be background, (i, j, k) or (i, j, k, t); None where it declares none.
     """
 
     stored: NDArray
@@ -59,7 +59,7 @@ class Volume:
     labels: bool = False
     wrapped: bool = False
     elsewhere: str = ""
-    padding: tuple[int, int] | None = None
+    background: NDArray[np.bool_] | None = None
 
     @property
     def grid(self) -> Grid:
@@ -75,7 +75,7 @@ class Volume:
     def refined(self, stored: NDArray) -> Volume:
         """The same scan holding new values on a grid of another shape over the same box."""
         i, j, k = stored.shape[:3]
-        return replace(self, stored=stored, affine=self.grid.on((i, j, k)).affine)
+        return replace(self, stored=stored, affine=self.grid.on((i, j, k)).affine, background=None)
 
     def scaled(self) -> bool:
         """Whether the stored values are other numbers than the ones they mean."""

@@ -6,39 +6,43 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsr.infer.acquisition import nearest_index
+from medsr.io.volume_base import Volume
+from medsr.scan.orientation import Canonical
 
 
-def mask_of(stored: NDArray, padding: tuple[int, int] | None) -> NDArray[np.bool_] | None:
-    """True where the background is; None where there is none, or nothing else."""
-    if padding is None:
-        return None
-    mask: NDArray[np.bool_] = (stored >= padding[0]) & (stored <= padding[1])
-    return mask if mask.any() and not mask.all() else None
+class Background:
+    """The background of one volume of a scan, its axes in canonical order."""
 
+    def __init__(self, volume: Volume, turn: Canonical, index: int) -> None:
+        mask = None if volume.background is None else turn.view(volume.background, index)
+        self.mask: NDArray[np.bool_] | None = mask if mask is not None and mask.any() and not mask.all() else None
+        self.stored: NDArray = turn.view(volume.stored, index)
+        self.spacing = turn.steps(volume.grid.spacing)
 
-def filled(stored: NDArray, mask: NDArray[np.bool_] | None) -> NDArray:
-    """A copy (i, j, k) with the nearest voxel of its slice in place of background; in an empty slice, the least."""
-    if mask is None:
-        return stored
-    from scipy.ndimage import distance_transform_edt
+    def filled(self) -> NDArray:
+        """The stored values with the nearest voxel of the picture in place of every one of the background."""
+        if self.mask is None:
+            return self.stored
+        from scipy.ndimage import distance_transform_edt
 
-    least = stored[~mask].min()
-    result = stored.copy(order="K")
-    for k in range(stored.shape[2]):
-        if mask[:, :, k].all():
-            result[:, :, k] = least
-        elif mask[:, :, k].any():
-            i, j = distance_transform_edt(mask[:, :, k], return_distances=False, return_indices=True)
-            result[:, :, k] = stored[i, j, k]
-    return result
+        nearest = distance_transform_edt(self.mask, self.spacing, return_distances=False, return_indices=True)
+        result = self.stored.copy(order="K")
+        result[self.mask] = self.stored[tuple(nearest[:, self.mask])]
+        return result
 
+    def restore(self, fine: NDArray) -> None:
+        """Put the background back, in place: a voxel takes the value of the acquired one its centre lies in."""
+        self._put(fine, self.stored)
 
-def restore(fine: NDArray, stored: NDArray, mask: NDArray[np.bool_] | None) -> None:
-    """Put the background back, in place: a fine voxel is background where the acquired voxel around its centre is."""
-    if mask is None:
-        return
-    i, j, k = (nearest_index(old, new) for old, new in zip(stored.shape, fine.shape, strict=True))
-    for n, source in enumerate(k):
+    def silence(self, spread: NDArray) -> None:
+        """Put 0 into a map of what is uncertain, in place: background is not."""
+        self._put(spread, None)
+
+    def _put(self, fine: NDArray, stored: NDArray | None) -> None:
+        if self.mask is None:
+            return
+        i, j, k = (nearest_index(old, new) for old, new in zip(self.mask.shape, fine.shape, strict=True))
         place = np.ix_(i, j)
-        empty = mask[:, :, source][place]
-        fine[:, :, n][empty] = stored[:, :, source][place][empty]
+        for n, source in enumerate(k):
+            empty = self.mask[:, :, source][place]
+            fine[:, :, n][empty] = 0 if stored is None else stored[:, :, source][place][empty]

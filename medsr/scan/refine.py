@@ -19,7 +19,8 @@ from medsr.infer.volume import Method, Refined, check_fusion, check_planes, plan
 from medsr.io.volume import Volume
 from medsr.io.volume_base import DICOM, NIFTI
 from medsr.meter import peak_memory
-from medsr.scan import background, labels, warn
+from medsr.scan import labels, warn
+from medsr.scan.background import Background
 from medsr.scan.fitting import Fitting
 from medsr.scan.orientation import Canonical
 from medsr.scan.request import Request
@@ -88,11 +89,11 @@ def refine_scan(volume: Volume, chosen: Fitting, on_progress: OnProgress = lambd
         on_progress(done, total, "slices")
 
     for index in range(volume.volumes):
-        given, place = turn.view(volume.stored, index), turn.view(stored, index)
-        empty = background.mask_of(given, volume.padding)
-        one = refine(background.filled(given, empty), acquisition.fine, engine.model, method, on_slices, place)
-        background.restore(place, given, empty)
+        background, place = Background(volume, turn, index), turn.view(stored, index)
+        one = refine(background.filled(), acquisition.fine, engine.model, method, on_slices, place)
+        background.restore(place)
         if spread is not None and one.spread is not None:
+            background.silence(one.spread)
             turn.view(spread, index)[...] = one.spread
         parts.append(replace(one, stored=np.empty(0), spread=None, difference=one.difference if index == 0 else none))
     refined = volume.refined(stored)
@@ -154,7 +155,7 @@ def _adapted(
     def tell(share: float, text: str) -> None:
         on_progress(60 * minutes * share, 60 * minutes, f"seconds of adapting  {text}")
 
-    first = reduced(turn.view(volume.stored, 0), acquisition.fine)
+    first = reduced(Background(volume, turn, 0).filled(), acquisition.fine)
     learned, result = taught(engine, first, acquisition, minutes, tell, noise)
     change = f"{result.before:.4f} to {result.after:.4f} after {result.iterations} iterations"
     if not result.kept:
