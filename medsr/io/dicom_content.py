@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from medsr.io.dicom_split import value_of
 from medsr.io.dicom_stack import Frame
+from medsr.io.dicom_tags import value_of
 
 PHASE = frozenset(("P", "PHASE", "PHASE MAP", "VELOCITY", "VELOCITY MAP"))
+COMPONENTS = PHASE | {"R", "REAL", "I", "IMAGINARY"}
 ELSEWHERE = (
     *("KNEE", "PROSTATE", "SPINE", "ABDOMEN", "PELVIS", "CHEST", "THORAX", "HEART", "BREAST", "LIVER", "SHOULDER"),
     *("HIP", "ANKLE", "FOOT", "WRIST", "HAND", "ELBOW", "KIDNEY", "UTERUS", "LEG", "ARM", "LUNG", "FEMUR", "THIGH"),
@@ -18,9 +19,17 @@ ELSEWHERE = (
 
 def is_phase(frames: list[Frame]) -> bool:
     """Whether any frame is of a phase or of velocities, whose values wrap."""
+    return not PHASE.isdisjoint(_words(frames))
+
+
+def component(frames: list[Frame]) -> frozenset[str]:
+    """Which part of complex values the frames hold, where it is not the magnitude: phase, real, imaginary."""
+    return _words(frames) & COMPONENTS
+
+
+def _words(frames: list[Frame]) -> frozenset[str]:
     said = {value_of(frame, key) for frame in frames for key in ("ImageType", "FrameType", "ComplexImageComponent")}
-    words = {str(part) for value in said for part in (value if isinstance(value, tuple) else (value,))}
-    return not PHASE.isdisjoint(words)
+    return frozenset(str(part) for value in said for part in (value if isinstance(value, tuple) else (value,)))
 
 
 def elsewhere(dataset: Any) -> str:

@@ -16,10 +16,10 @@ from medsr.io import (
     dicom,
     dicom_content,
     dicom_files,
+    dicom_grids,
     dicom_padding,
     dicom_pixels,
     dicom_refused,
-    dicom_split,
     dicom_stack,
 )
 from medsr.io.dicom_stack import Frame, Open
@@ -31,20 +31,20 @@ def read(path: Path, series: str | None) -> Volume:
 
     A series of several volumes is 4D; `UID:N` names one of several grids in a series.
 
-    Raises UsageError when there are several and none is named; InputError for missing or doubled slices, mixed
-    orientations or sizes, slices without a position, colours.
+    Raises UsageError when there are several and none is named; InputError for missing or doubled slices, slices
+    without a position, colours.
     """
     found, others = _headers(path)
     if not found and not path.is_dir() and not others:
         raise InputError(f"{path}: {dicom.NO_FILE_SET}")
     if not found:
         raise InputError(f"{path}: no DICOM image there{f' among {len(others)} file(s)' if others else ''}")
-    uid, number = _asked(series)
+    uid, number = dicom_grids.asked(series)
     files = found[_choose(found, uid, path)]
     frames = [frame for name, opener, dataset in files for frame in _frames(name, opener, dataset)]
     notes = [f"{len(others)} file(s) that are no DICOM image left out"] if others else []
-    frames, normal = dicom_stack.arrange(frames, str(path))
-    volumes = _one_grid(dicom_split.volumes_of(frames, normal), number, path)
+    frames = _without_copies(frames, notes)
+    volumes, normal = dicom_grids.choose(dicom_grids.grids_of(frames, str(path)), number, path)
     frames = [frame for volume in volumes for frame in volume]
     first = frames[0].dataset
     shape = (int(first.Columns), int(first.Rows), len(frames))
@@ -73,43 +73,6 @@ def read(path: Path, series: str | None) -> Volume:
         wrapped=dicom_content.is_phase(frames),
         elsewhere=dicom_content.elsewhere(first),
         background=empty,
-    )
-
-
-def _asked(series: str | None) -> tuple[str | None, int | None]:
-    """`UID:N`, `UID` or `:N` as the series and which of its stacks, counted from 1."""
-    uid, colon, number = (series or "").rpartition(":")
-    if series is None or not colon:
-        return series, None
-    if not number.isdecimal() or int(number) < 1:
-        raise UsageError(f"--series {series}: expected a number above 0 after the colon")
-    return uid or None, int(number)
-
-
-def _one_grid(volumes: list[list[Frame]], number: int | None, path: Path) -> list[list[Frame]]:
-    """The volumes on one grid. Raises UsageError where there are several grids and none is named."""
-    grids: list[list[list[Frame]]] = []
-    for volume in volumes:
-        same = (grid for grid in grids if _same_places(grid[0], volume))
-        if (grid := next(same, None)) is not None:
-            grid.append(volume)
-        else:
-            grids.append([volume])
-    if number is None and len(grids) == 1:
-        return grids[0]
-    if number is not None and number <= len(grids):
-        return grids[number - 1]
-    listed = "; ".join(f":{n} ({len(grid)} x {len(grid[0])} slices)" for n, grid in enumerate(grids[:9], 1))
-    more = f"; and {len(grids) - 9} more" if len(grids) > 9 else ""
-    raise UsageError(
-        f"{path}: one series holds {len(grids)} acquisition(s) that do not lie on one grid; name one with "
-        f"--series UID:N or :N, in order of acquisition: {listed}{more}"
-    )
-
-
-def _same_places(one: list[Frame], other: list[Frame]) -> bool:
-    return len(one) == len(other) and all(
-        np.allclose(a.position, b.position, atol=0.01) for a, b in zip(one, other, strict=True)
     )
 
 
@@ -212,10 +175,31 @@ def _tag(dataset: Any, index: int, group: str, keyword: str) -> Any:
     return dataset.get(keyword)
 
 
-def _pixels(frames: list[Frame], shape: tuple[int, int, int], notes: list[str]) -> tuple[NDArray, float, float]:
-    """(columns, rows, slices) stored values with one slope and intercept, or what they mean where those differ."""
+def _without_copies(frames: list[Frame], notes: list[str]) -> list[Frame]:
+    """Frames of files that are there twice are taken once: one instance, one place, the same pixels."""
+    kept: dict[tuple[Any, ...], Frame] = {}
+    several = []
+    for frame in frames:
+        uid = str(frame.dataset.get("SOPInstanceUID") or frame.name)
+        before = kept.setdefault((uid, frame.index, *frame.position), frame)
+        if before is not frame and not np.array_equal(_decoded(before), _decoded(frame)):
+            several.append(frame)
+    once = [*kept.values(), *several]
+    if doubles := len(frames) - len(once):
+        notes.append(f"{doubles} slice(s) are there twice with the same pixels; each was taken once")
+    return once
+
+
+def _decoded(frame: Frame) -> NDArray:
+    """The pixels of all frames of its file."""
     from pydicom import dcmread
 
+    with frame.open() as stream:
+        return dicom_pixels.decode(dcmread(stream, force=True), frame.name)
+
+
+def _pixels(frames: list[Frame], shape: tuple[int, int, int], notes: list[str]) -> tuple[NDArray, float, float]:
+    """(columns, rows, slices) stored values with one slope and intercept, or what they mean where those differ."""
     scales = {frame.rescale for frame in frames}
     differ = len(scales) > 1
     if differ:
@@ -225,9 +209,7 @@ def _pixels(frames: list[Frame], shape: tuple[int, int, int], notes: list[str]) 
     for k, frame in enumerate(frames):
         key = f"{id(frame.dataset)}"
         if key != held:
-            with frame.open() as stream:
-                dataset = dcmread(stream, force=True)
-            array, held = dicom_pixels.decode(dataset, frame.name), key
+            array, held = _decoded(frame), key
         assert array is not None
         pixels = array[frame.index] if array.ndim == 3 else array
         if pixels.shape[::-1] != shape[:2]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
-from typing import Any
+from collections.abc import Hashable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from medsr.io.dicom_passes import RANKED, Places, by_number, ranked, spread
 from medsr.io.dicom_stack import SAME_PLACE, Frame
+from medsr.io.dicom_tags import number_of, order_of, value_of
 
 STRONG = (
     "StackID",
@@ -21,14 +22,24 @@ STRONG = (
     "DiffusionBValue",
     "DiffusionGradientOrientation",
     "ContrastBolusAgent",
+    "FrameType",
     "KVP",
     "ConvolutionKernel",
     "FlipAngle",
+    "SliceThickness",
+    "NominalPercentageOfCardiacPhase",
     "TemporalPositionIdentifier",
     "TemporalPositionIndex",
 )
 """Slices of one volume agree in these: where they differ and overlap in space, there are several volumes."""
-WEAK = ("AcquisitionNumber", "AcquisitionDateTime", "AcquisitionTime", "TriggerTime", "InversionTime")
+WEAK = (
+    *RANKED,
+    "AcquisitionDate",
+    "InversionTime",
+    "SeriesTime",
+    "SeriesNumber",
+    "SeriesDescription",
+)
 """Some scanners give slices of one volume their own: they split only where each part is an even stack by itself."""
 
 
@@ -40,36 +51,52 @@ def volumes_of(frames: list[Frame], normal: NDArray[np.float64]) -> list[list[Fr
     frames = sorted(frames, key=lambda frame: (float(normal @ frame.position), frame.name, frame.index))
     places = _places(frames, normal)
     volumes = _split(frames, places)
-    return sorted(volumes, key=_order)
+    return sorted(volumes, key=order_of)
 
 
-def _split(frames: list[Frame], places: dict[Frame, int]) -> list[list[Frame]]:
-    for keyword in (*STRONG, *WEAK):
-        groups: dict[Hashable, list[Frame]] = defaultdict(list)
-        for frame in frames:
-            groups[value_of(frame, keyword)].append(frame)
-        parts = _chained(list(groups.values()), places)
-        if len(parts) > 1 and _separate(parts, frames, places, keyword in WEAK):
+def _split(frames: list[Frame], places: Places) -> list[list[Frame]]:
+    for keyword in STRONG:
+        if len(parts := _parted(frames, keyword, places)) > 1 and _separate(parts, frames, places):
             return [volume for part in parts for volume in _split(part, places)]
-    return _repeats(frames, places)
+    if len(volumes := ranked(frames, places)) > 1:
+        return volumes
+    for keyword in WEAK:
+        values = _groups(frames, keyword)
+        if not _separate(values, frames, places):
+            continue
+        parts = _chained(values, places)
+        if len(parts) > 1 and all(_sound(part, frames, places) for part in parts if spread(part, places) > 1):
+            return [volume for part in parts for volume in _split(part, places)]
+    parts = _chained(by_number(frames, places), places)
+    if len(parts) > 1 and all(_sound(part, frames, places) for part in parts):
+        return parts
+    return [frames]
 
 
-def _separate(parts: list[list[Frame]], frames: list[Frame], places: dict[Frame, int], weak: bool) -> bool:
+def _groups(frames: list[Frame], keyword: str) -> list[list[Frame]]:
+    groups: dict[Hashable, list[Frame]] = defaultdict(list)
+    for frame in frames:
+        groups[value_of(frame, keyword)].append(frame)
+    return list(groups.values())
+
+
+def _parted(frames: list[Frame], keyword: str, places: Places) -> list[list[Frame]]:
+    return _chained(_groups(frames, keyword), places)
+
+
+def _separate(parts: list[list[Frame]], frames: list[Frame], places: Places) -> bool:
     """Whether a tag that parts the frames so tells volumes apart, not slices."""
-    several = [part for part in parts if len({places[frame] for frame in part}) > 1]
-    if 2 * sum(map(len, several)) < len(frames):
-        return False
-    return not weak or all(_sound(part, frames, places) for part in several)
+    return 2 * sum(len(part) for part in parts if spread(part, places) > 1) >= len(frames)
 
 
-def _sound(part: list[Frame], frames: list[Frame], places: dict[Frame, int]) -> bool:
+def _sound(part: list[Frame], frames: list[Frame], places: Places) -> bool:
     """Whether the part may be a volume by itself: no slices of the others lie between its own, but by overlap."""
     own, every = sorted({places[frame] for frame in part}), {places[frame] for frame in frames}
     if own == sorted(every) or len([place for place in every if own[0] <= place <= own[-1]]) == len(own):
         return True
     step, union = _step(part), _step(frames)
     spacing, thickness = (
-        abs(_number(part[0].dataset.get(keyword))) for keyword in ("SpacingBetweenSlices", "SliceThickness")
+        abs(number_of(part[0].dataset.get(keyword))) for keyword in ("SpacingBetweenSlices", "SliceThickness")
     )
     if abs(spacing - union) <= 0.1 * union:
         return False
@@ -86,11 +113,11 @@ def _step(frames: list[Frame]) -> float:
     return float(np.median(steps)) if len(steps) else 0.0
 
 
-def _chained(groups: list[list[Frame]], places: dict[Frame, int]) -> list[list[Frame]]:
+def _chained(groups: list[list[Frame]], places: Places) -> list[list[Frame]]:
     """Groups that do not overlap in space are joined: chunks of one volume."""
     chains: list[list[tuple[int, int]]] = []
     parts: list[list[Frame]] = []
-    for group in sorted(groups, key=_order):
+    for group in sorted(groups, key=order_of):
         low, high = min(places[frame] for frame in group), max(places[frame] for frame in group)
         for chain, part in zip(chains, parts, strict=True):
             if all(high < start or low > end for start, end in chain):
@@ -103,25 +130,7 @@ def _chained(groups: list[list[Frame]], places: dict[Frame, int]) -> list[list[F
     return [sorted(part, key=lambda frame: (places[frame], frame.name, frame.index)) for part in parts]
 
 
-def _repeats(frames: list[Frame], places: dict[Frame, int]) -> list[list[Frame]]:
-    """Frames that no tag parts: where every place has as many and their numbers are regular, by their numbers."""
-    at: dict[int, list[Frame]] = defaultdict(list)
-    for frame in frames:
-        at[places[frame]].append(frame)
-    count = len(next(iter(at.values())))
-    numbers = [_instance(frame) for frame in frames]
-    if count == 1 or len(set(numbers)) < len(numbers) or any(len(group) != count for group in at.values()):
-        return [frames]
-    numbered = [places[frame] for frame in sorted(frames, key=_instance)]
-    by_volume = all(len(set(numbered[k : k + len(at)])) == len(at) for k in range(0, len(numbered), len(at)))
-    by_slice = all(len(set(numbered[k : k + count])) == 1 for k in range(0, len(numbered), count))
-    if not by_volume and not by_slice:
-        return [frames]
-    ranked = [sorted(group, key=_instance) for _, group in sorted(at.items())]
-    return [[group[k] for group in ranked] for k in range(count)]
-
-
-def _places(frames: list[Frame], normal: NDArray[np.float64]) -> dict[Frame, int]:
+def _places(frames: list[Frame], normal: NDArray[np.float64]) -> Places:
     """The number of each frame's place along the normal; frames are sorted along it."""
     places, number, last = {}, -1, -np.inf
     for frame in frames:
@@ -130,56 +139,3 @@ def _places(frames: list[Frame], normal: NDArray[np.float64]) -> dict[Frame, int
             number, last = number + 1, along
         places[frame] = number
     return places
-
-
-def value_of(frame: Frame, keyword: str) -> Hashable:
-    """What a frame says under a keyword, wherever its functional groups hold it."""
-    for sequence, item in (("PerFrameFunctionalGroupsSequence", frame.index), ("SharedFunctionalGroupsSequence", 0)):
-        groups = frame.dataset.get(sequence)
-        if groups and len(groups) > item:
-            value = _within(groups[item], keyword)
-            if value is not None:
-                return _plain(value)
-    return _plain(frame.dataset.get(keyword))
-
-
-def _within(group: Any, keyword: str) -> Any:
-    for element in group:
-        if element.VR == "SQ" and element.value:
-            inner = element.value[0]
-            value = inner.get(keyword)
-            if value is None and keyword == "DiffusionGradientOrientation":
-                value = _within(inner, keyword)
-            if value is not None:
-                return value
-    return None
-
-
-def _plain(value: Any) -> Hashable:
-    if value is None or isinstance(value, str):
-        return str(value or "")
-    if isinstance(value, Sequence) or hasattr(value, "__iter__"):
-        return tuple(_plain(part) for part in value)
-    try:
-        return round(float(value), 4)
-    except (TypeError, ValueError):
-        return str(value)
-
-
-def _number(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return 0.0
-
-
-def _instance(frame: Frame) -> tuple[float, int]:
-    return _number(frame.dataset.get("InstanceNumber")), frame.index
-
-
-def _order(frames: list[Frame]) -> tuple[Any, ...]:
-    """Volumes and groups in the order of their numbers, as scanners count images in order of acquisition."""
-    first = min(frames, key=_instance)
-    position = max(_number(value_of(first, key)) for key in ("TemporalPositionIdentifier", "TemporalPositionIndex"))
-    clock = str(first.dataset.get("AcquisitionDateTime") or first.dataset.get("AcquisitionTime") or "")
-    return position, _instance(first), clock, _number(first.dataset.get("AcquisitionNumber")), first.name

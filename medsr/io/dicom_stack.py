@@ -38,22 +38,22 @@ class Frame:
     rescale: tuple[float, float]
 
 
-def arrange(frames: list[Frame], name: str) -> tuple[list[Frame], NDArray[np.float64]]:
-    """The slices in order along their common normal, and that normal (LPS).
+def is_parallel(one: Frame, other: Frame) -> bool:
+    """Whether two slices have the same size, pixel spacing and orientation."""
+    same_size = (one.dataset.Rows, one.dataset.Columns) == (other.dataset.Rows, other.dataset.Columns)
+    return (
+        same_size
+        and np.allclose(one.spacing, other.spacing, rtol=1e-3)
+        and np.allclose(one.cosines, other.cosines, atol=2e-3)
+    )
 
-    Raises InputError when sizes, spacings or orientations differ within the series.
+
+def arrange(frames: list[Frame], name: str) -> tuple[list[Frame], NDArray[np.float64]]:
+    """Parallel slices in order along their common normal, and that normal (LPS).
+
+    Raises InputError when their axes are not at right angles.
     """
     first = frames[0]
-    for frame in frames[1:]:
-        same_size = (frame.dataset.Rows, frame.dataset.Columns) == (first.dataset.Rows, first.dataset.Columns)
-        if not same_size or not np.allclose(frame.spacing, first.spacing, rtol=1e-3):
-            raise InputError(f"{name}: slices of different size or pixel spacing in one series: {frame.name}")
-        if not np.allclose(frame.cosines, first.cosines, atol=2e-3):
-            turned = sum(not np.allclose(one.cosines, first.cosines, atol=2e-3) for one in frames)
-            raise InputError(
-                f"{name}: mixed orientations in one series: {turned} of {len(frames)} slices, for instance "
-                f"{frame.name}, are turned against {first.name} (a scout?); put them in folders of their own"
-            )
     normal = np.cross(first.cosines[:3], first.cosines[3:])
     length = np.linalg.norm(normal)
     if not 0.99 < length < 1.01:

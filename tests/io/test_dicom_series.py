@@ -118,10 +118,14 @@ def test_a_slice_that_is_there_twice_is_taken_once(series: Callable[..., Path]) 
         volume_io.read(series(slice_of(0), slice_of(1), different, slice_of(2), name="other"))
 
 
-def test_mixed_orientations_are_an_error(series: Callable[..., Path]) -> None:
+def test_a_scout_among_slices_is_not_part_of_their_volume(series: Callable[..., Path]) -> None:
     scout = slice_of(2, ImageOrientationPatient=[0, 1, 0, 0, 0, -1])
-    with pytest.raises(InputError, match="mixed orientations"):
-        volume_io.read(series(slice_of(0), slice_of(1), scout))
+    folder = series(slice_of(0), slice_of(1), scout)
+    with pytest.raises(UsageError, match=r"2 acquisitions.*:1 \(2 slices.*:2 \(1 slice,"):
+        volume_io.read(folder)
+    assert volume_io.read(folder, ":1").stored.shape[2] == 2
+    with pytest.raises(InputError, match="one slice: not a volume"):
+        volume_io.read(folder, ":2")
 
 
 def test_gantry_tilt_is_kept_as_shear_and_said(series: Callable[..., Path]) -> None:
