@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from medsr.errors import UsageError
+from medsr.io.confined import lies_below
 from medsr.io.files import write_text
 
+_ID = re.compile(r"[0-9a-f]{12}")
 FOLDER, CURRENT, LOCK = ".cohort", "current", "lock"
 Command = Literal["volume", "upscale"]
 
@@ -63,14 +66,32 @@ def load(out: Path, known: str | None = None) -> Plan:
     """The plan that counts in a folder of results, or the one of that id. Raises UsageError where there is none."""
     try:
         name = known or (out / FOLDER / CURRENT).read_text(encoding="utf-8")
-        told = json.loads((out / FOLDER / name / "plan.json").read_text(encoding="utf-8"))
-        told["units"] = tuple(Unit(**unit) for unit in told["units"])
-        told["clashes"] = tuple((str(source), str(reason)) for source, reason in told.get("clashes", ()))
-        return Plan(**(told | {"out": out}))
+        if not _ID.fullmatch(name):
+            raise ValueError(f"{name!r} is not the name of a plan")
+        record = json.loads((out / FOLDER / name / "plan.json").read_text(encoding="utf-8"))
+        plan = _checked(record | {"out": out})
     except FileNotFoundError as error:
         raise UsageError(f"{out}: no cohort was begun there{' (any more)' if known else ''}") from error
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise UsageError(f"{out / FOLDER}: damaged; begin the cohort again") from error
+    if plan.id != name or not lies_below(out, plan.hidden / "plan.json"):
+        raise UsageError(f"{out / FOLDER}: its plan is not its own; begin the cohort again")
+    for unit in plan.units:
+        if not lies_below(out, Path(unit.target)):
+            raise UsageError(
+                f"{out}: its plan has results outside of it ({unit.target}); it was moved here, or not made by medsr; "
+                "begin the cohort again"
+            )
+    return plan
+
+
+def _checked(record: dict[str, Any]) -> Plan:
+    """A plan whose every part is of its type, as nobody knows who wrote it. Raises ValueError or TypeError."""
+    from pydantic import TypeAdapter
+
+    if unknown := record.keys() - {field.name for field in fields(Plan)}:
+        raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
+    return TypeAdapter(Plan).validate_python(record)
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from medsr import status
 from medsr.data import manifest
 from medsr.data.cards import IMAGE, PARTS, Card
 from medsr.data.layout import Item
-from medsr.errors import InputError, MedsrError
+from medsr.errors import InputError, MedsrError, UsageError
+from medsr.io.confined import is_confined
 from medsr.io.journal import Journal
 from medsr.outcome import Outcome
 from medsr.prep.look import Look
@@ -89,6 +90,22 @@ def _told(reason: str, item: Item, found: Source) -> str:
     for name in sorted((name for names in item.files.values() for name in names), key=len, reverse=True):
         reason = reason.replace(str(found.places[name]), name)
     return reason
+
+
+def check_records(out: Path, journal: Journal, before: Sequence[manifest.Row]) -> None:
+    """Raise UsageError where what is kept in `out` names files or folders outside of it: they are removed by name."""
+    names = {row.file for row in before if row.file}
+    try:
+        for key, record in journal.records.items():
+            if key.startswith("make "):
+                names |= {file["file"] for file in record["made"]}
+            if key.startswith("begin "):
+                names |= {f"{folder}/{key.removeprefix('begin ')}" for folder in record["folders"]}
+        strange = sorted(name for name in names if not is_confined(out, name))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{out}: what an earlier run kept there is damaged; choose another folder") from error
+    if strange:
+        raise UsageError(f"{out}: what is kept there names files elsewhere ({strange[0]}); choose another folder")
 
 
 def sweep(out: Path, keep: set[str], journal: Journal, before: Sequence[manifest.Row]) -> list[str]:

@@ -74,6 +74,7 @@ def prepare(
     chosen = chosen.model_copy(update={"ground_truth": chosen.ground_truth.model_copy(update={"bits": settled.bits})})
     journal = Journal(folder / WORK / "journal.jsonl")
     before = manifest.read(folder) or []
+    account.check_records(folder, journal, before)
     with pool_of(workers or min(4, multiprocessing.cpu_count())) as pool:
         looks = steps.look_all(chosen, found, journal, pool)
         plan = steps.plan_parts(chosen, found, looks)

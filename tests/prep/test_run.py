@@ -411,3 +411,29 @@ def test_a_folder_that_cannot_be_made_is_named(card: Path, eyes: Path, tmp_path:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
         medsr.prepare(card, eyes, tmp_path / "file/out", workers=1)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["make x", {"made": [{"file": "../thesis.png"}]}],
+        ["make x", {"made": [{"file": "/tmp/thesis.png"}]}],
+        ["make x", {"made": [{"file": "link/thesis.png"}]}],
+        ["begin thesis", {"folders": [".."]}],
+        ["begin ../thesis", {"folders": ["train"]}],
+        ["make x", {"made": "all"}],
+        ["make x", {}],
+    ],
+)
+def test_a_journal_that_names_files_elsewhere_removes_nothing(
+    line: list[object], card: Path, eyes: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    thesis = tmp_path / "thesis.png"
+    thesis.write_bytes(b"years of work")
+    (out / ".work").mkdir(parents=True)
+    (out / "link").symlink_to(tmp_path)
+    (out / ".work/journal.jsonl").write_text(json.dumps(line) + "\n")
+    with pytest.raises(UsageError):
+        medsr.prepare(card, eyes, out, workers=1)
+    assert thesis.read_bytes() == b"years of work"
