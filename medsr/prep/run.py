@@ -5,7 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from medsr.data.depth import Settled, depth_of
 from medsr.errors import InputError, UsageError
 from medsr.io.files import write_text
 from medsr.io.journal import Journal
+from medsr.io.lock import HeldError, held
 from medsr.outcome import Outcome
 from medsr.prep import account, page, steps
 from medsr.prep import source as sources
@@ -68,7 +70,29 @@ def prepare(
     if Path(os.path.realpath(source)).is_relative_to(os.path.realpath(folder)):
         raise UsageError(f"--out {out}: holds the source itself; choose another folder")
     _check(chosen, folder)
-    found = sources.collect(chosen, Path(source), folder, folder / WORK, say)
+    with _alone(folder):
+        _check(chosen, folder)
+        return _prepare(chosen, Path(source), folder, workers, say)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder of results, which is made for it. Raises UsageError where another command is at work there."""
+    new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with held(folder, wait=False):
+            yield
+    except HeldError as error:
+        raise UsageError(f"{folder}: another medsr prepare is at work there; wait for it") from error
+    finally:
+        if new:
+            with suppress(OSError):  # nothing was made in it
+                folder.rmdir()
+
+
+def _prepare(chosen: Card, source: Path, folder: Path, workers: int | None, say: Say) -> Prepared:
+    found = sources.collect(chosen, source, folder, folder / WORK, say)
     write_text(folder / SETTINGS, _settings(chosen))
     settled = _depth(chosen, found)
     chosen = chosen.model_copy(update={"ground_truth": chosen.ground_truth.model_copy(update={"bits": settled.bits})})

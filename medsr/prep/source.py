@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
 from medsr.data import layout
@@ -14,6 +15,7 @@ from medsr.errors import InputError
 from medsr.io import image as image_io
 from medsr.io import volume as volume_io
 from medsr.prep import archives
+from medsr.text import shown
 
 Say = Callable[[str], None]
 
@@ -72,10 +74,13 @@ def _is_scan(card: Card, name: str) -> bool:
 
 
 def _files(source: Path, out: Path) -> dict[str, Path]:
-    """Every file by its name, links to folders followed once. Raises InputError for a name that is no text."""
+    """Every file by its name, links to folders followed once.
+
+    Of a name that is not readable text (bytes that are not UTF-8, control characters) those letters are spelt out.
+    """
     if source.is_file():
         return {source.name: source}
-    found = {}
+    found: dict[str, Path] = {}
     seen = {_real(out)}
     for folder, folders, files in os.walk(source, followlinks=True):
         own = {name: _real(Path(folder, name)) for name in sorted(folders) if not name.startswith(".")}
@@ -85,10 +90,17 @@ def _files(source: Path, out: Path) -> dict[str, Path]:
             path = Path(folder, name)
             if not name.startswith(".") and path.is_file():
                 place = path.relative_to(source).as_posix()
-                if not place.isprintable():
-                    raise InputError(f"{source}: the name {place!a} is not readable text; rename the file")
-                found[place] = path
+                found[_readable(place, found)] = path
     return found
+
+
+def _readable(place: str, taken: Container[str]) -> str:
+    """A name that can stand in tables and be a file's: `M_xfcller` where a byte of it is not UTF-8."""
+    if place.isprintable():
+        return place
+    spelt = shown(place).replace("\\", "_").replace("\t", "_x09")
+    digest = sha256(os.fsencode(place)).hexdigest()[:8]
+    return spelt if spelt not in taken else str(PurePosixPath(spelt).with_stem(f"{PurePosixPath(spelt).stem}-{digest}"))
 
 
 def _wanted(card: Card, above: str) -> Callable[[str], bool]:

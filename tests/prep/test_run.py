@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
 import re
 import shutil
@@ -437,3 +438,32 @@ def test_a_journal_that_names_files_elsewhere_removes_nothing(
     with pytest.raises(UsageError):
         medsr.prepare(card, eyes, out, workers=1)
     assert thesis.read_bytes() == b"years of work"
+
+
+def test_two_at_once_in_one_folder_are_not_possible(card: Path, eyes: Path, tmp_path: Path) -> None:
+    from medsr.io.lock import held
+
+    out = tmp_path / "out"
+    out.mkdir()
+    command = [sys.executable, "-m", "medsr", "prepare", str(card), str(eyes), "--out", str(out), "--workers", "1"]
+    with held(out):
+        other = subprocess.run(command, capture_output=True, text=True)
+    assert other.returncode == UsageError.exit_code
+    assert "another medsr prepare is at work there" in other.stderr
+    assert not list(out.iterdir())
+    medsr.prepare(card, eyes, out, workers=1)
+    assert all((out / row.file).is_file() for row in manifest.read(out) or [] if row.file)
+
+
+def test_names_that_are_not_utf8_cost_nobody_theirs(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 40, 40, 3)).astype(np.uint8)
+    names = (b"a.png", "M\u00fcller.png".encode("latin-1"), b"line\nend.png")
+    for name, image in zip(names, pixels, strict=True):
+        Pillow.fromarray(image).save(tmp_path / "x.png")
+        (tmp_path / "x.png").rename(source / os.fsdecode(name))
+    result = medsr.prepare("generic_images", source, tmp_path / "out", workers=1)
+    assert sorted(row.id for row in result.rows if row.file) == ["M_xfcller", "a", "line_nend"]
+    for row in result.rows:
+        assert (tmp_path / "out" / row.file).is_file()
