@@ -130,6 +130,10 @@ def for_volume(volume: Volume) -> Choice:
     model = model_for(MRI)
     if volume.modality not in ("", "MR"):
         return _interpolated(f"{volume.modality} scans")
+    if volume.wrapped:
+        return _interpolated("a phase, whose values wrap")
+    if volume.signed:
+        return _interpolated("real or imaginary parts and field maps, as its header or name says")
     if volume.modality == "MR":
         return Choice(model, "an MR scan, as its header says")
     if (least := lowest(volume)) < AIR:

@@ -71,6 +71,7 @@ def read(path: Path, series: str | None) -> Volume:
         tuple(notes),
         time_step=every if every > 0 else 1.0,
         wrapped=dicom_content.is_phase(frames),
+        signed=dicom_content.is_signed(frames),
         elsewhere=dicom_content.elsewhere(first),
         background=empty,
     )

@@ -68,7 +68,7 @@ def read(path: Path, series: str | None = None, choice: GeometryChoice = NO_CHOI
 
     Raises InputError naming the file when it is missing, damaged, or no volume of plain finite numbers.
     """
-    from medsr.io import dicom_series, wrapped
+    from medsr.io import bids, dicom_series, wrapped
 
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
@@ -82,7 +82,9 @@ def read(path: Path, series: str | None = None, choice: GeometryChoice = NO_CHOI
                 volume = _read_file(named, SUFFIXES.get(known), series, choice)
             if named.name != path.name and not zipfile.is_zipfile(path):
                 volume = replace(volume, notes=(*volume.notes, f"{volume.kind} by its content, unlike its name"))
-        if volume.kind == DICOM and choice != NO_CHOICE:
+        if volume.kind != DICOM:
+            volume = bids.described(volume, path, split_suffix(path)[0])
+        elif choice != NO_CHOICE:
             unused = "affine and input_spacing are not used: DICOM states where every slice is"
             volume = replace(volume, notes=(*volume.notes, unused))
         check_shape(volume.stored.shape, str(path))

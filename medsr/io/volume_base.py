@@ -42,9 +42,10 @@ class Volume:
     `extra`: what only that format's writer understands (header, data sets). `modality`: DICOM's, where it is known.
     `time_step`: seconds from volume to volume of a series. `notes`: what the user should know about how it was read;
     empty when there is nothing. `labels`: whether the header says that values are the numbers of structures.
-    `wrapped`: whether the header says that the values are a phase, which begins anew at its largest. `elsewhere`: the
-    part of the body, in DICOM's term, where the header names another than the head; else empty. `background`: true
-    where the header declares the voxels to be background, (i, j, k) or (i, j, k, t); None where it declares none.
+    `wrapped`: whether the header says that the values are a phase, which begins anew at its largest; `signed`: that 0
+    is in their middle, as in a real part. `elsewhere`: the part of the body, in our words, where the header names
+    another than the head; else empty. `background`: (i, j, k) or (i, j, k, t), true where the header declares voxels
+    to be background; None where it declares none.
     """
 
     stored: NDArray
@@ -58,6 +59,7 @@ class Volume:
     time_step: float = 1.0
     labels: bool = False
     wrapped: bool = False
+    signed: bool = False
     elsewhere: str = ""
     background: NDArray[np.bool_] | None = None
 

@@ -30,8 +30,10 @@ def _same_grid(companion: Volume, scan: Volume) -> bool:
 
 def brought(companion: Volume, scan: Volume, grid: Grid) -> tuple[Volume, str]:
     """A companion on the scan's new grid, and how it came there."""
-    is_labels = labels.is_labels(companion)
-    how = "labels, nearest neighbour" if is_labels else "image, cubic B-spline"
+    is_labels = labels.is_labels(companion) or companion.wrapped
+    how = "image, cubic B-spline" if not is_labels else "labels, nearest neighbour"
+    if companion.wrapped:
+        how = "phase, nearest neighbour"
     if is_labels and _same_grid(companion, scan):
         return companion.refined(labels.nearest(companion.stored, grid.shape)), how
     stored = companion.stored.reshape(companion.grid.shape)

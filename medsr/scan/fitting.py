@@ -11,8 +11,8 @@ from medsr.scan.labels import is_labels
 from medsr.scan.request import Request
 
 PHASE = (
-    "a phase image, by its header: its values jump where the phase wraps, so it was enlarged by nearest neighbour; "
-    "--model chooses one"
+    "a phase image, by its header or name: its values jump where the phase wraps, so it was enlarged by nearest "
+    "neighbour; --model chooses one"
 )
 
 

@@ -46,9 +46,16 @@ def outside_domain(engine: SliceEngine, volume: Volume, fine: Shape, acquisition
 def of_content(engine: SliceEngine, volume: Volume) -> list[str]:
     """Lines about phases, whose values wrap, and about parts of the body that no bundled model was trained on."""
     warnings = []
+    if volume.signed and engine.domain:
+        warnings.append(
+            f"{engine.name} was trained on magnitudes; by its header or name, this is a real or imaginary part "
+            "or a field map"
+        )
     if volume.wrapped:
-        warnings.append("a phase image, by its header: where the phase wraps, what lies between two voxels is wrong")
-    if volume.elsewhere and volume.modality == "MR" and "MRI" in str(engine.domain.get("modality", "")):
+        warnings.append(
+            "a phase image, by its header or name: where the phase wraps, what lies between two voxels is wrong"
+        )
+    if volume.elsewhere and volume.modality in ("MR", "") and "MRI" in str(engine.domain.get("modality", "")):
         warnings.append(
             f"{engine.name} was trained on {engine.domain['modality']}; this shows another part of the body "
             f"({volume.elsewhere}, by its header): compare it with --model cubic"

@@ -22,7 +22,9 @@ def mr(folder: Path, **tags: object) -> Path:
     )
 
 
-@pytest.mark.parametrize("kind", [["ORIGINAL", "PRIMARY", "P", "ND"], ["ORIGINAL", "PRIMARY", "VELOCITY MAP"]])
+@pytest.mark.parametrize(
+    "kind", [["ORIGINAL", "PRIMARY", "P", "ND"], ["ORIGINAL", "PRIMARY", "VELOCITY MAP", "P", "PCA"]]
+)
 def test_a_phase_is_not_interpolated_unasked_and_warned_of_where_asked(tmp_path: Path, kind: list[str]) -> None:
     folder = mr(tmp_path / "series", ImageType=kind)
     scan = volume_io.read(folder)
@@ -44,6 +46,12 @@ def test_a_phase_is_not_interpolated_unasked_and_warned_of_where_asked(tmp_path:
         ({"BodyPartExamined": "CSPINE"}, "SPINE"),
         ({"ProtocolName": "t2_tse_prostate"}, "PROSTATE"),
         ({"BodyPartExamined": "HEAD", "StudyDescription": "hip"}, ""),
+        ({"BodyPartExamined": "CARDIAC"}, "HEART"),
+        ({"BodyPartExamined": "EXAM", "SeriesDescription": "pd_tse_sag_Knie re"}, "KNEE"),
+        ({"StudyDescription": "IRM de l'épaule"}, "SHOULDER"),
+        ({"ProtocolName": "hippocampus_t2"}, ""),
+        ({"ProtocolName": "head_neck_tof"}, ""),
+        ({"SeriesDescription": "t2_tse_tra", "StudyDescription": "MRT LWS"}, "SPINE"),
         ({"ProtocolName": "t1_mprage"}, ""),
         ({}, ""),
     ],
@@ -81,3 +89,14 @@ def test_declared_background_is_exact_and_casts_no_ring(tmp_path: Path, model: s
     assert (result[:, :, 15:] == -2000).all()
     assert result[2:, :, :15].min() >= 980
     assert result[2:, :, :15].max() <= 1030
+
+
+@pytest.mark.parametrize(("number", "wrapped", "signed"), [(0, False, False), (1, True, False), (3, False, True)])
+def test_ge_says_by_a_private_number_what_its_values_are(
+    tmp_path: Path, number: int, wrapped: bool, signed: bool
+) -> None:
+    slices = [slice_of(k, Modality="MR", SOPClassUID=MRImageStorage) for k in range(3)]
+    for dataset in slices:
+        dataset.private_block(0x0043, "GEMS_PARM_01", create=True).add_new(0x2F, "SS", number)
+    volume = volume_io.read(write(tmp_path / "series", slices))
+    assert (volume.wrapped, volume.signed) == (wrapped, signed)
