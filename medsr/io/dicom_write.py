@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medsr.errors import UsageError
 from medsr.geometry import LPS
@@ -20,9 +21,11 @@ from medsr.io.volume_base import DICOM, Volume
 def write_series(folder: Path, volume: Volume, what: str) -> None:
     """Write one file a slice into the new folder `folder`, which appears whole or not at all.
 
-    Every slice takes the header of the acquired slice nearest to it; new SOP instance and series UIDs, the derivation
-    noted, private tags (which may describe the old geometry) removed, pixels uncompressed. Raises UsageError for a
-    scan that was not read from a series of single frames with one rescale, or when `folder` is already there.
+    Every slice takes the header of the acquired slice nearest to it, of a series of volumes that of its own volume, so
+    that times, echoes and b-values stay with their images. Slices are numbered volume by volume. New SOP instance and
+    series UIDs, the derivation noted, private tags (which may describe the old geometry) removed, pixels uncompressed.
+    Raises UsageError for a scan that was not read from a series of single frames with one rescale, or when `folder` is
+    already there.
     """
     from pydicom.uid import generate_uid
 
@@ -32,9 +35,9 @@ def write_series(folder: Path, volume: Volume, what: str) -> None:
     with tempfile.TemporaryDirectory(prefix=".medsr-", dir=folder.parent) as temporary:
         series = Path(temporary) / folder.name
         series.mkdir()
-        for index in range(volume.stored.shape[2]):
-            path = series / f"{index + 1:04d}.dcm"
-            _write_slice(path, volume, index, uid, what)
+        for number, (part, index) in enumerate(np.ndindex(volume.volumes, volume.stored.shape[2]), 1):
+            path = series / f"{number:04d}.dcm"
+            save_derived(path, *_slice(volume, part, index, uid, what))
             with path.open("r+b") as written:
                 os.fsync(written.fileno())
         series.rename(folder)
@@ -44,8 +47,6 @@ def check(folder: Path, volume: Volume) -> None:
     """Raise UsageError for what `write_series` cannot write."""
     if volume.kind != DICOM:
         raise UsageError(f"--dicom: the scan is {volume.kind}; only DICOM can be written as DICOM")
-    if volume.volumes > 1:
-        raise UsageError("--dicom: the series has several volumes (4D); leave --dicom out and get NIfTI")
     if any(int(frame.dataset.get("NumberOfFrames") or 1) > 1 for frame in volume.extra):
         raise UsageError("--dicom: the scan is a multi-frame file; leave --dicom out and get NIfTI")
     if volume.stored.dtype.kind not in "iu":
@@ -54,12 +55,15 @@ def check(folder: Path, volume: Volume) -> None:
         raise UsageError(f"{folder}: is already there; DICOM series are written into a new folder")
 
 
-def _write_slice(path: Path, volume: Volume, index: int, uid: str, what: str) -> None:
+def _slice(volume: Volume, part: int, index: int, uid: str, what: str) -> tuple[Any, NDArray]:
+    """The data set of slice `index` of volume `part`, both counted from 0, and its pixels."""
     from pydicom.valuerep import DSfloat
 
     affine = LPS @ volume.affine
     place = affine @ [0, 0, index, 1]
-    source = min(volume.extra, key=lambda frame: float(np.linalg.norm(_centre(frame) - _middle(volume, index))))
+    count, slices = len(volume.extra) // volume.volumes, volume.stored.shape[2]
+    own = volume.extra[part * count : (part + 1) * count]
+    source = min(own, key=lambda frame: float(np.linalg.norm(_centre(frame) - _middle(volume, index))))
     dataset = copy.deepcopy(source.dataset)
     dataset.remove_private_tags()
     forget_stale(dataset)
@@ -71,12 +75,23 @@ def _write_slice(path: Path, volume: Volume, index: int, uid: str, what: str) ->
     dataset.ImagePositionPatient = [DSfloat(float(value), auto_format=True) for value in place[:3]]
     dataset.SliceThickness = dataset.SpacingBetweenSlices = DSfloat(between, auto_format=True)
     dataset.SliceLocation = DSfloat(float(normal @ place[:3]), auto_format=True)
-    dataset.InstanceNumber = index + 1
+    dataset.InstanceNumber = part * slices + index + 1
+    _count_anew(dataset, slices)
     name_series(dataset, source.dataset, uid)
     note_derivation(dataset, source.dataset, what)
     low, high = bit_range(int(dataset.BitsStored), bool(dataset.PixelRepresentation))
-    stored = np.clip(volume.stored[:, :, index].T, low, high).astype(volume.stored.dtype)
-    save_derived(path, dataset, stored)
+    pixels = volume.stored[:, :, index] if volume.stored.ndim == 3 else volume.stored[:, :, index, part]
+    return dataset, np.clip(pixels.T, low, high).astype(volume.stored.dtype)
+
+
+def _count_anew(dataset: Any, slices: int) -> None:
+    """What counts the slices of the series: there are others now."""
+    if "ImageIndex" in dataset:  # of positron emission, where it must be there
+        dataset.ImageIndex = dataset.InstanceNumber
+    if "NumberOfSlices" in dataset:
+        dataset.NumberOfSlices = slices
+    if "ImagesInAcquisition" in dataset:
+        del dataset.ImagesInAcquisition
 
 
 def _centre(frame: Any) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
@@ -59,8 +60,15 @@ def test_several_volumes_on_one_grid_are_4d_in_order(tmp_path: Path, tag: str, b
     np.testing.assert_array_equal(volume.stored[0, 0], np.arange(4)[:, None] + 100 * np.arange(3))
     np.testing.assert_allclose(volume.affine[2], [0, 0, 3, 0], atol=1e-6)
     assert any("read as 4D" in note for note in volume.notes)
-    with pytest.raises(UsageError, match="several volumes"):
-        write_series(tmp_path / "new", volume, "Super-resolved")
+    write_series(tmp_path / "new", volume.refined(np.repeat(volume.stored, 2, axis=2)), "Super-resolved")
+    again = volume_io.read(tmp_path / "new")
+    np.testing.assert_array_equal(again.stored, np.repeat(volume.stored, 2, axis=2))
+    np.testing.assert_allclose(again.affine, volume.refined(again.stored).affine, atol=1e-4)
+    headers = [pydicom.dcmread(file) for file in sorted((tmp_path / "new").iterdir())]
+    assert [int(header.InstanceNumber) for header in headers] == list(range(1, 25))
+    assert len({header.SOPInstanceUID for header in headers}) == 24
+    if tag:
+        assert [float(header.get(tag)) for header in headers] == [5.0] * 8 + [15.0] * 8 + [25.0] * 8
 
 
 @pytest.mark.parametrize("numbers", [[1, 1, 1, 2, 2, 2], [1, 2, 3, 4, 5, 6], [1, 2, 1, 2, 1, 2]])
