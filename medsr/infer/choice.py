@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsr.errors import WeightsError
+from medsr.infer.periodic import is_phase, is_signed
 from medsr.io.image import DICOM, Image
 from medsr.io.volume_base import Volume
 from medsr.nets import weights
@@ -130,14 +131,16 @@ def for_volume(volume: Volume) -> Choice:
     model = model_for(MRI)
     if volume.modality not in ("", "MR"):
         return _interpolated(f"{volume.modality} scans")
-    if volume.wrapped:
+    if is_phase(volume):
         return _interpolated("a phase, whose values wrap")
     if volume.signed:
         return _interpolated("real or imaginary parts and field maps, as its header or name says")
+    if volume.modality == "" and (least := lowest(volume)) < AIR:
+        return _interpolated(f"CT, which values down to {least:.0f} look like")
+    if is_signed(volume):
+        return _interpolated("values on both sides of 0, as in field maps and parts of complex images")
     if volume.modality == "MR":
         return Choice(model, "an MR scan, as its header says")
-    if (least := lowest(volume)) < AIR:
-        return _interpolated(f"CT, which values down to {least:.0f} look like")
     return Choice(model, "taken for MRI (its file does not say)")
 
 

@@ -12,6 +12,8 @@ from medsr.io.volume_base import Volume
 
 LARGEST = 8 << 20
 """Bytes of a JSON that is read at all."""
+KEYS = ("ImageType", "ImageTypeText", "ComplexImageComponent")
+RADIANS = ("rad", "radian", "radians")
 PHASE = frozenset(("phase", "phase1", "phase2", "phasediff", "ph"))
 SIGNED = frozenset(("real", "imag", "imaginary", "fieldmap"))
 """Last words of names, and what `part-` may say."""
@@ -27,7 +29,7 @@ def described(volume: Volume, path: Path, stem: str) -> Volume:
     said = _json(path.with_name(f"{stem}.json"))
     if said.get("tool") == "medsr":  # a sidecar of ours is of a result
         said = {}
-    kinds = dicom_content.words_of(said.get(key) for key in ("ImageType", "ComplexImageComponent"))
+    kinds = dicom_content.words_of(said.get(key) for key in KEYS)
     modality = said.get("Modality")
     if modality not in ("MR", None):
         kinds = set()
@@ -35,7 +37,10 @@ def described(volume: Volume, path: Path, stem: str) -> Volume:
     return replace(
         volume,
         modality=volume.modality or (modality if modality in MODALITIES else ""),
-        wrapped=volume.wrapped or _named(words, PHASE) or not dicom_content.PHASE.isdisjoint(kinds),
+        wrapped=volume.wrapped
+        or _named(words, PHASE)
+        or not dicom_content.PHASE.isdisjoint(kinds)
+        or str(said.get("Units", "")).lower() in RADIANS,
         signed=volume.signed or _named(words, SIGNED) or not dicom_content.SIGNED.isdisjoint(kinds),
         elsewhere=volume.elsewhere or body_parts.elsewhere(said.get(key) for key in dicom_content.REGIONS),
     )
@@ -52,7 +57,7 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > LARGEST:
             return {}
-        content = json.loads(path.read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 
 from medsr.infer.choice import AUTO, for_volume
 from medsr.infer.models import SliceEngine
+from medsr.infer.periodic import is_phase
 from medsr.io.volume_base import Volume
 from medsr.scan.labels import is_labels
 from medsr.scan.request import Request
 
 PHASE = (
-    "a phase image, by its header or name: its values jump where the phase wraps, so it was enlarged by nearest "
-    "neighbour; --model chooses one"
+    "a phase image, by its header, name or values: they jump where the phase wraps, so it was enlarged by "
+    "nearest neighbour; --model chooses one"
 )
 
 
@@ -37,7 +38,7 @@ def fitting(request: Request, engine: SliceEngine, volume: Volume) -> Fitting:
         return Fitting(request, engine)
     if request.kind == "labels" or (request.kind == "auto" and is_labels(volume)):
         return Fitting(request, engine)
-    if volume.wrapped and request.adapt is None:
+    if is_phase(volume) and request.adapt is None:
         plain = replace(request, kind="labels", method=replace(request.method, uncertainty=False))
         return Fitting(plain, engine, PHASE, fits=False)
     chosen = for_volume(volume)

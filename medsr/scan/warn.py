@@ -7,6 +7,7 @@ from medsr.infer.acquisition import Acquisition
 from medsr.infer.choice import AIR, lowest
 from medsr.infer.learned import trained_on
 from medsr.infer.models import SliceEngine
+from medsr.infer.periodic import is_phase, is_signed
 from medsr.infer.slices import Enlarger
 from medsr.io.volume import Volume
 from medsr.nets.weights import VOLUME_BASELINES
@@ -46,14 +47,15 @@ def outside_domain(engine: SliceEngine, volume: Volume, fine: Shape, acquisition
 def of_content(engine: SliceEngine, volume: Volume) -> list[str]:
     """Lines about phases, whose values wrap, and about parts of the body that no bundled model was trained on."""
     warnings = []
-    if volume.signed and engine.domain:
+    phase = is_phase(volume)
+    if engine.domain and not phase and is_signed(volume):
         warnings.append(
-            f"{engine.name} was trained on magnitudes; by its header or name, this is a real or imaginary part "
+            f"{engine.name} was trained on magnitudes; by its header, name or values, this is a real or imaginary part "
             "or a field map"
         )
-    if volume.wrapped:
+    if phase:
         warnings.append(
-            "a phase image, by its header or name: where the phase wraps, what lies between two voxels is wrong"
+            "a phase image, by its header, name or values: where the phase wraps, what lies between two voxels is wrong"
         )
     if volume.elsewhere and volume.modality in ("MR", "") and "MRI" in str(engine.domain.get("modality", "")):
         warnings.append(
