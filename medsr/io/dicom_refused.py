@@ -10,12 +10,8 @@ RT_DOSE = "1.2.840.10008.5.1.4.1.1.481.2"
 
 
 def check(dataset: Any, name: str) -> None:
-    """Raise InputError for mosaics, dose grids, several segments in one object, and frames without positions."""
+    """Raise InputError for dose grids, several segments in one object, and frames without positions."""
     frames = int(dataset.get("NumberOfFrames") or 1)
-    if "MOSAIC" in [str(part).upper() for part in dataset.get("ImageType") or []]:
-        raise InputError(
-            f"{name}: a Siemens mosaic, many slices in one picture, is not handled; convert it to NIfTI with dcm2niix"
-        )
     if dataset.get("SOPClassUID") == RT_DOSE:
         raise InputError(f"{name}: a radiotherapy dose grid (RTDOSE) is not handled; convert it to NIfTI")
     if len(dataset.get("SegmentSequence") or []) > 1:

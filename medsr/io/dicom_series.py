@@ -17,6 +17,7 @@ from medsr.io import (
     dicom_content,
     dicom_files,
     dicom_grids,
+    dicom_mosaic,
     dicom_padding,
     dicom_pixels,
     dicom_refused,
@@ -162,6 +163,9 @@ def _frames(name: str, opener: Open, dataset: Any) -> Iterator[Frame]:
             raise InputError(f"{name}: its position or orientation is damaged")
         if min(steps) <= 0:
             raise InputError(f"{name}: PixelSpacing {steps[0]:g} x {steps[1]:g}, expected mm above 0")
+        if dicom_mosaic.is_mosaic(dataset):
+            yield from dicom_mosaic.frames_of(name, opener, dataset, rescale)
+            return
         yield Frame(name, opener, dataset, index, place, turned, steps, rescale)
 
 
@@ -196,7 +200,11 @@ def _decoded(frame: Frame) -> NDArray:
     from pydicom import dcmread
 
     with frame.open() as stream:
-        return dicom_pixels.decode(dcmread(stream, force=True), frame.name)
+        dataset = dcmread(stream, force=True)
+    pixels = dicom_pixels.decode(dataset, frame.name)
+    if dicom_mosaic.is_mosaic(dataset):
+        return dicom_mosaic.split(pixels, frame.dataset.Rows, frame.dataset.Columns)
+    return pixels
 
 
 def _pixels(frames: list[Frame], shape: tuple[int, int, int], notes: list[str]) -> tuple[NDArray, float, float]:
