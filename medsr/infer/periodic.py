@@ -33,7 +33,7 @@ def is_phase(volume: Volume) -> bool:
 
 
 def is_signed(volume: Volume) -> bool:
-    """Whether the header or name says so, or values lie on both sides of 0 alike: parts of complex images, field maps."""
+    """Whether the header or name says so, or values lie on both sides of 0 alike, as parts of complex images do."""
     if volume.signed:
         return True
     least, greatest = np.percentile(_sample(volume), (0.5, 99.5))
