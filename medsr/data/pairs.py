@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -79,10 +80,10 @@ def alike(high: image_io.Image, low: image_io.Image) -> tuple[image_io.Image, im
     return replace(high, window=window), replace(low, window=window)
 
 
-def split_pairs(recipe: Recipe) -> Split:
+def split_pairs(recipe: Recipe, kept: Collection[Path] | None = None) -> Split:
     """As `sources.split`; what has no partner of the right size is left out, with the reason. Raises UsageError."""
     partners = Partners(recipe)
-    found = split(recipe.data, recipe.degrade_crop, recipe.seed)
+    found = split(recipe.data, recipe.degrade_crop, recipe.seed, kept)
     reasons: dict[Path, str] = {}
     sizes = {source.path: source.size for source in found.train}
     for path in (*sizes, *found.held_out):
@@ -90,17 +91,17 @@ def split_pairs(recipe: Recipe) -> Split:
             partners.check(path, sizes.get(path) or image_io.read_as_shown(path, recipe.data.bits).pixels.shape[:2])
         except InputError as error:
             reasons[path] = str(error)
-    kept = replace(
+    complete = replace(
         found,
         train=tuple(source for source in found.train if source.path not in reasons),
         held_out=tuple(path for path in found.held_out if path not in reasons),
         skipped=(*found.skipped, *reasons.items()),
     )
-    if not kept.train:
+    if not complete.train:
         raise UsageError(f"{partners.folder}: no pair to train on; {next(iter(reasons.values()))}")
-    if found.held_out and not kept.held_out:
+    if found.held_out and not complete.held_out:
         raise UsageError(f"{partners.folder}: no pair to validate on; {reasons[found.held_out[0]]}")
-    return kept
+    return complete
 
 
 class PairedCrops(GroundTruthCrops):

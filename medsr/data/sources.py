@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import fnmatch
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from medsr.data import manifest
+from medsr.data.masks import MASK, is_mask
+from medsr.data.own_outputs import part_own
 from medsr.data.streams import stream
 from medsr.degrade import multiscale
 from medsr.errors import InputError, UsageError
 from medsr.io import image as image_io
+from medsr.io.listing import files_below
 from medsr.recipe import Data
 
 
@@ -33,35 +36,42 @@ class Split:
     skipped: tuple[tuple[Path, str], ...]
 
 
-def split(data: Data, smallest: int, seed: int) -> Split:
+def split(data: Data, smallest: int, seed: int, kept: Collection[Path] | None = None) -> Split:
     """Look at every image below `data.train`, set the held-out ones apart, list the rest at all their sizes.
 
-    `smallest`: shortest side that still gives a crop. Raises UsageError when nothing remains to train on.
+    `smallest`: shortest side that still gives a crop. `kept`: the files that were held out before, and stay so; None:
+    as the recipe says. What medsr wrote itself is left out, and masks. Raises UsageError when nothing remains to train
+    on.
     """
     folder = folder_of(data.train, "data.train")
     if (rows := manifest.read(folder)) is not None:
-        return _prepared(rows, folder, data, smallest, seed)
+        return _prepared(rows, folder, data, smallest, seed, kept)
     readable: list[tuple[Path, tuple[int, int]]] = []
-    skipped: list[tuple[Path, str]] = image_io.count_unread(folder, data.pattern)
-    for path in image_io.list_images(folder, data.pattern):
+    paths, skipped = part_own(folder, image_io.list_images(folder, data.pattern))
+    skipped += image_io.count_unread(folder, data.pattern)
+    for path in paths:
         try:
-            height, width = image_io.read_as_shown(path, data.bits).pixels.shape[:2]
+            pixels = image_io.read_as_shown(path, data.bits).pixels
         except InputError as error:
             skipped.append((path, str(error)))
             continue
-        if min(height, width) < smallest:
+        height, width = pixels.shape[:2]
+        if not data.keep_masks and is_mask(pixels):
+            skipped.append((path, MASK))
+        elif min(height, width) < smallest:
             skipped.append((path, f"{width}x{height} is smaller than the {smallest}-pixel crop"))
         else:
             readable.append((path, (height, width)))
     if not readable:
         raise UsageError(
             f"{folder}: no image to train on ({len(skipped)} unreadable or under {smallest} pixels) among the files "
-            f"that match {data.pattern!r} (--set data.pattern=...)"
+            f"that match {data.pattern!r} (--set data.pattern=...){first_reason(skipped)}"
         )
-    held_out = held_out_of(data, folder, [path for path, _ in readable], seed)
+    held_out = held_out_of(data, folder, [path for path, _ in readable], seed, kept=kept)
+    shown = real(held_out)
     sources: list[Source] = []
     for path, size in readable:
-        if path not in held_out:
+        if os.path.realpath(path) not in shown:
             reductions = data.multiscale
             every = (
                 multiscale.sizes(size, reductions.scales, reductions.shortest_edge, smallest) if reductions else [size]
@@ -75,7 +85,9 @@ def split(data: Data, smallest: int, seed: int) -> Split:
     return Split(tuple(sources), tuple(held_out), tuple(skipped))
 
 
-def _prepared(rows: list[manifest.Row], folder: Path, data: Data, smallest: int, seed: int) -> Split:
+def _prepared(
+    rows: list[manifest.Row], folder: Path, data: Data, smallest: int, seed: int, kept: Collection[Path] | None
+) -> Split:
     """The parts that `medsr prepare` made, at the sizes it wrote down: nothing is decoded, nothing parted again.
 
     Its validation part is held out, of reductions and originals the originals; without one, or where the recipe names
@@ -84,13 +96,13 @@ def _prepared(rows: list[manifest.Row], folder: Path, data: Data, smallest: int,
     images = [row for row in rows if row.file and row.role == "image"]
     small = [row for row in images if min(row.height_width) < smallest]
     usable = [row for row in images if min(row.height_width) >= smallest]
-    train = [row for row in usable if row.part == "train" and fnmatch.fnmatch(Path(row.file).name, data.pattern)]
+    train = [row for row in usable if row.part == "train" and image_io.matches(Path(row.file), data.pattern)]
     held_out = [row for row in usable if row.part == "validation"]
     whole = [row for row in held_out if row.original] or held_out
     skipped = [(folder / row.file, f"{row.size} is smaller than the {smallest}-pixel crop") for row in small]
     if not held_out or (isinstance(data.validation, str) and Path(data.validation).is_dir()):
         first = {row.id: folder / row.file for row in reversed(train)}
-        paths = held_out_of(data, folder, sorted(first.values()), seed)
+        paths = held_out_of(data, folder, sorted(first.values()), seed, kept=kept)
         shown = {row.subject for row in train if first[row.id] in paths}
         train = [row for row in train if row.subject not in shown]
     else:
@@ -119,16 +131,36 @@ def folder_of(name: str | None, key: str) -> Path:
     return folder
 
 
+def real(paths: Collection[Path]) -> set[str]:
+    """Where they are, however they are named: a held-out file must be known under each of its names."""
+    return {os.path.realpath(path) for path in paths}
+
+
+def first_reason(skipped: list[tuple[Path, str]]) -> str:
+    """What an error says of files that were left out."""
+    if not skipped:
+        return ""
+    path, reason = skipped[0]
+    return f"; left out: {reason if str(path) in reason else f'{path}: {reason}'}"
+
+
 def held_out_of(
-    data: Data, folder: Path, readable: list[Path], seed: int, wanted: Callable[[Path], bool] | None = None
+    data: Data,
+    folder: Path,
+    readable: list[Path],
+    seed: int,
+    wanted: Callable[[Path], bool] | None = None,
+    kept: Collection[Path] | None = None,
 ) -> list[Path]:
     """The files to validate on: those named by a pattern or in another folder, or a fraction drawn at random.
 
-    `wanted` says which files of another folder count; None: its images.
+    `wanted` says which files of another folder count; None: its images, without masks. `kept`: those held out before.
     """
+    if kept is not None:
+        return sorted(kept)
     if isinstance(data.validation, str):
         if any(sign in data.validation for sign in "*?["):
-            chosen = [path for path in readable if fnmatch.fnmatch(path.name, data.validation)]
+            chosen = [path for path in readable if image_io.matches(path.relative_to(folder), data.validation)]
             if not chosen:
                 raise UsageError(
                     f"data.validation: no image in {folder} matches {data.validation!r}; give another pattern or a "
@@ -136,7 +168,11 @@ def held_out_of(
                 )
             return chosen
         other = folder_of(data.validation, "data.validation")
-        chosen = sorted(filter(wanted, other.rglob("*"))) if wanted else image_io.list_images(other)
+        chosen, _ = part_own(
+            other, filter(wanted, sorted(files_below(other))) if wanted else image_io.list_images(other)
+        )
+        if wanted is None and not data.keep_masks:
+            chosen = [path for path in chosen if not is_mask(image_io.read_as_shown(path, data.bits).pixels)]
         if not chosen:
             raise UsageError(f"data.validation: nothing to validate on in {data.validation}")
         return chosen

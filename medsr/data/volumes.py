@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medsr.data import manifest
-from medsr.data.sources import Split, folder_of, held_out_of
+from medsr.data.masks import MASK, is_mask
+from medsr.data.own_outputs import part_own
+from medsr.data.sources import Split, folder_of, held_out_of, real
 from medsr.errors import InputError, UsageError
 from medsr.intensity import Window
+from medsr.io import kinds
 from medsr.io import volume as volume_io
+from medsr.io.listing import files_below
 from medsr.recipe import Data, Recipe
-
-if TYPE_CHECKING:
-    pass
 
 Array = NDArray[np.float32]
 ISOTROPIC_WITHIN = 1.25
@@ -35,15 +38,19 @@ class VolumeSource:
     spacing: tuple[float, float, float]
 
 
-def split(data: Data, side: int, seed: int) -> Split:
-    """Look at every volume below `data.train`, set the held-out ones apart. Raises UsageError when none remains."""
+def split(data: Data, side: int, seed: int, kept: Collection[Path] | None = None) -> Split:
+    """Look at every volume below `data.train`, set the held-out ones apart, as `sources.split` does with images.
+
+    Raises UsageError when none remains.
+    """
     folder = folder_of(data.train, "data.train")
     sources: dict[Path, VolumeSource] = {}
-    skipped: list[tuple[Path, str]] = []
     part = {folder / row.file: row.part for row in manifest.read(folder) or () if row.file and row.role == "image"}
-    for path in sorted(folder.rglob(data.pattern)):
-        if not path.is_file() or not volume_io.is_volume(path):
-            continue
+    paths = list_volumes(folder, data.pattern)
+    skipped: list[tuple[Path, str]] = []
+    if not part:
+        paths, skipped = part_own(folder, paths)
+    for path in paths:
         if part and part.get(path, "test") == "test":  # a prepared set: neither its test part nor its masks
             continue
         try:
@@ -54,6 +61,8 @@ def split(data: Data, side: int, seed: int) -> Split:
         spacing = volume.grid.spacing
         if max(spacing) / min(spacing) > ISOTROPIC_WITHIN:
             skipped.append((path, "its voxels are not isotropic: " + " x ".join(f"{s:.3g}" for s in spacing) + " mm"))
+        elif not part and not data.keep_masks and is_mask(_first(volume.stored)):
+            skipped.append((path, MASK))
         elif min(volume.stored.shape[:3]) < side:
             skipped.append((path, f"smaller than the {side}-voxel crop"))
         else:
@@ -63,14 +72,25 @@ def split(data: Data, side: int, seed: int) -> Split:
         raise UsageError(f"{folder}: no isotropic volume to train on{reason}")
     set_apart = [path for path in sources if part.get(path) == "validation"]
     elsewhere = isinstance(data.validation, str) and Path(data.validation).is_dir()
-    if set_apart and not elsewhere:
+    if set_apart and not elsewhere and kept is None:
         held_out = set_apart
     else:
-        held_out = held_out_of(data, folder, list(sources), seed, volume_io.is_volume)
-    train = tuple(source for path, source in sources.items() if path not in held_out)
+        held_out = held_out_of(data, folder, list(sources), seed, volume_io.is_volume, kept)
+    shown = real(held_out)
+    train = tuple(source for path, source in sources.items() if os.path.realpath(path) not in shown)
     if not train:
         raise UsageError(f"{folder}: all {len(held_out)} volumes are held out, none is left to train on")
     return Split(train, tuple(held_out), tuple(skipped))
+
+
+def list_volumes(folder: Path, pattern: str = "*") -> list[Path]:
+    """The volume files below `folder` that match `pattern`, sorted; upper and lower case are one."""
+    every = (path for path in sorted(files_below(folder)) if kinds.matches(path.relative_to(folder), pattern))
+    return [path for path in every if volume_io.is_volume(path)]
+
+
+def _first(stored: NDArray) -> NDArray:
+    return stored.reshape(*stored.shape[:3], -1)[..., 0]
 
 
 def domain(recipe: Recipe, train: tuple[VolumeSource, ...]) -> dict[str, Any]:
@@ -90,7 +110,7 @@ def unit_of(stored: NDArray) -> tuple[Array, Window]:
 def load(path: Path, smallest: int = 100) -> Array:
     """The first volume of a file, in unit values, cut as by `foreground`."""
     volume = volume_io.read(path)
-    return foreground(unit_of(volume.stored.reshape(*volume.stored.shape[:3], -1)[..., 0])[0], smallest)
+    return foreground(unit_of(_first(volume.stored))[0], smallest)
 
 
 def foreground(unit: Array, smallest: int = 100) -> Array:

@@ -24,6 +24,7 @@ from medsr.io.kinds import (
     kind_of,
     list_images,
     list_unread,
+    matches,
     sniff,
     unread_reason,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "is_image",
     "list_images",
     "list_unread",
+    "matches",
     "read",
     "read_as_shown",
     "sniff",

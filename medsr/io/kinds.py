@@ -128,13 +128,13 @@ def list_images(folder: Path, pattern: str = "*") -> list[Path]:
 
     As `listing.files_below` finds them. Upper and lower case are one.
     """
-    matching = (path for path in files_below(folder) if _matches(path.relative_to(folder), pattern))
+    matching = (path for path in files_below(folder) if matches(path.relative_to(folder), pattern))
     return sorted(filter(is_image, matching))
 
 
 def list_unread(folder: Path, pattern: str = "*") -> list[tuple[Path, str]]:
     """The pictures below `folder` that `list_images` leaves out for their format, each with the reason."""
-    matching = (path for path in sorted(files_below(folder)) if _matches(path.relative_to(folder), pattern))
+    matching = (path for path in sorted(files_below(folder)) if matches(path.relative_to(folder), pattern))
     left_out = UNREAD.keys() | NAMED_ONLY.keys()
     return [(path, unread_reason(path)) for path in matching if path.suffix.lower() in left_out and not is_dicom(path)]
 
@@ -156,7 +156,8 @@ def unread_reason(path: Path) -> str:
     return f"{path}: {UNREAD[suffix]} images are not read; convert it to PNG or TIFF"
 
 
-def _matches(place: Path, pattern: str) -> bool:
+def matches(place: Path, pattern: str) -> bool:
+    """Whether a path below a folder matches a pattern of names or places; upper and lower case are one."""
     wanted = pattern.lower()
     while wanted.startswith("**/"):
         wanted = wanted[3:]

@@ -78,6 +78,8 @@ def _flips(value: Any) -> Any:
 class Data(Section):
     train: str | None = None
     pattern: str = "*"
+    keep_masks: Flag = False
+    """Whether masks, label maps and images of one value are trained on as any other."""
     validation: Annotated[float | str, BeforeValidator(_fraction_or_name)] = 0.1
     crop: Count = 256
     degrade_crop: Count | None = None

@@ -93,7 +93,7 @@ def test_dark_crops_are_drawn_again(tmp_path: Path) -> None:
     picture[:, 128:] = 200
     write_png(tmp_path / "a.png", picture)
     for threshold, expect_dark in ((0.0, True), (0.4, False)):
-        data = _data(tmp_path, darkest_crop=threshold)
+        data = _data(tmp_path, darkest_crop=threshold, keep_masks=True)
         files = sources.split(data, 32, 0)
         drawn = crops.GroundTruthCrops(files.train, data, 32, 1, 0)
         darkest = min(float(drawn[(iteration, 0)][0].mean()) for iteration in range(40))

@@ -1,0 +1,78 @@
+"""What medsr wrote itself below a folder of data: samples of runs and results of its commands are no ground truth."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path, PurePath
+
+from medsr import status
+from medsr.io import volume as volume_io
+
+_RUN = ("log.jsonl", "recipe.yml", "state")
+"""What lies in a run's folder."""
+SHOWN = 4
+"""Names given of files that are left out together."""
+
+
+def part_own(folder: Path, paths: Iterable[Path]) -> tuple[list[Path], list[tuple[Path, str]]]:
+    """The paths without what medsr wrote itself; and that, as no or one entry with the reason, counted and named."""
+    _written_in.cache_clear()
+    _is_result.cache_clear()
+    kept: list[Path] = []
+    own: list[Path] = []
+    for path in paths:
+        (own if is_own(path) else kept).append(path)
+    if not own:
+        return kept, []
+    names = ", ".join(path.relative_to(folder).as_posix() for path in own[:SHOWN])
+    more = f" and {len(own) - SHOWN} more" if len(own) > SHOWN else ""
+    files = "1 file that medsr wrote itself is" if len(own) == 1 else f"{len(own)} files that medsr wrote itself are"
+    return kept, [(folder, f"{folder}: {files} not ground truth (samples, results): {names}{more}")]
+
+
+def is_own(path: Path) -> bool:
+    """Whether it is a sample of a run, a result that a sidecar or `status.tsv` records, or a preview of one."""
+    place = path.absolute()
+    above = list(place.parents)
+    is_sample = re.fullmatch(r"\d{8}\.png", place.name) and above[0].name == "samples"
+    if is_sample and any((above[0].parent / name).exists() for name in _RUN):
+        return True
+    if place.name.endswith("_preview.png") and _is_result(place.with_name(place.name[: -len("_preview.png")] + ".nii")):
+        return True
+    if any(map(_is_result, (place, *above[:-1]))):
+        return True
+    return any(not {place, *above[:n]}.isdisjoint(_written_in(folder)) for n, folder in enumerate(above))
+
+
+@lru_cache(maxsize=4096)
+def _is_result(path: Path) -> bool:
+    try:
+        return volume_io.is_result(path)
+    except OSError:
+        return False
+
+
+@lru_cache(maxsize=4096)
+def _written_in(folder: Path) -> frozenset[Path]:
+    """The files, and folders of slices, that medsr recorded there as its results; `folder` itself is none."""
+    try:
+        named = json.loads((folder / status.PICTURES).read_text(encoding="utf-8"))
+        results = list(named["results"]) if named.get("tool") == "medsr" else []
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        results = []
+    try:
+        outputs = [row.output for row in status.read(folder / status.NAME) if row.outcome == status.DONE and row.output]
+    except (OSError, ValueError):
+        outputs = []
+    places = {folder / name for name in results} | {_below(folder, output) for output in outputs}
+    return frozenset(place for place in places if place is not None and place != folder)
+
+
+def _below(folder: Path, output: str) -> Path | None:
+    """Where a recorded result lies in the folder of its table, which may have been moved since."""
+    parts = [part for part in PurePath(output.replace("\\", "/")).parts if part not in ("/", ".")]
+    tails = (folder.joinpath(*parts[start:]) for start in range(len(parts)))
+    return next((tail for tail in tails if tail.exists()), None)
