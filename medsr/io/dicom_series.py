@@ -22,6 +22,7 @@ from medsr.io import (
     dicom_pixels,
     dicom_refused,
     dicom_stack,
+    dicom_uniform,
 )
 from medsr.io.dicom_stack import Frame, Open
 from medsr.io.volume_base import DICOM, Volume, check_memory
@@ -43,10 +44,14 @@ def read(path: Path, series: str | None) -> Volume:
     uid, number = dicom_grids.asked(series)
     files = found[_choose(found, uid, path)]
     frames = [frame for name, opener, dataset in files for frame in _frames(name, opener, dataset)]
-    notes = [f"{len(others)} file(s) that are no DICOM image left out"] if others else []
+    left_out = f"{len(others)} file(s) that are not DICOM images left out: {dicom_uniform.named(others)}"
+    notes = [left_out] if others else []
     frames = _without_copies(frames, notes)
     volumes, normal = dicom_grids.choose(dicom_grids.grids_of(frames, str(path)), number, path)
-    frames = [frame for volume in volumes for frame in volume]
+    count, frames = len(frames), [frame for volume in volumes for frame in volume]
+    if rest := count - len(frames):
+        notes.append(f"{rest} slice(s) of other acquisitions in the series left out, as asked")
+    dicom_uniform.check(frames, str(path))
     first = frames[0].dataset
     shape = (int(first.Columns), int(first.Rows), len(frames))
     check_memory(shape, 4 if len(volumes) == 1 else 8, str(path))

@@ -89,7 +89,7 @@ def test_what_is_not_dicom_in_a_zip_is_not_unpacked(tmp_path: Path, monkeypatch:
     )
     scan = volume_io.read(tmp_path / "scan.zip")
     assert scan.stored.shape == (8, 6, 4)
-    assert scan.notes == ("1 file(s) that are no DICOM image left out",)
+    assert scan.notes == ("1 file(s) that are not DICOM images left out: viewer.exe",)
     assert not [name for name in unpacked if "VIEWER" in name]
 
 

@@ -85,7 +85,7 @@ def test_a_zip_and_stray_files_give_the_same_volume(series: Callable[..., Path],
     for path in (folder, tmp_path / "scan.zip"):
         volume = volume_io.read(path)
         np.testing.assert_array_equal(volume.stored, expected.stored)
-        assert any("1 file(s) that are no DICOM image" in note for note in volume.notes)
+        assert any("1 file(s) that are not DICOM images" in note for note in volume.notes)
 
 
 def test_several_series_are_listed_and_one_is_named(series: Callable[..., Path]) -> None:
