@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import re
 import shutil
-import time
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urljoin, urlparse
 
 from medsr.errors import UsageError, WeightsError
 from medsr.io.files import atomic_path, sha256
+from medsr.io.lock import held
 from medsr.nets import converted, records, weights
+from medsr.nets.transfer import download, refuse_plain, remove_parts
 
 Via = Literal["release", "pip"]
-ATTEMPTS, WAIT, TIMEOUT = 3, 1.0, 60.0
-"""Of a download: how often it is tried, and seconds before the second try and without any answer."""
 
 
 def fetch(name: str, mirror: str | None = None, show_progress: bool = False, via: Via | None = None) -> Path:
@@ -37,7 +35,7 @@ def fetch(name: str, mirror: str | None = None, show_progress: bool = False, via
     if via == "pip":
         return converted.fetch(entry).path
     url = f"{mirror.rstrip('/')}/{entry.file}" if mirror else entry.url
-    _refuse_plain(url, name)
+    refuse_plain(url, name)
     try:
         return _fetch_release(entry, url, show_progress)
     except _UnreachableError as error:
@@ -54,51 +52,24 @@ class _UnreachableError(WeightsError):
 
 
 def _fetch_release(entry: weights.Entry, url: str, show_progress: bool) -> Path:
-    with atomic_path(entry.path) as temporary:
-        try:
-            _download(url, temporary, show_progress)
-        except Exception as error:  # requests' many connection errors, and pooch's own
-            reason = " ".join(str(error).split())[:160]
-            raise _UnreachableError(
-                f"{entry.name}: cannot be downloaded from {url} ({reason}); "
-                f"bring the file and run: medsr weights import {entry.file}"
-            ) from error
-        weights.check(entry, temporary)
+    entry.path.parent.mkdir(parents=True, exist_ok=True)
+    with held(entry.path.parent):
+        if entry.path.is_file():  # another process has fetched it meanwhile
+            weights.verify(entry)
+            return entry.path
+        remove_parts(entry.path)
+        with atomic_path(entry.path) as temporary:
+            try:
+                download(url, temporary, entry.size, show_progress)
+            except Exception as error:  # requests' many connection errors, and pooch's own
+                reason = " ".join(str(error).split())[:160]
+                raise _UnreachableError(
+                    f"{entry.name}: cannot be downloaded from {url} ({reason}); "
+                    f"bring the file and run: medsr weights import {entry.file}"
+                ) from error
+            weights.check(entry, temporary)
     _record_hash(entry)
     return entry.path
-
-
-def _refuse_plain(url: str, name: str) -> None:
-    """Raise WeightsError for an address anybody on the way could answer for; this machine itself may be plain."""
-
-    parts = urlparse(url)
-    here = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")
-    if parts.scheme != "https" and not here:
-        raise WeightsError(
-            f"{name}: {url} is not https; give an https address, or bring the file: medsr weights import"
-        )
-
-
-def _download(url: str, path: Path, show_progress: bool) -> None:
-    """Fetch into `path`, again where the connection breaks; redirects must be https too."""
-    import pooch
-    import requests
-
-    def check(response: requests.Response, **_: object) -> None:
-        if response.is_redirect:
-            _refuse_plain(urljoin(response.url, response.headers["location"]), "redirected")
-
-    fetch = pooch.HTTPDownloader(progressbar=show_progress, hooks={"response": check}, timeout=TIMEOUT)
-    for attempt in range(ATTEMPTS):
-        try:
-            fetch(url, str(path), None)
-            return
-        except requests.HTTPError:
-            raise  # the server answered: asking again changes nothing
-        except requests.RequestException:
-            if attempt + 1 == ATTEMPTS:
-                raise
-            time.sleep(WAIT * 2**attempt)
 
 
 def replaces(file: Path, name: str | None) -> bool:

@@ -47,7 +47,7 @@ def _find_features(network: str) -> Path:
         other = "vgg16" if network == "vgg19" else "vgg19"
         hint = f"; {other} is on this machine: --set losses.perceptual.network={other}" if _at_hand(other) else ""
         raise WeightsError(
-            f"the perceptual or texture loss needs {network}: {error}; or train without it: "
+            f"the perceptual or texture loss needs {network.upper()}; {error}; or train without it: "
             f"--set losses.perceptual.weight=0, and losses.texture.weight=0{hint}"
         ) from error
 

@@ -20,7 +20,7 @@ import torch
 import yaml
 
 from medsr.errors import UsageError, WeightsError
-from medsr.nets import checkpoint, converted, forms, numpy_pickle, obtain, weights
+from medsr.nets import checkpoint, converted, forms, numpy_pickle, obtain, transfer, weights
 from tests.nets.ncnn_files import to_ncnn
 from tests.nets.test_ncnn import SPEC
 
@@ -71,7 +71,7 @@ def manifest(
     (folder / "manifest.yml").write_text(yaml.safe_dump({"weights": [entry]}))
     monkeypatch.setattr(weights, "resource_dir", lambda _: folder)
     monkeypatch.setenv("MEDSR_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(obtain, "WAIT", 0.0)
+    monkeypatch.setattr(transfer, "WAIT", 0.0)
     return form
 
 

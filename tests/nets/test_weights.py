@@ -14,7 +14,7 @@ import torch
 import yaml
 
 from medsr.errors import UsageError, WeightsError
-from medsr.nets import obtain, weights
+from medsr.nets import obtain, transfer, weights
 from medsr.nets.checkpoint import Spec
 
 CONTENT = b"the weights" * 100
@@ -193,7 +193,7 @@ class _Flaky(_Quiet):
 
 @pytest.fixture
 def flaky(server: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setattr(obtain, "WAIT", 0.01)
+    monkeypatch.setattr(transfer, "WAIT", 0.01)
     monkeypatch.setattr(_Flaky, "asked", 0)
     http = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Flaky, directory=str(server[1])))
     threading.Thread(target=http.serve_forever, daemon=True).start()
@@ -218,8 +218,48 @@ def test_a_connection_that_always_breaks_leaves_nothing(
     monkeypatch.setattr(_Flaky, "breaks", 99)
     with pytest.raises(WeightsError, match="medsr weights import"):
         obtain.fetch("known")
-    assert _Flaky.asked == obtain.ATTEMPTS
+    assert _Flaky.asked == transfer.ATTEMPTS
     assert not [path for path in medsr_home.rglob("*") if path.is_file()]
+
+
+class _Endless(SimpleHTTPRequestHandler):
+    """Says nothing of the size, and does not end until nobody listens any more."""
+
+    sent = 0
+
+    def log_message(self, *_: object) -> None:
+        """Nothing on the test's output."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        while _Endless.sent < 50_000_000:
+            try:
+                self.wfile.write(b"x" * 10_000)
+            except OSError:
+                return
+            _Endless.sent += 10_000
+
+
+def test_no_more_is_read_than_the_file_can_have(manifest: str, tmp_path: Path, medsr_home: Path) -> None:
+    http = ThreadingHTTPServer(("127.0.0.1", 0), _Endless)
+    threading.Thread(target=http.serve_forever, daemon=True).start()
+    _renamed(manifest, tmp_path, f"http://127.0.0.1:{http.server_port}/known.pth")
+    with pytest.raises(WeightsError, match=f"longer than the {len(CONTENT)} bytes"):
+        obtain.fetch("known")
+    http.shutdown()
+    http.server_close()
+    assert _Endless.sent < 20_000_000  # what fits into the system's buffers
+    assert not [path for path in medsr_home.rglob("*") if path.is_file()]
+
+
+def test_what_a_killed_download_left_is_removed(manifest: str, medsr_home: Path) -> None:
+    folder = weights.get("known").path.parent
+    folder.mkdir(parents=True)
+    (folder / ".known-abcd1234.pth").write_bytes(b"half")
+    (folder / ".other-abcd1234.pth").write_bytes(b"not ours to judge")
+    assert obtain.fetch("known").read_bytes() == CONTENT
+    assert sorted(path.name for path in folder.glob(".*-*")) == [".other-abcd1234.pth"]
 
 
 def test_a_redirect_away_from_https_is_refused(manifest: str, tmp_path: Path, flaky: str) -> None:
