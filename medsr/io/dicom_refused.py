@@ -6,14 +6,10 @@ from typing import Any
 
 from medsr.errors import InputError
 
-RT_DOSE = "1.2.840.10008.5.1.4.1.1.481.2"
-
 
 def check(dataset: Any, name: str) -> None:
-    """Raise InputError for dose grids, several segments in one object, and frames without positions."""
+    """Raise InputError for several segments in one object, and frames without positions."""
     frames = int(dataset.get("NumberOfFrames") or 1)
-    if dataset.get("SOPClassUID") == RT_DOSE:
-        raise InputError(f"{name}: a radiotherapy dose grid (RTDOSE) is not handled; convert it to NIfTI")
     if len(dataset.get("SegmentSequence") or []) > 1:
         raise InputError(
             f"{name}: a segmentation with {len(dataset.SegmentSequence)} segments, which medsr does not tell apart; "

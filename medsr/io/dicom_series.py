@@ -15,6 +15,7 @@ from medsr.geometry import LPS
 from medsr.io import (
     dicom,
     dicom_content,
+    dicom_dose,
     dicom_files,
     dicom_grids,
     dicom_mosaic,
@@ -149,6 +150,9 @@ def _frames(name: str, opener: Open, dataset: Any) -> Iterator[Frame]:
         raise InputError(f"{name}: {photometric or 'colour'} pixels are not handled, only grey ones")
     if "HighBit" in dataset and int(dataset.HighBit) != int(dataset.BitsStored) - 1:  # decoders cut the wrong bits
         raise InputError(f"{name}: {dataset.BitsStored} bits stored up to bit {dataset.HighBit} are not handled")
+    if dataset.SOPClassUID == dicom_dose.SOP_CLASS:
+        yield from dicom_dose.frames_of(name, opener, dataset)
+        return
     dicom_refused.check(dataset, name)
     for index in range(int(dataset.get("NumberOfFrames") or 1)):
         position = _tag(dataset, index, "PlanePositionSequence", "ImagePositionPatient")

@@ -105,7 +105,7 @@ def test_single_slices_missing_between_others_are_noticed(tmp_path: Path, kept: 
     ("tags", "reason"),
     [
         ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]}, "Siemens mosaic"),
-        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.481.2"}, "RTDOSE"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.481.2"}, "a dose grid of"),
         ({"SegmentSequence": [Dataset(), Dataset()]}, "2 segments"),
         ({"NumberOfFrames": 3}, "no position for each"),
         ({"RescaleSlope": 0}, "RescaleSlope is 0"),
