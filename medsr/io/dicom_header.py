@@ -25,7 +25,8 @@ FILE_SET = "DirectoryRecordSequence"
 NO_FILE_SET = "a DICOMDIR lists other files; give those, or the folder they are in"
 MODALITIES = frozenset(
     (
-        "CR CT DG DX ES GM IO IVOCT IVUS LS MG MR NM OAM OCT OP OPM OPT OPV OT PT PX RF RG RTDOSE RTIMAGE SC SM TG US XA XC"
+        "CR CT DG DX ES GM IO IVOCT IVUS LS MG MR NM OAM OCT OP OPM OPT OPV OT PT PX RF RG RTDOSE RTIMAGE "
+        "SC SM TG US XA XC"
     ).split()
 )
 """DICOM's terms for what makes images (PS3.3 C.7.3.1.1.1)."""
