@@ -13,6 +13,8 @@ from medsr.io.dicom_tags import instance_of, value_of
 Places = dict[Frame, int]
 
 RANKED = (
+    "TemporalPositionIdentifier",
+    "TemporalPositionIndex",
     "TriggerTime",
     "NominalCardiacTriggerDelayTime",
     "FrameReferenceTime",
@@ -21,6 +23,7 @@ RANKED = (
     "AcquisitionTime",
     "AcquisitionNumber",
     "FrameAcquisitionNumber",
+    "DimensionIndexValues",
 )
 """Where every place has as many slices, all with their own value, the first value at each place is the first volume."""
 LEAST_PASS = 3

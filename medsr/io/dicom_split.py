@@ -55,38 +55,31 @@ def volumes_of(frames: list[Frame], normal: NDArray[np.float64]) -> list[list[Fr
 
 
 def _split(frames: list[Frame], places: Places) -> list[list[Frame]]:
-    for keyword in STRONG:
-        if len(parts := _parted(frames, keyword, places)) > 1 and _separate(parts, frames, places):
-            return [volume for part in parts for volume in _split(part, places)]
+    if len(parts := _told_apart(frames, places, STRONG)) > 1:
+        return [volume for part in parts for volume in _split(part, places)]
     if len(volumes := ranked(frames, places)) > 1:
         return volumes
-    for keyword in WEAK:
-        values = _groups(frames, keyword)
-        if not _separate(values, frames, places):
-            continue
-        parts = _chained(values, places)
-        if len(parts) > 1 and all(_sound(part, frames, places) for part in parts if spread(part, places) > 1):
-            return [volume for part in parts for volume in _split(part, places)]
+    if len(parts := _told_apart(frames, places, WEAK)) > 1:
+        return [volume for part in parts for volume in _split(part, places)]
     parts = _chained(by_number(frames, places), places)
     if len(parts) > 1 and all(_sound(part, frames, places) for part in parts):
         return parts
     return [frames]
 
 
-def _groups(frames: list[Frame], keyword: str) -> list[list[Frame]]:
-    groups: dict[Hashable, list[Frame]] = defaultdict(list)
-    for frame in frames:
-        groups[value_of(frame, keyword)].append(frame)
-    return list(groups.values())
-
-
-def _parted(frames: list[Frame], keyword: str, places: Places) -> list[list[Frame]]:
-    return _chained(_groups(frames, keyword), places)
-
-
-def _separate(parts: list[list[Frame]], frames: list[Frame], places: Places) -> bool:
-    """Whether a tag that parts the frames so tells volumes apart, not slices."""
-    return 2 * sum(len(part) for part in parts if spread(part, places) > 1) >= len(frames)
+def _told_apart(frames: list[Frame], places: Places, keywords: tuple[str, ...]) -> list[list[Frame]]:
+    """The frames as the first of the tags parts them that tells volumes apart, not slices."""
+    for keyword in keywords:
+        groups: dict[Hashable, list[Frame]] = defaultdict(list)
+        for frame in frames:
+            groups[value_of(frame, keyword)].append(frame)
+        if 2 * sum(len(group) for group in groups.values() if spread(group, places) > 1) < len(frames):
+            continue
+        parts = _chained(list(groups.values()), places)
+        several = [part for part in parts if spread(part, places) > 1]
+        if len(parts) > 1 and (keyword in STRONG or all(_sound(part, frames, places) for part in several)):
+            return parts
+    return [frames]
 
 
 def _sound(part: list[Frame], frames: list[Frame], places: Places) -> bool:

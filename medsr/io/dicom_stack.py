@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 from typing import IO, Any
 
 import numpy as np
@@ -36,6 +36,8 @@ class Frame:
     cosines: NDArray[np.float64]
     spacing: tuple[float, float]
     rescale: tuple[float, float]
+    said: dict[str, Hashable] = field(default_factory=dict, repr=False)
+    """What was looked up in its header before: series of thousands are looked through tag by tag."""
 
 
 def is_parallel(one: Frame, other: Frame) -> bool:

@@ -18,9 +18,21 @@ COUNTED = (
 )
 """What grows from volume to volume, where the numbers of the slices begin again with each."""
 
+PLACES = (0x00200032, 0x00209057, 0x00209113)
+"""Tags that dimension indices of a place point at: position, number in the stack, plane position."""
+
 
 def value_of(frame: Frame, keyword: str) -> Hashable:
-    """What a frame says under a keyword, wherever its functional groups hold it."""
+    """What a frame says under a keyword, wherever its functional groups hold it.
+
+    Of its dimension indices those that do not count places.
+    """
+    if keyword not in frame.said:
+        frame.said[keyword] = _dimensions(frame) if keyword == "DimensionIndexValues" else _looked_up(frame, keyword)
+    return frame.said[keyword]
+
+
+def _looked_up(frame: Frame, keyword: str) -> Hashable:
     for sequence, item in (("PerFrameFunctionalGroupsSequence", frame.index), ("SharedFunctionalGroupsSequence", 0)):
         groups = frame.dataset.get(sequence)
         if groups and len(groups) > item:
@@ -28,6 +40,16 @@ def value_of(frame: Frame, keyword: str) -> Hashable:
             if value is not None:
                 return _plain(value)
     return _plain(frame.dataset.get(keyword))
+
+
+def _dimensions(frame: Frame) -> Hashable:
+    pointers = [item.get("DimensionIndexPointer") for item in frame.dataset.get("DimensionIndexSequence") or []]
+    groups = frame.dataset.get("PerFrameFunctionalGroupsSequence") or []
+    values = _within(groups[frame.index], "DimensionIndexValues") if len(groups) > frame.index else None
+    values = values if isinstance(values, Sequence) else [values]
+    if len(values) != len(pointers):
+        return ""
+    return tuple(_plain(value) for value, pointer in zip(values, pointers, strict=True) if pointer not in PLACES)
 
 
 def _within(group: Any, keyword: str) -> Any:
@@ -72,4 +94,6 @@ def order_of(frames: list[Frame]) -> tuple[Any, ...]:
     position = max(number_of(value_of(first, key)) for key in ("TemporalPositionIdentifier", "TemporalPositionIndex"))
     clock = str(first.dataset.get("AcquisitionDateTime") or first.dataset.get("AcquisitionTime") or "")
     values = [number_of(value_of(first, key)) for key in COUNTED]
-    return position, instance_of(first), clock, *values, first.name
+    begun = min(str(value_of(frame, "FrameAcquisitionDateTime")) for frame in frames)
+    dimensions = value_of(first, "DimensionIndexValues") or ()
+    return position, begun, dimensions, instance_of(first), clock, *values, first.name

@@ -98,7 +98,7 @@ def test_overlapping_slices_and_slices_acquired_by_turns_are_one_volume(tmp_path
 
 def test_magnitude_and_phase_are_read_one_by_one(tmp_path: Path) -> None:
     slices = [
-        at(3 * k, code(n, k), SLICES * n + k + 1, ImageType=["ORIGINAL", "PRIMARY", "MP"[n]])
+        at(3 * k, code(n, k), SLICES * n + k + 1, Modality="MR", ImageType=["ORIGINAL", "PRIMARY", "MP"[n]])
         for n in (0, 1)
         for k in range(SLICES)
     ]

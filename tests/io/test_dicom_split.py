@@ -117,3 +117,20 @@ def test_what_is_not_a_stack_of_slices_is_refused_for_its_reason(
     slices = [at(3 * k, k, k + 1, **tags) for k in range(3)]
     with pytest.raises(InputError, match=reason):
         volume_io.read(write(tmp_path / "series", slices))
+
+
+def test_frames_of_one_file_are_ordered_by_their_dimensions(tmp_path: Path) -> None:
+    order = [(n, k) for n in (2, 0, 1) for k in (1, 0, 3, 2)]
+    dataset = slice_of(0, NumberOfFrames=12, ImageOrientationPatient=[1, 0, 0, 0, 1, 0])
+    del dataset.ImagePositionPatient
+    pointers, groups = [Dataset(), Dataset()], []
+    pointers[0].DimensionIndexPointer, pointers[1].DimensionIndexPointer = 0x00209057, 0x00209241
+    for n, k in order:
+        group, position, content = Dataset(), Dataset(), Dataset()
+        position.ImagePositionPatient, content.DimensionIndexValues = [0, 0, 3 * k], [k + 1, n + 1]
+        group.PlanePositionSequence, group.FrameContentSequence = [position], [content]
+        groups.append(group)
+    dataset.DimensionIndexSequence, dataset.PerFrameFunctionalGroupsSequence = pointers, groups
+    dataset.PixelData = np.repeat(np.array([10 * n + k for n, k in order], np.uint16), 48).tobytes()
+    volume = volume_io.read(write(tmp_path / "file", [dataset]))
+    assert volume.stored[0, 0].T.tolist() == [[10 * n + k for k in range(4)] for n in range(3)]
