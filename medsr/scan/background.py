@@ -10,6 +10,16 @@ from medsr.io.volume_base import Volume
 from medsr.scan.orientation import Canonical
 
 
+def filled(volume: Volume) -> NDArray:
+    """The stored values of a scan of one volume, with the nearest voxel of the picture in place of its background."""
+    if volume.background is None:
+        return volume.stored
+    turn = Canonical(volume)
+    result = volume.stored.copy(order="K")
+    turn.view(result, 0)[...] = Background(volume, turn, 0).filled()
+    return result
+
+
 class Background:
     """The background of one volume of a scan, its axes in canonical order."""
 

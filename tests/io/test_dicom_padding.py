@@ -87,3 +87,21 @@ def test_background_does_not_widen_the_intensity_window(tmp_path: Path) -> None:
         (tmp_path / str(padding)).mkdir()
         results.append(refine(write(tmp_path / str(padding) / "series", slices), "medsr-mri"))
     np.testing.assert_array_equal(results[0][2:], results[1][2:])
+
+
+def test_a_companion_keeps_its_background(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    slices = []
+    for k in range(6):
+        pixels = rng.integers(900, 1100, (6, 8)).astype(np.int16)
+        pixels[:, : 8 if k == 5 else 2] = -2000
+        slices.append(slice_of(k, PixelData=pixels.tobytes(), **SIGNED, PixelPaddingValue=-2000))
+    scan, beside = write(tmp_path / "scan", [slice_of(k) for k in range(6)]), write(tmp_path / "beside", slices)
+    (outcome,) = medsr.volume(scan, tmp_path / "out", model="cubic", kind="image", spacing=SPACING, also=[beside])
+    assert outcome.error is None
+    (companion,) = (file for file in (tmp_path / "out").rglob("*.nii.gz") if "beside" in file.name)
+    result = volume_io.read(companion).stored
+    assert (result[:2] == -2000).all()
+    assert (result[:, :, 15:] == -2000).all()
+    assert len(np.unique(result[2:, :, :15])) > 100
+    assert 800 < result[2:, :, :15].min() <= result[2:, :, :15].max() < 1200
