@@ -8,8 +8,8 @@ from typing import Any
 
 from medsr.benchmark.case import Item
 from medsr.benchmark.result import Row
-from medsr.io.files import sha256
 from medsr.io.journal import Journal
+from medsr.io.volume import digest
 from medsr.outcome import Outcome
 from medsr.status import Status
 
@@ -44,5 +44,5 @@ class Record:
             self.journal.add(self._key(item), {"rows": told})
 
     def _key(self, item: Item) -> str:
-        files = " ".join(f"{role}:{sha256(path)}" for role, path in sorted(item.files.items()) if path.is_file())
+        files = " ".join(f"{role}:{digest(path)}" for role, path in sorted(item.files.items()) if path.exists())
         return f"{self.status.settings} {item.id} {files}"

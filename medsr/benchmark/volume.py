@@ -20,6 +20,7 @@ from medsr.infer.learned import file_of
 from medsr.infer.models import SliceEngine, open_slice_model
 from medsr.infer.volume import Method, check_fusion, check_planes, refine
 from medsr.intensity import Window
+from medsr.io import scans
 from medsr.io import volume as volume_io
 from medsr.io.files import sha256
 from medsr.measure import metrics
@@ -75,6 +76,7 @@ class Volume:
     adapt: float | None = None
     name: str = field(default="volume", init=False)
     baseline: str = field(default="cubic", init=False)
+    _left_out: str = field(default="", init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Raises UsageError for a way that there is none."""
@@ -90,14 +92,17 @@ class Volume:
         """Raises InputError where there is no volume."""
         if not self.data.is_dir():
             raise InputError(f"{self.data}: not a folder")
-        paths = [path for path in sorted(self.data.rglob("*")) if path.is_file() and volume_io.is_volume(path)]
+        paths, self._left_out = scans.paths_below(self.data)
         if not paths:
             there = ", ".join(sorted(path.name for path in self.data.iterdir())[:3]) or "nothing"
-            raise InputError(f"{self.data}: expected isotropic volumes (NIfTI, NRRD, MetaImage, MGH), found {there}")
-        return [Item(path.relative_to(self.data).as_posix(), {"image": path}) for path in paths]
+            raise InputError(f"{self.data}: expected isotropic scans (files or DICOM series), found {there}")
+        names = [path.relative_to(self.data).as_posix() if path != self.data else path.name for path in paths]
+        return [Item(name, {"image": path}) for name, path in zip(names, paths, strict=True)]
 
     def settle(self, items: Sequence[Item], say: Say) -> None:
-        """Nothing to do."""
+        """Say what was left out."""
+        if self._left_out:
+            say(self._left_out)
 
     def calibrate(self, say: Say) -> None:
         """Nothing to do."""

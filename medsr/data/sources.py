@@ -15,7 +15,6 @@ from medsr.data.streams import stream
 from medsr.degrade import multiscale
 from medsr.errors import InputError, UsageError
 from medsr.io import image as image_io
-from medsr.io.listing import files_below
 from medsr.recipe import Data
 
 
@@ -149,12 +148,12 @@ def held_out_of(
     folder: Path,
     readable: list[Path],
     seed: int,
-    wanted: Callable[[Path], bool] | None = None,
     kept: Collection[Path] | None = None,
+    below: Callable[[Path], list[Path]] | None = None,
 ) -> list[Path]:
     """The files to validate on: those named by a pattern or in another folder, or a fraction drawn at random.
 
-    `wanted` says which files of another folder count; None: its images, without masks. `kept`: those held out before.
+    `below` lists those of another folder; None: its images, without masks. `kept`: those held out before.
     """
     if kept is not None:
         return sorted(kept)
@@ -168,10 +167,8 @@ def held_out_of(
                 )
             return chosen
         other = folder_of(data.validation, "data.validation")
-        chosen, _ = part_own(
-            other, filter(wanted, sorted(files_below(other))) if wanted else image_io.list_images(other)
-        )
-        if wanted is None and not data.keep_masks:
+        chosen, _ = part_own(other, below(other) if below else image_io.list_images(other))
+        if below is None and not data.keep_masks:
             chosen = [path for path in chosen if not is_mask(image_io.read_as_shown(path, data.bits).pixels)]
         if not chosen:
             raise UsageError(f"data.validation: nothing to validate on in {data.validation}")

@@ -17,9 +17,8 @@ from medsr.data.own_outputs import part_own
 from medsr.data.sources import Split, folder_of, held_out_of, real
 from medsr.errors import InputError, UsageError
 from medsr.intensity import Window
-from medsr.io import kinds
+from medsr.io import scans
 from medsr.io import volume as volume_io
-from medsr.io.listing import files_below
 from medsr.recipe import Data, Recipe
 
 Array = NDArray[np.float32]
@@ -46,10 +45,11 @@ def split(data: Data, side: int, seed: int, kept: Collection[Path] | None = None
     folder = folder_of(data.train, "data.train")
     sources: dict[Path, VolumeSource] = {}
     part = {folder / row.file: row.part for row in manifest.read(folder) or () if row.file and row.role == "image"}
-    paths = list_volumes(folder, data.pattern)
-    skipped: list[tuple[Path, str]] = []
+    paths, left_out = scans.paths_below(folder, data.pattern, results=True)
+    skipped: list[tuple[Path, str]] = [(folder, left_out)] if left_out else []
     if not part:
-        paths, skipped = part_own(folder, paths)
+        paths, own = part_own(folder, paths)
+        skipped += own
     for path in paths:
         if part and part.get(path, "test") == "test":  # a prepared set: neither its test part nor its masks
             continue
@@ -75,18 +75,12 @@ def split(data: Data, side: int, seed: int, kept: Collection[Path] | None = None
     if set_apart and not elsewhere and kept is None:
         held_out = set_apart
     else:
-        held_out = held_out_of(data, folder, list(sources), seed, volume_io.is_volume, kept)
+        held_out = held_out_of(data, folder, list(sources), seed, kept, lambda other: scans.paths_below(other)[0])
     shown = real(held_out)
     train = tuple(source for path, source in sources.items() if os.path.realpath(path) not in shown)
     if not train:
         raise UsageError(f"{folder}: all {len(held_out)} volumes are held out, none is left to train on")
     return Split(train, tuple(held_out), tuple(skipped))
-
-
-def list_volumes(folder: Path, pattern: str = "*") -> list[Path]:
-    """The volume files below `folder` that match `pattern`, sorted; upper and lower case are one."""
-    every = (path for path in sorted(files_below(folder)) if kinds.matches(path.relative_to(folder), pattern))
-    return [path for path in every if volume_io.is_volume(path)]
 
 
 def _first(stored: NDArray) -> NDArray:

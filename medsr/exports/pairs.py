@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from medsr.errors import InputError, MedsrError
 from medsr.io import image as image_io
-from medsr.io.volume import is_volume
+from medsr.io import scans
 from medsr.recipe import Protocol
 from medsr.train import validate
 from medsr.train.validate import HeldOut
 
+Say = Callable[[str], None]
 MOST, SIDE = 16, 512
 """Files that are used, and the side of the middle of an image that is."""
 
@@ -31,20 +33,23 @@ class Kind:
     bits: int | None = None
 
 
-def pairs_in(folder: Path, kind: Kind) -> tuple[list[HeldOut], list[HeldOut]]:
+def pairs_in(folder: Path, kind: Kind, say: Say) -> tuple[list[HeldOut], list[HeldOut]]:
     """Pairs to calibrate on, and pairs of other files to measure on, from the images or volumes below a folder.
 
-    Files that cannot be read are passed over. Raises InputError where fewer than two are left.
+    What cannot be used is passed over, and said. Raises InputError where fewer than two are left.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
-    paths = volume_paths(folder) if kind.slices else image_io.list_images(folder)
+    paths, left_out = scans.paths_below(folder) if kind.slices else (image_io.list_images(folder), "")
+    if left_out:
+        say(left_out)
     read = partial(_slices if kind.slices else _image, kind=kind)
     found: list[list[HeldOut]] = []
     for path in paths[:: max(1, len(paths) // MOST)]:
         try:
             found.append(read(path))
-        except (MedsrError, ValueError):
+        except (MedsrError, ValueError) as error:
+            say(f"left out: {error if str(path) in str(error) else f'{path}: {error}'}")
             continue
         if len(found) == MOST:
             break
@@ -65,8 +70,3 @@ def _image(path: Path, kind: Kind) -> list[HeldOut]:
 
 def _slices(path: Path, kind: Kind) -> list[HeldOut]:
     return validate.slices_of(path, Protocol().factors, kind.maps)[::4]
-
-
-def volume_paths(folder: Path) -> list[Path]:
-    """The volume files below a folder."""
-    return [path for path in sorted(folder.rglob("*")) if path.is_file() and is_volume(path)]

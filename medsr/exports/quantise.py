@@ -52,7 +52,7 @@ def quantised(model: Any, card: dict[str, Any], folder: Path, bits: int | None, 
     if depth.told:
         say(depth.told)
     kind = Kind(spec["scale"], spec["channels"], slices, refiner, depth.bits)
-    learn, judge = pairs_in(folder, kind)
+    learn, judge = pairs_in(folder, kind, say)
     say(f"calibrating on {len(learn)}, measuring on {len(judge)} of {folder}")
     crops = _crops(learn, spec["channels"])
     before = _mean_psnr(model, card, judge)

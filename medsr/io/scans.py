@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from medsr.errors import InputError
-from medsr.io import content, dicom_series_files, files, wrapped
+from medsr.io import content, dicom_series_files, files, kinds, wrapped
 from medsr.io import volume as volume_io
 from medsr.io.dicom_series_files import Slice
-from medsr.io.listing import files_below
+from medsr.io.listing import RECORDS, files_below
 
 KNOWN = tuple(volume_io.SUFFIXES)
 LEFT_OUT_NAMED = 5
@@ -77,8 +77,8 @@ def expand(inputs: Iterable[str | Path], out: Path | None = None, series: str | 
     return Found(list(scans.values()), left_out, tuple(barren))
 
 
-def find(folder: Path, out: Path | None = None) -> Found:
-    """Every scan below a folder."""
+def find(folder: Path, out: Path | None = None, results: bool = False) -> Found:
+    """Every scan below a folder; what medsr made of scans only with `results`."""
     skipped = None if out is None or not _within(out, folder) else Path(os.path.realpath(out))
     scans: list[Scan] = []
     left_out: list[Path] = []
@@ -88,7 +88,7 @@ def find(folder: Path, out: Path | None = None) -> Found:
     for file in sorted(files_below(folder)):
         if skipped is not None and _within(file, skipped):
             continue
-        if _is_ours(file, folder) or file.name.upper() == "DICOMDIR":
+        if (not results and _is_ours(file, folder)) or file.name.upper() == "DICOMDIR":
             continue
         try:
             kind = _kind(file)
@@ -110,6 +110,26 @@ def find(folder: Path, out: Path | None = None) -> Found:
     scans += [Scan(file) for file in damaged if not any(file.is_relative_to(one.place) for one in series)]
     rest = [file for file in left_out if file not in own]
     return Found(sorted(scans, key=lambda scan: (scan.path, scan.number)), rest)
+
+
+def paths_below(folder: Path, pattern: str = "*", results: bool = False) -> tuple[list[Path], str]:
+    """The scans below a folder whose paths `io.volume.read` takes, and in words what is left out: not scans, or several
+    DICOM series in one folder, which a path alone does not tell apart. `pattern`: of names or places below the folder.
+    `results`: whether medsr's own are found, too.
+    """
+    found = find(folder, results=results)
+    wanted = {
+        path for path in (*(scan.path for scan in found.scans), *found.left_out) if _matches(path, folder, pattern)
+    }
+    mixed = dict.fromkeys(scan.path for scan in found.scans if scan.series is not None and scan.path in wanted)
+    notes = [f"left out, several DICOM series in one folder, give each its own: {path}" for path in mixed]
+    rest = [file for file in found.left_out if file in wanted and file.name.lower() not in RECORDS]
+    notes += [replace(found, left_out=rest).note()] if rest else []
+    return [scan.path for scan in found.scans if scan.series is None and scan.path in wanted], "; ".join(notes)
+
+
+def _matches(path: Path, folder: Path, pattern: str) -> bool:
+    return pattern == "*" or kinds.matches(path.relative_to(folder), pattern)
 
 
 def _kind(file: Path) -> str | None:

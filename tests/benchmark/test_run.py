@@ -335,3 +335,36 @@ def test_a_volume_is_measured_in_its_foreground_whatever_way_it_lies(refiner_fil
         assert one == pytest.approx(other, abs=1e-3)
     assert "3D" in result.protocol["ssim"]
     assert (tmp_path / "out/report.html").is_file()
+
+
+def test_scans_are_found_as_volume_finds_them_and_what_is_left_out_is_named(tmp_path: Path) -> None:
+    import zipfile
+
+    import nibabel
+
+    from tests.conftest import smooth_volume
+
+    nibabel.save(nibabel.Nifti1Image(smooth_volume((24, 22, 20)), np.eye(4)), tmp_path / "a.nii.gz")
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        archive.write(tmp_path / "a.nii.gz", "inside.nii.gz")
+    (tmp_path / "notes.txt").write_text("no scan")
+    said: list[str] = []
+    result = medsr.evaluate("volume", tmp_path, ["cubic"], device="cpu", say=said.append)
+    assert result.ids == ["a.nii.gz", "b.zip"]
+    one, other = result.values("cubic", "psnr").values()
+    assert one == other
+    assert any("notes.txt" in line for line in said)
+
+
+def test_the_data_of_a_header_apart_are_looked_at_before_a_measurement_counts_as_done(tmp_path: Path) -> None:
+    import nibabel
+
+    from tests.conftest import smooth_volume
+
+    means = []
+    (tmp_path / "data").mkdir()
+    for seed in (0, 1):
+        nibabel.save(nibabel.Nifti1Pair(smooth_volume((24, 22, 20), seed), np.eye(4)), tmp_path / "data" / "a.hdr")
+        result = medsr.evaluate("volume", tmp_path / "data", ["cubic"], tmp_path / "out", skip_done=True, device="cpu")
+        means.append(result.values("cubic", "psnr"))
+    assert means[0] != means[1]

@@ -16,6 +16,7 @@ from medsr.data.own_outputs import is_own
 from medsr.errors import UsageError
 from medsr.infer.batch import upscale
 from medsr.io import image as image_io
+from medsr.io import scans
 from medsr.recipe import Data
 from medsr.scan.run import volume
 from tests.conftest import smooth_volume, write_png
@@ -102,7 +103,7 @@ def test_patterns_know_no_upper_and_lower_case(photographs: Path, pattern: str) 
 def test_patterns_of_volumes_know_no_upper_and_lower_case(tmp_path: Path) -> None:
     nib.Nifti1Image(smooth_volume((40, 40, 40)), np.eye(4)).to_filename(tmp_path / "a.nii")
     (tmp_path / "a.nii").rename(tmp_path / "A.NII")
-    assert [path.name for path in volumes.list_volumes(tmp_path, "a*.nii")] == ["A.NII"]
+    assert [path.name for path in scans.paths_below(tmp_path, "a*.nii")[0]] == ["A.NII"]
 
 
 def _vessels(side: int = 160) -> np.ndarray:
