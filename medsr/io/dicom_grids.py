@@ -15,6 +15,8 @@ from medsr.io.dicom_stack import Frame
 from medsr.io.dicom_tags import order_of, value_of
 
 MOST_LISTED = 9
+SAME_GRID = 0.05
+"""Millimetres by which the positions of volumes on one grid may differ: some scanners write two decimals."""
 SHOWN = tuple(key for key in (*dicom_split.STRONG, *dicom_split.WEAK) if key != "SeriesDescription")
 FREE_TEXT = "ContrastBolusAgent"
 """Said to be there or not, as any text may stand in it."""
@@ -90,7 +92,7 @@ def _fits(one: list[Frame], other: list[Frame]) -> bool:
         len(one) == len(other)
         and dicom_stack.is_parallel(one[0], other[0])
         and dicom_content.component(one) == dicom_content.component(other)
-        and all(np.allclose(a.position, b.position, atol=0.01) for a, b in zip(one, other, strict=True))
+        and all(np.allclose(a.position, b.position, atol=SAME_GRID) for a, b in zip(one, other, strict=True))
     )
 
 

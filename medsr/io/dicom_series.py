@@ -15,6 +15,7 @@ from medsr.geometry import LPS
 from medsr.io import (
     dicom,
     dicom_content,
+    dicom_diffusion,
     dicom_dose,
     dicom_files,
     dicom_grids,
@@ -154,6 +155,7 @@ def _frames(name: str, opener: Open, dataset: Any) -> Iterator[Frame]:
         yield from dicom_dose.frames_of(name, opener, dataset)
         return
     dicom_refused.check(dataset, name)
+    dicom_diffusion.settle(dataset)
     for index in range(int(dataset.get("NumberOfFrames") or 1)):
         position = _tag(dataset, index, "PlanePositionSequence", "ImagePositionPatient")
         cosines = _tag(dataset, index, "PlaneOrientationSequence", "ImageOrientationPatient")

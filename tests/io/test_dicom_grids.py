@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
 from medsr.errors import UsageError
 from medsr.io import volume as volume_io
+from medsr.io.dicom_write import write_series
 from tests.io.test_dicom_series import write
 from tests.io.test_dicom_split import at
 
@@ -129,3 +131,36 @@ def test_files_that_are_there_twice_make_no_second_volume(tmp_path: Path) -> Non
     volume = volume_io.read(folder)
     assert volume.stored[0, 0].T.tolist() == [[code(n, k) for k in range(4)] for n in (0, 1)]
     assert any("5 slice(s) are there twice" in note for note in volume.notes)
+
+
+def vendor(dataset: Dataset, name: str, value: int) -> None:
+    """A b-value as scanners of a vendor write it, 1000 in the direction of y."""
+    dataset.Modality = "MR"
+    if name == "Siemens":
+        block = dataset.private_block(0x0019, "SIEMENS MR HEADER", create=True)
+        block.add_new(0x0C, "IS", str(value))
+        if value:
+            block.add_new(0x0E, "FD", [0.0, 1.0, 0.0])
+    elif name == "Philips":
+        dataset.private_block(0x2001, "Philips Imaging DD 001", create=True).add_new(0x03, "FL", float(value))
+        block = dataset.private_block(0x2005, "Philips MR Imaging DD 001", create=True)
+        for element, part in zip((0xB0, 0xB1, 0xB2), (0.0, 1.0 if value else 0.0, 0.0), strict=True):
+            block.add_new(element, "FL", part)
+    else:
+        flagged = 1_000_000_000 + value if value else 0
+        dataset.private_block(0x0043, "GEMS_PARM_01", create=True).add_new(0x39, "IS", [flagged, 8, 0, 0])
+
+
+@pytest.mark.parametrize("name", ["Siemens", "Philips", "GE"])
+def test_private_b_values_tell_volumes_apart_and_go_into_results(tmp_path: Path, name: str) -> None:
+    slices = [at(3 * k, code(n, k), k + 1) for n in (0, 1) for k in range(4)]
+    for place, dataset in enumerate(slices):
+        vendor(dataset, name, 1000 * (place // 4))
+    volume = volume_io.read(write(tmp_path / "series", slices[::-1]))
+    assert volume.stored[0, 0].T.tolist() == [[code(n, k) for k in range(4)] for n in (0, 1)]
+    write_series(tmp_path / "new", volume, "Super-resolved")
+    headers = [pydicom.dcmread(file) for file in sorted((tmp_path / "new").iterdir())]
+    assert [float(header.get("DiffusionBValue", 0)) for header in headers] == [0] * 4 + [1000] * 4
+    if name != "GE":
+        assert [float(part) for part in headers[-1].DiffusionGradientOrientation] == [0, 1, 0]
+    assert not any(element.tag.is_private for header in headers for element in header)
