@@ -15,6 +15,7 @@ from medsr.geometry import LPS
 from medsr.io import (
     dicom,
     dicom_content,
+    dicom_copies,
     dicom_diffusion,
     dicom_dose,
     dicom_files,
@@ -48,7 +49,7 @@ def read(path: Path, series: str | None) -> Volume:
     frames = [frame for name, opener, dataset in files for frame in _frames(name, opener, dataset)]
     left_out = f"{len(others)} file(s) that are not DICOM images left out: {dicom_uniform.named(others)}"
     notes = [left_out] if others else []
-    frames = _without_copies(frames, notes)
+    frames = dicom_copies.without_copies(frames, _decoded, notes)
     volumes, normal = dicom_grids.choose(dicom_grids.grids_of(frames, str(path)), number, path)
     count, frames = len(frames), [frame for volume in volumes for frame in volume]
     if rest := count - len(frames):
@@ -189,21 +190,6 @@ def _tag(dataset: Any, index: int, group: str, keyword: str) -> Any:
             if value is not None:
                 return value
     return dataset.get(keyword)
-
-
-def _without_copies(frames: list[Frame], notes: list[str]) -> list[Frame]:
-    """Frames of files that are there twice are taken once: one instance, one place, the same pixels."""
-    kept: dict[tuple[Any, ...], Frame] = {}
-    several = []
-    for frame in frames:
-        uid = str(frame.dataset.get("SOPInstanceUID") or frame.name)
-        before = kept.setdefault((uid, frame.index, *frame.position), frame)
-        if before is not frame and not np.array_equal(_decoded(before), _decoded(frame)):
-            several.append(frame)
-    once = [*kept.values(), *several]
-    if doubles := len(frames) - len(once):
-        notes.append(f"{doubles} slice(s) are there twice with the same pixels; each was taken once")
-    return once
 
 
 def _decoded(frame: Frame) -> NDArray:
