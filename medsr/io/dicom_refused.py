@@ -10,7 +10,7 @@ from medsr.errors import InputError
 def check(dataset: Any, name: str) -> None:
     """Raise InputError for several segments in one object, and frames without positions."""
     frames = int(dataset.get("NumberOfFrames") or 1)
-    if len(dataset.get("SegmentSequence") or []) > 1:
+    if len(dataset.get("SegmentSequence") or []) > 1 and dataset.get("SegmentationType") != "LABELMAP":
         raise InputError(
             f"{name}: a segmentation with {len(dataset.SegmentSequence)} segments, which medsr does not tell apart; "
             "export each segment by itself, or a label map as NIfTI"

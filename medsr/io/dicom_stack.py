@@ -136,9 +136,15 @@ def _refuse_gaps(places: NDArray[np.float64], frames: list[Frame]) -> None:
             missing = max(1, round(step / max(beside)) - 1)
             raise InputError(
                 f"{missing} slice(s) missing between {frames[k].name} and {frames[k + 1].name}: a step of {step:.2f} "
-                f"mm beside {max(beside):.2f} mm; complete the series"
+                f"mm beside {max(beside):.2f} mm; {_repair(frames)}"
             )
     _refuse_multiples(steps, frames)
+
+
+def _repair(frames: list[Frame]) -> str:
+    if "SegmentSequence" in frames[0].dataset:
+        return "the segmentation leaves its empty slices out; export it as NIfTI"
+    return "complete the series"
 
 
 def _refuse_multiples(steps: NDArray[np.float64], frames: list[Frame]) -> None:
@@ -150,7 +156,7 @@ def _refuse_multiples(steps: NDArray[np.float64], frames: list[Frame]) -> None:
         if round(times) >= 2 and abs(times - round(times)) < UNEVEN and max(thick) < 1.5 * base:
             raise InputError(
                 f"{round(times) - 1} slice(s) missing between {frames[k].name} and {frames[k + 1].name}: a step of "
-                f"{step:.2f} mm where others are {base:.2f} mm; complete the series"
+                f"{step:.2f} mm where others are {base:.2f} mm; {_repair(frames)}"
             )
     numbers = [float(frame.dataset.get("InstanceNumber") or 0) for frame in frames]
     said = float(frames[0].dataset.get("SpacingBetweenSlices") or 0)
@@ -158,7 +164,7 @@ def _refuse_multiples(steps: NDArray[np.float64], frames: list[Frame]) -> None:
     if said > 0 and len(jumps) == 1 and (jump := jumps.pop()) > 1 and abs(base / said - jump) < UNEVEN * jump:
         raise InputError(
             f"only one in {jump:g} slices is there ({frames[0].name}, {frames[1].name}): steps of {base:.2f} mm, "
-            f"{said:g} mm by the header; complete the series"
+            f"{said:g} mm by the header; {_repair(frames)}"
         )
 
 

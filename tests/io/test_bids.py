@@ -79,3 +79,13 @@ def test_the_real_part_of_a_signal_gets_no_network_unasked_and_its_text_is_not_r
     assert "trained on magnitudes" in written
     assert "KNEE" in written
     assert "Jane" not in written + "".join(said)
+
+
+def test_a_phase_that_goes_with_a_scan_is_not_interpolated_either(tmp_path: Path) -> None:
+    scan, phase = noise(tmp_path / "scan.nii.gz"), noise(tmp_path / "sub-01_part-phase_bold.nii.gz")
+    said: list[str] = []
+    medsr.volume(scan, tmp_path / "out", model="cubic", also=[phase], say=said.append)
+    (moved,) = (file for file in (tmp_path / "out").rglob("*.nii.gz") if "part-phase" in file.name)
+    before, after = volume_io.read(phase).stored, volume_io.read(moved).stored
+    np.testing.assert_array_equal(after, np.repeat(before, 3, axis=2))
+    assert any("phase, nearest neighbour" in line for line in said)
