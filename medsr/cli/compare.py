@@ -23,6 +23,9 @@ def compare(
     bits: Annotated[int | None, typer.Option(min=8, max=16, help=BITS)] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     seed: Annotated[int | None, typer.Option(help="Replaces the recipes' seed.")] = None,
+    accept_new_data: Annotated[
+        bool, typer.Option("--accept-new-data", help="Going on: train on files added or changed since, too.")
+    ] = False,
     json_: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Everything, as JSON.")] = None,
 ) -> None:
     """Train several recipes on the same images under the same budget; one page."""
@@ -32,7 +35,7 @@ def compare(
     from medsr.comparing import page
     from medsr.comparing.run import compare as run
 
-    result = run(recipes, data, out, minutes or None, overrides or [], device, seed, json_, typer.echo)
+    result = run(recipes, data, out, minutes or None, overrides or [], device, seed, json_, typer.echo, accept_new_data)
     baseline = "interpolation"
     table = [page.header(baseline, result.entries[0].bicubic), *page.rows(result.entries, baseline)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]

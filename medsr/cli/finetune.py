@@ -25,6 +25,9 @@ def finetune(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     bits: Annotated[int | None, typer.Option(min=8, max=16, help=BITS)] = None,
     seed: Annotated[int | None, typer.Option(help="Replaces the recipe's seed.")] = None,
+    accept_new_data: Annotated[
+        bool, typer.Option("--accept-new-data", help="With --resume: train on files added or changed since, too.")
+    ] = False,
 ) -> None:
     """Fine-tune a generator on your own images."""
     from medsr.errors import UsageError
@@ -33,11 +36,13 @@ def finetune(
     if bits is not None:
         overrides = [*(overrides or []), f"data.bits={bits}"]
     if resume is None:
+        if accept_new_data:
+            raise UsageError("--accept-new-data: goes with --resume RUN")
         if not recipe:
             raise UsageError("finetune needs a recipe, for example: medsr finetune retina --data DIR")
         load(recipe, overrides or [])  # a wrong recipe is refused before torch is imported
     from medsr.train import run
 
-    result = run.finetune(recipe, data, out, overrides, resume, device, seed, say=typer.echo)
+    result = run.finetune(recipe, data, out, overrides, resume, device, seed, typer.echo, accept_new_data)
     for line in run.describe(result):
         typer.echo(line)

@@ -12,6 +12,7 @@ from typing import Any
 from medsr import recipe as recipes
 from medsr.comparing import page
 from medsr.comparing.entry import Entry, Failed, Leaf, folder_of, leaves
+from medsr.data import changes, file_list
 from medsr.data.depth import with_depth
 from medsr.devices import choose
 from medsr.errors import MedsrError, StoppedError, UsageError
@@ -22,7 +23,7 @@ from medsr.nets import checkpoint
 from medsr.recipe import Pairs, Recipe
 from medsr.train import validate
 from medsr.train.result import Result
-from medsr.train.run import finetune, given
+from medsr.train.run import at_folders_of, finetune, given
 from medsr.train.single import Say, find_files
 
 DEFAULT_MINUTES = 5.0
@@ -48,25 +49,27 @@ def compare(
     seed: int | None = None,
     json_file: str | Path | None = None,
     say: Say = lambda _: None,
+    accept_new_data: bool = False,
 ) -> Comparison:
     """Train every recipe for `minutes` (validation not counted; None: as long as it says) and measure them alike.
 
     `data`, `overrides` (`a.b=value`) and `seed` apply to all. In `out`: a run's folder for each recipe, `compare.html`
-    and `compare.json`, written to `json_file` too. Called again with the same `out` it goes on where it stopped. Raises
+    and `compare.json`, written to `json_file` too. Called again with the same `out` it goes on where it stopped, with
+    the same data; `accept_new_data` trains on what was added, too, with the same images held out. Raises
     UsageError where recipes cannot be compared, StoppedError when interrupted; a failing recipe costs no other.
     """
     if len(names) < 2:
         raise UsageError("compare needs two recipes or more")
     budget = [f"minutes={minutes}"] if minutes is not None else []
-    changes = [*given(data, list(overrides), seed), *budget]
-    first, line = with_depth(recipes.load(names[0], changes))
+    overridden = [*given(data, list(overrides), seed), *budget]
+    first, line = with_depth(recipes.load(names[0], overridden))
     if line:  # the same for all of them
         say(line)
-        changes.append(f"data.bits={first.data.bits}")
-    chosen = [recipes.load(name, changes) for name in names]
+        overridden.append(f"data.bits={first.data.bits}")
+    chosen = [recipes.load(name, overridden) for name in names]
     _check_comparable(chosen)
     folder = Path(out) if out else Path("runs") / f"compare-{time.strftime('%Y%m%d-%H%M%S')}"
-    paths = _same_held_out(chosen)
+    paths = _same_held_out(chosen, folder, accept_new_data)
     held_out = validate.prepare(paths, chosen[0])
     by = validate.measures("psnr_y", *perceptual.at_hand())
     bicubic = validate.baseline_scores(held_out, by)
@@ -75,7 +78,7 @@ def compare(
     pictures: dict[str, page.Shown] = {}
     for name, recipe in zip(names, chosen, strict=True):
         try:
-            result = _trained(name, recipe, folder, changes, device, say)
+            result = _trained(name, recipe, folder, Going(overridden, device, say, accept_new_data))
         except StoppedError as error:
             raise StoppedError(f"{error}; or the same medsr compare with --out {folder}", error.exit_code) from error
         except MedsrError as error:
@@ -105,19 +108,41 @@ def compare(
     return comparison
 
 
-def _trained(name: str | Path, recipe: Recipe, folder: Path, changes: list[str], device: str, say: Say) -> Result:
+@dataclass(frozen=True)
+class Going:
+    """How every recipe is trained."""
+
+    changes: list[str]
+    device: str
+    say: Say
+    accept_new_data: bool
+
+
+def _trained(name: str | Path, recipe: Recipe, folder: Path, going: Going) -> Result:
     """The finished run of a recipe: found, gone on with, or made. Raises MedsrError."""
-    place = folder_of(folder, recipe)
+    place, say, device = folder_of(folder, recipe), going.say, going.device
     if (place / "recipe.yml").is_file():
-        if recipes.load(place / "recipe.yml") != recipe:
+        before = recipes.load(place / "recipe.yml")
+        same = recipe.model_copy(update={"data": recipe.data.model_copy(update={"keep_masks": before.data.keep_masks})})
+        if at_folders_of(before, same) != before:
             raise UsageError(f"{place}: holds the run of another recipe; give another --out")
         if (done := Result.of(place)) is not None:
             say(f"{recipe.name}: finished before")
             return done
         say(f"{recipe.name}: goes on")
-        return finetune("", resume=place, device=device, say=say)
+        moved = [] if same == before else _folders(recipe)
+        return finetune(
+            "", overrides=moved, resume=place, device=device, say=say, accept_new_data=going.accept_new_data
+        )
     say(f"{recipe.name}:")
-    return finetune(name, out=place, overrides=changes, device=device, say=say)
+    if (known := file_list.read(folder)) is not None:
+        file_list.write(place, known)
+    return finetune(name, out=place, overrides=going.changes, device=device, say=say)
+
+
+def _folders(recipe: Recipe) -> list[str]:
+    """The folders of data a recipe names, as overrides."""
+    return [f"{key}={json.dumps(name)}" for key, name in file_list.folders_of(recipe).items()]
 
 
 def _check_comparable(chosen: list[Recipe]) -> None:
@@ -150,9 +175,15 @@ def _low_resolution(recipe: Recipe) -> str | None:
     return recipe.degradation.low_resolution if isinstance(recipe.degradation, Pairs) else None
 
 
-def _same_held_out(chosen: list[Recipe]) -> tuple[Path, ...]:
-    """The images all are measured on. Raises UsageError where there are none, or not the same."""
-    found = [find_files(recipe).held_out for recipe in chosen]
+def _same_held_out(chosen: list[Recipe], folder: Path, accept_new_data: bool) -> tuple[Path, ...]:
+    """The images all are measured on: those of the list in `folder`, else drawn, and written down there.
+
+    Raises UsageError where there are none, or not the same.
+    """
+    changes.settle(folder, chosen[0], accept_new_data)
+    known = file_list.of(folder, chosen[0])
+    splits = [find_files(recipe, known) for recipe in chosen]
+    found = [split.held_out for split in splits]
     if not found[0]:
         raise UsageError("compare: data.validation is 0, there is nothing to measure on")
     for recipe, paths in zip(chosen, found, strict=True):
@@ -161,6 +192,7 @@ def _same_held_out(chosen: list[Recipe]) -> tuple[Path, ...]:
                 f"compare: {recipe.name} holds out other images than {chosen[0].name} (some are too small for one's "
                 "crop); name them: --set data.validation=FOLDER_OR_PATTERN"
             )
+    file_list.write(folder, file_list.of_split(chosen[0], splits[0], known))
     return found[0]
 
 

@@ -99,10 +99,11 @@ def _prepared(
     held_out = [row for row in usable if row.part == "validation"]
     whole = [row for row in held_out if row.original] or held_out
     skipped = [(folder / row.file, f"{row.size} is smaller than the {smallest}-pixel crop") for row in small]
-    if not held_out or (isinstance(data.validation, str) and Path(data.validation).is_dir()):
+    if kept is not None or not held_out or (isinstance(data.validation, str) and Path(data.validation).is_dir()):
         first = {row.id: folder / row.file for row in reversed(train)}
         paths = held_out_of(data, folder, sorted(first.values()), seed, kept=kept)
-        shown = {row.subject for row in train if first[row.id] in paths}
+        places = real(paths)
+        shown = {row.subject for row in train if os.path.realpath(first[row.id]) in places}
         train = [row for row in train if row.subject not in shown]
     else:
         paths = [folder / row.file for row in whole]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medsr.data import batches, crops, pairs, slices, sources, volumes
+from medsr.data import batches, crops, file_list, pairs, slices, sources, volumes
 from medsr.devices import computes_bf16
 from medsr.errors import StoppedError, TrainingError, UsageError
 from medsr.io.files import write_text
@@ -59,7 +59,8 @@ def train(recipe: Recipe, run: Path, device: str, resuming: bool, say: Say, whol
     from medsr.train.learner import build_learner
     from medsr.train.losses import GeneratorLoss
 
-    files = find_files(recipe)
+    known = file_list.of(run, recipe)
+    files = find_files(recipe, known)
     for path, reason in files.skipped:
         say(f"left out: {reason if str(path) in reason else f'{path}: {reason}'}")
     precision = "fp32" if recipe.precision == "bf16" and not computes_bf16(device) else recipe.precision
@@ -139,6 +140,7 @@ def _go(ready: _Ready, resuming: bool, say: Say) -> Result:
         say(f"resumed after iteration {learner.iteration}")
     if fabric.is_global_zero:
         state.clean(run)
+        file_list.write(run, file_list.of_split(recipe, ready.files, file_list.of(run, recipe)))
         write_text(run / "recipe.yml", recipe.to_yaml())
         monitor.begin(learner, resumed)
         (run / result.FILE).unlink(missing_ok=True)
@@ -173,13 +175,16 @@ def _go(ready: _Ready, resuming: bool, say: Say) -> Result:
     return made
 
 
-def find_files(recipe: Recipe) -> sources.Split:
-    """What a recipe trains on and what it holds out. Raises UsageError where there is nothing."""
+def find_files(recipe: Recipe, known: file_list.FileList | None = None) -> sources.Split:
+    """What a recipe trains on and holds out; as the `known` list says, if any. Raises UsageError for nothing."""
+    kept = known.paths(file_list.HELD_OUT) if known else None
     if recipe.thick_slices:
-        return volumes.split(recipe.data, recipe.degrade_crop, recipe.seed)
-    if isinstance(recipe.degradation, Pairs):
-        return pairs.split_pairs(recipe)
-    return sources.split(recipe.data, recipe.degrade_crop, recipe.seed)
+        files = volumes.split(recipe.data, recipe.degrade_crop, recipe.seed, kept)
+    elif isinstance(recipe.degradation, Pairs):
+        files = pairs.split_pairs(recipe, kept)
+    else:
+        files = sources.split(recipe.data, recipe.degrade_crop, recipe.seed, kept)
+    return file_list.restricted(files, known) if known else files
 
 
 def _crops(recipe: Recipe, files: sources.Split) -> batches.Crops:

@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from medsr.data import file_list
 from medsr.data.sources import folder_of
 from medsr.io.files import atomic_path, write_text
 from medsr.recipe import PREVIOUS, Recipe
@@ -27,9 +28,8 @@ def train(recipe: Recipe, run: Path, device: str, resuming: bool, say: Say) -> R
         folder_of(stage.data.train, "data.train")
         starting.find_weights(stage)
         validate.measures(stage.metric)
-    if not resuming:
-        run.mkdir(parents=True, exist_ok=True)
-        write_text(run / "recipe.yml", recipe.to_yaml())
+    run.mkdir(parents=True, exist_ok=True)
+    write_text(run / "recipe.yml", recipe.to_yaml())
     results: list[Result] = []
     for index in range(len(recipe.stages)):
         name, folder = recipe.stages[index].name, place(recipe, run, index)
@@ -38,6 +38,8 @@ def train(recipe: Recipe, run: Path, device: str, resuming: bool, say: Say) -> R
         else:
             say(f"stage {name}, {index + 1} of {len(recipe.stages)}")
             going_on = (folder / "recipe.yml").is_file()
+            if not going_on:
+                _hand_on(recipe, run, index)
             done = single.train(_ready(recipe, run, index), folder, device, going_on, say, whole=run)
         results.append(done)
     last = results[-1]
@@ -56,6 +58,14 @@ def train(recipe: Recipe, run: Path, device: str, resuming: bool, say: Say) -> R
 def place(recipe: Recipe, run: Path, index: int) -> Path:
     """The folder of a stage."""
     return run / f"{index + 1}-{recipe.stages[index].name}"
+
+
+def _hand_on(recipe: Recipe, run: Path, index: int) -> None:
+    """A stage on the data of one before, or of the whole, holds out the same files."""
+    for folder in (*(place(recipe, run, before) for before in reversed(range(index))), run):
+        if (known := file_list.of(folder, recipe.stage(index))) is not None:
+            file_list.write(place(recipe, run, index), known)
+            return
 
 
 def _ready(recipe: Recipe, run: Path, index: int) -> Recipe:

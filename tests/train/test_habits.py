@@ -115,7 +115,7 @@ def test_stages_resume_where_they_were_stopped(
     assert resumed.iterations == whole.iterations
     own, others = _weights(resumed.model), _weights(whole.model)
     assert all(torch.equal(own[name], others[name]) for name in others)
-    with pytest.raises(UsageError, match=r"only data\.workers may change"):
+    with pytest.raises(UsageError, match=r"only data\.workers and the folders of data may change"):
         finetune("", resume=tmp_path / "run", overrides=["iterations=50"])
 
 
