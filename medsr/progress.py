@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from medsr.text import shown
+
 PLAIN_EVERY = 10.0
 """Seconds between lines when the output is not a terminal."""
 
@@ -21,8 +23,8 @@ class Update(Protocol):
 @contextmanager
 def progress(title: str, total: float, done: float = 0) -> Iterator[Update]:
     """Show the progress of `total` steps on stderr, of which `done` were finished before this run."""
-    shown = _bar if sys.stderr.isatty() else _lines
-    with shown(title, total, done) as update:
+    display = _bar if sys.stderr.isatty() else _lines
+    with display(title, total, done) as update:
         yield update
 
 
@@ -35,7 +37,7 @@ def _bar(title: str, total: float, done: float) -> Iterator[Update]:
         TextColumn("{task.description}"),
         BarColumn(bar_width=None),
         TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-        TextColumn("{task.fields[text]}"),
+        TextColumn("{task.fields[text]}", markup=False),  # names of files may hold brackets
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
@@ -44,7 +46,7 @@ def _bar(title: str, total: float, done: float) -> Iterator[Update]:
         task = bars.add_task(title, total=total, completed=int(done), text="")
 
         def update(done: float, text: str = "") -> None:
-            bars.update(task, completed=done, text=text)
+            bars.update(task, completed=done, text=shown(text))
 
         yield update
 
@@ -62,7 +64,7 @@ def _lines(title: str, total: float, done: float) -> Iterator[Update]:
             return
         last, finished = now, done >= total
         left = (now - began) / max(done - already, 1e-9) * (total - done)
-        print(f"{title}: {done:.0f}/{total:.0f}  {text}  {clock(left)} left", file=sys.stderr, flush=True)
+        print(f"{title}: {done:.0f}/{total:.0f}  {shown(text)}  {clock(left)} left", file=sys.stderr, flush=True)
 
     yield update
 

@@ -13,5 +13,11 @@ def test_piped_progress_is_plain_lines(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().err == "train: 10/10  l1 0.4  0:00:00 left\n"
 
 
+def test_a_name_with_a_line_end_stays_on_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress("upscale", 1) as update:
+        update(1, "eye\nleft.png")
+    assert capsys.readouterr().err == "upscale: 1/1  eye\\nleft.png  0:00:00 left\n"
+
+
 def test_clock() -> None:
     assert clock(3725.4) == "1:02:05"

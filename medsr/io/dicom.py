@@ -53,7 +53,10 @@ PALETTES = (
     "SegmentedGreenPaletteColorLookupTableData",
     "SegmentedBluePaletteColorLookupTableData",
     "PaletteColorLookupTableUID",
+    "PixelPaddingValue",
+    "PixelPaddingRangeLimit",
 )
+"""What means something for entries of a palette alone."""
 LOSSY = {
     "1.2.840.10008.1.2.4.50": "ISO_10918_1",
     "1.2.840.10008.1.2.4.51": "ISO_10918_1",
@@ -192,5 +195,11 @@ def _declare_rgb(dataset: Any, bits: int) -> None:
 def _note_loss(dataset: Any, source: Any) -> None:
     """Lossy compression is not undone by storing its result uncompressed (PS3.3 C.7.6.1.1.5)."""
     method = LOSSY.get(str(source.file_meta.get("TransferSyntaxUID", "")))
-    if method and dataset.get("LossyImageCompression") != "01":
+    if not method:
+        return
+    if dataset.get("LossyImageCompression") != "01":
         dataset.LossyImageCompression, dataset.LossyImageCompressionMethod = "01", method
+    if not dataset.get("LossyImageCompressionRatio"):
+        samples = int(source.Rows) * int(source.Columns) * int(source.get("SamplesPerPixel") or 1)
+        before = samples * int(source.BitsAllocated) / 8
+        dataset.LossyImageCompressionRatio = f"{before / max(1, len(source.PixelData)):.4g}"

@@ -63,9 +63,11 @@ def note_derivation(dataset: Any, source: Any, what: str) -> None:
 
     value = source.get("ImageType") or []
     old_type = [value] if isinstance(value, str) else [str(part) for part in value]
-    # Enhanced images may only be PRIMARY (PS3.3 C.8.16.1).
-    second = old_type[1] if len(old_type) > 1 and "SharedFunctionalGroupsSequence" in dataset else "SECONDARY"
-    dataset.ImageType = ["DERIVED", second, *old_type[2:]]
+    # Enhanced and ophthalmic images may only be PRIMARY (PS3.3 C.8.16.1, C.8.17.2).
+    primary_only = "SharedFunctionalGroupsSequence" in dataset or _is_eye(source)
+    second = old_type[1] if len(old_type) > 1 and primary_only else "SECONDARY"
+    third = old_type[2:3] if any(old_type[2:3]) or not _is_eye(source) else ["RESAMPLED"]  # derived ones must have it
+    dataset.ImageType = ["DERIVED", second, *third, *old_type[3:]]
     for group in items(dataset, "SharedFunctionalGroupsSequence") + items(dataset, "PerFrameFunctionalGroupsSequence"):
         for element in group:
             for item in items(group, element.keyword) if element.keyword.endswith("FrameTypeSequence") else []:
@@ -77,7 +79,18 @@ def note_derivation(dataset: Any, source: Any, what: str) -> None:
     reference = Dataset()
     reference.ReferencedSOPClassUID = source.get("SOPClassUID", "")
     reference.ReferencedSOPInstanceUID = source.get("SOPInstanceUID", "")
+    purpose = Dataset()  # ophthalmic images must say it (PS3.3 C.8.17.2), any may
+    purpose.CodeValue, purpose.CodingSchemeDesignator = "121322", "DCM"
+    purpose.CodeMeaning = "Source image for image processing operation"
+    reference.PurposeOfReferenceCodeSequence = [purpose]
     dataset.SourceImageSequence = [reference]
+
+
+def _is_eye(dataset: Any) -> bool:
+    """Whether it is an ophthalmic photograph."""
+    from pydicom.uid import OphthalmicPhotography8BitImageStorage, OphthalmicPhotography16BitImageStorage
+
+    return dataset.get("SOPClassUID") in (OphthalmicPhotography8BitImageStorage, OphthalmicPhotography16BitImageStorage)
 
 
 def _text(dataset: Any, keyword: str) -> str:

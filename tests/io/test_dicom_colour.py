@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import subprocess
 import warnings
@@ -10,11 +11,14 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image as Pillow
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
 from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
     OphthalmicPhotography8BitImageStorage,
     RLELossless,
     UltrasoundImageStorage,
@@ -101,7 +105,13 @@ def test_planes_and_depths_come_back(tmp_path: Path, planar: int, dtype: type) -
     back = doubled(saved(colour_dicom(pixels, planar=planar), tmp_path / "a.dcm"), tmp_path / "b.dcm")
     np.testing.assert_array_equal(back.pixel_array[::2, ::2], pixels)
     assert back.ICCProfile == b"a profile of the camera "
-    assert list(back.ImageType) == ["DERIVED", "SECONDARY", "", "COLOR"]
+    assert list(back.ImageType) == [
+        "DERIVED",
+        "PRIMARY",
+        "RESAMPLED",
+        "COLOR",
+    ]  # PRIMARY by C.8.17.2
+    assert back.SourceImageSequence[0].PurposeOfReferenceCodeSequence[0].CodeValue == "121322"
 
 
 def test_ybr_comes_out_as_the_colours_it_was_made_of(tmp_path: Path) -> None:
@@ -272,7 +282,7 @@ def test_headers_that_are_not_as_dicom_defines_them_are_written_within_its_limit
         setattr(dataset, keyword, value)
     path = saved(dataset, tmp_path / "a.dcm")
     back = doubled(path, tmp_path / "b.dcm")
-    assert list(back.ImageType)[:2] == ["DERIVED", "SECONDARY"]
+    assert list(back.ImageType)[:2] == ["DERIVED", "SECONDARY" if "ImageType" in tags else "PRIMARY"]
     assert -(2**31) <= int(back.SeriesNumber) < 2**31
     if "PixelSpacing" in tags:
         assert "PixelSpacing" not in back
@@ -299,6 +309,23 @@ def test_a_result_has_no_more_errors_than_its_source(name: str, tmp_path: Path) 
     path = Path(str(get_testdata_file(name)))
     doubled(path, tmp_path / "b.dcm")
     assert errors_of(tmp_path / "b.dcm") - errors_of(path) == set()
+
+
+@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy (Debian: dicom3tools) is not installed")
+@pytest.mark.parametrize("lossy", [False, True])
+def test_a_fundus_photograph_gains_no_errors(tmp_path: Path, lossy: bool) -> None:
+    dataset = colour_dicom(fundus())
+    if lossy:
+        content = io.BytesIO()
+        Pillow.fromarray(fundus()).save(content, "JPEG", quality=95)
+        dataset.PhotometricInterpretation, dataset.PixelData = "YBR_FULL_422", encapsulate([content.getvalue()])
+        dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    path = saved(dataset, tmp_path / "a.dcm")
+    back = doubled(path, tmp_path / "b.dcm")
+    assert errors_of(tmp_path / "b.dcm") - errors_of(path) == set()
+    if lossy:
+        ratio = fundus().size / len(dataset.PixelData)
+        assert float(back.LossyImageCompressionRatio) == pytest.approx(ratio, rel=1e-3)
 
 
 def errors_of(path: Path) -> set[str]:
