@@ -25,6 +25,7 @@ from medsr.io import (
     dicom_pixels,
     dicom_refused,
     dicom_stack,
+    dicom_time,
     dicom_uniform,
 )
 from medsr.io.dicom_stack import Frame, Open
@@ -68,7 +69,6 @@ def read(path: Path, series: str | None) -> Volume:
         stored, affine, empty = _series_of(volumes, stored, normal, notes, empty)
     burned = {dicom.burned_in(frame.dataset) for frame in frames} - {""}
     notes += sorted(burned)
-    modality, every = dicom.modality_of(first), float(first.get("RepetitionTime") or 0) / 1000
     return Volume(
         stored,
         LPS @ affine,
@@ -76,9 +76,9 @@ def read(path: Path, series: str | None) -> Volume:
         slope,
         intercept,
         frames,
-        modality,
+        dicom.modality_of(first),
         tuple(notes),
-        time_step=every if every > 0 else 1.0,
+        time_step=dicom_time.step_of(volumes),
         wrapped=dicom_content.is_phase(frames),
         signed=dicom_content.is_signed(frames),
         elsewhere=dicom_content.elsewhere(first),

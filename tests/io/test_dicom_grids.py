@@ -164,3 +164,24 @@ def test_private_b_values_tell_volumes_apart_and_go_into_results(tmp_path: Path,
     if name != "GE":
         assert [float(part) for part in headers[-1].DiffusionGradientOrientation] == [0, 1, 0]
     assert not any(element.tag.is_private for header in headers for element in header)
+
+
+@pytest.mark.parametrize(
+    ("tags", "seconds"),
+    [
+        ({"AcquisitionTime": ["095958.5", "100001.0", "100003.5"]}, 2.5),
+        ({"AcquisitionTime": ["100000", "100001.9975", "100004"], "RepetitionTime": [2000] * 3}, 2.0),
+        ({"TriggerTime": [0, 40, 80], "RepetitionTime": [3] * 3}, 0.04),
+        ({"EchoTime": [10, 20, 30], "RepetitionTime": [3000] * 3}, 3.0),
+        ({"EchoTime": [10, 20, 30]}, 1.0),
+        ({"AcquisitionDateTime": [f"2020010110000{n}.5-0500" for n in (1, 4, 7)]}, 3.0),
+    ],
+)
+def test_seconds_between_volumes_are_those_of_their_clocks(
+    tmp_path: Path, tags: dict[str, list[Any]], seconds: float
+) -> None:
+    slices = []
+    for n in range(3):
+        said = {key: values[n] for key, values in tags.items()}
+        slices += [at(3 * k, code(n, k), SLICES * n + k + 1, **said) for k in range(SLICES)]
+    assert volume_io.read(write(tmp_path / "series", slices)).time_step == pytest.approx(seconds)
