@@ -73,6 +73,12 @@ def scan_suffix(path: Path) -> str | None:
     return _volume(head)
 
 
+def is_gzip(path: Path) -> bool:
+    """Whether the whole file is packed by gzip."""
+    with path.open("rb") as stream:
+        return stream.read(2) == _GZIP
+
+
 def check_attached(path: Path) -> None:
     """Raise InputError for the header of an NRRD or MetaImage whose voxels lie in another file."""
     with path.open("rb") as stream:

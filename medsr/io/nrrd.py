@@ -124,6 +124,9 @@ def _name(key: str) -> str:
 
 
 def _check(header: Header, path: Path) -> None:
+    placed = [direction for direction in header.directions if direction.lower() != "none"]
+    if header.directions and len(placed) < 3 <= len(header.directions):
+        raise InputError(f"{path}: the header's space directions are for {len(placed)} axes only; correct the header")
     if any(step <= 0 for step in header.spacings):
         raise InputError(f"{path}: the header's spacings are {header.fields['spacings']}, expected mm above 0")
     if len(set(header.units)) > 1:

@@ -17,6 +17,8 @@ from medsr.io.kinds import begins_as_dicom
 ZIP, DICOM = ".zip", ".dcm"
 DETACHED = (".hdr", ".img", ".hdr.gz", ".img.gz", ".nhdr", ".mhd")
 """Of files that go with another: those are found by name."""
+UNPACKED = (".nrrd", ".mha")
+"""Of formats that pack their voxels themselves, if at all."""
 FAMILIES = ((".nii", ".nii.gz"), (".mgh", ".mgz"), (".nrrd", ".nhdr"), (".mha", ".mhd"))
 """Suffixes of one reader each: it sees itself whether a file is packed."""
 PACKED = {
@@ -54,15 +56,21 @@ def named_by_content(path: Path, suffix: str, known: tuple[str, ...]) -> Iterato
         else:
             with _elsewhere(path) as folder:
                 inner_path = folder / Path(volumes[0].filename).name
-                _unpack(path, volumes[0], inner_path)
+                for member in _with_data(path, volumes[0]):
+                    _unpack(path, member, folder / Path(member.filename).name)
+                if content.scan_suffix(inner_path) in UNPACKED:
+                    _check_whole(inner_path)  # a header out of a zip must not name files of this machine
                 with named_by_content(inner_path, _suffix(inner_path, known), known) as inside:
                     if inside[1] in (DICOM, ZIP):
                         raise InputError(f"{path}: {volumes[0].filename} is not a volume file; unpack the zip first")
                     yield inside
-    elif found == suffix or any(found in family and suffix in family for family in FAMILIES):
+    elif not (found in UNPACKED and content.is_gzip(path)) and (
+        found == suffix or any(found in family and suffix in family for family in FAMILIES)
+    ):
         yield path, suffix
     else:
-        content.check_attached(path)
+        if found in UNPACKED:
+            _check_whole(path)
         with _elsewhere(path) as folder:
             called = folder / f"scan{found}"
             try:
@@ -118,6 +126,23 @@ def _refuse_packed(path: Path) -> None:
     for begin, what in PACKED.items():
         if head.startswith(begin):
             raise InputError(f"{path}: packed by {what} first")
+
+
+def _check_whole(path: Path) -> None:
+    """Raise InputError for an NRRD or MetaImage that gzip packed, or that does not hold its voxels itself."""
+    if content.is_gzip(path):
+        raise InputError(f"{path}: packed by gzip; unpack it by gunzip first")
+    try:
+        content.check_attached(path)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _with_data(path: Path, volume: zipfile.ZipInfo) -> list[zipfile.ZipInfo]:
+    """The member that is the volume, and of an Analyze or NIfTI pair the one that holds its voxels."""
+    name = volume.filename.lower()
+    pair = name.replace(".hdr", ".img") if name.endswith((".hdr", ".hdr.gz")) else ""
+    return [volume, *(member for member in dicom_files.members(path) if member.filename.lower() == pair)]
 
 
 def _unpack(path: Path, member: zipfile.ZipInfo, target: Path) -> None:
