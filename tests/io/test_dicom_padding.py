@@ -105,3 +105,19 @@ def test_a_companion_keeps_its_background(tmp_path: Path) -> None:
     assert (result[:, :, 15:] == -2000).all()
     assert len(np.unique(result[2:, :, :15])) > 100
     assert 800 < result[2:, :, :15].min() <= result[2:, :, :15].max() < 1200
+
+
+def test_every_volume_of_a_series_keeps_its_background(tmp_path: Path) -> None:
+    tags = [(time, k) for time in range(2) for k in range(6)]
+    slices = [
+        padded(k, -2000 + time, 1000 + 10 * time + k % 2, InstanceNumber=n, TemporalPositionIdentifier=time + 1)
+        for n, (time, k) in enumerate(tags, 1)
+    ]
+    folder = tmp_path / "series"
+    folder.mkdir()
+    for n, dataset in enumerate(slices):
+        dataset.save_as(folder / f"{n}.dcm", enforce_file_format=True)
+    result = refine(folder)
+    assert result.shape == (8, 6, 18, 2)
+    assert [set(np.unique(result[:2, ..., time])) for time in range(2)] == [{-2000}, {-1999}]
+    assert result[2:].min() >= 1000
