@@ -77,7 +77,9 @@ def _told_apart(frames: list[Frame], places: Places, keywords: tuple[str, ...]) 
             continue
         parts = _chained(list(groups.values()), places)
         several = [part for part in parts if spread(part, places) > 1]
-        if len(parts) > 1 and (keyword in STRONG or all(_sound(part, frames, places) for part in several)):
+        # Slices of CT are not acquired by turns, as those of MR are.
+        sure = keyword in STRONG or frames[0].dataset.get("Modality") == "CT"
+        if len(parts) > 1 and (sure or all(_sound(part, frames, places) for part in several)):
             return parts
     return [frames]
 

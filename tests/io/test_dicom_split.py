@@ -73,9 +73,15 @@ def test_several_volumes_on_one_grid_are_4d_in_order(tmp_path: Path, tag: str, b
 
 @pytest.mark.parametrize("numbers", [[1, 1, 1, 2, 2, 2], [1, 2, 3, 4, 5, 6], [1, 2, 1, 2, 1, 2]])
 def test_chunks_numbered_slices_and_interleaved_slices_of_one_scan_stay_one(tmp_path: Path, numbers: list[int]) -> None:
-    slices = [at(3 * k, k, k + 1, AcquisitionNumber=number) for k, number in enumerate(numbers)]
+    slices = [at(3 * k, k, k + 1, AcquisitionNumber=number, Modality="MR") for k, number in enumerate(numbers)]
     volume = volume_io.read(write(tmp_path / "series", slices))
     np.testing.assert_array_equal(volume.stored[0, 0], np.arange(6))
+
+
+def test_slices_of_ct_are_not_acquired_by_turns(tmp_path: Path) -> None:
+    slices = [at(3 * k, k, k + 1, AcquisitionNumber=1 + k % 2) for k in range(6)]
+    with pytest.raises(UsageError, match=r"AcquisitionNumber 1.*AcquisitionNumber 2"):
+        volume_io.read(write(tmp_path / "series", slices))
 
 
 def test_frames_of_one_file_are_told_apart_by_their_echo(tmp_path: Path) -> None:
