@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medsr import __version__
 from medsr.errors import InputError, MedsrError, UsageError, WeightsError
@@ -20,6 +21,7 @@ from medsr.io import image as image_io
 from medsr.io import volume as volume_io
 from medsr.io.depth import ANY
 from medsr.io.files import sha256
+from medsr.io.frames import ALL
 from medsr.outcome import Outcome
 from medsr.scan.run import volume
 
@@ -102,10 +104,17 @@ def _image(sidecar: Path, name: str, one: dict[str, Any], given: Given) -> Compa
             compiled=asked.get("compiled", False),
             consistency=asked.get("consistency", False),  # older sidecars do not say: there was none
             assumed_bits={ANY: asked["assumed_bits"]} if "assumed_bits" in asked else None,
+            frames=asked.get("frames"),
         )
         made = _made(outcome)
-        before, after = image_io.read(output).pixels, image_io.read(made).pixels
+        before, after = _pixels(output), _pixels(made)
         return _compared(output, before, after, output.read_bytes() == made.read_bytes())
+
+
+def _pixels(path: Path) -> NDArray[Any]:
+    """Of a picture, or of all its frames, one below the other."""
+    content = image_io.read_frames(path, ALL)
+    return content.pixels if isinstance(content, image_io.Image) else np.concatenate([one.pixels for one in content])
 
 
 def _scan(sidecar: Path, told: dict[str, Any], given: Given) -> Comparison:

@@ -29,7 +29,9 @@ def main() -> None:
     try:
         code = app(arguments, prog_name="medsr", standalone_mode=True)
     except MedsrError as error:
-        code = _fail(error, str(error), error.exit_code, debug)
+        from medsr.cli.batch import as_options
+
+        code = _fail(error, as_options(str(error)), error.exit_code, debug)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         code = _fail(error, f"{where}{error.strerror or error}", 1, debug)

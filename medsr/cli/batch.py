@@ -21,6 +21,7 @@ MAX_GPU_MEMORY = "Take no more of the GPU's memory. [default: what is free]"
 def as_options(text: str) -> str:
     """A text of the library, which names parameters, with the options of the command line instead."""
     text = re.sub(r"\baffine=(sform|qform)\b", r"--affine \1", text)
+    text = re.sub(r"(?<![-\w/])frames='([^']*)'", r"--frames \1", text)
     return re.sub(r"(?<![-\w/])input_spacing\b(?!\.)", "--input-spacing", text)
 
 

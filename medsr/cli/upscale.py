@@ -34,6 +34,9 @@ def upscale(
     precision: Annotated[str, typer.Option(help=PRECISION)] = "fp32",
     max_gpu_memory: Annotated[float | None, typer.Option(metavar="GB", help=MAX_GPU_MEMORY)] = None,
     compiled: Annotated[bool, typer.Option("--compile", help=COMPILE)] = False,
+    frames: Annotated[
+        str | None, typer.Option(help="Of DICOM files that hold several: all, or numbers and ranges, as in 1-5,8.")
+    ] = None,
     no_consistency: Annotated[
         bool, typer.Option("--no-consistency", help="Leave the result as the network made it.")
     ] = False,
@@ -41,7 +44,7 @@ def upscale(
         bool, typer.Option("--skip-done", help="Leave out what status.tsv in the folder calls done.")
     ] = False,
 ) -> None:
-    """Super-resolve images: PNG, JPEG, TIFF and single-frame DICOM, in their own format and depth."""
+    """Super-resolve images: PNG, JPEG, TIFF and DICOM, in their own format and depth."""
     side = parse_tile(tile)
     from medsr.infer.batch import upscale as run
 
@@ -59,6 +62,7 @@ def upscale(
         compiled,
         skip_done,
         not no_consistency,
+        frames=frames,
         on_outcome=_tell,
         say=lambda line: typer.echo(line, err=True),
     )

@@ -65,6 +65,8 @@ def _thumbnail(path: Path) -> NDArray[np.float32] | None:
 
     from medsr.errors import MedsrError
     from medsr.io import image as image_io
+    from medsr.io.frames import ALL
+    from medsr.io.orientation import as_shown
     from medsr.measure.metrics import DIGITS
 
     try:
@@ -72,7 +74,9 @@ def _thumbnail(path: Path) -> NDArray[np.float32] | None:
             with Image.open(path) as whole:
                 small = whole.convert("RGB")
         else:
-            unit = image_io.read_as_shown(path).to_unit().clip(0, 1)
+            content = image_io.read_frames(path, ALL)
+            image = content if isinstance(content, image_io.Image) else next(iter(content))
+            unit = as_shown(image).to_unit().clip(0, 1)
             small = Image.fromarray(np.rint(unit.repeat(3 // unit.shape[2], axis=2) * DIGITS).astype(np.uint8))
     except (OSError, MedsrError):
         return None

@@ -18,6 +18,7 @@ from medsr.cohorts.results import Standing
 from medsr.engines.base import Compute
 from medsr.errors import UsageError
 from medsr.io import image as image_io
+from medsr.io.frames import canonical
 from medsr.progress import Update, progress
 from medsr.text import shown
 
@@ -200,7 +201,7 @@ def _plan(
     else:
         found = find.images(inputs, out)
         if given["assumed_bits"] is None and not given["bits"]:  # here, for all: a worker sees only its own
-            given["assumed_bits"] = image_io.decide_depth(Path(unit.source) for unit in found.units)
+            given["assumed_bits"] = image_io.decide_depth((Path(unit.source) for unit in found.units), given["frames"])
     for note in found.notes:
         say(note)
     clashes = tuple((os.path.abspath(source), reason) for source, reason in found.clashes)
@@ -230,6 +231,7 @@ def _options(command: Command, options: dict[str, Any]) -> dict[str, Any]:
         asked(**named, compute=compute)
     else:
         check_outscale(given["outscale"])
+        given["frames"] = given["frames"] and canonical(given["frames"])
     return given
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from medsr.infer.used import Models, Used
 from medsr.io import background
 from medsr.io import image as image_io
 from medsr.io.files import read_unchanged, sha256
+from medsr.io.frames import FRAMES, Frames, Stack, canonical
 from medsr.outcome import Outcome
 from medsr.progress import Update, progress
 from medsr.status import Status
@@ -42,6 +43,7 @@ def upscale(
     skip_done: bool = False,
     consistency: bool = True,
     assumed_bits: Mapping[str, int] | None = None,
+    frames: str | None = None,
     on_outcome: Callable[[Outcome], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Outcome]:
@@ -52,20 +54,22 @@ def upscale(
     bits stored in 16-bit files that do not say. `engine`: auto, torch or openvino; `precision`: fp32, fp16 or bf16 (on
     a GPU), int8 (a model calibrated by `medsr export`). `max_gpu_memory`: GB. `compiled`: by torch.compile.
     `assumed_bits`: of 16-bit files that do not say, by series; None: `io.image.decide_depth` decides once for all.
-    `consistency`: a network's result keeps the input's local means. A bad input becomes an outcome with its error; the
-    others are still done. `say` is told what in the folders was left out.
+    `frames`: of DICOM files that hold several: all, or numbers from 1 and ranges (1-5 or 1,3); the result holds those.
+    None: such files fail. `consistency`: a network's result keeps the input's local means. A bad input becomes an
+    outcome with its error; the others are still done. `say` is told what in the folders was left out.
     `out`/status.tsv says what became of each; with `skip_done` what it calls done, and is still as it was, is not done
     again. Raises UsageError or WeightsError when nothing can be begun.
     """
     check_outscale(outscale)
+    frames = None if frames is None else canonical(frames)
     if not str(out):
         raise UsageError("--out: expected a folder, got nothing")
     planned = plan([inputs] if isinstance(inputs, str | Path) else inputs, Path(out))
     jobs = planned.jobs
     if assumed_bits is None:
-        assumed_bits = {} if bits else image_io.decide_depth(source for source, _ in jobs)
+        assumed_bits = {} if bits else image_io.decide_depth((source for source, _ in jobs), frames)
     compute = Compute(device, engine, precision, max_gpu_memory, compiled)
-    models = Models(str(model), compute, tile, outscale, bits, consistency, assumed_bits=assumed_bits)
+    models = Models(str(model), compute, tile, outscale, bits, consistency, assumed_bits=assumed_bits, frames=frames)
     for note in planned.notes:
         say(note)
     refused = [Outcome(source, source, 0.0, UsageError(reason)) for source, reason in planned.clashes]
@@ -109,13 +113,15 @@ class How:
 
 @dataclass
 class Job:
-    """One image, the `index`th of its batch."""
+    """One image, the `index`th of its batch. `frames`: where it is of several, of which `image` is the first."""
 
     source: Path
     target: Path
     index: int
     how: How
     image: image_io.Image | None = None
+    frames: Frames | None = None
+    stacked: image_io.Image | None = None
     result: NDArray[np.float32] | None = None
     used: Used | None = None
     chosen: str = ""
@@ -126,26 +132,46 @@ class Job:
         if self.how.done and self.how.done.is_done(self.source, self.target):
             return False
         models = self.how.models
-        read = partial(image_io.read, self.source, models.bits, models.assumed_bits)
-        self.image, self.digest = read_unchanged(self.source, sha256, read)
+        read = partial(image_io.read_frames, self.source, models.frames, models.bits, models.assumed_bits)
+        content, self.digest = read_unchanged(self.source, sha256, read)
+        self.frames = content if isinstance(content, Frames) else None
+        self.image = next(iter(content)) if isinstance(content, Frames) else content
         return True
 
     def compute(self) -> None:
         assert self.image is not None
         self.used, self.chosen = self.how.models.of(self.image)
-        image_io.check_result(self.target, self.image, target_size(self.image.pixels, self.used.scale))
+        size = target_size(self.image.pixels, self.used.scale)
+        image_io.check_result(self.target, self.image, size, len(self.frames) if self.frames else 1)
+        if self.frames is not None:
+            self.stacked = self._stack(self.frames, self.used)
+            return
         self.result = self.used.model(background.filled(self.image), self.used.scale, self._on_tile)
 
     def _on_tile(self, done: int, total: int) -> None:
         self.how.update(self.index + done / total, self.source.name)
 
+    def _stack(self, frames: Frames, used: Used) -> image_io.Image:
+        """Each frame by the model of the first, one after the other; only stored results are kept."""
+        pixels = None
+        for n, image in enumerate(frames):
+            last = image_io.enlarge(image, used.model(background.filled(image), used.scale))
+            if pixels is None:
+                pixels = np.empty((len(frames), *last.pixels.shape), last.pixels.dtype)
+            pixels[n] = last.pixels
+            self._on_tile(n + 1, len(frames))
+        assert pixels is not None
+        return replace(last, extra=dict(last.extra) | {FRAMES: Stack(frames.numbers, pixels)})
+
     def write(self) -> tuple[str, ...]:
         assert self.image is not None
-        assert self.result is not None
-        image, result = self.image, self.result
-        self.image = self.result = None
-        self.written = image_io.write(self.target, image_io.enlarge(image, result))
+        assert self.result is not None or self.stacked is not None
+        image, result, stacked = self.image, self.result, self.stacked
+        self.forget()
+        enlarged = image_io.enlarge(image, result) if result is not None else stacked
+        assert enlarged is not None
+        self.written = image_io.write(self.target, enlarged)
         return tuple(note for note in (self.chosen, image.note) if note)
 
     def forget(self) -> None:
-        self.image = self.result = None
+        self.image = self.result = self.frames = self.stacked = None

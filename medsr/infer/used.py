@@ -12,6 +12,7 @@ from medsr.infer.choice import AUTO, candidates_hash, for_image
 from medsr.infer.image import Model, Network
 from medsr.infer.models import computed, open_model, weights_hash
 from medsr.io.depth import FILES
+from medsr.io.frames import canonical
 from medsr.io.image import Image
 
 DEFAULT_SCALE = 2
@@ -31,8 +32,7 @@ class Models:
     """The model of each image of a batch: the one that was asked for, or of the bundled ones the one that fits.
 
     `known`: everything but the images that decides the results. `assumed_bits`: of 16-bit files that do not say, by
-    series. `opener`: as `open_model`. Raises UsageError or
-    WeightsError.
+    series. `opener`: as `open_model`. `frames`: of files that hold several. Raises UsageError or WeightsError.
     """
 
     def __init__(
@@ -45,9 +45,11 @@ class Models:
         consistency: bool = True,
         opener: Callable[[str, Compute, int | None, bool], Model] = open_model,
         assumed_bits: Mapping[str, int] = {},
+        frames: str | None = None,
     ) -> None:
         self.model, self.compute, self.tile, self.outscale, self.bits = model, compute, tile, outscale, bits
         self.consistency, self.assumed_bits = consistency, assumed_bits
+        self.frames = None if frames is None else canonical(frames)
         self.opener = opener
         self.opened: dict[str, Used] = {}
         if model == AUTO:
@@ -58,6 +60,8 @@ class Models:
             self.known = self._open(model).known
         if together := assumed_bits.get(FILES):  # else results of other files would count as done
             self.known = dict(self.known) | {"assumed_bits": together}
+        if self.frames:
+            self.known = dict(self.known) | {"frames": self.frames}
 
     def of(self, image: Image) -> tuple[Used, str]:
         """What to use for an image, and what to say about the choice. Raises as `open_model`."""
@@ -68,6 +72,8 @@ class Models:
 
     def _for(self, image: Image, name: str) -> Used:
         used = self._open(name)
+        if self.frames:
+            used = replace(used, known=dict(used.known) | {"frames": self.frames})
         if (bits := image.extra.get("assumed_bits")) is None:
             return used
         return replace(used, known=dict(used.known) | {"assumed_bits": bits})

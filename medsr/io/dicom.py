@@ -1,8 +1,9 @@
-"""Single-frame DICOM images: stored values in, a derived image of the same kind out."""
+"""DICOM images of one frame or several: stored values in, a derived image of the same kind out."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from medsr.errors import InputError
 from medsr.intensity import Window
-from medsr.io import dicom_geometry, dicom_pixels
+from medsr.io import dicom_frames, dicom_geometry, dicom_pixels
 from medsr.io.background import padding_of
 from medsr.io.base import DICOM, MAX_PIXELS, Image
 from medsr.io.dicom_derived import forget_stale, name_series, note_derivation, save_derived
@@ -27,6 +28,7 @@ from medsr.io.dicom_header import (
     photometric_of,
     refuse_other_objects,
 )
+from medsr.io.frames import FRAMES, Frames, numbers
 
 __all__ = [
     "FILE_SET",
@@ -39,6 +41,7 @@ __all__ = [
     "patient_of",
     "photometric_of",
     "read",
+    "read_frames",
     "save_derived",
     "write",
 ]
@@ -71,6 +74,40 @@ def read(path: Path) -> Image:
     Colour of every kind becomes RGB. Raises InputError for files without pixels, with several frames, or with more than
     16 bits stored.
     """
+    dataset = _checked(path)
+    if (count := dicom_frames.count_of(dataset)) != 1:
+        raise InputError(
+            f"{path}: holds {count} frames, and one picture is expected here; save the frames wanted as single-frame "
+            "DICOM or PNG (a scan in slices: medsr volume)"
+        )
+    return _picture(dataset, path, None, _notes(dataset, (1,)))
+
+
+def read_frames(path: Path, frames: str | None) -> Image | Frames:
+    """The only frame as `read` reads it, or the chosen ones of several.
+
+    Raises InputError as `read`, and where there are several and none are chosen; UsageError where one of the chosen is
+    not there, or only all of them can be taken.
+    """
+    dataset = _checked(path)
+    if (count := dicom_frames.count_of(dataset)) == 1:
+        if frames is not None:
+            numbers(frames, 1, str(path))
+        return _picture(dataset, path, None, _notes(dataset, (1,)))
+    if frames is None:
+        raise InputError(
+            f"{path}: it holds {count} frames; frames='all' or frames='1-5' does them one by one "
+            "(a scan in slices: medsr volume)"
+        )
+    dicom_frames.check(dataset, str(path))
+    chosen = numbers(frames, count, str(path))
+    dicom_frames.check_choice(dataset, chosen, str(path))
+    note = _notes(dataset, chosen)
+    return Frames(path, chosen, lambda number: _picture(dataset, path, number - 1, note))
+
+
+def _checked(path: Path) -> Any:
+    """The data set of a picture whose kind and size are handled."""
     dataset = _dataset(path)
     refuse_other_objects(dataset, str(path))
     photometric = photometric_of(dataset)
@@ -80,13 +117,19 @@ def read(path: Path) -> Image:
         raise InputError(f"{path}: {dataset.BitsStored} bits stored up to bit {dataset.HighBit} are not handled")
     if (size := int(dataset.Rows) * int(dataset.Columns)) > MAX_PIXELS:
         raise InputError(f"{path}: {size / 1e6:.0f} megapixels, more than the {MAX_PIXELS / 1e6:.0f} handled")
+    if photometric in COLOURS and dataset.PixelRepresentation:
+        raise InputError(f"{path}: signed colours are not handled")
+    return dataset
+
+
+def _picture(dataset: Any, path: Path, index: int | None, note: str) -> Image:
+    """One frame, counted from 0; None: the only one."""
+    photometric = photometric_of(dataset)
     bits, signed = int(dataset.BitsStored), bool(dataset.PixelRepresentation)
     if photometric in COLOURS:
-        if signed:
-            raise InputError(f"{path}: signed colours are not handled")
-        pixels, bits = dicom_pixels.decode_colour(dataset, str(path))
+        pixels, bits = dicom_pixels.decode_colour(dataset, str(path), index)
     else:
-        pixels = dicom_pixels.decode(dataset, str(path))[:, :, None]
+        pixels = dicom_pixels.decode(dataset, str(path), index)[:, :, None]
     if pixels.dtype not in (np.uint8, np.int8, np.uint16, np.int16):
         raise InputError(f"{path}: {pixels.dtype} pixels are not handled, only up to 16 bits stored")
     window = Window.of_bits(bits, signed=signed, inverted=photometric == "MONOCHROME1")
@@ -97,7 +140,7 @@ def read(path: Path) -> Image:
         window,
         DICOM,
         extra={"dataset": dataset, "declared": bits, "icc_profile": dataset.get("ICCProfile")},
-        note=_notes(dataset),
+        note=note,
         modality=modality_of(dataset),
         of_chest=of_chest(dataset),
         of_retina=of_retina(dataset),
@@ -116,9 +159,9 @@ def _check_samples(path: Path, photometric: str, samples: int) -> None:
         raise InputError(f"{path}: damaged header: {photometric} has {expected} sample(s) per pixel, it says {samples}")
 
 
-def _notes(dataset: Any) -> str:
+def _notes(dataset: Any, chosen: Sequence[int]) -> str:
     """What is burned into the pixels, and what a result will lack: known as soon as the header is."""
-    missed = _derive(copy.deepcopy(_without_pixels(dataset)), (2.0, 2.0))
+    missed = _derive(copy.deepcopy(_without_pixels(dataset)), (2.0, 2.0), chosen)
     lost = f"left out, as it describes the old pixels: {', '.join(missed)}" if missed else ""
     return "; ".join(filter(None, [burned_in(dataset), lost]))
 
@@ -160,23 +203,30 @@ def write(path: Path, image: Image) -> None:
     if source is None:
         raise InputError(f"{path}: only an image read from DICOM can be written as DICOM")
     dataset = copy.deepcopy(source)
+    stack = image.extra.get(FRAMES)
+    chosen = stack.numbers if stack else (1,)
+    pixels = stack.pixels if stack else image.pixels
     rows, columns = image.pixels.shape[:2]
     scale = (rows / source.Rows, columns / source.Columns)
-    _derive(dataset, scale)
+    _derive(dataset, scale, chosen)
     dataset.Rows, dataset.Columns = rows, columns
     name_series(dataset, source, generate_uid(None))
     note_derivation(dataset, source, f"Super-resolved by {scale[1]:g} x {scale[0]:g}")
+    if len(chosen) < dicom_frames.count_of(source) and dicom_frames.is_multiframe(source):
+        dataset.SourceImageSequence[0].ReferencedFrameNumber = list(chosen)
     _note_loss(dataset, source)
     if image.pixels.shape[2] == 3:
         _declare_rgb(dataset, int(image.extra["declared"]))
-        save_derived(path, dataset, image.pixels)
+        save_derived(path, dataset, pixels)
     else:
-        save_derived(path, dataset, image.pixels[:, :, 0])
+        save_derived(path, dataset, pixels[..., 0])
 
 
-def _derive(dataset: Any, scale: tuple[float, float]) -> list[str]:
-    """Scale or remove, in place, what lies on the old pixels. Returns what was removed, in words."""
-    missed = forget_stale(dataset)
+def _derive(dataset: Any, scale: tuple[float, float], chosen: Sequence[int]) -> list[str]:
+    """Scale or remove, in place, what lies on the old pixels or on frames not chosen. Returns what was removed."""
+    missed = dicom_frames.keep(dataset, chosen) if dicom_frames.count_of(dataset) > 1 else []
+    missed += forget_stale(dataset)
+    dicom_frames.remove_private(dataset)
     if private := [tag for tag in dataset.keys() if tag.is_private]:  # noqa: SIM118
         missed.append("private elements")
         for tag in private:

@@ -88,7 +88,7 @@ def _meaning(dataset: Any, keyword: str) -> str:
 
 
 def refuse_other_objects(dataset: Any, name: str) -> None:
-    """Raise InputError for a DICOM object that is not one picture of 8 or 16 bits, saying what it is."""
+    """Raise InputError for a DICOM object that is not a picture of 8 or 16 bits, saying what it is."""
     from pydicom.uid import (
         RTDoseStorage,
         SegmentationStorage,
@@ -108,11 +108,5 @@ def refuse_other_objects(dataset: Any, name: str) -> None:
         raise InputError(f"{name}: this DICOM object has no pixel data")
     if lacking := [keyword for keyword in REQUIRED if dataset.get(keyword) is None]:
         raise InputError(f"{name}: damaged header: {', '.join(lacking)} missing, so its pixels cannot be read")
-    frames = int(dataset.get("NumberOfFrames") or 1)
-    if frames != 1:
-        raise InputError(
-            f"{name}: has {frames} frames, images are taken one by one; save the frames wanted as single-frame DICOM "
-            "or PNG first (a scan in slices: medsr volume)"
-        )
     if (bits := int(dataset.BitsAllocated)) not in (8, 16):
         raise InputError(f"{name}: {bits} bits allocated to a pixel are not handled, only 8 and 16")

@@ -11,14 +11,15 @@ from medsr.errors import InputError
 from medsr.io import jpeg
 
 
-def decode(dataset: Any, name: str) -> NDArray:
+def decode(dataset: Any, name: str, index: int | None = None) -> NDArray:
     """The stored values, in this machine's byte order, of a data set that may lack preamble and meta information.
 
-    Raises InputError, naming `name`, where they cannot be decoded.
+    `index`: of one frame, from 0; None: of all. Raises InputError, naming `name`, where they cannot be decoded.
     """
     try:
         _settle_syntax(dataset)
-        _check(dataset, name)
+        _check(dataset, name, index)
+        dataset.pixel_array_options(index=index)
         pixels: NDArray = dataset.pixel_array
     except (InputError, MemoryError):
         raise
@@ -27,10 +28,11 @@ def decode(dataset: Any, name: str) -> NDArray:
     return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
 
 
-def decode_colour(dataset: Any, name: str) -> tuple[NDArray, int]:
+def decode_colour(dataset: Any, name: str, index: int | None = None) -> tuple[NDArray, int]:
     """The colours of one frame as RGB, (rows, columns, 3), and the bits of each.
 
-    pydicom undoes planes, YBR and subsampling; the table of a palette is applied here. Raises as `decode`.
+    `index`: of the frame, from 0; None: there is only one. pydicom undoes planes, YBR and subsampling; the table of a
+    palette is applied here. Raises as `decode`.
     """
     _settle_syntax(dataset)
     syntax = dataset.file_meta.TransferSyntaxUID
@@ -38,21 +40,29 @@ def decode_colour(dataset: Any, name: str) -> tuple[NDArray, int]:
         raise InputError(f"{name}: damaged header: {dataset.PhotometricInterpretation} belongs to JPEG 2000 alone")
     if syntax.is_compressed and syntax.is_encapsulated and "PlanarConfiguration" not in dataset:
         dataset.PlanarConfiguration = 0  # decoders ask for it; compressed data lie as their own format says
-    pixels = decode(dataset, name)
+    pixels = decode(dataset, name, index)
     if str(dataset.PhotometricInterpretation) != "PALETTE COLOR":
         return pixels, int(dataset.BitsStored)
     from pydicom.pixels import apply_color_lut
 
     try:
         colours: NDArray = apply_color_lut(pixels, dataset)
+        # Frames are decided upon together, so by all entries of the table.
+        entries = colours if index is None else apply_color_lut(_indices(dataset), dataset)
     except Exception as error:  # tables are as odd as their writers
         raise InputError(f"{name}: its palette cannot be read ({' '.join(str(error).split())[:160]})") from error
-    low, high = colours & 255, colours >> 8
+    low, high = entries & 255, entries >> 8
     if not high.any():  # 8-bit entries in 16-bit words
-        return low.astype(np.uint8), 8
+        return colours.astype(np.uint8), 8
     if colours.dtype == np.uint16 and (not low.any() or np.array_equal(low, high)):  # 8 bits, in either usual way
-        return high.astype(np.uint8), 8
+        return (colours >> 8).astype(np.uint8), 8
     return colours, colours.dtype.itemsize * 8
+
+
+def _indices(dataset: Any) -> NDArray:
+    """Of all entries of its table of colours."""
+    length, first, _ = dataset.RedPaletteColorLookupTableDescriptor
+    return np.arange(first, first + (length or 1 << 16)).astype(np.uint16)
 
 
 def _settle_syntax(dataset: Any) -> None:
@@ -65,11 +75,17 @@ def _settle_syntax(dataset: Any) -> None:
         dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
 
 
-def _check(dataset: Any, name: str) -> None:
+def _check(dataset: Any, name: str, index: int | None) -> None:
     """The decoders that pydicom calls only warn of a JPEG with holes."""
-    from pydicom.encaps import generate_frames
+    from pydicom.encaps import generate_frames, get_frame
     from pydicom.uid import JPEGBaseline8Bit
 
     if dataset.file_meta.TransferSyntaxUID == JPEGBaseline8Bit:
-        for frame in generate_frames(dataset.PixelData, number_of_frames=int(dataset.get("NumberOfFrames") or 1)):
+        count = int(dataset.get("NumberOfFrames") or 1)
+        frames = (
+            generate_frames(dataset.PixelData, number_of_frames=count)
+            if index is None
+            else [get_frame(dataset.PixelData, index, number_of_frames=count)]
+        )
+        for frame in frames:
             jpeg.decode(frame, name)

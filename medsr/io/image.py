@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from medsr.errors import InputError, MemoryExhaustedError, UsageError
 from medsr.io import background, depth, files, orientation
 from medsr.io.base import DICOM, JPEG, PNG, TIFF, Image
 from medsr.io.files import atomic_path
+from medsr.io.frames import Frames, numbers
 from medsr.io.kinds import (
     SUFFIXES,
     UNREAD,
@@ -28,6 +28,7 @@ from medsr.io.kinds import (
     sniff,
     unread_reason,
 )
+from medsr.io.limits import check_result
 from medsr.resample import resize
 
 __all__ = [
@@ -51,11 +52,10 @@ __all__ = [
     "matches",
     "read",
     "read_as_shown",
+    "read_frames",
     "sniff",
     "write",
 ]
-LARGEST_SIDE = {JPEG: 65500, DICOM: 65535, PNG: (1 << 31) - 1}
-"""Pixels in a row or column that a format, or the library that writes it, can hold."""
 
 
 def read(path: Path, bits: int | None = None, assumed: Mapping[str, int] = {}) -> Image:
@@ -64,7 +64,9 @@ def read(path: Path, bits: int | None = None, assumed: Mapping[str, int] = {}) -
     `bits`: bits stored in a 16-bit file that does not declare them. `assumed`: what `decide_depth` says of them.
     Raises InputError naming the file when it is missing, damaged, or of a kind not handled.
     """
-    return depth.settled(_decoded(path), bits, assumed, path)
+    content = _decoded(path)
+    assert isinstance(content, Image)
+    return depth.settled(content, bits, assumed, path)
 
 
 def read_as_shown(path: Path, bits: int | None = None, assumed: Mapping[str, int] = {}) -> Image:
@@ -72,23 +74,46 @@ def read_as_shown(path: Path, bits: int | None = None, assumed: Mapping[str, int
     return orientation.as_shown(read(path, bits, assumed))
 
 
-def decide_depth(paths: Iterable[Path]) -> dict[str, int]:
+def read_frames(
+    path: Path, frames: str | None, bits: int | None = None, assumed: Mapping[str, int] = {}
+) -> Image | Frames:
+    """As `read`; of a file of several frames those that `frames` names (all, 1-5, 1,3), one after the other.
+
+    They share one depth. Raises as `read`; UsageError where a frame is not there.
+    """
+    content = _decoded(path, frames, chosen=True)
+    if isinstance(content, Image):
+        return depth.settled(content, bits, assumed, path)
+    first = next(iter(content))
+    if depth.is_open(first) and not bits and depth.series_of(first) not in assumed:
+        assumed = {depth.ANY: max(depth.needed(image) for image in content), **assumed}
+    return replace(content, decode=lambda number: depth.settled(content.decode(number), bits, assumed, path))
+
+
+def decide_depth(paths: Iterable[Path], frames: str | None = None) -> dict[str, int]:
     """How many bits the 16-bit files among `paths` hold that do not declare it, by series (`depth.series_of`).
 
-    The same for all files of a series: the most that one of them needs. Files that cannot be read do not count.
+    The same for all files of a series, and all `frames` of a file: the most that one of them needs. Files that cannot
+    be read do not count.
     """
     found: dict[str, int] = {}
     for path in paths:
         if not _may_be_open(path):
             continue
         try:
-            image = _decoded(path)
-        except (InputError, MemoryExhaustedError):  # said where it is worked on
+            for image in _pictures(path, frames):
+                if not depth.is_open(image):
+                    break
+                series = depth.series_of(image)
+                found[series] = max(found.get(series, 0), depth.needed(image))
+        except (InputError, UsageError, MemoryExhaustedError):  # said where it is worked on
             continue
-        if depth.is_open(image):
-            series = depth.series_of(image)
-            found[series] = max(found.get(series, 0), depth.needed(image))
     return found
+
+
+def _pictures(path: Path, frames: str | None) -> Iterator[Image]:
+    content = _decoded(path, frames, chosen=True)
+    return iter([content] if isinstance(content, Image) else content)
 
 
 def write(path: Path, image: Image) -> str:
@@ -103,34 +128,9 @@ def write(path: Path, image: Image) -> str:
     if kind not in writers:
         raise UsageError(f"{path}: medsr writes .png, .jpg, .tif and .dcm, not {path.suffix!r}")
     _refuse_loss(path, image, kind)
-    digest = hashlib.sha256()
     with atomic_path(path) as temporary:
         writers[kind](temporary, image)
-        digest.update(temporary.read_bytes())  # not yet in its place, where another process may put another
-    return digest.hexdigest()
-
-
-def check_result(path: Path, image: Image, size: tuple[int, int]) -> None:
-    """Before it is computed: whether a result of `size` (height, width) can be held by `path`'s format and in memory.
-
-    Raises UsageError or MemoryExhaustedError.
-    """
-    import psutil
-
-    height, width = size
-    kind = SUFFIXES.get(path.suffix.lower(), "")
-    largest = LARGEST_SIDE.get(kind)
-    if largest is not None and max(size) > largest:
-        raise UsageError(
-            f"{path}: {width}x{height} pixels, but {kind} holds at most {largest} in a row; choose a smaller factor"
-        )
-    needed = height * width * (image.pixels.shape[2] * (8 + image.pixels.itemsize) + 4 * (image.alpha is not None))
-    free = psutil.virtual_memory().available
-    if needed > free:
-        raise MemoryExhaustedError(
-            f"{path}: {width}x{height} pixels need {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free; "
-            "choose a smaller factor"
-        )
+        return files.sha256(temporary)  # not yet in its place, where another process may put another
 
 
 def enlarge(image: Image, unit: NDArray[np.float32]) -> Image:
@@ -157,8 +157,10 @@ def expand(inputs: Iterable[str | Path]) -> list[Path]:
     return files.expand(inputs, list_images, Path.is_file)
 
 
-def _decoded(path: Path) -> Image:
-    """What the file holds, whatever depth its values may mean."""
+def _decoded(path: Path, frames: str | None = None, chosen: bool = False) -> Image | Frames:
+    """What the file holds, whatever depth its values may mean; `chosen`: several frames may be, by `frames`."""
+    from medsr.io import dicom
+
     files.check_regular(path)
     try:
         with path.open("rb") as stream:
@@ -167,17 +169,22 @@ def _decoded(path: Path) -> Image:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     reader = _reader_for(path, head)
     try:
-        image = reader(path)
-    except InputError:
+        if chosen and reader is dicom.read:
+            content = dicom.read_frames(path, frames)
+        else:
+            content = reader(path)
+            if frames is not None:
+                numbers(frames, 1, str(path))
+    except (InputError, UsageError):
         raise
     except MemoryError as error:
         raise MemoryExhaustedError(f"{path}: more than the free memory holds") from error
     except Exception as error:  # decoders raise whatever they like on damaged files
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path}: damaged or not a readable image ({reason})") from error
-    if image.pixels.size == 0:
+    if isinstance(content, Image) and content.pixels.size == 0:
         raise InputError(f"{path}: the image is empty")
-    return image
+    return content
 
 
 def _reader_for(path: Path, head: bytes) -> Callable[[Path], Image]:
