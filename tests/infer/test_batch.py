@@ -219,9 +219,10 @@ def test_what_was_decoded_is_what_is_written_down(
     """Changed after it was read, the old digest stays; changed while it was read, it is refused."""
     from medsr.infer import batch
     from medsr.io.files import sha256
+    from medsr.io.frames import Frames
 
     source = write_png(tmp_path / "a.png", fundus[:8, :8])
-    before, enlarge, read = sha256(source), batch.image_io.enlarge, batch.image_io.read
+    before, enlarge, read = sha256(source), batch.image_io.enlarge, batch.image_io.read_frames
 
     def changed(image: image_io.Image, unit: np.ndarray) -> image_io.Image:
         write_png(source, fundus[8:16, :8])
@@ -232,12 +233,12 @@ def test_what_was_decoded_is_what_is_written_down(
     assert outcome.input_sha256 == before
     assert not upscale([source], tmp_path / "out", "bicubic", skip_done=True)[0].skipped
 
-    def changing(path: Path, *settings: Any) -> image_io.Image:
+    def changing(path: Path, *settings: Any) -> image_io.Image | Frames:
         image = read(path, *settings)
         write_png(source, fundus[16:24, :8])
         return image
 
-    monkeypatch.setattr(batch.image_io, "read", changing)
+    monkeypatch.setattr(batch.image_io, "read_frames", changing)
     assert "changed while it was read" in str(upscale([source], tmp_path / "out2", "bicubic")[0].error)
 
 
