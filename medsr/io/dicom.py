@@ -28,6 +28,7 @@ from medsr.io.dicom_header import (
     photometric_of,
     refuse_other_objects,
 )
+from medsr.io.dicom_stored import declare_rgb, note_loss
 from medsr.io.frames import FRAMES, Frames, numbers
 
 __all__ = [
@@ -45,27 +46,6 @@ __all__ = [
     "save_derived",
     "write",
 ]
-PALETTES = (
-    "RedPaletteColorLookupTableDescriptor",
-    "GreenPaletteColorLookupTableDescriptor",
-    "BluePaletteColorLookupTableDescriptor",
-    "RedPaletteColorLookupTableData",
-    "GreenPaletteColorLookupTableData",
-    "BluePaletteColorLookupTableData",
-    "SegmentedRedPaletteColorLookupTableData",
-    "SegmentedGreenPaletteColorLookupTableData",
-    "SegmentedBluePaletteColorLookupTableData",
-    "PaletteColorLookupTableUID",
-    "PixelPaddingValue",
-    "PixelPaddingRangeLimit",
-)
-"""What means something for entries of a palette alone."""
-LOSSY = {
-    "1.2.840.10008.1.2.4.50": "ISO_10918_1",
-    "1.2.840.10008.1.2.4.51": "ISO_10918_1",
-    "1.2.840.10008.1.2.4.81": "ISO_14495_1",
-}
-"""Transfer syntaxes that always lose something, and DICOM's terms for their methods."""
 
 
 def read(path: Path) -> Image:
@@ -214,9 +194,9 @@ def write(path: Path, image: Image) -> None:
     note_derivation(dataset, source, f"Super-resolved by {scale[1]:g} x {scale[0]:g}")
     if len(chosen) < dicom_frames.count_of(source) and dicom_frames.is_multiframe(source):
         dataset.SourceImageSequence[0].ReferencedFrameNumber = list(chosen)
-    _note_loss(dataset, source)
+    note_loss(dataset, source)
     if image.pixels.shape[2] == 3:
-        _declare_rgb(dataset, int(image.extra["declared"]))
+        declare_rgb(dataset, int(image.extra["declared"]))
         save_derived(path, dataset, pixels)
     else:
         save_derived(path, dataset, pixels[..., 0])
@@ -232,24 +212,3 @@ def _derive(dataset: Any, scale: tuple[float, float], chosen: Sequence[int]) -> 
         for tag in private:
             del dataset[tag]
     return missed + dicom_geometry.rescale(dataset, scale)
-
-
-def _declare_rgb(dataset: Any, bits: int) -> None:
-    dataset.SamplesPerPixel, dataset.PhotometricInterpretation, dataset.PlanarConfiguration = 3, "RGB", 0
-    dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = bits, bits - 1, 0
-    for keyword in PALETTES:
-        if keyword in dataset:
-            del dataset[keyword]
-
-
-def _note_loss(dataset: Any, source: Any) -> None:
-    """Lossy compression is not undone by storing its result uncompressed (PS3.3 C.7.6.1.1.5)."""
-    method = LOSSY.get(str(source.file_meta.get("TransferSyntaxUID", "")))
-    if not method:
-        return
-    if dataset.get("LossyImageCompression") != "01":
-        dataset.LossyImageCompression, dataset.LossyImageCompressionMethod = "01", method
-    if not dataset.get("LossyImageCompressionRatio"):
-        samples = int(source.Rows) * int(source.Columns) * int(source.get("SamplesPerPixel") or 1)
-        before = samples * int(source.BitsAllocated) / 8
-        dataset.LossyImageCompressionRatio = f"{before / max(1, len(source.PixelData)):.4g}"
