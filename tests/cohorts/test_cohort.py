@@ -255,26 +255,25 @@ def test_an_input_that_kills_its_process_is_given_up_and_the_others_done(
     """As a scan does that takes all memory: its worker is killed whenever it takes it up."""
     out, poison = tmp_path / "out", "b"
     command = [sys.executable, "-m", "medsr", "cohort", "volume", str(scans), "--out", str(out), "--model", "cubic"]
-    fifo = scans / poison / "s1.nii.gz"
-    fifo.unlink()
-    os.mkfifo(fifo)  # whoever opens it waits for ever
+    large = scans / poison / "s1.nii.gz"  # seconds of work, in which its worker can be met
+    stored = np.random.default_rng(0).integers(0, 1000, (192, 192, 60)).astype(np.int16)
+    nib.Nifti1Image(stored, np.diag([1, 1, 4, 1])).to_filename(large)
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     number = None
     while process.poll() is None:
-        time.sleep(0.1)
+        time.sleep(0.05)
         if not (out / ".cohort" / "current").is_file():
             continue
         made = plan.load(out)
-        number = next(n for n, unit in enumerate(made.units) if unit.source == str(fifo))
+        number = next(n for n, unit in enumerate(made.units) if unit.source == str(large))
         for part in results.parts(made):
             if number in results.marked(part):
-                time.sleep(0.3)
                 pid = int(part.name.rpartition("-")[2])
                 if psutil.pid_exists(pid) and number in results.marked(part):
                     os.kill(pid, signal.SIGKILL)
     told = process.stdout.read() if process.stdout else ""
     assert process.returncode == 5, told
-    assert f"{fifo}: the process that worked on it died 3 times" in told
+    assert f"{large}: the process that worked on it died 3 times" in told
     assert len(hashes(out)) == COUNT - 1
 
 
