@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medsr.data import manifest
+from medsr.data.own_outputs import part_own
 from medsr.data.sources import folder_of
 from medsr.io import image as image_io
 from medsr.recipe import Pairs, Recipe
@@ -44,7 +45,7 @@ def with_depth(recipe: Recipe) -> tuple[Recipe, str]:
             folders.append(Path(name).expanduser())
     paths = image_io.list_images(folders[0], data.pattern)
     paths += [path for folder in folders[1:] for path in image_io.list_images(folder)]
-    settled = depth_of(None, folders[0], paths)
+    settled = depth_of(None, folders[0], part_own(folders[0], paths)[0])
     if settled.bits is None:
         return recipe, ""
     told = f"{settled.told}; data.bits says otherwise"

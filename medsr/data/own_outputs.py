@@ -27,10 +27,14 @@ def part_own(folder: Path, paths: Iterable[Path]) -> tuple[list[Path], list[tupl
         (own if is_own(path) else kept).append(path)
     if not own:
         return kept, []
-    names = ", ".join(path.relative_to(folder).as_posix() for path in own[:SHOWN])
+    names = ", ".join(_named(folder, path) for path in own[:SHOWN])
     more = f" and {len(own) - SHOWN} more" if len(own) > SHOWN else ""
     files = "1 file that medsr wrote itself is" if len(own) == 1 else f"{len(own)} files that medsr wrote itself are"
     return kept, [(folder, f"{folder}: {files} not ground truth (samples, results): {names}{more}")]
+
+
+def _named(folder: Path, path: Path) -> str:
+    return (path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix()
 
 
 def is_own(path: Path) -> bool:
