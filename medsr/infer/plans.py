@@ -9,7 +9,7 @@ from pathlib import Path
 
 from medsr.errors import UsageError
 from medsr.io import image as image_io
-from medsr.io.listing import files_below, left_out
+from medsr.io.listing import cannot_open, files_below, left_out
 from medsr.io.places import Writing, check
 from medsr.status import results_in
 
@@ -39,8 +39,7 @@ def plan(inputs: Sequence[str | Path], out: Path) -> Plan:
         folder = Path(entry)
         if folder.is_dir():
             sources = _originals(sources, folder, out, notes)
-            if missed := left_out(files_below(folder), image_io.is_image, folder):
-                notes.append(missed)
+            notes += filter(None, [left_out(files_below(folder), image_io.is_image, folder), cannot_open(folder)])
         for source in sources:
             below = source.relative_to(entry) if folder.is_dir() else Path(source.name)
             target = out / below

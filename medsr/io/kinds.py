@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from medsr.errors import InputError
 from medsr.io.base import DICOM, JPEG, PNG, TIFF
 from medsr.io.files import check_regular
-from medsr.io.listing import files_below
+from medsr.io.listing import cannot_open, files_below
 
 SUFFIXES = {
     ".png": PNG,
@@ -140,12 +140,14 @@ def list_unread(folder: Path, pattern: str = "*") -> list[tuple[Path, str]]:
 
 
 def count_unread(folder: Path, pattern: str = "*") -> list[tuple[Path, str]]:
-    """As `list_unread`, but only the first file of every suffix, with how many there are."""
+    """As `list_unread`, but only the first file of every suffix, with how many there are; and what cannot be opened."""
     by_suffix: dict[str, list[tuple[Path, str]]] = {}
     for path, reason in list_unread(folder, pattern):
         by_suffix.setdefault(path.suffix.lower(), []).append((path, reason))
     groups = by_suffix.values()
-    return [(same[0][0], same[0][1] + (f" ({len(same)} such files)" if len(same) > 1 else "")) for same in groups]
+    counts = [(same[0][0], same[0][1] + (f" ({len(same)} such files)" if len(same) > 1 else "")) for same in groups]
+    closed = cannot_open(folder)
+    return counts + ([(folder, closed.replace("left out, as ", ""))] if closed else [])
 
 
 def unread_reason(path: Path) -> str:

@@ -14,27 +14,45 @@ RECORDS = frozenset(
 )
 """Files that nobody takes for pictures: medsr's own tables and pages, and what a system leaves."""
 
+NAMED = 3
+"""Of what cannot be opened, so many are named, the rest counted."""
 
-def files_below(folder: Path, apart: Iterable[Path] = ()) -> Iterator[Path]:
+
+def files_below(folder: Path, apart: Iterable[Path] = (), closed: list[Path] | None = None) -> Iterator[Path]:
     """Every file below `folder`, folder by folder in the order of their names; hidden ones are left out.
 
     Links to files and folders are followed, each folder once, by its own name rather than by a link's. Pipes, sockets
-    and devices are left out; so is what lies below a folder of `apart`.
+    and devices are left out; so is what lies below a folder of `apart`. `closed` gets what cannot be opened: links that
+    lead nowhere, folders without permission, pipes.
     """
     seen = {os.path.realpath(one) for one in apart}
     waiting = [folder]
+    closed = [] if closed is None else closed
     while waiting:
         place = waiting.pop(0)
         if os.path.realpath(place) not in seen:
-            yield from _below(place, seen, waiting)
+            yield from _below(place, seen, waiting, closed)
 
 
-def _below(folder: Path, seen: set[str], links: list[Path]) -> Iterator[Path]:
+def cannot_open(folder: Path) -> str:
+    """One line that counts and names what `files_below` cannot open; nothing where it can open all."""
+    closed: list[Path] = []
+    for _ in files_below(folder, closed=closed):
+        pass
+    if not closed:
+        return ""
+    names = ", ".join(shown(path.relative_to(folder)) for path in closed[:NAMED])
+    more = f" and {len(closed) - NAMED} more" if len(closed) > NAMED else ""
+    return f"{shown(folder)}: left out, as medsr cannot open them: {names}{more}"
+
+
+def _below(folder: Path, seen: set[str], links: list[Path], closed: list[Path]) -> Iterator[Path]:
     """The files below a folder; links to folders are put off, so that no folder is known by a link's name."""
     seen.add(os.path.realpath(folder))
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:  # not ours to look into
+        closed.append(folder)
         return
     inner: list[Path] = []
     for entry in entries:
@@ -47,8 +65,10 @@ def _below(folder: Path, seen: set[str], links: list[Path]) -> Iterator[Path]:
             links.append(path)
         elif entry.is_dir(follow_symlinks=False) and os.path.realpath(path) not in seen:
             inner.append(path)
+        elif not entry.is_dir(follow_symlinks=False):
+            closed.append(path)
     for path in inner:
-        yield from _below(path, seen, links)
+        yield from _below(path, seen, links, closed)
 
 
 def left_out(files: Iterable[Path], read: Callable[[Path], bool], folder: Path | None = None) -> str:

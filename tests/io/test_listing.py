@@ -4,8 +4,10 @@ import os
 import socket
 from pathlib import Path
 
+import pytest
+
 from medsr.io import image as image_io
-from medsr.io.listing import files_below, left_out
+from medsr.io.listing import cannot_open, files_below, left_out
 
 
 def _file(path: Path, content: bytes = b"x") -> Path:
@@ -53,3 +55,29 @@ def test_suffixes_count_in_either_case(tmp_path: Path) -> None:
         _file(tmp_path / name)
     assert [path.name for path in image_io.list_images(tmp_path, "*.png")] == ["C.Png", "a.png", "b.PNG"]
     assert [path.name for path in image_io.list_images(tmp_path, "*.PNG")] == ["C.Png", "a.png", "b.PNG"]
+
+
+def test_what_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    _file(tmp_path / "d/1.png")
+    _file(tmp_path / "d/.hidden")
+    (tmp_path / "d/again").symlink_to(tmp_path / "d")
+    assert cannot_open(tmp_path / "d") == ""
+    (tmp_path / "d/eye.png").symlink_to(tmp_path / "gone.png")
+    os.mkfifo(tmp_path / "d/pipe.png")
+    said = cannot_open(tmp_path / "d")
+    assert said == f"{tmp_path / 'd'}: left out, as medsr cannot open them: eye.png, pipe.png"
+    assert [reason for _, reason in image_io.count_unread(tmp_path / "d")] == [said.replace("left out, as ", "")]
+
+
+def test_a_folder_without_permission_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _file(tmp_path / "1.png")
+    _file(tmp_path / "ward/2.png")
+    look = os.scandir
+
+    def refuse(folder: Path) -> object:
+        if Path(folder).name == "ward":
+            raise PermissionError(13, "Permission denied")
+        return look(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert cannot_open(tmp_path).endswith("cannot open them: ward")
