@@ -105,6 +105,7 @@ def _image(sidecar: Path, name: str, one: dict[str, Any], given: Given) -> Compa
             consistency=asked.get("consistency", False),  # older sidecars do not say: there was none
             assumed_bits={ANY: asked["assumed_bits"]} if "assumed_bits" in asked else None,
             frames=asked.get("frames"),
+            keep_metadata=asked.get("keep_metadata", True),  # older sidecars do not say: it was kept
         )
         made = _made(outcome)
         before, after = _pixels(output), _pixels(made)
@@ -152,6 +153,7 @@ def _scan(sidecar: Path, told: dict[str, Any], given: Given) -> Comparison:
             engine=asked.get("engine", "auto"),
             precision=asked.get("precision", "fp32"),
             compiled=asked.get("compiled", False),
+            keep_metadata=asked.get("keep_metadata", True),
         )
         made = _made(outcome)
         before, after = volume_io.read(output), volume_io.read(made)

@@ -15,6 +15,7 @@ ENGINE = "auto (the fastest that differs by less than 1e-4 of full range), torch
 PRECISION = "fp32; fp16 or bf16 on a CUDA device; int8 for what `medsr export --int8` has calibrated."
 COMPILE = "Let torch compile the network: minutes at first, then faster on a GPU with many tiles of one shape."
 BITS = "Bits stored in 16-bit files that do not say so. [default: decided once for all of them]"
+KEEP_METADATA = "Results also get the texts of their inputs (EXIF, descriptions), which may name a person or a place."
 MAX_GPU_MEMORY = "Take no more of the GPU's memory. [default: what is free]"
 
 

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medsr.cli.batch import BITS, COMPILE, ENGINE, MAX_GPU_MEMORY, PRECISION, end, parse_tile, told_failure
+from medsr.cli.batch import (
+    BITS,
+    COMPILE,
+    ENGINE,
+    KEEP_METADATA,
+    MAX_GPU_MEMORY,
+    PRECISION,
+    end,
+    parse_tile,
+    told_failure,
+)
 from medsr.text import shown
 
 if TYPE_CHECKING:
@@ -43,6 +53,7 @@ def upscale(
     skip_done: Annotated[
         bool, typer.Option("--skip-done", help="Leave out what status.tsv in the folder calls done.")
     ] = False,
+    keep_metadata: Annotated[bool, typer.Option("--keep-metadata", help=KEEP_METADATA)] = False,
 ) -> None:
     """Super-resolve images: PNG, JPEG, TIFF and DICOM, in their own format and depth."""
     side = parse_tile(tile)
@@ -63,6 +74,7 @@ def upscale(
         skip_done,
         not no_consistency,
         frames=frames,
+        keep_metadata=keep_metadata,
         on_outcome=_tell,
         say=lambda line: typer.echo(line, err=True),
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medsr.cli.batch import COMPILE, ENGINE, MAX_GPU_MEMORY, PRECISION, as_options, end, told_failure
+from medsr.cli.batch import COMPILE, ENGINE, KEEP_METADATA, MAX_GPU_MEMORY, PRECISION, as_options, end, told_failure
 from medsr.cli.minutes import MINUTES
 from medsr.text import shown
 
@@ -80,6 +80,7 @@ def volume(
     skip_done: Annotated[
         bool, typer.Option("--skip-done", help="Leave out what status.tsv in the folder calls done.")
     ] = False,
+    keep_metadata: Annotated[bool, typer.Option("--keep-metadata", help=KEEP_METADATA)] = False,
 ) -> None:
     """Super-resolve 3D scans: finer voxels over the same box, in agreement with what was acquired."""
     from medsr.geometry import parse_spacing
@@ -113,6 +114,7 @@ def volume(
         max_gpu_memory=max_gpu_memory,
         compiled=compiled,
         skip_done=skip_done,
+        keep_metadata=keep_metadata,
         on_outcome=_tell,
         say=lambda line: typer.echo(as_options(line), err=True),
     )

@@ -138,9 +138,9 @@ def _images(given: dict[str, Any], compute: Compute) -> Crew:
 
     consistency = given.get("consistency", False)  # a cohort begun before there was any goes on without
     asked = (given["tile"], given["outscale"], given["bits"], consistency)
-    models = Models(
-        given["model"], compute, *asked, assumed_bits=given.get("assumed_bits") or {}, frames=given.get("frames")
-    )
+    more = {"assumed_bits": given.get("assumed_bits") or {}, "keep_metadata": given.get("keep_metadata", False)}
+    more["frames"] = given.get("frames")
+    models = Models(given["model"], compute, *asked, **more)
 
     def job(unit: Unit, status: Status) -> overlap.Job:
         return Job(Path(unit.source), Path(unit.target), 0, How(models, status, lambda *_: None))

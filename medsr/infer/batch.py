@@ -44,6 +44,7 @@ def upscale(
     consistency: bool = True,
     assumed_bits: Mapping[str, int] | None = None,
     frames: str | None = None,
+    keep_metadata: bool = False,
     on_outcome: Callable[[Outcome], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Outcome]:
@@ -57,6 +58,7 @@ def upscale(
     `frames`: of DICOM files that hold several: all, or numbers from 1 and ranges (1-5 or 1,3); the result holds those.
     None: such files fail. `consistency`: a network's result keeps the input's local means. A bad input becomes an
     outcome with its error; the others are still done. `say` is told what in the folders was left out.
+    `keep_metadata`: results also get the EXIF of their inputs, which may name a person or a place.
     `out`/status.tsv says what became of each; with `skip_done` what it calls done, and is still as it was, is not done
     again. Raises UsageError or WeightsError when nothing can be begun.
     """
@@ -69,7 +71,8 @@ def upscale(
     if assumed_bits is None:
         assumed_bits = {} if bits else image_io.decide_depth((source for source, _ in jobs), frames)
     compute = Compute(device, engine, precision, max_gpu_memory, compiled)
-    models = Models(str(model), compute, tile, outscale, bits, consistency, assumed_bits=assumed_bits, frames=frames)
+    asked = (str(model), compute, tile, outscale, bits, consistency)
+    models = Models(*asked, assumed_bits=assumed_bits, frames=frames, keep_metadata=keep_metadata)
     for note in planned.notes:
         say(note)
     refused = [Outcome(source, source, 0.0, UsageError(reason)) for source, reason in planned.clashes]
@@ -170,7 +173,7 @@ class Job:
         self.forget()
         enlarged = image_io.enlarge(image, result) if result is not None else stacked
         assert enlarged is not None
-        self.written = image_io.write(self.target, enlarged)
+        self.written = image_io.write(self.target, enlarged, self.how.models.keep_metadata)
         return tuple(note for note in (self.chosen, image.note) if note)
 
     def forget(self) -> None:

@@ -23,7 +23,7 @@ def entry(folder: Path, outcome: Outcome, used: Used) -> dict[str, Any]:
     parameters = {"outscale": known["scale"], "bits": known["bits"]}
     parameters |= {
         name: known[name]
-        for name in ("engine", "precision", "compiled", "consistency", "assumed_bits", "frames")
+        for name in ("engine", "precision", "compiled", "consistency", "assumed_bits", "frames", "keep_metadata")
         if name in known
     }
     told = {

@@ -32,7 +32,8 @@ class Models:
     """The model of each image of a batch: the one that was asked for, or of the bundled ones the one that fits.
 
     `known`: everything but the images that decides the results. `assumed_bits`: of 16-bit files that do not say, by
-    series. `opener`: as `open_model`. `frames`: of files that hold several. Raises UsageError or WeightsError.
+    series. `opener`: as `open_model`. `frames`: of files that hold several. `keep_metadata`: as `io.image.write`.
+    Raises UsageError or WeightsError.
     """
 
     def __init__(
@@ -46,15 +47,17 @@ class Models:
         opener: Callable[[str, Compute, int | None, bool], Model] = open_model,
         assumed_bits: Mapping[str, int] = {},
         frames: str | None = None,
+        keep_metadata: bool = False,
     ) -> None:
         self.model, self.compute, self.tile, self.outscale, self.bits = model, compute, tile, outscale, bits
         self.consistency, self.assumed_bits = consistency, assumed_bits
         self.frames = None if frames is None else canonical(frames)
+        self.keep_metadata = keep_metadata
         self.opener = opener
         self.opened: dict[str, Used] = {}
         if model == AUTO:
             choose(compute.device)  # what cannot be is said before anything is begun
-            asked = (compute.engine, compute.precision, compute.compiled, outscale, bits, consistency)
+            asked = (compute.engine, compute.precision, compute.compiled, outscale, bits, consistency, keep_metadata)
             self.known: Mapping[str, Any] = {"model": AUTO, "weights": candidates_hash(), "asked": asked}
         else:
             self.known = self._open(model).known
@@ -83,6 +86,7 @@ class Models:
             network = self.opener(name, self.compute, self.tile, self.consistency)
             scale = self.outscale or network.scale or DEFAULT_SCALE
             known = {"model": name, "weights": weights_hash(name), "scale": scale, "bits": self.bits}
+            known["keep_metadata"] = self.keep_metadata
             if isinstance(network, Network):
                 known["consistency"] = network.consistency
             self.opened[name] = Used(network, scale, known | computed(network))

@@ -29,6 +29,7 @@ from medsr.io.kinds import (
     unread_reason,
 )
 from medsr.io.limits import check_result
+from medsr.io.metadata import describing_image
 from medsr.resample import resize
 
 __all__ = [
@@ -116,9 +117,10 @@ def _pictures(path: Path, frames: str | None) -> Iterator[Image]:
     return iter([content] if isinstance(content, Image) else content)
 
 
-def write(path: Path, image: Image) -> str:
+def write(path: Path, image: Image, keep_metadata: bool = False) -> str:
     """Write `image` whole or not at all, in the format `path`'s suffix names; returns the SHA-256 of what was written.
 
+    `keep_metadata`: also the EXIF it was read with, which may name a person or a place.
     Raises UsageError where that format cannot hold the values unchanged.
     """
     from medsr.io import dicom, jpeg, raster, tiff
@@ -129,7 +131,7 @@ def write(path: Path, image: Image) -> str:
         raise UsageError(f"{path}: medsr writes .png, .jpg, .tif and .dcm, not {path.suffix!r}")
     _refuse_loss(path, image, kind)
     with atomic_path(path) as temporary:
-        writers[kind](temporary, image)
+        writers[kind](temporary, image if keep_metadata else describing_image(image))
         return files.sha256(temporary)  # not yet in its place, where another process may put another
 
 

@@ -19,6 +19,7 @@ from medsr.io.base import Image
 
 UPRIGHT = 1
 TAG = 274
+_EXIF_ENTRIES, _COLOUR_SPACE = 0x8769, 0xA001
 _TURNS: dict[int, Callable[[NDArray], NDArray]] = {
     2: lambda stored: stored[:, ::-1],
     3: lambda stored: stored[::-1, ::-1],
@@ -105,6 +106,20 @@ def exif_saying(exif: bytes, orientation: int) -> bytes:
     changed = _of_exif(exif)
     changed[TAG] = orientation
     return changed.tobytes()
+
+
+def exif_describing(exif: bytes) -> bytes:
+    """Of EXIF what describes the picture: orientation and colour space. Nothing where it names neither."""
+    entries, kept = _of_exif(exif), Pillow.Exif()
+    if (orientation := stated(exif)) != UPRIGHT:
+        kept[TAG] = orientation
+    try:
+        space = entries.get_ifd(_EXIF_ENTRIES).get(_COLOUR_SPACE)
+    except Exception:  # damaged: as in `_of_exif`
+        space = None
+    if isinstance(space, int) and 0 < space <= 0xFFFF:
+        kept[_EXIF_ENTRIES] = {_COLOUR_SPACE: space}
+    return kept.tobytes() if len(kept) else b""
 
 
 def _of_exif(exif: bytes) -> Pillow.Exif:

@@ -14,6 +14,7 @@ from medsr.errors import InputError, MedsrError, MemoryExhaustedError, UsageErro
 from medsr.io import files
 from medsr.io.files import sha256
 from medsr.io.listing import files_below
+from medsr.io.metadata import describing_volume
 from medsr.io.volume_base import (
     ANALYZE,
     DICOM,
@@ -115,9 +116,10 @@ def _read_file(path: Path, kind: str | None, series: str | None, choice: Geometr
     return readers[kind](path, choice)
 
 
-def write(path: Path, volume: Volume) -> str:
+def write(path: Path, volume: Volume, keep_metadata: bool = False) -> str:
     """Write `volume` whole or not at all, in the format `path`'s suffix names; header and data files together.
 
+    `keep_metadata`: also the texts of the header it was read with, which may name a person or a place.
     Returns the `digest` of what was written, taken before it is in its place.
     Raises UsageError where that format cannot hold it.
     """
@@ -130,7 +132,7 @@ def write(path: Path, volume: Volume) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(prefix=".medsr-", dir=path.parent) as folder:
-            writers[kind](Path(folder) / path.name, volume)
+            writers[kind](Path(folder) / path.name, volume if keep_metadata else describing_volume(volume))
             written = digest(Path(folder))
             move_into(Path(folder), path.parent)
     except OSError as error:

@@ -136,17 +136,18 @@ class Job:
         assert self.result is not None
         at, given, result, extras = self.at, self.given, self.result, self.how.extras
         self.given = self.result = None
+        keep = self.how.request.keep_metadata
         if extras.dicom:
             from medsr.io.dicom_write import write_series
 
             by = result.summary["model"]["name"]
             write_series(at.volume, result.volume, f"Super-resolved through its planes ({by})")
         else:
-            self.written = volume_io.write(at.volume, result.volume)
+            self.written = volume_io.write(at.volume, result.volume, keep)
         if result.uncertainty is not None:
-            volume_io.write(at.beside(f"_uncertainty{at.suffix}"), result.uncertainty)
+            volume_io.write(at.beside(f"_uncertainty{at.suffix}"), result.uncertainty, keep)
         for path, moved in self.moved:
-            volume_io.write(at.companion(path), moved)
+            volume_io.write(at.companion(path), moved, keep)
         name = result.summary["model"]["name"]
         spread = result.uncertainty.stored if result.uncertainty is not None else None
         pictures = Pictures(given.scan, result.volume, spread, result.inconsistency, name == "nearest")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from medsr.errors import UsageError
 from medsr.infer.models import SliceEngine
 from medsr.io import itk, neuro
+from medsr.io.metadata import describing_volume
 from medsr.io.volume_base import (
     NO_CHOICE,
     GeometryChoice,
@@ -52,6 +53,8 @@ def refine_image(given: Any, affine: NDArray | str | None, request: Request, eng
     check_dtype(volume.stored.dtype, NAME)
     volume.grid.check(NAME)
     check_finite(volume.stored, NAME)
+    if not request.keep_metadata:
+        volume = describing_volume(volume)
     outcome = refine_scan(volume, fitting(request, engine, volume))
     spread = outcome.uncertainty
     return Result(

@@ -30,7 +30,7 @@ class Request:
     the slices where it is not their spacing. `adapt`: minutes of learning from the scan itself, or None. `affine`:
     which form of a NIfTI header is right where they disagree. `input_spacing`: mm along each axis of the array, for a
     header that states none. `noise`: the standard deviation of the scan's noise in the image's own units, where it is
-    known; None: measured.
+    known; None: measured. `keep_metadata`: as `io.volume.write`.
     """
 
     model: str = AUTO
@@ -45,6 +45,7 @@ class Request:
     affine: Form | None = None
     input_spacing: tuple[float, float, float] | None = None
     noise: float | None = None
+    keep_metadata: bool = False
 
     def __post_init__(self) -> None:
         check_wish(self.scale, self.spacing, self.isotropic)
@@ -102,6 +103,7 @@ class Request:
             "kind": self.kind,
             "affine": self.affine,
             "input_spacing_mm": self.input_spacing,
+            "keep_metadata": self.keep_metadata,
         }
 
 

@@ -56,6 +56,7 @@ def volume(
     max_gpu_memory: float | None = None,
     compiled: bool = False,
     skip_done: bool = False,
+    keep_metadata: bool = False,
     on_outcome: Callable[[Outcome], None] = lambda _: None,
     say: Say = lambda _: None,
 ) -> Any:
@@ -77,7 +78,7 @@ def volume(
     `input_spacing`: mm along each of the three axes, used where a header states no voxel spacing.
     `adapt`: minutes of learning from the scan itself. `kind`: auto, image or labels. With a folder as `out`, its
     status.tsv says what became of every scan; with `skip_done` what it calls done, and is still as it was, is not done
-    again.
+    again. `keep_metadata`: results also get the texts of the scan's header, which may name a person or a place.
 
     Raises UsageError or WeightsError when nothing can be begun; in memory also InputError for a bad volume.
     """
@@ -102,6 +103,7 @@ def volume(
         affine=affine if affine is None or isinstance(affine, str) else None,
         input_spacing=input_spacing,
         compute=Compute(device, engine, precision, max_gpu_memory, compiled),
+        keep_metadata=keep_metadata,
     )
     if memory.is_image(scans):
         if out is not None or extras != Extras():
@@ -155,6 +157,7 @@ def asked(
     input_spacing: Sequence[float] | None,
     compute: Compute,
     noise: float | None = None,
+    keep_metadata: bool = False,
 ) -> tuple[Request, Extras]:
     """What `volume` is asked for, as values. Raises UsageError."""
     method = Method(parse_planes(planes), fuse, consistency, profile, 1.0, uncertainty)
@@ -165,6 +168,7 @@ def asked(
     request = Request(
         str(model), isotropic, scale, _steps(spacing), method, thickness, kind, adapt, compute, form, stated, noise
     )
+    request = replace(request, keep_metadata=keep_metadata)
     companions = [also] if isinstance(also, str | os.PathLike) else also
     if any(not str(one) for one in companions):
         raise UsageError("--also: expected a file, got nothing")

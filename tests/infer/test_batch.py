@@ -250,9 +250,9 @@ def test_an_input_removed_while_its_result_is_written_stops_nobody(
     sources = [write_png(tmp_path / f"{name}.png", fundus[:8, :8]) for name in "abc"]
     write = batch.image_io.write
 
-    def removing(path: Path, image: image_io.Image) -> str:
+    def removing(path: Path, image: image_io.Image, keep_metadata: bool) -> str:
         (tmp_path / path.name).unlink()
-        return write(path, image)
+        return write(path, image, keep_metadata)
 
     monkeypatch.setattr(batch.image_io, "write", removing)
     outcomes = upscale(sources, tmp_path / "out", "bicubic")

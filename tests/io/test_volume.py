@@ -104,7 +104,7 @@ def test_scaling_byte_order_and_codes_are_kept(tmp_path: Path) -> None:
     before = volume_io.read(tmp_path / "big.nii")
     assert (before.slope, before.intercept) == (2.5, -1024)
     np.testing.assert_array_equal(before.stored, ramp())
-    volume_io.write(tmp_path / "out.nii", before.refined(ramp((7, 6, 10))))
+    volume_io.write(tmp_path / "out.nii", before.refined(ramp((7, 6, 10))), keep_metadata=True)
     after = nib.load(tmp_path / "out.nii")
     assert after.header.endianness == ">"
     assert (after.dataobj.slope, after.dataobj.inter) == (2.5, -1024)
