@@ -38,7 +38,7 @@ def decode_colour(dataset: Any, name: str, index: int | None = None) -> tuple[ND
     syntax = dataset.file_meta.TransferSyntaxUID
     if str(dataset.PhotometricInterpretation) in ("YBR_ICT", "YBR_RCT") and "JPEG 2000" not in syntax.name:
         raise InputError(f"{name}: damaged header: {dataset.PhotometricInterpretation} belongs to JPEG 2000 alone")
-    if syntax.is_compressed and syntax.is_encapsulated and "PlanarConfiguration" not in dataset:
+    if dataset.get("PlanarConfiguration") is None and int(dataset.get("SamplesPerPixel") or 1) > 1:
         dataset.PlanarConfiguration = 0  # decoders ask for it; compressed data lie as their own format says
     pixels = decode(dataset, name, index)
     if str(dataset.PhotometricInterpretation) != "PALETTE COLOR":

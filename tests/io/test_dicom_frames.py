@@ -273,6 +273,7 @@ def test_reproduce_and_skip_done_know_the_frames(tmp_path: Path) -> None:
     assert pydicom.dcmread(other.output).NumberOfFrames == 3
 
 
+@pytest.mark.slow
 def test_a_cohort_takes_the_frames(tmp_path: Path) -> None:
     pixels = pictures()
     saved(cine(pixels), tmp_path / "a.dcm")
@@ -301,6 +302,25 @@ def test_a_result_has_no_more_errors_than_its_source(kind: str, frames: str, tmp
 def errors_of(path: Path) -> set[str]:
     said = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, errors="replace", check=False)
     return {line for line in (said.stderr + said.stdout).splitlines() if line.startswith("Error")}
+
+
+def test_colours_that_do_not_say_how_they_lie_are_one_pixel_after_the_other(tmp_path: Path) -> None:
+    pixels = pictures(channels=3)
+    dataset = cine(pixels)
+    del dataset.PlanarConfiguration
+    back = result(saved(dataset, tmp_path / "a.dcm"), tmp_path / "out", "all")
+    np.testing.assert_array_equal(back.pixel_array, pixels)
+
+
+def test_a_palette_gives_all_frames_one_depth(tmp_path: Path) -> None:
+    pixels = np.stack([np.zeros((8, 8), np.uint8), np.arange(64, dtype=np.uint8).reshape(8, 8)])
+    dataset = cine(pixels, PhotometricInterpretation="PALETTE COLOR")
+    table = np.arange(256, dtype="<u2") * 250  # the first entry alone would pass for 8 bits
+    for colour in ("Red", "Green", "Blue"):
+        setattr(dataset, f"{colour}PaletteColorLookupTableDescriptor", [256, 0, 16])
+        setattr(dataset, f"{colour}PaletteColorLookupTableData", table.tobytes())
+    back = result(saved(dataset, tmp_path / "a.dcm"), tmp_path / "out", "all")
+    np.testing.assert_array_equal(back.pixel_array, table[pixels][..., None].repeat(3, axis=-1))
 
 
 def test_jpeg_frames_are_those_pydicom_finds(tmp_path: Path) -> None:
