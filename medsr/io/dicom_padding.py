@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from medsr.io.background import padding_of
 from medsr.io.dicom_stack import Frame
 
+LEAST_GAP = 0.05
+"""Of an MR scan's range, between its values and its background: with less they are one."""
+
 
 def mask_of(frames: list[Frame], stored: NDArray) -> NDArray[np.bool_] | None:
     """(columns, rows, slices), true where the background is; None where there is none, or nothing else.
@@ -26,4 +29,20 @@ def mask_of(frames: list[Frame], stored: NDArray) -> NDArray[np.bool_] | None:
             slope, intercept = (np.float32(value) for value in frame.rescale)
             low, high = sorted(np.float32(end) * slope + intercept for end in padding)
         mask[:, :, k] = (stored[:, :, k] >= low) & (stored[:, :, k] <= high)
-    return mask if mask is not None and mask.any() and not mask.all() else None
+    if mask is None or not mask.any() or mask.all():
+        return None
+    return None if _is_air(frames, stored, mask) else mask
+
+
+def _is_air(frames: list[Frame], stored: NDArray, mask: NDArray[np.bool_]) -> bool:
+    """Whether the background of an MR scan is where its own values begin, as zeros are below the noise of air.
+
+    There is no cliff that a spline or a network could ring at; and what is cut out by the voxel, where air belongs
+    beside a head, would leave steps in its outline.
+    """
+    if str(frames[0].dataset.get("Modality", "")) != "MR":
+        return False
+    low, high = np.percentile(stored[~mask], (0.1, 99.9))
+    values = stored[mask]
+    gap = max(low - values.max(), values.min() - high, 0)
+    return bool(gap < LEAST_GAP * (high - low))

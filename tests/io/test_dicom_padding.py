@@ -121,3 +121,21 @@ def test_every_volume_of_a_series_keeps_its_background(tmp_path: Path) -> None:
     assert result.shape == (8, 6, 18, 2)
     assert [set(np.unique(result[:2, ..., time])) for time in range(2)] == [{-2000}, {-1999}]
     assert result[2:].min() >= 1000
+
+
+def test_zeros_below_the_noise_of_air_leave_no_steps_in_an_outline(tmp_path: Path) -> None:
+    """MR: background where the values begin anyway is refined like any value; far from them it is kept apart."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(1, 1000, (6, 6, 8)).astype(np.int16)
+    pixels[:, :, :2] = 0
+    results = {}
+    for padding in (None, 0):
+        tags = {} if padding is None else {"PixelPaddingValue": padding}
+        slices = [slice_of(k, PixelData=pixels[k].tobytes(), Modality="MR", **SIGNED, **tags) for k in range(6)]
+        results[padding] = refine(write(tmp_path / f"series{padding}", slices))
+    np.testing.assert_array_equal(results[0], results[None])
+    pixels[pixels == 0] = -2000
+    slices = [
+        slice_of(k, PixelData=pixels[k].tobytes(), Modality="MR", **SIGNED, PixelPaddingValue=-2000) for k in range(6)
+    ]
+    assert (refine(write(tmp_path / "far", slices))[:2] == -2000).all()
