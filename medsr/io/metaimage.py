@@ -44,6 +44,8 @@ def check_header(path: Path) -> dict[str, str]:
         for key, expected in [*((one, axes) for one in PER_AXIS), *((one, axes * axes) for one in MATRICES)]:
             if key in fields and len([float(one) for one in fields[key].split()]) != expected:
                 raise ValueError(f"{key} has not {expected} numbers")
+            if key in MATRICES and key in fields and _rank(fields[key], axes) < axes:
+                raise ValueError(f"the axes of {key} lie in one plane")
     except (ValueError, KeyError) as error:
         raise InputError(f"{path}: damaged or not a readable MetaImage header ({error})") from error
     return fields
@@ -76,6 +78,10 @@ def scale_of(fields: dict[str, str]) -> float:
 
 def _numbers(text: str) -> list[float]:
     return [float(number) for number in text.split()]
+
+
+def _rank(text: str, axes: int) -> int:
+    return int(np.linalg.matrix_rank(np.array(_numbers(text)).reshape(axes, axes)))
 
 
 def _agree(letters: str, rows: NDArray[np.float64]) -> bool:

@@ -300,3 +300,15 @@ def test_an_mgh_that_states_no_geometry(tmp_path: Path) -> None:
     assert "coronal slices" in " ".join(volume.notes)
     volume_io.write(tmp_path / "out.mgh", volume)
     np.testing.assert_allclose(nib.load(tmp_path / "out.mgh").affine, volume.affine, atol=1e-5)
+
+
+@pytest.mark.parametrize(("matrix", "fits"), [("1 0 0 1 0 0 0 0 1", False), ("0 0.001 0 0.001 0 0 0 0 0.001", True)])
+def test_axes_of_a_metaimage_in_one_plane_are_refused_for_that(tmp_path: Path, matrix: str, fits: bool) -> None:
+    fields = f"ObjectType = Image\nNDims = 3\nDimSize = 2 3 4\nElementSpacing = 1 1 1\nTransformMatrix = {matrix}\n"
+    text = f"{fields}ElementType = MET_SHORT\nElementDataFile = LOCAL\n"
+    (tmp_path / "a.mha").write_bytes(text.encode() + bytes(48))
+    if fits:
+        assert volume_io.read(tmp_path / "a.mha").stored.shape == (2, 3, 4)
+    else:
+        with pytest.raises(InputError, match="axes of TransformMatrix lie in one plane"):
+            volume_io.read(tmp_path / "a.mha")
