@@ -99,6 +99,7 @@ def _checked(path: Path) -> Any:
         raise InputError(f"{path}: {size / 1e6:.0f} megapixels, more than the {MAX_PIXELS / 1e6:.0f} handled")
     if photometric in COLOURS and dataset.PixelRepresentation:
         raise InputError(f"{path}: signed colours are not handled")
+    dicom_frames.check_excess(dataset, str(path))
     return dataset
 
 

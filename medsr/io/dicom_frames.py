@@ -82,6 +82,19 @@ def check(dataset: Any, name: str) -> None:
             raise InputError(f"{name}: damaged: it declares {count} frames and holds only {max(0, fragments - 1)}")
 
 
+def check_excess(dataset: Any, name: str) -> None:
+    """Raise InputError where uncompressed pixels are enough for more frames than the header declares."""
+    from pydicom.pixels.utils import get_expected_length
+
+    count = count_of(dataset)
+    if count < 1 or dataset["PixelData"].is_undefined_length:
+        return
+    expected = get_expected_length(dataset, "bytes")
+    held = len(dataset.PixelData) - expected % 2  # without the byte that makes the length even
+    if expected and (frames := held * count // expected) > count:
+        raise InputError(f"{name}: damaged header: it declares {count} frame(s), its pixels are enough for {frames}")
+
+
 def check_choice(dataset: Any, numbers: Sequence[int], name: str) -> None:
     """Raise UsageError where the header of some frames alone cannot be told from that of all."""
     if len(numbers) == count_of(dataset):

@@ -304,6 +304,17 @@ def errors_of(path: Path) -> set[str]:
     return {line for line in (said.stderr + said.stdout).splitlines() if line.startswith("Error")}
 
 
+@pytest.mark.parametrize("declared", [None, 1, 3])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_more_pixels_than_the_declared_frames_are_refused(tmp_path: Path, declared: int | None, channels: int) -> None:
+    dataset = cine(pictures(channels=channels), NumberOfFrames=declared)
+    if declared is None:
+        del dataset.NumberOfFrames
+    path = saved(dataset, tmp_path / "a.dcm")
+    with pytest.raises(InputError, match="its pixels are enough for 6"):
+        result(path, tmp_path / "out", "all")
+
+
 def test_colours_that_do_not_say_how_they_lie_are_one_pixel_after_the_other(tmp_path: Path) -> None:
     pixels = pictures(channels=3)
     dataset = cine(pixels)
