@@ -90,7 +90,7 @@ def _image(sidecar: Path, name: str, one: dict[str, Any], given: Given) -> Compa
         source = Path(source) / Path(one["input"]).name
     scan = _input(sidecar, one, source, sha256)
     asked = one["parameters"]
-    weights = _weights(one["model"], given.model)
+    weights = _weights(sidecar, one["model"], given.model)
     with tempfile.TemporaryDirectory() as folder:
         [outcome] = upscale(
             [scan],
@@ -125,9 +125,9 @@ def _scan(sidecar: Path, told: dict[str, Any], given: Given) -> Comparison:
     output = sidecar.parent / told["output_file"]
     scan = _input(sidecar, told, given.source, volume_io.digest)
     nearest = told["model"]["name"] == "nearest"  # a label map: no network was asked
-    weights = "cubic" if nearest else _weights(told["model"], given.model)
-    fusion = asked.get("fusion_sha256")
-    if fusion is not None and sha256(file_of(asked["fuse"])) != fusion:
+    weights = "cubic" if nearest else _weights(sidecar, told["model"], given.model)
+    fuse, fusion = _placed(asked["fuse"], sidecar), asked.get("fusion_sha256")
+    if fusion is not None and sha256(file_of(fuse)) != fusion:
         raise WeightsError(f"--fuse {asked['fuse']}: not the fusion network the result was made with (another SHA-256)")
     planes = asked["planes"] if isinstance(asked["planes"], str) else ",".join(asked["planes"])
     with tempfile.TemporaryDirectory() as folder:
@@ -139,7 +139,7 @@ def _scan(sidecar: Path, told: dict[str, Any], given: Given) -> Comparison:
             scale=asked["scale"],
             spacing=asked["spacing_mm"],
             planes=planes,
-            fuse=asked["fuse"],
+            fuse=fuse,
             consistency=asked["consistency"],
             profile=asked["profile"],
             thickness=asked["thickness_mm"],
@@ -172,14 +172,20 @@ def _input(sidecar: Path, told: dict[str, Any], given: str | Path | None, digest
     return path
 
 
-def _weights(told: dict[str, Any], given: str | Path | None) -> str | Path:
+def _weights(sidecar: Path, told: dict[str, Any], given: str | Path | None) -> str | Path:
     """The model a result was made with: by its name, or given where its file was moved."""
     if told["sha256"] is None:
         return str(told["name"])
-    found = told["name"] if given is None else given
+    found = _placed(told["name"], sidecar) if given is None else given
     if weights_hash(found) != told["sha256"]:
         raise WeightsError(f"{found}: these weights are not those the result was made with (another SHA-256)")
     return str(found)
+
+
+def _placed(name: str, sidecar: Path) -> str:
+    """A weight file that a sidecar names from where it lies itself; older ones name it from where medsr was called."""
+    beside = sidecar.parent / name
+    return str(beside) if len(Path(name).parts) > 1 and beside.is_file() else name
 
 
 def _made(outcome: Outcome) -> Path:

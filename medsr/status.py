@@ -17,7 +17,7 @@ from medsr import __version__
 from medsr.io.files import sha256, write_text
 from medsr.io.lock import held
 from medsr.outcome import Outcome
-from medsr.text import ESCAPED, shown
+from medsr.text import ESCAPED, cell, shown, uncelled
 
 NAME = "status.tsv"
 PICTURES = "upscale.json"
@@ -160,7 +160,7 @@ def read(path: Path) -> list[Row]:
         with suppress(csv.Error):  # damaged: what comes before counts
             for row in table:
                 if None not in row and None not in row.values():
-                    rows.append(Row(**row))
+                    rows.append(Row(**{key: uncelled(text) for key, text in row.items()}))
         return rows
 
 
@@ -170,5 +170,5 @@ def render(rows: Iterable[Row], header: bool = True) -> str:
     writer = csv.DictWriter(stream, HEADER, dialect="excel-tab", lineterminator="\n")
     if header:
         writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
+    writer.writerows({key: cell(text) for key, text in asdict(row).items()} for row in rows)
     return stream.getvalue()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import codecs
+import re
 import unicodedata
 
 ESCAPED = "medsr-escaped"
 """For `errors=` of what is written as text: a byte of a file name that is not UTF-8 comes out as `\\xfc`."""
 _TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """What changes the direction of text: a name with it is not what it seems to be."""
+
+_FORMULA = ("=", "+", "-", "@")
+_FOLDERS = re.compile(r"(?<![\w.<:/])(?:[A-Za-z]:)?[\\/](?:[^\\/:;,'\"<>\n]+[\\/])+(?=[^\s\\/])")
 
 
 def shown(text: object) -> str:
@@ -18,6 +22,21 @@ def shown(text: object) -> str:
     files, `\\xfc`. The same text always gives the same, so that names can be compared by it.
     """
     return "".join(_escape(letter) if _is_hidden(letter) else letter for letter in str(text))
+
+
+def names_only(text: str) -> str:
+    """`text` with every absolute path cut to its last name: for pages and answers that others get to see."""
+    return _FOLDERS.sub("", text)
+
+
+def cell(text: str) -> str:
+    """`text` as a cell that no spreadsheet takes for a formula; `uncelled` gives it back."""
+    return f"'{text}" if text.lstrip("'")[:1] in _FORMULA else text
+
+
+def uncelled(text: str) -> str:
+    """What `cell` was given. Cells of older tables come out as they are."""
+    return text[1:] if text[:1] == "'" and text.lstrip("'")[:1] in _FORMULA else text
 
 
 def _is_hidden(letter: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from medsr.benchmark.result import Evaluation
 from medsr.measure.names import label, split
 from medsr.measure.statistics import FEW, METHOD, Summary
+from medsr.text import cell, shown
 
 Grid = list[list[str]]
 
@@ -146,5 +147,6 @@ def _plain(value: Any) -> str:
 
 def _csv(rows: list[list[Any]]) -> str:
     stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(rows)
+    told = [[cell(shown(one)) if isinstance(one, str) else one for one in row] for row in rows]
+    csv.writer(stream, lineterminator="\n").writerows(told)
     return stream.getvalue()

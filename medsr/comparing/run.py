@@ -205,7 +205,7 @@ def _told(chosen: list[Recipe], held_out: list[validate.HeldOut], minutes: float
     protocol, baseline = validate.describe_protocol(chosen[0])
     budget = f"{minutes:g} minutes of training each" if minutes is not None else "each as long as its recipe says"
     names = tuple(one.name for one in held_out)
-    return page.Told(protocol, baseline, budget, names, {one.name: one.to_yaml() for one in chosen})
+    return page.Told(protocol, baseline, budget, names, {one.name: one.for_page() for one in chosen})
 
 
 def _as_json(comparison: Comparison, told: page.Told) -> dict[str, Any]:

@@ -8,8 +8,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from medsr.errors import InputError
+from medsr.text import cell, uncelled
 
 NAME = "manifest.csv"
 
@@ -55,7 +57,8 @@ def render(rows: Iterable[Row]) -> str:
     writer = csv.DictWriter(stream, [field.name for field in fields(Row)], lineterminator="\n")
     writer.writeheader()
     for row in ordered(rows):
-        writer.writerow({**asdict(row), "original": "yes" if row.original else "no"})
+        told = {**asdict(row), "original": "yes" if row.original else "no"}
+        writer.writerow({key: cell(text) if isinstance(text, str) else text for key, text in told.items()})
     return stream.getvalue()
 
 
@@ -69,7 +72,7 @@ def read(folder: Path) -> list[Row] | None:
         return None
     try:
         with path.open(encoding="utf-8", newline="") as stream:
-            told = list(csv.DictReader(stream))
+            told = [_uncelled(one) for one in csv.DictReader(stream)]
         rows = [_row(one) for one in told]
         for row in rows:
             if row.file and (".." in Path(row.file).parts or Path(row.file).is_absolute()):
@@ -93,3 +96,7 @@ def _row(told: dict[str, str]) -> Row:
     if row.bits and not (row.bits.isdigit() and 8 <= int(row.bits) <= 16):
         raise ValueError(f"{row.file}: {row.bits!r} is not a number of bits")
     return row
+
+
+def _uncelled(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: uncelled(text) if isinstance(text, str) else text for key, text in row.items()}

@@ -41,7 +41,15 @@ def open_model(
     engine, spec = open_engine(path, str(model), compute)
     if spec.architecture == "refiner" or (spec.scale == 1 and _domain(engine, path)):
         raise UsageError(f"{model}: refines slices of volumes; use medsr volume, or another model")
-    return Network(str(model), engine, spec.scale, spec.channels, tile, _most(compute), consistency)
+    return Network(
+        str(model) if str(model) in weights.entries() else path.name,
+        engine,
+        spec.scale,
+        spec.channels,
+        tile,
+        _most(compute),
+        consistency,
+    )
 
 
 @dataclass(frozen=True)

@@ -30,11 +30,16 @@ def entry(folder: Path, outcome: Outcome, used: Used) -> dict[str, Any]:
         "input": os.path.relpath(outcome.input, folder),
         "input_sha256": outcome.input_sha256 or sha256(outcome.input),
         "output_sha256": outcome.output_sha256 or sha256(outcome.output),
-        "model": {"name": known["model"], "sha256": known["weights"]} | weights_form(known["model"]),
+        "model": {"name": relative(known["model"], folder), "sha256": known["weights"]} | weights_form(known["model"]),
         "parameters": parameters,
         "notes": list(outcome.notes),
     }
     return {os.path.relpath(outcome.output, folder): told}
+
+
+def relative(model: str, folder: Path) -> str:
+    """A weight file's path as it is from the folder of results; a known name as it is."""
+    return os.path.relpath(model, folder) if Path(model).is_absolute() else model
 
 
 def write(folder: Path, results: Mapping[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -192,6 +193,10 @@ class Recipe(Section):
     def to_yaml(self) -> str:
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
 
+    def for_page(self) -> str:
+        """The same with the last names of files and folders alone: where they lie on this machine is not for a page."""
+        return yaml.safe_dump(_with_names_only(self.model_dump(mode="json")), sort_keys=False)
+
     def sha256(self) -> str:
         """The hash of what the recipe says, whatever its file's layout."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
@@ -217,3 +222,11 @@ def _check_blur(degradation: HighOrder, side: int, scale: int) -> None:
             f"data.degrade_crop: {side} can shrink to {smallest} pixels "
             f"(degradation.first.resize_range, scale), blur needs {SMALLEST_BLURRED}"
         )
+
+
+def _with_names_only(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_names_only(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_with_names_only(one) for one in value]
+    return Path(value).name if isinstance(value, str) and Path(value).expanduser().is_absolute() else value

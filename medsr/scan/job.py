@@ -12,6 +12,7 @@ from typing import Any
 
 from medsr.geometry import Grid
 from medsr.infer.models import SliceEngine
+from medsr.infer.sidecar import relative
 from medsr.io import volume as volume_io
 from medsr.io.files import read_unchanged, write_text
 from medsr.io.volume_base import Volume
@@ -152,7 +153,9 @@ class Job:
         spread = result.uncertainty.stored if result.uncertainty is not None else None
         pictures = Pictures(given.scan, result.volume, spread, result.inconsistency, name == "nearest")
         preview.write(at.beside("_preview.png"), pictures, name)
+        parameters = result.summary["parameters"]
         summary = result.summary | {
+            "parameters": parameters | {"fuse": relative(parameters["fuse"], at.volume.parent)},
             "input_sha256": self.digest,
             "input_file": os.path.relpath(at.scan, at.volume.parent),
             "output_file": at.volume.name,

@@ -41,9 +41,18 @@ def write(path: Path, pictures: Pictures, summary: dict[str, Any]) -> None:
         scales={name: f"{value:.4g}" for name, value in scales.items()},
         summary=summary,
         figures=summary.get("consistency"),
-        details=json.dumps(summary, indent=2),
+        details=json.dumps(_with_names_only(summary), indent=2),
     )
     write_text(path, page)
+
+
+def _with_names_only(summary: dict[str, Any]) -> dict[str, Any]:
+    """The page travels further than its result: where files lie on this machine is not in it."""
+    names: dict[str, Any] = {"also": [Path(name).name for name in summary.get("also", [])]}
+    if "input_file" in summary:
+        names["input_file"] = Path(summary["input_file"]).name
+    parameters = summary["parameters"]
+    return summary | names | {"parameters": parameters | {"fuse": Path(parameters["fuse"]).name}}
 
 
 def _scales(pictures: Pictures) -> dict[str, float]:

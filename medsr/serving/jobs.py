@@ -13,6 +13,7 @@ from medsr.errors import MedsrError
 from medsr.serving.answers import State
 from medsr.serving.child import Cancelled
 from medsr.serving.helper import Helper
+from medsr.text import names_only, shown
 
 ENDED = ("done", "failed", "cancelled")
 
@@ -146,7 +147,7 @@ class Queue:
         except Cancelled:
             self._finish(job, "cancelled")
         except MedsrError as error:
-            job.error = str(error)
+            job.error = names_only(shown(error))
             self._finish(job, "failed")
         except Exception as error:  # the queue must go on
             job.error = f"{type(error).__name__} in medsr's server"

@@ -53,7 +53,7 @@ def write(run: Path, recipe: Recipe, interpolated: Scores | None, skipped: int) 
                 wide=True,
             )
         )
-    sections.append(Section("Recipe", code=recipe.to_yaml()))
+    sections.append(Section("Recipe", code=recipe.for_page()))
     lead = f"Recipe {recipe.name}, x{recipe.scale}, "
     length = f"{recipe.iterations} iterations" if recipe.minutes is None else f"{recipe.minutes:g} minutes"
     lead += f"{length} of batch {recipe.batch}, seed {recipe.seed}."

@@ -95,7 +95,7 @@ def _write_report(recipe: Recipe, run: Path, results: list[Result]) -> None:
     reports = ", ".join(str(result.run.relative_to(run) / "report.html") for result in results)
     sections = [
         Section("Stages", f"Curves and samples: {reports}.", tables=[Table(header, rows)]),
-        Section("Recipe", code=recipe.to_yaml()),
+        Section("Recipe", code=recipe.for_page()),
     ]
     lead = f"Recipe {recipe.name}, x{recipe.scale}, in {len(results)} stages, seed {recipe.seed}."
     write_page(run / "report.html", f"Fine-tuning: {recipe.name}", lead, sections)
