@@ -84,14 +84,14 @@ def check(dataset: Any, name: str) -> None:
 
 def check_excess(dataset: Any, name: str) -> None:
     """Raise InputError where uncompressed pixels are enough for more frames than the header declares."""
-    from pydicom.pixels.utils import get_expected_length
-
     count = count_of(dataset)
     if count < 1 or dataset["PixelData"].is_undefined_length:
         return
-    expected = get_expected_length(dataset, "bytes")
-    held = len(dataset.PixelData) - expected % 2  # without the byte that makes the length even
-    if expected and (frames := held * count // expected) > count:
+    samples = 2 if dataset.PhotometricInterpretation == "YBR_FULL_422" else int(dataset.get("SamplesPerPixel") or 1)
+    of_one = int(dataset.Rows) * int(dataset.Columns) * samples * int(dataset.BitsAllocated) // 8
+    beyond = len(dataset.PixelData) - of_one * count
+    if of_one and beyond >= of_one and beyond > 1:  # one byte makes the length even
+        frames = len(dataset.PixelData) // of_one
         raise InputError(f"{name}: damaged header: it declares {count} frame(s), its pixels are enough for {frames}")
 
 
