@@ -31,8 +31,12 @@ LOSSY = {
 
 def declare_rgb(dataset: Any, bits: int) -> None:
     """What is stored is RGB now, whatever it was."""
+    from pydicom.uid import OphthalmicPhotography8BitImageStorage, OphthalmicPhotography16BitImageStorage
+
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation, dataset.PlanarConfiguration = 3, "RGB", 0
     dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = bits, bits - 1, 0
+    if bits > 8 and dataset.get("SOPClassUID") == OphthalmicPhotography8BitImageStorage:  # a palette of finer colours
+        dataset.SOPClassUID = OphthalmicPhotography16BitImageStorage
     for keyword in PALETTES:
         if keyword in dataset:
             del dataset[keyword]

@@ -163,6 +163,7 @@ def test_palettes_of_every_form_give_their_colours(tmp_path: Path, entry_bits: i
     np.testing.assert_array_equal(image.pixels, np.stack(expected, axis=-1))
     back = doubled(path, tmp_path / "b.dcm")
     assert "RedPaletteColorLookupTableData" not in back
+    assert f"{back.BitsStored} Bit" in back.SOPClassUID.name
 
 
 def test_colour_headers_that_contradict_their_compression_are_refused_or_settled(tmp_path: Path) -> None:
