@@ -64,7 +64,7 @@ def _lines(title: str, total: float, done: float) -> Iterator[Update]:
             return
         last, finished = now, done >= total
         left = (now - began) / max(done - already, 1e-9) * (total - done)
-        print(f"{title}: {done:.0f}/{total:.0f}  {shown(text)}  {clock(left)} left", file=sys.stderr, flush=True)
+        print(f"{shown(title)}: {done:.0f}/{total:.0f}  {shown(text)}  {clock(left)} left", file=sys.stderr, flush=True)
 
     yield update
 

@@ -21,6 +21,7 @@ from medsr.cli import (
     volume,
     weights,
 )
+from medsr.cli.echo import echo
 from medsr.cli.minutes import OptionalMinutes
 
 app = typer.Typer(
@@ -51,7 +52,7 @@ app.add_typer(weights.app, name="weights")
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"medsr {__version__}")
+        echo(f"medsr {__version__}")
         raise typer.Exit
 
 

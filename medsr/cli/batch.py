@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
+from medsr.cli.echo import echo
 from medsr.errors import BatchError, UsageError
 from medsr.outcome import Outcome
 from medsr.text import shown
@@ -29,7 +30,7 @@ def as_options(text: str) -> str:
 def told_failure(outcome: Outcome) -> bool:
     """Print the one line of a failed input, if it failed."""
     if outcome.error:
-        typer.echo(f"medsr: {shown(as_options(' '.join(str(outcome.error).split())))}", err=True)
+        echo(f"medsr: {shown(as_options(' '.join(str(outcome.error).split())))}", err=True)
     return outcome.error is not None
 
 
@@ -46,7 +47,7 @@ def end(outcomes: Sequence[Outcome]) -> None:
 def end_partly(failed: int, total: int) -> None:
     """Leave with the code of a batch some of whose inputs failed, if any did."""
     if failed:
-        typer.echo(f"medsr: {failed} of {total} inputs failed", err=True)
+        echo(f"medsr: {failed} of {total} inputs failed", err=True)
         raise typer.Exit(BatchError.exit_code)
 
 

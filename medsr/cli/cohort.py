@@ -12,6 +12,7 @@ from typer.core import TyperCommand
 from medsr.cli import upscale as upscale_command
 from medsr.cli import volume as volume_command
 from medsr.cli.batch import as_options, end_partly, parse_tile
+from medsr.cli.echo import echo
 from medsr.cli.minutes import OptionalMinutes
 
 if TYPE_CHECKING:
@@ -123,9 +124,9 @@ def status(folder: Done) -> None:
     now = finish(folder)
     made = plan.load(folder.absolute())
     left = now.total - len(now.rows)
-    typer.echo(f"{len(now.done)} of {now.total} done, {len(now.failed)} failed, {left} to do")
+    echo(f"{len(now.done)} of {now.total} done, {len(now.failed)} failed, {left} to do")
     for number in now.running:
-        typer.echo(f"working on {made.units[number].source}")
+        echo(f"working on {made.units[number].source}")
     _tell(now)
 
 
@@ -159,7 +160,7 @@ def work(
 
     made = plan.load(folder, plan_id)
     failed = run(str(folder), plan_id, slurm.chunk(made, array, task), f"slurm-{array}-{task:06d}")
-    typer.echo(f"task {task}: {failed} failed")  # written down: no reason for Slurm to run it again
+    echo(f"task {task}: {failed} failed")  # written down: no reason for Slurm to run it again
 
 
 def _spacing(text: str | None, option: str = "--spacing") -> tuple[float, ...] | None:
@@ -191,11 +192,11 @@ def _begin(
 
 
 def _say(line: str) -> None:
-    typer.echo(line, err=True)
+    echo(line, err=True)
 
 
 def _end(now: Standing, submitted: bool) -> None:
-    typer.echo(f"{len(now.done)} of {now.total} done, {len(now.failed)} failed")
+    echo(f"{len(now.done)} of {now.total} done, {len(now.failed)} failed")
     _tell(now)
     end_partly(now.total - len(now.done) if not submitted else 0, now.total)
 

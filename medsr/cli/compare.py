@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from medsr.cli.batch import BITS
+from medsr.cli.echo import echo
 
 
 def compare(
@@ -35,17 +36,17 @@ def compare(
     from medsr.comparing import page
     from medsr.comparing.run import compare as run
 
-    result = run(recipes, data, out, minutes or None, overrides or [], device, seed, json_, typer.echo, accept_new_data)
+    result = run(recipes, data, out, minutes or None, overrides or [], device, seed, json_, echo, accept_new_data)
     baseline = "interpolation"
     table = [page.header(baseline, result.entries[0].bicubic), *page.rows(result.entries, baseline)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:
         cells = [row[0].ljust(widths[0]), *(one.rjust(width) for one, width in zip(row[1:], widths[1:], strict=True))]
-        typer.echo("  ".join(cells).rstrip())
+        echo("  ".join(cells).rstrip())
     for remark in page.remarks(result.entries, baseline):
-        typer.echo(remark)
+        echo(remark)
     for failed in result.failed:
-        typer.echo(f"medsr: {failed.name}: {failed.reason}", err=True)
-    typer.echo(f"page: {result.page}")
+        echo(f"medsr: {failed.name}: {failed.reason}", err=True)
+    echo(f"page: {result.page}")
     if result.failed:
         end_partly(len(result.failed), len(recipes))

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from medsr.cli.echo import echo
+
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path("medsr-demo"),
@@ -15,4 +17,4 @@ def demo(
     """Fine-tune and super-resolve a real fundus photograph that comes with the installation, in minutes."""
     from medsr.fundus_demo import demo as run
 
-    run(out, device, say=typer.echo)
+    run(out, device, say=echo)

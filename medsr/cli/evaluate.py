@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from medsr.cli.batch import BITS, end_partly, parse_tile, told_failure
+from medsr.cli.echo import echo
 from medsr.cli.minutes import MINUTES
 
 
@@ -84,11 +85,11 @@ def evaluate(
         tile=parse_tile(tile),
         skip_done=skip_done,
         bits=bits,
-        say=lambda line: typer.echo(line, err=True),
+        say=lambda line: echo(line, err=True),
     )
-    typer.echo(tables.text(result))
+    echo(tables.text(result))
     if out is not None:
-        typer.echo(f"\n{out / 'report.html'}")
+        echo(f"\n{out / 'report.html'}")
     for outcome in result.failed:
         told_failure(outcome)
     end_partly(len(result.failed), len(result.failed) + len(result.ids))

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from medsr.cli.batch import BITS
+from medsr.cli.echo import echo
 
 
 def export(
@@ -28,13 +29,13 @@ def export(
     """Write a model for OpenVINO or ONNX, in fp32 or int8, with its card; or the card alone, for OpenModelDB."""
     from medsr.exports.run import export as run
 
-    done = run(model, to, out, int8, calibrate, bits, say=lambda line: typer.echo(line, err=True))
-    typer.echo(f"{done.path}  {done.card.get('precision', '')}".rstrip())
+    done = run(model, to, out, int8, calibrate, bits, say=lambda line: echo(line, err=True))
+    echo(f"{done.path}  {done.card.get('precision', '')}".rstrip())
     if seconds := done.card.get("seconds"):
         times = f"{seconds['openvino']:.3f} s where torch takes {seconds['torch']:.3f}"
-        typer.echo(f"differs from torch by at most {done.card['difference']:.1e} of full range; {times}")
+        echo(f"differs from torch by at most {done.card['difference']:.1e} of full range; {times}")
     if measured := done.card.get("measured"):
-        typer.echo(
+        echo(
             f"PSNR {measured['psnr_fp32']:.2f} dB in fp32, {measured['psnr_int8']:.2f} dB in int8, on "
             f"{measured['images']} images or slices ({measured['protocol']})"
         )

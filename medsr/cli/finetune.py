@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from medsr.cli.batch import BITS
+from medsr.cli.echo import echo
 
 
 def finetune(
@@ -43,6 +44,6 @@ def finetune(
         load(recipe, overrides or [])  # a wrong recipe is refused before torch is imported
     from medsr.train import run
 
-    result = run.finetune(recipe, data, out, overrides, resume, device, seed, typer.echo, accept_new_data)
+    result = run.finetune(recipe, data, out, overrides, resume, device, seed, echo, accept_new_data)
     for line in run.describe(result):
-        typer.echo(line)
+        echo(line)

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from medsr.cli.echo import echo
+
 
 def info(
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -18,12 +20,12 @@ def info(
     if json_:
         import json
 
-        typer.echo(json.dumps(facts, indent=1))
+        echo(json.dumps(facts, indent=1))
         return
     for name, value in facts.items():
         if isinstance(value, dict):
-            typer.echo(f"{name}:")
+            echo(f"{name}:")
             for key, text in value.items():
-                typer.echo(f"  {key}: {text}")
+                echo(f"  {key}: {text}")
         else:
-            typer.echo(f"{name}: {', '.join(value) if isinstance(value, list) else value}")
+            echo(f"{name}: {', '.join(value) if isinstance(value, list) else value}")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from medsr.cli.echo import echo
+
 
 def models(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -17,9 +19,9 @@ def models(
 
     found = run()
     if as_json:
-        typer.echo(json.dumps(as_dicts(found), indent=1))
+        echo(json.dumps(as_dicts(found), indent=1))
         return
-    typer.echo(f"{'name':22} {'scale':>5} {'parameters':>12} {'GMAC/Mpixel':>12}  source")
+    echo(f"{'name':22} {'scale':>5} {'parameters':>12} {'GMAC/Mpixel':>12}  source")
     for one in found:
         scale = f"x{one.scale}" if one.scale else ""
-        typer.echo(f"{one.name:22} {scale:>5} {one.parameters:12,} {one.operations / 1e9:12,.0f}  {one.source}")
+        echo(f"{one.name:22} {scale:>5} {one.parameters:12,} {one.operations / 1e9:12,.0f}  {one.source}")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from medsr.cli.batch import BITS, end_partly, told_failure
+from medsr.cli.echo import echo
 
 
 def prepare(
@@ -32,17 +33,15 @@ def prepare(
 
     given = {"ground_truth.crop": crop, "ground_truth.stride": stride, "split.seed": seed, "ground_truth.bits": bits}
     changed = [f"{key}={value}" for key, value in given.items() if value is not None]
-    result = run(
-        card, source, out, workers, [*changed, *(overrides or [])], say=lambda line: typer.echo(line, err=True)
-    )
+    result = run(card, source, out, workers, [*changed, *(overrides or [])], say=lambda line: echo(line, err=True))
     made = [row for row in result.rows if row.file and row.role == IMAGE]
-    typer.echo(f"{result.card.title}: {len({row.id for row in made})} images, {len(made)} ground-truth files")
+    echo(f"{result.card.title}: {len({row.id for row in made})} images, {len(made)} ground-truth files")
     for name, subjects, images, files in parts_table(result.rows).rows:
-        typer.echo(f"  {name}: {subjects} subjects, {images} images, {files} files")
+        echo(f"  {name}: {subjects} subjects, {images} images, {files} files")
     for note in result.notes:
-        typer.echo(f"note: {note}")
-    typer.echo(f"licence: {result.card.licence}")
-    typer.echo(str(result.out / SUMMARY))
+        echo(f"note: {note}")
+    echo(f"licence: {result.card.licence}")
+    echo(str(result.out / SUMMARY))
     for outcome in result.failed:
         told_failure(outcome)
     end_partly(len(result.failed), len({row.id for row in result.rows}))

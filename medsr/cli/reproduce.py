@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from medsr.cli.echo import echo
+
 
 def reproduce(
     sidecar: Annotated[Path, typer.Argument(metavar="SIDECAR", help="The .json beside a result.")],
@@ -19,8 +21,8 @@ def reproduce(
     """Make a result again from its sidecar, and say whether it is the same."""
     from medsr.repeat import reproduce as run
 
-    compared = run(sidecar, input_, model, device, say=lambda line: typer.echo(line, err=True))
+    compared = run(sidecar, input_, model, device, say=lambda line: echo(line, err=True))
     for one in compared:
-        typer.echo(f"{one.output}: {one.how}")
+        echo(f"{one.output}: {one.how}")
     if not all(one.same for one in compared):
         raise typer.Exit(1)

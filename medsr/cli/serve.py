@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from medsr.cli.batch import ENGINE, MAX_GPU_MEMORY, PRECISION
+from medsr.cli.echo import echo
 
 
 def serve(
@@ -58,5 +59,5 @@ def serve(
         engine=engine,
         precision=precision,
         max_gpu_memory=max_gpu_memory,
-        say=typer.echo,
+        say=echo,
     )

@@ -18,6 +18,7 @@ from medsr.cli.batch import (
     parse_tile,
     told_failure,
 )
+from medsr.cli.echo import echo
 from medsr.text import shown
 
 if TYPE_CHECKING:
@@ -76,20 +77,20 @@ def upscale(
         frames=frames,
         keep_metadata=keep_metadata,
         on_outcome=_tell,
-        say=lambda line: typer.echo(line, err=True),
+        say=lambda line: echo(line, err=True),
     )
     warned = sum(bool(outcome.warnings) for outcome in outcomes)
     if warned and len(outcomes) > 1:
-        typer.echo(f"medsr: {warned} of {len(outcomes)} results carry a warning", err=True)
+        echo(f"medsr: {warned} of {len(outcomes)} results carry a warning", err=True)
     end(outcomes)
 
 
 def _tell(outcome: Outcome) -> None:
     if outcome.skipped:
-        typer.echo(f"{shown(outcome.output)}  done before")
+        echo(f"{shown(outcome.output)}  done before")
     elif not told_failure(outcome):
         rest = [note for note in outcome.notes if note not in outcome.warnings]
         told = f"  ({'; '.join(rest)})" if rest else ""
-        typer.echo(f"{shown(outcome.output)}  {outcome.seconds:.1f} s{told}")
+        echo(f"{shown(outcome.output)}  {outcome.seconds:.1f} s{told}")
         for warning in outcome.warnings:
-            typer.echo(f"{shown(outcome.output.name)}: {warning}", err=True)
+            echo(f"{shown(outcome.output.name)}: {warning}", err=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medsr.cli.batch import COMPILE, ENGINE, KEEP_METADATA, MAX_GPU_MEMORY, PRECISION, as_options, end, told_failure
+from medsr.cli.echo import echo
 from medsr.cli.minutes import MINUTES
 from medsr.text import shown
 
@@ -116,15 +117,15 @@ def volume(
         skip_done=skip_done,
         keep_metadata=keep_metadata,
         on_outcome=_tell,
-        say=lambda line: typer.echo(as_options(line), err=True),
+        say=lambda line: echo(as_options(line), err=True),
     )
     end(outcomes)
 
 
 def _tell(outcome: Outcome) -> None:
     if outcome.skipped:
-        typer.echo(f"{shown(outcome.output)}  done before")
+        echo(f"{shown(outcome.output)}  done before")
     elif not told_failure(outcome):
-        typer.echo(f"{shown(outcome.output)}  {outcome.seconds:.1f} s")
+        echo(f"{shown(outcome.output)}  {outcome.seconds:.1f} s")
         for note in outcome.notes:
-            typer.echo(f"  {as_options(note)}")
+            echo(f"  {as_options(note)}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from medsr.cli.echo import echo
 from medsr.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -37,13 +38,11 @@ def list_(
     if json_:
         import json
 
-        typer.echo(json.dumps(rows, indent=1))
+        echo(json.dumps(rows, indent=1))
         return
     for row in rows:
         scale = f"x{row['scale']}" if row["scale"] else "-"
-        typer.echo(
-            f"{row['name']:<24} {scale:<3} {row['role']:<16} {row['state']:<8} {row['licence']:<14} {row['source']}"
-        )
+        echo(f"{row['name']:<24} {scale:<3} {row['role']:<16} {row['state']:<8} {row['licence']:<14} {row['source']}")
 
 
 @app.command()
@@ -67,7 +66,7 @@ def fetch(
     for name in names:
         path = obtain.fetch(name, mirror, sys.stderr.isatty(), via.value if via else None)
         form = weights.get(name).form
-        typer.echo(f"{name}: {path}{f', from {form}' if form else ''}")
+        echo(f"{name}: {path}{f', from {form}' if form else ''}")
 
 
 @app.command("import")
@@ -96,7 +95,7 @@ def import_(
                 f"{name}: is the name of other weights of your own; give another --name, or --replace gives them up"
             )
     for entry in obtain.bring_all(file, name, replace):
-        typer.echo(f"{entry.name}: {entry.path}{f', from {entry.form}' if entry.form else ''}")
+        echo(f"{entry.name}: {entry.path}{f', from {entry.form}' if entry.form else ''}")
 
 
 @app.command()
@@ -112,10 +111,10 @@ def verify(names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]"
             weights.verify(entry)
             how = "matches the hash of its first download" if entry.recorded else "matches the manifest"
             how = f"unchanged since it was converted from {entry.form}" if entry.form else how
-            typer.echo(f"{entry.name}: {how if entry.sha256 else 'no hash known yet'}")
+            echo(f"{entry.name}: {how if entry.sha256 else 'no hash known yet'}")
         except WeightsError as error:
             bad += 1
-            typer.echo(f"medsr: {error}", err=True)
+            echo(f"medsr: {error}", err=True)
     if bad:
         raise typer.Exit(WeightsError.exit_code)
 
@@ -131,7 +130,7 @@ def interpolate(
     from medsr.nets.interpolate import interpolate
 
     interpolate(first, second, share, out)
-    typer.echo(str(out))
+    echo(str(out))
 
 
 @app.command()
@@ -150,7 +149,7 @@ def fusion(
 
     apart: float | str = float(validation) if validation.replace(".", "", 1).isdigit() else validation
     gain = train(model, data, apart, out, FusionSettings(blocks, iterations, seed=seed), device)
-    typer.echo(f"{out}: {gain:+.3f} dB over the plain mean, on blocks of the volumes set apart")
+    echo(f"{out}: {gain:+.3f} dB over the plain mean, on blocks of the volumes set apart")
 
 
 def _row(entry: Entry) -> dict[str, object]:
