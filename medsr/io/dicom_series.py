@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -129,7 +130,7 @@ def _headers(path: Path) -> tuple[dict[str, list[tuple[str, Open, Any]]], list[s
 
 def _choose(found: dict[str, list], series: str | None, path: Path) -> str:
     """The UID of the series to read."""
-    listed = "; ".join(f"{uid} ({_describe(files)})" for uid, files in sorted(found.items()))
+    listed = "; ".join(f"{_uid_told(uid)} ({_describe(files)})" for uid, files in sorted(found.items()))
     if series is not None:
         matching = [series] if series in found else [uid for uid in found if uid.endswith(series)]
         if len(matching) != 1:
@@ -138,6 +139,11 @@ def _choose(found: dict[str, list], series: str | None, path: Path) -> str:
     if len(found) > 1:
         raise UsageError(f"{path}: holds {len(found)} series; name one with --series UID: {listed}")
     return next(iter(found))
+
+
+def _uid_told(uid: str) -> str:
+    """A UID as a message has it; what is not one may be any text, a name too."""
+    return uid if re.fullmatch("[0-9.]{1,64}", uid) else "(an invalid UID)"
 
 
 def _describe(files: list) -> str:

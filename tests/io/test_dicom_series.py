@@ -267,3 +267,13 @@ def test_text_burned_into_the_slices_is_warned_of(series: Callable[..., Path], t
     notes = volume_io.read(folder).notes
     assert len(notes) == bool(said)
     assert said in "".join(notes)
+
+
+def test_a_uid_that_is_not_one_is_not_repeated(tmp_path: Path) -> None:
+    for number, uid in enumerate(("Doe^Jane", "1.2.3")):
+        for index in range(3):
+            dataset = slice_of(index, SeriesInstanceUID=uid)
+            dataset.save_as(tmp_path / f"{number}_{index}.dcm", enforce_file_format=True)
+    with pytest.raises(UsageError, match=r"holds 2 series.*1\.2\.3") as refused:
+        volume_io.read(tmp_path)
+    assert "Doe" not in str(refused.value)
