@@ -71,7 +71,7 @@ def _thumbnail(path: Path) -> NDArray[np.float32] | None:
 
     try:
         if path.name.endswith("_preview.png"):
-            with Image.open(path) as whole:
+            with Image.open(path, formats=["PNG"]) as whole:
                 small = whole.convert("RGB")
         else:
             content = image_io.read_frames(path, ALL)

@@ -36,7 +36,7 @@ def read(path: Path) -> Image:
     if precision not in (0, 8) or kind in _LOSSLESS:
         what = f"{precision}-bit" if precision not in (0, 8) else "lossless"
         raise InputError(f"{path}: a {what} JPEG is not handled, only 8-bit ones; convert it to PNG or TIFF")
-    with Pillow.open(io.BytesIO(content)) as file:
+    with Pillow.open(io.BytesIO(content), formats=["JPEG"]) as file:
         mode, extra = file.mode, metadata(file)
     if mode not in ("L", "RGB"):
         raise InputError(f"{path}: a {mode} JPEG is not handled, only grey and RGB; convert it first")

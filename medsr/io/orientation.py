@@ -14,6 +14,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image as Pillow
+from PIL import UnidentifiedImageError
 
 from medsr.io.base import Image
 
@@ -63,6 +64,10 @@ def as_shown(image: Image) -> Image:
     return replace(image, pixels=turned(image.pixels, orientation), alpha=alpha, extra=extra)
 
 
+MASKS = ("PNG", "JPEG", "TIFF", "BMP", "DIB", "GIF", "WEBP", "PPM")
+"""What Pillow may open as a mask: of the others some start programs, as EPS starts Ghostscript."""
+
+
 def picture_as_shown(path: Path) -> Pillow.Image:
     """A file as Pillow reads it, mode and values as they are, turned as it is shown: for masks.
 
@@ -73,7 +78,11 @@ def picture_as_shown(path: Path) -> Pillow.Image:
         content, orientation = _upright_tiff(content)
     else:
         orientation = UPRIGHT
-    with Pillow.open(io.BytesIO(content)) as picture:
+    try:
+        opened = Pillow.open(io.BytesIO(content), formats=MASKS)
+    except UnidentifiedImageError as error:
+        raise OSError("its content is not PNG, JPEG, TIFF, BMP, GIF, WebP or PGM") from error
+    with opened as picture:
         picture.load()
         turn = _PILLOW_TURNS.get(orientation if orientation != UPRIGHT else picture.getexif().get(TAG, UPRIGHT))
         return picture if turn is None else picture.transpose(turn)

@@ -16,6 +16,8 @@ from medsr.io.base import PNG, Image, joined, resolution_within, shape_pixels, w
 from medsr.io.orientation import UPRIGHT, exif_saying, stated
 
 ONE_BIT = "a 1-bit image has no intensities to super-resolve"
+PLAIN = ("BMP", "DIB", "GIF", "WEBP")
+"""What Pillow may open here: of the others some start programs, as EPS starts Ghostscript."""
 MOST_PER_METRE = (1 << 31) - 1
 
 
@@ -26,7 +28,7 @@ def read_png(path: Path) -> Image:
     content = path.read_bytes()
     if (frames := png_chunks.frames(content)) > 1:
         raise InputError(f"{path}: an animation of {frames} pictures; only single images are handled")
-    with Pillow.open(io.BytesIO(content)) as header:
+    with Pillow.open(io.BytesIO(content), formats=["PNG"]) as header:
         mode, extra = header.mode, {key: header.info[key] for key in ("dpi",) if header.info.get(key)}
         palette = mode == "P"
         if palette:
@@ -48,7 +50,7 @@ def read_png(path: Path) -> Image:
 
 def read_plain(path: Path) -> Image:
     """BMP, GIF or WebP, through Pillow. Raises InputError for animations and for black and white alone."""
-    with Pillow.open(path) as file:
+    with Pillow.open(path, formats=PLAIN) as file:
         if (frames := getattr(file, "n_frames", 1)) > 1:
             raise InputError(f"{path}: an animation of {frames} pictures; only single images are handled")
         if file.mode == "1":
