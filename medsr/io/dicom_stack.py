@@ -120,11 +120,19 @@ def affine_of(
     tilt = np.degrees(np.arccos(np.clip(normal @ step_vector / length, -1, 1)))
     if tilt > TILT:
         notes.append(f"gantry tilt of {tilt:.1f} degrees: kept exactly, as a sheared affine")
-    said = first.dataset.get("SpacingBetweenSlices") or first.dataset.get("SliceThickness")
-    between = float(normal @ step_vector)
-    if said and abs(abs(float(said)) - between) > 0.05 * between:
-        notes.append(f"the header says {float(said):g} mm between slices, their positions {between:.3f} mm: used")
+    notes += _about_steps(first, abs(float(normal @ step_vector)))
     return stored, affine, empty
+
+
+def _about_steps(frame: Frame, between: float) -> list[str]:
+    """Where the header states another distance (mm) of the slices than their positions, or slices that overlap."""
+    stated, thickness = frame.dataset.get("SpacingBetweenSlices"), frame.dataset.get("SliceThickness")
+    if stated and abs(abs(float(stated)) - between) > 0.05 * between:
+        return [f"the header says {float(stated):g} mm between slices, their positions {between:.3f} mm: used"]
+    if not thickness or abs(float(thickness) - between) <= 0.05 * between:
+        return []
+    lie = "they overlap; state the thickness to have that counted" if float(thickness) > between else "with gaps"
+    return [f"the header says slices of {float(thickness):g} mm, their positions one every {between:.3f} mm: {lie}"]
 
 
 def _refuse_gaps(places: NDArray[np.float64], frames: list[Frame]) -> None:

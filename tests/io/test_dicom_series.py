@@ -277,3 +277,20 @@ def test_a_uid_that_is_not_one_is_not_repeated(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"holds 2 series.*1\.2\.3") as refused:
         volume_io.read(tmp_path)
     assert "Doe" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("tags", "told"),
+    [
+        ({"SliceThickness": "6", "SpacingBetweenSlices": "3"}, "they overlap; state the thickness"),
+        ({"SliceThickness": "2", "SpacingBetweenSlices": "3"}, "with gaps"),
+        ({"SliceThickness": "3", "SpacingBetweenSlices": "3"}, ""),
+        (
+            {"SliceThickness": "3", "SpacingBetweenSlices": "5"},
+            "says 5 mm between slices, their positions 3.000 mm: used",
+        ),
+    ],
+)
+def test_what_the_header_says_of_the_slices_is_told(tags: dict[str, str], told: str, tmp_path: Path) -> None:
+    notes = volume_io.read(write(tmp_path / "series", [slice_of(k, **tags) for k in range(5)])).notes
+    assert [told in note for note in notes if "the header says" in note] == ([True] if told else [])
