@@ -78,9 +78,10 @@ def _settle_syntax(dataset: Any) -> None:
 def _check(dataset: Any, name: str, index: int | None) -> None:
     """The decoders that pydicom calls only warn of a JPEG with holes."""
     from pydicom.encaps import generate_frames, get_frame
-    from pydicom.uid import JPEGBaseline8Bit
+    from pydicom.uid import JPEG2000TransferSyntaxes, JPEGBaseline8Bit, JPEGLSTransferSyntaxes
 
-    if dataset.file_meta.TransferSyntaxUID == JPEGBaseline8Bit:
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax in (JPEGBaseline8Bit, *JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes):
         count = int(dataset.get("NumberOfFrames") or 1)
         frames = (
             generate_frames(dataset.PixelData, number_of_frames=count)
@@ -88,4 +89,23 @@ def _check(dataset: Any, name: str, index: int | None) -> None:
             else [get_frame(dataset.PixelData, index, number_of_frames=count)]
         )
         for frame in frames:
-            jpeg.decode(frame, name)
+            if syntax == JPEGBaseline8Bit:
+                jpeg.decode(frame, name)
+            else:
+                _check_size(dataset, frame, name)
+
+
+def _check_size(dataset: Any, frame: bytes, name: str) -> None:
+    """Raise InputError where a JPEG-LS or JPEG 2000 stream is of another size than the DICOM header says."""
+    if (start := frame.find(b"\xff\x4f\xff\x51")) >= 0:  # JPEG 2000, perhaps within the boxes of a JP2 file
+        numbers = np.frombuffer(frame[start + 8 : start + 24].ljust(16, b"\0"), ">u4").astype(int)
+        columns, rows = numbers[0] - numbers[2], numbers[1] - numbers[3]
+        samples = int.from_bytes(frame[start + 40 : start + 42], "big")
+    else:
+        rows, columns, samples = jpeg.lossless_size(frame)
+    expected = int(dataset.Rows), int(dataset.Columns), int(dataset.SamplesPerPixel)
+    if (rows, columns, samples) != expected:
+        raise InputError(
+            f"{name}: damaged: its compressed picture is {columns}x{rows} of {samples} samples, "
+            f"its header says {expected[1]}x{expected[0]} of {expected[2]}"
+        )

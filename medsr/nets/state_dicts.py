@@ -55,6 +55,9 @@ def read_pth(path: Path, role: Role = "generator") -> dict[str, Tensor]:
     state = _tensors(content, role)
     if state is None:
         raise WeightsError(f"{path}: holds no network weights (expected 'params_ema', 'params' or bare tensors)")
+    for name, tensor in state.items():  # one number with a stride of 0 would stand for gigabytes
+        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            raise WeightsError(f"{path}: {name} claims more numbers than the file holds")
     return plain_names(state, role)
 
 
