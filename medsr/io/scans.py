@@ -22,13 +22,14 @@ class Scan:
     """`path`: a file, or the folder below which a DICOM series lies. `series`: its UID where others lie there, too.
 
     `number`: from 1, where several series have one folder. `place`: of its result below the folder of results, None
-    for a scan that was named by itself.
+    for a scan that was named by itself. `volume`: from 1, where the user names one of a series' volumes.
     """
 
     path: Path
     series: str | None = None
     number: int = 0
     place: Path | None = None
+    volume: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,9 @@ def expand(inputs: Iterable[str | Path], out: Path | None = None, series: str | 
                 scans.setdefault((scan.path, scan.series), replace(scan, place=place))
     for scan in _loose(loose):
         scans.setdefault((scan.path, scan.series), scan)
-    return Found(list(scans.values()), left_out, tuple(barren))
+    volume = (series or "").rpartition(":")[2] if ":" in (series or "") else ""
+    named = [replace(scan, volume=int(volume)) if volume.isdecimal() else scan for scan in scans.values()]
+    return Found(named, left_out, tuple(barren))
 
 
 def find(folder: Path, out: Path | None = None, results: bool = False) -> Found:

@@ -106,11 +106,15 @@ def _refuse_unknown(out: Path) -> None:
 
 
 def target_of(scan: Scan, out: Path, dicom: bool) -> Target:
-    """The scan's result in the folder `out`: at its place, by its name, with its number among several series."""
+    """The scan's result in the folder `out`: at its place, by its name, with its number among several series.
+
+    A volume of a series that the user names is in its name, so that one does not replace the other.
+    """
     name = name_for(scan.path, dicom)
-    if scan.number:
-        stem, suffix = (name, "") if dicom else split_suffix(Path(name))
-        name = f"{stem}_{scan.number}{suffix}"
+    stem, suffix = (name, "") if dicom else split_suffix(Path(name))
+    number = f"_{scan.number}" if scan.number else ""
+    volume = f"_volume{scan.volume}" if scan.volume else ""
+    name = f"{stem}{number}{volume}{suffix}"
     return Target(scan.path, out / (scan.place or Path()) / name, dicom, scan.series)
 
 

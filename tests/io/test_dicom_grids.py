@@ -185,3 +185,14 @@ def test_seconds_between_volumes_are_those_of_their_clocks(
         said = {key: values[n] for key, values in tags.items()}
         slices += [at(3 * k, code(n, k), SLICES * n + k + 1, **said) for k in range(SLICES)]
     assert volume_io.read(write(tmp_path / "series", slices)).time_step == pytest.approx(seconds)
+
+
+def test_volumes_named_one_after_the_other_do_not_replace_each_other(tmp_path: Path) -> None:
+    import medsr
+
+    folder = series_of(tmp_path / "series", "no tag", 3, 0.0, last=4)
+    for name in (":1", ":2"):
+        (outcome,) = medsr.volume(folder, tmp_path / "out", model="cubic", series=name)
+        assert outcome.error is None
+    first, second = (volume_io.read(tmp_path / f"out/series_volume{n}.nii.gz") for n in (1, 2))
+    assert (first.volumes, second.volumes) == (2, 1)
