@@ -131,7 +131,10 @@ def _about_steps(frame: Frame, between: float) -> list[str]:
         return [f"the header says {float(stated):g} mm between slices, their positions {between:.3f} mm: used"]
     if not thickness or abs(float(thickness) - between) <= 0.05 * between:
         return []
-    lie = "they overlap; state the thickness to have that counted" if float(thickness) > between else "with gaps"
+    overlap = float(thickness) > between
+    if stated and not overlap:  # usual, and said by the header itself
+        return []
+    lie = "they overlap; state the thickness to have that counted" if overlap else "with gaps"
     return [f"the header says slices of {float(thickness):g} mm, their positions one every {between:.3f} mm: {lie}"]
 
 
