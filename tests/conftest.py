@@ -46,10 +46,12 @@ def convert(path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def medsr_home(tmp_path: Path, conversions: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of its own for every test: nothing on the developer's machine is read or changed."""
-    folder = tmp_path / "home"
-    folder.mkdir()
+def medsr_home(tmp_path_factory: pytest.TempPathFactory, conversions: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of its own for every test: nothing on the developer's machine is read or changed.
+
+    It lies beside `tmp_path` and not in it: what a test's folder holds is its own.
+    """
+    folder = tmp_path_factory.mktemp("home")
     (folder / "engines").symlink_to(conversions)
     monkeypatch.setenv("MEDSR_HOME", str(folder))
     return folder

@@ -84,7 +84,8 @@ def test_once_converted_torch_is_not_even_loaded(image: Path, tmp_path: Path) ->
     subprocess.run([sys.executable, "-c", code], check=True)
     assert (tmp_path / "first/eye.png").read_bytes() == (tmp_path / "second/eye.png").read_bytes()
     told = json.loads((tmp_path / "second/upscale.json").read_text())["results"]["eye.png"]["parameters"]
-    assert told == {"outscale": 2, "bits": None, "engine": "openvino", "precision": "fp32", "consistency": True}
+    computed = {"engine": "openvino", "precision": "fp32", "consistency": True}
+    assert told == {"outscale": 2, "bits": None, "keep_metadata": False, **computed}
     assert medsr.reproduce(tmp_path / "second/upscale.json")[0].how == "the same bytes"
 
 

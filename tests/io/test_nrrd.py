@@ -222,7 +222,7 @@ def test_a_stated_spacing_is_not_replaced(tmp_path: Path) -> None:
 def test_pynrrd_reads_what_is_written(tmp_path: Path) -> None:
     pynrrd = pytest.importorskip("nrrd")
     path = nrrd(tmp_path / "a.nrrd", THREE + LPS + "key:=a value\n", values())
-    volume_io.write(tmp_path / "out.nrrd", volume_io.read(path))
+    volume_io.write(tmp_path / "out.nrrd", volume_io.read(path), keep_metadata=True)
     before, after = pynrrd.read(str(path)), pynrrd.read(str(tmp_path / "out.nrrd"))
     np.testing.assert_array_equal(before[0], after[0])
     for key in ("space", "space directions", "space origin", "type", "key"):

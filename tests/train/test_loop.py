@@ -69,6 +69,7 @@ def test_a_run_leaves_everything_the_design_names(
     result = finetune(recipe, image_folder, tmp_path / "run", device="cpu", say=said.append)
     names = {path.name for path in (tmp_path / "run").iterdir()}
     files = {"recipe.yml", "log.jsonl", "model.safetensors", "best.safetensors", "report.html", "result.json"}
+    files |= {"files.json"}
     assert names == files | {"tensorboard", "samples", "state"}
     assert any("too_small.png" in line for line in said)
     assert "bicubic on the held-out images" in " ".join(said)
