@@ -55,9 +55,39 @@ def test_an_absent_package_gives_one_clear_error(monkeypatch: pytest.MonkeyPatch
         upstream._module.cache_clear()
 
 
+def test_upstream_is_usable_in_a_fresh_process_and_brings_nothing_that_takes_long() -> None:
+    code = (
+        "import sys\n"
+        "from medsr.nets import upstream\n"
+        "upstream.unet_discriminator_sn()(3), upstream.rrdbnet()(3, 3, 2, 8, 1, 4), upstream.residual_block()(8)\n"
+        "heavy = {'torchvision', 'torch._dynamo', 'scipy', 'cv2', 'tensorboard'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
+
+
 @pytest.mark.slow
-def test_upstream_is_usable_in_a_fresh_process() -> None:
-    code = "from medsr.nets import upstream; upstream.unet_discriminator_sn(); upstream.rrdbnet()"
+def test_whoever_asks_for_the_rest_of_basicsr_gets_it() -> None:
+    code = (
+        "from medsr.nets import upstream\n"
+        "net = upstream.rrdbnet()\n"
+        "import basicsr, torchvision\n"
+        "from basicsr.archs import build_network\n"
+        "from basicsr.utils import scandir\n"
+        "import basicsr.utils.logger as logger\n"
+        "assert basicsr.__version__ and basicsr.build_model and torchvision.ops.deform_conv2d\n"
+        "assert type(build_network({'type': 'RRDBNet', 'num_in_ch': 3, 'num_out_ch': 3, 'num_block': 1})) is net\n"
+        "assert basicsr.utils.get_root_logger is logger.get_root_logger\n"
+        "from basicsr.archs import arch_util\n"
+        "assert arch_util.torchvision.__version__ == torchvision.__version__\n"
+        "assert upstream.real_esrganer()\n"
+        "try:\n"
+        "    basicsr.absent\n"
+        "except AttributeError as error:\n"
+        "    assert 'absent' in str(error)\n"
+        "else:\n"
+        "    raise AssertionError\n"
+    )
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
 
 
