@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from medsr.text import shown
@@ -23,7 +23,7 @@ class Update(Protocol):
 @contextmanager
 def progress(title: str, total: float, done: float = 0) -> Iterator[Update]:
     """Show the progress of `total` steps on stderr, of which `done` were finished before this run."""
-    display = _bar if sys.stderr.isatty() else _lines
+    display = _bar if sys.stderr is not None and sys.stderr.isatty() else _lines
     with display(title, total, done) as update:
         yield update
 
@@ -64,7 +64,10 @@ def _lines(title: str, total: float, done: float) -> Iterator[Update]:
             return
         last, finished = now, done >= total
         left = (now - began) / max(done - already, 1e-9) * (total - done)
-        print(f"{shown(title)}: {done:.0f}/{total:.0f}  {shown(text)}  {clock(left)} left", file=sys.stderr, flush=True)
+        line = f"{shown(title)}: {done:.0f}/{total:.0f}  {shown(text)}  {clock(left)} left"
+        if sys.stderr is not None:  # None in a program without a terminal
+            with suppress(OSError):  # full, or read by nobody: the work goes on
+                print(line, file=sys.stderr, flush=True)
 
     yield update
 

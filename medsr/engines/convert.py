@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from medsr import __version__
 from medsr.engines import intel
 from medsr.errors import UsageError
-from medsr.io.files import atomic_path
+from medsr.io.files import atomic_path, utf8_name
 
 if TYPE_CHECKING:
     from torch import nn
@@ -93,5 +93,10 @@ def save_onnx(path: Path, content: bytes, card: dict[str, Any]) -> None:
 def save_openvino(path: Path, model: Any, card: dict[str, Any]) -> None:
     """Write `path` (.xml) and its .bin beside it, weights as they are, with the card."""
     model.set_rt_info(json.dumps(card), intel.CARD)
-    with atomic_path(path.with_suffix(".bin")) as weights, atomic_path(path) as text:
-        intel.package().serialize(model, str(text), str(weights))
+    with (
+        atomic_path(path.with_suffix(".bin")) as weights,
+        atomic_path(path) as text,
+        utf8_name(text) as xml,
+        utf8_name(weights) as binary,
+    ):
+        intel.package().serialize(model, str(xml), str(binary))

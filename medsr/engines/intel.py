@@ -13,6 +13,7 @@ import numpy as np
 
 from medsr.engines.base import Array
 from medsr.errors import UsageError, WeightsError
+from medsr.io.files import utf8_name
 
 CARD = "medsr"
 """Where an exported model's card is: a string of JSON, in OpenVINO's rt_info and in ONNX's metadata."""
@@ -88,7 +89,8 @@ def read(path: Path) -> tuple[Any, dict[str, Any]]:
     """
     door = core()
     try:
-        model = door.read_model(path)
+        with utf8_name(path) as named, utf8_name(path.with_suffix(".bin")) as weights:
+            model = door.read_model(named, weights) if path.suffix == ".xml" else door.read_model(named)
         card = json.loads(_card_of(model, path))
         if not isinstance(card, dict) or not {"spec", "sha256", "precision"} <= card.keys():
             raise ValueError("its card is not whole")

@@ -6,6 +6,7 @@ import errno
 import glob
 import hashlib
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -96,6 +97,37 @@ def check_regular(path: Path) -> None:
         return
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise InputError(f"{path}: is a pipe, a socket or a device; give a file or a folder")
+
+
+@contextmanager
+def utf8_name(path: Path, beside: Iterable[Path] = ()) -> Iterator[Path]:
+    """`path`, or a link to it whose name is UTF-8, to read it or to write it: some libraries take no other name.
+
+    `beside`: files that the library finds by their names, from the folder of `path`.
+    """
+    try:
+        os.fspath(path.absolute()).encode()
+    except UnicodeEncodeError:
+        pass
+    else:
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="medsr-") as folder:
+        for file in beside:
+            other = Path(folder, file.relative_to(path.parent))
+            other.parent.mkdir(parents=True, exist_ok=True)
+            link_or_copy(other, file)
+        link = Path(folder, f"file{path.suffix.encode('ascii', 'ignore').decode()}")
+        link.symlink_to(path.absolute())
+        yield link
+
+
+def link_or_copy(link: Path, path: Path) -> None:
+    """Make `path` known as `link`, too: by a copy where links need a right of their own."""
+    try:
+        link.symlink_to(path.absolute())
+    except OSError:
+        shutil.copyfile(path, link)
 
 
 def read_unchanged(path: Path, digest: Callable[[Path], Digest], read: Callable[[], Content]) -> tuple[Content, Digest]:

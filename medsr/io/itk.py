@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from medsr.errors import InputError, UsageError
 from medsr.geometry import LPS
 from medsr.io import metaimage, nrrd, nrrd_write
+from medsr.io.files import utf8_name
 from medsr.io.volume_base import (
     METAIMAGE,
     NO_CHOICE,
@@ -23,6 +24,7 @@ from medsr.io.volume_base import (
     check_stated,
     plain,
 )
+from medsr.text import shown
 
 DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64")
 
@@ -55,6 +57,14 @@ def read(path: Path, choice: GeometryChoice = NO_CHOICE) -> Volume:
 
 def _image(source: Path, path: Path, series: bool) -> Any:
     """ITK's image of `source`; errors name `path`. `series`: whether several numbers a voxel are volumes."""
+    from medsr.io import volume as volume_io
+
+    data = [file for file in volume_io.files_of(source) if file != source and file.is_relative_to(source.parent)]
+    with utf8_name(source, data) as named:
+        return _read(named, path, series)
+
+
+def _read(source: Path, path: Path, series: bool) -> Any:
     sitk = _simpleitk()
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(source))
@@ -102,7 +112,9 @@ def _clean(text: str) -> str:
 
 
 def check(path: Path, volume: Volume) -> None:
-    """Raise UsageError for what these formats cannot hold: a sheared grid, values of some types."""
+    """Raise UsageError for what these formats cannot hold: a sheared grid, some types of values, some names."""
+    if path.suffix.lower() in (".mhd", ".nhdr") and (path.stem != shown(path.stem) or path.stem != path.stem.strip()):
+        raise UsageError(f"{path}: a header cannot name its data file so; rename it, or choose .nii.gz, .nrrd or .mha")
     affine = volume.affine[:3, :3]
     directions = affine / np.sqrt((affine**2).sum(axis=0))
     sheared = not np.allclose(directions.T @ directions, np.eye(3), atol=1e-4)
@@ -139,7 +151,8 @@ def write(path: Path, volume: Volume) -> None:
     if path.suffix.lower() in (".nrrd", ".nhdr"):
         nrrd_write.write(path, ready, volume.extra if volume.kind == NRRD else None, _pairs(volume))
     else:
-        _simpleitk().WriteImage(to_image(ready), str(path), useCompression=True)
+        with utf8_name(path) as named:
+            _simpleitk().WriteImage(to_image(ready), str(named), useCompression=True)
 
 
 def _pairs(volume: Volume) -> dict[str, str]:

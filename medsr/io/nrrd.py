@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsr.errors import InputError
+from medsr.io.files import link_or_copy
 
 SERIES = ("list", "time", "none", "???", "domain", "space", "stub", "scalar")
 """Kinds of an axis along which volumes follow each other; others are the numbers of one voxel."""
@@ -177,7 +178,7 @@ def readable(path: Path, header: Header) -> Iterator[Path]:
         raise InputError(f"{path}: its voxels are in several files, packed or along an axis not called list")
     skip = int(header.fields.get("line skip", 0)) + (0 if data else header.lines)
     file = path.parent / data if data else path
-    fields = header.fields | {"data file": str(file.absolute()), "line skip": str(skip)}
+    fields = header.fields | {"data file": "data", "line skip": str(skip)}
     if axis is not None:
         fields["kinds"] = " ".join("list" if n == axis else "domain" for n in range(4))
     with tempfile.TemporaryDirectory(prefix="medsr-") as folder:
@@ -185,7 +186,9 @@ def readable(path: Path, header: Header) -> Iterator[Path]:
             raw = Path(folder, "plain.raw")
             most = 8 * math.prod(map(int, header.fields["sizes"].split())) + int(header.fields.get("byte skip", 0))
             _unpack(file, skip, raw, most)
-            fields |= {"data file": str(raw), "line skip": "0", "encoding": "raw"}
+            fields |= {"data file": raw.name, "line skip": "0", "encoding": "raw"}
+        else:
+            link_or_copy(Path(folder, "data"), file)
         plain = Path(folder, "plain.nhdr")
         plain.write_text("NRRD0005\n" + "".join(f"{key}: {value}\n" for key, value in ordered(fields)) + "\n", "utf-8")
         yield plain

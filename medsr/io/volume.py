@@ -230,7 +230,7 @@ def _data_file(path: Path) -> Path | None:
     """The data file a detached header names."""
     if not path.is_file():
         return None
-    for line in path.read_text("latin-1", errors="replace").splitlines():
+    for line in path.read_text("utf-8", errors="surrogateescape").split("\n"):
         key, _, value = line.partition("=" if path.suffix.lower() == ".mhd" else ":")
         if key.strip().lower() in ("elementdatafile", "data file", "datafile"):
             named = path.parent / value.strip()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from medsr.errors import InputError, MedsrError
 from medsr.io import content, dicom_files
+from medsr.io.files import link_or_copy
 from medsr.io.kinds import begins_as_dicom
 
 ZIP, DICOM = ".zip", ".dcm"
@@ -73,10 +74,7 @@ def named_by_content(path: Path, suffix: str, known: tuple[str, ...]) -> Iterato
             _check_whole(path)
         with _elsewhere(path) as folder:
             called = folder / f"scan{found}"
-            try:
-                called.symlink_to(path.resolve())
-            except OSError:  # a system where links need a right of their own
-                shutil.copyfile(path, called)
+            link_or_copy(called, path)
             yield called, found
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from medsr import __version__
 from medsr.errors import WeightsError
-from medsr.io.files import write_checked
+from medsr.io.files import utf8_name, write_checked
 from medsr.nets import foreign
 from medsr.nets.state_dicts import PLAIN_OBJECTS, Role, plain_names, read_pth, rrdb_names
 
@@ -128,7 +128,7 @@ def read_state(path: Path, role: Role = "generator") -> tuple[dict[str, Tensor],
         if head[8:9] == b"{":
             from safetensors import safe_open
 
-            with safe_open(path, framework="pt") as file:
+            with utf8_name(path) as named, safe_open(named, framework="pt") as file:
                 state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 metadata = dict(file.metadata() or {})
         else:

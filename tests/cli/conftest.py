@@ -1,0 +1,123 @@
+"""Small inputs for every command, made once, and the commands as a user types them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import yaml
+
+from tests.comparing.test_run import RECIPE
+from tests.conftest import smooth_volume, write_png
+from tests.prep.test_run import CARD
+
+COMMANDS = {
+    "info": "info",
+    "models": "models",
+    "weights list": "weights list",
+    "weights verify": "weights verify",
+    "weights import": "weights import {kit}/tiny.safetensors --name own --replace",
+    "upscale": "upscale {kit}/eyes --out out --model bicubic",
+    "volume": "volume {kit}/scans --out out --model cubic",
+    "prepare": "prepare {kit}/mine.yml {kit}/people --out out --workers 1",
+    "prepare 2": "prepare {kit}/mine.yml {kit}/people --out out --workers 2",
+    "cohort": "cohort upscale {kit}/eyes --out out --model bicubic",
+    "cohort status": "cohort status {kit}/cohort",
+    "evaluate": "evaluate folder --data {kit}/truth --model bicubic --out out",
+    "reproduce": "reproduce {kit}/made/scan.json",
+    "export": "export {kit}/tiny.safetensors --to onnx --out out.onnx",
+    "finetune": "finetune {kit}/recipe.yml --data {kit}/truth --out out --device cpu",
+    "compare": "compare {kit}/recipe.yml {kit}/other.yml --data {kit}/truth --out out --device cpu --minutes 0",
+}
+FAST = ("info", "upscale")
+
+
+def table(*fast: str) -> list[object]:
+    """Every command, all but those named left to the slow run."""
+    kept = fast or FAST
+    return [name if name in kept else pytest.param(name, marks=pytest.mark.slow) for name in COMMANDS]
+
+
+@dataclass(frozen=True)
+class Kit:
+    """`folder`: the inputs; `work`: where commands are run."""
+
+    folder: Path
+    work: Path
+
+    def command(self, name: str) -> list[str]:
+        made = Kit(self.folder, self.folder)
+        if "{kit}/made" in COMMANDS[name] and not (self.folder / "made").exists():
+            made.run("volume", "scans", "--out", "made", "--model", "cubic")
+        if "{kit}/cohort" in COMMANDS[name] and not (self.folder / "cohort").exists():
+            made.run("cohort", "upscale", "eyes", "--out", "cohort", "--model", "bicubic")
+        return [part.format(kit=self.folder) for part in COMMANDS[name].split()]
+
+    def run(
+        self,
+        *arguments: object,
+        shell: str = '"$@"',
+        by: tuple[str, ...] = (sys.executable, "-m", "medsr"),
+        env: dict[str, str] | None = None,
+        timeout: float = 120,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run medsr by a shell that may close or redirect its streams; it must end, without a traceback."""
+        command = ["bash", "-c", shell, "medsr", *by, *map(os.fsdecode, map(_text, arguments))]
+        with subprocess.Popen(
+            command,
+            cwd=self.work,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=(os.environ | {"OMP_NUM_THREADS": "1"}) if env is None else env,
+            start_new_session=True,
+            text=True,
+            errors="surrogateescape",
+        ) as process:
+            try:
+                out, err = process.communicate(timeout=timeout)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+        for trace in ("Traceback", "is a bug", "Exception ignored"):
+            assert trace not in out + err, err
+        assert process.returncode >= 0, err
+        return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+def _text(argument: object) -> str | bytes:
+    return argument if isinstance(argument, bytes) else str(argument)
+
+
+@pytest.fixture(scope="session")
+def kit_folder(tmp_path_factory: pytest.TempPathFactory, fundus: np.ndarray, tiny_model: Path) -> Path:
+    folder = tmp_path_factory.mktemp("kit")
+    shutil.copy(tiny_model, folder / "tiny.safetensors")
+    write_png(folder / "eyes" / "eye.png", fundus[:48, :48])
+    (folder / "scans").mkdir()
+    scan = nib.Nifti1Image(smooth_volume((16, 14, 6)), np.diag([1, 1, 3, 1]))
+    scan.to_filename(folder / "scans" / "scan.nii.gz")
+    for n, person in enumerate(("ann", "bob", "cyd", "dan")):
+        write_png(folder / "people" / f"{person}_L.png", fundus[n * 20 : n * 20 + 64, :64])
+    for n in range(5):
+        write_png(folder / "truth" / f"eye_{n}.png", fundus[n * 20 : n * 20 + 64, :64])
+    (folder / "mine.yml").write_text(CARD)
+    recipe = RECIPE | {"iterations": 2, "validate_every": 2, "data": RECIPE["data"] | {"validation": "eye_[4].png"}}
+    (folder / "recipe.yml").write_text(yaml.safe_dump(recipe))
+    (folder / "other.yml").write_text(yaml.safe_dump(recipe | {"name": "two"}))
+    return folder
+
+
+@pytest.fixture
+def kit(kit_folder: Path, tmp_path: Path) -> Kit:
+    work = tmp_path / "work"
+    work.mkdir()
+    return Kit(kit_folder, work)
