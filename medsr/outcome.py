@@ -39,21 +39,24 @@ def attempt(source: Path, target: Path, job: Callable[[], tuple[str, ...]]) -> O
     began = time.monotonic()
     try:
         notes = job()
-    except MedsrError as error:
-        clear_frames(error.__traceback__)  # else the arrays in them stay as long as the outcome
-        return Outcome(source, target, _since(began), error)
-    except MemoryError:
-        full = MemoryExhaustedError(f"{source}: out of memory; free some, or ask for a coarser result")
-        return Outcome(source, target, _since(began), full)
     except OSError as error:
         failure = MedsrError(f"{target}: cannot be written: {error.strerror or error}")
         return Outcome(source, target, _since(began), failure)
-    except Exception as error:  # a bug of ours on one file must not cost the others
-        failure = MedsrError(f"{source}: {type(error).__name__}: {error}; this is a bug in medsr, please report it")
-        failure.__cause__ = error
-        clear_frames(error.__traceback__)
-        return Outcome(source, target, _since(began), failure)
+    except Exception as error:
+        return Outcome(source, target, _since(began), as_error(error, source))
     return Outcome(source, target, _since(began), None, notes)
+
+
+def as_error(error: Exception, source: Path) -> MedsrError:
+    """Any failure of one input as an error of ours that names it: a bug on one file must not cost the others."""
+    clear_frames(error.__traceback__)  # else the arrays in them stay as long as the error
+    if isinstance(error, MedsrError):
+        return error
+    if isinstance(error, MemoryError):
+        return MemoryExhaustedError(f"{source}: out of memory; free some, or ask for a coarser result")
+    failure = MedsrError(f"{source}: {type(error).__name__}: {error}; this is a bug in medsr, please report it")
+    failure.__cause__ = error
+    return failure
 
 
 def _since(began: float) -> float:

@@ -20,7 +20,7 @@ from medsr.infer.models import weights_hash
 from medsr.io import image as image_io
 from medsr.io import volume as volume_io
 from medsr.io.depth import ANY
-from medsr.io.files import sha256
+from medsr.io.files import read_text, sha256
 from medsr.io.frames import ALL
 from medsr.outcome import Outcome
 from medsr.scan.run import volume
@@ -73,7 +73,7 @@ def reproduce(
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        told = json.loads(read_text(path))
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:

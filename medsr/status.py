@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from medsr import __version__
-from medsr.io.files import sha256, write_text
+from medsr.io.files import read_text, sha256, write_text
 from medsr.io.lock import held
 from medsr.outcome import Outcome
 from medsr.text import ESCAPED, cell, shown, uncelled
@@ -137,7 +137,7 @@ def results_in(folder: Path) -> set[str]:
         return set()
     names: list[Path] = []
     try:
-        told = json.loads((folder / PICTURES).read_text(encoding="utf-8"))["results"]
+        told = json.loads(read_text(folder / PICTURES))["results"]
         names += [folder / name for name in told]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass

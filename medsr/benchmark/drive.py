@@ -16,6 +16,7 @@ from medsr.io.orientation import picture_as_shown
 from medsr.measure import vessels
 from medsr.measure.metrics import eight_bit, luma
 from medsr.measure.vessels import Annotation, Detector
+from medsr.outcome import as_error
 from medsr.resample import resize
 
 SIDE = 512
@@ -52,8 +53,8 @@ class Drive(ImageBenchmark):
         for item in chosen:
             try:
                 case = self.load(item)
-            except InputError as error:
-                say(f"left out of the choice: {error}")
+            except Exception as error:  # told where it is measured, too; the others are still good for the choice
+                say(f"left out of the choice: {as_error(error, item.image)}")
                 continue
             examples.append((green(case.ground_truth)[:, :, 0], case.regions["fov"], case.extra))
         if not examples:

@@ -20,6 +20,7 @@ from medsr.infer.image import Model, Network
 from medsr.infer.models import open_model, weights_hash
 from medsr.intensity import Window
 from medsr.io import image as image_io
+from medsr.io.kinds import left_out
 from medsr.measure import metrics, perceptual
 from medsr.measure.metrics import eight_bit
 
@@ -91,10 +92,7 @@ class ImageBenchmark:
         """Decide once how many bits the 16-bit files hold that do not declare it, and name what is not read."""
         settled = depth_of(self.bits, self.data, (item.image for item in items))
         self.bits = settled.bits
-        for line in (
-            *filter(None, [settled.told]),
-            *(f"left out: {reason}" for _, reason in image_io.count_unread(self.data)),
-        ):
+        for line in (*filter(None, [settled.told]), *left_out(self.data)):
             say(line)
 
     def calibrate(self, say: Say) -> None:

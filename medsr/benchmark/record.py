@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,19 @@ from medsr.outcome import Outcome
 from medsr.status import Status
 
 NAME = "measured.jsonl"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """`key`: of the protocol, the models and the bytes of all files of an image. `image`: SHA-256 of its own."""
+
+    key: str
+    image: str
+
+
+def digests(item: Item) -> dict[str, str]:
+    """SHA-256 of the files of an image, by role. Raises OSError."""
+    return {role: digest(path) for role, path in item.files.items() if path.exists()}
 
 
 class Record:
@@ -31,18 +45,23 @@ class Record:
     def __exit__(self, *_: object) -> None:
         self.status.__exit__()
 
-    def known(self, item: Item) -> list[Row]:
+    def look(self, item: Item) -> Seen:
+        """What an image is known by before it is measured: it may be gone afterwards."""
+        try:
+            hashes = digests(item)
+        except OSError:  # measuring it will tell why
+            hashes = {}
+        files = " ".join(f"{role}:{known}" for role, known in sorted(hashes.items()))
+        return Seen(f"{self.status.settings} {item.id} {files}", hashes.get("image", ""))
+
+    def known(self, item: Item, seen: Seen) -> list[Row]:
         """The rows of an image measured before; none where it was not."""
-        found = self.journal.records.get(self._key(item)) if self.journal.records else None
+        found = self.journal.records.get(seen.key)
         return [Row(item.id, one["model"], one["metrics"]) for one in found["rows"]] if found else []
 
-    def add(self, item: Item, rows: Sequence[Row], outcome: Outcome) -> None:
+    def add(self, seen: Seen, rows: Sequence[Row], outcome: Outcome) -> None:
         """Remember what became of an image."""
-        self.status.record(outcome)
+        self.status.record(replace(outcome, input_sha256=seen.image))
         if rows:
             told = [{"model": row.model, "metrics": dict(row.metrics)} for row in rows]
-            self.journal.add(self._key(item), {"rows": told})
-
-    def _key(self, item: Item) -> str:
-        files = " ".join(f"{role}:{digest(path)}" for role, path in sorted(item.files.items()) if path.exists())
-        return f"{self.status.settings} {item.id} {files}"
+            self.journal.add(seen.key, {"rows": told})

@@ -20,14 +20,14 @@ from medsr.benchmark.case import Benchmark, Item, Runner, Say
 from medsr.benchmark.choose import benchmark as choose
 from medsr.benchmark.choose import opened
 from medsr.benchmark.gallery import TRUTH, Gallery
-from medsr.benchmark.record import Record
+from medsr.benchmark.record import Record, digests
 from medsr.benchmark.result import Evaluation, Row
 from medsr.devices import choose as choose_device
 from medsr.engines.base import Compute
 from medsr.errors import InputError, UsageError
 from medsr.geometry import parse_planes
 from medsr.infer.volume import Method
-from medsr.io.files import write_text
+from medsr.io.files import read_unchanged, write_text
 from medsr.meter import Meter
 from medsr.outcome import Outcome, attempt
 from medsr.progress import progress
@@ -157,7 +157,8 @@ def _measure(
     failed: list[Outcome] = []
     with progress("evaluate", len(items)) as update:
         for done, item in enumerate(items, 1):
-            found = record.known(item) if record else []
+            seen = record.look(item) if record else None
+            found = record.known(item, seen) if record and seen else []
             if not found:
                 outcome = attempt(
                     item.image,
@@ -167,8 +168,8 @@ def _measure(
                 if outcome.error:
                     failed.append(outcome)
                     found = []
-                if record:
-                    record.add(item, found, outcome)
+                if record and seen:
+                    record.add(seen, found, outcome)
             rows += found
             update(done, item.id)
     return rows, failed
@@ -183,7 +184,7 @@ def _one(
     found: list[Row],
     stem: Path | None,
 ) -> tuple[str, ...]:
-    case = bench.load(item)
+    case, _ = read_unchanged(item.image, lambda _: digests(item), partial(bench.load, item))
     if np.ptp(case.ground_truth) == 0:
         raise InputError(f"{item.image}: one value throughout; nothing to measure")
     if stem is not None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from medsr import __version__
 from medsr.errors import DependencyError, UsageError
-from medsr.io.files import write_text
+from medsr.io.files import read_text, write_text
 
 DESCRIPTION = "dataset_description.json"
 DESC = "SR"
@@ -53,7 +54,7 @@ def find(root: Path, out: Path, suffixes: Sequence[str]) -> list[tuple[Path, Pat
 
 def describe(root: Path, out: Path, command: str) -> None:
     """`dataset_description.json` of the derivatives, and what of it is no BIDS."""
-    source = json.loads((root / DESCRIPTION).read_text(encoding="utf-8"))
+    source = _description(root)
     told = {
         "Name": f"Super-resolved: {source.get('Name', root.name)}",
         "BIDSVersion": source.get("BIDSVersion", "1.9.0"),
@@ -67,13 +68,22 @@ def describe(root: Path, out: Path, command: str) -> None:
     write_text(out / ".bidsignore", "\n".join(IGNORED) + "\n")
 
 
+def _description(root: Path) -> dict[str, Any]:
+    """What a dataset says of itself; nothing where that is damaged: its images are read all the same."""
+    try:
+        told = json.loads(read_text(root / DESCRIPTION))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
 def check(root: Path, out: Path) -> None:
     """Raise UsageError where another dataset's description would be lost."""
     if out.resolve() == root.resolve():
         raise UsageError(f"--out {out}: is the dataset itself; give a folder for its derivatives")
     if not (out / DESCRIPTION).is_file():
         return
-    told = json.loads((out / DESCRIPTION).read_text(encoding="utf-8"))
+    told = _description(out)
     makers = [one.get("Name") for one in told.get("GeneratedBy") or [] if isinstance(one, dict)]
     if makers != ["medsr"]:
         raise UsageError(f"--out {out}: holds another dataset ({told.get('Name', 'without a name')}); choose another")

@@ -13,6 +13,7 @@ import numpy as np
 
 from medsr.cohorts.plan import Plan, Unit
 from medsr.infer import sidecar
+from medsr.io.files import read_text
 from medsr.scan.files import Target
 from medsr.status import Row
 from medsr.text import shown
@@ -80,7 +81,7 @@ def _subject(plan: Plan, unit: Unit, row: Row, images: Mapping[str, Any]) -> Sub
 
 def _summary(path: Path) -> dict[str, Any]:
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        told = json.loads(read_text(path))
     except (OSError, ValueError):
         return {}
     return told if isinstance(told, dict) else {}

@@ -52,7 +52,7 @@ def scans(inputs: Sequence[str], out: Path, dicom: bool, uncertainty: bool) -> F
         for scan in found.scans
     ]
     targets = [target_of(scan, out, dicom) for scan in placed]
-    return _checked(targets, uncertainty, [found.note()] if found.left_out else [])
+    return _checked(targets, uncertainty, [note] if (note := found.note()) else [])
 
 
 def dataset(inputs: Sequence[str]) -> Path | None:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from medsr.errors import UsageError
 from medsr.io.confined import lies_below
-from medsr.io.files import write_text
+from medsr.io.files import read_text, write_text
 
 _ID = re.compile(r"[0-9a-f]{12}")
 FOLDER, CURRENT, LOCK = ".cohort", "current", "lock"
@@ -65,14 +65,14 @@ class Plan:
 def load(out: Path, known: str | None = None) -> Plan:
     """The plan that counts in a folder of results, or the one of that id. Raises UsageError where there is none."""
     try:
-        name = known or (out / FOLDER / CURRENT).read_text(encoding="utf-8")
+        name = known or read_text(out / FOLDER / CURRENT)
         if not _ID.fullmatch(name):
             raise ValueError(f"{name!r} is not the name of a plan")
-        record = json.loads((out / FOLDER / name / "plan.json").read_text(encoding="utf-8"))
+        record = json.loads(read_text(out / FOLDER / name / "plan.json"))
         plan = _checked(record | {"out": out})
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise UsageError(f"{out}: no cohort was begun there{' (any more)' if known else ''}") from error
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise UsageError(f"{out / FOLDER}: damaged; begin the cohort again") from error
     if plan.id != name or not lies_below(out, plan.hidden / "plan.json"):
         raise UsageError(f"{out / FOLDER}: its plan is not its own; begin the cohort again")

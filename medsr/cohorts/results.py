@@ -16,7 +16,7 @@ from medsr.cohorts.plan import Plan
 from medsr.cohorts.work import MADE, PARTS, RUNNING
 from medsr.infer import sidecar
 from medsr.io import journal
-from medsr.io.files import write_text
+from medsr.io.files import read_text, short_stem, write_text
 from medsr.scan.files import Target
 from medsr.status import DONE, FAILED, NAME, Row, merge, read, render
 from medsr.text import shown
@@ -69,7 +69,7 @@ def parts(plan: Plan) -> list[Path]:
 def marked(part: Path) -> list[int]:
     """What a worker has taken up and not put down."""
     try:
-        return [int(line) for line in (part / RUNNING).read_text().split()]
+        return [int(line) for line in read_text(part / RUNNING).split()]
     except (OSError, ValueError):
         return []
 
@@ -125,10 +125,10 @@ def sweep(plan: Plan) -> None:
     stems: dict[Path, set[str]] = defaultdict(set)
     for unit in plan.units:
         target = Path(unit.target)
-        stems[target.parent].add(target.stem)
+        stems[target.parent].add(short_stem(target))
         if plan.command == "volume":
             beside = Target(Path(unit.source), target, bool(plan.options.get("dicom"))).beside
-            stems[target.parent] |= {beside(ending).stem for ending in (".json", "_preview.png", "_report.html")}
+            stems[target.parent] |= {short_stem(beside(ending)) for ending in (".json", "_preview.png", "_report.html")}
     for folder, known in stems.items():
         if not folder.is_dir():
             continue

@@ -18,7 +18,7 @@ from medsr.engines.base import Compute
 from medsr.errors import UsageError
 from medsr.infer import sidecar
 from medsr.io import volume as volume_io
-from medsr.io.files import sha256
+from medsr.io.files import read_text, sha256
 from medsr.io.journal import Journal
 from medsr.outcome import Outcome
 from medsr.status import Status, append
@@ -70,7 +70,7 @@ def work(out: str, plan_id: str, indices: Sequence[int], part: str = "", device:
     """
     name = part or OWN
     with _ONE:
-        if (Path(out) / plans.FOLDER / plans.CURRENT).read_text(encoding="utf-8") != plan_id:
+        if read_text(Path(out) / plans.FOLDER / plans.CURRENT) != plan_id:
             raise UsageError(f"{out}: another cohort was begun there meanwhile")
         plan = _plan(out, plan_id)
         place = plan.hidden / PARTS / name

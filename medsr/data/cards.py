@@ -35,7 +35,7 @@ class Pattern:
             place = found.end()
         parts.append(_literal(text[place:]))
         try:
-            self._expression = re.compile(f"(?:.*/)?{''.join(parts)}", re.IGNORECASE)
+            self._expression = re.compile(f"(?:(?s:.*)/)?{''.join(parts)}", re.IGNORECASE)
         except re.error as error:
             raise ValueError(f"{text!r}: {error}") from None
 

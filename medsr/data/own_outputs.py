@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 
 from medsr import status
 from medsr.io import volume as volume_io
+from medsr.io.files import read_text
 
 _RUN = ("log.jsonl", "recipe.yml", "state")
 """What lies in a run's folder."""
@@ -63,7 +64,7 @@ def _is_result(path: Path) -> bool:
 def _written_in(folder: Path) -> frozenset[Path]:
     """The files, and folders of slices, that medsr recorded there as its results; `folder` itself is none."""
     try:
-        named = json.loads((folder / status.PICTURES).read_text(encoding="utf-8"))
+        named = json.loads(read_text(folder / status.PICTURES))
         results = list(named["results"]) if named.get("tool") == "medsr" else []
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         results = []

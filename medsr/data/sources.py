@@ -15,6 +15,7 @@ from medsr.data.streams import stream
 from medsr.degrade import multiscale
 from medsr.errors import InputError, UsageError
 from medsr.io import image as image_io
+from medsr.io.kinds import left_out
 from medsr.recipe import Data
 
 
@@ -47,7 +48,7 @@ def split(data: Data, smallest: int, seed: int, kept: Collection[Path] | None = 
         return _prepared(rows, folder, data, smallest, seed, kept)
     readable: list[tuple[Path, tuple[int, int]]] = []
     paths, skipped = part_own(folder, image_io.list_images(folder, data.pattern))
-    skipped += image_io.count_unread(folder, data.pattern)
+    skipped += [(folder, line) for line in left_out(folder, data.pattern)]
     for path in paths:
         try:
             pixels = image_io.read_as_shown(path, data.bits).pixels

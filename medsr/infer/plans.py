@@ -9,8 +9,8 @@ from pathlib import Path
 
 from medsr.errors import UsageError
 from medsr.io import image as image_io
-from medsr.io.listing import cannot_open, files_below, left_out
-from medsr.io.places import Writing, check
+from medsr.io.kinds import left_out
+from medsr.io.places import Writing, check, check_folder
 from medsr.status import results_in
 
 
@@ -32,6 +32,7 @@ def plan(inputs: Sequence[str | Path], out: Path) -> Plan:
     Results of earlier runs, by the tables of `out` and of folders within an input, are no inputs; two inputs with one
     result are both left to the user. Raises UsageError where nothing remains, or an input would be overwritten.
     """
+    check_folder(out)
     notes: list[str] = []
     pairs: dict[tuple[str, Path], Path] = {}
     for entry in inputs:
@@ -39,7 +40,7 @@ def plan(inputs: Sequence[str | Path], out: Path) -> Plan:
         folder = Path(entry)
         if folder.is_dir():
             sources = _originals(sources, folder, out, notes)
-            notes += filter(None, [left_out(files_below(folder), image_io.is_image, folder), cannot_open(folder)])
+            notes += left_out(folder)
         for source in sources:
             below = source.relative_to(entry) if folder.is_dir() else Path(source.name)
             target = out / below

@@ -11,7 +11,7 @@ from typing import Any
 from medsr import __version__
 from medsr.infer.models import weights_form
 from medsr.infer.used import Used
-from medsr.io.files import sha256, write_text
+from medsr.io.files import read_text, sha256, write_text
 from medsr.io.lock import held
 from medsr.outcome import Outcome
 from medsr.status import PICTURES as NAME
@@ -56,7 +56,7 @@ def write(folder: Path, results: Mapping[str, Any]) -> None:
 def read(folder: Path) -> dict[str, Any]:
     """How results were made, by name; nothing where there is no such file, or a damaged one."""
     try:
-        found = json.loads((folder / NAME).read_text(encoding="utf-8"))["results"]
+        found = json.loads(read_text(folder / NAME))["results"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from medsr.io import body_parts, dicom_content
+from medsr.io.files import read_text
 from medsr.io.volume_base import Volume
 
 LARGEST = 8 << 20
@@ -57,7 +58,7 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > LARGEST:
             return {}
-        content = json.loads(path.read_text("utf-8-sig"))
+        content = json.loads(read_text(path, "utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

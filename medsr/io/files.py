@@ -31,7 +31,7 @@ def atomic_path(path: Path, make_folder: bool = True) -> Iterator[Path]:
     """
     if make_folder:
         path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{short_stem(path)}-", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -47,6 +47,18 @@ def atomic_path(path: Path, make_folder: bool = True) -> Iterator[Path]:
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+LONGEST = 255
+"""Bytes of a file's name that disks hold."""
+
+
+def short_stem(path: Path) -> str:
+    """The name without its suffix, cut so that ten more letters fit into a name."""
+    stem = path.stem
+    while stem and len(os.fsencode(stem + path.suffix)) > LONGEST - 10:
+        stem = stem[:-1]
+    return stem
 
 
 def _umask() -> int:
@@ -84,6 +96,18 @@ def sha256(path: Path) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def read_text(path: Path, encoding: str = "utf-8") -> str:
+    """The text of a small file that anybody may have put there. Raises OSError, also for pipes and devices, ValueError.
+
+    A pipe is not waited for.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    with open(os.open(path, flags), "rb") as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "is a pipe, a socket or a device", str(path))
+        return stream.read().decode(encoding)
 
 
 def check_regular(path: Path) -> None:

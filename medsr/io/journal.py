@@ -43,5 +43,13 @@ class Journal:
 
 
 def stamp(paths: Iterable[Path]) -> str:
-    """Changes when one of the files does."""
-    return "|".join(f"{path.name}:{path.stat().st_size}:{path.stat().st_mtime_ns}" for path in paths)
+    """Changes when one of the files does, or is gone."""
+    return "|".join(map(_stamp, paths))
+
+
+def _stamp(path: Path) -> str:
+    try:
+        now = path.stat()
+    except OSError:  # reading it will tell why
+        return f"{path.name}:gone"
+    return f"{path.name}:{now.st_size}:{now.st_mtime_ns}"

@@ -7,9 +7,9 @@ import struct
 from pathlib import Path, PurePosixPath
 
 from medsr.errors import InputError
+from medsr.io import listing
 from medsr.io.base import DICOM, JPEG, PNG, TIFF
 from medsr.io.files import check_regular
-from medsr.io.listing import cannot_open, files_below
 
 SUFFIXES = {
     ".png": PNG,
@@ -128,26 +128,16 @@ def list_images(folder: Path, pattern: str = "*") -> list[Path]:
 
     As `listing.files_below` finds them. Upper and lower case are one.
     """
-    matching = (path for path in files_below(folder) if matches(path.relative_to(folder), pattern))
+    matching = (path for path in listing.files_below(folder) if matches(path.relative_to(folder), pattern))
     return sorted(filter(is_image, matching))
 
 
-def list_unread(folder: Path, pattern: str = "*") -> list[tuple[Path, str]]:
-    """The pictures below `folder` that `list_images` leaves out for their format, each with the reason."""
-    matching = (path for path in sorted(files_below(folder)) if matches(path.relative_to(folder), pattern))
-    left_out = UNREAD.keys() | NAMED_ONLY.keys()
-    return [(path, unread_reason(path)) for path in matching if path.suffix.lower() in left_out and not is_dicom(path)]
-
-
-def count_unread(folder: Path, pattern: str = "*") -> list[tuple[Path, str]]:
-    """As `list_unread`, but only the first file of every suffix, with how many there are; and what cannot be opened."""
-    by_suffix: dict[str, list[tuple[Path, str]]] = {}
-    for path, reason in list_unread(folder, pattern):
-        by_suffix.setdefault(path.suffix.lower(), []).append((path, reason))
-    groups = by_suffix.values()
-    counts = [(same[0][0], same[0][1] + (f" ({len(same)} such files)" if len(same) > 1 else "")) for same in groups]
-    closed = cannot_open(folder)
-    return counts + ([(folder, closed.replace("left out, as ", ""))] if closed else [])
+def left_out(folder: Path, pattern: str = "*") -> list[str]:
+    """What of a folder no command reads as an image, a line each: kinds of files with their numbers, and what cannot
+    be opened."""
+    closed: list[Path] = []
+    files = [path for path in listing.files_below(folder, closed=closed) if matches(path.relative_to(folder), pattern)]
+    return [line for line in (listing.left_out(files, is_image, folder), listing.cannot_open(folder, closed)) if line]
 
 
 def unread_reason(path: Path) -> str:

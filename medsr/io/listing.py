@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from medsr.text import shown
@@ -34,14 +34,11 @@ def files_below(folder: Path, apart: Iterable[Path] = (), closed: list[Path] | N
             yield from _below(place, seen, waiting, closed)
 
 
-def cannot_open(folder: Path) -> str:
-    """One line that counts and names what `files_below` cannot open; nothing where it can open all."""
-    closed: list[Path] = []
-    for _ in files_below(folder, closed=closed):
-        pass
+def cannot_open(folder: Path, closed: Sequence[Path]) -> str:
+    """One line that counts and names what `files_below` could not open there; nothing where it opened all."""
     if not closed:
         return ""
-    names = ", ".join(shown(path.relative_to(folder)) for path in closed[:NAMED])
+    names = ", ".join(shown(os.path.relpath(path, folder)) for path in closed[:NAMED])
     more = f" and {len(closed) - NAMED} more" if len(closed) > NAMED else ""
     return f"{shown(folder)}: left out, as medsr cannot open them: {names}{more}"
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medsr.errors import UsageError
+from medsr.io.files import LONGEST
 
 Place = tuple[int, int, str]
 """Device and inode of the nearest folder that is there, and the names below it."""
@@ -22,6 +23,12 @@ class Writing:
     source: Path
     reads: Sequence[Path]
     writes: Sequence[Path]
+
+
+def check_folder(out: Path) -> None:
+    """Raise UsageError where something else than a folder has the name of the folder of results."""
+    if os.path.lexists(out) and not out.is_dir():
+        raise UsageError(f"--out {out}: is not a folder")
 
 
 def check(writings: Sequence[Writing]) -> dict[int, str]:
@@ -38,6 +45,9 @@ def check(writings: Sequence[Writing]) -> dict[int, str]:
     clashes: dict[int, str] = {}
     for number, writing in enumerate(writings):
         for file in writing.writes:
+            if len(os.fsencode(file.name)) > LONGEST:
+                reason = f"{writing.source}: {file.name} would be a name of more than {LONGEST} bytes; rename the input"
+                clashes.setdefault(number, reason)
             if (identity := _identity(file)) in inputs:
                 raise UsageError(
                     f"{writing.source}: its result {file} would overwrite the input {inputs[identity]}; "

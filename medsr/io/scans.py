@@ -11,7 +11,7 @@ from medsr.errors import InputError
 from medsr.io import content, dicom_series_files, files, kinds, wrapped
 from medsr.io import volume as volume_io
 from medsr.io.dicom_series_files import Slice
-from medsr.io.listing import RECORDS, files_below
+from medsr.io.listing import RECORDS, cannot_open, files_below
 
 KNOWN = tuple(volume_io.SUFFIXES)
 LEFT_OUT_NAMED = 5
@@ -34,19 +34,22 @@ class Scan:
 
 @dataclass(frozen=True)
 class Found:
-    """`left_out`: files below the folders that are not scans. `barren`: folders without any; reading them says so."""
+    """`left_out`: files below the folders that are not scans. `barren`: folders without any; reading them says so.
+
+    `closed`: what cannot be opened there, in words.
+    """
 
     scans: list[Scan]
     left_out: list[Path]
     barren: tuple[Path, ...] = ()
+    closed: tuple[str, ...] = ()
 
     def note(self) -> str:
         """What was left out, in words; empty when there is nothing."""
-        if not self.left_out:
-            return ""
         names = ", ".join(path.name for path in self.left_out[:LEFT_OUT_NAMED])
         more = len(self.left_out) - LEFT_OUT_NAMED
-        return f"left out, not scans: {names}{f' and {more} more' if more > 0 else ''}"
+        told = f"left out, not scans: {names}{f' and {more} more' if more > 0 else ''}"
+        return "; ".join([*([told] if names else []), *self.closed])
 
 
 def expand(inputs: Iterable[str | Path], out: Path | None = None, series: str | None = None) -> Found:
@@ -60,6 +63,7 @@ def expand(inputs: Iterable[str | Path], out: Path | None = None, series: str | 
     left_out: list[Path] = []
     loose: list[Path] = []
     barren: list[Path] = []
+    closed: list[str] = []
     for entry in inputs:
         for path in files.expand([entry], lambda folder: [folder], _may_be_scan):
             if not path.is_dir():
@@ -69,6 +73,7 @@ def expand(inputs: Iterable[str | Path], out: Path | None = None, series: str | 
                 raise InputError(f"{path}: the folder is empty")
             below = find(path, out) if series is None else Found([], [])
             left_out += below.left_out
+            closed += below.closed
             barren += [] if below.scans or series is not None else [path]
             for scan in below.scans or [Scan(path)]:
                 place = scan.path.parent.relative_to(path) if scan.path != path else Path()
@@ -77,7 +82,7 @@ def expand(inputs: Iterable[str | Path], out: Path | None = None, series: str | 
         scans.setdefault((scan.path, scan.series), scan)
     volume = (series or "").rpartition(":")[2] if ":" in (series or "") else ""
     named = [replace(scan, volume=int(volume)) if volume.isdecimal() else scan for scan in scans.values()]
-    return Found(named, left_out, tuple(barren))
+    return Found(named, left_out, tuple(barren), tuple(closed))
 
 
 def find(folder: Path, out: Path | None = None, results: bool = False) -> Found:
@@ -88,7 +93,8 @@ def find(folder: Path, out: Path | None = None, results: bool = False) -> Found:
     slices: list[Slice] = []
     damaged: list[Path] = []
     own: set[Path] = set()
-    for file in sorted(files_below(folder)):
+    closed: list[Path] = []
+    for file in sorted(files_below(folder, closed=closed)):
         if skipped is not None and _within(file, skipped):
             continue
         if (not results and _is_ours(file, folder)) or file.name.upper() == "DICOMDIR":
@@ -112,7 +118,8 @@ def find(folder: Path, out: Path | None = None, results: bool = False) -> Found:
     scans += _numbered([Scan(one.place, one.named) for one in series])
     scans += [Scan(file) for file in damaged if not any(file.is_relative_to(one.place) for one in series)]
     rest = [file for file in left_out if file not in own]
-    return Found(sorted(scans, key=lambda scan: (scan.path, scan.number)), rest)
+    told = cannot_open(folder, closed)
+    return Found(sorted(scans, key=lambda scan: (scan.path, scan.number)), rest, (), (told,) if told else ())
 
 
 def paths_below(folder: Path, pattern: str = "*", results: bool = False) -> tuple[list[Path], str]:
@@ -127,7 +134,7 @@ def paths_below(folder: Path, pattern: str = "*", results: bool = False) -> tupl
     mixed = dict.fromkeys(scan.path for scan in found.scans if scan.series is not None and scan.path in wanted)
     notes = [f"left out, several DICOM series in one folder, give each its own: {path}" for path in mixed]
     rest = [file for file in found.left_out if file in wanted and file.name.lower() not in RECORDS]
-    notes += [replace(found, left_out=rest).note()] if rest else []
+    notes += filter(None, [replace(found, left_out=rest).note()])
     return [scan.path for scan in found.scans if scan.series is None and scan.path in wanted], "; ".join(notes)
 
 

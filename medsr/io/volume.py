@@ -184,7 +184,7 @@ def is_result(file: Path) -> bool:
     """Whether medsr made it, or the folder of slices: a sidecar of ours stands beside it."""
     stem = split_suffix(file)[0]
     sidecars = (file.with_name(f"{name}.json") for name in (stem, stem.removesuffix("_uncertainty")))
-    return any(one.is_file() and OURS in one.read_text("utf-8", errors="replace") for one in sidecars)
+    return any(os.path.isfile(one) and OURS in one.read_text("utf-8", errors="replace") for one in sidecars)
 
 
 def digest(path: Path) -> str:

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsr.data.cards import IMAGE
-from medsr.errors import InputError, MedsrError
+from medsr.errors import InputError
 from medsr.io import image as image_io
 from medsr.io import volume as volume_io
 from medsr.io.base import DICOM
 from medsr.io.files import sha256
+from medsr.outcome import as_error
 from medsr.resample import resize
 
 THUMBNAIL = 32
@@ -48,10 +49,10 @@ def look(files: dict[str, list[Path]], kind: str, bits: int | None = None) -> Lo
         hashes = {role: _one_hash(claims) for role, claims in files.items()}
         path = files[IMAGE][0]
         return _volume(path, hashes) if kind == "volumes" else _image(path, hashes, bits)
-    except MedsrError as error:
-        return Look({}, error=str(error))
     except OSError as error:
         return Look({}, error=f"{error.filename or files[IMAGE][0]}: cannot be read: {error.strerror or error}")
+    except Exception as error:
+        return Look({}, error=str(as_error(error, files[IMAGE][0])))
 
 
 def _one_hash(claims: list[Path]) -> str:

@@ -20,6 +20,7 @@ from medsr.errors import InputError, UsageError
 from medsr.io.files import write_text
 from medsr.io.journal import Journal
 from medsr.io.lock import HeldError, held
+from medsr.io.places import check_folder
 from medsr.outcome import Outcome
 from medsr.prep import account, page, steps
 from medsr.prep import source as sources
@@ -130,8 +131,7 @@ def _depth(card: Card, found: sources.Source) -> Settled:
 def _check(card: Card, folder: Path) -> None:
     """Raise UsageError for a folder that is somebody's, or that was begun with another card or other settings."""
     settings = folder / SETTINGS
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"--out {folder}: is a file; expected a folder")
+    check_folder(folder)
     if settings.is_file():
         try:
             other = cards.load(settings)

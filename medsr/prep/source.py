@@ -14,6 +14,7 @@ from medsr.data.layout import Item
 from medsr.errors import InputError
 from medsr.io import image as image_io
 from medsr.io import volume as volume_io
+from medsr.io.listing import cannot_open, files_below
 from medsr.prep import archives
 from medsr.text import shown
 
@@ -40,7 +41,10 @@ def collect(card: Card, source: Path, out: Path, work: Path, say: Say) -> Source
     Raises InputError where nothing fits the card, saying what was expected and what was found; and for an archive that
     is damaged or not safe.
     """
-    plain = _files(source, out)
+    closed: list[Path] = []
+    plain = _files(source, out, closed)
+    if told := cannot_open(source, closed):
+        say(told)
     places = dict(plain)
     above = source.resolve().name if source.is_dir() else ""
     wanted = _wanted(card, above)
@@ -73,7 +77,7 @@ def _is_scan(card: Card, name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in {*image_io.SUFFIXES, *image_io.UNREAD}
 
 
-def _files(source: Path, out: Path) -> dict[str, Path]:
+def _files(source: Path, out: Path, closed: list[Path]) -> dict[str, Path]:
     """Every file by its name, links to folders followed once.
 
     Of a name that is not readable text (bytes that are not UTF-8, control characters) those letters are spelt out.
@@ -81,16 +85,8 @@ def _files(source: Path, out: Path) -> dict[str, Path]:
     if source.is_file():
         return {source.name: source}
     found: dict[str, Path] = {}
-    seen = {_real(out)}
-    for folder, folders, files in os.walk(source, followlinks=True):
-        own = {name: _real(Path(folder, name)) for name in sorted(folders) if not name.startswith(".")}
-        folders[:] = [name for name, real in own.items() if real not in seen]
-        seen.update(own.values())
-        for name in sorted(files):
-            path = Path(folder, name)
-            if not name.startswith(".") and path.is_file():
-                place = path.relative_to(source).as_posix()
-                found[_readable(place, found)] = path
+    for path in files_below(source, (out,), closed):
+        found[_readable(path.relative_to(source).as_posix(), found)] = path
     return found
 
 
@@ -122,7 +118,3 @@ def _listed(text: str, places: dict[str, Path]) -> frozenset[str]:
         if PurePosixPath(name).name.lower() == text.lower():
             return frozenset(path.read_text("utf-8", errors="replace").lower().split())
     return frozenset()
-
-
-def _real(path: Path) -> Path:
-    return Path(os.path.realpath(path))

@@ -11,10 +11,11 @@ from typing import Any
 
 from medsr.data import manifest
 from medsr.data.cards import IMAGE, Card
-from medsr.errors import MedsrError
+from medsr.errors import InputError, MedsrError
 from medsr.io.dicom import patient_of
 from medsr.io.files import sha256
 from medsr.io.journal import Journal, stamp
+from medsr.outcome import as_error
 from medsr.prep import duplicates, parts
 from medsr.prep.look import Look, look
 from medsr.prep.make import Made, Task, make
@@ -133,10 +134,15 @@ def make_all(
 
 
 def _attempt(task: Task, out: Path) -> list[Made] | MedsrError:
+    """What one item gives, or why it gives nothing. Raises OSError where the folder of results cannot be written."""
     try:
         return make(task, out)
-    except MedsrError as error:
-        return error
+    except OSError as error:
+        if error.filename not in {str(path) for path in task.files.values()}:
+            raise  # the disk is full, say: no other item could be written either
+        return InputError(f"{error.filename}: cannot be read: {error.strerror or error}")
+    except Exception as error:
+        return as_error(error, task.files[IMAGE])
 
 
 def _finished(before: Sequence[manifest.Row]) -> dict[str, Any]:

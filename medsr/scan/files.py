@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,7 +97,7 @@ def _outputs(target: Target, also: tuple[Path, ...], uncertainty: bool) -> list[
 
 def _refuse_foreign(sidecar: Path) -> None:
     """A sidecar that is not ours (BIDS, dcm2niix) must not be lost."""
-    if sidecar.is_file() and OURS not in sidecar.read_text("utf-8", errors="replace"):
+    if os.path.isfile(sidecar) and OURS not in sidecar.read_text("utf-8", errors="replace"):
         raise UsageError(f"{sidecar}: is already there and not medsr's; choose another --out")
 
 

@@ -117,8 +117,8 @@ def volume(
     found = expand(paths, Path(out), series)
     if extras.also and len(found.scans) > 1:
         raise UsageError(f"--also goes with one scan, not with {len(found.scans)}")
-    if found.left_out:
-        say(found.note())
+    if note := found.note():
+        say(note)
     targets, clashes = plan(found.scans, Path(out), dicom, extras.also, uncertainty)
     refused = [Outcome(scan, scan, 0.0, UsageError(reason)) for scan, reason in clashes]
     opened = open_for(request)

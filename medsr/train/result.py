@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from medsr.io.files import write_text
+from medsr.io.files import read_text, write_text
 
 FILE = "result.json"
 
@@ -40,6 +40,6 @@ class Result:
     def of(cls, run: Path) -> Result | None:
         """That of a finished run; None where there is none, or it is not whole."""
         try:
-            return cls(run, **json.loads((run / FILE).read_text(encoding="utf-8")))
+            return cls(run, **json.loads(read_text(run / FILE)))
         except (OSError, ValueError, TypeError):
             return None

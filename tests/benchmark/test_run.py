@@ -3,11 +3,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -368,3 +370,60 @@ def test_the_data_of_a_header_apart_are_looked_at_before_a_measurement_counts_as
         result = medsr.evaluate("volume", tmp_path / "data", ["cubic"], tmp_path / "out", skip_done=True, device="cpu")
         means.append(result.values("cubic", "psnr"))
     assert means[0] != means[1]
+
+
+def _drive(folder: Path, count: int) -> Path:
+    """A set with DRIVE's names and sizes; every image has its masks."""
+    rng = np.random.default_rng(0)
+    inside = np.zeros((584, 565), np.uint8)
+    inside[50:500, 50:500] = 255
+    for number in range(1, count + 1):
+        base = f"{number:02d}"
+        write_png(folder / "plain.png", rng.integers(0, 255, (584, 565, 3), np.uint8))
+        Pillow.open(folder / "plain.png").save(folder / f"{base}_test.tif")
+        Pillow.fromarray(inside).save(folder / f"{base}_test_mask.gif")
+        Pillow.fromarray(np.where(rng.random((584, 565)) > 0.9, inside, 0).astype(np.uint8)).save(
+            folder / f"{base}_manual1.gif"
+        )
+    (folder / "plain.png").unlink()
+    return folder
+
+
+def test_one_bad_mask_costs_no_other_image_its_figures(tmp_path: Path) -> None:
+    data = _drive(tmp_path / "data", 4)
+    (data / "02_test_mask.gif").write_bytes(b"GIF89a")
+    Pillow.fromarray(np.full((20, 20), 255, np.uint8)).save(data / "03_manual1.gif")
+    (data / "04_test_mask.gif").unlink()
+    os.mkfifo(data / "04_test_mask.gif")  # as if there were none
+    told: list[str] = []
+    result = medsr.evaluate("drive", data, ["bicubic"], tmp_path / "out", device="cpu", say=told.append)
+    assert [one.input.name for one in result.failed] == ["02_test.tif", "03_test.tif"]
+    assert result.ids == ["01_test", "04_test"]
+    assert any("cannot open them: 04_test_mask.gif" in line for line in told)
+
+
+def test_an_image_that_goes_while_it_is_measured_costs_no_other_its_figures(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from medsr.benchmark.folder import Folder
+
+    score, read = Folder.score, Folder.read
+
+    def gone(self: Folder, result: np.ndarray, case: Any) -> dict[str, float]:
+        (photographs / f"{case.id}.png").unlink(missing_ok=True)
+        return score(self, result, case)
+
+    def changed(self: Folder, path: Path) -> np.ndarray:
+        pixels = read(self, path)
+        if path.name == "eye 1.png":
+            path.write_bytes(b"another")
+        return pixels
+
+    monkeypatch.setattr(Folder, "score", gone)
+    monkeypatch.setattr(Folder, "read", changed)
+    result = medsr.evaluate("folder", photographs, ["bicubic"], tmp_path / "out", device="cpu")
+    assert [str(one.error).partition(": ")[2][:15] for one in result.failed] == ["changed while i"]
+    assert result.ids == ["eye 0", "eye 2", "eye 3"]
+    rows = status.read(tmp_path / "out/status.tsv")
+    assert [row.outcome for row in rows] == ["done", "failed", "done", "done"]
+    assert all(row.input_sha256 for row in rows if row.outcome == "done")

@@ -12,6 +12,7 @@ import sys
 import time
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from medsr.data import layout, manifest, sources
 from medsr.data.cards import load
 from medsr.errors import InputError, UsageError
 from medsr.io import image as image_io
+from medsr.prep import steps
 from medsr.recipe import Data
 from tests.conftest import write_png
 
@@ -467,3 +469,63 @@ def test_names_that_are_not_utf8_cost_nobody_theirs(tmp_path: Path) -> None:
     assert sorted(row.id for row in result.rows if row.file) == ["M_xfcller", "a", "line_nend"]
     for row in result.rows:
         assert (tmp_path / "out" / row.file).is_file()
+
+
+def test_no_mask_whatever_it_is_ends_the_set(card: Path, eyes: Path, tmp_path: Path) -> None:
+    os.unlink(eyes / "ann_L_vessels.gif")
+    os.mkfifo(eyes / "ann_L_vessels.gif")
+    os.unlink(eyes / "bob_L_vessels.gif")
+    (eyes / "bob_L_vessels.gif").symlink_to("/dev/zero")
+    whole = (eyes / "cyd_L_vessels.gif").read_bytes()
+    (eyes / "cyd_L_vessels.gif").write_bytes(whole[:40])
+    (eyes / "dan_L_vessels.gif").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n")
+    told: list[str] = []
+    result = medsr.prepare(card, eyes, tmp_path / "out", workers=1, say=told.append)
+    assert sorted(one.input.name for one in result.failed) == ["cyd_L.png", "dan_L.png"]
+    assert any("cannot open them: ann_L_vessels.gif, bob_L_vessels.gif" in line for line in told)
+    assert len({row.id for row in result.rows if row.file}) == 14
+
+
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_images_that_go_while_the_set_is_made_cost_nobody_theirs(
+    card: Path, eyes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    look_all = steps.look_all
+
+    def removing(*given: Any) -> Any:
+        (eyes / "ann_L.png").unlink()
+        looks = look_all(*given)
+        (eyes / "bob_L.png").unlink()
+        (eyes / "cyd_L_vessels.gif").unlink()
+        return looks
+
+    monkeypatch.setattr(steps, "look_all", removing)
+    result = medsr.prepare(card, eyes, tmp_path / "out", workers=workers)
+    assert sorted(one.input.name for one in result.failed) == ["ann_L.png", "bob_L.png", "cyd_L.png"]
+    assert len({row.id for row in result.rows if row.file}) == 13
+
+
+def test_a_bug_on_one_image_costs_nobody_theirs(
+    card: Path, eyes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = image_io.read_as_shown
+
+    def failing(path: Path, bits: int | None = None) -> Any:
+        if path.name == "ann_L.png":
+            raise ZeroDivisionError("a library's")
+        if path.name == "bob_L.png":
+            raise MemoryError
+        return read(path, bits)
+
+    monkeypatch.setattr(image_io, "read_as_shown", failing)
+    result = medsr.prepare(card, eyes, tmp_path / "out", workers=1)
+    assert sorted(one.input.name for one in result.failed) == ["ann_L.png", "bob_L.png"]
+    assert "out of memory" in str(result.failed[1].error)
+
+
+def test_a_folder_above_may_have_any_name(card: Path, eyes: Path, tmp_path: Path) -> None:
+    for name in (b"a\nb", b"M\xfcller", b" s "):
+        above = tmp_path / os.fsdecode(name)
+        above.mkdir()
+        (above / "eyes").symlink_to(eyes)
+        assert not medsr.prepare(card, above, tmp_path / f"out{name!r}", workers=1).failed
