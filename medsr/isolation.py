@@ -9,7 +9,7 @@ import os
 import sys
 
 _HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_CHILD = "import sys; sys.path[:] = {path!r}; from medsr.cli import main; main()"
+_CHILD = "import sys; sys.path[:] = {path!r}; from {module} import main; main()"
 
 
 def started_by_python_m() -> bool:
@@ -63,5 +63,10 @@ def isolate_children() -> None:
 
 def command(*arguments: str) -> list[str]:
     """The command line of `medsr ARGUMENTS` as a child of this process, with this process's `sys.path`."""
+    return [*program("medsr.cli"), *arguments]
+
+
+def program(module: str) -> list[str]:
+    """The command line that calls `main()` of a module as a child of this process, with this process's `sys.path`."""
     path = [one for one in sys.path if one]
-    return [sys.executable, "-c", _CHILD.format(path=path), *arguments]
+    return [sys.executable, "-c", _CHILD.format(path=path, module=module)]

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medsr.errors import InputError
-from medsr.io import jpeg
+from medsr.io import decoder, jpeg
+
+NUMBERS = (
+    "Rows",
+    "Columns",
+    "SamplesPerPixel",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+    "PlanarConfiguration",
+)
+"""What decoders are told of a header."""
 
 
 def decode(dataset: Any, name: str, index: int | None = None) -> NDArray:
@@ -18,7 +31,8 @@ def decode(dataset: Any, name: str, index: int | None = None) -> NDArray:
     """
     try:
         _settle_syntax(dataset)
-        _check(dataset, name, index)
+        if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+            return _decompress(dataset, name, index)
         dataset.pixel_array_options(index=index)
         pixels: NDArray = dataset.pixel_array
     except (InputError, MemoryError):
@@ -75,24 +89,65 @@ def _settle_syntax(dataset: Any) -> None:
         dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
 
 
-def _check(dataset: Any, name: str, index: int | None) -> None:
-    """The decoders that pydicom calls only warn of a JPEG with holes."""
+def _decompress(dataset: Any, name: str, index: int | None) -> NDArray:
+    """The frames of compressed pixels, each by itself."""
+    count = int(dataset.get("NumberOfFrames") or 1)
+    pixels: NDArray | None = None
+    place = 0
+    for place, frame in enumerate(_frames(dataset, count, index), 1):
+        if place > count:
+            raise InputError(f"{name}: damaged header: it declares {count} frame(s), its pixels are enough for more")
+        picture = _decompress_frame(dataset, frame, name)
+        if count == 1 or index is not None:
+            pixels = picture
+        elif pixels is None:
+            pixels = np.empty((count, *picture.shape), picture.dtype)
+        elif pixels.shape[1:] != picture.shape or pixels.dtype != picture.dtype:
+            raise InputError(f"{name}: damaged: frame {place} is compressed in another size or depth than the first")
+        if pixels.ndim > picture.ndim:
+            pixels[place - 1] = picture
+    if pixels is None or (index is None and place < count):
+        raise InputError(f"{name}: damaged: it declares {count} frames and holds only {place}")
+    return pixels
+
+
+def _frames(dataset: Any, count: int, index: int | None) -> Iterator[bytes]:
+    """The compressed frames, or the one of `index`."""
     from pydicom.encaps import generate_frames, get_frame
+
+    offsets = None
+    if "ExtendedOffsetTable" in dataset and "ExtendedOffsetTableLengths" in dataset:
+        offsets = dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths
+    if index is None:
+        yield from generate_frames(dataset.PixelData, number_of_frames=count, extended_offsets=offsets)
+    else:
+        yield get_frame(dataset.PixelData, index, number_of_frames=count, extended_offsets=offsets)
+
+
+def _decompress_frame(dataset: Any, frame: bytes, name: str) -> NDArray:
+    syntax = dataset.file_meta.TransferSyntaxUID
+    _check_frame(dataset, frame, name)
+    header = {keyword: int(dataset[keyword].value) for keyword in NUMBERS if dataset.get(keyword) is not None}
+    words = {"PhotometricInterpretation": str(dataset.PhotometricInterpretation)}
+    request = {"kind": "dicom", "syntax": str(syntax), "header": header | words}
+    rows, columns, samples = header["Rows"], header["Columns"], header.get("SamplesPerPixel", 1)
+    pixels = decoder.decode(request, frame, rows * columns * samples, name)
+    if pixels.shape[:2] != (rows, columns):
+        raise InputError(
+            f"{name}: damaged: its compressed picture is {pixels.shape}, its header says {(rows, columns)}"
+        )
+    return pixels
+
+
+def _check_frame(dataset: Any, frame: bytes, name: str) -> None:
+    """The decoders that pydicom calls only warn of a JPEG with holes."""
     from pydicom.uid import JPEG2000TransferSyntaxes, JPEGBaseline8Bit, JPEGLSTransferSyntaxes
 
     syntax = dataset.file_meta.TransferSyntaxUID
-    if syntax in (JPEGBaseline8Bit, *JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes):
-        count = int(dataset.get("NumberOfFrames") or 1)
-        frames = (
-            generate_frames(dataset.PixelData, number_of_frames=count)
-            if index is None
-            else [get_frame(dataset.PixelData, index, number_of_frames=count)]
-        )
-        for frame in frames:
-            if syntax == JPEGBaseline8Bit:
-                jpeg.decode(frame, name)
-            else:
-                _check_size(dataset, frame, name)
+    if syntax == JPEGBaseline8Bit:
+        jpeg.decode(frame, name)
+    elif syntax in (*JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes):
+        _check_size(dataset, frame, name)
 
 
 def _check_size(dataset: Any, frame: bytes, name: str) -> None:

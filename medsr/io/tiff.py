@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from medsr.errors import InputError
-from medsr.io import jpeg
+from medsr.io import decoder, jpeg
 from medsr.io.base import MAX_PIXELS, TIFF, Image, joined, resolution_within, shape_pixels, window_of
 from medsr.io.orientation import UPRIGHT, valid
 
@@ -25,6 +26,8 @@ OTHERS = {4: "mask", 5: "CMYK", 8: "CIE L*a*b*", 9: "ICC L*a*b*", 10: "ITU L*a*b
 JPEG, SEPARATE = 7, 2
 JPEG_XR = (22610, 34934)
 """Compression whose decoder makes up what is missing, without a word."""
+PLAIN = (1, 5, 8, 32773, 32946)
+"""None, LZW, deflate and PackBits: whatever is compressed otherwise is decoded in a process of its own."""
 MOST_DPI = 1e6
 REDUCED, MASK = 1, 4
 """Of NewSubfileType: pages that are not the picture itself."""
@@ -36,7 +39,11 @@ def read(path: Path) -> Image:
         page, note = _page(tiff, path)
         _check_kind(page, path)
         _check_pieces(page, path)
-        array = page.asarray()
+        if page.compression in PLAIN or (page.compression == JPEG and page.dtype == np.uint8):
+            array = page.asarray()
+        else:
+            request = {"kind": "tiff", "path": os.path.abspath(path), "index": page.index}
+            array = decoder.decode(request, b"", math.prod(page.shape), str(path))
         if page.planarconfig == SEPARATE and array.ndim == 3:
             array = np.moveaxis(array, 0, -1)
         array, declared = _at_full_depth(page, array, path)
