@@ -15,9 +15,20 @@ def resource_dir(name: str) -> Path:
 
 
 def home() -> Path:
-    """Where downloaded and imported weights live: `MEDSR_HOME`, else the platform's cache folder."""
+    """Where downloaded and imported weights live: `MEDSR_HOME`, else the platform's cache folder.
+
+    A place where nothing is and nothing can be written, where the user has no home folder.
+    """
     if chosen := os.environ.get("MEDSR_HOME"):
-        return Path(chosen).expanduser()
+        return expanded(chosen)
     from platformdirs import user_cache_dir
 
-    return Path(user_cache_dir("medsr", appauthor=False))
+    try:
+        return Path(user_cache_dir("medsr", appauthor=False))
+    except (RuntimeError, KeyError):  # a user without HOME, whom the system does not know: as in a container
+        return Path(os.devnull, "no home folder here: set MEDSR_HOME")
+
+
+def expanded(name: str | Path) -> Path:
+    """A path with `~` replaced by the user's home folder; as it is where nobody knows that."""
+    return Path(os.path.expanduser(name))

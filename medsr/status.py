@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from medsr import __version__
+from medsr.io import journal
 from medsr.io.files import read_text, sha256, write_text
 from medsr.io.lock import held
 from medsr.outcome import Outcome
@@ -100,15 +101,8 @@ class Status:
 
 
 def append(path: Path, row: Row) -> None:
-    """Add one line to a table, as long as nobody else does; half a line of a process that was killed is closed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with held(path.parent), path.open("ab+") as stream:
-        end = stream.seek(0, os.SEEK_END)
-        if end:
-            stream.seek(end - 1)
-            whole = stream.read(1) == b"\n"
-        text = render([row], header=not end)
-        stream.write((b"" if not end or whole else b"\n") + text.encode("utf-8", ESCAPED))
+    """Add one line to a table, which begins with its header."""
+    journal.append(path, render([row], header=False).encode("utf-8", ESCAPED), render([]).encode())
 
 
 def merge(path: Path, rows: Iterable[Row]) -> None:

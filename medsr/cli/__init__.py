@@ -45,7 +45,7 @@ def _run(arguments: list[str], debug: bool) -> int:
 
         return _fail(error, as_options(str(error)), error.exit_code, debug)
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
+        where = f"{error.filename}: " if error.filename else "" if _has_working_folder() else "the working folder: "
         return _fail(error, f"{where}{error.strerror or error}", 1, debug)
     except KeyboardInterrupt:
         print("medsr: interrupted", file=sys.stderr)
@@ -54,6 +54,14 @@ def _run(arguments: list[str], debug: bool) -> int:
         reason = f"{type(error).__name__}: {error}; this is a bug in medsr, run again with --debug and report it"
         return _fail(error, reason, 1, debug)
     return 0
+
+
+def _has_working_folder() -> bool:
+    try:
+        os.getcwd()
+    except OSError:
+        return False
+    return True
 
 
 def _terminated(*_: object) -> None:

@@ -18,7 +18,7 @@ from medsr.infer import sidecar
 from medsr.io import journal
 from medsr.io.files import read_text, short_stem, write_text
 from medsr.scan.files import Target
-from medsr.status import DONE, FAILED, NAME, Row, merge, read, render
+from medsr.status import DONE, FAILED, NAME, Row, append, merge, read, render
 from medsr.text import shown
 
 
@@ -103,12 +103,9 @@ def give_up(plan: Plan, numbers: Iterable[int], reason: str) -> None:
         return
     place = plan.hidden / PARTS / "given-up"
     place.mkdir(parents=True, exist_ok=True)
-    new = not (place / NAME).is_file()
-    rows = [
-        Row(shown(unit.source), FAILED, shown(f"{unit.source}: {reason}"), "0.0", shown(unit.target)) for unit in units
-    ]
-    with (place / NAME).open("a", encoding="utf-8", newline="") as stream:
-        stream.write(render(rows, header=new))
+    for unit in units:
+        told = shown(f"{unit.source}: {reason}")
+        append(place / NAME, Row(shown(unit.source), FAILED, told, "0.0", shown(unit.target)))
 
 
 def take_back(plan: Plan, todo: Iterable[int]) -> None:

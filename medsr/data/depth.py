@@ -11,6 +11,7 @@ from medsr.data.own_outputs import part_own
 from medsr.data.sources import folder_of
 from medsr.io import image as image_io
 from medsr.recipe import Pairs, Recipe
+from medsr.resources import expanded
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ def with_depth(recipe: Recipe) -> tuple[Recipe, str]:
     folders = [folder_of(data.train, "data.train")]
     low = recipe.degradation.low_resolution if isinstance(recipe.degradation, Pairs) else None
     for name in (low, data.validation):
-        if isinstance(name, str) and Path(name).expanduser().is_dir():
-            folders.append(Path(name).expanduser())
+        if isinstance(name, str) and expanded(name).is_dir():
+            folders.append(expanded(name))
     paths = image_io.list_images(folders[0], data.pattern)
     paths += [path for folder in folders[1:] for path in image_io.list_images(folder)]
     settled = depth_of(None, folders[0], part_own(folders[0], paths)[0])

@@ -18,6 +18,7 @@ from medsr.io import volume as volume_io
 from medsr.io.files import write_text
 from medsr.io.listing import files_below
 from medsr.recipe import Pairs, Recipe
+from medsr.resources import expanded
 
 NAME = "files.json"
 TRAIN, HELD_OUT, LEFT_OUT, NEVER = "train", "validation", "left out", "never"
@@ -59,9 +60,9 @@ def folders_of(recipe: Recipe) -> dict[str, str]:
     """The folders a recipe takes files from, absolute, by their keys."""
     low = recipe.degradation.low_resolution if isinstance(recipe.degradation, Pairs) else None
     named = {"data.train": recipe.data.train, "degradation.low_resolution": low}
-    if isinstance(recipe.data.validation, str) and Path(recipe.data.validation).expanduser().is_dir():
+    if isinstance(recipe.data.validation, str) and expanded(recipe.data.validation).is_dir():
         named["data.validation"] = recipe.data.validation
-    return {key: str(Path(name).expanduser().absolute()) for key, name in named.items() if name is not None}
+    return {key: str(expanded(name).absolute()) for key, name in named.items() if name is not None}
 
 
 def drawn_by(recipe: Recipe) -> str:

@@ -17,6 +17,7 @@ from medsr.data.streams import stream
 from medsr.errors import InputError, UsageError
 from medsr.io import image as image_io
 from medsr.recipe import Pairs, Recipe
+from medsr.resources import expanded
 
 if TYPE_CHECKING:
     import torch
@@ -32,7 +33,7 @@ class Partners:
         low = folder_of(recipe.degradation.low_resolution, "degradation.low_resolution")
         self.roots = [folder_of(recipe.data.train, "data.train")]
         if isinstance(recipe.data.validation, str):
-            other = Path(recipe.data.validation).expanduser()
+            other = expanded(recipe.data.validation)
             self.roots += [other] if other.is_dir() else []
         self.scale, self.bits = recipe.scale, recipe.data.bits
         self.known: dict[Path, list[Path]] = {}

@@ -17,6 +17,7 @@ from medsr.errors import InputError, UsageError
 from medsr.io import image as image_io
 from medsr.io.kinds import left_out
 from medsr.recipe import Data
+from medsr.resources import expanded
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def _prepared(
 def folder_of(name: str | None, key: str) -> Path:
     if name is None:
         raise UsageError(f"{key}: the recipe names no folder of ground truth; give one with --data DIR")
-    folder = Path(name).expanduser()
+    folder = expanded(name)
     if not folder.is_dir():
         raise UsageError(f"{key}: {folder} is not a folder")
     return folder

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from medsr.io.lock import held
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -22,24 +25,31 @@ def read(path: Path) -> dict[str, Any]:
     return records
 
 
+def append(path: Path, lines: bytes, first: bytes = b"") -> None:
+    """Add lines to a file, as long as nobody else does; half a line of a process that was killed is closed.
+
+    `first`: what a new file begins with.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with held(path.parent), path.open("ab+") as stream:
+        end = stream.seek(0, os.SEEK_END)
+        if end:
+            stream.seek(end - 1)
+            first = b"" if stream.read(1) == b"\n" else b"\n"
+        stream.write(first + lines)
+
+
 class Journal:
     """Records by key, one JSON line each, written as soon as they are known. A half line at the end is forgotten."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.records = read(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_file():
-            content = path.read_bytes()
-            whole = content[: content.rfind(b"\n") + 1]
-            if whole != content:
-                path.write_bytes(whole)
 
     def add(self, key: str, record: Any) -> None:
         """Remember, here and on disk."""
         self.records[key] = record
-        with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps([key, record]) + "\n")
+        append(self.path, (json.dumps([key, record]) + "\n").encode())
 
 
 def stamp(paths: Iterable[Path]) -> str:

@@ -14,7 +14,7 @@ from medsr.errors import UsageError, WeightsError
 from medsr.io.files import sha256
 from medsr.nets import records
 from medsr.nets.forms import Form
-from medsr.resources import home, resource_dir
+from medsr.resources import expanded, home, resource_dir
 
 VOLUME_BASELINES = ("cubic", "back-projected")
 BASELINES = ("bicubic", "lanczos", *VOLUME_BASELINES)
@@ -109,7 +109,7 @@ def locate(name: str | Path) -> Path:
 
     Raises UsageError for an unknown name, WeightsError when the file is not there or is not what it should be.
     """
-    path = Path(name).expanduser()
+    path = expanded(name)
     bundled = entries().get(str(name))
     if bundled is not None and bundled.suits:  # whatever lies in the working folder under that name
         verify(bundled)
@@ -117,6 +117,11 @@ def locate(name: str | Path) -> Path:
     if path.is_file() and path.name.endswith((".param", ".whl", ".tar.gz")):
         raise WeightsError(f"{path}: is to be converted first; run: medsr weights import {path}")
     if path.is_file():
+        try:
+            with path.open("rb") as stream:
+                stream.read(1)
+        except OSError as error:
+            raise WeightsError(f"{path}: cannot be read: {error.strerror or error}") from error
         return path
     if path.suffix in (".pth", ".safetensors", ".pt"):
         raise WeightsError(f"{path}: no such weight file")

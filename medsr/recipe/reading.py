@@ -62,6 +62,8 @@ def check(path: Path, model: type[Checked], overrides: Sequence[str] = ()) -> Ch
     """Read a YAML file as `model`. Raises UsageError as `load` does."""
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Strict)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
     except RecursionError as error:
         raise UsageError(f"{path}: nested deeper than any {model.__name__.lower()} is") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -16,6 +16,7 @@ from medsr.recipe.fields import Count, CountOrNone, Flag, NotNegative, Number, P
 from medsr.recipe.losses import Losses
 from medsr.recipe.networks import DISCRIMINATORS, GENERATORS, AttentionUNet, Critic, Generator, Refiner, Rrdb, UNetSN
 from medsr.recipe.training import Guard, Optimizer
+from medsr.resources import expanded
 
 SMALLEST_BLURRED = 11
 """Side of the smallest image a 21-pixel kernel can blur with its border reflected."""
@@ -229,4 +230,4 @@ def _with_names_only(value: Any) -> Any:
         return {key: _with_names_only(one) for key, one in value.items()}
     if isinstance(value, list):
         return [_with_names_only(one) for one in value]
-    return Path(value).name if isinstance(value, str) and Path(value).expanduser().is_absolute() else value
+    return Path(value).name if isinstance(value, str) and expanded(value).is_absolute() else value

@@ -12,6 +12,7 @@ from medsr.data.depth import with_depth
 from medsr.devices import choose
 from medsr.errors import UsageError
 from medsr.recipe import Pairs, Recipe
+from medsr.resources import expanded
 from medsr.train import processes, single, stages
 from medsr.train.result import Result
 from medsr.train.single import Say
@@ -67,7 +68,7 @@ def given(data: str | Path | None, overrides: list[str] | None, seed: int | None
 def _quoted(value: str | Path) -> str:
     import json
 
-    return json.dumps(str(Path(value).expanduser().absolute()))
+    return json.dumps(str(expanded(value).absolute()))
 
 
 def _resumed_recipe(name: str | Path, run: Path, out: str | Path | None, overrides: list[str]) -> Recipe:

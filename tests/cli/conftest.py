@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,8 +14,9 @@ import numpy as np
 import pytest
 import yaml
 
+from medsr.nets import checkpoint
 from tests.comparing.test_run import RECIPE
-from tests.conftest import smooth_volume, write_png
+from tests.conftest import TINY, smooth_volume, write_png
 from tests.prep.test_run import CARD
 
 COMMANDS = {
@@ -59,7 +59,16 @@ class Kit:
             made.run("volume", "scans", "--out", "made", "--model", "cubic")
         if "{kit}/cohort" in COMMANDS[name] and not (self.folder / "cohort").exists():
             made.run("cohort", "upscale", "eyes", "--out", "cohort", "--model", "bicubic")
+        if "{kit}/tiny" in COMMANDS[name]:
+            self.weights()
         return [part.format(kit=self.folder) for part in COMMANDS[name].split()]
+
+    def weights(self) -> Path:
+        """A small generator with fresh weights."""
+        path = self.folder / "tiny.safetensors"
+        if not path.exists():
+            checkpoint.save(path, TINY.build().state_dict(), TINY)
+        return path
 
     def run(
         self,
@@ -98,9 +107,8 @@ def _text(argument: object) -> str | bytes:
 
 
 @pytest.fixture(scope="session")
-def kit_folder(tmp_path_factory: pytest.TempPathFactory, fundus: np.ndarray, tiny_model: Path) -> Path:
+def kit_folder(tmp_path_factory: pytest.TempPathFactory, fundus: np.ndarray) -> Path:
     folder = tmp_path_factory.mktemp("kit")
-    shutil.copy(tiny_model, folder / "tiny.safetensors")
     write_png(folder / "eyes" / "eye.png", fundus[:48, :48])
     (folder / "scans").mkdir()
     scan = nib.Nifti1Image(smooth_volume((16, 14, 6)), np.diag([1, 1, 3, 1]))
