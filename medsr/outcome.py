@@ -9,6 +9,7 @@ from pathlib import Path
 from traceback import clear_frames
 
 from medsr.errors import MedsrError, MemoryExhaustedError
+from medsr.text import reason
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ def as_error(error: Exception, source: Path) -> MedsrError:
         return error
     if isinstance(error, MemoryError):
         return MemoryExhaustedError(f"{source}: out of memory; free some, or ask for a coarser result")
-    failure = MedsrError(f"{source}: {type(error).__name__}: {error}; this is a bug in medsr, please report it")
+    words = f"{type(error).__name__}: {reason(error, source)}"
+    failure = MedsrError(f"{source}: {words}; this is a bug in medsr, please report it")
     failure.__cause__ = error
     return failure
 

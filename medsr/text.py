@@ -11,6 +11,9 @@ ESCAPED = "medsr-escaped"
 _TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """What changes the direction of text: a name with it is not what it seems to be."""
 
+_QUOTED = re.compile(r"(?<!\w)[bru]?(['\"`])(.*?)\1")
+_NOT_ITS_OWN = re.compile(r"\n\s*Traceback|\nfor data_element", re.IGNORECASE)
+UNKNOWN = "an unknown value"
 _FORMULA = ("=", "+", "-", "@")
 _FOLDERS = re.compile(r"(?<![\w.<:/])(?:[A-Za-z]:)?[\\/](?:[^\\/:;,'\"<>\n]+[\\/])+(?=[^\s\\/])")
 
@@ -37,6 +40,34 @@ def cell(text: str) -> str:
 def uncelled(text: str) -> str:
     """What `cell` was given. Cells of older tables come out as they are."""
     return text[1:] if text[:1] == "'" and text.lstrip("'")[:1] in _FORMULA else text
+
+
+def reason(error: BaseException, *known: object) -> str:
+    """What a library says of a damaged file, on one line of at most 200 characters, without what stands in the file.
+
+    Libraries quote values, and any text may stand as a value, a name too. What they quote is kept where it is a number,
+    a valid UID, a name that DICOM or Python has for something, or one of `known`; else it is "an unknown value".
+    """
+    text = " ".join(_NOT_ITS_OWN.split(str(error))[0].split())
+    for match in _QUOTED.finditer(text):
+        if not _is_term(match[2]) and match[2] not in map(str, known):  # a value with quotes in it ends who knows where
+            last = max(text.rfind(quote) for quote in "'\"`")
+            text = f"{text[: match.start()]}{UNKNOWN}{text[last + 1 :]}"
+            break
+    return shown(text)[:200] or type(error).__name__
+
+
+def _is_term(text: str) -> bool:
+    """Whether it can name nobody: a number, a UID, a tag or a name of DICOM's dictionary, a type of numpy's."""
+    from pydicom.datadict import DicomDictionary
+    from pydicom.uid import UID_dictionary
+    from pydicom.valuerep import VR
+
+    if re.fullmatch(r"[-+]?[\d.]{1,64}|[<>=|]?[biuf]\d|u?int\d+|float\d+|\([0-9A-F]{4},[0-9A-F]{4}\)", text, re.ASCII):
+        return True
+    if text in VR.__members__ or any(text == term[0] for term in UID_dictionary.values()):
+        return True
+    return any(text in (entry[2], entry[4]) for entry in DicomDictionary.values())
 
 
 def _is_hidden(letter: str) -> bool:

@@ -9,11 +9,15 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from pydicom.datadict import tag_for_keyword
+from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from medsr.errors import MedsrError
+from medsr.infer.batch import upscale
+from medsr.io import dicom_series
+from medsr.io import volume as volume_io
 from tests.io.test_dicom import make_dicom
 from tests.io.test_dicom_series import slice_of
 
@@ -32,20 +36,35 @@ PERSONAL = (  # of the patient, study, series and equipment modules (PS3.3 C.7):
         "BodyPartExamined",
     ),
 )
+TECHNICAL = (  # they say what the image is, in DICOM's terms; but any text may stand there, and people put names
+    *("ImageType", "ScanningSequence", "SequenceVariant", "ScanOptions", "SequenceName", "MRAcquisitionType"),
+    *("Manufacturer", "ManufacturerModelName", "SoftwareVersions", "PatientPosition", "ViewPosition", "Laterality"),
+    *("ConvolutionKernel", "FilterType", "ContrastBolusAgent", "Units", "RescaleType", "PixelIntensityRelationship"),
+    *("PresentationIntentType", "PresentationLUTShape", "BurnedInAnnotation", "LossyImageCompression", "SliceLocation"),
+    *("AcquisitionNumber", "EchoTime", "RepetitionTime", "WindowCenter", "FrameOfReferenceUID"),
+    *(
+        "LossyImageCompressionMethod",
+        "ComplexImageComponent",
+        "PixelPresentation",
+        "TriggerTime",
+        "ImagesInAcquisition",
+    ),
+)
+EVERY = (*PERSONAL, *TECHNICAL)
 
 
 def marked(path: Path, syntax: str) -> Path:
-    """The file at `path` with the secret, as raw bytes, in every tag of a person."""
+    """The file at `path` with the secret, as raw bytes, in every tag of a person and every technical one."""
     dataset = pydicom.dcmread(path)
     implicit = syntax == ImplicitVRLittleEndian
-    for keyword in PERSONAL:
+    for keyword in EVERY:
         tag = Tag(tag_for_keyword(keyword) or 0)
         vr = None if implicit else pydicom.datadict.dictionary_VR(tag)
         value = f"{SECRET}{keyword}".encode()
         dataset[tag] = RawDataElement(tag, vr, len(value), value, 0, implicit, True)
     dataset.file_meta.TransferSyntaxUID = syntax
     dataset.save_as(path, implicit_vr=implicit, little_endian=True)
-    assert path.read_bytes().count(SECRET.encode()) == len(PERSONAL)
+    assert path.read_bytes().count(SECRET.encode()) == len(EVERY)
     return path
 
 
@@ -90,6 +109,71 @@ for line in sys.argv[1:]:
         code = end.code or 0
     os.write(1, f"ended with {code}\\n".encode())
 """
+
+DECISIVE = (  # each alone, for one that is not understood ends the reading
+    *("Modality", "PhotometricInterpretation", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID", "Rows", "Columns"),
+    *("BitsStored", "HighBit", "PixelRepresentation", "SamplesPerPixel", "PlanarConfiguration", "NumberOfFrames"),
+    *("TransferSyntaxUID", "PixelSpacing", "ImagerPixelSpacing", "ImagePositionPatient", "ImageOrientationPatient"),
+    *("RescaleSlope", "RescaleIntercept", "PixelPaddingValue", "SpecificCharacterSet", "BodyPartExamined", "ImageType"),
+    *(
+        "CenterOfRotation",
+        "DiffusionBValue",
+        "ShutterShape",
+        "CenterOfCircularShutter",
+        "InstanceNumber",
+        "SpacingBetweenSlices",
+    ),
+)
+
+
+@pytest.mark.parametrize("vr", ["its own", "LO"])
+def test_a_technical_tag_that_is_not_understood_is_not_repeated(
+    tmp_path: Path, vr: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither in messages nor in the table, whether the image is read all the same or refused."""
+    caplog.set_level("CRITICAL", "pydicom")  # a library's own log, of which medsr shows nothing
+    pixels = np.random.default_rng(0).integers(0, 4096, (10, 12)).astype(np.uint16)
+    refused = []
+    for keyword in DECISIVE:
+        folder = tmp_path / keyword
+        folder.mkdir()
+        with_secret(make_dicom(folder / "x.dcm", pixels), keyword, vr)
+        [outcome] = upscale([folder / "x.dcm"], folder / "out", "bicubic")
+        said = [str(outcome.error), *outcome.notes]
+        (folder / "out" / "x.dcm").unlink(missing_ok=True)
+        for number in range(3):
+            slice_of(number).save_as(folder / f"{number}.dcm", enforce_file_format=True)
+        with_secret(folder / "1.dcm", keyword, vr)
+        (folder / "x.dcm").unlink()
+        said += series_listed(folder)
+        try:
+            said += volume_io.read(folder).notes
+        except MedsrError as error:
+            said.append(str(error))
+        refused.append(outcome.error is not None)
+        said += [path.read_text() for path in folder.rglob("*.*") if path.suffix in (".tsv", ".json")]
+        assert not [text for text in said if SECRET in text], keyword
+        assert not [text for text in said if "bug in medsr" in text], keyword
+    assert 5 < sum(refused) < len(DECISIVE)
+
+
+def with_secret(path: Path, keyword: str, vr: str) -> None:
+    """The file at `path` with the secret, as raw bytes, in that element; of another type than the element has."""
+    dataset = pydicom.dcmread(path)
+    tag = Tag(tag_for_keyword(keyword) or 0)
+    content = dataset.file_meta if tag.group == 2 else dataset
+    vr = dictionary_VR(tag).split(" ")[0] if vr == "its own" or tag.group == 2 else vr
+    value = SECRET.encode()
+    content[tag] = RawDataElement(tag, vr, len(value), value, 0, False, True)
+    dataset.save_as(path, implicit_vr=False, little_endian=True)
+    assert SECRET.encode() in path.read_bytes()
+
+
+def series_listed(folder: Path) -> list[str]:
+    try:
+        return list(dicom_series.listed(folder).values())
+    except MedsrError as error:
+        return [str(error)]
 
 
 def test_nothing_of_a_person_leaves_the_dicom(scans: Path) -> None:

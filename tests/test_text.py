@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
-from medsr.text import ESCAPED, cell, names_only, shown, uncelled
+from medsr.text import ESCAPED, cell, names_only, reason, shown, uncelled
 
 
 @pytest.mark.parametrize(
@@ -50,3 +51,27 @@ def test_cells_of_older_tables_come_out_as_they_are(text: str) -> None:
 )
 def test_names_only(text: str, told: str) -> None:
     assert names_only(text) == told
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (
+            "invalid literal for int() with base 10: 'Doe^Jane'",
+            "invalid literal for int() with base 10: an unknown value",
+        ),
+        ("A 'Bits Stored' value of '12' is wrong", "A 'Bits Stored' value of '12' is wrong"),
+        ("value of 'Doe' isn't one of 'MR' or 'CT'", "value of an unknown value"),
+        ("value of 'D'Oe 'x' is odd", "value of an unknown value is odd"),
+        ("received b'Doe' with length 3", "received an unknown value with length 3"),
+        ("bad\nTraceback (most recent call last):\n  File '/home/alice/x.py'", "bad"),
+        ("With (0010,0010) got 1\nfor data_element:\n(0010,0010) Doe", "With (0010,0010) got 1"),
+        ("cannot identify image file '/home/alice/a.png'", "cannot identify image file '/home/alice/a.png'"),
+    ],
+)
+def test_what_libraries_quote_of_a_file_is_not_repeated(said: str, expected: str) -> None:
+    assert reason(ValueError(said), Path("/home/alice/a.png")) == expected
+
+
+def test_a_reason_without_words_is_the_kind_of_error() -> None:
+    assert reason(KeyError()) == "KeyError"

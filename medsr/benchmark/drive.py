@@ -18,6 +18,7 @@ from medsr.measure.metrics import eight_bit, luma
 from medsr.measure.vessels import Annotation, Detector
 from medsr.outcome import as_error
 from medsr.resample import resize
+from medsr.text import reason
 
 SIDE = 512
 EXAMPLES = 10
@@ -120,7 +121,7 @@ def read_mask(path: Path | None, shape: tuple[int, ...]) -> Mask | None:
     try:
         mask: Mask = np.asarray(picture_as_shown(path).convert("L")) > 127
     except (OSError, ValueError, SyntaxError) as error:
-        raise InputError(f"{path}: damaged or not a readable mask ({error})") from error
+        raise InputError(f"{path}: damaged or not a readable mask ({reason(error, path)})") from error
     if mask.shape != tuple(shape):
         size = f"{mask.shape[1]}x{mask.shape[0]}"
         raise InputError(f"{path}: {size} pixels, but its image has {shape[1]}x{shape[0]}")

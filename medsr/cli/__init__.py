@@ -8,7 +8,7 @@ import sys
 import warnings
 from contextlib import suppress
 
-from medsr.text import shown
+from medsr.text import reason
 
 
 def main() -> None:
@@ -19,8 +19,11 @@ def main() -> None:
     isolation.leave_working_folder()
     isolation.isolate_children()
     streams.open_streams()
+    from medsr.cli import failures
+
     signal.signal(signal.SIGTERM, _terminated)
     debug = "--debug" in sys.argv
+    warnings.showwarning = failures.warn  # type: ignore[assignment]
     if not debug:
         warnings.simplefilter("ignore")  # libraries' warnings are for developers; ours are printed as text
     os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
@@ -33,27 +36,40 @@ def main() -> None:
 
 def _run(arguments: list[str], debug: bool) -> int:
     """Run one command; its exit code, every error told in one line."""
+    import typer
+
+    from medsr.cli import failures
     from medsr.cli.app import app
     from medsr.errors import MedsrError
 
     try:
-        app(arguments, prog_name="medsr", standalone_mode=True)
+        code = app(arguments, prog_name="medsr", standalone_mode=False)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except failures.CommandLineError as error:
+        return failures.refuse(error)
+    except typer.Abort:
+        print("Aborted!", file=sys.stderr)
+        return 1
     except MedsrError as error:
         from medsr.cli.batch import as_options
 
-        return _fail(error, as_options(str(error)), error.exit_code, debug)
+        return failures.fail(error, as_options(str(error)), error.exit_code, debug)
     except OSError as error:
+<<<<<<< HEAD
         where = f"{error.filename}: " if error.filename else "" if _has_working_folder() else "the working folder: "
         return _fail(error, f"{where}{error.strerror or error}", 1, debug)
+=======
+        where = f"{error.filename}: " if error.filename else ""
+        return failures.fail(error, f"{where}{error.strerror or error}", 1, debug)
+>>>>>>> 5346063 (Messages and warnings repeat no text of a technical tag, because people write names there; errors of the command line and tracebacks go through the one door)
     except KeyboardInterrupt:
         print("medsr: interrupted", file=sys.stderr)
         return 130
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}; this is a bug in medsr, run again with --debug and report it"
-        return _fail(error, reason, 1, debug)
-    return 0
+        words = f"{type(error).__name__}: {reason(error)}; this is a bug in medsr, run again with --debug and report it"
+        return failures.fail(error, words, 1, debug)
+    return code or 0
 
 
 def _has_working_folder() -> bool:
@@ -69,12 +85,3 @@ def _terminated(*_: object) -> None:
     with suppress(OSError):
         os.write(2, b"medsr: terminated\n")  # print may just be at work, and is not to be entered twice
     raise SystemExit(143)
-
-
-def _fail(error: BaseException, message: str, code: int, debug: bool) -> int:
-    if debug:
-        import traceback
-
-        traceback.print_exception(error)
-    print(f"medsr: {shown(' '.join(message.split()))}", file=sys.stderr)
-    return code

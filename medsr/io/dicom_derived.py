@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from medsr import __version__
 from medsr.errors import InputError
 from medsr.io.dicom_values import items
+from medsr.text import reason
 
 # What describes the old pixel grid or the old pixel values, and would be false beside the new ones.
 STALE = (
@@ -127,8 +128,7 @@ def save_derived(path: Any, dataset: Any, stored: NDArray) -> None:
     except (OSError, MemoryError):
         raise
     except Exception as error:  # pydicom raises whatever it likes on what it cannot write
-        reason = " ".join(str(error).split("Traceback")[0].split())[:160]
-        raise InputError(f"{path}: its DICOM header cannot be written again ({reason})") from error
+        raise InputError(f"{path}: its DICOM header cannot be written again ({reason(error)})") from error
 
 
 def _settle_types(dataset: Any, signed: bool | None = None) -> None:

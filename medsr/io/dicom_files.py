@@ -13,6 +13,7 @@ from typing import IO, Any
 from medsr.errors import InputError
 from medsr.io.kinds import HEAD, begins_as_dicom
 from medsr.io.listing import files_below
+from medsr.text import reason
 
 Open = Callable[[], IO[bytes]]
 MOST_IN_ZIP = 16 << 30
@@ -58,7 +59,7 @@ def header(name: str, opener: Open, head: bytes, tags: list[str] | None = None) 
     except InputError:
         raise
     except Exception as error:  # a damaged slice must not pass for a missing one
-        raise InputError(f"{name}: damaged DICOM file ({' '.join(str(error).split())[:120]})") from error
+        raise InputError(f"{name}: damaged DICOM file ({reason(error)})") from error
 
 
 def is_image(dataset: Any) -> bool:
@@ -91,7 +92,7 @@ def _gunzip(path: Path) -> bytes:
         with gzip.open(path) as stream:
             content = stream.read(most + 1)
     except (EOFError, OSError, zlib.error) as error:
-        raise InputError(f"{path}: truncated or damaged gzip file ({error})") from error
+        raise InputError(f"{path}: truncated or damaged gzip file ({reason(error)})") from error
     if len(content) > most:
         raise InputError(f"{path}: would unpack to more than {most >> 20} MB, over {MOST_DENSE} times its size")
     return content

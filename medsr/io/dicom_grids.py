@@ -13,11 +13,14 @@ from medsr.errors import InputError, UsageError
 from medsr.io import dicom_content, dicom_split, dicom_stack
 from medsr.io.dicom_stack import Frame
 from medsr.io.dicom_tags import order_of, value_of
+from medsr.io.dicom_terms import term
 
 MOST_LISTED = 9
 SAME_GRID = 0.05
 """Millimetres by which the positions of volumes on one grid may differ: some scanners write two decimals."""
-SHOWN = tuple(key for key in (*dicom_split.STRONG, *dicom_split.WEAK) if key != "SeriesDescription")
+HIDDEN = ("SeriesDescription", "AcquisitionTime", "SeriesTime")
+"""What says more of a person than of the image: free text, and when somebody was where; dates too."""
+SHOWN = tuple(key for key in (*dicom_split.STRONG, *dicom_split.WEAK) if key not in HIDDEN and "Date" not in key)
 FREE_TEXT = "ContrastBolusAgent"
 """Said to be there or not, as any text may stand in it."""
 
@@ -101,7 +104,7 @@ def _describe(grid: Grid, grids: list[Grid]) -> str:
     first = grid.volumes[0][0].dataset
     count = f"{len(grid.volumes)} volumes of " if len(grid.volumes) > 1 else ""
     slices = len(grid.volumes[0])
-    words = f"{count}{slices} slice{'s' * (slices > 1)}, {first.Columns}x{first.Rows}"
+    words = f"{count}{slices} slice{'s' * (slices > 1)}, {term(first.Columns)}x{term(first.Rows)}"
     for keyword in SHOWN:
         values = [{value_of(frame, keyword) for volume in one.volumes for frame in volume} for one in grids]
         if all(len(value) == 1 for value in values) and len(set.union(*values)) == len(grids):
@@ -114,5 +117,5 @@ def _said(keyword: str, value: Hashable) -> str:
     if keyword == FREE_TEXT:
         return f"{'with' if value else 'without'} {keyword}"
     parts = value if isinstance(value, tuple) else (value,)
-    words = "/".join(f"{part:g}" if isinstance(part, float) else str(part) for part in parts)
+    words = "/".join(term(part) for part in parts if part != "")
     return f"{keyword} {words or 'empty'}"

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsr.errors import InputError
+<<<<<<< HEAD
 from medsr.io import decoder, jpeg
 
 NUMBERS = (
@@ -22,6 +23,10 @@ NUMBERS = (
     "PlanarConfiguration",
 )
 """What decoders are told of a header."""
+=======
+from medsr.io import jpeg
+from medsr.text import reason
+>>>>>>> 5346063 (Messages and warnings repeat no text of a technical tag, because people write names there; errors of the command line and tracebacks go through the one door)
 
 
 def decode(dataset: Any, name: str, index: int | None = None) -> NDArray:
@@ -38,7 +43,7 @@ def decode(dataset: Any, name: str, index: int | None = None) -> NDArray:
     except (InputError, MemoryError):
         raise
     except Exception as error:  # decoders raise whatever they like
-        raise InputError(f"{name}: its pixels cannot be read ({' '.join(str(error).split())[:160]})") from error
+        raise InputError(f"{name}: its pixels cannot be read ({reason(error)})") from error
     return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
 
 
@@ -64,7 +69,7 @@ def decode_colour(dataset: Any, name: str, index: int | None = None) -> tuple[ND
         # Frames are decided upon together, so by all entries of the table.
         entries = colours if index is None else apply_color_lut(_indices(dataset), dataset)
     except Exception as error:  # tables are as odd as their writers
-        raise InputError(f"{name}: its palette cannot be read ({' '.join(str(error).split())[:160]})") from error
+        raise InputError(f"{name}: its palette cannot be read ({reason(error)})") from error
     low, high = entries & 255, entries >> 8
     if not high.any():  # 8-bit entries in 16-bit words
         return colours.astype(np.uint8), 8

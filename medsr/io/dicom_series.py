@@ -30,6 +30,7 @@ from medsr.io import (
     dicom_uniform,
 )
 from medsr.io.dicom_stack import Frame, Open
+from medsr.io.dicom_terms import term
 from medsr.io.volume_base import DICOM, Volume, check_memory
 
 
@@ -148,7 +149,7 @@ def _uid_told(uid: str) -> str:
 
 def _describe(files: list) -> str:
     dataset = files[0][2]
-    return f"{dicom.modality_of(dataset) or '?'}, {len(files)} file(s), {dataset.Columns}x{dataset.Rows}"
+    return f"{dicom.modality_of(dataset) or '?'}, {len(files)} file(s), {term(dataset.Columns)}x{term(dataset.Rows)}"
 
 
 def _frames(name: str, opener: Open, dataset: Any) -> Iterator[Frame]:

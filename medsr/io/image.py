@@ -29,6 +29,7 @@ from medsr.io.kinds import (
 from medsr.io.limits import check_result
 from medsr.io.metadata import describing_image
 from medsr.resample import resize
+from medsr.text import reason
 
 __all__ = [
     "DICOM",
@@ -178,8 +179,7 @@ def _decoded(path: Path, frames: str | None = None, chosen: bool = False) -> Ima
     except MemoryError as error:
         raise MemoryExhaustedError(f"{path}: more than the free memory holds") from error
     except Exception as error:  # decoders raise whatever they like on damaged files
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path}: damaged or not a readable image ({reason})") from error
+        raise InputError(f"{path}: damaged or not a readable image ({reason(error, path)})") from error
     if isinstance(content, Image) and content.pixels.size == 0:
         raise InputError(f"{path}: the image is empty")
     return content

@@ -13,6 +13,7 @@ from medsr.errors import InputError
 from medsr.io.base import JPEG, Image, joined, resolution_within, shape_pixels, window_of
 from medsr.io.orientation import UPRIGHT, exif_saying
 from medsr.io.raster import metadata
+from medsr.text import reason
 
 QUALITY = 95
 METADATA = ("icc_profile", "exif")
@@ -73,10 +74,9 @@ def decode(stream: bytes, name: str) -> NDArray[np.uint8]:
     try:
         picture: NDArray[np.uint8] = simplejpeg.decode_jpeg(stream, "GRAY" if space == "Gray" else "RGB")
     except ValueError as error:
-        reason = " ".join(str(error).split())
         raise InputError(
-            f"{name}: damaged: its JPEG data do not make a whole picture ({reason}); if it looks whole all the same, "
-            "save it anew with another program"
+            f"{name}: damaged: its JPEG data do not make a whole picture ({reason(error)}); if it looks whole "
+            "all the same, save it anew with another program"
         ) from error
     return picture
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsr.errors import InputError
+from medsr.text import reason
 
 SIZES = {"CHAR": 1, "UCHAR": 1, "SHORT": 2, "USHORT": 2, "INT": 4, "UINT": 4, "LONG": 4, "ULONG": 4, "FLOAT": 4}
 SIZES |= {"DOUBLE": 8, "LONG_LONG": 8, "ULONG_LONG": 8}
@@ -47,7 +48,7 @@ def check_header(path: Path) -> dict[str, str]:
             if key in MATRICES and key in fields and _rank(fields[key], axes) < axes:
                 raise ValueError(f"the axes of {key} lie in one plane")
     except (ValueError, KeyError) as error:
-        raise InputError(f"{path}: damaged or not a readable MetaImage header ({error})") from error
+        raise InputError(f"{path}: damaged or not a readable MetaImage header ({reason(error)})") from error
     return fields
 
 
@@ -160,7 +161,7 @@ def _check(stream: IO[bytes], fields: dict[str, str], promised: int, path: Path)
         while (block := stream.read(1 << 20)) and not unpack.eof and held <= promised:
             held += len(unpack.decompress(block))
     except zlib.error as error:
-        raise InputError(f"{path}: its compressed data are damaged ({error})") from error
+        raise InputError(f"{path}: its compressed data are damaged ({reason(error)})") from error
     if held < promised or not unpack.eof:
         raise InputError(f"{path}: its compressed data are damaged or truncated")
 

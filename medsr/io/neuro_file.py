@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from medsr.errors import InputError
 from medsr.io.content import is_mgh, is_nifti
+from medsr.text import reason
 
 _MOST_GZIP = 1040
 """No gzip file expands to more than this many times its size (deflate's limit is 1032)."""
@@ -181,7 +182,7 @@ def _verify_gzip(data: Path, promised: int) -> int:
                 if read > promised + (1 << 28):
                     break
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"{data}: truncated or damaged gzip file ({error})") from error
+        raise InputError(f"{data}: truncated or damaged gzip file ({reason(error)})") from error
     return read
 
 

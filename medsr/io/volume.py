@@ -29,6 +29,7 @@ from medsr.io.volume_base import (
     check_finite,
     check_shape,
 )
+from medsr.text import reason
 
 __all__ = ["GeometryChoice", "Volume", "digest", "is_volume", "read", "split_suffix", "write"]
 
@@ -97,7 +98,7 @@ def read(path: Path, series: str | None = None, choice: GeometryChoice = NO_CHOI
     except MemoryError as error:
         raise MemoryExhaustedError(f"{path}: more than the free memory holds") from error
     except Exception as error:  # the readers raise whatever they like on damaged files
-        raise InputError(f"{path}: damaged or not a readable volume ({_reason(error)})") from error
+        raise InputError(f"{path}: damaged or not a readable volume ({_reason(error, path)})") from error
     return volume
 
 
@@ -138,7 +139,7 @@ def write(path: Path, volume: Volume, keep_metadata: bool = False) -> str:
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     except RuntimeError as error:  # SimpleITK's only type
-        raise OSError(None, _reason(error), str(path)) from error
+        raise OSError(None, _reason(error, path), str(path)) from error
     return written
 
 
@@ -238,6 +239,6 @@ def _data_file(path: Path) -> Path | None:
     return None
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, path: Path) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[-1] if lines else type(error).__name__)[:200]
+    return reason(Exception(lines[-1]), path) if lines else type(error).__name__

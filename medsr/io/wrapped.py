@@ -14,6 +14,7 @@ from medsr.errors import InputError, MedsrError
 from medsr.io import content, dicom_files
 from medsr.io.files import link_or_copy
 from medsr.io.kinds import begins_as_dicom
+from medsr.text import reason
 
 ZIP, DICOM = ".zip", ".dcm"
 DETACHED = (".hdr", ".img", ".hdr.gz", ".img.gz", ".nhdr", ".mhd")
@@ -169,7 +170,7 @@ def _elsewhere(path: Path) -> Iterator[Path]:
                 told = told.replace(place, str(path))
             if isinstance(error, MedsrError):
                 raise type(error)(told) from error
-            raise InputError(f"{path}: damaged or not a readable volume ({told[:200]})") from error
+            raise InputError(f"{path}: damaged or not a readable volume ({reason(Exception(told), path)})") from error
 
 
 def _files(folder: str) -> list[str]:

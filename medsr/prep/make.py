@@ -18,6 +18,7 @@ from medsr.io import volume as volume_io
 from medsr.io.base import PNG, TIFF, Image
 from medsr.io.files import atomic_path, sha256
 from medsr.io.orientation import picture_as_shown
+from medsr.text import reason
 
 LEAST = 16
 """Shortest side in pixels of a reduction worth keeping."""
@@ -146,7 +147,7 @@ def _companion(task: Task, role: str, path: Path, out: Path, shown: tuple[int, .
     try:
         picture = picture_as_shown(path)
     except (OSError, ValueError, SyntaxError) as error:
-        raise InputError(f"{path}: damaged or not a readable {role} ({error})") from error
+        raise InputError(f"{path}: damaged or not a readable {role} ({reason(error, path)})") from error
     if picture.mode not in MASKS:
         raise InputError(f"{path}: a {role} of mode {picture.mode} is not handled, only {', '.join(MASKS)}")
     if picture.size == tuple(shown) and picture.width != picture.height:  # (width, height), and (height, width)

@@ -1,0 +1,50 @@
+"""How errors, tracebacks and warnings are printed: through the one door, and without what libraries quote of a file."""
+
+from __future__ import annotations
+
+import io
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+
+from medsr.cli.echo import echo
+from medsr.errors import MedsrError
+from medsr.text import reason
+
+CommandLineError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+"""What typer raises for a command line it does not understand; its own copy of click's, or click's."""
+
+
+def fail(error: BaseException, message: str, code: int, debug: bool) -> int:
+    """Print the one line of an error, with `debug` after its traceback; returns `code`."""
+    if debug:
+        for failure in _chain(error):
+            echo("".join(traceback.format_tb(failure.__traceback__)).rstrip("\n"), err=True)
+            words = str(failure) if isinstance(failure, MedsrError) else reason(failure)
+            echo(f"{type(failure).__name__}: {words}", err=True)
+    echo(f"medsr: {' '.join(message.split())}", err=True)
+    return code
+
+
+def refuse(error: Any) -> int:
+    """Print how a command is used and what is wrong with this command line; returns the exit code."""
+    stream = io.StringIO()
+    error.show(stream)
+    echo(stream.getvalue().rstrip("\n"), err=True)
+    return int(error.exit_code)
+
+
+def warn(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object) -> None:
+    """For `warnings.showwarning`: a library's warning on one line."""
+    words = reason(message if isinstance(message, Warning) else Warning(message))
+    echo(f"{filename}:{lineno}: {category.__name__}: {words}", err=True)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """What an error came from, the first cause first."""
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if before is not None:
+        yield from _chain(before)
+    yield error
