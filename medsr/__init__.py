@@ -10,7 +10,7 @@ if isolation.started_by_python_m():  # before anything else is imported: the wor
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from medsr.benchmark.run import evaluate

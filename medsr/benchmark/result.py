@@ -72,7 +72,7 @@ class Evaluation:
         return {one: own[one] - base[one] for one in own if one in base}
 
     def to_json(self) -> dict[str, Any]:
-        """As docs/cli.md describes; plain numbers, strings, lists and dictionaries."""
+        """As docs/evaluation.md describes; plain numbers, strings, lists and dictionaries."""
         return {
             "benchmark": self.benchmark,
             "protocol": {**self.protocol, "intervals": METHOD, "difference_to": self.baseline},
