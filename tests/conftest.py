@@ -1,10 +1,14 @@
-"""Fixtures shared by all tests. Real images come from the folder MEDSR_TEST_DATA names."""
+"""Fixtures shared by all tests. Real images come from the folder MEDSR_TEST_DATA names.
+
+The whole suite runs on several workers, where pytest-xdist is installed; a part that is named runs in one process.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +19,20 @@ from medsr.io import image as image_io
 from medsr.nets import checkpoint
 from medsr.report.page import Picture
 from tests import slurm_here
+from tests.side_by_side import all_threads, in_worker, pytest_cmdline_main, turn  # noqa: F401  a hook, for pytest
 
 TINY = checkpoint.Spec("rrdb", 2, 3, {"features": 12, "blocks": 1, "growth": 4})
+
+
+@pytest.fixture(autouse=True)
+def its_turn(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A test marked `alone` measures time: meanwhile no other worker runs one."""
+    if not in_worker():
+        yield
+        return
+    alone = request.node.get_closest_marker("alone") is not None
+    with turn(tmp_path_factory.getbasetemp().parent, alone), all_threads() if alone else nullcontext():
+        yield
 
 
 @pytest.fixture(scope="session")

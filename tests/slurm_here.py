@@ -48,7 +48,7 @@ class Slurm:
         doomed = [daemon, *daemon.children(recursive=True)]
         for step in steps:
             with_environment = any(spool in text for text in (step.info["cmdline"] or []))
-            if with_environment or _node_of(step) == name:
+            if with_environment or _node_of(step) == (name, str(self.config)):
                 doomed += [step, *step.children(recursive=True)]
         for one in doomed:
             try:
@@ -61,14 +61,15 @@ class Slurm:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def _node_of(step: object) -> str:
-    """Which node a step's processes think they are on."""
+def _node_of(step: object) -> tuple[str, str]:
+    """Which node a step's processes think they are on, and of which Slurm: another test may have its own."""
     for child in step.children(recursive=True):  # type: ignore[attr-defined]
         try:
-            return str(child.environ().get("SLURMD_NODENAME", ""))
+            environment = child.environ()
         except Exception:  # it has just ended
             continue
-    return ""
+        return environment.get("SLURMD_NODENAME", ""), environment.get("SLURM_CONF", "")
+    return "", ""
 
 
 @contextmanager

@@ -23,6 +23,7 @@ def test_training_and_held_out_parts_do_not_overlap(tmp_path: Path) -> None:
     assert image_io.read(low).pixels.shape[:2] == (height // 2, width // 2)
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_demo_fine_tunes_and_gains(tmp_path: Path) -> None:
     """After beats before beats bicubic on the held-out part, within eight minutes, in one self-contained page."""

@@ -18,7 +18,7 @@ from medsr.infer.consistency import SIGMA, keep_intensities
 from medsr.infer.models import open_model
 from medsr.io import image as image_io
 from medsr.nets import checkpoint, weights
-from tests.conftest import write_png
+from tests.conftest import convert, write_png
 
 
 def _reduced(result: np.ndarray, scale: int) -> np.ndarray:
@@ -84,14 +84,15 @@ def test_the_bundled_model_keeps_its_detail_and_the_images_mean(fundus: np.ndarr
     assert errors[1] < errors[0] / 2
 
 
-@pytest.fixture
-def shifting(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def shifting(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundled model, spoilt: 30 grey levels less blue."""
+    path = tmp_path_factory.mktemp("weights") / "shifting.safetensors"
     net, spec = checkpoint.load(weights.get("medsr-retina-x2").path)
     with torch.no_grad():
         net.conv_last.bias[2] -= 30 / 255
-    checkpoint.save(tmp_path / "shifting.safetensors", net.state_dict(), spec)
-    return tmp_path / "shifting.safetensors"
+    checkpoint.save(path, net.state_dict(), spec)
+    return convert(path)
 
 
 def test_weights_that_shift_colours_give_results_of_the_same_colours(

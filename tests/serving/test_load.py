@@ -63,6 +63,7 @@ def memory(server: Server) -> int:
     return sum(one.memory_info().rss for one in (parent, *parent.children(recursive=True)))
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_twenty_users_for_two_minutes(eye: Path, tmp_path: Path) -> None:
     tally, held = Tally(), []

@@ -1,0 +1,71 @@
+"""Several workers share the tests of the whole suite, where pytest-xdist is installed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+WORKERS, BYTES_EACH = 4, 5_000_000_000
+
+
+def cores() -> int:
+    """Those this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def in_worker() -> bool:
+    return "PYTEST_XDIST_WORKER" in os.environ
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """As many workers as there are cores and memory for, unless a folder, a test or `-n` is named."""
+    import psutil
+
+    if in_worker():  # it comes by here too, and would start workers of its own, and they theirs
+        return
+    chosen = config.option
+    part = config.args_source is not pytest.Config.ArgsSource.TESTPATHS or chosen.keyword or chosen.usepdb
+    workers = min(cores(), psutil.virtual_memory().available // BYTES_EACH, WORKERS)
+    if not config.pluginmanager.hasplugin("xdist") or os.name != "posix":
+        return
+    if not part and workers > 1 and chosen.numprocesses is None and chosen.dist == "no":
+        chosen.numprocesses, chosen.dist = workers, "worksteal"
+    if chosen.numprocesses:  # as many threads as cores in every worker would wait for one another
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@contextmanager
+def turn(folder: Path, alone: bool) -> Iterator[None]:
+    """Hold every other worker's next test back while one that measures time runs; it waits for those that run.
+
+    `folder`: one for all workers.
+    """
+    import fcntl
+
+    kind = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
+    with (folder / "door.lock").open("a") as door, (folder / "room.lock").open("a") as room:
+        fcntl.flock(door, kind)  # nobody comes in while one who wants the room alone waits for it
+        fcntl.flock(room, kind)
+        fcntl.flock(door, fcntl.LOCK_UN)
+        try:
+            yield
+        finally:
+            fcntl.flock(room, fcntl.LOCK_UN)
+
+
+@contextmanager
+def all_threads() -> Iterator[None]:
+    """For torch in this process."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(cores())
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
