@@ -56,13 +56,8 @@ def _run(arguments: list[str], debug: bool) -> int:
 
         return failures.fail(error, as_options(str(error)), error.exit_code, debug)
     except OSError as error:
-<<<<<<< HEAD
         where = f"{error.filename}: " if error.filename else "" if _has_working_folder() else "the working folder: "
-        return _fail(error, f"{where}{error.strerror or error}", 1, debug)
-=======
-        where = f"{error.filename}: " if error.filename else ""
         return failures.fail(error, f"{where}{error.strerror or error}", 1, debug)
->>>>>>> 5346063 (Messages and warnings repeat no text of a technical tag, because people write names there; errors of the command line and tracebacks go through the one door)
     except KeyboardInterrupt:
         print("medsr: interrupted", file=sys.stderr)
         return 130

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsr.errors import InputError
-<<<<<<< HEAD
 from medsr.io import decoder, jpeg
+from medsr.text import reason
 
 NUMBERS = (
     "Rows",
@@ -23,10 +23,6 @@ NUMBERS = (
     "PlanarConfiguration",
 )
 """What decoders are told of a header."""
-=======
-from medsr.io import jpeg
-from medsr.text import reason
->>>>>>> 5346063 (Messages and warnings repeat no text of a technical tag, because people write names there; errors of the command line and tracebacks go through the one door)
 
 
 def decode(dataset: Any, name: str, index: int | None = None) -> NDArray:
