@@ -146,12 +146,13 @@ def is_mgh(head: bytes) -> bool:
 
 def _is_stack(path: Path) -> bool:
     """Whether a DICOM file holds slices. Colour frames are pictures: the reader of images says what to do with them."""
-    from pydicom import dcmread
+    from medsr.io.dicom_open import dataset_of
 
     try:
-        dataset = dcmread(
-            path, specific_tags=["NumberOfFrames", "SamplesPerPixel"], stop_before_pixels=True, force=True
-        )
+        with path.open("rb") as stream:
+            dataset = dataset_of(stream, path.name, False, ["NumberOfFrames", "SamplesPerPixel"])
         return int(dataset.get("NumberOfFrames") or 1) > 1 and int(dataset.get("SamplesPerPixel") or 1) == 1
+    except InputError:
+        raise
     except Exception as error:  # pydicom raises whatever it likes on damaged files
         raise InputError(f"{path}: damaged DICOM file") from error

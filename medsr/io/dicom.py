@@ -11,7 +11,7 @@ import numpy as np
 
 from medsr.errors import InputError
 from medsr.intensity import Window
-from medsr.io import dicom_frames, dicom_geometry, dicom_pixels
+from medsr.io import dicom_frames, dicom_geometry, dicom_open, dicom_pixels
 from medsr.io.background import padding_of
 from medsr.io.base import DICOM, MAX_PIXELS, Image
 from medsr.io.dicom_derived import forget_stale, name_series, note_derivation, save_derived
@@ -157,9 +157,8 @@ def _without_pixels(dataset: Any) -> Any:
 
 def _dataset(path: Path) -> Any:
     """The data set, also of a file written without preamble and meta information."""
-    import pydicom
-
-    dataset = pydicom.dcmread(path, force=True)
+    with path.open("rb") as stream:
+        dataset = dicom_open.dataset_of(stream, str(path))
     if FILE_SET in dataset:
         raise InputError(f"{path}: {NO_FILE_SET}")
     if "SOPClassUID" not in dataset and "MediaStorageSOPClassUID" in dataset.get("file_meta", {}):

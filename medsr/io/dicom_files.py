@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import zipfile
 import zlib
@@ -11,16 +10,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from medsr.errors import InputError
+from medsr.io import dicom_open, expansion
 from medsr.io.kinds import HEAD, begins_as_dicom
 from medsr.io.listing import files_below
 from medsr.text import reason
 
 Open = Callable[[], IO[bytes]]
 MOST_IN_ZIP = 16 << 30
-MOST_DENSE = 100
-"""Times its packed size that something large may unpack to: slices of a scan stay far below, bombs do not."""
-LARGE = 200 << 20
-_GZIP = b"\x1f\x8b"
 
 
 def sources(path: Path) -> Iterator[tuple[str, Open, bytes]]:
@@ -46,14 +42,13 @@ def header(name: str, opener: Open, head: bytes, tags: list[str] | None = None) 
 
     Files need no preamble: some programs write none. Raises InputError for a damaged file.
     """
-    from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
 
-    if not begins_as_dicom(head) and not name.lower().endswith(".dcm"):
+    if not begins_as_dicom(head) and not (name.lower().endswith(".dcm") and any(head[:8])):
         return None
     try:
         with opener() as stream:
-            return dcmread(stream, stop_before_pixels=True, force=True, specific_tags=tags)
+            return dicom_open.dataset_of(stream, name, False, tags)
     except InvalidDicomError:
         return None
     except InputError:
@@ -69,7 +64,7 @@ def is_image(dataset: Any) -> bool:
 
 def unpacked_head(head: bytes) -> bytes:
     """The first bytes of what a file holds, where it is gzip; `head` itself otherwise."""
-    if not head.startswith(_GZIP):
+    if not head.startswith(expansion.GZIP):
         return head
     try:
         return zlib.decompressobj(wbits=31).decompress(head, len(head))
@@ -82,30 +77,19 @@ def _file(path: Path) -> tuple[str, Open, bytes]:
         packed = stream.read(HEAD)
     head = unpacked_head(packed)
     if head is not packed and begins_as_dicom(head):
-        return path.name, lambda: io.BytesIO(_gunzip(path)), head
+        return path.name, lambda: path.open("rb"), head
     return path.name, lambda: path.open("rb"), packed
-
-
-def _gunzip(path: Path) -> bytes:
-    most = max(LARGE, MOST_DENSE * path.stat().st_size)
-    try:
-        with gzip.open(path) as stream:
-            content = stream.read(most + 1)
-    except (EOFError, OSError, zlib.error) as error:
-        raise InputError(f"{path}: truncated or damaged gzip file ({reason(error)})") from error
-    if len(content) > most:
-        raise InputError(f"{path}: would unpack to more than {most >> 20} MB, over {MOST_DENSE} times its size")
-    return content
 
 
 def _members(path: Path) -> Iterator[tuple[str, Open, bytes]]:
     """A zip's files, unpacked in memory one at a time."""
+    archive = zipfile.ZipFile(path)  # kept open for what `Open` reads later: its list of members may be long
     for member in members(path):
         name = Path(member.filename).name
         if name.upper() != "DICOMDIR":
-            with zipfile.ZipFile(path) as archive, archive.open(member) as stream:
+            with archive.open(member) as stream:
                 head = stream.read(HEAD)
-            yield name, lambda member=member: io.BytesIO(_unpack(path, member)), head  # type: ignore[misc]
+            yield name, lambda member=member: io.BytesIO(_unpack(archive, member)), head  # type: ignore[misc]
 
 
 def members(path: Path) -> list[zipfile.ZipInfo]:
@@ -115,14 +99,12 @@ def members(path: Path) -> list[zipfile.ZipInfo]:
     whole, size = sum(member.file_size for member in packed), sum(member.compress_size for member in packed)
     if whole > MOST_IN_ZIP:
         raise InputError(f"{path}: would unpack to more than {MOST_IN_ZIP >> 30} GB")
-    if whole > LARGE and whole > MOST_DENSE * size:
-        raise InputError(f"{path}: would unpack to {whole / max(size, 1):.0f} times its size")
+    expansion.check(whole, min(size, path.stat().st_size), str(path))  # members may share their bytes
     if any(member.flag_bits & 1 for member in packed):
         raise InputError(f"{path}: the zip is encrypted; unpack it first")
     shown = (one for one in packed if "__MACOSX" not in one.filename and Path(one.filename).name[:1] != ".")
     return sorted(shown, key=lambda one: one.filename)
 
 
-def _unpack(path: Path, member: zipfile.ZipInfo) -> bytes:
-    with zipfile.ZipFile(path) as archive, archive.open(member) as stream:
-        return stream.read(member.file_size)
+def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    return archive.read(member)

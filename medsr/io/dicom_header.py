@@ -64,10 +64,13 @@ def burned_in(dataset: Any) -> str:
 
 def patient_of(path: Path) -> str:
     """The patient's number in a DICOM header; empty where there is none."""
-    import pydicom
+    from medsr.io.dicom_open import dataset_of
 
     try:
-        return str(pydicom.dcmread(path, force=True, specific_tags=["PatientID"]).get("PatientID") or "")
+        with path.open("rb") as stream:
+            return str(dataset_of(stream, path.name, False, ["PatientID"]).get("PatientID") or "")
+    except InputError:
+        raise
     except Exception as error:  # pydicom raises whatever it likes on damaged files
         raise InputError(f"{path}: damaged DICOM header") from error
 

@@ -22,6 +22,7 @@ from medsr.io import (
     dicom_files,
     dicom_grids,
     dicom_mosaic,
+    dicom_open,
     dicom_padding,
     dicom_pixels,
     dicom_refused,
@@ -201,10 +202,8 @@ def _tag(dataset: Any, index: int, group: str, keyword: str) -> Any:
 
 def _decoded(frame: Frame) -> NDArray:
     """The pixels of all frames of its file."""
-    from pydicom import dcmread
-
     with frame.open() as stream:
-        dataset = dcmread(stream, force=True)
+        dataset = dicom_open.dataset_of(stream, frame.name)
     pixels = dicom_pixels.decode(dataset, frame.name)
     if dicom_mosaic.is_mosaic(dataset):
         return dicom_mosaic.split(pixels, frame.dataset.Rows, frame.dataset.Columns)

@@ -21,6 +21,12 @@ Content = TypeVar("Content")
 Digest = TypeVar("Digest")
 
 
+LARGEST_HOLE = 500_000_000
+"""Bytes of a file that may never have been written, as of an empty mask."""
+MOST_PIECES = 10_000
+"""Of a file with holes, how many are looked at."""
+
+
 @contextmanager
 def atomic_path(path: Path, make_folder: bool = True) -> Iterator[Path]:
     """Give a temporary path beside `path`; when the block ends well, flush it to disk and rename it into place.
@@ -113,12 +119,14 @@ def read_text(path: Path, encoding: str = "utf-8") -> str:
 def check_regular(path: Path) -> None:
     """Raise InputError for what is neither a file nor a folder: a pipe would be waited for, a device never ends.
 
-    What is not there at all is left to the reader.
+    So would be a file of holes, which reads as zeros without end. What is not there at all is left to the reader.
     """
     try:
-        mode = path.stat().st_mode
+        mode, size = path.stat().st_mode, path.stat().st_size
     except (OSError, ValueError):
         return
+    if stat.S_ISREG(mode) and size > LARGEST_HOLE and _is_hollow(path, size):
+        raise InputError(f"{path}: {size / 1e9:.1f} GB of which next to nothing is on the disk; copy it anew")
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise InputError(f"{path}: is a pipe, a socket or a device; give a file or a folder")
 
@@ -152,6 +160,26 @@ def link_or_copy(link: Path, path: Path) -> None:
         link.symlink_to(path.absolute())
     except OSError:
         shutil.copyfile(path, link)
+
+
+def _is_hollow(path: Path, size: int) -> bool:
+    """Whether most of a file was never written. Systems that cannot tell say that all was."""
+    if not hasattr(os, "SEEK_DATA"):
+        return False
+    handle = os.open(path, os.O_RDONLY)
+    held = at = 0
+    try:
+        for _ in range(MOST_PIECES):
+            begin = os.lseek(handle, at, os.SEEK_DATA)
+            at = os.lseek(handle, begin, os.SEEK_HOLE)
+            held += at - begin
+            if held > size // 100:
+                return False
+    except OSError:  # no data behind that place
+        pass
+    finally:
+        os.close(handle)
+    return held <= size // 100
 
 
 def read_unchanged(path: Path, digest: Callable[[Path], Digest], read: Callable[[], Content]) -> tuple[Content, Digest]:

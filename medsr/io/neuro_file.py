@@ -14,12 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsr.errors import InputError
+from medsr.io import expansion
 from medsr.io.content import is_mgh, is_nifti
 from medsr.text import reason
 
 _MOST_GZIP = 1040
 """No gzip file expands to more than this many times its size (deflate's limit is 1032)."""
 _HEAD = 1024
+MOST_EXTENSIONS = 1 << 26
+"""Bytes of header extensions: a whole DICOM header or a surface in XML stays far below."""
+MOST_COUNT = 10_000
 LONG = {1: "1-bit", 1536: "float128", 2048: "complex256"}
 """NIfTI's codes of types that nibabel does not read on every machine."""
 
@@ -51,6 +55,8 @@ def open_file(path: Path) -> Opened:
         head = stream.read(_HEAD)
     notes: tuple[str, ...] = ()
     raw = _raw_nifti(nib, head, path)
+    if raw is not None:
+        _check_extensions(raw, header)
     if _named_compressed(path) == _is_compressed(path) or header != path:
         image = nib.load(path)
     else:
@@ -80,6 +86,8 @@ def check_size(opened: Opened, shape: tuple[int, ...], path: Path) -> None:
     if voxels > size * (_MOST_GZIP if compressed else 1):
         dims = " x ".join(map(str, shape))
         raise InputError(f"{path}: the header promises {dims} voxels ({voxels / 1e9:.3g} GB), the file holds less")
+    if compressed:
+        expansion.check(begin + voxels, size, str(path))
     held = _verify_gzip(data, begin + int(voxels)) if compressed else size
     if held < begin + voxels:
         raise InputError(f"{path}: truncated: {held} bytes where the header promises {begin + int(voxels)}")
@@ -155,6 +163,32 @@ def _raw_nifti(nib: Any, head: bytes, path: Path) -> Any:
     if offset != int(offset if np.isfinite(offset) else 0) or 0 != offset < single:
         raise InputError(f"{path}: the header's vox_offset is {offset:g}, expected whole bytes from {single}")
     return raw
+
+
+def _check_extensions(raw: Any, header: Path) -> None:
+    """Raise InputError for extensions that nobody writes, before nibabel reads all of them into memory.
+
+    In one file they reach to the voxels; beside a file of voxels, to the end.
+    """
+    begin = raw.sizeof_hdr + 4
+    single = bytes(raw["magic"].item()).startswith(b"n+")
+    end = max(begin, int(raw["vox_offset"])) if single else begin + MOST_EXTENSIONS + 1
+    with _stream(header) as stream:
+        at = begin if stream.read(begin)[-4:-3] not in (b"", b"\0") else end
+        for count in range(MOST_COUNT + 1):
+            part = stream.read(8) if at + 16 <= end else b""
+            if len(part) < 8:
+                break
+            size = int.from_bytes(part[:4], "big" if raw.endianness == ">" else "little", signed=True)
+            if not 8 <= size <= end - at or at + size > begin + MOST_EXTENSIONS or count == MOST_COUNT:
+                raise InputError(
+                    f"{header}: damaged: its header extensions are of {size} bytes or in all more than "
+                    f"{MOST_EXTENSIONS >> 20} MB; save it anew without them"
+                )
+            stream.read(size - 8)
+            at += size
+    if single and end > begin + MOST_EXTENSIONS:
+        raise InputError(f"{header}: damaged: the header's vox_offset is {end}, far behind the header; correct it")
 
 
 def _placed(nib: Any, image: Any, raw: Any, head: bytes) -> tuple[Any, tuple[str, ...]]:
