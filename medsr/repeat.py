@@ -22,6 +22,7 @@ from medsr.io import volume as volume_io
 from medsr.io.depth import ANY
 from medsr.io.files import read_text, sha256
 from medsr.io.frames import ALL
+from medsr.io.local_record import place_of
 from medsr.outcome import Outcome
 from medsr.scan.run import volume
 
@@ -126,7 +127,8 @@ def _scan(sidecar: Path, told: dict[str, Any], given: Given) -> Comparison:
     scan = _input(sidecar, told, given.source, volume_io.digest)
     nearest = told["model"]["name"] == "nearest"  # a label map: no network was asked
     weights = "cubic" if nearest else _weights(sidecar, told["model"], given.model)
-    fuse, fusion = _placed(asked["fuse"], sidecar), asked.get("fusion_sha256")
+    fusion = asked.get("fusion_sha256")
+    fuse = _placed(asked["fuse"], sidecar, fusion)
     if fusion is not None and sha256(file_of(fuse)) != fusion:
         raise WeightsError(f"--fuse {asked['fuse']}: not the fusion network the result was made with (another SHA-256)")
     planes = asked["planes"] if isinstance(asked["planes"], str) else ",".join(asked["planes"])
@@ -165,10 +167,14 @@ def _scan(sidecar: Path, told: dict[str, Any], given: Given) -> Comparison:
 def _input(sidecar: Path, told: dict[str, Any], given: str | Path | None, digest: Callable[[Path], str]) -> Path:
     named = told["input_file"] if "input_file" in told else told["input"]
     path = sidecar.parent / named if given is None else Path(given)
+    if given is None and not (path.exists() and digest(path) == told["input_sha256"]):
+        path = place_of(told["input_sha256"]) or path
     if not path.exists():
         raise InputError(f"{path}: the input is not there; say where it is with --input")
     if digest(path) != told["input_sha256"]:
-        raise InputError(f"{path}: is not the input this result was made of (another SHA-256)")
+        raise InputError(
+            f"{path}: is not the input this result was made of (another SHA-256); say where it is with --input"
+        )
     return path
 
 
@@ -176,16 +182,20 @@ def _weights(sidecar: Path, told: dict[str, Any], given: str | Path | None) -> s
     """The model a result was made with: by its name, or given where its file was moved."""
     if told["sha256"] is None:
         return str(told["name"])
-    found = _placed(told["name"], sidecar) if given is None else given
+    found = _placed(told["name"], sidecar, told["sha256"]) if given is None else given
     if weights_hash(found) != told["sha256"]:
         raise WeightsError(f"{found}: these weights are not those the result was made with (another SHA-256)")
     return str(found)
 
 
-def _placed(name: str, sidecar: Path) -> str:
-    """A weight file that a sidecar names from where it lies itself; older ones name it from where medsr was called."""
+def _placed(name: str, sidecar: Path, digest: str | None) -> str:
+    """A weight file that a sidecar names from where it lies itself, or by its name alone, where this machine remembers
+    it; older sidecars name it from where medsr was called."""
     beside = sidecar.parent / name
-    return str(beside) if len(Path(name).parts) > 1 and beside.is_file() else name
+    if (len(Path(name).parts) > 1 or Path(name).suffix) and beside.is_file():
+        return str(beside)
+    there = place_of(digest) if digest and not Path(name).is_file() else None
+    return str(there) if there is not None and there.name == name else name
 
 
 def _made(outcome: Outcome) -> Path:

@@ -13,6 +13,7 @@ from PIL import Image as Pillow
 
 from medsr import status
 from medsr.data import manifest
+from medsr.errors import InputError
 from medsr.infer.batch import upscale
 from medsr.nets import checkpoint
 from medsr.recipe import Recipe
@@ -34,7 +35,9 @@ def test_a_page_of_a_scan_names_files_only(home: Path) -> None:
     volume(home / "scan.nii", out / "scan.nii", model="cubic", report=True)
     assert "alice" not in (out / "scan_report.html").read_text()
     sidecar = json.loads((out / "scan.json").read_text())
-    assert sidecar["input_file"] == "../alice/scan.nii"  # where `reproduce` finds it
+    assert sidecar["input_file"] == "scan.nii"
+    assert "alice" not in (out / "scan.json").read_text()  # `reproduce` knows from a record of this machine
+    assert [comparison.same for comparison in reproduce(out / "scan.json")] == [True]
     assert str(home.parent) not in (out / "scan.json").read_text()
 
 
@@ -44,9 +47,25 @@ def test_a_weight_file_is_named_from_the_sidecar_and_found_by_it(home: Path, mon
     Pillow.fromarray(np.random.default_rng(1).integers(0, 255, (12, 13)).astype(np.uint8)).save(home / "a.png")
     out = home.parent / "out"
     upscale(home / "a.png", out, home / "own.safetensors", device="cpu")
-    assert str(home.parent) not in (out / "upscale.json").read_text()
-    monkeypatch.chdir(home)
+    assert "alice" not in (out / "upscale.json").read_text()
+    monkeypatch.chdir(out)
     assert [one.same for one in reproduce(out / "upscale.json")] == [True]
+    monkeypatch.setenv("MEDSR_HOME", str(home.parent / "another"))  # on another machine
+    with pytest.raises(InputError, match="say where it is with --input"):
+        reproduce(out / "upscale.json")
+    found = reproduce(out / "upscale.json", home, home / "own.safetensors")
+    assert [comparison.same for comparison in found] == [True]
+
+
+def test_sidecars_of_before_find_their_input_by_the_way_they_name(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Pillow.fromarray(np.random.default_rng(1).integers(0, 255, (12, 13)).astype(np.uint8)).save(home / "a.png")
+    out = home.parent / "out"
+    upscale(home / "a.png", out, "bicubic")
+    text = (out / "upscale.json").read_text()
+    assert '"input": "a.png"' in text
+    (out / "upscale.json").write_text(text.replace('"input": "a.png"', '"input": "../alice/a.png"'))
+    monkeypatch.setenv("MEDSR_HOME", str(home.parent / "another"))
+    assert [comparison.same for comparison in reproduce(out / "upscale.json")] == [True]
 
 
 def test_a_recipe_on_a_page_names_folders_only(home: Path) -> None:

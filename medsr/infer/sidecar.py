@@ -12,6 +12,7 @@ from medsr import __version__
 from medsr.infer.models import weights_form
 from medsr.infer.used import Used
 from medsr.io.files import read_text, sha256, write_text
+from medsr.io.local_record import named_from
 from medsr.io.lock import held
 from medsr.outcome import Outcome
 from medsr.status import PICTURES as NAME
@@ -26,20 +27,22 @@ def entry(folder: Path, outcome: Outcome, used: Used) -> dict[str, Any]:
         for name in ("engine", "precision", "compiled", "consistency", "assumed_bits", "frames", "keep_metadata")
         if name in known
     }
+    digest, weights = outcome.input_sha256 or sha256(outcome.input), known["weights"]
+    name = relative(known["model"], folder, weights)
     told = {
-        "input": os.path.relpath(outcome.input, folder),
-        "input_sha256": outcome.input_sha256 or sha256(outcome.input),
+        "input": named_from(folder, outcome.input, digest),
+        "input_sha256": digest,
         "output_sha256": outcome.output_sha256 or sha256(outcome.output),
-        "model": {"name": relative(known["model"], folder), "sha256": known["weights"]} | weights_form(known["model"]),
+        "model": {"name": name, "sha256": weights} | weights_form(known["model"]),
         "parameters": parameters,
         "notes": list(outcome.notes),
     }
     return {os.path.relpath(outcome.output, folder): told}
 
 
-def relative(model: str, folder: Path) -> str:
-    """A weight file's path as it is from the folder of results; a known name as it is."""
-    return os.path.relpath(model, folder) if Path(model).is_absolute() else model
+def relative(model: str, folder: Path, digest: str | None) -> str:
+    """A weight file as a sidecar in `folder` names it; a known name as it is."""
+    return named_from(folder, model, digest) if Path(model).is_absolute() else model
 
 
 def write(folder: Path, results: Mapping[str, Any]) -> None:

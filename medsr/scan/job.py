@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from medsr.infer.models import SliceEngine
 from medsr.infer.sidecar import relative
 from medsr.io import volume as volume_io
 from medsr.io.files import read_unchanged, write_text
+from medsr.io.local_record import named_from
 from medsr.io.volume_base import Volume
 from medsr.progress import Update, progress
 from medsr.scan import companions, preview, report
@@ -153,14 +153,14 @@ class Job:
         spread = result.uncertainty.stored if result.uncertainty is not None else None
         pictures = Pictures(given.scan, result.volume, spread, result.inconsistency, name == "nearest")
         preview.write(at.beside("_preview.png"), pictures, name)
-        parameters = result.summary["parameters"]
+        parameters, folder = result.summary["parameters"], at.volume.parent
         summary = result.summary | {
-            "parameters": parameters | {"fuse": relative(parameters["fuse"], at.volume.parent)},
+            "parameters": parameters | {"fuse": relative(parameters["fuse"], folder, parameters.get("fusion_sha256"))},
             "input_sha256": self.digest,
-            "input_file": os.path.relpath(at.scan, at.volume.parent),
+            "input_file": named_from(folder, at.scan, self.digest),
             "output_file": at.volume.name,
             "series": at.series or extras.series,
-            "also": [os.path.relpath(path, at.volume.parent) for path in extras.also],
+            "also": [named_from(folder, path, None) for path in extras.also],
         }
         if extras.report:
             report.write(at.beside("_report.html"), pictures, summary)
