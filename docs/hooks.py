@@ -91,7 +91,7 @@ def _table(command: Any, context: Any) -> str:
         record = parameter.get_help_record(context)
         if record is not None and "--help" not in record[0]:
             rows.append(f"| <code>{_cell(record[0])}</code> | {_cell(record[1])} |")
-    return "\n".join(["| | |", "|---|---|", *rows]) if rows else ""
+    return "\n".join(["| argument or option | meaning |", "|---|---|", *rows]) if rows else ""
 
 
 def _cell(text: str) -> str:
