@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from medsr.errors import InputError, UsageError
 from medsr.geometry import LPS
-from medsr.io import metaimage, nrrd, nrrd_write
+from medsr.io import expansion, metaimage, nrrd, nrrd_write
 from medsr.io.files import utf8_name
 from medsr.io.volume_base import (
     METAIMAGE,
@@ -76,6 +76,10 @@ def _read(source: Path, path: Path, series: bool) -> Any:
         raise InputError(f"{path}: complex voxels are not handled, only one number a voxel")
     check_shape(reader.GetSize(), str(path))
     check_memory((*reader.GetSize(), components), 4, str(path))
+    if path.suffix.lower() in (".mha", ".nrrd"):  # a byte a voxel at least
+        expansion.check(
+            float(np.prod([float(n) for n in reader.GetSize()])) * components, path.stat().st_size, str(path)
+        )
     if path.suffix.lower() in (".mha", ".mhd"):
         metaimage.verify(path)
     return reader.Execute()

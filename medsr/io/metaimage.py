@@ -159,7 +159,9 @@ def _check(stream: IO[bytes], fields: dict[str, str], promised: int, path: Path)
     unpack, held = zlib.decompressobj(wbits=47), 0
     try:
         while (block := stream.read(1 << 20)) and not unpack.eof and held <= promised:
-            held += len(unpack.decompress(block))
+            while block and held <= promised:  # a MB may unpack to a GB
+                held += len(unpack.decompress(block, 1 << 22))
+                block = unpack.unconsumed_tail
     except zlib.error as error:
         raise InputError(f"{path}: its compressed data are damaged ({reason(error)})") from error
     if held < promised or not unpack.eof:

@@ -24,6 +24,8 @@ _HEAD = 1024
 MOST_EXTENSIONS = 1 << 26
 """Bytes of header extensions: a whole DICOM header or a surface in XML stays far below."""
 MOST_COUNT = 10_000
+MGH_BYTES = {0: 1, 1: 4, 3: 4, 4: 2}
+"""Of a voxel, by MGH's number of its type."""
 LONG = {1: "1-bit", 1536: "float128", 2048: "complex256"}
 """NIfTI's codes of types that nibabel does not read on every machine."""
 
@@ -57,6 +59,9 @@ def open_file(path: Path) -> Opened:
     raw = _raw_nifti(nib, head, path)
     if raw is not None:
         _check_extensions(raw, header)
+    elif is_mgh(head):  # nibabel unpacks all of it for what stands behind the voxels
+        voxels = float(np.prod(np.frombuffer(head[4:20], ">i4").astype(float)))
+        expansion.check(voxels * MGH_BYTES[head[23]], header.stat().st_size, str(path))
     if _named_compressed(path) == _is_compressed(path) or header != path:
         image = nib.load(path)
     else:

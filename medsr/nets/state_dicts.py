@@ -30,6 +30,9 @@ AVERAGED += ("ema_state_dict", "state_dict_ema", "ema", "shadow")
 WHOLE = ("params", "state_dict", "model_state_dict", "model", "net", "network", "weights", "module")
 GENERATORS = ("net_g", "netG", "generator", "generator_state_dict", "gen", "G", "g")
 DISCRIMINATORS = ("net_d", "netD", "discriminator", "discriminator_state_dict", "disc", "D", "d")
+MOST_TENSORS = 50_000
+MOST_SHARED = 4
+"""Times the numbers in the file that its tensors may hold: some networks use one tensor twice."""
 PLAIN_OBJECTS = "medsr opens only what is safe to open"
 
 
@@ -55,9 +58,15 @@ def read_pth(path: Path, role: Role = "generator") -> dict[str, Tensor]:
     state = _tensors(content, role)
     if state is None:
         raise WeightsError(f"{path}: holds no network weights (expected 'params_ema', 'params' or bare tensors)")
+    if len(state) > MOST_TENSORS:
+        raise WeightsError(f"{path}: holds {len(state)} tensors, more than any network has")
     for name, tensor in state.items():  # one number with a stride of 0 would stand for gigabytes
         if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
             raise WeightsError(f"{path}: {name} claims more numbers than the file holds")
+    held = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in state.values()}
+    claimed = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
+    if claimed > MOST_SHARED * sum(held.values()) + (1 << 20):  # a copy of each would fill the memory
+        raise WeightsError(f"{path}: its tensors claim more numbers than the file holds, as most of them are shared")
     return plain_names(state, role)
 
 
@@ -111,11 +120,17 @@ def _tensors(content: Any, role: Role, depth: int = 0) -> dict[str, Tensor] | No
 
 
 def _refuse_programs(path: Path) -> None:
-    """Raise WeightsError for TorchScript: a program, of which only its own loader knows the tensors."""
+    """Raise WeightsError for TorchScript: a program, of which only its own loader knows the tensors.
+
+    And for a zip that unpacks to much more than itself: PyTorch packs nothing, and weights pack badly.
+    """
     if not zipfile.is_zipfile(path):
         return
     with zipfile.ZipFile(path) as archive:
         inside = [name.partition("/")[2] for name in archive.namelist()]
+        whole = sum(member.file_size for member in archive.infolist())
+    if whole > 4 * path.stat().st_size + (1 << 20) or len(inside) > 2 * MOST_TENSORS:
+        raise WeightsError(f"{path}: would unpack to {whole / 1e6:.0f} MB in {len(inside)} parts; not opened")
     if "constants.pkl" in inside or any(name.startswith("code/") for name in inside):
         raise WeightsError(
             f"{path}: a TorchScript program, not weights; {PLAIN_OBJECTS}. Save its tensors where you trust it: "

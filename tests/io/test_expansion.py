@@ -15,6 +15,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+import SimpleITK
 from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
@@ -171,6 +172,19 @@ def test_a_mask_that_packs_two_hundred_times_is_read(tmp_path: Path) -> None:
     nibabel.save(nibabel.Nifti1Image(np.zeros((300, 300, 200), np.uint8), np.eye(4)), path)
     assert path.stat().st_size < 18_000_000 / 200
     assert volume_io.read(path).stored.shape == (300, 300, 200)
+
+
+def test_formats_that_pack_themselves_are_held_to_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expansion, "LARGE", 1_000_000)
+    zeros = np.zeros((200, 200, 100), np.uint8)
+    for name in ("a.mgz", "a.nii.gz"):
+        kind = nibabel.MGHImage if name == "a.mgz" else nibabel.Nifti1Image
+        nibabel.save(kind(zeros, np.eye(4, dtype=np.float32)), tmp_path / name)
+    for name in ("a.nrrd", "a.mha"):
+        SimpleITK.WriteImage(SimpleITK.GetImageFromArray(zeros), str(tmp_path / name), useCompression=True)
+    for path in sorted(tmp_path.iterdir()):
+        with pytest.raises(InputError, match="times its size"):
+            volume_io.read(path)
 
 
 def test_what_is_large_and_dense_is_refused_and_what_is_large_is_not() -> None:
