@@ -20,6 +20,7 @@ def main() -> None:
     isolation.isolate_children()
     streams.open_streams()
     from medsr.cli import failures
+    from medsr.resources import home
 
     signal.signal(signal.SIGTERM, _terminated)
     debug = "--debug" in sys.argv
@@ -27,6 +28,7 @@ def main() -> None:
     if not debug:
         warnings.simplefilter("ignore")  # libraries' warnings are for developers; ours are printed as text
     os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
+    os.environ.setdefault("MPLCONFIGDIR", str(home() / "matplotlib"))  # its list of fonts is written nowhere else
     code = _run([argument for argument in sys.argv[1:] if argument != "--debug"], debug)
     if code == 0 and (lost := streams.unwritten()):
         print(f"medsr: {lost}", file=sys.stderr)
