@@ -123,8 +123,18 @@ def of_split(recipe: Recipe, files: Split, known: FileList | None) -> FileList:
     every = [(path, part) for path, part in parts.items() if path not in held_out]
     every += [*held_out.items(), *low.items()]
     hashes = {known.place(entry): entry for entry in known.files} if known else {}
-    entries = [entry_of(folders, path, part, hashes) for path, part in every if path.exists()]
-    return FileList(folders, drawn_by(recipe), tuple(entries))
+    entries = [_entry(folders, path, part, hashes) for path, part in every if path.exists()]
+    return FileList(folders, drawn_by(recipe), tuple(entry for entry in entries if entry is not None))
+
+
+def _entry(folders: dict[str, str], path: Path, part: str, hashes: dict[Path, Entry]) -> Entry | None:
+    """As `entry_of`; None for what was left out and cannot be read, which must not end a run."""
+    try:
+        return entry_of(folders, path, part, hashes)
+    except OSError:
+        if part == LEFT_OUT:
+            return None
+        raise
 
 
 def entry_of(folders: dict[str, str], path: Path, part: str, hashes: dict[Path, Entry]) -> Entry:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -51,6 +52,8 @@ def train(recipe: Recipe, run: Path, device: str, resuming: bool, say: Say, whol
 
     `whole`: the folder to resume by, where this run is a part of that one.
     """
+    if str(run).encode("utf-8", "replace") != os.fsencode(run):
+        raise UsageError(f"--out {run}: TensorBoard takes no folder whose name is not UTF-8; choose another")
     found = starting.find_weights(recipe)
     _quiet()
     from lightning_fabric import Fabric
