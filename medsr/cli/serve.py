@@ -31,6 +31,8 @@ def serve(
     max_megavoxels: Annotated[float, typer.Option(help="Largest scan as a result.")] = 256,
     max_minutes: Annotated[float, typer.Option(help="Longest job.")] = 30,
     keep: Annotated[float, typer.Option(metavar="MINUTES", help="How long files and results are kept.")] = 60,
+    max_stored: Annotated[float, typer.Option(metavar="MB", help="Files and results of one user.")] = 8000,
+    max_connections: Annotated[int, typer.Option(help="Connections of one address at once.")] = 100,
     folder: Annotated[
         Path | None, typer.Option(help="Where they are kept, in a private folder. [default: the system's]")
     ] = None,
@@ -54,6 +56,8 @@ def serve(
         max_megavoxels=max_megavoxels,
         max_minutes=max_minutes,
         keep=keep,
+        max_stored=max_stored,
+        max_connections=max_connections,
         folder=folder,
         device=device,
         engine=engine,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -26,7 +27,7 @@ from medsr.serving.answers import (
 from medsr.serving.desk import Desk
 from medsr.serving.looking import Choices
 from medsr.serving.store import User
-from medsr.serving.uploads import name_of
+from medsr.serving.uploads import Sending, name_of
 
 RAW = "application/octet-stream"
 BYTES = {RAW: {"schema": {"type": "string", "format": "binary"}}}
@@ -112,8 +113,11 @@ async def upload(
     async with desk.receiver.refusing(body):
         desk.receiver.check(content_length)
     user = known or desk.store.new_user()
+    # Whoever has no session yet shares turns with others from the same address: a new one would be had for the asking.
+    sender = user.id if known else f"new from {request.client.host if request.client else ''}"
+    sending = Sending(name_of(x_file_name), body, sender, partial(_gone, request), series, content_length)
     try:
-        found = await desk.receiver.take(user, name_of(x_file_name), series, body, content_length)
+        found = await desk.receiver.take(user, sending)
     except BaseException:
         if known is None:
             desk.store.forget_user(user)  # nobody will ever come back as this one
@@ -122,6 +126,12 @@ async def upload(
     if isinstance(found, Choices):
         raise SeveralSeriesError(found.series)
     return desk.file_answer(found)
+
+
+async def _gone(request: Request) -> None:
+    """Return once the sender of a request that has been read has closed the connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 class SeveralSeriesError(Exception):

@@ -10,12 +10,12 @@ import os
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
 from medsr.errors import MedsrError
+from medsr.serving.log import trace
 
 LONGEST = 2000
 """Letters of a message: a file may put anything into one."""
@@ -35,7 +35,7 @@ def main(pipe: Connection, memory: int | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if memory is not None:
         _limit(memory)
-    # What libraries print about a file may hold what is in it; only our own traceback goes to the server's log.
+    # What libraries print about a file may hold what is in it; only where our own code failed goes to the log.
     errors = os.fdopen(os.dup(2), "w")
     with contextlib.suppress(OSError):
         quiet = os.open(os.devnull, os.O_WRONLY)
@@ -70,9 +70,8 @@ def _done(function: Callable[..., Any], arguments: tuple[Any, ...], tell: Tell, 
         return "error", "it takes more memory than this server has for it"
     except (BrokenPipeError, EOFError):  # the server is gone
         sys.exit(0)
-    except Exception:
-        traceback.print_exc(file=errors)
-        errors.flush()
+    except Exception as error:
+        print(f"ERROR: {trace(error)}", file=errors, flush=True)
         return "bug", None
 
 

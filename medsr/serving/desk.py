@@ -24,8 +24,9 @@ from medsr.serving.answers import (
     VolumeWish,
 )
 from medsr.serving.helper import Helper
+from medsr.serving.inspectors import PROCESSES, Inspectors
 from medsr.serving.jobs import Job, Queue, new_id
-from medsr.serving.looking import NIFTI, PIXELS
+from medsr.serving.looking import NIFTI, PIXELS, beside
 from medsr.serving.making import ImageOrder, VolumeOrder, make_images, make_volume
 from medsr.serving.offers import Offer, offers
 from medsr.serving.settings import Settings
@@ -33,7 +34,6 @@ from medsr.serving.store import Store, Upload, User
 from medsr.serving.uploads import Receiver, plain
 
 PAGE = Path(__file__).parent / "page"
-READER_SECONDS = 60.0
 LEAST_READER_MEMORY = 4e9
 
 
@@ -46,7 +46,7 @@ class Desk:
         self.offers: dict[str, Offer] = offers(settings.models)
         self.queue = Queue(Helper(None, limits.minutes * 60), limits.per_user, limits.waiting)
         self.store = Store(settings.folder, limits, self.queue)
-        self.receiver = Receiver(self.store, Helper(_reader_memory(), READER_SECONDS), limits)
+        self.receiver = Receiver(self.store, Inspectors(_reader_memory(), limits.inspection), limits)
 
     def close(self) -> None:
         """End the children and remove every file."""
@@ -72,11 +72,11 @@ class Desk:
 
     def pixels_of(self, upload: Upload) -> Path:
         """What the page shows of an image."""
-        return _there(upload.path.with_name(PIXELS))
+        return _there(beside(upload.path, PIXELS))
 
     def nifti_of(self, upload: Upload) -> Path:
         """What the page shows of a scan."""
-        return _there(upload.path.with_name(NIFTI))
+        return _there(beside(upload.path, NIFTI))
 
     def file_answer(self, upload: Upload) -> FileAnswer:
         """An upload, for its user."""
@@ -180,5 +180,5 @@ def _there(path: Path) -> Path:
 
 
 def _reader_memory() -> int:
-    """Half of the free memory: a file that unpacks to more is refused."""
-    return int(max(LEAST_READER_MEMORY, psutil.virtual_memory().available / 2))
+    """What one process that inspects may take of the free memory: a file that unpacks to more is refused."""
+    return int(max(LEAST_READER_MEMORY, psutil.virtual_memory().available / PROCESSES))

@@ -17,7 +17,6 @@ from medsr.serving.child import Cancelled, Tell
 
 POLL = 0.1
 GRACE = 5.0
-"""Seconds a cancelled task has to end by itself before its process is ended."""
 
 
 class BugError(MedsrError):
@@ -28,10 +27,13 @@ class BugError(MedsrError):
 
 
 class Helper:
-    """A child process. `memory`: bytes of address space it may take, None for any; `seconds`: one task may take."""
+    """A child process. `memory`: bytes of address space it may take, None for any; `seconds`: one task may take.
 
-    def __init__(self, memory: int | None, seconds: float) -> None:
-        self.memory, self.seconds = memory, seconds
+    `grace`: seconds a cancelled task has to end by itself before its process is ended.
+    """
+
+    def __init__(self, memory: int | None, seconds: float, grace: float = GRACE) -> None:
+        self.memory, self.seconds, self.grace = memory, seconds, grace
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._process: Any = None
@@ -83,12 +85,12 @@ class Helper:
                 tell(*content)
             if stop is not None and stop.is_set() and not told:
                 self._pipe.send(("cancel", number))
-                latest, told = time.monotonic() + GRACE, True
+                latest, told = time.monotonic() + self.grace, True
             if time.monotonic() > latest:
                 self.end()
                 if told:
                     return "cancelled", None
-                return "error", f"not done after {self.seconds / 60:g} minutes, the most this server gives"
+                return "error", f"not done after {_duration(self.seconds)}, the most this server gives"
 
     def start(self) -> None:
         """Have the child ready."""
@@ -108,3 +110,7 @@ class Helper:
             self._process.join()
             self._pipe.close()
             self._process = None
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:g} seconds" if seconds < 120 else f"{seconds / 60:g} minutes"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 import time
@@ -12,9 +13,11 @@ from typing import Any, Literal
 from medsr.errors import MedsrError
 from medsr.serving.answers import State
 from medsr.serving.child import Cancelled
-from medsr.serving.helper import Helper
+from medsr.serving.helper import BugError, Helper
+from medsr.serving.turns import Turns
 from medsr.text import names_only, shown
 
+LOG = logging.getLogger("uvicorn.error")
 ENDED = ("done", "failed", "cancelled")
 
 
@@ -63,19 +66,14 @@ class Job:
 
 
 class Queue:
-    """Jobs of all users, one thread that does them.
-
-    Start-time fair queueing (Goyal et al. 1996) with every job counted alike: a user's k-th waiting job comes after
-    every other user's k-th, so one who asks for much delays nobody who asks for little.
-    """
+    """Jobs of all users, who take turns, and one thread that does them."""
 
     def __init__(self, helper: Helper, per_user: int, waiting: int) -> None:
         self.helper, self.per_user, self.most = helper, per_user, waiting
         self._changed = threading.Condition()
         self._waiting: list[Job] = []
         self._running: Job | None = None
-        self._turn = 0.0
-        self._last: dict[str, float] = {}
+        self._turns = Turns()
         self._open = True
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
@@ -88,7 +86,7 @@ class Queue:
                 raise BusyError(f"busy: {len(own)} of your jobs are waiting or running; wait for one, or cancel one")
             if len(self._waiting) >= self.most:
                 raise BusyError(f"busy: {len(self._waiting)} jobs are waiting; your place would be {self.most + 1}")
-            job.turn = self._last[job.user] = max(self._turn, self._last.get(job.user, -1.0) + 1)
+            job.turn = self._turns.take(job.user)
             self._waiting.append(job)
             self._changed.notify_all()
 
@@ -131,8 +129,8 @@ class Queue:
                     return
                 job = self._next()
                 self._waiting.remove(job)
-                self._running, self._turn = job, job.turn
-                self._last = {user: turn for user, turn in self._last.items() if turn >= self._turn}
+                self._running = job
+                self._turns.reach(job.turn)
                 job.state, job.began = "running", time.monotonic()
             self._do(job)
             with self._changed:
@@ -150,7 +148,8 @@ class Queue:
             job.error = names_only(shown(error))
             self._finish(job, "failed")
         except Exception as error:  # the queue must go on
-            job.error = f"{type(error).__name__} in medsr's server"
+            LOG.error("a job failed", exc_info=error)
+            job.error = str(BugError())
             self._finish(job, "failed")
         else:
             job.progress = 1.0

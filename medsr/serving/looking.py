@@ -21,6 +21,8 @@ from medsr.serving.child import Tell
 from medsr.serving.settings import Limits
 
 PIXELS, NIFTI = "pixels.raw", "view.nii"
+SHOWN = "shown"
+"""The folder beside an upload for what the page shows of it: no upload is called like a file in there."""
 VIEWABLE = ("uint8", "int16", "int32", "float32", "float64", "uint16")
 """Types of voxels the page's viewer takes."""
 
@@ -46,6 +48,8 @@ def look(upload: Path, stem: str, series: int | None, limits: Limits, tell: Tell
 
     `series`: which one, counted from 1, where a zip holds several. Raises InputError for what medsr does not read.
     """
+    if not upload.exists():  # it was named by a try before this one, which was ended half way
+        upload = next(path for path in upload.parent.glob(f"{stem}.*") if path.is_file())
     content = content_of(upload)
     path = upload.with_name(stem + content.suffix)
     upload.rename(path)
@@ -54,12 +58,17 @@ def look(upload: Path, stem: str, series: int | None, limits: Limits, tell: Tell
     return _volume(path, content, series, limits.voxels)
 
 
+def beside(upload: Path, name: str) -> Path:
+    """Where that which the page shows of an upload lies."""
+    return upload.parent / SHOWN / name
+
+
 def _image(path: Path, most: float) -> ImageFacts:
     image = image_io.read(path)
     height, width, channels = image.pixels.shape
     if height * width > most:
         raise InputError(f"{width} x {height} pixels; this server takes at most {most / 1e6:g} megapixels")
-    write_pixels(path.with_name(PIXELS), image)
+    write_pixels(beside(path, PIXELS), image)
     low, high = shown(image)
     chosen = for_image(image, DEFAULT_SCALE)
     return ImageFacts(
@@ -82,6 +91,7 @@ def _image(path: Path, most: float) -> ImageFacts:
 def write_pixels(path: Path, image: Image) -> None:
     """The stored values as they are, little-endian."""
     pixels = image.pixels.astype(image.pixels.dtype.newbyteorder("<"), copy=False)
+    path.parent.mkdir(exist_ok=True)
     with path.open("wb") as stream:
         np.ascontiguousarray(pixels).tofile(stream)
 
@@ -112,7 +122,7 @@ def _volume(path: Path, content: Content, series: int | None, most: float) -> Lo
     voxels = int(np.prod(scan.stored.shape))
     if voxels > most:
         raise InputError(f"{voxels / 1e6:.0f} million voxels; this server takes at most {most / 1e6:g} million")
-    write_nifti(path.with_name(NIFTI), scan)
+    write_nifti(beside(path, NIFTI), scan)
     notes = list(scan.notes)
     if scan.volumes > 1:
         notes.append(f"{scan.volumes} time points: all are refined, the first is shown")
@@ -154,4 +164,5 @@ def write_nifti(path: Path, scan: Volume) -> None:
     first: NDArray = scan.stored[..., 0] if scan.stored.ndim == 4 else scan.stored
     if first.dtype.name not in VIEWABLE:
         first = first.astype(np.int16 if first.dtype == np.int8 else np.float32)
+    path.parent.mkdir(exist_ok=True)
     volume_io.write(path, Volume(first, scan.affine, "", scan.slope, scan.intercept))

@@ -7,14 +7,15 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote
 
 from medsr.engines.base import Compute
 from medsr.errors import DependencyError, UsageError
-from medsr.serving.settings import MB, Limits, Settings, is_loopback, new_token
+from medsr.serving.settings import MB, Connections, Limits, Settings, is_loopback, new_token
 
 Say = Callable[[str], None]
-MOST_CONNECTIONS = 500
+Bound = TypeVar("Bound", bound=socket.socket)
 
 
 def serve(
@@ -30,11 +31,14 @@ def serve(
     max_megavoxels: float = 256,
     max_minutes: float = 30,
     keep: float = 60,
+    max_stored: float = 8000,
+    max_connections: int = 100,
     folder: str | Path | None = None,
     device: str = "auto",
     engine: str = "auto",
     precision: str = "fp32",
     max_gpu_memory: float | None = None,
+    connections: Connections | None = None,
     say: Say = print,
 ) -> None:
     """Serve the page and its API until interrupted. Blocks.
@@ -42,7 +46,8 @@ def serve(
     `host`: anything but this machine's own loopback needs `token`, of at least 16 characters; where none is given one
     is made, and told. `models`: names or weight files; empty: all that are installed. `certificate` and `key`: PEM
     files, for HTTPS. `max_upload`: MB of a file; `max_megapixels`, `max_megavoxels`: of a result; `max_minutes`: of a
-    job; `keep`: minutes until files and results are removed. `folder`: where they are kept meanwhile.
+    job; `keep`: minutes until files and results are removed; `max_stored`: MB of one user's. `folder`: where they are
+    kept meanwhile. `max_connections`: of one address at once; `connections`: all that a connection is held to.
 
     Raises UsageError or WeightsError before anything is served; DependencyError without `medsr[serve]`.
     """
@@ -54,7 +59,15 @@ def serve(
         token,
         (models,) if isinstance(models, str) else tuple(models),
         Compute(device, engine, precision, max_gpu_memory),
-        Limits(int(max_upload * MB), max_megapixels * 1e6, max_megavoxels * 1e6, minutes=max_minutes, keep=keep * 60),
+        Limits(
+            int(max_upload * MB),
+            max_megapixels * 1e6,
+            max_megavoxels * 1e6,
+            minutes=max_minutes,
+            keep=keep * 60,
+            stored=int(max_stored * MB),
+        ),
+        connections or Connections(address=max_connections),
         None if folder is None else Path(folder),
         None if certificate is None else Path(certificate),
         None if key is None else Path(key),
@@ -62,13 +75,16 @@ def serve(
     try:
         import uvicorn
 
+        from medsr.serving import log
         from medsr.serving.application import make_app
+        from medsr.serving.connections import Listening, protocol
         from medsr.serving.desk import Desk
     except ImportError as error:
         raise DependencyError(
             f"medsr serve needs what is not installed ({error.name}): pip install medsr[serve]"
         ) from error
-    listening = _listen(settings)
+    listening = _listen(settings, Listening)
+    listening.limit(settings.connections)
     settings = replace(settings, port=listening.getsockname()[1])
     try:
         desk = Desk(settings)
@@ -78,16 +94,19 @@ def serve(
     for line in _told(settings, list(desk.offers)):
         say(line)
     # Addresses hold nothing of a file, but who looked at what and when is nobody's business either: no access log.
+    log.set_up()
     config = uvicorn.Config(
         make_app(desk),
-        log_level="warning",
+        http=protocol(settings.connections),
+        loop="asyncio",
+        log_config=None,
         access_log=False,
         server_header=False,
         ssl_certfile=settings.certificate,
         ssl_keyfile=settings.key,
         timeout_graceful_shutdown=2,
         ws="none",
-        limit_concurrency=MOST_CONNECTIONS,
+        timeout_keep_alive=settings.connections.idle,  # type: ignore[arg-type]
     )
     server = uvicorn.Server(config)
     if hasattr(signal, "SIGHUP"):  # the terminal was closed: nothing of a patient may stay behind
@@ -95,10 +114,10 @@ def serve(
     server.run(sockets=[listening])
 
 
-def _listen(settings: Settings) -> socket.socket:
+def _listen(settings: Settings, kind: type[Bound]) -> Bound:
     """A bound socket. Raises UsageError where the port is taken or the host is not this machine."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound = kind(family, socket.SOCK_STREAM)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((settings.host, settings.port))

@@ -18,8 +18,9 @@ MB = 1_000_000
 class Limits:
     """What one server takes on. `upload`: bytes of one file; `pixels`, `voxels`: of one result.
 
-    `per_user`: jobs one user may have waiting or running; `waiting`: of all users. `files`: uploads kept for one user.
-    `minutes`: of one job. `keep`: seconds a file or a result is kept.
+    `per_user`: jobs one user may have waiting or running; `waiting`: of all users. `uploads`: one user may have on
+    their way; `files`: kept for one user; `stored`: bytes of one user's uploads and results. `minutes`: of one job;
+    `inspection`: seconds an upload is read for; `keep`: seconds a file or a result is kept.
     """
 
     upload: int = 512 * MB
@@ -27,7 +28,10 @@ class Limits:
     voxels: float = 256e6
     per_user: int = 4
     waiting: int = 100
+    uploads: int = 8
     files: int = 20
+    stored: int = 8000 * MB
+    inspection: float = 60.0
     minutes: float = 30.0
     keep: float = 3600.0
 
@@ -36,11 +40,32 @@ class Limits:
             ("--max-upload", self.upload),
             ("--max-megapixels", self.pixels),
             ("--max-megavoxels", self.voxels),
+            ("--max-stored", self.stored),
             ("--max-minutes", self.minutes),
             ("--keep", self.keep),
         ):
             if not 0 < value < float("inf"):
                 raise UsageError(f"{option}: expected a number above 0")
+
+
+@dataclass(frozen=True)
+class Connections:
+    """How long a connection may last in which nothing happens, and how many there may be.
+
+    `headers`: seconds for a request's headers; `idle`: seconds between two requests; `window`: seconds within which a
+    body or an answer must pass at `rate` bytes a second. `all`, `address`: connections at once, and of one address.
+    """
+
+    headers: float = 20.0
+    idle: float = 10.0
+    window: float = 30.0
+    rate: float = 4000.0
+    all: int = 500
+    address: int = 100
+
+    def __post_init__(self) -> None:
+        if self.address < 1:
+            raise UsageError("--max-connections: expected a number above 0")
 
 
 @dataclass(frozen=True)
@@ -58,6 +83,7 @@ class Settings:
     models: tuple[str, ...] = ()
     compute: Compute = field(default_factory=Compute)
     limits: Limits = field(default_factory=Limits)
+    connections: Connections = field(default_factory=Connections)
     folder: Path | None = None
     certificate: Path | None = None
     key: Path | None = None

@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from filelock import FileLock, Timeout
 from medsr.errors import MedsrError
 from medsr.serving.answers import ImageFacts, VolumeFacts
 from medsr.serving.jobs import ENDED, BusyError, Job, Queue, new_id
-from medsr.serving.settings import Limits
+from medsr.serving.settings import MB, Limits
 
 PREFIX = "medsr-serve-"
 CANCELLED = 60.0
@@ -57,7 +58,9 @@ class User:
     jobs: dict[str, Job] = field(default_factory=dict)
     seen: float = field(default_factory=time.monotonic)
     sending: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """One upload of a user's at a time: so that those who read them serve users in turn."""
+    """One upload of a user's at a time is received and inspected."""
+    uploading: int = 0
+    """Uploads on their way, those that wait for their turn included."""
 
 
 class Store:
@@ -88,15 +91,38 @@ class Store:
             self._users[user.id] = user
             return user
 
-    def begin_upload(self, user: User, size: int) -> Path:
-        """A new folder for an upload of about `size` bytes. Raises BusyError where there is no room."""
+    @contextlib.contextmanager
+    def on_its_way(self, user: User) -> Iterator[None]:
+        """While an upload is received and inspected. Raises BusyError where its user sends too many at once."""
+        if user.uploading >= self.limits.uploads:
+            raise BusyError(f"busy: {user.uploading} of your uploads are on their way; wait for one")
+        user.uploading += 1
+        try:
+            yield
+        finally:
+            user.uploading -= 1
+
+    def begin_upload(self, user: User, size: int) -> tuple[Path, int]:
+        """A new folder for an upload of about `size` bytes, and how many this user may still store.
+
+        Raises BusyError where there is no room.
+        """
         with self._lock:
             if len(user.files) >= self.limits.files:
                 raise BusyError(f"{len(user.files)} of your files are kept here; forget one first")
+            room = self.limits.stored - stored(user.folder)
+            self.check_share(size, room)
             self.check_room(size)
             folder = user.folder / new_id()
             folder.mkdir()
-            return folder
+            return folder, room
+
+    def check_share(self, size: int, room: int) -> None:
+        """Raise BusyError where `size` bytes are more than the `room` that is left of a user's share."""
+        if size > room:
+            raise BusyError(
+                f"your files and results would take more than {self.limits.stored / MB:g} MB here; forget some first"
+            )
 
     def check_room(self, size: int = 0) -> None:
         """Raise BusyError where the disk has no room for that many bytes more."""
@@ -113,6 +139,7 @@ class Store:
     def add_job(self, user: User, job: Job) -> None:
         """Queue a job. Raises BusyError."""
         with self._lock:
+            self.check_share(1, self.limits.stored - stored(user.folder))
             self.queue.add(job)
             user.jobs[job.id] = job
 
@@ -173,6 +200,16 @@ class Store:
 def remove(folder: Path) -> None:
     """A folder and what is in it; a child may just be writing there, so what comes later is swept later."""
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def stored(folder: Path) -> int:
+    """Bytes of all files below a folder, of which some may just be going."""
+    size = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                size += os.lstat(os.path.join(place, name)).st_size
+    return size
 
 
 def _mark(folder: Path) -> FileLock:

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 
 import anyio
 from starlette.requests import ClientDisconnect
 
 from medsr.errors import InputError, MedsrError
-from medsr.serving.helper import BugError, Helper
+from medsr.serving.helper import BugError
+from medsr.serving.inspectors import Inspectors
 from medsr.serving.jobs import BusyError
 from medsr.serving.looking import Choices, Look, look
 from medsr.serving.settings import MB, Limits
 from medsr.serving.store import GoneError, Store, Upload, User, remove
 
-SILENCE = 60.0
-"""Seconds an upload may send nothing."""
 LONGEST_NAME = 120
 DISCARDED = 64 * MB
 LOOK_EVERY = 16 * MB
@@ -33,12 +31,34 @@ class TooLargeError(MedsrError):
     """More bytes than this server takes."""
 
 
-class Receiver:
-    """Takes uploads; one after the other is looked at, in a child of its own that may take little memory."""
+class StoppedError(MedsrError):
+    """The sender left before the upload was through."""
 
-    def __init__(self, store: Store, reader: Helper, limits: Limits) -> None:
-        self.store, self.reader, self.limits = store, reader, limits
-        self._turns = ThreadPoolExecutor(1)
+    def __init__(self) -> None:
+        super().__init__("the upload stopped half way")
+
+
+@dataclass(frozen=True)
+class Sending:
+    """One upload as it arrives: what the user calls the file, and its bytes.
+
+    `series`: which one of a zip's; `declared`: how many bytes are to come, if that is known; `sender`: whose turn it is
+    taken from; `gone`: returns once the sender has left.
+    """
+
+    name: str
+    body: AsyncIterator[bytes]
+    sender: str
+    gone: Callable[[], Awaitable[None]]
+    series: int | None = None
+    declared: int | None = None
+
+
+class Receiver:
+    """Takes uploads and has them inspected in processes of their own, which may take little memory and time."""
+
+    def __init__(self, store: Store, inspectors: Inspectors, limits: Limits) -> None:
+        self.store, self.inspectors, self.limits = store, inspectors, limits
 
     @asynccontextmanager
     async def refusing(self, body: AsyncIterator[bytes]) -> AsyncIterator[None]:
@@ -61,27 +81,24 @@ class Receiver:
                 f"{declared / MB:.0f} MB; this server takes files of at most {self.limits.upload / MB:g} MB"
             )
 
-    async def take(
-        self, user: User, name: str, series: int | None, body: AsyncIterator[bytes], declared: int | None
-    ) -> Upload | Choices:
+    async def take(self, user: User, sending: Sending) -> Upload | Choices:
         """Raises TooLargeError, BusyError, GoneError, InputError with the user's own name of the file."""
-        async with user.sending:
-            return await self._take(user, name, series, body, declared)
+        with self.store.on_its_way(user):
+            async with user.sending:
+                return await self._take(user, sending)
 
-    async def _take(
-        self, user: User, name: str, series: int | None, body: AsyncIterator[bytes], declared: int | None
-    ) -> Upload | Choices:
-        folder = self.store.begin_upload(user, declared or 0)
+    async def _take(self, user: User, sending: Sending) -> Upload | Choices:
+        folder, room = self.store.begin_upload(user, sending.declared or 0)
         try:
-            async with self.refusing(body):
-                size = await self._save(folder / "upload", body)
+            async with self.refusing(sending.body):
+                size = await self._save(folder / "upload", sending.body, room)
             if size == 0:
-                raise InputError(f"{name}: the file is empty")
-            found = await self._look(folder / "upload", name, series)
+                raise InputError(f"{sending.name}: the file is empty")
+            found = await self._inspect(folder / "upload", sending)
             if isinstance(found, Choices):
                 remove(folder)
                 return found
-            upload = Upload(folder.name, name, found.path, size, found.facts, found.series)
+            upload = Upload(folder.name, sending.name, found.path, size, found.facts, found.series)
             self.store.add_file(user, upload)
         except FileNotFoundError as error:  # its user has been forgotten
             raise GoneError from error
@@ -93,41 +110,48 @@ class Receiver:
             raise
         return upload
 
-    async def _save(self, path: Path, body: AsyncIterator[bytes]) -> int:
+    async def _save(self, path: Path, body: AsyncIterator[bytes], room: int) -> int:
+        """Write what arrives. `room`: bytes this user may still store."""
         size = checked = 0
         with path.open("wb") as stream:
             while True:
                 try:
-                    with anyio.fail_after(SILENCE):
-                        block = await anext(body)
+                    block = await anext(body)  # the connection is closed where too little arrives
                 except StopAsyncIteration:
                     return size
-                except (TimeoutError, ClientDisconnect) as error:
-                    raise InputError("the upload stopped half way") from error
+                except ClientDisconnect as error:
+                    raise StoppedError from error
                 size += len(block)
                 self.check(size)
+                self.store.check_share(size, room)
                 if (checked := checked + len(block)) > LOOK_EVERY:
                     checked = 0
                     self.store.check_room()
                 stream.write(block)
 
-    async def _look(self, path: Path, name: str, series: int | None) -> Look | Choices:
-        def ask() -> Any:
-            return self.reader.do(look, path, stem_of(name), series, self.limits)
-
+    async def _inspect(self, path: Path, sending: Sending) -> Look | Choices:
+        work = asyncio.ensure_future(
+            self.inspectors.do(sending.sender, look, path, stem_of(sending.name), sending.series, self.limits)
+        )
+        gone = asyncio.ensure_future(sending.gone())
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._turns, ask)
+            await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                raise StoppedError
+            return await work
         except MedsrError as error:
             if not path.parent.is_dir():
                 raise GoneError from error
-            if isinstance(error, BugError):
+            if isinstance(error, BugError | BusyError | StoppedError):
                 raise
-            raise InputError(named(plain(str(error), self.store.folder, name), name)) from error
+            raise InputError(named(plain(str(error), self.store.folder, sending.name), sending.name)) from error
+        finally:
+            work.cancel()
+            gone.cancel()
 
     def close(self) -> None:
-        """Stop looking."""
-        self.reader.end()
-        self._turns.shutdown(wait=False, cancel_futures=True)
+        """Stop inspecting."""
+        self.inspectors.close()
 
 
 def plain(text: str, folder: Path, name: str) -> str:

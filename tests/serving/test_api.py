@@ -305,7 +305,7 @@ def test_a_body_that_is_no_upload_is_short(server: Server, user: User) -> None:
 def test_uploads_at_once_are_counted(server: Server, eye: Path) -> None:
     user = server.user()
     user.file(eye)
-    with ThreadPoolExecutor(30) as crowd:
+    with ThreadPoolExecutor(8) as crowd:
         answers = list(crowd.map(lambda _: user.upload(eye).status_code, range(30)))
     assert answers.count(201) == 19
     assert answers.count(503) == 11

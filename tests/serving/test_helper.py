@@ -91,13 +91,14 @@ def test_a_cancelled_task_stops_and_the_next_is_not_cancelled(helper: Helper, tm
     assert helper.do(add, 1, 1) == 2
 
 
-def test_a_task_that_does_not_listen_is_ended(helper: Helper, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("medsr.serving.helper.GRACE", 0.5)
+def test_a_task_that_does_not_listen_is_ended() -> None:
+    helper = Helper(None, 60, grace=0.5)
     stop = threading.Event()
     stop.set()
     with pytest.raises(Cancelled):
         helper.do(sleep, stop=stop)
     assert helper.do(add, 1, 1) == 2
+    helper.end()
 
 
 def test_nobody_hears_what_was_meant_for_another(helper: Helper) -> None:
