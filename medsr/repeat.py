@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from medsr import __version__
 from medsr.errors import InputError, MedsrError, UsageError, WeightsError
+from medsr.infer import sidecar_fields
 from medsr.infer.batch import upscale
 from medsr.infer.learned import file_of
 from medsr.infer.models import weights_hash
@@ -64,12 +66,9 @@ def reproduce(
     given = Given(source, model, device)
     if told["version"] != __version__:
         say(f"note: made by medsr {told['version']}, this is {__version__}")
-    try:
-        if told.get("command") == "upscale":
-            return [_image(path, name, one, given) for name, one in told["results"].items()]
-        return [_scan(path, told, given)]
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{path}: not a whole sidecar of medsr ({error})") from error
+    if told.get("command") == "upscale":
+        return [_image(path, name, one, given) for name, one in told["results"].items()]
+    return [_scan(path, told, given)]
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -81,6 +80,10 @@ def _read(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: not a sidecar of medsr: {error}") from error
     if not isinstance(told, dict) or told.get("tool") != "medsr" or "version" not in told:
         raise InputError(f"{path}: not a sidecar of medsr")
+    try:
+        sidecar_fields.check(told)
+    except ValueError as error:
+        raise InputError(f"{path}: not a whole sidecar of medsr ({error})") from error
     return told
 
 
@@ -167,11 +170,15 @@ def _scan(sidecar: Path, told: dict[str, Any], given: Given) -> Comparison:
 def _input(sidecar: Path, told: dict[str, Any], given: str | Path | None, digest: Callable[[Path], str]) -> Path:
     named = told["input_file"] if "input_file" in told else told["input"]
     path = sidecar.parent / named if given is None else Path(given)
-    if given is None and not (path.exists() and digest(path) == told["input_sha256"]):
-        path = place_of(told["input_sha256"]) or path
-    if not path.exists():
-        raise InputError(f"{path}: the input is not there; say where it is with --input")
-    if digest(path) != told["input_sha256"]:
+    try:
+        if given is None and not (os.path.exists(path) and digest(path) == told["input_sha256"]):
+            path = place_of(told["input_sha256"]) or path
+        if not os.path.exists(path):
+            raise InputError(f"{path}: the input is not there; say where it is with --input")
+        same = digest(path) == told["input_sha256"]
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if not same:
         raise InputError(
             f"{path}: is not the input this result was made of (another SHA-256); say where it is with --input"
         )
@@ -192,9 +199,9 @@ def _placed(name: str, sidecar: Path, digest: str | None) -> str:
     """A weight file that a sidecar names from where it lies itself, or by its name alone, where this machine remembers
     it; older sidecars name it from where medsr was called."""
     beside = sidecar.parent / name
-    if (len(Path(name).parts) > 1 or Path(name).suffix) and beside.is_file():
+    if (len(Path(name).parts) > 1 or Path(name).suffix) and os.path.isfile(beside):
         return str(beside)
-    there = place_of(digest) if digest and not Path(name).is_file() else None
+    there = place_of(digest) if digest and not os.path.isfile(name) else None
     return str(there) if there is not None and there.name == name else name
 
 

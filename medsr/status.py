@@ -129,17 +129,24 @@ def results_in(folder: Path) -> set[str]:
     """The real paths of what `medsr upscale` made in a folder, by the tables that lie there; not by names."""
     if not folder.is_dir() or (folder / PREPARED).is_file():
         return set()
-    names: list[Path] = []
-    try:
-        told = json.loads(read_text(folder / PICTURES))["results"]
-        names += [folder / name for name in told]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        pass
+    names = [folder / name for name in pictures_in(folder)]
     for row in read(folder / NAME):
         if row.outcome == DONE and row.output:
             parts = Path(row.output).parts  # relative to where that run was begun
             names += [folder.joinpath(*parts[start:]) for start in range(len(parts))]
-    return {os.path.realpath(name) for name in names if name.is_file()}
+    return {os.path.realpath(name) for name in names if os.path.isfile(name)}  # whatever stands there, too long a name
+
+
+def pictures_in(folder: Path) -> dict[str, dict[str, Any]]:
+    """How images of a folder were made, by name, as `upscale.json` says; nothing where it is absent or damaged."""
+    try:
+        summary = json.loads(read_text(folder / PICTURES))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    results = summary.get("results") if isinstance(summary, dict) and summary.get("tool") == "medsr" else None
+    if not isinstance(results, dict):
+        return {}
+    return {name: result for name, result in results.items() if isinstance(result, dict)}
 
 
 def read(path: Path) -> list[Row]:

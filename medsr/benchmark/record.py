@@ -7,10 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
+
 from medsr.benchmark.case import Item
 from medsr.benchmark.result import Row
 from medsr.io.journal import Journal
 from medsr.io.volume import digest
+from medsr.measure.names import split
 from medsr.outcome import Outcome
 from medsr.status import Status
 
@@ -30,11 +33,17 @@ def digests(item: Item) -> dict[str, str]:
     return {role: digest(path) for role, path in item.files.items() if path.exists()}
 
 
+class _Row(BaseModel):
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+    model: str
+    metrics: dict[str, float]
+
+
 class Record:
     """`settings`: protocol and models; figures measured otherwise, or on another image, are not taken up."""
 
     def __init__(self, folder: Path, settings: Mapping[str, Any], take_up: bool) -> None:
-        self.status = Status(folder, settings)
+        self.status, self.models = Status(folder, settings), list(settings["models"])
         if not take_up:
             (folder / NAME).unlink(missing_ok=True)
         self.journal = Journal(folder / NAME)
@@ -56,8 +65,16 @@ class Record:
 
     def known(self, item: Item, seen: Seen) -> list[Row]:
         """The rows of an image measured before; none where it was not."""
-        found = self.journal.records.get(seen.key)
-        return [Row(item.id, one["model"], one["metrics"]) for one in found["rows"]] if found else []
+        record = self.journal.records.get(seen.key)
+        try:
+            rows = [_Row.model_validate(row) for row in record["rows"]] if record else []
+            for name in {name for row in rows for name in row.metrics}:
+                split(name)
+        except (ValueError, KeyError, TypeError):  # damaged: measured again
+            return []
+        if [row.model for row in rows] != self.models:
+            return []
+        return [Row(item.id, row.model, row.metrics) for row in rows]
 
     def add(self, seen: Seen, rows: Sequence[Row], outcome: Outcome) -> None:
         """Remember what became of an image."""

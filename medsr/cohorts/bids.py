@@ -77,6 +77,10 @@ def _description(root: Path) -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def check(root: Path, out: Path) -> None:
     """Raise UsageError where another dataset's description would be lost."""
     if out.resolve() == root.resolve():
@@ -84,6 +88,6 @@ def check(root: Path, out: Path) -> None:
     if not (out / DESCRIPTION).is_file():
         return
     told = _description(out)
-    makers = [one.get("Name") for one in told.get("GeneratedBy") or [] if isinstance(one, dict)]
+    makers = [one.get("Name") for one in _listed(told.get("GeneratedBy")) if isinstance(one, dict)]
     if makers != ["medsr"]:
         raise UsageError(f"--out {out}: holds another dataset ({told.get('Name', 'without a name')}); choose another")

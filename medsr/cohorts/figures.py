@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import BaseModel, Field
 
 from medsr.cohorts.plan import Plan, Unit
-from medsr.infer import sidecar
 from medsr.io.files import read_text
 from medsr.scan.files import Target
-from medsr.status import Row
+from medsr.status import Row, pictures_in
 from medsr.text import shown
 
 UNLIKE = 3.5
@@ -29,6 +28,37 @@ LABELS = {
     "voxels": "voxels of the result (millions)",
     "spacing": "finest spacing (mm)",
 }
+
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _Rest(BaseModel):
+    rms_percent_of_range: Finite
+
+
+class _Consistency(BaseModel):
+    before: _Rest
+    range: Finite
+
+
+class _Uncertainty(BaseModel):
+    mean: Finite
+
+
+class _Grid(BaseModel):
+    shape: Annotated[list[Annotated[int, Field(ge=1, le=1 << 24)]], Field(min_length=3, max_length=4)]
+    spacing_mm: Annotated[list[Finite], Field(min_length=3, max_length=3)]
+
+
+class Summary(BaseModel):
+    """What a cohort's page shows of a scan's sidecar."""
+
+    consistency: _Consistency | None = None
+    uncertainty: _Uncertainty | None = None
+    output: _Grid | None = None
+    clipped_voxels: Annotated[int, Field(ge=0, le=1 << 60)] = 0
+    warnings: list[str] = []
 
 
 @dataclass
@@ -47,7 +77,7 @@ class Subject:
 
 def subjects(plan: Plan, rows: list[Row]) -> list[Subject]:
     """Those that are done, the most unlike first."""
-    images = sidecar.read(plan.out) if plan.command == "upscale" else {}
+    images = pictures_in(plan.out) if plan.command == "upscale" else {}
     units = {shown(unit.target): unit for unit in plan.units}
     found = [_subject(plan, units[row.output], row, images) for row in rows]
     for key in LABELS:
@@ -59,32 +89,41 @@ def _subject(plan: Plan, unit: Unit, row: Row, images: Mapping[str, Any]) -> Sub
     """`images`: what `upscale.json` tells of each."""
     output = Path(unit.target)
     name = str(output.relative_to(plan.out)) if output.is_relative_to(plan.out) else output.name
-    values = {"seconds": float(row.seconds)}
+    values = {"seconds": seconds} if (seconds := _number(row.seconds)) is not None else {}
     if plan.command == "upscale":
-        notes = images.get(name, {}).get("notes", [])
-        return Subject(name, row, values, [note for note in notes if note.startswith("warning")], output)
+        notes = images.get(name, {}).get("notes")
+        warnings = [note for note in notes if str(note).startswith("warning")] if isinstance(notes, list) else []
+        return Subject(name, row, values, warnings, output)
     target = Target(Path(unit.source), output, bool(plan.options.get("dicom")))
     summary = _summary(target.beside(".json"))
-    consistency = summary.get("consistency") or {}
-    if consistency:
-        values["unexplained"] = consistency["before"]["rms_percent_of_range"]
-        values["range"] = consistency["range"]
-        values["clipped"] = float(summary.get("clipped_voxels", 0))
-    if spread := summary.get("uncertainty"):
-        values["uncertainty"] = spread["mean"]
-    if grid := summary.get("output"):
-        values["voxels"] = math.prod(grid["shape"]) / 1e6
-        values["spacing"] = min(grid["spacing_mm"])
+    if summary.consistency:
+        values["unexplained"] = summary.consistency.before.rms_percent_of_range
+        values["range"] = summary.consistency.range
+        values["clipped"] = float(summary.clipped_voxels)
+    if summary.uncertainty:
+        values["uncertainty"] = summary.uncertainty.mean
+    if summary.output:
+        values["voxels"] = math.prod(summary.output.shape) / 1e6
+        values["spacing"] = min(summary.output.spacing_mm)
     picture = target.beside("_preview.png")
-    return Subject(name, row, values, list(summary.get("warnings", [])), picture if picture.is_file() else None)
+    return Subject(name, row, values, list(summary.warnings), picture if picture.is_file() else None)
 
 
-def _summary(path: Path) -> dict[str, Any]:
+def _number(text: str) -> float | None:
+    """The seconds of a row; None where there are none."""
     try:
-        told = json.loads(read_text(path))
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _summary(path: Path) -> Summary:
+    """What a scan's sidecar says; nothing where it is absent or damaged."""
+    try:
+        return Summary.model_validate_json(read_text(path))
     except (OSError, ValueError):
-        return {}
-    return told if isinstance(told, dict) else {}
+        return Summary()
 
 
 def _measure(found: list[Subject], key: str) -> None:

@@ -8,12 +8,17 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from medsr.cohorts.options import whole
 from medsr.errors import UsageError
-from medsr.io.confined import lies_below
+from medsr.io.confined import check_path, lies_below
 from medsr.io.files import read_text, write_text
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 _ID = re.compile(r"[0-9a-f]{12}")
 FOLDER, CURRENT, LOCK = ".cohort", "current", "lock"
@@ -87,11 +92,21 @@ def load(out: Path, known: str | None = None) -> Plan:
 
 def _checked(record: dict[str, Any]) -> Plan:
     """A plan whose every part is of its type, as nobody knows who wrote it. Raises ValueError or TypeError."""
-    from pydantic import TypeAdapter
-
     if unknown := record.keys() - {field.name for field in fields(Plan)}:
         raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
-    return TypeAdapter(Plan).validate_python(record)
+    plan = _adapter().validate_python(record)
+    whole(plan.command, plan.options)
+    sources = [source for source, _ in plan.clashes]
+    for path in (plan.bids or "", *sources, *(name for unit in plan.units for name in (unit.source, unit.target))):
+        check_path(path)
+    return plan
+
+
+@lru_cache(1)
+def _adapter() -> TypeAdapter[Plan]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Plan)
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def standing(plan: Plan) -> Standing:
             target = wanted.get(row.output)
             if target is not None and (target not in rows or rows[target].outcome != DONE):
                 rows[target] = row
-        running |= {n for n in marked(part) if n < len(plan.units)}
+        running |= {n for n in marked(part) if 0 <= n < len(plan.units)}
     busy = sorted(n for n in running if plan.units[n].target not in rows)
     return Standing(rows, tuple(busy), len(plan.units) + len(plan.clashes))
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from medsr.cohorts import bids, dasks, find, local, page, plan, results, slurm
+from medsr.cohorts.options import whole
 from medsr.cohorts.plan import Command, Plan
 from medsr.cohorts.results import Standing
 from medsr.engines.base import Compute
@@ -83,8 +84,9 @@ def cohort(
 def retry(out: str | Path, on: Engine = Engine(), say: Say = lambda _: None) -> Standing:
     """Do again, as it was asked for, what of a cohort failed or was never done."""
     made = plan.load(Path(os.path.abspath(out)))
-    if _weights(made.options["model"]) != made.weights:
-        raise UsageError(f"{made.options['model']}: not the weights this cohort was begun with; begin it again")
+    model = whole(made.command, made.options)["model"]
+    if _weights(model) != made.weights:
+        raise UsageError(f"{model}: not the weights this cohort was begun with; begin it again")
     _check_engine(on)
     with plan.alone(made.out):
         _check_queue(made)

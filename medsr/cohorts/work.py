@@ -13,6 +13,7 @@ from typing import Any
 
 from medsr import overlap
 from medsr.cohorts import plan as plans
+from medsr.cohorts.options import whole
 from medsr.cohorts.plan import Plan, Unit
 from medsr.engines.base import Compute
 from medsr.errors import UsageError
@@ -110,7 +111,7 @@ def crew_of(plan: Plan, device: str | None = None) -> Crew:
     """The model, opened. Raises UsageError where its weights are no longer those the cohort was begun with."""
     from medsr.infer.models import weights_hash
 
-    given = json.loads(json.dumps(plan.options)) | ({"device": device} if device else {})
+    given = whole(plan.command, json.loads(json.dumps(plan.options))) | ({"device": device} if device else {})
     if weights_hash(given["model"]) != plan.weights:
         raise UsageError(f"{given['model']}: not the weights this cohort was begun with; begin it again")
     compute = Compute(*(given.pop(name) for name in ("device", "engine", "precision", "max_gpu_memory", "compiled")))
@@ -136,10 +137,9 @@ def _images(given: dict[str, Any], compute: Compute) -> Crew:
     from medsr.infer.batch import How, Job
     from medsr.infer.used import Models
 
-    consistency = given.get("consistency", False)  # a cohort begun before there was any goes on without
-    asked = (given["tile"], given["outscale"], given["bits"], consistency)
-    more = {"assumed_bits": given.get("assumed_bits") or {}, "keep_metadata": given.get("keep_metadata", False)}
-    more["frames"] = given.get("frames")
+    asked = (given["tile"], given["outscale"], given["bits"], given["consistency"])
+    more = {"assumed_bits": given["assumed_bits"] or {}, "keep_metadata": given["keep_metadata"]}
+    more["frames"] = given["frames"]
     models = Models(given["model"], compute, *asked, **more)
 
     def job(unit: Unit, status: Status) -> overlap.Job:

@@ -92,7 +92,7 @@ def read(run: Path) -> FileList | None:
         content = json.loads(path.read_text(encoding="utf-8"))
         files = tuple(Entry(**entry) for entry in content["files"])
         return FileList(dict(content["folders"]), str(content["drawn"]), files)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: damaged ({error}); without it the run cannot be resumed") from error
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 import re
 from collections.abc import Iterable
 from functools import lru_cache
@@ -10,7 +10,6 @@ from pathlib import Path, PurePath
 
 from medsr import status
 from medsr.io import volume as volume_io
-from medsr.io.files import read_text
 
 _RUN = ("log.jsonl", "recipe.yml", "state")
 """What lies in a run's folder."""
@@ -63,11 +62,7 @@ def _is_result(path: Path) -> bool:
 @lru_cache(maxsize=4096)
 def _written_in(folder: Path) -> frozenset[Path]:
     """The files, and folders of slices, that medsr recorded there as its results; `folder` itself is none."""
-    try:
-        named = json.loads(read_text(folder / status.PICTURES))
-        results = list(named["results"]) if named.get("tool") == "medsr" else []
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        results = []
+    results = status.pictures_in(folder)
     try:
         outputs = [row.output for row in status.read(folder / status.NAME) if row.outcome == status.DONE and row.output]
     except (OSError, ValueError):
@@ -80,4 +75,4 @@ def _below(folder: Path, output: str) -> Path | None:
     """Where a recorded result lies in the folder of its table, which may have been moved since."""
     parts = [part for part in PurePath(output.replace("\\", "/")).parts if part not in ("/", ".")]
     tails = (folder.joinpath(*parts[start:]) for start in range(len(parts)))
-    return next((tail for tail in tails if tail.exists()), None)
+    return next((tail for tail in tails if os.path.exists(tail)), None)

@@ -57,5 +57,5 @@ def _description(path: Path) -> str:
     beside = path.with_suffix(".md")
     if not beside.is_file():
         return ""
-    paragraphs = re.split(r"\n\s*\n", beside.read_text(encoding="utf-8"))
+    paragraphs = re.split(r"\n\s*\n", beside.read_text(encoding="utf-8", errors="replace"))
     return " ".join(next((text for text in paragraphs if not text.startswith("#")), "").split())

@@ -11,11 +11,12 @@ from typing import Any
 from medsr import __version__
 from medsr.infer.models import weights_form
 from medsr.infer.used import Used
-from medsr.io.files import read_text, sha256, write_text
+from medsr.io.files import sha256, write_text
 from medsr.io.local_record import named_from
 from medsr.io.lock import held
 from medsr.outcome import Outcome
 from medsr.status import PICTURES as NAME
+from medsr.status import pictures_in
 
 
 def entry(folder: Path, outcome: Outcome, used: Used) -> dict[str, Any]:
@@ -51,15 +52,6 @@ def write(folder: Path, results: Mapping[str, Any]) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     with held(folder):
-        kept = {name: one for name, one in read(folder).items() if (folder / name).is_file()}
+        kept = {name: one for name, one in pictures_in(folder).items() if os.path.isfile(folder / name)}
         told = {"tool": "medsr", "command": "upscale", "version": __version__, "results": kept | dict(results)}
         write_text(folder / NAME, json.dumps(told, indent=1) + "\n")
-
-
-def read(folder: Path) -> dict[str, Any]:
-    """How results were made, by name; nothing where there is no such file, or a damaged one."""
-    try:
-        found = json.loads(read_text(folder / NAME))["results"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}

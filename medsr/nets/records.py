@@ -33,9 +33,45 @@ def read() -> dict[str, dict[str, Any]]:
         return {"hashes": {}, "own": {}}
     try:
         records: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+        _check(records)
+    except (ValueError, RecursionError) as error:
         raise WeightsError(f"{file}: damaged; delete it and import or fetch the weights again") from error
     return records
+
+
+def _check(records: object) -> None:
+    """Raise ValueError where an entry is not as `write` was given it."""
+    from pydantic import BaseModel, ConfigDict
+
+    from medsr.io.confined import check_path
+
+    class Own(BaseModel):
+        model_config = ConfigDict(strict=True, extra="forbid")
+        name: str
+        file: str
+        role: str
+        architecture: str
+        scale: int | None
+        licence: str
+        source: str
+        sha256: str
+        size: int
+
+    class Form(BaseModel):
+        file: str
+        sha256: str
+        form: str
+
+    class Records(BaseModel):
+        hashes: dict[str, str]
+        own: dict[str, Own]
+        forms: dict[str, Form] = {}
+
+    whole = Records.model_validate(records)
+    files = [own.file for own in whole.own.values()] + [form.file for form in whole.forms.values()]
+    for file in files:
+        if check_path(file) != Path(file).name:
+            raise ValueError(f"{file!r} is not the name of a file")
 
 
 def write(records: dict[str, dict[str, Any]]) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +63,7 @@ class Entry:
 
 def entries() -> dict[str, Entry]:
     """Every weight file known by name: the manifest's and the user's own, with hashes recorded on first download."""
-    manifest = yaml.safe_load((resource_dir("pretrained") / "manifest.yml").read_text(encoding="utf-8"))
-    known = {fields["name"]: _entry(fields) for fields in manifest["weights"]}
+    known = dict(_manifest(resource_dir("pretrained") / "manifest.yml"))
     recorded = records.read()
     for name, one in recorded["own"].items():
         known.setdefault(name, Entry(**one))
@@ -73,6 +74,13 @@ def entries() -> dict[str, Entry]:
         if name in known and not known[name].path.is_file():  # the original counts where it is here, too
             known[name] = _converted(known[name], converted)
     return known
+
+
+@lru_cache(1)
+def _manifest(path: Path) -> Mapping[str, Entry]:
+    """The entries that came with medsr. Read once: it is asked for many times, and does not change."""
+    fields = yaml.safe_load(path.read_text(encoding="utf-8"))["weights"]
+    return {entry["name"]: _entry(entry) for entry in fields}
 
 
 def known_names() -> set[str]:
@@ -114,9 +122,10 @@ def locate(name: str | Path) -> Path:
     if bundled is not None and bundled.suits:  # whatever lies in the working folder under that name
         verify(bundled)
         return bundled.path
-    if path.is_file() and path.name.endswith((".param", ".whl", ".tar.gz")):
+    is_file = os.path.isfile(path)  # False for too long a name, too
+    if is_file and path.name.endswith((".param", ".whl", ".tar.gz")):
         raise WeightsError(f"{path}: is to be converted first; run: medsr weights import {path}")
-    if path.is_file():
+    if is_file:
         try:
             with path.open("rb") as stream:
                 stream.read(1)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from medsr import status
 from medsr.data import manifest
@@ -15,9 +17,12 @@ from medsr.io.confined import is_confined
 from medsr.io.journal import Journal
 from medsr.outcome import Outcome
 from medsr.prep.look import Look
-from medsr.prep.make import Made
+from medsr.prep.make import Made, restored_files
 from medsr.prep.source import Source
 from medsr.prep.steps import Plan
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 SAME = "same pixels as"
 
@@ -98,14 +103,22 @@ def check_records(out: Path, journal: Journal, before: Sequence[manifest.Row]) -
     try:
         for key, record in journal.records.items():
             if key.startswith("make "):
-                names |= {file["file"] for file in record["made"]}
+                names |= {file.file for file in restored_files(record.get("made"))}
             if key.startswith("begin "):
-                names |= {f"{folder}/{key.removeprefix('begin ')}" for folder in record["folders"]}
+                folders = _names().validate_python(record.get("folders"))
+                names |= {f"{folder}/{key.removeprefix('begin ')}" for folder in folders}
         strange = sorted(name for name in names if not is_confined(out, name))
-    except (KeyError, TypeError, AttributeError) as error:
+    except ValueError as error:
         raise UsageError(f"{out}: what an earlier run kept there is damaged; choose another folder") from error
     if strange:
         raise UsageError(f"{out}: what is kept there names files elsewhere ({strange[0]}); choose another folder")
+
+
+@lru_cache(1)
+def _names() -> TypeAdapter[list[str]]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(list[str])
 
 
 def sweep(out: Path, keep: set[str], journal: Journal, before: Sequence[manifest.Row]) -> list[str]:
@@ -116,7 +129,7 @@ def sweep(out: Path, keep: set[str], journal: Journal, before: Sequence[manifest
     earlier = {row.file for row in before if row.file}
     for key, record in journal.records.items():
         if key.startswith("make "):
-            earlier |= {one["file"] for one in record["made"]}
+            earlier |= {file.file for file in restored_files(record["made"])}
         if key.startswith("begin "):
             one = glob.escape(key.removeprefix("begin "))
             for folder in record["folders"]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +22,12 @@ from medsr.io.files import sha256
 from medsr.outcome import as_error
 from medsr.resample import resize
 
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
 THUMBNAIL = 32
+SIZE = r"[1-9][0-9]{0,8}(x[1-9][0-9]{0,8}){1,3}"
+"""What a manifest says of it: width x height, of volumes voxels."""
 PLAIN = 0.02
 """Of full range: an image that varies less is like every other that is as empty."""
 
@@ -38,6 +47,26 @@ class Look:
     thumbnail: str = ""
     dicom: bool = False
     error: str = ""
+
+
+def restored(record: object, roles: Collection[str]) -> Look | None:
+    """What was known of an item that has files of these roles, as it was written down; None where that is damaged."""
+    try:
+        seen = _adapter().validate_python(record)
+    except ValueError:
+        return None
+    hashes = (*seen.hashes.values(), seen.pixels)
+    read = seen.hashes.keys() == set(roles) and all(re.fullmatch("[0-9a-f]{64}", digest) for digest in hashes)
+    sized = re.fullmatch(SIZE, seen.size)
+    drawn = not seen.thumbnail or re.fullmatch(f"[0-9a-f]{{{2 * THUMBNAIL**2}}}", seen.thumbnail)
+    return seen if seen.error or (read and sized and drawn) else None
+
+
+@lru_cache(1)
+def _adapter() -> TypeAdapter[Look]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Look)
 
 
 def look(files: dict[str, list[Path]], kind: str, bits: int | None = None) -> Look:

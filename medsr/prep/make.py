@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,7 +21,11 @@ from medsr.io import volume as volume_io
 from medsr.io.base import PNG, TIFF, Image
 from medsr.io.files import atomic_path, sha256
 from medsr.io.orientation import picture_as_shown
+from medsr.prep.look import SIZE
 from medsr.text import reason
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 LEAST = 16
 """Shortest side in pixels of a reduction worth keeping."""
@@ -45,6 +52,22 @@ class Made:
     original: bool
     sha256: str
     bits: str = ""
+
+
+def restored_files(record: object) -> list[Made]:
+    """The files of an item as a journal has them. Raises ValueError where it is damaged."""
+    files = _adapter().validate_python(record)
+    for file in files:
+        if not re.fullmatch(SIZE, file.size):
+            raise ValueError(f"{file.size!r} is not a size")
+    return files
+
+
+@lru_cache(1)
+def _adapter() -> TypeAdapter[list[Made]]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(list[Made])
 
 
 def make(task: Task, out: Path) -> list[Made]:

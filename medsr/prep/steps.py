@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
@@ -17,8 +18,8 @@ from medsr.io.files import sha256
 from medsr.io.journal import Journal, stamp
 from medsr.outcome import as_error
 from medsr.prep import duplicates, parts
-from medsr.prep.look import Look, look
-from medsr.prep.make import Made, Task, make
+from medsr.prep.look import Look, look, restored
+from medsr.prep.make import Made, Task, make, restored_files
 from medsr.prep.source import Source
 from medsr.workers import each
 
@@ -33,8 +34,9 @@ def look_all(card: Card, found: Source, journal: Journal, pool: Executor | None)
         bits = card.ground_truth.bits
         stamps[item.id] = stamp(path for paths in files.values() for path in paths) + (f" {bits}" if bits else "")
         known = journal.records.get(f"look {item.id}")
-        if known and known.get("stamp") == stamps[item.id]:
-            looks[item.id] = Look(**known["look"])
+        same = known is not None and known.get("stamp") == stamps[item.id]
+        if known and same and (seen := restored(known.get("look"), item.files)) is not None:
+            looks[item.id] = seen
         else:
             jobs[item.id] = partial(look, files, card.kind, bits)
 
@@ -114,8 +116,9 @@ def make_all(
         bits = card.ground_truth.bits
         wanted[item.id] = [looks[item.id].hashes, plan.part[item.id], *([bits] if bits else [])]
         known = journal.records.get(f"make {item.id}") or finished.get(item.id)
-        if known and known.get("of") == wanted[item.id] and _intact(known["made"], out):
-            made[item.id] = [Made(**one) for one in known["made"]]
+        earlier = restored_files(known["made"]) if known and known.get("of") == wanted[item.id] else []
+        if {file.role for file in earlier} == set(item.files) and _intact(earlier, out):
+            made[item.id] = earlier
         else:
             files = {role: found.places[names[0]] for role, names in item.files.items()}
             task = Task(item.id, plan.part[item.id], card.kind, files, card.ground_truth)
@@ -158,5 +161,5 @@ def _finished(before: Sequence[manifest.Row]) -> dict[str, Any]:
     return known
 
 
-def _intact(made: Sequence[Mapping[str, Any]], out: Path) -> bool:
-    return all((out / one["file"]).is_file() and sha256(out / one["file"]) == one["sha256"] for one in made)
+def _intact(files: Sequence[Made], out: Path) -> bool:
+    return all(os.path.isfile(out / file.file) and sha256(out / file.file) == file.sha256 for file in files)

@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from medsr import __version__
 from medsr.io.files import write_text
 
 if TYPE_CHECKING:
+    from jinja2 import Template
     from matplotlib.figure import Figure
 
 
@@ -59,11 +61,15 @@ class Section:
 
 def write_page(path: Path, title: str, lead: str, sections: Sequence[Section]) -> None:
     """Write the page, whole or not at all."""
+    write_text(path, _template().render(title=title, lead=lead, sections=sections, version=__version__))
+
+
+@lru_cache(1)
+def _template() -> Template:
     import jinja2
 
     environment = jinja2.Environment(loader=jinja2.PackageLoader("medsr.report"), autoescape=True)
-    page = environment.get_template("page.html").render(title=title, lead=lead, sections=sections, version=__version__)
-    write_text(path, page)
+    return environment.get_template("page.html")
 
 
 def picture(caption: str, unit: NDArray[np.float32], enlarge: int = 1) -> Picture:

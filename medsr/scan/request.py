@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 from medsr.engines.base import Compute
@@ -108,7 +108,7 @@ class Request:
 
 
 def _check_fuse(fuse: str) -> None:
-    if fuse in get_args(Fuse) or fuse in weights.entries() or Path(fuse).is_file():
+    if fuse in get_args(Fuse) or fuse in weights.entries() or os.path.isfile(fuse):
         _fusion(fuse)
     else:
         raise UsageError(f"--fuse {fuse}: expected one of {', '.join(get_args(Fuse))}, or a fusion network")

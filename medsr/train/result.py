@@ -41,5 +41,5 @@ class Result:
         """That of a finished run; None where there is none, or it is not whole."""
         try:
             return cls(run, **json.loads(read_text(run / FILE)))
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, RecursionError):
             return None

@@ -85,6 +85,11 @@ def _manifest(size: str) -> bytes:
     return READERS["manifests"].seeds()["manifest.csv"].replace(b"10x20", size.encode())
 
 
+def _told(reader: str, file: str, **changes: object) -> bytes:
+    """A JSON that medsr wrote, with other values."""
+    return json.dumps(json.loads(READERS[reader].seeds()[file]) | changes).encode()
+
+
 def _laughs() -> bytes:
     lists = [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]" for n in range(1, 10)]
     return "\n".join(["l0: &l0 x", *lists, "name: *l9", "data: *l9", "files: *l9"]).encode()
@@ -128,6 +133,19 @@ CRASHERS: dict[str, tuple[str, str, Callable[[], bytes]]] = {
     "recipe-laughs": ("recipes", "x.yml", _laughs),
     "recipe-in-itself": ("recipes", "x.yml", lambda: b"name: &a [*a]"),
     "card-laughs": ("cards", "x.yml", _laughs),
+    # KeyError, TypeError, AttributeError, RecursionError, UnicodeDecodeError in what medsr had written itself
+    "sidecar-deep": ("sidecars", "scan.json", lambda: b"[" * 99_999),
+    "sidecar-results-list": ("sidecars", "upscale.json", lambda: _told("sidecars", "upscale.json", results=[{}])),
+    "sidecar-without-kind": ("sidecars", "scan.json", lambda: _told("sidecars", "scan.json", parameters={"scale": 2})),
+    "sidecar-file-long": ("sidecars", "scan.json", lambda: _told("sidecars", "scan.json", input_file="x" * 3000)),
+    "plan-options-none": ("plans", "volume.json", lambda: _told("plans", "volume.json", options={"scale": "x"})),
+    "plan-options-other": ("plans", "upscale.json", lambda: _told("plans", "upscale.json", options={"x": 1})),
+    "plan-bids-absent": ("plans", "volume.json", lambda: _told("plans", "volume.json", bids="/nowhere\0")),
+    "records-without-own": ("records", "recorded.json", lambda: b'{"hashes": {}}'),
+    "records-own-list": ("records", "recorded.json", lambda: b'{"hashes": {}, "own": {"mine": []}}'),
+    "records-deep": ("records", "recorded.json", lambda: b"[" * 99_999),
+    "journal-made-nothing": ("journals", "journal.jsonl", lambda: b'["make a", {"of": 1, "made": [{"file": 1}]}]\n'),
+    "journal-name-long": ("journals", "journal.jsonl", lambda: b'["begin a", {"folders": ["' + b"x" * 300 + b'"]}]\n'),
     "manifest-size-negative": ("manifests", "manifest.csv", lambda: _manifest("10x-20")),
     "manifest-size-nonsense": ("manifests", "manifest.csv", lambda: _manifest("10x20x" + "9" * 5000)),
 }

@@ -6,11 +6,12 @@ import gzip
 import io
 import tarfile
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from tests.fuzz import decoded, kept
+from tests.fuzz.base import Reader, read_checkpoint, read_image, read_volume
 
 RECIPE = """
 name: x
@@ -33,16 +34,6 @@ expected: {images: 5, size: [10, 20]}
 split: {train: 0.5, validation: 0.25, test: 0.25, seed: 1}
 ground_truth: {multiscale: {scales: [0.5], shortest_edge: 20}, crop: 32, stride: 16}
 """
-
-
-@dataclass(frozen=True)
-class Reader:
-    """`read` takes a file; `suffixes`: those its seeds have; `seeds`: name -> content."""
-
-    read: Callable[[Path], object]
-    seeds: Callable[[], dict[str, bytes]]
-    real: tuple[str, ...] = ()
-    """Globs of small real files in the folder of test data that are seeds too."""
 
 
 def _pixels(dtype: type, channels: int = 1) -> np.ndarray:
@@ -153,18 +144,6 @@ def _manifest() -> dict[str, bytes]:
     return {"manifest.csv": render([row]).encode()}
 
 
-def _read_image(path: Path) -> object:
-    from medsr.io import image
-
-    return image.read(path).to_unit()
-
-
-def _read_volume(path: Path) -> object:
-    from medsr.io import volume
-
-    return volume.read(path).grid.spacing
-
-
 def _read_series(path: Path) -> object:
     """The file as one of three slices."""
     import shutil
@@ -182,7 +161,7 @@ def _read_series(path: Path) -> object:
             dataset.SOPInstanceUID = f"1.2.3.{number}"
             dataset.save_as(folder / f"{number}.dcm")
     shutil.copy(path, folder / "0.dcm")
-    return _read_volume(folder)
+    return read_volume(folder)
 
 
 def _read_recipe(path: Path) -> object:
@@ -195,12 +174,6 @@ def _read_card(path: Path) -> object:
     from medsr.data.cards import load
 
     return load(path)
-
-
-def _read_checkpoint(path: Path) -> object:
-    from medsr.nets import checkpoint
-
-    return checkpoint.describe(path), checkpoint.load(path)
 
 
 def _read_manifest(path: Path) -> object:
@@ -221,17 +194,21 @@ def _read_archive(path: Path) -> object:
         shutil.rmtree(out, ignore_errors=True)
 
 
-READERS = {
-    "pictures": Reader(_read_image, _pictures),
-    "dicom": Reader(_read_image, _dicom, ("odd/dicom_*/*.dcm",)),
-    "series": Reader(_read_series, lambda: {"MR_small.dcm": _dicom()["MR_small.dcm"]}, ("odd/dicom_*/*.dcm",)),
-    "nifti": Reader(_read_volume, lambda: _volume("nifti"), ("odd/*/*.nii", "odd/*/*.nii.gz")),
-    "mgh": Reader(_read_volume, lambda: _volume("mgh"), ("odd/*/*.mg[hz]",)),
-    "nrrd": Reader(_read_volume, lambda: _volume("nrrd"), ("odd/*/*.nrrd",)),
-    "metaimage": Reader(_read_volume, lambda: _volume("mha"), ("odd/*/*.mha",)),
-    "checkpoints": Reader(_read_checkpoint, _checkpoints),
-    "archives": Reader(_read_archive, _archives),
-    "recipes": Reader(_read_recipe, lambda: {"a.yml": RECIPE.encode()}),
-    "cards": Reader(_read_card, lambda: {"a.yml": CARD.encode()}),
-    "manifests": Reader(_read_manifest, _manifest),
-}
+READERS = (
+    {
+        "pictures": Reader(read_image, _pictures),
+        "dicom": Reader(read_image, _dicom, ("odd/dicom_*/*.dcm",)),
+        "series": Reader(_read_series, lambda: {"MR_small.dcm": _dicom()["MR_small.dcm"]}, ("odd/dicom_*/*.dcm",)),
+        "nifti": Reader(read_volume, lambda: _volume("nifti"), ("odd/*/*.nii", "odd/*/*.nii.gz")),
+        "mgh": Reader(read_volume, lambda: _volume("mgh"), ("odd/*/*.mg[hz]",)),
+        "nrrd": Reader(read_volume, lambda: _volume("nrrd"), ("odd/*/*.nrrd",)),
+        "metaimage": Reader(read_volume, lambda: _volume("mha"), ("odd/*/*.mha",)),
+        "checkpoints": Reader(read_checkpoint, _checkpoints),
+        "archives": Reader(_read_archive, _archives),
+        "recipes": Reader(_read_recipe, lambda: {"a.yml": RECIPE.encode()}),
+        "cards": Reader(_read_card, lambda: {"a.yml": CARD.encode()}),
+        "manifests": Reader(_read_manifest, _manifest),
+    }
+    | decoded.READERS
+    | kept.READERS
+)

@@ -1,0 +1,95 @@
+"""What a sidecar must hold so that its result can be made again: nobody knows who wrote it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from medsr.io.confined import check_path
+
+Text = Annotated[str, AfterValidator(check_path)]
+Factor = Annotated[float, Field(gt=0, le=16)]
+Bits = Annotated[int, Field(ge=1, le=16)]
+
+
+def _name(text: str) -> str:
+    if text != Path(text).name or len(os.fsencode(text)) > 255:
+        raise ValueError("not the name of a file")
+    return text
+
+
+class _Strict(BaseModel):
+    """More than is asked for may stand in it."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+class _Model(_Strict):
+    name: Text
+    sha256: str | None
+
+
+class _Parameters(_Strict):
+    engine: str = "auto"
+    precision: str = "fp32"
+    compiled: bool = False
+    consistency: bool = False
+    keep_metadata: bool = True
+
+
+class _OfImage(_Parameters):
+    outscale: Factor
+    bits: Bits | None
+    assumed_bits: Bits | None = None
+    frames: str | None = None
+
+
+class _OfScan(_Parameters):
+    isotropic: bool
+    scale: float | None
+    spacing_mm: float | list[float] | None
+    planes: str | list[str]
+    fuse: Text
+    fusion_sha256: str | None = None
+    consistency: bool
+    profile: str
+    thickness_mm: float | None
+    noise: float | None = None
+    adapt_minutes: float | None
+    kind: str
+    affine: str | None = None
+    input_spacing_mm: list[float] | None = None
+
+
+class _Image(_Strict):
+    input: Text
+    input_sha256: str
+    model: _Model
+    parameters: _OfImage
+
+
+class _Images(_Strict):
+    version: str
+    results: dict[Text, _Image]
+
+
+class _Scan(_Strict):
+    version: str
+    input_file: Text
+    output_file: Annotated[Text, AfterValidator(_name)]
+    input_sha256: str
+    series: str | None = None
+    model: _Model
+    parameters: _OfScan
+
+
+def check(summary: dict[str, Any]) -> None:
+    """Raise ValueError, naming the first entry that is absent or not of its type."""
+    try:
+        (_Images if summary.get("command") == "upscale" else _Scan).model_validate(summary)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
