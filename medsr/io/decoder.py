@@ -23,8 +23,26 @@ SECONDS, SAMPLES_A_SECOND = 10.0, 1e6
 """What one request may take: so long, and as much again as a very slow machine takes for its samples."""
 BASE, BYTES_A_SAMPLE = 256 << 20, 32
 """The memory that one request may add: decoders of JPEG 2000 hold samples in 32 bits, several times over."""
+LARGE, MOST_A_BYTE = 1 << 24, 4096
+"""Samples: a picture of more than `LARGE` may have so many for every compressed byte; decoders fill memory first."""
 TIME_IS_UP = 1
 """Exit status of the process when it ended itself, as `faulthandler` does."""
+
+
+def check_size(samples: int, stored: int, name: str) -> None:
+    """Raise InputError where `stored` compressed bytes cannot be a picture of `samples`, pixels times channels.
+
+    Raises MemoryExhaustedError where it is one that the free memory does not hold while it is decoded.
+    """
+    import psutil
+
+    if samples > LARGE and samples > MOST_A_BYTE * stored:
+        raise InputError(f"{name}: damaged: {stored} compressed bytes cannot hold the {samples} samples they claim")
+    needed, free = BYTES_A_SAMPLE // 2 * samples, psutil.virtual_memory().available
+    if needed > free:
+        raise MemoryExhaustedError(
+            f"{name}: decoding it needs {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free; free memory"
+        )
 
 
 def decode(request: dict[str, Any], content: bytes, samples: int, name: str) -> NDArray:

@@ -16,8 +16,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-LONGEST = 160
-"""Letters of a decoder's message that are handed on."""
+from medsr.text import reason
 
 
 def main() -> None:
@@ -47,7 +46,7 @@ def main() -> None:
         except MemoryError:
             _answer(answers, {"error": "it takes more memory than pixels of its size can need"})
         except Exception as error:  # decoders raise whatever they like
-            _answer(answers, {"error": " ".join(str(error).split())[:LONGEST] or type(error).__name__})
+            _answer(answers, {"error": reason(error)})
         finally:
             faulthandler.cancel_dump_traceback_later()
         content, pixels = b"", np.empty(0)  # not kept until the next request

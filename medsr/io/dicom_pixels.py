@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsr.errors import InputError
-from medsr.io import decoder, jpeg
+from medsr.io import codestream, decoder, jpeg
 from medsr.text import reason
 
 NUMBERS = (
@@ -126,42 +126,22 @@ def _frames(dataset: Any, count: int, index: int | None) -> Iterator[bytes]:
 
 
 def _decompress_frame(dataset: Any, frame: bytes, name: str) -> NDArray:
+    from pydicom.uid import JPEGBaseline8Bit
+
     syntax = dataset.file_meta.TransferSyntaxUID
-    _check_frame(dataset, frame, name)
+    stream = codestream.check(dataset, frame, name)
+    if syntax == JPEGBaseline8Bit:  # the decoders that pydicom calls only warn of holes
+        jpeg.decode(frame, name)
     header = {keyword: int(dataset[keyword].value) for keyword in NUMBERS if dataset.get(keyword) is not None}
+    if stream is not None and stream.bits > header["BitsStored"]:  # GDCM would cut off the others without a word
+        header |= {"BitsStored": stream.bits, "HighBit": stream.bits - 1}
     words = {"PhotometricInterpretation": str(dataset.PhotometricInterpretation)}
     request = {"kind": "dicom", "syntax": str(syntax), "header": header | words}
     rows, columns, samples = header["Rows"], header["Columns"], header.get("SamplesPerPixel", 1)
+    decoder.check_size(rows * columns * samples, len(frame), name)
     pixels = decoder.decode(request, frame, rows * columns * samples, name)
     if pixels.shape[:2] != (rows, columns):
         raise InputError(
             f"{name}: damaged: its compressed picture is {pixels.shape}, its header says {(rows, columns)}"
         )
-    return pixels
-
-
-def _check_frame(dataset: Any, frame: bytes, name: str) -> None:
-    """The decoders that pydicom calls only warn of a JPEG with holes."""
-    from pydicom.uid import JPEG2000TransferSyntaxes, JPEGBaseline8Bit, JPEGLSTransferSyntaxes
-
-    syntax = dataset.file_meta.TransferSyntaxUID
-    if syntax == JPEGBaseline8Bit:
-        jpeg.decode(frame, name)
-    elif syntax in (*JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes):
-        _check_size(dataset, frame, name)
-
-
-def _check_size(dataset: Any, frame: bytes, name: str) -> None:
-    """Raise InputError where a JPEG-LS or JPEG 2000 stream is of another size than the DICOM header says."""
-    if (start := frame.find(b"\xff\x4f\xff\x51")) >= 0:  # JPEG 2000, perhaps within the boxes of a JP2 file
-        numbers = np.frombuffer(frame[start + 8 : start + 24].ljust(16, b"\0"), ">u4").astype(int)
-        columns, rows = numbers[0] - numbers[2], numbers[1] - numbers[3]
-        samples = int.from_bytes(frame[start + 40 : start + 42], "big")
-    else:
-        rows, columns, samples = jpeg.lossless_size(frame)
-    expected = int(dataset.Rows), int(dataset.Columns), int(dataset.SamplesPerPixel)
-    if (rows, columns, samples) != expected:
-        raise InputError(
-            f"{name}: damaged: its compressed picture is {columns}x{rows} of {samples} samples, "
-            f"its header says {expected[1]}x{expected[0]} of {expected[2]}"
-        )
+    return codestream.checked_values(dataset, stream, pixels, name)

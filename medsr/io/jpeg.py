@@ -93,12 +93,3 @@ def _frame(content: bytes) -> tuple[int, int]:
             continue
         place += 2 + int.from_bytes(content[place + 2 : place + 4], "big")
     return 0, 0
-
-
-def lossless_size(stream: bytes) -> tuple[int, int, int]:
-    """Rows, columns and samples that a JPEG-LS stream states; zeros where it states none."""
-    place = stream.find(bytes((0xFF, _JPEG_LS)))
-    if place < 0 or place + 10 > len(stream):
-        return 0, 0, 0
-    rows, columns = (int.from_bytes(stream[place + at : place + at + 2], "big") for at in (5, 7))
-    return rows, columns, stream[place + 9]

@@ -43,6 +43,7 @@ def read(path: Path) -> Image:
             array = page.asarray()
         else:
             request = {"kind": "tiff", "path": os.path.abspath(path), "index": page.index}
+            decoder.check_size(math.prod(page.shape), sum(page.databytecounts), str(path))
             array = decoder.decode(request, b"", math.prod(page.shape), str(path))
         if page.planarconfig == SEPARATE and array.ndim == 3:
             array = np.moveaxis(array, 0, -1)
