@@ -18,6 +18,7 @@ PAGES = (
     *ROOT.glob("docs/*.md"),
     *ROOT.glob("data_prep/*.md"),
     *ROOT.glob("recipes/papers/*.md"),
+    *ROOT.glob("pretrained/*.md"),
     *ROOT.glob(".github/**/*.md"),
 )
 LONGEST = 18  # words a sentence, on average over the page
