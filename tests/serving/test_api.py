@@ -451,10 +451,10 @@ def test_a_folder_is_private_and_goes_with_its_server_or_with_the_next(eye: Path
 
 
 def test_results_are_gone_in_time(eye: Path, tmp_path: Path) -> None:
-    with serving(tmp_path / "store", "--model", "bicubic", "--keep", "0.05") as server:
+    with serving(tmp_path / "store", "--model", "bicubic", "--keep", "0.1") as server:
         user = server.user()
         user.done("image", file=user.file(eye)["id"], models=["bicubic"])
-        latest = time.monotonic() + 15
+        latest = time.monotonic() + 30
         while len(files_below(server.folder)) > 1 and time.monotonic() < latest:
             time.sleep(0.3)
         assert [path.name for path in files_below(server.folder)] == ["in-use"]
