@@ -75,7 +75,7 @@ def _command(command: Any, name: str, parent: Any) -> list[str]:
     context = command.make_context(name, [], parent=parent, resilient_parsing=True)
     name = context.command_path
     if hasattr(command, "commands"):
-        lines = [_text(command.help)] if parent is None else [f"## `{name}`", _text(command.help)]
+        lines = [f"## `{name}`", _text(command.help), _table(command, context)]
         for child in command.commands.values():
             if not child.hidden:
                 lines += _command(child, child.name, context)

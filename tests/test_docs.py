@@ -86,7 +86,6 @@ def test_the_reference_has_every_command_and_option() -> None:
         name, command = pending.pop()
         if hasattr(command, "commands"):
             pending += [(f"{name} {child.name}", child) for child in command.commands.values() if not child.hidden]
-            continue
         section = text.partition(f"## `{name}`\n")[2].partition("\n## ")[0]
         for parameter in command.params:
             for flag in parameter.opts if parameter.param_type_name == "option" else []:
