@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import runpy
 from pathlib import Path
 
 import nibabel
@@ -14,36 +13,42 @@ from PIL import Image
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
-def _run(name: str, folder: Path, *arguments: str) -> str:
-    command = [sys.executable, str(EXAMPLES / f"{name}.py"), *arguments]
-    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, where examples write by default."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
-def test_an_image_is_enlarged_twice(tmp_path: Path) -> None:
-    _run("upscale_image", tmp_path)
-    folder = tmp_path / "example-image"
-    before, after = (np.asarray(Image.open(path)) for path in (folder / "fundus.png", folder / "finer/fundus.png"))
+def _run(name: str, *arguments: str) -> None:
+    runpy.run_path(str(EXAMPLES / f"{name}.py"))["main"](*arguments)
+
+
+def test_an_image_is_enlarged_twice(folder: Path) -> None:
+    _run("upscale_image")
+    paths = folder / "example-image/fundus.png", folder / "example-image/finer/fundus.png"
+    before, after = (np.asarray(Image.open(path)) for path in paths)
     assert after.shape == (2 * before.shape[0], 2 * before.shape[1], 3)
     assert np.abs(after.mean((0, 1)) - before.mean((0, 1))).max() < 1
 
 
-def test_a_scan_is_refined_over_the_same_box(tmp_path: Path) -> None:
-    _run("refine_volume", tmp_path)
-    before = nibabel.load(tmp_path / "example-scan/thick.nii.gz")
-    after = nibabel.load(tmp_path / "example-scan/finer.nii.gz")
+def test_a_scan_is_refined_over_the_same_box(folder: Path) -> None:
+    _run("refine_volume")
+    before = nibabel.load(folder / "example-scan/thick.nii.gz")
+    after = nibabel.load(folder / "example-scan/finer.nii.gz")
     assert after.shape == (32, 32, 40)
     assert after.get_data_dtype() == before.get_data_dtype()
     corners = [image.affine @ [-0.5, -0.5, -0.5, 1] for image in (before, after)]
     np.testing.assert_allclose(*corners, atol=1e-4)
 
 
-def test_a_model_is_fine_tuned_and_measured(tmp_path: Path) -> None:
-    told = _run("finetune_and_evaluate", tmp_path, "run-here", "4")
-    assert (tmp_path / "run-here/run/model.safetensors").is_file()
-    assert (tmp_path / "run-here/measured/report.html").is_file()
-    figures = {line.split()[0]: float(line.split()[1]) for line in told.splitlines() if line.endswith(" dB")}
+def test_a_model_is_fine_tuned_and_measured(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _run("finetune_and_evaluate", "run-here", "4")
+    assert (folder / "run-here/run/model.safetensors").is_file()
+    assert (folder / "run-here/measured/report.html").is_file()
+    figures = {
+        line.split()[0]: float(line.split()[1]) for line in capsys.readouterr().out.splitlines() if line.endswith(" dB")
+    }
     assert set(figures) == {"bicubic", "medsr-retina-x2", "model.safetensors"}
     assert figures["medsr-retina-x2"] > figures["bicubic"] + 1
 
