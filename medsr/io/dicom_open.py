@@ -87,10 +87,13 @@ def _read(source: _Counted, pixels: bool, tags: list[str] | None) -> Any:
     from pydicom.filereader import read_partial
     from pydicom.tag import Tag
 
-    before, disordered = 0, 0
+    before, disordered, padded = 0, 0, False
 
     def stop(tag: int, _: str | None, __: int) -> bool:
-        nonlocal before, disordered
+        nonlocal before, disordered, padded
+        padded |= before in PIXELS
+        if padded and tag < 0x10000:  # zeros behind the pixels: padding
+            return True
         disordered += tag <= before  # they ascend, but for careless writers
         before = tag
         if disordered > DISORDERED:
