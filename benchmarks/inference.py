@@ -23,9 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from medsr.degrade.protocol import bicubic_then_blur, crop_to_multiple
-from medsr.io import image as image_io
-from medsr.measure import metrics
+from medsr.degradation.protocols import bicubic_then_blur, crop_to_multiple
+from medsr.io.images import image as image_io
+from medsr.metrics import psnr_ssim
 
 TILES = (0, 128, 256)
 """RealESRGANer's tile settings that are tried; 0: in one piece."""
@@ -61,7 +61,7 @@ def main() -> None:
     print("| | seconds | times as fast | peak MB | PSNR (dB) | largest difference to fp32 |\n|---|---|---|---|---|---|")
     for way in rows:
         one = found[way]
-        psnr = float(np.mean([metrics.psnr(a, b) for a, b in zip(one["results"], truths, strict=True)]))
+        psnr = float(np.mean([psnr_ssim.psnr(a, b) for a, b in zip(one["results"], truths, strict=True)]))
         largest = max(float(np.abs(a - b).max()) for a, b in zip(one["results"], reference, strict=True))
         ratio = found[best]["seconds"] / one["seconds"]
         told["ways"][way] = {"seconds": one["seconds"], "ratio": ratio, "peak_mb": one["peak_mb"], "psnr": psnr}
@@ -92,7 +92,7 @@ def _pairs(source: Path, work: Path, limit: int, side: int) -> list[np.ndarray]:
 def _random_weights(path: Path) -> Path:
     import torch
 
-    from medsr.nets.generators import rrdb
+    from medsr.networks.generators import rrdb
 
     torch.manual_seed(0)
     torch.save({"params_ema": rrdb(4).state_dict()}, path)
@@ -115,7 +115,7 @@ def _measure(way: str, work: Path, weights: Path) -> dict[str, Any]:
 
 def _child(way: str, work: Path, weights: Path) -> None:
     """One method over all images: prints seconds and peak memory, leaves the results (H, W, 3) in [0, 1]."""
-    from medsr.meter import peak_memory
+    from medsr.core.meter import peak_memory
 
     run = _peer(int(way.split()[-1]), weights) if way.startswith("Real") else _ours(way.split()[-1], work, weights)
     lows = [np.load(path) for path in sorted(work.glob("low*.npy"))]
@@ -132,8 +132,8 @@ def _child(way: str, work: Path, weights: Path) -> None:
 def _peer(tile: int, weights: Path) -> Any:
     import torch
 
-    from medsr.nets import upstream
-    from medsr.nets.generators import rrdb
+    from medsr.networks import upstream
+    from medsr.networks.generators import rrdb
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     peer = upstream.real_esrganer()(scale=4, model_path=str(weights), model=rrdb(4), tile=tile, half=False)
@@ -142,7 +142,7 @@ def _peer(tile: int, weights: Path) -> Any:
 
 def _ours(engine: str, work: Path, weights: Path) -> Any:
     from medsr.engines.base import Compute
-    from medsr.infer.models import open_model
+    from medsr.volumes.models import open_model
 
     chosen = Compute("cpu") if engine == "int8" else Compute("cpu", engine)
     model = open_model(work / "int8.xml" if engine == "int8" else weights, chosen)

@@ -90,8 +90,8 @@ def _write(work: Path, stamps: Sequence[float], losses: dict[str, list[float]]) 
 
 
 def _medsr(asked: argparse.Namespace, work: Path) -> None:
-    from medsr.train import loop
-    from medsr.train.run import finetune
+    from medsr.commands.finetune import finetune
+    from medsr.training import loop
 
     generator = {"features": asked.features, "blocks": asked.blocks}
     recipe = {
@@ -133,9 +133,9 @@ def _realesrgan(asked: argparse.Namespace, work: Path) -> None:
     """realesrgan/train.py as it is: its dataset, model and loop, and a file of options."""
     import torch
 
-    from medsr.devices import choose
-    from medsr.io.image import list_images
-    from medsr.nets import upstream
+    from medsr.core.devices import choose
+    from medsr.io.images.image import list_images
+    from medsr.networks import upstream
 
     upstream.real_esrganer()  # puts back what torchvision dropped, and registers realesrgan's classes
     on_gpu = choose(asked.device) != "cpu"

@@ -3,42 +3,42 @@
 Every command of the command line is one function here, imported when first used: `import medsr` stays light.
 """
 
-from medsr import isolation
+from medsr.core import isolation
 
 if isolation.started_by_python_m():  # before anything else is imported: the working folder comes first by now
     isolation.leave_working_folder()
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.2.0"
+from medsr.core.version import __version__
 
 if TYPE_CHECKING:
-    from medsr.benchmark.run import evaluate
-    from medsr.catalogue import models
-    from medsr.cohorts.run import cohort
-    from medsr.comparing.run import compare
-    from medsr.exports.run import export
-    from medsr.fundus_demo import demo
-    from medsr.infer.batch import upscale
-    from medsr.prep.run import prepare
-    from medsr.repeat import reproduce
-    from medsr.scan.run import volume
-    from medsr.serving.run import serve
-    from medsr.train.run import finetune
+    from medsr.commands.cohort.run import cohort
+    from medsr.commands.compare.run import compare
+    from medsr.commands.demo import demo
+    from medsr.commands.evaluate.run import evaluate
+    from medsr.commands.export.run import export
+    from medsr.commands.finetune import finetune
+    from medsr.commands.models import models
+    from medsr.commands.prepare.run import prepare
+    from medsr.commands.reproduce import reproduce
+    from medsr.commands.serve.run import serve
+    from medsr.commands.upscale.run import upscale
+    from medsr.commands.volume.run import volume
 
 _HOME = {
-    "upscale": "medsr.infer.batch",
-    "volume": "medsr.scan.run",
-    "finetune": "medsr.train.run",
-    "evaluate": "medsr.benchmark.run",
-    "cohort": "medsr.cohorts.run",
-    "compare": "medsr.comparing.run",
-    "export": "medsr.exports.run",
-    "prepare": "medsr.prep.run",
-    "reproduce": "medsr.repeat",
-    "serve": "medsr.serving.run",
-    "models": "medsr.catalogue",
-    "demo": "medsr.fundus_demo",
+    "upscale": "medsr.commands.upscale.run",
+    "volume": "medsr.commands.volume.run",
+    "finetune": "medsr.commands.finetune",
+    "evaluate": "medsr.commands.evaluate.run",
+    "cohort": "medsr.commands.cohort.run",
+    "compare": "medsr.commands.compare.run",
+    "export": "medsr.commands.export.run",
+    "prepare": "medsr.commands.prepare.run",
+    "reproduce": "medsr.commands.reproduce",
+    "serve": "medsr.commands.serve.run",
+    "models": "medsr.commands.models",
+    "demo": "medsr.commands.demo",
 }
 __all__ = [
     "__version__",

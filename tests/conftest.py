@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medsr.intensity import Window
-from medsr.io import image as image_io
-from medsr.nets import checkpoint
+from medsr.core.intensity import Window
+from medsr.io.images import image as image_io
+from medsr.networks import checkpoint
 from medsr.report.page import Picture
-from tests import slurm_here
+from tests.helpers import slurm_here
 from tests.side_by_side import all_threads, in_worker, pytest_cmdline_main, turn  # noqa: F401  a hook, for pytest
 
 TINY = checkpoint.Spec("rrdb", 2, 3, {"features": 12, "blocks": 1, "growth": 4})
@@ -53,10 +53,10 @@ def shared_home(conversions: Path) -> Iterator[None]:
 
 def convert(path: Path) -> Path:
     """Convert a model for OpenVINO here, not in a process of its own that first loads torch."""
-    from medsr.engines import intel
-    from medsr.exports.run import export
+    from medsr.commands.export.run import export
+    from medsr.engines import openvino_engine
 
-    if intel.available():
+    if openvino_engine.available():
         export(path, "openvino")
     return path
 
@@ -116,7 +116,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     import torch
 
-    from medsr.nets.beginning import start_near_interpolator
+    from medsr.networks.initialisation import start_near_interpolator
 
     torch.manual_seed(0)
     net = TINY.build()
@@ -154,7 +154,7 @@ def fresh_refiner(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def without_curves() -> Iterator[None]:
     """For tests that train a few steps and do not look at the page: its curves take longer to draw than to train."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("medsr.train.report.curves", lambda caption, *_, **__: Picture(caption, "data:,"))
+        patch.setattr("medsr.training.report.curves", lambda caption, *_, **__: Picture(caption, "data:,"))
         yield
 
 

@@ -16,10 +16,10 @@ import pytest
 import yaml
 
 import medsr
-from tests.comparing.test_run import RECIPE
+from tests.commands.compare.test_run import RECIPE
+from tests.commands.prepare.test_run import CARD, PEOPLE
+from tests.commands.serve.conftest import serving
 from tests.conftest import smooth_volume, write_png
-from tests.prep.test_run import CARD, PEOPLE
-from tests.serving.conftest import serving
 
 RECORDER = "open({record!r}, 'a').write(__name__ + '\\n')\nraise ImportError('planted: ' + __name__)\n"
 BY_NAME = (
@@ -175,13 +175,13 @@ def test_workers_of_a_script_that_lies_elsewhere(tmp_path: Path, fundus: np.ndar
 
 @pytest.mark.slow
 def test_the_task_of_a_slurm_job(place: Place, eye: Path, tmp_path: Path) -> None:
-    from medsr.cohorts import plan, slurm
+    from medsr.commands.cohort import plan, slurm_executor
 
     place.run("cohort", "upscale", eye.parent, "--out", "cohort", "--model", "bicubic", "--workers", "1")
     begun = plan.load(place.folder / "cohort")
     (begun.hidden / "tasks-0.txt").write_text("0\n")
     script = tmp_path / "task.sh"
-    script.write_text(slurm._script(begun, 0))
+    script.write_text(slurm_executor._script(begun, 0))
     shutil.rmtree(begun.hidden / "parts", ignore_errors=True)
     (place.folder / "cohort" / "eye.png").unlink()
     environment = os.environ | {"SLURM_ARRAY_TASK_ID": "0"}

@@ -9,12 +9,12 @@ import pytest
 import torch
 from skimage.data import retina
 
-from medsr.infer.batch import upscale
-from medsr.nets import checkpoint
-from medsr.nets.discriminators import BUILDERS
+from medsr.commands.finetune import finetune
+from medsr.commands.upscale.run import upscale
+from medsr.commands.volume.run import volume
+from medsr.networks import checkpoint
+from medsr.networks.discriminators import BUILDERS
 from medsr.recipe import Recipe, load
-from medsr.scan.run import volume
-from medsr.train.run import finetune
 from tests.conftest import smooth_volume, write_png
 
 FOLDER = Path(__file__).parent.parent / "recipes" / "papers"

@@ -14,12 +14,12 @@ from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from medsr.errors import MedsrError
-from medsr.infer.batch import upscale
-from medsr.io import dicom_series
-from medsr.io import volume as volume_io
-from tests.io.test_dicom import make_dicom
-from tests.io.test_dicom_series import slice_of
+from medsr.commands.upscale.run import upscale
+from medsr.core.errors import MedsrError
+from medsr.io.volumes import volume as volume_io
+from medsr.io.volumes.dicom import series
+from tests.io.images.test_dicom_image import make_dicom
+from tests.io.volumes.dicom.test_series import slice_of
 
 SECRET = "SENTINEL"
 PERSONAL = (  # of the patient, study, series and equipment modules (PS3.3 C.7): most of them with invalid values too
@@ -171,7 +171,7 @@ def with_secret(path: Path, keyword: str, vr: str) -> None:
 
 def series_listed(folder: Path) -> list[str]:
     try:
-        return list(dicom_series.listed(folder).values())
+        return list(series.listed(folder).values())
     except MedsrError as error:
         return [str(error)]
 

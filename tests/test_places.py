@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from medsr import status
+from medsr.batch import status
+from medsr.commands.reproduce import reproduce
+from medsr.commands.upscale.run import upscale
+from medsr.commands.volume.run import volume
+from medsr.core.errors import InputError
 from medsr.data import manifest
-from medsr.errors import InputError
-from medsr.infer.batch import upscale
-from medsr.nets import checkpoint
+from medsr.networks import checkpoint
 from medsr.recipe import Recipe
-from medsr.repeat import reproduce
-from medsr.scan.run import volume
 
 
 @pytest.fixture

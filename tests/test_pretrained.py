@@ -8,21 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medsr.degrade.protocol import bicubic_then_blur, crop_to_multiple
-from medsr.degrade.slice_profile import matrix
+from medsr.commands.export.run import export
+from medsr.core.resample import resize
+from medsr.core.resources import resource_dir
+from medsr.degradation.protocols import bicubic_then_blur, crop_to_multiple
+from medsr.degradation.slice_profile import matrix
 from medsr.engines.base import Compute
-from medsr.exports.run import export
-from medsr.infer.image import Interpolation
-from medsr.infer.models import open_model, open_slice_model
-from medsr.infer.slices import SliceModel
-from medsr.infer.volume import Method, refine
-from medsr.io import image as image_io
-from medsr.io import volume as volume_io
+from medsr.images.network import Interpolation
 from medsr.io.files import sha256
-from medsr.measure import metrics
-from medsr.nets import checkpoint, weights
-from medsr.resample import resize
-from medsr.resources import resource_dir
+from medsr.io.images import image as image_io
+from medsr.io.volumes import volume as volume_io
+from medsr.metrics import psnr_ssim
+from medsr.networks import checkpoint, weight_store
+from medsr.volumes.models import open_model, open_slice_model
+from medsr.volumes.refine import Method, refine
+from medsr.volumes.slice_models import SliceModel
 
 IMAGES = 6
 MIDDLE = 320
@@ -31,13 +31,13 @@ MIDDLE = 320
 
 def test_every_bundled_file_is_in_the_manifest_small_and_has_its_card() -> None:
     bundled = sorted(resource_dir("pretrained").glob("*.safetensors"))
-    known = {entry.file: entry for entry in weights.entries().values()}
+    known = {entry.file: entry for entry in weight_store.entries().values()}
     assert bundled
     for path in bundled:
         entry = known[path.name]
         assert entry.sha256
         assert len(entry.sha256) == 64
-        weights.verify(entry)
+        weight_store.verify(entry)
         assert path.stat().st_size < 10_000_000
         card = path.with_suffix(".md").read_text()
         for heading in ("## Data and licence", "## Training", "## Figures", "## Limits"):
@@ -77,13 +77,13 @@ def test_retina_x2_beats_bicubic_on_fundus_photographs_it_never_saw(
     model, baseline = open_model("medsr-retina-x2", Compute("cpu")), Interpolation("bicubic")
     gains = []
     for photograph in images(real_data):  # type: ignore[operator]
-        truth = metrics.eight_bit(middle(photograph, side))
+        truth = psnr_ssim.eight_bit(middle(photograph, side))
         low = bicubic_then_blur(truth, 2, 1.0)
-        ours, bicubic = (metrics.eight_bit(one(low, 2)) for one in (model, baseline))
+        ours, bicubic = (psnr_ssim.eight_bit(one(low, 2)) for one in (model, baseline))
         gains.append(
             (
-                metrics.psnr(ours, truth) - metrics.psnr(bicubic, truth),
-                metrics.ssim(ours, truth) - metrics.ssim(bicubic, truth),
+                psnr_ssim.psnr(ours, truth) - psnr_ssim.psnr(bicubic, truth),
+                psnr_ssim.ssim(ours, truth) - psnr_ssim.ssim(bicubic, truth),
             )
         )
     psnr, ssim = np.mean(gains, axis=0)
@@ -95,7 +95,7 @@ def test_retina_x2_beats_bicubic_on_fundus_photographs_it_never_saw(
 def _chests(folder: Path) -> list[np.ndarray]:
     """Of those not trained on: every second by name."""
     paths = sorted((folder / "chest/nih").glob("*.png"))[1::2]
-    return [metrics.eight_bit(image_io.read(path).to_unit().mean(2, keepdims=True)) for path in paths[:IMAGES]]
+    return [psnr_ssim.eight_bit(image_io.read(path).to_unit().mean(2, keepdims=True)) for path in paths[:IMAGES]]
 
 
 @pytest.mark.parametrize("side", [MIDDLE, pytest.param(None, marks=pytest.mark.slow)])
@@ -113,8 +113,8 @@ def test_chest_models_beat_bicubic_and_keep_the_brightness(
     for radiograph in _chests(real_data):
         truth = middle(radiograph, side)
         low = bicubic_then_blur(truth, model.scale, 1.0)
-        ours, bicubic = (metrics.eight_bit(one(low, model.scale)) for one in (model, baseline))
-        gains.append(metrics.psnr(ours, truth) - metrics.psnr(bicubic, truth))
+        ours, bicubic = (psnr_ssim.eight_bit(one(low, model.scale)) for one in (model, baseline))
+        gains.append(psnr_ssim.psnr(ours, truth) - psnr_ssim.psnr(bicubic, truth))
         assert abs(float(ours.mean() - truth.mean())) * 255 < 0.5
     assert len(gains) == IMAGES
     assert np.mean(gains) > least
@@ -170,13 +170,13 @@ def test_the_learned_fusion_beats_the_mean_on_scans_it_never_saw(name: str, side
     assert 10 * np.log10(error(Method()) / error(Method(fuse="learned"))) > 0.05
 
 
-BUNDLED = sorted(name for name, entry in weights.entries().items() if entry.suits)
+BUNDLED = sorted(name for name, entry in weight_store.entries().items() if entry.suits)
 
 
 @pytest.mark.parametrize("name", BUNDLED)
 def test_every_bundled_model_can_be_published(name: str, tmp_path: Path) -> None:
     """Its OpenModelDB card names the files that are there, and says what the model card says first."""
-    path = weights.get(name).path
+    path = weight_store.get(name).path
     written = json.loads(path.with_suffix(".json").read_text())
     again = json.loads(export(name, "openmodeldb", tmp_path / "card.json").path.read_text())
     assert written == again
@@ -193,21 +193,21 @@ def test_a_card_for_weights_of_ones_own_leaves_what_only_they_know(tiny_model: P
 
 @pytest.mark.parametrize("name", BUNDLED)
 def test_the_onnx_beside_the_weights_is_the_same_network(name: str) -> None:
-    from medsr.engines import installed, intel
-    from medsr.engines.pytorch import TorchEngine
+    from medsr.engines import openvino_engine, selection
+    from medsr.engines.torch_engine import TorchEngine
 
-    entry = weights.get(name)
+    entry = weight_store.get(name)
     beside = entry.path.with_suffix(".onnx")
     assert sha256(beside) == entry.onnx_sha256
-    model, card = intel.read(beside)
+    model, card = openvino_engine.read(beside)
     assert card["sha256"] == entry.sha256
     net, spec = checkpoint.load(entry.path)
     channels = 3 if spec.architecture == "refiner" else spec.channels  # the slice, and how coarse its axes are
     given = np.random.default_rng(0).random((1, channels, 40, 56), dtype=np.float32)
     given[:, 1:] *= 0.5
-    ours = intel.OpenvinoEngine(model, card)(given)
+    ours = openvino_engine.OpenvinoEngine(model, card)(given)
     np.testing.assert_allclose(ours, TorchEngine(net)(given), atol=1e-5)
-    engine, found = installed.open_engine(entry.path, name, Compute("cpu", "openvino"))
+    engine, found = selection.open_engine(entry.path, name, Compute("cpu", "openvino"))
     assert found == spec
-    assert not installed.place(str(entry.sha256), "fp32").is_file()  # nothing had to be converted
+    assert not selection.place(str(entry.sha256), "fp32").is_file()  # nothing had to be converted
     assert engine.name == "openvino"

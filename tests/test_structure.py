@@ -13,41 +13,20 @@ import medsr
 PACKAGE = Path(medsr.__file__).parent
 ROOT = PACKAGE.parent
 ORDER = (
-    "isolation",
-    "errors",
-    "text",
-    "outcome",
-    "overlap",
-    "geometry",
-    "resources",
-    "intensity",
-    "resample",
+    "core",
     "io",
-    "status",
-    "progress",
-    "workers",
-    "recipe",
-    "devices",
-    "meter",
-    "nets",
-    "degrade",
-    "measure",
     "report",
-    "data",
+    "batch",
+    "networks",
+    "recipe",
     "engines",
-    "infer",
-    "train",
-    "exports",
-    "scan",
-    "repeat",
-    "prep",
-    "benchmark",
-    "comparing",
-    "catalogue",
-    "info",
-    "fundus_demo",
-    "serving",
-    "cohorts",
+    "metrics",
+    "degradation",
+    "data",
+    "images",
+    "volumes",
+    "training",
+    "commands",
     "cli",
 )
 
@@ -66,7 +45,7 @@ def _room(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def test_imports_run_from_later_rooms_to_earlier_ones() -> None:
+def test_each_folder_imports_only_from_those_before_it() -> None:
     wrong = []
     for path in PACKAGE.rglob("*.py"):
         if _room(path) in ("__init__", "__main__"):
@@ -79,7 +58,7 @@ def test_imports_run_from_later_rooms_to_earlier_ones() -> None:
     assert not wrong
 
 
-def test_every_room_has_its_place_in_the_order() -> None:
+def test_every_folder_has_its_place_in_the_order() -> None:
     rooms = {_room(path) for path in PACKAGE.rglob("*.py")} - {"__init__", "__main__"}
     assert rooms == set(ORDER)
 
@@ -95,9 +74,9 @@ def test_only_upstream_imports_basicsr_and_realesrgan() -> None:
 
 def test_import_and_help_do_not_import_torch() -> None:
     check = (
-        "import sys, medsr, medsr.nets.upstream, medsr.recipe\n"
+        "import sys, medsr, medsr.networks.upstream, medsr.recipe\n"
         "from medsr.cli import app\n"
-        "from medsr.info import collect\n"
+        "from medsr.commands.info import collect\n"
         "collect()\n"
         "heavy = {'torch', 'basicsr', 'realesrgan', 'skimage', 'scipy', 'matplotlib', 'cv2'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
@@ -109,7 +88,7 @@ def test_a_wrong_recipe_is_refused_before_torch_is_imported() -> None:
     check = (
         "import sys\n"
         "from medsr.cli.finetune import finetune\n"
-        "from medsr.errors import UsageError\n"
+        "from medsr.core.errors import UsageError\n"
         "try:\n"
         "    finetune('retina', overrides=['losess.l1=1'])\n"
         "except UsageError as error:\n"

@@ -8,19 +8,19 @@ import sys
 import warnings
 from contextlib import suppress
 
-from medsr.text import reason
+from medsr.core.text import reason
 
 
 def main() -> None:
     """Run `medsr` and end with the exit code of what happened."""
-    from medsr import isolation
     from medsr.cli import streams
+    from medsr.core import isolation
 
     isolation.leave_working_folder()
     isolation.isolate_children()
     streams.open_streams()
     from medsr.cli import failures
-    from medsr.resources import home
+    from medsr.core.resources import home
 
     signal.signal(signal.SIGTERM, _terminated)
     debug = "--debug" in sys.argv
@@ -42,7 +42,7 @@ def _run(arguments: list[str], debug: bool) -> int:
 
     from medsr.cli import failures
     from medsr.cli.app import app
-    from medsr.errors import MedsrError
+    from medsr.core.errors import MedsrError
 
     try:
         code = app(arguments, prog_name="medsr", standalone_mode=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import typer
 
-from medsr import __version__
 from medsr.cli import (
     cohort,
     compare,
@@ -23,6 +22,7 @@ from medsr.cli import (
 )
 from medsr.cli.echo import echo
 from medsr.cli.minutes import OptionalMinutes
+from medsr.core.version import __version__
 
 app = typer.Typer(
     name="medsr",

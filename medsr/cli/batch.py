@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import typer
 
+from medsr.batch.outcome import Outcome
 from medsr.cli.echo import echo
-from medsr.errors import BatchError, UsageError
-from medsr.outcome import Outcome
-from medsr.text import shown
+from medsr.core.errors import BatchError, UsageError
+from medsr.core.text import shown
 
 ENGINE = "auto (the fastest that differs by less than 1e-4 of full range), torch or openvino."
 PRECISION = "fp32; fp16 or bf16 on a CUDA device; int8 for what `medsr export --int8` has calibrated."

@@ -16,8 +16,8 @@ from medsr.cli.echo import echo
 from medsr.cli.minutes import OptionalMinutes
 
 if TYPE_CHECKING:
-    from medsr.cohorts.results import Standing
-    from medsr.cohorts.run import Engine
+    from medsr.commands.cohort.results import Standing
+    from medsr.commands.cohort.run import Engine
 
 app = typer.Typer(
     help="One command over many inputs: on this machine, on Slurm, on Dask.",
@@ -118,8 +118,8 @@ def upscale(
 @app.command("status")
 def status(folder: Done) -> None:
     """How a cohort stands: what is done, what failed and why, what is being worked on."""
-    from medsr.cohorts import plan
-    from medsr.cohorts.run import finish
+    from medsr.commands.cohort import plan
+    from medsr.commands.cohort.run import finish
 
     now = finish(folder)
     made = plan.load(folder.absolute())
@@ -142,7 +142,7 @@ def retry(
     no_wait: NoWait = False,
 ) -> None:
     """Do again, with the same options, what of a cohort failed or was never done."""
-    from medsr.cohorts.run import retry as run
+    from medsr.commands.cohort.run import retry as run
 
     _end(run(folder, _engine(engine, workers, dask, per_task, throttle, sbatch, no_wait), _say), no_wait)
 
@@ -155,16 +155,16 @@ def work(
     task: Annotated[int, typer.Option()],
 ) -> None:
     """What a task of Slurm's array does."""
-    from medsr.cohorts import plan, slurm
-    from medsr.cohorts.work import work as run
+    from medsr.commands.cohort import plan, slurm_executor
+    from medsr.commands.cohort.work import work as run
 
     made = plan.load(folder, plan_id)
-    failed = run(str(folder), plan_id, slurm.chunk(made, array, task), f"slurm-{array}-{task:06d}")
+    failed = run(str(folder), plan_id, slurm_executor.chunk(made, array, task), f"slurm-{array}-{task:06d}")
     echo(f"task {task}: {failed} failed")  # written down: no reason for Slurm to run it again
 
 
 def _spacing(text: str | None, option: str = "--spacing") -> tuple[float, ...] | None:
-    from medsr.geometry import parse_spacing
+    from medsr.core.geometry import parse_spacing
 
     return None if text is None else parse_spacing(text, option)
 
@@ -172,7 +172,7 @@ def _spacing(text: str | None, option: str = "--spacing") -> tuple[float, ...] |
 def _engine(
     name: str, workers: int, address: str | None, per_task: int, throttle: int, sbatch: str, no_wait: bool
 ) -> Engine:
-    from medsr.cohorts.run import Engine
+    from medsr.commands.cohort.run import Engine
 
     return Engine(name, workers, address, per_task, throttle, sbatch, not no_wait)  # type: ignore[arg-type]
 
@@ -186,7 +186,7 @@ def _begin(
     skip_done: bool,
     options: dict[str, Any],
 ) -> None:
-    from medsr.cohorts.run import cohort as run
+    from medsr.commands.cohort.run import cohort as run
 
     _end(run(command, inputs, out, engine, suffixes, skip_done, _say, **options), not engine.wait)
 

@@ -33,8 +33,8 @@ def compare(
     if bits is not None:
         overrides = [*(overrides or []), f"data.bits={bits}"]
     from medsr.cli.batch import end_partly
-    from medsr.comparing import page
-    from medsr.comparing.run import compare as run
+    from medsr.commands.compare import page
+    from medsr.commands.compare.run import compare as run
 
     result = run(recipes, data, out, minutes or None, overrides or [], device, seed, json_, echo, accept_new_data)
     baseline = "interpolation"

@@ -15,6 +15,6 @@ def demo(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Fine-tune and super-resolve a real fundus photograph that comes with the installation, in minutes."""
-    from medsr.fundus_demo import demo as run
+    from medsr.commands.demo import demo as run
 
     run(out, device, say=echo)

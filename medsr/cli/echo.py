@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from medsr.text import shown
+from medsr.core.text import shown
 
 
 def echo(text: object = "", err: bool = False) -> None:

@@ -61,9 +61,9 @@ def evaluate(
     ] = False,
 ) -> None:
     """Measure models under one printed protocol, beside bicubic (volumes: cubic B-spline)."""
-    from medsr.benchmark import tables
-    from medsr.benchmark.elsewhere import parse
-    from medsr.benchmark.run import evaluate as run
+    from medsr.commands.evaluate import tables
+    from medsr.commands.evaluate.external import parse
+    from medsr.commands.evaluate.run import evaluate as run
 
     result = run(
         benchmark,

@@ -27,7 +27,7 @@ def export(
     bits: Annotated[int | None, typer.Option(min=8, max=16, help=BITS)] = None,
 ) -> None:
     """Write a model for OpenVINO or ONNX, in fp32 or int8, with its card; or the card alone, for OpenModelDB."""
-    from medsr.exports.run import export as run
+    from medsr.commands.export.run import export as run
 
     done = run(model, to, out, int8, calibrate, bits, say=lambda line: echo(line, err=True))
     echo(f"{done.path}  {done.card.get('precision', '')}".rstrip())

@@ -10,8 +10,8 @@ from typing import Any
 import typer
 
 from medsr.cli.echo import echo
-from medsr.errors import MedsrError
-from medsr.text import reason
+from medsr.core.errors import MedsrError
+from medsr.core.text import reason
 
 CommandLineError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 """What typer raises for a command line it does not understand; its own copy of click's, or click's."""

@@ -31,7 +31,7 @@ def finetune(
     ] = False,
 ) -> None:
     """Fine-tune a generator on your own images."""
-    from medsr.errors import UsageError
+    from medsr.core.errors import UsageError
     from medsr.recipe import load
 
     if bits is not None:
@@ -42,7 +42,7 @@ def finetune(
         if not recipe:
             raise UsageError("finetune needs a recipe, for example: medsr finetune retina --data DIR")
         load(recipe, overrides or [])  # a wrong recipe is refused before torch is imported
-    from medsr.train import run
+    from medsr.commands import finetune as run
 
     result = run.finetune(recipe, data, out, overrides, resume, device, seed, echo, accept_new_data)
     for line in run.describe(result):

@@ -14,7 +14,7 @@ def info(
     devices: Annotated[bool, typer.Option("--devices", help="Also look for GPUs (imports torch).")] = False,
 ) -> None:
     """Versions, models at hand, where things are kept."""
-    from medsr.info import collect
+    from medsr.commands.info import collect
 
     facts = collect(devices)
     if json_:

@@ -14,8 +14,8 @@ def models(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the networks a recipe may name: parameters, scales, operations, where they come from."""
-    from medsr.catalogue import as_dicts
-    from medsr.catalogue import models as run
+    from medsr.commands.models import as_dicts
+    from medsr.commands.models import models as run
 
     found = run()
     if as_json:

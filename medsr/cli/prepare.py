@@ -26,10 +26,10 @@ def prepare(
     ] = None,
 ) -> None:
     """Make ground truth of a data set as its owner ships it: parted by subject, every file accounted for."""
+    from medsr.commands.prepare.page import parts_table
+    from medsr.commands.prepare.run import SUMMARY
+    from medsr.commands.prepare.run import prepare as run
     from medsr.data.cards import IMAGE
-    from medsr.prep.page import parts_table
-    from medsr.prep.run import SUMMARY
-    from medsr.prep.run import prepare as run
 
     given = {"ground_truth.crop": crop, "ground_truth.stride": stride, "split.seed": seed, "ground_truth.bits": bits}
     changed = [f"{key}={value}" for key, value in given.items() if value is not None]

@@ -19,7 +19,7 @@ def reproduce(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "cpu",
 ) -> None:
     """Make a result again from its sidecar, and say whether it is the same."""
-    from medsr.repeat import reproduce as run
+    from medsr.commands.reproduce import reproduce as run
 
     compared = run(sidecar, input_, model, device, say=lambda line: echo(line, err=True))
     for one in compared:

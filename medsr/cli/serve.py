@@ -42,7 +42,7 @@ def serve(
     max_gpu_memory: Annotated[float | None, typer.Option(metavar="GB", help=MAX_GPU_MEMORY)] = None,
 ) -> None:
     """Show in a browser what models do to your own images and scans; nothing leaves this machine."""
-    from medsr.serving.run import serve as run
+    from medsr.commands.serve.run import serve as run
 
     run(
         host,

@@ -9,7 +9,7 @@ import select
 import sys
 from typing import TYPE_CHECKING
 
-from medsr.text import ESCAPED
+from medsr.core.text import ESCAPED
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

@@ -19,10 +19,10 @@ from medsr.cli.batch import (
     told_failure,
 )
 from medsr.cli.echo import echo
-from medsr.text import shown
+from medsr.core.text import shown
 
 if TYPE_CHECKING:
-    from medsr.outcome import Outcome
+    from medsr.batch.outcome import Outcome
 
 
 def upscale(
@@ -58,7 +58,7 @@ def upscale(
 ) -> None:
     """Super-resolve images: PNG, JPEG, TIFF and DICOM, in their own format and depth."""
     side = parse_tile(tile)
-    from medsr.infer.batch import upscale as run
+    from medsr.commands.upscale.run import upscale as run
 
     outcomes = run(
         inputs,

@@ -9,10 +9,10 @@ import typer
 from medsr.cli.batch import COMPILE, ENGINE, KEEP_METADATA, MAX_GPU_MEMORY, PRECISION, as_options, end, told_failure
 from medsr.cli.echo import echo
 from medsr.cli.minutes import MINUTES
-from medsr.text import shown
+from medsr.core.text import shown
 
 if TYPE_CHECKING:
-    from medsr.outcome import Outcome
+    from medsr.batch.outcome import Outcome
 
 
 def volume(
@@ -84,8 +84,8 @@ def volume(
     keep_metadata: Annotated[bool, typer.Option("--keep-metadata", help=KEEP_METADATA)] = False,
 ) -> None:
     """Super-resolve 3D scans: finer voxels over the same box, in agreement with what was acquired."""
-    from medsr.geometry import parse_spacing
-    from medsr.scan.run import volume as run
+    from medsr.commands.volume.run import volume as run
+    from medsr.core.geometry import parse_spacing
 
     outcomes = run(
         scans,

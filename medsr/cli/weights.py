@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medsr.cli.echo import echo
-from medsr.errors import WeightsError
+from medsr.core.errors import WeightsError
 
 if TYPE_CHECKING:
-    from medsr.nets.weights import Entry
+    from medsr.networks.weight_store import Entry
 
 
 class Via(str, Enum):
@@ -32,9 +32,9 @@ def list_(
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Every weight file known by name, and whether it is on this machine."""
-    from medsr.nets import weights
+    from medsr.networks import weight_store
 
-    rows = [_row(entry) for entry in weights.entries().values()]
+    rows = [_row(entry) for entry in weight_store.entries().values()]
     if json_:
         import json
 
@@ -61,11 +61,11 @@ def fetch(
     """
     import sys
 
-    from medsr.nets import obtain, weights
+    from medsr.networks import download, weight_store
 
     for name in names:
-        path = obtain.fetch(name, mirror, sys.stderr.isatty(), via.value if via else None)
-        form = weights.get(name).form
+        path = download.fetch(name, mirror, sys.stderr.isatty(), via.value if via else None)
+        form = weight_store.get(name).form
         echo(f"{name}: {path}{f', from {form}' if form else ''}")
 
 
@@ -83,10 +83,10 @@ def import_(
     """
     import sys
 
-    from medsr.errors import UsageError
-    from medsr.nets import obtain
+    from medsr.core.errors import UsageError
+    from medsr.networks import download
 
-    if not replace and obtain.replaces(file, name):
+    if not replace and download.replaces(file, name):
         replace = sys.stdin.isatty() and typer.confirm(
             f"{name}: is the name of other weights of your own; replace them?"
         )
@@ -94,21 +94,21 @@ def import_(
             raise UsageError(
                 f"{name}: is the name of other weights of your own; give another --name, or --replace gives them up"
             )
-    for entry in obtain.bring_all(file, name, replace):
+    for entry in download.bring_all(file, name, replace):
         echo(f"{entry.name}: {entry.path}{f', from {entry.form}' if entry.form else ''}")
 
 
 @app.command()
 def verify(names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]")] = None) -> None:
     """Check the files on this machine against their checksums; without names, every file that is here."""
-    from medsr.nets import weights
+    from medsr.networks import weight_store
 
-    known = weights.entries()
-    chosen = [weights.get(name) for name in names] if names else [e for e in known.values() if e.path.is_file()]
+    known = weight_store.entries()
+    chosen = [weight_store.get(name) for name in names] if names else [e for e in known.values() if e.path.is_file()]
     bad = 0
     for entry in chosen:
         try:
-            weights.verify(entry)
+            weight_store.verify(entry)
             how = "matches the hash of its first download" if entry.recorded else "matches the manifest"
             how = f"unchanged since it was converted from {entry.form}" if entry.form else how
             echo(f"{entry.name}: {how if entry.sha256 else 'no hash known yet'}")
@@ -127,7 +127,7 @@ def interpolate(
     share: Annotated[float, typer.Option(min=0, max=1, help="Of the second one.")] = 0.5,
 ) -> None:
     """Write the weights between those of two networks, of which one was trained on from the other."""
-    from medsr.nets.interpolate import interpolate
+    from medsr.networks.interpolate import interpolate
 
     interpolate(first, second, share, out)
     echo(str(out))
@@ -145,7 +145,7 @@ def fusion(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N.")] = "auto",
 ) -> None:
     """Train a network that fuses what MODEL makes of two planes, for `medsr volume --fuse FILE`."""
-    from medsr.train.fusing import FusionSettings, train
+    from medsr.training.train_fusion import FusionSettings, train
 
     apart: float | str = float(validation) if validation.replace(".", "", 1).isdigit() else validation
     gain = train(model, data, apart, out, FusionSettings(blocks, iterations, seed=seed), device)

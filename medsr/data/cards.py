@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from medsr.core.resources import resource_dir
 from medsr.recipe import MultiScale, check, find
 from medsr.recipe.fields import Bits, Count, Flag, Probability, Section
-from medsr.resources import resource_dir
 
 IMAGE = "image"
 PARTS = ("train", "validation", "test")

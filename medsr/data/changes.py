@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from medsr.core.errors import UsageError
 from medsr.data import file_list
 from medsr.data.file_list import HELD_OUT, LEFT_OUT, LOW, NEVER, TRAIN, Entry, FileList
-from medsr.errors import UsageError
-from medsr.io import image as image_io
+from medsr.io.images import image as image_io
 from medsr.recipe import Recipe
 
 SHOWN = 4

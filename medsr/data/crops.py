@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from medsr.data.sources import Source
 from medsr.data.streams import stream
-from medsr.degrade import multiscale
-from medsr.io import image as image_io
+from medsr.degradation import multiscale
+from medsr.io.images import image as image_io
 from medsr.recipe import Data, Jitter
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from medsr.core.resources import expanded
 from medsr.data import manifest
 from medsr.data.own_outputs import part_own
 from medsr.data.sources import folder_of
-from medsr.io import image as image_io
+from medsr.io.images import image as image_io
 from medsr.recipe import Pairs, Recipe
-from medsr.resources import expanded
 
 
 @dataclass(frozen=True)

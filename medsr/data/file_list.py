@@ -7,18 +7,18 @@ from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
 
+from medsr.core.errors import InputError
+from medsr.core.resources import expanded
 from medsr.data import manifest
 from medsr.data.own_outputs import part_own
 from medsr.data.pairs import Partners
 from medsr.data.sources import Split
-from medsr.errors import InputError
-from medsr.io import image as image_io
 from medsr.io import scans
-from medsr.io import volume as volume_io
 from medsr.io.files import write_text
+from medsr.io.images import image as image_io
 from medsr.io.listing import files_below
+from medsr.io.volumes import volume as volume_io
 from medsr.recipe import Pairs, Recipe
-from medsr.resources import expanded
 
 NAME = "files.json"
 TRAIN, HELD_OUT, LEFT_OUT, NEVER = "train", "validation", "left out", "never"

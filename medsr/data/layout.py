@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
+from medsr.core.errors import InputError
 from medsr.data import cards, manifest
 from medsr.data.cards import IMAGE, Card
-from medsr.errors import InputError
 from medsr.io.files import sha256 as file_sha256
 
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".gz")

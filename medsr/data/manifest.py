@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from medsr.errors import InputError
-from medsr.text import cell, uncelled
+from medsr.core.errors import InputError
+from medsr.core.text import cell, uncelled
 
 NAME = "manifest.csv"
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path, PurePath
 
-from medsr import status
-from medsr.io import volume as volume_io
+from medsr.batch import status
+from medsr.io.volumes import volume as volume_io
 
 _RUN = ("log.jsonl", "recipe.yml", "state")
 """What lies in a run's folder."""

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from medsr.core.errors import InputError, UsageError
+from medsr.core.resources import expanded
 from medsr.data.crops import DRAWS, GroundTruthCrops, as_channels, jittered, turned
 from medsr.data.sources import Source, Split, folder_of, split
 from medsr.data.streams import stream
-from medsr.errors import InputError, UsageError
-from medsr.io import image as image_io
+from medsr.io.images import image as image_io
 from medsr.recipe import Pairs, Recipe
-from medsr.resources import expanded
 
 if TYPE_CHECKING:
     import torch

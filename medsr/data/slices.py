@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from medsr.core.resample import bspline_matrix
 from medsr.data.crops import bright_enough
 from medsr.data.streams import stream
 from medsr.data.volumes import VolumeSource, load
-from medsr.degrade.slice_profile import matrix
+from medsr.degradation.slice_profile import matrix
 from medsr.recipe import Data, Jitter
-from medsr.resample import bspline_matrix
 
 if TYPE_CHECKING:
     import torch

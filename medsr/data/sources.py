@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medsr.core.errors import InputError, UsageError
+from medsr.core.resources import expanded
 from medsr.data import manifest
 from medsr.data.masks import MASK, is_mask
 from medsr.data.own_outputs import part_own
 from medsr.data.streams import stream
-from medsr.degrade import multiscale
-from medsr.errors import InputError, UsageError
-from medsr.io import image as image_io
+from medsr.degradation import multiscale
+from medsr.io.images import image as image_io
 from medsr.io.kinds import left_out
 from medsr.recipe import Data
-from medsr.resources import expanded
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medsr.core.errors import InputError, UsageError
+from medsr.core.intensity import Window
 from medsr.data import manifest
 from medsr.data.masks import MASK, is_mask
 from medsr.data.own_outputs import part_own
 from medsr.data.sources import Split, folder_of, held_out_of, real
-from medsr.errors import InputError, UsageError
-from medsr.intensity import Window
 from medsr.io import scans
-from medsr.io import volume as volume_io
+from medsr.io.volumes import volume as volume_io
 from medsr.recipe import Data, Recipe
 
 Array = NDArray[np.float32]

@@ -8,7 +8,7 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from medsr.errors import ComputationError, UsageError
+from medsr.core.errors import ComputationError, UsageError
 
 Array = NDArray[np.float32]
 Choice = Literal["auto", "torch", "openvino"]

@@ -16,8 +16,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medsr import isolation
-from medsr.errors import InputError, MemoryExhaustedError
+from medsr.core import isolation
+from medsr.core.errors import InputError, MemoryExhaustedError
 
 SECONDS, SAMPLES_A_SECOND = 10.0, 1e6
 """What one request may take: so long, and as much again as a very slow machine takes for its samples."""

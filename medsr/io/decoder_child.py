@@ -16,7 +16,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medsr.text import reason
+from medsr.core.text import reason
 
 
 def main() -> None:

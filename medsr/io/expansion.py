@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from typing import IO
 
-from medsr.errors import InputError
+from medsr.core.errors import InputError
 
 LARGE = 500_000_000
 """Bytes that anything may unpack to, however small it is: masks pack a thousand times."""

@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from medsr.errors import InputError, UsageError
-from medsr.text import ESCAPED
+from medsr.core.errors import InputError, UsageError
+from medsr.core.text import ESCAPED
 
 Content = TypeVar("Content")
 Digest = TypeVar("Digest")

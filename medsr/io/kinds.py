@@ -6,10 +6,10 @@ import re
 import struct
 from pathlib import Path, PurePosixPath
 
-from medsr.errors import InputError
+from medsr.core.errors import InputError
 from medsr.io import listing
-from medsr.io.base import DICOM, JPEG, PNG, TIFF
 from medsr.io.files import check_regular
+from medsr.io.images.base import DICOM, JPEG, PNG, TIFF
 
 SUFFIXES = {
     ".png": PNG,

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from medsr.text import shown
+from medsr.core.text import shown
 
 RECORDS = frozenset(
     ("status.tsv", "upscale.json", "manifest.csv", "prepare.yml", "summary.html", "cohort.html", "thumbs.db")

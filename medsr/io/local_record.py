@@ -7,8 +7,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from medsr.core.resources import home
 from medsr.io.files import write_text
-from medsr.resources import home
 
 NAME = "places.jsonl"
 MOST_BYTES = 4 << 20

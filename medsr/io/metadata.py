@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from medsr.io.base import Image
+from medsr.io.images.base import Image
 from medsr.io.orientation import exif_describing
-from medsr.io.volume_base import ANALYZE, METAIMAGE, NIFTI, NRRD, Volume
+from medsr.io.volumes.base import ANALYZE, METAIMAGE, NIFTI, NRRD, Volume
 
 NIFTI_TEXTS = ("data_type", "db_name", "session_error", "regular", "descrip", "aux_file", "intent_name", "unused_str")
 ANALYZE_TEXTS = (

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
-from medsr.io.base import Image
+from medsr.io.images.base import Image
 
 UPRIGHT = 1
 TAG = 274

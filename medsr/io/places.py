@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from medsr.errors import UsageError
+from medsr.core.errors import UsageError
 from medsr.io.files import LONGEST
 
 Place = tuple[int, int, str]

@@ -7,11 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from medsr.errors import InputError
-from medsr.io import content, dicom_series_files, files, kinds, wrapped
-from medsr.io import volume as volume_io
-from medsr.io.dicom_series_files import Slice
+from medsr.core.errors import InputError
+from medsr.io import file_type, files, kinds
+from medsr.io.dicom import series_files
+from medsr.io.dicom.series_files import Slice
 from medsr.io.listing import RECORDS, cannot_open, files_below
+from medsr.io.volumes import volume as volume_io
+from medsr.io.volumes import wrapped
 
 KNOWN = tuple(volume_io.SUFFIXES)
 LEFT_OUT_NAMED = 5
@@ -102,7 +104,7 @@ def find(folder: Path, out: Path | None = None, results: bool = False) -> Found:
         try:
             kind = _kind(file)
             if kind == wrapped.DICOM:
-                image = dicom_series_files.slice_of(file)
+                image = series_files.slice_of(file)
                 slices += [image] if image else []
                 left_out += [] if image else [file]
                 continue
@@ -114,7 +116,7 @@ def find(folder: Path, out: Path | None = None, results: bool = False) -> Found:
         elif kind:
             scans.append(Scan(file))
             own.update(volume_io.files_of(file))
-    series = dicom_series_files.scattered(slices)
+    series = series_files.scattered(slices)
     scans += _numbered([Scan(one.place, one.named) for one in series])
     scans += [Scan(file) for file in damaged if not any(file.is_relative_to(one.place) for one in series)]
     rest = [file for file in left_out if file not in own]
@@ -148,7 +150,7 @@ def _kind(file: Path) -> str | None:
     if suffix in KNOWN and not volume_io.is_volume(file):
         return ""
     try:
-        kind = content.scan_suffix(file)
+        kind = file_type.scan_suffix(file)
     except OSError as error:
         raise InputError(f"{file}: cannot be read: {error.strerror}") from error
     if kind == wrapped.ZIP:
@@ -165,12 +167,12 @@ def _loose(paths: list[Path]) -> list[Scan]:
     slices = []
     for path in paths:
         try:
-            is_dicom = path.is_file() and content.scan_suffix(path) == wrapped.DICOM
-            image = dicom_series_files.slice_of(path) if is_dicom else None
+            is_dicom = path.is_file() and file_type.scan_suffix(path) == wrapped.DICOM
+            image = series_files.slice_of(path) if is_dicom else None
         except Exception:  # told when it is read
             image = None
         slices += [image] if image else []
-    whole = dicom_series_files.complete(slices)
+    whole = series_files.complete(slices)
     taken = {file for one in whole for file in one.files}
     single = [Scan(path) for path in paths if path not in taken]
     return single + _numbered([Scan(one.place, one.named) for one in whole])

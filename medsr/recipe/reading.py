@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from medsr.errors import UsageError
+from medsr.core.errors import UsageError
+from medsr.core.resources import resource_dir
 from medsr.recipe.schema import PREVIOUS, TAGS, Recipe
-from medsr.resources import resource_dir
 
 Checked = TypeVar("Checked", bound=BaseModel)
 

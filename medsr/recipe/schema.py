@@ -10,13 +10,13 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import ConfigDict, Field, model_validator
 
+from medsr.core.resources import expanded
 from medsr.recipe.data import Data
 from medsr.recipe.degradation import DEGRADATIONS, Degradation, HighOrder, Pairs, SliceProfile, ThroughPlaneMean
 from medsr.recipe.fields import Count, CountOrNone, Flag, NotNegative, Number, Positive, Section, name_of
 from medsr.recipe.losses import Losses
 from medsr.recipe.networks import DISCRIMINATORS, GENERATORS, AttentionUNet, Critic, Generator, Refiner, Rrdb, UNetSN
 from medsr.recipe.training import Guard, Optimizer
-from medsr.resources import expanded
 
 SMALLEST_BLURRED = 11
 """Side of the smallest image a 21-pixel kernel can blur with its border reflected."""

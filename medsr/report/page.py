@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from medsr import __version__
+from medsr.core.version import __version__
 from medsr.io.files import write_text
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import yaml
 
-from medsr.nets import checkpoint
-from tests.comparing.test_run import RECIPE
+from medsr.networks import checkpoint
+from tests.commands.compare.test_run import RECIPE
+from tests.commands.prepare.test_run import CARD
 from tests.conftest import TINY, smooth_volume, write_png
-from tests.prep.test_run import CARD
 
 COMMANDS = {
     "info": "info",

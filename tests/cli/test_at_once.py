@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from medsr import status
-from medsr.io import journal
+from medsr.batch import journal, status
 from tests.cli.conftest import Kit
 
 EACH = 3

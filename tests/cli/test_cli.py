@@ -13,7 +13,7 @@ import pytest
 import tifffile
 
 from tests.conftest import write_png
-from tests.io.test_dicom import make_dicom
+from tests.io.images.test_dicom_image import make_dicom
 
 
 def medsr(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -137,6 +137,6 @@ def test_upscale_with_the_bundled_model_by_default(tmp_path: Path, fundus: np.nd
     source = write_png(tmp_path / "eye.png", fundus[:64, :80])
     result = medsr("upscale", source, "--out", tmp_path / "out")
     assert result.returncode == 0, result.stderr
-    from medsr.io import image as image_io
+    from medsr.io.images import image as image_io
 
     assert image_io.read(tmp_path / "out/eye.png").pixels.shape == (128, 160, 3)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from medsr import status
+from medsr.batch import status
+from medsr.core.text import shown
 from medsr.data import manifest
-from medsr.text import shown
 from tests.cli.conftest import Kit
 
 NAMES = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from medsr import status
+from medsr.batch import status
 from tests.cli.conftest import COMMANDS, Kit, table
 
 CLOSED = {

@@ -31,7 +31,7 @@ def test_adapt_may_stand_alone(
         seen.update(options, scans=scans)
         return []
 
-    monkeypatch.setattr("medsr.scan.run.volume", stand_in)
+    monkeypatch.setattr("medsr.commands.volume.run.volume", stand_in)
     app = typer.Typer()
     app.command(cls=OptionalMinutes)(command.volume)
     rest = ["a.nii.gz", "--out", str(tmp_path)]

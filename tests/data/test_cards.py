@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from medsr.core.errors import UsageError
 from medsr.data import cards
 from medsr.data.cards import Pattern
-from medsr.errors import UsageError
 
 SMALL = """
 name: mine

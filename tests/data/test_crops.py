@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from medsr.core.errors import UsageError
 from medsr.data import batches, crops, sources
 from medsr.data.streams import stream
-from medsr.errors import UsageError
 from medsr.recipe import Data, MultiScale
 
 

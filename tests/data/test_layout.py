@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from medsr.core.errors import InputError
 from medsr.data import cards, layout
-from medsr.errors import InputError
 
 DRIVE = [f"DRIVE/training/images/{n}_training.tif" for n in range(21, 41)]
 DRIVE += [f"DRIVE/training/1st_manual/{n}_manual1.gif" for n in range(21, 41)]

@@ -9,11 +9,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from medsr.core.errors import UsageError
 from medsr.data.volumes import foreground, load, split
-from medsr.errors import UsageError
 from medsr.recipe import Data
 from tests.conftest import smooth_volume
-from tests.io.test_dicom_series import slice_of
+from tests.io.volumes.dicom.test_series import slice_of
 
 
 @pytest.fixture

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
+from medsr.commands.upscale.run import upscale
+from medsr.commands.volume.run import volume
+from medsr.core.errors import UsageError
 from medsr.data import manifest, sources, volumes
 from medsr.data.masks import is_mask
 from medsr.data.own_outputs import is_own
-from medsr.errors import UsageError
-from medsr.infer.batch import upscale
-from medsr.io import image as image_io
 from medsr.io import scans
+from medsr.io.images import image as image_io
 from medsr.recipe import Data
-from medsr.scan.run import volume
 from tests.conftest import smooth_volume, write_png
 
 NO_BORDER = {"validation": 0.0, "workers": 0}

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageOps
 
-from medsr.errors import InputError
-from medsr.infer.batch import upscale
-from medsr.io import image as image_io
-from medsr.outcome import Outcome
+from medsr.batch.outcome import Outcome
+from medsr.commands.upscale.run import upscale
+from medsr.core.errors import InputError
+from medsr.io.images import image as image_io
 
 FOLDERS = ("retina", "chest", "odd", "classic")
 WHY_NOT = (

@@ -12,8 +12,8 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
-from medsr.io import volume as volume_io
-from medsr.scan.run import volume
+from medsr.commands.volume.run import volume
+from medsr.io.volumes import volume as volume_io
 
 FOLDERS = ("odd", "mri", "mri_thick", "ct")
 SERIES = ("ct/head_gantry_tilt_dicom", "mri_thick/fse_pd_dicom")

@@ -14,12 +14,12 @@ import pytest
 import torch
 
 import medsr
-from medsr.engines import installed, intel
+from medsr.core.errors import UsageError, WeightsError
+from medsr.engines import openvino_engine, selection
 from medsr.engines.base import LARGEST_DIFFERENCE, Compute
-from medsr.errors import UsageError, WeightsError
-from medsr.infer.models import open_model
 from medsr.io.files import sha256
-from medsr.nets import checkpoint
+from medsr.networks import checkpoint
+from medsr.volumes.models import open_model
 from tests.conftest import write_png
 
 SPECS = [
@@ -47,7 +47,7 @@ def test_openvino_computes_what_torch_computes_at_any_size(spec: checkpoint.Spec
     path = _weights(spec, tmp_path)
     medsr.export(path, "openvino")  # here: the process that opening it would start loads torch first
     channels = spec.channels + 2 * (spec.architecture == "refiner")
-    engines = [installed.open_engine(path, "net", Compute("cpu", engine))[0] for engine in ("torch", "openvino")]
+    engines = [selection.open_engine(path, "net", Compute("cpu", engine))[0] for engine in ("torch", "openvino")]
     assert [engine.name for engine in engines] == ["torch", "openvino"]
     assert engines[0].features == engines[1].features
     for batch, height, width in ((1, 32, 32), (1, 20, 44), (3, 16, 8), (1, 100, 12)):
@@ -96,7 +96,7 @@ def own_conversion(
     """A copy of the tiny model's conversion for tests that change it: the other tests rely on theirs."""
     home = tmp_path / "own_home"
     monkeypatch.setenv("MEDSR_HOME", str(home))
-    name = installed.place(sha256(tiny_model), "fp32").parent.name
+    name = selection.place(sha256(tiny_model), "fp32").parent.name
     shutil.copytree(conversions / name, home / "engines" / name)
     return monkeypatch
 
@@ -113,13 +113,13 @@ def own_conversion(
 def test_auto_takes_the_faster_that_is_right(
     seconds: dict[str, float], difference: float, chosen: str, tiny_model: Path, own_conversion: pytest.MonkeyPatch
 ) -> None:
-    kept = installed.place(sha256(tiny_model), "fp32")
-    model, card = intel.read(kept)
+    kept = selection.place(sha256(tiny_model), "fp32")
+    model, card = openvino_engine.read(kept)
     assert card["difference"] < LARGEST_DIFFERENCE
     assert set(card["seconds"]) == {"torch", "openvino"}
-    installed.keep(kept, model, card | {"seconds": seconds, "difference": difference})
-    own_conversion.setattr(installed, "_converted", lambda *_: pytest.fail("measured twice"))
-    assert installed.open_engine(tiny_model, "tiny", Compute("cpu"))[0].name == chosen
+    selection.keep(kept, model, card | {"seconds": seconds, "difference": difference})
+    own_conversion.setattr(selection, "_converted", lambda *_: pytest.fail("measured twice"))
+    assert selection.open_engine(tiny_model, "tiny", Compute("cpu"))[0].name == chosen
 
 
 def test_what_cannot_be_converted_is_said_with_its_code(tmp_path: Path) -> None:
@@ -132,13 +132,13 @@ def test_what_cannot_be_converted_is_said_with_its_code(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("own_conversion")
 def test_a_damaged_conversion_is_made_again(tiny_model: Path) -> None:
     given = np.random.default_rng(0).random((1, 3, 16, 16), dtype=np.float32)
-    before = installed.open_engine(tiny_model, "tiny", Compute("cpu", "openvino"))[0](given)
-    kept = installed.place(sha256(tiny_model), "fp32")
+    before = selection.open_engine(tiny_model, "tiny", Compute("cpu", "openvino"))[0](given)
+    kept = selection.place(sha256(tiny_model), "fp32")
     content = bytearray(kept.with_suffix(".bin").read_bytes())
     content[100] ^= 64
     kept.with_suffix(".bin").write_bytes(content)
     np.testing.assert_array_equal(
-        installed.open_engine(tiny_model, "tiny", Compute("cpu", "openvino"))[0](given), before
+        selection.open_engine(tiny_model, "tiny", Compute("cpu", "openvino"))[0](given), before
     )
     assert kept.with_suffix(".bin").read_bytes() != content
 
@@ -163,7 +163,7 @@ def test_what_is_not_here_is_said(tiny_model: Path, monkeypatch: pytest.MonkeyPa
         open_model(tiny_model, Compute("cpu", precision="int8"))
     with pytest.raises(UsageError, match="needs a CUDA device"):
         open_model(tiny_model, Compute("cpu", precision="fp16"))
-    monkeypatch.setattr(intel, "available", lambda: False)
+    monkeypatch.setattr(openvino_engine, "available", lambda: False)
     with pytest.raises(UsageError, match=r"pip install .*medsr\[openvino\]"):
         open_model(tiny_model, Compute("cpu", "openvino"))
     assert open_model(tiny_model, Compute("cpu")).engine.name == "torch"  # type: ignore[attr-defined]
@@ -189,7 +189,7 @@ WATCH = """
 import contextlib, os, sys, threading
 import numpy as np
 from medsr.engines.base import Compute
-from medsr.infer.models import open_slice_model
+from medsr.volumes.models import open_slice_model
 
 model = open_slice_model(sys.argv[1], Compute("cpu", "openvino")).model
 seen, done = set(), threading.Event()

@@ -22,7 +22,7 @@ from collections import Counter
 from pathlib import Path
 from types import FrameType
 
-from medsr.errors import MedsrError
+from medsr.core.errors import MedsrError
 from tests.fuzz.readers import READERS
 
 SECONDS, BYTES = 10, 1_000_000_000

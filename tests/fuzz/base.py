@@ -26,18 +26,18 @@ class Reader:
 
 
 def read_image(path: Path) -> object:
-    from medsr.io import image
+    from medsr.io.images import image
 
     return image.read(path).to_unit()
 
 
 def read_volume(path: Path) -> object:
-    from medsr.io import volume
+    from medsr.io.volumes import volume
 
     return volume.read(path).grid.spacing
 
 
 def read_checkpoint(path: Path) -> object:
-    from medsr.nets import checkpoint
+    from medsr.networks import checkpoint
 
     return checkpoint.describe(path), checkpoint.load(path)

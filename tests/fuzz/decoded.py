@@ -76,9 +76,9 @@ def _read_mask(path: Path) -> object:
     """As `evaluate` and, what is a picture of that size, as `prepare` does."""
     from PIL import Image as Pillow
 
-    from medsr.benchmark.drive import read_mask
+    from medsr.commands.evaluate.drive import read_mask
+    from medsr.commands.prepare.write_images import Task, make
     from medsr.data.cards import GroundTruth
-    from medsr.prep.make import Task, make
 
     image = path.parent / "image" / "a.png"
     if not image.is_file():

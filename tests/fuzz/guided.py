@@ -15,19 +15,19 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["medsr", "nibabel", "pydicom", "tifffile", "zipfile", "tarfile"]):
+    import medsr.commands.prepare.archives
     import medsr.data.cards
     import medsr.data.manifest
-    import medsr.io.dicom
-    import medsr.io.dicom_pixels
-    import medsr.io.dicom_series
-    import medsr.io.image
-    import medsr.io.jpeg
-    import medsr.io.neuro
-    import medsr.io.raster
-    import medsr.io.tiff
-    import medsr.io.volume
-    import medsr.prep.archives  # noqa: F401 - what is imported here is instrumented
-    from medsr.errors import MedsrError
+    import medsr.io.dicom.pixels
+    import medsr.io.images.dicom_image
+    import medsr.io.images.image
+    import medsr.io.images.jpeg
+    import medsr.io.images.png
+    import medsr.io.images.tiff
+    import medsr.io.volumes.dicom.series
+    import medsr.io.volumes.nibabel_io
+    import medsr.io.volumes.volume  # noqa: F401 - what is imported here is instrumented
+    from medsr.core.errors import MedsrError
     from tests.fuzz.readers import READERS
 
 

@@ -64,7 +64,7 @@ def _scan(path: Path) -> Path:
 
 
 def _status() -> dict[str, bytes]:
-    from medsr.status import Row, render
+    from medsr.batch.status import Row, render
 
     rows = [
         Row("in/a.png", "done", "", "0.1", f"{OUT}/a.png", "0" * 64, "1" * 64, "2" * 16),
@@ -76,9 +76,9 @@ def _status() -> dict[str, bytes]:
 
 def _read_status(path: Path) -> object:
     """As the next batch into the folder does, as training does, and as a cohort whose worker wrote it does."""
-    from medsr import status
+    from medsr.batch import status
+    from medsr.batch.outcome import Outcome
     from medsr.data.own_outputs import part_own
-    from medsr.outcome import Outcome
 
     folder = _anew(path.parent / "results")
     (folder / status.NAME).write_bytes(path.read_bytes().replace(OUT.encode(), os.fsencode(folder)))
@@ -95,8 +95,8 @@ def _read_status(path: Path) -> object:
 
 
 def _plan(command: str, out: Path) -> Any:
-    from medsr.cohorts.plan import Plan, Unit
-    from medsr.cohorts.run import _options
+    from medsr.commands.cohort.plan import Plan, Unit
+    from medsr.commands.cohort.run import _options
 
     ending = ".png" if command == "upscale" else ".nii"
     units = tuple(Unit(f"{out}/../in/{name}{ending}", f"{out}/{name}{ending}") for name in "abc")
@@ -116,7 +116,7 @@ def _plans() -> dict[str, bytes]:
 
 
 def _read_plan(path: Path) -> object:
-    from medsr.cohorts import plan as plans
+    from medsr.commands.cohort import plan as plans
 
     out = _anew(path.parent / "cohort")
     hidden = out / plans.FOLDER / ID
@@ -133,8 +133,8 @@ def _read_cohort(out: Path, command: str, status: bytes) -> object:
 
 def _asked_about(out: Path, status: bytes, made: bytes = b"") -> object:
     """What `cohort status` and `cohort retry` do of a cohort; and what a worker does first."""
-    from medsr.cohorts import figures, page, results, run, work
-    from medsr.cohorts import plan as plans
+    from medsr.commands.cohort import figures, page, results, run, work
+    from medsr.commands.cohort import plan as plans
 
     part = out / plans.FOLDER / ID / work.PARTS / "0"
     part.mkdir(parents=True)
@@ -167,13 +167,13 @@ def _sidecars() -> dict[str, bytes]:
 
 def _read_sidecar(path: Path) -> object:
     """As `reproduce` does, as the next batch into the folder, as training, and as a cohort's page."""
-    from medsr import status
-    from medsr.cohorts import figures
-    from medsr.cohorts.plan import Unit
+    from medsr.batch import status
+    from medsr.commands.cohort import figures
+    from medsr.commands.cohort.plan import Unit
+    from medsr.commands.reproduce import reproduce
+    from medsr.commands.upscale import sidecar
     from medsr.data.own_outputs import part_own
-    from medsr.infer import sidecar
-    from medsr.io import volume
-    from medsr.repeat import reproduce
+    from medsr.io.volumes import volume
 
     _picture(path.parent / "a.png"), _scan(path.parent / "scan.nii")
     out = _anew(path.parent / "out")
@@ -187,7 +187,7 @@ def _read_sidecar(path: Path) -> object:
     figures._subject(plan, Unit("x", str(result)), row, status.pictures_in(out))
     sidecar.write(out, {"a.png": {}})
     shutil.copy(path, out / path.name)
-    with mock.patch("medsr.scan.preview.write"):  # takes most of the time, and says nothing about sidecars
+    with mock.patch("medsr.commands.volume.preview.write"):  # takes most of the time, and says nothing about sidecars
         return reproduce(out / path.name)
 
 
@@ -202,17 +202,17 @@ def _data_set(folder: Path) -> Path:
 
 
 def _prepare(folder: Path, out: Path) -> object:
-    from medsr.prep.run import prepare
+    from medsr.commands.prepare.run import prepare
 
     return prepare(folder / "card.yml", _data_set(folder), out, workers=1)
 
 
 def _journals() -> dict[str, bytes]:
-    from medsr.io.journal import Journal
+    from medsr.batch.journal import Journal
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with mock.patch("medsr.prep.run.shutil.rmtree"):  # as if killed just before the journal goes
+        with mock.patch("medsr.commands.prepare.run.shutil.rmtree"):  # as if killed just before the journal goes
             _prepare(folder, folder / "out")
         upscaled = json.loads(_sidecars()["upscale.json"])["results"]
         Journal(folder / "made.jsonl").add(f"{OUT}/a.png", upscaled)
@@ -227,7 +227,7 @@ def _read_journal(path: Path) -> object:
         _picture(out / "a.png")
         _plan("upscale", out).save()
         return _asked_about(out, _status()["status.tsv"], path.read_bytes())
-    from medsr.prep.run import WORK
+    from medsr.commands.prepare.run import WORK
 
     finished = path.parent / "finished"
     if not finished.is_dir():
@@ -263,16 +263,16 @@ RECORDED = {
 
 
 def _record(folder: Path) -> Any:
-    from medsr.benchmark.record import Record
+    from medsr.commands.evaluate.record import Record
 
     return Record(folder, {"protocol": {}, "models": dict.fromkeys(MODELS)}, take_up=True)
 
 
 def _records() -> dict[str, bytes]:
-    from medsr.benchmark.case import Item
-    from medsr.benchmark.record import NAME
-    from medsr.benchmark.result import Row
-    from medsr.outcome import Outcome
+    from medsr.batch.outcome import Outcome
+    from medsr.commands.evaluate.case import Item
+    from medsr.commands.evaluate.record import NAME
+    from medsr.commands.evaluate.result import Row
 
     with tempfile.TemporaryDirectory() as name:
         image = _picture(Path(name, "a.png"))
@@ -284,9 +284,9 @@ def _records() -> dict[str, bytes]:
 
 
 def _read_record(path: Path) -> object:
-    from medsr.benchmark import tables
-    from medsr.benchmark.case import Item
-    from medsr.benchmark.result import Evaluation
+    from medsr.commands.evaluate import tables
+    from medsr.commands.evaluate.case import Item
+    from medsr.commands.evaluate.result import Evaluation
 
     if path.name == "measured.jsonl":
         out = _anew(path.parent / "out")
@@ -297,27 +297,27 @@ def _read_record(path: Path) -> object:
         tables.markdown(result), tables.csv_of_images(result), tables.csv_of_means(result)
         return json.dumps(result.to_json(), allow_nan=False)
     from medsr.cli.weights import _row
-    from medsr.errors import WeightsError
-    from medsr.nets import obtain, weights
+    from medsr.core.errors import WeightsError
+    from medsr.networks import download, weight_store
 
     home = _anew(path.parent / "home")
     (home / "weights").mkdir()
     shutil.copy(path, home / "weights" / "recorded.json")
     with mock.patch.dict(os.environ, MEDSR_HOME=str(home)):
-        for entry in weights.entries().values():
+        for entry in weight_store.entries().values():
             json.dumps(_row(entry))
             if not entry.suits:  # those that come with medsr are large
                 with suppress(WeightsError):  # is not on this machine
-                    weights.verify(entry)
-        weights.known_names()
-        return obtain.replaces(path, "mine")
+                    weight_store.verify(entry)
+        weight_store.known_names()
+        return download.replaces(path, "mine")
 
 
 # weights ------------------------------------------------------------------------------------------
 
 
 def _models() -> dict[str, bytes]:
-    from medsr.nets import checkpoint
+    from medsr.networks import checkpoint
 
     spec = checkpoint.Spec("rrdb", 2, 1, {"features": 4, "blocks": 1, "growth": 2})
     with tempfile.TemporaryDirectory() as folder:
@@ -328,7 +328,7 @@ def _models() -> dict[str, bytes]:
 
 def _read_model(path: Path) -> object:
     """Its card as OpenModelDB wants it; either file may be the damaged one."""
-    from medsr.exports.run import export
+    from medsr.commands.export.run import export
 
     folder = path.parent / "model"
     if not folder.is_dir():
@@ -344,7 +344,7 @@ def _storages() -> dict[str, bytes]:
     """Plain, of other types, sharing one storage, not contiguous, wrapped, in the old form that is not a zip."""
     import torch
 
-    from medsr.nets import checkpoint
+    from medsr.networks import checkpoint
 
     spec = checkpoint.Spec("rrdb", 2, 1, {"features": 4, "blocks": 1, "growth": 2})
     state = spec.build().state_dict()

@@ -110,7 +110,7 @@ def _checkpoints() -> dict[str, bytes]:
 
     import torch
 
-    from medsr.nets import checkpoint
+    from medsr.networks import checkpoint
 
     spec = checkpoint.Spec("rrdb", 2, 1, {"features": 4, "blocks": 1, "growth": 2})
     state = spec.build().state_dict()
@@ -185,7 +185,7 @@ def _read_manifest(path: Path) -> object:
 def _read_archive(path: Path) -> object:
     import shutil
 
-    from medsr.prep import archives
+    from medsr.commands.prepare import archives
 
     out = path.parent / "unpacked"
     try:

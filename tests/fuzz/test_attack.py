@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from medsr.errors import MedsrError
+from medsr.core.errors import MedsrError
 from tests.fuzz.attack import seeds_of
 from tests.fuzz.crashers import CRASHERS
 from tests.fuzz.readers import READERS

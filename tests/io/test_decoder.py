@@ -20,10 +20,12 @@ from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate, generate_frames
 
 import medsr
-from medsr import isolation
-from medsr.errors import InputError
-from medsr.io import decoder, dicom_pixels, image
-from tests.io.test_codestream import _dataset
+from medsr.core import isolation
+from medsr.core.errors import InputError
+from medsr.io import decoder
+from medsr.io.dicom import pixels as dicom_pixels
+from medsr.io.images import image
+from tests.io.dicom.test_codestream import _dataset
 
 PICTURE = np.arange(48 * 64, dtype=np.uint16).reshape(48, 64) * 7
 

@@ -19,16 +19,17 @@ import SimpleITK
 from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
-from medsr.errors import InputError
-from medsr.io import dicom_open, expansion
-from medsr.io import image as image_io
-from medsr.io import volume as volume_io
-from tests.io.test_dicom_series import slice_of, write
+from medsr.core.errors import InputError
+from medsr.io import expansion
+from medsr.io.dicom import reader
+from medsr.io.images import image as image_io
+from medsr.io.volumes import volume as volume_io
+from tests.io.volumes.dicom.test_series import slice_of, write
 
 READ = """
 import resource, sys
 from pathlib import Path
-from medsr.errors import MedsrError
+from medsr.core.errors import MedsrError
 from medsr.io import image, scans, volume
 import SimpleITK, imagecodecs, nibabel, pydicom.pixels, simplejpeg, tifffile
 held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
@@ -96,7 +97,7 @@ def bombs() -> dict[str, tuple[str, bytes]]:
         "deflated-pixels": ("a.dcm", meta + deflated(size, body + element(0x7FE00010, size))),
         "deflated-before-pixels": ("a.dcm", meta + deflated(size, element(0x00091010, size))),
         "deflated-zeros": ("a.dcm", meta + deflated(size)),
-        "gzip-pixels": ("a.dcm", deflated(size, meta.replace(dicom_open.DEFLATED, dicom_open.PLAIN) + body, 31)),
+        "gzip-pixels": ("a.dcm", deflated(size, meta.replace(reader.DEFLATED, reader.PLAIN) + body, 31)),
         "zeros": ("a.dcm", bytes(30_000_000)),
         "zeros-with-preamble": ("a.dcm", bytes(128) + b"DICM" + bytes(30_000_000)),
         "zip-of-zeros": ("a.zip", zipped.getvalue()),
@@ -161,10 +162,10 @@ def test_a_packed_slice_with_a_wrong_checksum_is_refused(tmp_path: Path) -> None
         path.write_bytes(content)
         if name == "whole":
             with path.open("rb") as stream:
-                assert dicom_open.dataset_of(stream, name).Rows == 6
+                assert reader.dataset_of(stream, name).Rows == 6
             continue
         with path.open("rb") as stream, pytest.raises(InputError, match="truncated or damaged"):
-            dicom_open.dataset_of(stream, name)
+            reader.dataset_of(stream, name)
 
 
 def test_a_mask_that_packs_two_hundred_times_is_read(tmp_path: Path) -> None:

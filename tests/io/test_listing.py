@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from medsr.io import image as image_io
 from medsr.io import kinds, scans
+from medsr.io.images import image as image_io
 from medsr.io.listing import files_below, left_out
 
 

@@ -15,10 +15,10 @@ import tifffile
 from PIL import Image as Pillow
 from PIL import ImageCms, PngImagePlugin
 
-from medsr.infer.batch import upscale
-from medsr.io import volume as volume_io
-from medsr.repeat import reproduce
-from medsr.scan.run import volume
+from medsr.commands.reproduce import reproduce
+from medsr.commands.upscale.run import upscale
+from medsr.commands.volume.run import volume
+from medsr.io.volumes import volume as volume_io
 
 SECRET = "SECRET"
 VOXELS = np.random.default_rng(0).integers(0, 1000, (6, 7, 5)).astype(np.int16)

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medsr.errors import UsageError
-from medsr.io import volume as volume_io
-from medsr.io.volume_base import Volume
+from medsr.core.errors import UsageError
+from medsr.io.volumes import volume as volume_io
+from medsr.io.volumes.base import Volume
 from tests.conftest import smooth_volume
 
 NAMES = (b"M\xfcller", b"a\rb", b"c\nd", b"-n", b" s ", b"[a]*", "\u202ex".encode())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from medsr.errors import UsageError
+from medsr.core.errors import UsageError
 from medsr.io import places
 from medsr.io.places import Writing, check
 

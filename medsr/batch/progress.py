@@ -1,0 +1,78 @@
+"""Progress: a bar with time left on a terminal, plain lines when piped."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Protocol
+
+from medsr.core.text import shown
+
+PLAIN_EVERY = 10.0
+"""Seconds between lines when the output is not a terminal."""
+
+
+class Update(Protocol):
+    def __call__(self, done: float, text: str = "") -> None:
+        """`done` of the total is finished; `text` is the latest state, for instance the losses."""
+        ...
+
+
+@contextmanager
+def progress(title: str, total: float, done: float = 0) -> Iterator[Update]:
+    """Show the progress of `total` steps on stderr, of which `done` were finished before this run."""
+    display = _bar if sys.stderr is not None and sys.stderr.isatty() else _lines
+    with display(title, total, done) as update:
+        yield update
+
+
+@contextmanager
+def _bar(title: str, total: float, done: float) -> Iterator[Update]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TextColumn("{task.fields[text]}", markup=False),  # names of files may hold brackets
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), speed_estimate_period=60) as bars:
+        task = bars.add_task(title, total=total, completed=int(done), text="")
+
+        def update(done: float, text: str = "") -> None:
+            bars.update(task, completed=done, text=shown(text))
+
+        yield update
+
+
+@contextmanager
+def _lines(title: str, total: float, done: float) -> Iterator[Update]:
+    began = last = time.monotonic()
+    already = done
+    finished = False
+
+    def update(done: float, text: str = "") -> None:
+        nonlocal last, finished
+        now = time.monotonic()
+        if finished or (now - last < PLAIN_EVERY and done < total):
+            return
+        last, finished = now, done >= total
+        left = (now - began) / max(done - already, 1e-9) * (total - done)
+        line = f"{shown(title)}: {done:.0f}/{total:.0f}  {shown(text)}  {clock(left)} left"
+        if sys.stderr is not None:  # None in a program without a terminal
+            with suppress(OSError):  # full, or read by nobody: the work goes on
+                print(line, file=sys.stderr, flush=True)
+
+    yield update
+
+
+def clock(seconds: float) -> str:
+    """Seconds as h:mm:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

@@ -1,0 +1,1 @@
+"""One room or file for each command, by its own name."""

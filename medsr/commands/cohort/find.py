@@ -1,0 +1,95 @@
+"""From what the user names (folders, globs, list files, a BIDS dataset) to every input and the place of its result."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from medsr.commands.cohort import bids
+from medsr.commands.cohort.plan import Unit
+from medsr.commands.upscale.plans import plan as plan_images
+from medsr.commands.volume.files import Target, check, target_of
+from medsr.core.errors import InputError, UsageError
+from medsr.io.scans import expand
+
+LIST = ".txt"
+
+
+@dataclass(frozen=True)
+class Found:
+    """`clashes`: inputs that would share their result, with the reason; `notes`: what was left out."""
+
+    units: list[Unit]
+    clashes: list[tuple[Path, str]]
+    notes: list[str]
+
+
+def images(inputs: Sequence[str], out: Path) -> Found:
+    """As `medsr upscale` finds them."""
+    planned = plan_images(list(_listed(inputs)), out)
+    return Found([_unit(*job) for job in planned.jobs], planned.clashes, planned.notes)
+
+
+def scans(inputs: Sequence[str], out: Path, dicom: bool, uncertainty: bool) -> Found:
+    """As `medsr volume` finds them; those named one by one keep their place below the folder all of them share.
+
+    Raises UsageError where there is none, or an input would be overwritten.
+    """
+    try:
+        found = expand(_listed(inputs), out)
+    except InputError as error:
+        raise UsageError(f"{error}: no scan there") from error
+    if found.barren:
+        raise UsageError(f"{found.barren[0]}: no scan there")
+    loose = [os.path.dirname(os.path.abspath(scan.path)) for scan in found.scans if scan.place is None]
+    shared = os.path.commonpath(loose) if loose else ""
+    placed = [
+        scan
+        if scan.place is not None
+        else replace(scan, place=Path(os.path.abspath(scan.path)).parent.relative_to(shared))
+        for scan in found.scans
+    ]
+    targets = [target_of(scan, out, dicom) for scan in placed]
+    return _checked(targets, uncertainty, [note] if (note := found.note()) else [])
+
+
+def dataset(inputs: Sequence[str]) -> Path | None:
+    """The BIDS dataset, where the one input is its root."""
+    root = Path(inputs[0]) if len(inputs) == 1 else None
+    return root if root is not None and bids.is_dataset(root) else None
+
+
+def of_dataset(root: Path, out: Path, suffixes: Sequence[str], uncertainty: bool) -> Found:
+    """The images of a BIDS dataset as derivatives in `out`."""
+    return _checked([Target(scan, target) for scan, target in bids.find(root, out, suffixes)], uncertainty)
+
+
+def _checked(targets: list[Target], uncertainty: bool, notes: Sequence[str] = ()) -> Found:
+    kept, clashes = check(targets, (), uncertainty)
+    return Found([_unit(target.scan, target.volume, target.series) for target in kept], clashes, list(notes))
+
+
+def _unit(source: Path, target: Path, series: str | None = None) -> Unit:
+    return Unit(os.path.abspath(source), os.path.abspath(target), series)
+
+
+def _listed(inputs: Sequence[str]) -> Iterator[str]:
+    """Inputs, and those that list files name, a line each, relative to the list."""
+    for entry in inputs:
+        path = Path(entry)
+        if path.suffix.lower() != LIST or not path.is_file():
+            yield entry
+            continue
+        try:
+            lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").split("\n")]
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{path}: the list is not UTF-8") from error
+        named = [line for line in lines if line and not line.startswith("#")]
+        if not named:
+            raise UsageError(f"{path}: the list names nothing")
+        for line in named:
+            if not os.path.exists(path.parent / line):
+                raise UsageError(f"{path}: names {line}, which is not there")
+            yield str(path.parent / line)

@@ -1,0 +1,81 @@
+"""What came of one recipe, or of one stage of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from medsr.metrics.bootstrap import Summary, summarize
+from medsr.recipe import Recipe
+from medsr.training import stages, validation
+from medsr.training.monitor import read_log
+from medsr.training.result import Result
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One run: a recipe without stages, or one stage `of` it. `before`: seconds of the stages before it."""
+
+    of: str
+    stage: str
+    result: Result
+    before: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return f"{self.of}: {self.stage}" if self.stage else self.of
+
+
+def leaves(recipe: Recipe, result: Result) -> list[Leaf]:
+    """The runs of a finished recipe, in order."""
+    if not recipe.stages:
+        return [Leaf(recipe.name, "", result)]
+    found: list[Leaf] = []
+    seconds = 0.0
+    for index, stage in enumerate(recipe.stages):
+        part = Result.of(stages.place(recipe, result.run, index))
+        assert part is not None
+        found.append(Leaf(recipe.name, stage.name, part, seconds))
+        seconds += part.seconds
+    return found
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A leaf's last weights on the held-out images. `started`: PSNR (dB) before its recipe's first step."""
+
+    leaf: Leaf
+    parameters: int
+    scores: validation.Scores
+    started: float
+    bicubic: validation.Scores
+
+    @property
+    def gain(self) -> Summary:
+        """PSNR over interpolation on the same image, dB."""
+        pairs = zip(self.scores.each["psnr"], self.bicubic.each["psnr"], strict=True)
+        return summarize([own - other for own, other in pairs])
+
+    @property
+    def better_than_begun(self) -> bool:
+        return self.scores.psnr > self.started
+
+    def course(self) -> tuple[list[float], list[float]]:
+        """Minutes of training since the recipe began, and the PSNR found then."""
+        records = [record for record in read_log(self.leaf.result.run) if "validation" in record]
+        rate = self.leaf.result.seconds / max(1, self.leaf.result.iterations)
+        seconds = [self.leaf.before + record.get("seconds", rate * record["iteration"]) for record in records]
+        return [one / 60 for one in seconds], [record["validation"]["psnr"] for record in records]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A recipe that did not come to its end."""
+
+    name: str
+    reason: str
+
+
+def folder_of(out: Path, recipe: Recipe) -> Path:
+    """Where a recipe's run is."""
+    return out / recipe.name

@@ -1,0 +1,149 @@
+"""The page of a comparison: table, curves, pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
+
+from medsr.commands.compare.entry import Entry, Failed
+from medsr.metrics import lpips, names
+from medsr.metrics.bootstrap import METHOD, Summary
+from medsr.report.page import Section, Table, curves, picture, write_page
+from medsr.training.validation import HeldOut, Predict, Scores
+
+Array = NDArray[np.float32]
+Shown = list[Array]
+"""A crop of each image shown, (SIDE, SIDE, C) in [0, 1]."""
+SIDE = 96
+ENLARGE = 2
+IMAGES = 3
+"""How many held-out images are shown."""
+CAUTION = (
+    "Networks this small, trained this briefly, say how fast a method learns, not how good it becomes. A GAN stage "
+    "gives PSNR away for what looks sharp, and may invent detail: compare the pictures, not only the table."
+)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the page says of the protocol. `images`: the held-out ones, by name. `recipes`: name -> YAML."""
+
+    protocol: str
+    baseline: str
+    budget: str
+    images: tuple[str, ...]
+    recipes: Mapping[str, str]
+
+
+def header(baseline: str, scores: Scores) -> list[str]:
+    """The table's columns: those of perceptual distances only where their weights are at hand."""
+    columns = ["model", "parameters", "iterations", "it/s", "start", "PSNR", f"over {baseline}", "SSIM", "PSNR on Y"]
+    return columns + [names.label(metric) for metric in scores.each if metric in lpips.METRICS]
+
+
+def rows(entries: Sequence[Entry], baseline: str) -> list[list[str]]:
+    """The table, interpolation first."""
+    scores = entries[0].bicubic
+    table = [[baseline, "", "", "", "", f"{scores.psnr:.2f}", "", f"{scores.ssim:.4f}", *_last_columns(scores)]]
+    for one in entries:
+        result = one.leaf.result
+        speed = f"{result.iterations / max(result.seconds, 1e-9):.2f}"
+        measured = [f"{one.started:.2f}", f"{one.scores.psnr:.2f}", interval(one.gain), f"{one.scores.ssim:.4f}"]
+        cost = [f"{one.parameters:,}", str(result.iterations), speed]
+        table.append([one.leaf.name, *cost, *measured, *_last_columns(one.scores)])
+    return table
+
+
+def _last_columns(scores: Scores) -> list[str]:
+    distances = [f"{scores.mean(metric):.4f}" for metric in scores.each if metric in lpips.METRICS]
+    return [f"{scores.mean('psnr_y'):.2f}", *distances]
+
+
+def interval(gain: Summary) -> str:
+    """A difference in dB with its interval."""
+    return f"{gain.mean:+.2f}" + (f" [{gain.low:+.2f}, {gain.high:+.2f}]" if gain.low is not None else "")
+
+
+def remarks(entries: Sequence[Entry], baseline: str) -> list[str]:
+    """Which got no better by training, and which do not beat interpolation."""
+    worse = [one.leaf.name for one in entries if not one.better_than_begun]
+    behind = [one.leaf.name for one in entries if not one.gain.above_zero]
+    told = [f"No better than they began: {', '.join(worse)}."] if worse else []
+    return told + ([f"Not better than {baseline} on these images (PSNR): {', '.join(behind)}."] if behind else [])
+
+
+def write(
+    path: Path, entries: Sequence[Entry], failed: Sequence[Failed], shown: Mapping[str, Shown], told: Told
+) -> None:
+    """Write the page, one file that needs nothing else."""
+    held_out = "1 held-out image" if len(told.images) == 1 else f"{len(told.images)} held-out images"
+    caption = f"{held_out}. Protocol: {told.protocol}. {told.budget}. PSNR in dB. {METHOD}."
+    lines: dict[str, tuple[list[float], list[float]]] = {}
+    for one in entries:  # a recipe's stages follow each other
+        minutes, found = lines.setdefault(one.leaf.of, ([], []))
+        minutes += one.course()[0]
+        found += one.course()[1]
+    longest = max(max(minutes) for minutes, _ in lines.values() if minutes)
+    psnr = entries[0].bicubic.psnr
+    lines[told.baseline] = ([0.0, longest], [psnr, psnr])
+    lowest = psnr - 8.0  # a network from scratch begins at 6 dB, and would flatten all that follows
+    drawn = curves("Validation PSNR of the EMA weights", lines, "dB", x="minutes of training", lowest=lowest)
+    table = Table(header(told.baseline, entries[0].bicubic), rows(entries, told.baseline), caption)
+    sections = [
+        Section("Result", " ".join(remarks(entries, told.baseline)), [table]),
+        Section("Curves", f"Below {lowest:.0f} dB nothing is drawn.", pictures=[drawn], wide=True),
+        Section("What the numbers do not say", CAUTION),
+    ]
+    for index in range(len(next(iter(shown.values())))):
+        crops_shown = [picture(name, crops[index], ENLARGE) for name, crops in shown.items()]
+        where = f"The {SIDE} x {SIDE} pixels with most detail of held-out image {index + 1}, enlarged {ENLARGE} times."
+        sections.append(Section(f"Pictures {index + 1}", where, pictures=crops_shown, small=True))
+    if failed:
+        reasons = [[one.name, one.reason] for one in failed]
+        sections.append(Section("Did not come to their end", tables=[Table(["recipe", "reason"], reasons, text=True)]))
+    sections += [Section(f"Recipe {name}", code=text) for name, text in told.recipes.items()]
+    lead = f"{len(told.recipes)} recipes on the same images, {told.budget}, beside {told.baseline}."
+    write_page(path, "Comparison", lead, sections)
+
+
+def crops(model: Predict, held_out: Sequence[HeldOut], scale: int) -> Shown:
+    """The same place of some images, as a model shows it."""
+    return [_cut(model(one.low_resolution, scale), one.ground_truth) for one in _chosen(held_out)]
+
+
+def baseline_crops(held_out: Sequence[HeldOut]) -> dict[str, Shown]:
+    """The same place in ground truth, low resolution (its pixels as they are) and interpolation."""
+    chosen = _chosen(held_out)
+    return {
+        "ground truth": [_cut(one.ground_truth, one.ground_truth) for one in chosen],
+        "low resolution": [_cut(_repeated(one), one.ground_truth) for one in chosen],
+        "interpolation": [_cut(one.interpolated, one.ground_truth) for one in chosen],
+    }
+
+
+def _chosen(held_out: Sequence[HeldOut]) -> list[HeldOut]:
+    """Some, spread over all."""
+    places = np.linspace(0, len(held_out) - 1, min(IMAGES, len(held_out))).round().astype(int)
+    return [held_out[place] for place in places]
+
+
+def _repeated(one: HeldOut) -> Array:
+    image = one.low_resolution[:, :, : one.ground_truth.shape[2]]
+    scale = one.ground_truth.shape[0] // image.shape[0]
+    return image.repeat(scale, 0).repeat(scale, 1)
+
+
+def _cut(image: Array, truth: Array) -> Array:
+    """The SIDE x SIDE pixels where the ground truth varies most at the finest scale."""
+    grey = truth.mean(axis=2)
+    detail = uniform_filter((grey - uniform_filter(grey, 5)) ** 2, SIDE, mode="constant")
+    tops, lefts = (max(1, length - SIDE + 1) for length in grey.shape)
+    middle = min(SIDE // 2, grey.shape[0] // 2), min(SIDE // 2, grey.shape[1] // 2)
+    inner = detail[middle[0] : middle[0] + tops, middle[1] : middle[1] + lefts]
+    top, left = np.unravel_index(int(inner.argmax()), inner.shape)
+    return image[top : top + SIDE, left : left + SIDE]

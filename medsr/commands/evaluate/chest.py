@@ -1,0 +1,78 @@
+"""`nih-cxr`: P1's chest test, and what detail was erased or invented."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from medsr.commands.evaluate.case import Array, Case, Item
+from medsr.commands.evaluate.images import ImageBenchmark, check_size, grey
+from medsr.core.errors import InputError
+from medsr.data import cards, layout
+from medsr.metrics.detail import bands, detail
+from medsr.metrics.psnr_ssim import eight_bit
+from medsr.metrics.regions import foreground
+
+SIDE = 1024
+
+
+@dataclass
+class NihCxr(ImageBenchmark):
+    """The 1024x1024 originals: of the official test list where it is there, else all."""
+
+    scale: int = 4
+    name: str = field(default="nih-cxr", init=False)
+    chosen: str = field(default="", init=False)
+
+    def items(self) -> list[Item]:
+        """Raises InputError where the folder is not NIH ChestX-ray14."""
+        card = cards.load("nih_chestxray14")
+        found = layout.find(card, self.data)
+        listed = card.split.lists["test"]
+        tests = _names_in(self.data, listed)
+        self.chosen = "all in the folder"
+        if any(one.part == "test" for one, _ in found):
+            self.chosen = "the prepared test part"
+            found = [pair for pair in found if pair[0].part == "test"]
+        elif tests:
+            self.chosen = "those of the official test list"
+            found = [pair for pair in found if pair[1]["image"].name in tests]
+            if not found:
+                raise InputError(f"{self.data}: {listed} names none of the images there: these are not test images")
+        return [Item(one.id, files) for one, files in found]
+
+    def load(self, item: Item) -> Case:
+        """Grey, 8 bits. Raises InputError for a copy of another size."""
+        unit = self.read(item.image)
+        check_size(unit, (SIDE, SIDE), item.image, "the original, not a smaller copy")
+        truth = eight_bit(grey(unit))
+        return Case(item.id, truth, self.degraded(truth), {"foreground": foreground(truth)})
+
+    def score(self, result: Array, case: Case) -> dict[str, float]:
+        """Also the missing and the added detail."""
+        seen = detail(result[:, :, 0], case.ground_truth[:, :, 0], self.scale)
+        found = super().score(result, case)
+        if seen is not None:
+            found |= {"detail_missing": seen.missing, "detail_added": seen.added, "detail_added_worst": seen.worst}
+        return found
+
+    def protocol(self) -> dict[str, Any]:
+        """P1's, with every parameter."""
+        octaves = ", ".join(f"{low:g} to {high:g}" for low, high in bands(self.scale))
+        return {
+            "source": "Aghelan and Rouhani (P1), chest test",
+            "images": f"NIH ChestX-ray14, {SIDE}x{SIDE} originals, {self.chosen}",
+            "ground_truth": "grey, 8 bits",
+            **self.steps(),
+            "channel": "grey",
+            "regions": "whole image; _foreground: the largest part brighter than 5 %, holes filled",
+            "detail": f"energy in the bands {octaves} cycles per pixel, in parts of the truth's: missing (detail of "
+            "the truth that is not there) and added (not in the truth); in neighbourhoods of sigma 8 pixels",
+        }
+
+
+def _names_in(folder: Path, name: str) -> set[str]:
+    """The words of the list of that name; none where there is no such file."""
+    found = next((path for path in sorted(folder.rglob(name)) if path.is_file()), None)
+    return set(found.read_text(encoding="utf-8", errors="replace").split()) if found else set()

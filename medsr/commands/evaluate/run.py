@@ -1,0 +1,216 @@
+"""`medsr.evaluate`: every model on every case of a benchmark, scored under one protocol."""
+
+from __future__ import annotations
+
+import json as json_
+import platform
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+
+import numpy as np
+
+from medsr.batch.outcome import Outcome, attempt
+from medsr.batch.progress import progress
+from medsr.commands.evaluate import external
+from medsr.commands.evaluate.case import Benchmark, Item, Runner, Say
+from medsr.commands.evaluate.choose import benchmark as choose
+from medsr.commands.evaluate.choose import opened
+from medsr.commands.evaluate.gallery import TRUTH, Gallery
+from medsr.commands.evaluate.record import Record, digests
+from medsr.commands.evaluate.result import Evaluation, Row
+from medsr.core.devices import choose as choose_device
+from medsr.core.errors import InputError, UsageError
+from medsr.core.geometry import parse_planes
+from medsr.core.meter import Meter
+from medsr.core.version import __version__
+from medsr.engines.base import Compute
+from medsr.io.files import read_unchanged, write_text
+from medsr.volumes.refine import Method
+
+MEASURED_WITH = ("torch", "numpy", "scipy", "scikit-image", "basicsr")
+
+
+def evaluate(
+    benchmark: str,
+    data: str | Path,
+    models: Sequence[str | Path] = (),
+    out: str | Path | None = None,
+    json: str | Path | None = None,
+    *,
+    scale: float | None = None,
+    blur_sigma: float | None = None,
+    track: str | None = None,
+    planes: str = "auto",
+    fuse: Any = "mean",
+    consistency: bool = True,
+    adapt: float | None = None,
+    inputs: str | Path | None = None,
+    results: Mapping[str, str | Path] | None = None,
+    limit: int | None = None,
+    device: str = "auto",
+    tile: int | None = None,
+    skip_done: bool = False,
+    bits: int | None = None,
+    say: Say = lambda _: None,
+) -> Evaluation:
+    """Measure models on a benchmark (`drive`, `nih-cxr`, `classic`, `volume`, `folder`), beside its baseline.
+
+    `models`: default, the bundled one made for such images. `planes`, `fuse`, `consistency`, `adapt`: of `volume`, how
+    networks are run, as in `medsr.volume`. `inputs`: a folder that gets every low resolution, for another program;
+    `results`: folders of what such programs made of them, by the name to show them under. `limit`: so many images,
+    drawn at random with seed 0. `bits`: of 16-bit images that do not declare how many they hold; None: decided once
+    for all of them. `out`: a folder for report.html, results.md, results.csv, images.csv, status.tsv;
+    `json`: a file for everything in JSON. `skip_done`: what was measured into `out` before, by the same protocol,
+    models and images, is not again.
+    An image that cannot be read is named in the result's `failed`, and counts for no model.
+    Raises UsageError, WeightsError, or InputError where the folder is not what the benchmark is about; the first
+    image's error where none can be measured.
+    """
+    if skip_done and out is None:
+        raise UsageError("--skip-done: needs --out, the folder that remembers")
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit {limit}: expected a number of images from 1")
+    if benchmark == "volume" and tile is not None:
+        raise UsageError("--tile: volume runs whole slices")
+    if (results or inputs is not None) and skip_done:
+        raise UsageError("--skip-done: leave it out with --inputs and --results, which may have changed since")
+    if inputs is not None:
+        external.check_inputs(Path(inputs), Path(data))
+    _check_writable(out, json, inputs)
+    chosen_device = choose_device(device)
+    method = Method(parse_planes(planes), fuse, consistency)
+    bench = choose(benchmark, Path(data), scale, blur_sigma, track, chosen_device, method, adapt, bits)
+    every = bench.items()  # those that --limit leaves out have names too, which no other may take
+    items, names = _drawn(every, limit), external.names(every) if results or inputs is not None else {}
+    bench.settle(every, say)
+    runners = opened(bench, models, results or {}, names, Compute(chosen_device), tile)
+    say(f"{benchmark}: {len(items)} image{'s' if len(items) > 1 else ''}, {', '.join(runners)}")
+    if len(runners) == 1 and not models:
+        say(f"no bundled model is made for {benchmark}: only {bench.baseline} is measured; give others with --model")
+    bench.calibrate(say)
+    gallery = Gallery(bench, {item.id: item for item in items}, runners)
+    about = {name: _about(runner) for name, runner in runners.items()}
+    record = None if out is None else Record(Path(out), {"protocol": bench.protocol(), "models": about}, skip_done)
+    with record or nullcontext():
+        rows, failed = _measure(bench, items, runners, gallery, record, chosen_device, _stems(inputs, names))
+    if not rows:
+        error = failed[0].error
+        assert error is not None
+        raise error
+    protocol = {**bench.protocol(), "drawn": f"{limit} at random, seed 0" if limit else "all"}
+    result = Evaluation(benchmark, protocol, bench.baseline, about, rows, failed, _versions(chosen_device))
+    if json is not None:
+        write_text(Path(json), json_.dumps(result.to_json(), indent=1, allow_nan=False) + "\n")
+    if out is not None:
+        from medsr.commands.evaluate import page, tables
+
+        folder = Path(out)
+        write_text(folder / "results.md", tables.markdown(result))
+        write_text(folder / "results.csv", tables.csv_of_means(result))
+        write_text(folder / "images.csv", tables.csv_of_images(result))
+        page.write(folder / "report.html", result, gallery)
+    return result
+
+
+def _check_writable(out: str | Path | None, json: str | Path | None, inputs: str | Path | None) -> None:
+    """Raise UsageError before anything is measured for nothing."""
+    file = None if json is None else Path(json).parent
+    for option, folder in (("--out", out), ("--json", file), ("--inputs", inputs)):
+        if folder is None:
+            continue
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            TemporaryFile(dir=folder).close()
+        except OSError as error:
+            raise UsageError(f"{option} {folder}: cannot be written ({error.strerror or error})") from error
+    if json is not None and Path(json).is_dir():
+        raise UsageError(f"--json {json}: is a folder; expected a file")
+
+
+def _stems(inputs: str | Path | None, names: Mapping[str, str]) -> dict[str, Path]:
+    """Where each case's input is written; nowhere without `inputs`."""
+    return {} if inputs is None else {case: Path(inputs) / name for case, name in names.items()}
+
+
+def _drawn(items: Sequence[Item], limit: int | None) -> list[Item]:
+    if limit is None or limit >= len(items):
+        return list(items)
+    order = np.random.default_rng(0).permutation(len(items))[:limit]
+    return [items[index] for index in sorted(order)]
+
+
+def _measure(
+    bench: Benchmark,
+    items: Sequence[Item],
+    runners: Mapping[str, Runner],
+    gallery: Gallery,
+    record: Record | None,
+    device: str,
+    stems: Mapping[str, Path],
+) -> tuple[list[Row], list[Outcome]]:
+    rows: list[Row] = []
+    failed: list[Outcome] = []
+    with progress("evaluate", len(items)) as update:
+        for done, item in enumerate(items, 1):
+            seen = record.look(item) if record else None
+            found = record.known(item, seen) if record and seen else []
+            if not found:
+                outcome = attempt(
+                    item.image,
+                    item.image,
+                    partial(_one, bench, item, runners, gallery, device, found, stems.get(item.id)),
+                )
+                if outcome.error:
+                    failed.append(outcome)
+                    found = []
+                if record and seen:
+                    record.add(seen, found, outcome)
+            rows += found
+            update(done, item.id)
+    return rows, failed
+
+
+def _one(
+    bench: Benchmark,
+    item: Item,
+    runners: Mapping[str, Runner],
+    gallery: Gallery,
+    device: str,
+    found: list[Row],
+    stem: Path | None,
+) -> tuple[str, ...]:
+    case, _ = read_unchanged(item.image, lambda _: digests(item), partial(bench.load, item))
+    if np.ptp(case.ground_truth) == 0:
+        raise InputError(f"{item.image}: one value throughout; nothing to measure")
+    if stem is not None:
+        bench.hand_out(case, stem)
+    pictures = {TRUTH: bench.show(case.ground_truth, case)}
+    for name, runner in runners.items():
+        with Meter(device) as meter:
+            result = runner(case)
+        cost = {"seconds": meter.seconds, "memory_mb": meter.peak / 1e6}
+        scores = bench.score(result, case) | ({} if isinstance(runner, external.Results) else cost)
+        found.append(Row(item.id, name, scores))
+        pictures[name] = bench.show(result, case)
+    gallery.keep(item.id, pictures)
+    return ()
+
+
+def _about(runner: Runner) -> dict[str, Any]:
+    about: dict[str, Any] = {"sha256": runner.sha256}
+    return about | ({"note": runner.note} if runner.note else {})
+
+
+def _versions(device: str) -> dict[str, str]:
+    found = {"medsr": __version__, "python": platform.python_version()}
+    found |= {name: version(name) for name in MEASURED_WITH}
+    if device.startswith("cuda"):
+        import torch
+
+        return found | {"device": torch.cuda.get_device_name(device)}
+    return found | {"device": f"{device} ({platform.processor() or platform.machine()})"}

@@ -1,0 +1,241 @@
+"""`volume`: isotropic scans made thick through-plane, and refined back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsr.commands.evaluate.case import Array, Case, Item, Say
+from medsr.commands.volume.run import open_for
+from medsr.core.errors import InputError
+from medsr.core.intensity import Window
+from medsr.data.volumes import FOREGROUND, ISOTROPIC_WITHIN
+from medsr.degradation.slice_profile import matrix
+from medsr.engines.base import Compute
+from medsr.io import scans
+from medsr.io.files import sha256
+from medsr.io.volumes import volume as volume_io
+from medsr.metrics import psnr_ssim
+from medsr.networks.weight_store import VOLUME_BASELINES
+from medsr.volumes.acquisition import Acquisition
+from medsr.volumes.adapt import taught
+from medsr.volumes.labels import is_label_map
+from medsr.volumes.learned_fusion import file_of
+from medsr.volumes.models import SliceEngine, open_slice_model
+from medsr.volumes.orientation import Canonical
+from medsr.volumes.refine import Method, check_fusion, check_planes, refine
+from medsr.volumes.request import Request
+
+MOST_BRIGHTER = 4
+"""No result is so many times as bright as its input: its values were rescaled."""
+LEAST = 11
+"""Voxels along the shortest axis that SSIM's window fits in."""
+
+
+@dataclass(frozen=True)
+class VolumeRunner:
+    """A slice model as `medsr volume` runs it. `minutes`: of learning from each thick scan first, or None."""
+
+    engine: SliceEngine
+    method: Method
+    minutes: float | None = None
+
+    @property
+    def sha256(self) -> str | None:
+        """Of the weight file; None for a baseline."""
+        return self.engine.sha256
+
+    @property
+    def note(self) -> str:
+        """Whether it learned from the scans."""
+        return f"learned from each thick scan first, {self.minutes:g} minutes" if self.minutes else ""
+
+    def __call__(self, case: Case) -> Array:
+        """Thick to fine, float32, unit values that are not clipped."""
+        i, j, k = case.ground_truth.shape
+        engine = self.engine
+        if self.minutes is not None:
+            coarse: Any = case.low_resolution.shape
+            engine, _ = taught(engine, case.low_resolution, Acquisition(coarse, (i, j, k)), self.minutes)
+        result: Array = refine(case.low_resolution, (i, j, k), engine.model, self.method).stored
+        return result
+
+
+@dataclass
+class Volume:
+    """`scale`: through-plane factor, any real number from above 1 to 16. `method`, `adapt` (minutes): of networks."""
+
+    data: Path
+    scale: float = 2
+    method: Method = field(default_factory=Method)
+    adapt: float | None = None
+    name: str = field(default="volume", init=False)
+    baseline: str = field(default="cubic", init=False)
+    _left_out: str = field(default="", init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for a way that there is none."""
+        Request(method=self.method, adapt=self.adapt)
+        check_planes(self.method.planes, Acquisition((2, 2, 1), (2, 2, 2)))
+        check_fusion(self.method, Acquisition((2, 2, 1), (2, 2, 2)))
+
+    def customised(self) -> bool:
+        """Whether networks are run otherwise than `medsr volume` runs them unasked."""
+        return self.method != Method() or self.adapt is not None
+
+    def items(self) -> Sequence[Item]:
+        """Raises InputError where there is no volume."""
+        if not self.data.is_dir():
+            raise InputError(f"{self.data}: not a folder")
+        paths, self._left_out = scans.paths_below(self.data)
+        if not paths:
+            there = ", ".join(sorted(path.name for path in self.data.iterdir())[:3]) or "nothing"
+            raise InputError(f"{self.data}: expected isotropic scans (files or DICOM series), found {there}")
+        names = [path.relative_to(self.data).as_posix() if path != self.data else path.name for path in paths]
+        return [Item(name, {"image": path}) for name, path in zip(names, paths, strict=True)]
+
+    def settle(self, items: Sequence[Item], say: Say) -> None:
+        """Say what was left out."""
+        if self._left_out:
+            say(self._left_out)
+
+    def calibrate(self, say: Say) -> None:
+        """Nothing to do."""
+
+    def load(self, item: Item) -> Case:
+        """The first volume of the file, turned to right, anterior, superior; thick along the last."""
+        volume = volume_io.read(item.image)
+        spacing = volume.grid.spacing
+        if max(spacing) / min(spacing) > ISOTROPIC_WITHIN:
+            dims = " x ".join(f"{step:.3g}" for step in spacing)
+            raise InputError(f"{item.image}: {dims} mm are not isotropic: no ground truth through-plane")
+        turn = Canonical(volume)
+        stored = np.ascontiguousarray(turn.view(volume.stored, 0), np.float32)
+        coarse = int(stored.shape[2] / self.scale)
+        fine = round(coarse * self.scale)
+        if coarse == fine:
+            raise InputError(f"{item.image}: --scale {self.scale:g} leaves all of its {fine} slices: nothing to refine")
+        if volume.stored.dtype.kind in "iu" and is_label_map(stored):
+            raise InputError(f"{item.image}: a label map, not a scan")
+        if min(*stored.shape[:2], fine) < LEAST or coarse < 2:
+            raise InputError(f"{item.image}: {' x '.join(map(str, stored.shape))} voxels are too few to measure")
+        truth = Window.of_values(stored).to_unit(stored[:, :, :fine])
+        thick = np.ascontiguousarray(truth @ matrix(fine, coarse).T.astype(np.float32))
+        return Case(item.id, truth, thick, {"foreground": truth > FOREGROUND}, extra=turn.steps(spacing))
+
+    def open(self, model: str, compute: Compute, tile: int | None) -> VolumeRunner:
+        """Raises UsageError or WeightsError."""
+        if model in VOLUME_BASELINES:
+            return VolumeRunner(open_slice_model(model, compute), Method())
+        request = Request(model, method=self.method, adapt=self.adapt, compute=compute)
+        return VolumeRunner(open_for(request), self.method, self.adapt)
+
+    def hand_out(self, case: Case, stem: Path) -> None:
+        """NIfTI, float32 unit values, axes to right, anterior and superior; see `_affine`."""
+        volume_io.write(
+            stem.with_name(f"{stem.name}.nii.gz"), volume_io.Volume(case.low_resolution, _affine(case, coarse=True))
+        )
+
+    def is_result(self, path: Path) -> bool:
+        """By its suffix; of header and data, the header."""
+        return volume_io.is_volume(path)
+
+    def take_in(self, path: Path, case: Case) -> Array:
+        """(I, J, K) float32, what the stored values mean, turned to right, anterior, superior.
+
+        Raises InputError for another grid than the ground truth's, several volumes, or other values than unit ones.
+        """
+        volume = volume_io.read(path)
+        if volume.volumes > 1:
+            raise InputError(f"{path}: {volume.volumes} volumes, expected one")
+        turn = Canonical(volume)
+        result = np.ascontiguousarray(turn.view(volume.stored, 0), np.float32)
+        result = result * np.float32(volume.slope) + np.float32(volume.intercept)
+        if result.shape != case.ground_truth.shape:
+            found, wanted = (" x ".join(map(str, one.shape)) for one in (result, case.ground_truth))
+            raise InputError(f"{path}: {found} voxels, the ground truth has {wanted}")
+        _check_place(path, volume, turn, _affine(case, coarse=False))
+        largest = float(np.abs(case.low_resolution).max())
+        if np.abs(result).max() > MOST_BRIGHTER * largest:
+            raise InputError(
+                f"{path}: values to {np.abs(result).max():.4g}, its input's are to {largest:.4g}: rescaled"
+            )
+        return result
+
+    def score(self, result: Array, case: Case) -> dict[str, float]:
+        """PSNR, SSIM (3D) and MSE, whole and in the foreground."""
+        truth, made = case.ground_truth[..., None], result[..., None]
+        found = {
+            "psnr": psnr_ssim.psnr(made, truth),
+            "ssim": psnr_ssim.ssim(made, truth),
+            "mse": psnr_ssim.mse(made, truth),
+        }
+        where = case.regions["foreground"]
+        if where.any():
+            for name, metric in (("psnr", psnr_ssim.psnr), ("ssim", psnr_ssim.ssim), ("mse", psnr_ssim.mse)):
+                found[f"{name}_foreground"] = metric(made, truth, where)
+        found["sharpness"] = psnr_ssim.sharpness(self.show(result, case))
+        return found
+
+    def show(self, array: Array, case: Case) -> Array:
+        """The coronal slice through the middle of the foreground, head up."""
+        where = np.flatnonzero(case.regions["foreground"].any(axis=(0, 2)))
+        middle = int(where[len(where) // 2]) if len(where) else array.shape[1] // 2
+        return np.ascontiguousarray(array[:, middle, ::-1].T[:, :, None]).clip(0, 1)
+
+    def protocol(self) -> dict[str, Any]:
+        """Every parameter."""
+        return {
+            "images": f"isotropic volumes (spacings within a factor of {ISOTROPIC_WITHIN}), of a series the first",
+            "ground_truth": "unit values: 0.5 to 99.5 percentile; cut at the top to whole thick slices",
+            "scale": self.scale,
+            "low_resolution": f"mean downsampling (box slice profile) by {self.scale:g} towards superior",
+            **self._ways(),
+            "ssim": "3D, Gaussian window of sigma 1.5 (11 voxels), K 0.01 and 0.03",
+            "mse": "in 1/255 of the unit range, squared",
+            "regions": f"whole volume; _foreground: above {FOREGROUND:.0%} of the unit range",
+            "sharpness": "of the middle coronal slice",
+        }
+
+    def _ways(self) -> dict[str, str]:
+        """How networks are run."""
+        method = self.method
+        planes = "all planes that hold that axis" if method.planes is None else f"{', '.join(method.planes)} slices"
+        known = {"mean": "averaged", "median": "median", "weighted": "weighted by agreement"}
+        fused = known.get(method.fuse) or f"fused by a network ({sha256(file_of(method.fuse))[:8]})"
+        made = "made consistent" if method.consistency else "not made consistent"
+        adapted = {"adapted": f"to each thick scan, {self.adapt:g} minutes"} if self.adapt else {}
+        return {"output": f"{planes}, {fused}, {made}; float32, not clipped", **adapted}
+
+
+def _affine(case: Case, coarse: bool) -> NDArray[np.float64]:
+    """(4, 4): of a case's input, or of the ground truth.
+
+    Axes to right, anterior, superior, the first fine voxel at the origin, all fine steps the scan's mean one: then
+    through-plane is exactly the factor coarser, whatever else a program looks at.
+    """
+    step = float(np.prod(case.extra)) ** (1 / 3)
+    factor = case.ground_truth.shape[2] / case.low_resolution.shape[2] if coarse else 1.0
+    affine = np.diag([step, step, step * factor, 1.0])
+    affine[2, 3] = step * (factor - 1) / 2
+    return affine
+
+
+def _check_place(path: Path, result: volume_io.Volume, turn: Canonical, wanted: NDArray[np.float64]) -> None:
+    """Raise InputError for a result that lies elsewhere: mirrored or moved, its voxels would be held against others."""
+    from nibabel.orientations import inv_ornt_aff
+
+    shape = result.grid.shape
+    affine = result.affine @ inv_ornt_aff(turn.orientation, shape)
+    middle = np.array([*((n - 1) / 2 for n in turn.shape(shape)), 1.0])
+    off, step = affine - wanted, wanted[0, 0]
+    if np.abs(off[:3, :3]).max() > 0.05 * step or np.abs(off @ middle).max() > step:
+        raise InputError(
+            f"{path}: lies elsewhere than its input does, by its header: it must fill the same box, "
+            f"{step:.4g} mm a voxel"
+        )

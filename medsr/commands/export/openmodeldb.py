@@ -1,0 +1,61 @@
+"""A model's card in the form of OpenModelDB, where people look for super-resolution models."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from medsr.io.files import sha256
+from medsr.networks import checkpoint, weight_store
+
+ARCHITECTURES = {"rrdb": "esrgan", "srresnet": "sr-res-net"}
+"""What OpenModelDB calls ours; others it does not know yet, and must be told of."""
+SIZES = {"features": "nf", "blocks": "nb", "growth": "gc", "convs": "nc", "units": "nu", "dense": "nd"}
+
+
+def card(model: str) -> dict[str, Any]:
+    """The card (OpenModelDB's `Model`) of a known name or a weight file.
+
+    What only its author knows is empty for weights that did not come with medsr (author, licence, description), and so
+    are the day of publication and the addresses of the files. Raises UsageError or WeightsError.
+    """
+    path = weight_store.locate(model)
+    entry = weight_store.entries().get(model)
+    _, spec = checkpoint.load(path)
+    training = checkpoint.describe(path).get("training", {})
+    files = [_resource(path, "pytorch")]
+    if entry and entry.onnx_sha256 and (beside := path.with_suffix(".onnx")).is_file():
+        files.append(_resource(beside, "onnx"))
+    known: dict[str, Any] = {
+        "name": model if entry else path.stem,
+        "author": "medsr" if entry and entry.suits else "",
+        "license": entry.licence if entry and entry.suits else None,
+        "tags": ["restoration"],
+        "description": _description(path),
+        "date": "",
+        "architecture": ARCHITECTURES.get(spec.architecture, f"medsr-{spec.architecture}"),
+        "size": [f"{value}{SIZES[key]}" for key, value in spec.hyperparameters.items() if key in SIZES],
+        "scale": spec.scale,
+        "inputChannels": spec.channels,
+        "outputChannels": spec.channels,
+        "resources": files,
+        "images": [],
+    }
+    if isinstance(training, dict) and (iterations := training.get("iterations")):
+        known["trainingIterations"] = iterations
+    return known
+
+
+def _resource(path: Path, platform: str) -> dict[str, Any]:
+    kind = path.suffix.lstrip(".")
+    return {"platform": platform, "type": kind, "size": path.stat().st_size, "sha256": sha256(path), "urls": []}
+
+
+def _description(path: Path) -> str:
+    """What the model card beside the weights begins with."""
+    beside = path.with_suffix(".md")
+    if not beside.is_file():
+        return ""
+    paragraphs = re.split(r"\n\s*\n", beside.read_text(encoding="utf-8", errors="replace"))
+    return " ".join(next((text for text in paragraphs if not text.startswith("#")), "").split())

@@ -1,0 +1,72 @@
+"""Ground truth and low resolution from a folder: what int8 is calibrated and measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from medsr.core.errors import InputError, MedsrError
+from medsr.io import scans
+from medsr.io.images import image as image_io
+from medsr.recipe import Protocol
+from medsr.training import validation
+from medsr.training.validation import HeldOut
+
+Say = Callable[[str], None]
+MOST, SIDE = 16, 512
+"""Files that are used, and the side of the middle of an image that is."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a network takes: images, or `slices` of volumes; of these with the `maps` a refiner wants, or alone.
+
+    `bits`: of 16-bit images that do not declare how many they hold.
+    """
+
+    scale: int
+    channels: int
+    slices: bool = False
+    maps: bool = False
+    bits: int | None = None
+
+
+def pairs_in(folder: Path, kind: Kind, say: Say) -> tuple[list[HeldOut], list[HeldOut]]:
+    """Pairs to calibrate on, and pairs of other files to measure on, from the images or volumes below a folder.
+
+    What cannot be used is passed over, and said. Raises InputError where fewer than two are left.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    paths, left_out = scans.paths_below(folder) if kind.slices else (image_io.list_images(folder), "")
+    if left_out:
+        say(left_out)
+    read = partial(_slices if kind.slices else _image, kind=kind)
+    found: list[list[HeldOut]] = []
+    for path in paths[:: max(1, len(paths) // MOST)]:
+        try:
+            found.append(read(path))
+        except (MedsrError, ValueError) as error:
+            say(f"left out: {error if str(path) in str(error) else f'{path}: {error}'}")
+            continue
+        if len(found) == MOST:
+            break
+    if len(found) < 2:
+        what = "volumes" if kind.slices else "images"
+        raise InputError(f"{folder}: {len(found)} {what} that can be used; at least two are needed, better twenty")
+    return [one for pairs in found[::2] for one in pairs], [one for pairs in found[1::2] for one in pairs]
+
+
+def _image(path: Path, kind: Kind) -> list[HeldOut]:
+    unit = image_io.read_as_shown(path, kind.bits).to_unit().clip(0, 1)
+    if min(unit.shape[:2]) < 32 * kind.scale:
+        raise InputError(f"{path}: too small")
+    top, left = (max(0, (length - SIDE) // 2) for length in unit.shape[:2])
+    middle = unit[top : top + SIDE, left : left + SIDE]
+    return [validation.one_image(path, middle, kind.scale, kind.channels, Protocol().blur_sigma)]
+
+
+def _slices(path: Path, kind: Kind) -> list[HeldOut]:
+    return validation.slices_of(path, Protocol().factors, kind.maps)[::4]

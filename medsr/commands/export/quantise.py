@@ -1,0 +1,158 @@
+"""int8 after training (NNCF), on medical images of the kind the model serves; and what it costs, measured."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsr.core.errors import UsageError
+from medsr.data.depth import Settled, depth_of
+from medsr.engines import openvino_engine
+from medsr.engines.base import LARGEST_LOSS
+from medsr.engines.openvino_engine import OpenvinoEngine
+from medsr.images.network import Network
+from medsr.io.kinds import list_images
+from medsr.metrics import psnr_ssim
+from medsr.recipe import Protocol
+from medsr.volumes.slice_models import Refiner
+
+if TYPE_CHECKING:
+    from medsr.training.validation import HeldOut
+
+Array = NDArray[np.float32]
+TRUNK = re.compile(r"/body(?:/body)?\.(\d+)/")
+"""In the names of the layers that become int8. First and last layers carry the image itself: they stay in fp32."""
+SUMS = ["Add", "Multiply", "Interpolate", "DepthToSpace", "SpaceToDepth"]
+"""Types of layers that stay in fp32: skip connections and changes of size, which carry the image too."""
+CROP, CROPS = 96, 64
+"""Side in low-resolution pixels and number of the pieces that ranges of activations are taken from."""
+Say = Callable[[str], None]
+
+
+def quantised(model: Any, card: dict[str, Any], folder: Path, bits: int | None, say: Say) -> tuple[Any, dict[str, Any]]:
+    """OpenVINO's model with an int8 trunk, and for its card: what it was calibrated on and what it loses.
+
+    `bits`: of 16-bit images that do not declare how many they hold. Half of the files calibrate, the other half
+    measure. Where the loss is above `LARGEST_LOSS`, the trunk's layers are taken out of int8 that write into its skip
+    connections (the last of each block), and then those of the first and last blocks. Raises UsageError where that is
+    not enough, InputError for a folder without two usable images.
+    """
+    from medsr.commands.export.pairs import Kind, pairs_in
+
+    spec = card["spec"]
+    refiner = spec["architecture"] == "refiner"
+    slices = refiner or (spec["scale"] == 1 and bool(card.get("training", {}).get("domain")))
+    depth = Settled(None) if slices else depth_of(bits, folder, list_images(folder))
+    if depth.told:
+        say(depth.told)
+    kind = Kind(spec["scale"], spec["channels"], slices, refiner, depth.bits)
+    learn, judge = pairs_in(folder, kind, say)
+    say(f"calibrating on {len(learn)}, measuring on {len(judge)} of {folder}")
+    crops = _crops(learn, spec["channels"])
+    before = _mean_psnr(model, card, judge)
+    for kept in _choices(model):
+        made = _quantise(model, crops, kept)
+        after = _mean_psnr(made, card | {"precision": "int8"}, judge)
+        loss = before - after
+        say(f"{len(kept)} trunk layers in fp32: {before:.2f} dB to {after:.2f} dB")
+        if loss <= LARGEST_LOSS:
+            told: dict[str, Any] = {"bits": depth.bits} if depth.bits else {}
+            told |= {"calibrated_on": len(learn), "crops": len(crops), "fp32_layers": len(kept)}
+            measured: dict[str, Any] = {"images": len(judge), "psnr_fp32": before, "psnr_int8": after, "loss_db": loss}
+            measured["protocol"] = _protocol(slices)
+            return made, {"calibration": told, "measured": measured}
+    raise UsageError(f"int8 loses {loss:.2f} dB of PSNR on {folder}, more than {LARGEST_LOSS}: use fp32")
+
+
+def _protocol(slices: bool) -> str:
+    told = Protocol()
+    factors = ", ".join(f"{one:g}" for one in told.factors)
+    if slices:
+        return f"mean downsampling of the third axis by {factors}"
+    return f"bicubic down by the scale, Gaussian blur of sigma {told.blur_sigma:g}, 8 bits; all channels"
+
+
+def _choices(model: Any) -> list[list[str]]:
+    """Layers of the trunk to leave in fp32: none, then more and more."""
+    block_of = {name: int(found[1]) for name in _convolutions(model) if (found := TRUNK.search(name))}
+    if not block_of:
+        raise UsageError("int8: this architecture has no trunk that medsr knows how to quantise")
+    last = {block: name for name, block in block_of.items()}  # in the order of computing: the last one stays
+    ends = (min(last), max(last))
+    edge = {name for name, block in block_of.items() if block in ends}
+    return [[], sorted(last.values()), sorted(edge | set(last.values()))]
+
+
+def _convolutions(model: Any) -> list[str]:
+    return [one.get_friendly_name() for one in model.get_ordered_ops() if one.get_type_name() == "Convolution"]
+
+
+def _quantise(model: Any, crops: list[Array], kept: list[str]) -> Any:
+    openvino_engine.package()  # first: see there
+    try:
+        import nncf
+        from nncf.quantization.range_estimator import RangeEstimatorParametersSet
+    except ImportError as error:
+        raise UsageError('--int8 needs the package nncf: pip install "medsr[openvino]"') from error
+    logging.getLogger("nncf").setLevel(logging.ERROR)
+    outside = [name for name in _convolutions(model) if not TRUNK.search(name)]
+    scope = nncf.IgnoredScope(names=[*outside, *kept], types=SUMS, validate=False)
+    mixed = nncf.QuantizationPreset.MIXED  # activations after a (leaky) ReLU are far from symmetric
+    data = nncf.Dataset(crops)
+    # The whole range that was seen: a mean over pieces, the default, cuts off what is bright in one of them.
+    whole = nncf.AdvancedQuantizationParameters(activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX)
+    return nncf.quantize(
+        model.clone(),
+        data,
+        subset_size=len(crops),
+        ignored_scope=scope,
+        preset=mixed,
+        advanced_parameters=whole,
+    )
+
+
+def _crops(pairs: list[HeldOut], image: int) -> list[Array]:
+    """(1, C, CROP, CROP) pieces of the low resolution, drawn with a fixed seed, in turn from every image.
+
+    Every other one is stretched to full contrast: a bright vessel, a lead marker in an image to come must not lie
+    beyond the ranges seen here, where int8 cuts off.
+    """
+    rng = np.random.default_rng(0)
+    found = []
+    for index in range(CROPS):
+        low = pairs[index % len(pairs)].low_resolution
+        side = [min(CROP, length - length % 4) for length in low.shape[:2]]
+        y, x = (int(rng.integers(0, low.shape[n] - side[n] + 1)) for n in range(2))
+        piece = low[y : y + side[0], x : x + side[1]]
+        found.append(np.ascontiguousarray(_stretched(piece, image) if index % 2 else piece).transpose(2, 0, 1)[None])
+    return found
+
+
+def _stretched(piece: Array, image: int) -> Array:
+    """With the first `image` channels from 0 to 1; the others are a refiner's maps."""
+    result = piece.copy()
+    values = result[:, :, :image]
+    low, high = float(values.min()), float(values.max())
+    values -= low
+    values /= max(high - low, 1e-3)
+    return result
+
+
+def _mean_psnr(model: Any, card: dict[str, Any], pairs: list[HeldOut]) -> float:
+    """Of 8-bit results against the ground truth, dB."""
+    spec = card["spec"]
+    engine = OpenvinoEngine(model, card)
+    network: Network | Refiner
+    if spec["architecture"] == "refiner":
+        network = Refiner("int8", engine)
+    else:
+        network = Network("int8", engine, spec["scale"], spec["channels"])
+    made = [psnr_ssim.eight_bit(network(one.low_resolution, spec["scale"])) for one in pairs]
+    found = [psnr_ssim.psnr(result, one.ground_truth) for result, one in zip(made, pairs, strict=True)]
+    return float(np.mean(found))

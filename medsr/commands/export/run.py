@@ -1,0 +1,94 @@
+"""`medsr.export`: a model in another format, with its card."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medsr.commands.export import openmodeldb
+from medsr.core.errors import InputError, UsageError
+from medsr.engines import conversion, openvino_engine
+from medsr.engines.benchmark_engines import beside_torch
+from medsr.engines.selection import exported_hash, keep, place
+from medsr.io.files import sha256, write_text
+from medsr.networks import checkpoint, spandrel_loader, weight_store
+
+SUFFIXES = {"openvino": ".xml", "onnx": ".onnx", "openmodeldb": ".json"}
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A written model. `sha256`: of it (of `.xml` and `.bin` together). `card`: what it says of itself."""
+
+    path: Path
+    sha256: str
+    card: dict[str, Any]
+
+
+def export(
+    model: str | Path,
+    to: str,
+    out: str | Path | None = None,
+    int8: bool = False,
+    calibrate: str | Path | None = None,
+    bits: int | None = None,
+    say: Say = lambda _: None,
+) -> Exported:
+    """Write a model (a known name or a weight file) as OpenVINO (`.xml` and `.bin`) or ONNX (`.onnx`).
+
+    Without `out` an OpenVINO model goes where `--engine openvino` and `--precision int8` look for it. `int8`: quantised
+    after training, on the images (of volumes' networks: the volumes) in the folder `calibrate`; what that costs in PSNR
+    is measured on others of them and written into the card. `bits`: of 16-bit images there that do not say;
+    None: decided once for all of them. `to` openmodeldb: the card alone (`.json`), in the form in which models are
+    published there. Raises UsageError, WeightsError or InputError.
+    """
+    if to not in SUFFIXES:
+        raise UsageError(f"--to {to}: expected one of {', '.join(SUFFIXES)}")
+    if to != "openvino" and (int8 or out is None):
+        raise UsageError(f"--to {to}: is written in fp32, to --out FILE{SUFFIXES[to]}")
+    if int8 != (calibrate is not None):
+        raise UsageError("--int8 and --calibrate FOLDER go together: int8 needs images of the kind the model serves")
+    path = weight_store.locate(model)
+    if path.suffix in SUFFIXES.values():
+        raise UsageError(f"{path}: is exported already; give the weight file")
+    digest = sha256(path)
+    target = Path(out) if out is not None else place(digest, "int8" if int8 else "fp32")
+    if target.suffix != SUFFIXES[to]:
+        raise UsageError(f"--out {target}: expected a name that ends in {SUFFIXES[to]}")
+    if to == "openmodeldb":
+        published = openmodeldb.card(str(model))
+        write_text(target, json.dumps(published, indent=4) + "\n")
+        return Exported(target, sha256(target), published)
+    conversion.check()
+    if to == "openvino":
+        openvino_engine.package()
+    if calibrate is not None and not Path(calibrate).is_dir():
+        raise InputError(f"{calibrate}: no such folder")
+    net, spec = checkpoint.load(path)
+    if spec.architecture.startswith(spandrel_loader.PREFIX):
+        raise UsageError(f"{path}: {spec.architecture}, another project's architecture, which runs in torch only")
+    training = checkpoint.describe(path).get("training", {})
+    card = conversion.card_of(str(model), digest, spec, training if isinstance(training, dict) else {})
+    content = conversion.to_onnx(net, spec)
+    if to == "onnx":
+        if openvino_engine.available():
+            card |= beside_torch(net, conversion.to_openvino(content), card)
+        conversion.save_onnx(target, content, card)
+        return Exported(target, exported_hash(target), card)
+    converted = conversion.to_openvino(content)
+    if int8:
+        from medsr.commands.export.quantise import quantised
+
+        converted, told = quantised(converted, card, Path(str(calibrate)), bits, say)
+        card |= {"precision": "int8", **told}
+    else:
+        card |= beside_torch(net, converted, card)
+    if out is None:
+        keep(target, converted, card)
+    else:
+        conversion.save_openvino(target, converted, card)
+    return Exported(target, exported_hash(target), card)

@@ -1,0 +1,169 @@
+"""Unpacking what strangers packed: nothing outside the folder, nothing that fills the disk, nothing not asked for."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import re
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from medsr.core.errors import InputError, MedsrError
+from medsr.io.files import write_text
+
+SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".gz")
+NESTED = 3
+"""Archives within archives are opened down to this depth."""
+LARGEST_RATIO = 100
+FREE_OF_RATIO = 1_000_000_000
+"""Bytes an archive may always give, however small it is: whole folders of blank masks pack well."""
+MOST_MEMBERS = 2_000_000
+BLOCK = 1 << 20
+DONE = ".done"
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file inside an archive: its name, its declared size, and how to read it."""
+
+    name: str
+    size: int
+    open: Callable[[], Any]
+
+
+def is_archive(name: str) -> bool:
+    """Whether a file of that name is to be opened."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def is_single(name: str) -> bool:
+    """Whether it is one compressed file, not a folder of them."""
+    lower = name.lower()
+    return lower.endswith(".gz") and not lower.endswith(".tar.gz")
+
+
+@dataclass
+class Budget:
+    """How many bytes may still be written for one archive, those within it included."""
+
+    archive: Path
+    left: int
+    why: str
+
+    @classmethod
+    def of(cls, archive: Path, folder: Path) -> Budget:
+        """What reason and the disk allow."""
+        reason = FREE_OF_RATIO + LARGEST_RATIO * archive.stat().st_size
+        disk = int(shutil.disk_usage(folder).free * 0.95)
+        if disk < reason:
+            return cls(archive, disk, f"the disk has {disk / 1e9:.1f} GB free for it")
+        return cls(archive, reason, f"more than {reason / 1e9:.1f} GB, over {LARGEST_RATIO} times its own size")
+
+    def take(self, size: int) -> None:
+        """Raises InputError when there is not that much left."""
+        self.left -= size
+        if self.left < 0:
+            raise InputError(f"{self.archive}: holds too much ({self.why}); not unpacked")
+
+
+def unpack(archive: Path, folder: Path, wanted: Callable[[str], bool]) -> list[str]:
+    """Write the members `wanted` says into `folder`, and those of archives among them; their names, `/` between.
+
+    An archive that was unpacked there before, and has not changed, is not unpacked again. Raises InputError for a
+    damaged archive, a name that leads outside, two files of one name, more data than the disk or reason holds.
+    """
+    done, stamp = folder / DONE, f"{archive.stat().st_size} {archive.stat().st_mtime_ns}"
+    if not done.is_file() or done.read_text() != stamp:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        try:
+            _unpack(archive, folder, wanted, Budget.of(archive, folder), 1)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        write_text(done, stamp)
+    files = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file())
+    return [name for name in files if wanted(name)]
+
+
+def _unpack(archive: Path, folder: Path, wanted: Callable[[str], bool], budget: Budget, depth: int) -> None:
+    inner: list[Path] = []
+    try:
+        with _members(archive) as members:
+            for count, member in enumerate(members, 1):
+                place = _safe(member.name, archive)
+                if count > MOST_MEMBERS:
+                    raise InputError(f"{archive}: more than {MOST_MEMBERS} files; not unpacked")
+                if wanted(place) or is_archive(place):
+                    target = folder / place
+                    if target.exists():
+                        raise InputError(f"{archive}: holds two files named {place}; unpack it yourself")
+                    _write(member, target, budget)
+                    inner += [] if wanted(place) else [target]
+    except MedsrError:
+        raise
+    except OSError as error:
+        if error.errno in DISK:
+            raise
+        reason = error.strerror or str(error)
+        if error.errno in (errno.EEXIST, errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EILSEQ):
+            raise InputError(f"{archive}: a name in it cannot be written ({reason}); unpack it yourself") from error
+        raise InputError(f"{archive}: damaged or not a readable archive ({reason}); download it again") from error
+    except Exception as error:  # the standard library raises a dozen types on damaged archives, IndexError among them
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if "encrypted" in reason or "password" in reason:
+            raise InputError(f"{archive}: is encrypted; unpack it yourself, and give the folder") from error
+        raise InputError(f"{archive}: damaged or not a readable archive ({reason}); download it again") from error
+    for path in inner:
+        if depth == NESTED:
+            raise InputError(f"{budget.archive}: archives in it lie more than {NESTED} deep; unpack it yourself")
+        below = path.with_name(path.name + ".d")
+        below.mkdir()
+        _unpack(path, below, wanted, budget, depth + 1)
+        path.unlink()
+
+
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+"""Errors of the disk, not of the archive."""
+
+
+def _write(member: Member, target: Path, budget: Budget) -> None:
+    if member.size > budget.left:
+        budget.take(member.size)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with member.open() as source, target.open("wb") as sink:
+        while block := source.read(BLOCK):
+            budget.take(len(block))
+            sink.write(block)
+
+
+def _safe(name: str, archive: Path) -> str:
+    """The member's place below the folder. Raises InputError for a name that leads anywhere else."""
+    path = PurePosixPath(name.replace("\\", "/"))  # some programs on Windows pack so
+    drive = len(path.parts) > 0 and re.fullmatch("[A-Za-z]:.*", path.parts[0])
+    if path.is_absolute() or ".." in path.parts or drive or "\0" in name or not path.parts:
+        raise InputError(f"{archive}: holds a file named {name!r}, which leads outside its folder; not unpacked")
+    return str(path)
+
+
+@contextmanager
+def _members(archive: Path) -> Iterator[Iterator[Member]]:
+    name = archive.name.lower()
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(archive) as packed:
+            files = (one for one in packed.infolist() if not one.is_dir())
+            yield (Member(one.filename, one.file_size, partial(packed.open, one)) for one in files)
+    elif name.endswith(SUFFIXES[1:-1]):
+        with tarfile.open(archive) as tar:  # links and devices of strangers are not followed and not made
+            yield (Member(one.name, one.size, partial(tar.extractfile, one)) for one in tar if one.isfile())
+            if name.endswith(".tar") and archive.stat().st_size < tar.offset + tarfile.BLOCKSIZE:
+                raise EOFError("its end is missing")
+    else:
+        yield iter([Member(archive.name[: -len(".gz")], 0, partial(gzip.open, archive))])

@@ -1,0 +1,147 @@
+"""`medsr.prepare`: a data set as its owner ships it to ground truth, parted by subject, with its manifest."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from medsr.batch import status
+from medsr.batch.journal import Journal
+from medsr.batch.outcome import Outcome
+from medsr.batch.workers import workers as pool_of
+from medsr.commands.prepare import account, page, steps
+from medsr.commands.prepare import source as sources
+from medsr.core.errors import InputError, UsageError
+from medsr.data import cards, manifest
+from medsr.data.cards import IMAGE, Card
+from medsr.data.depth import Settled, depth_of
+from medsr.io.files import write_text
+from medsr.io.lock import HeldError, held
+from medsr.io.places import check_folder
+
+Say = Callable[[str], None]
+SETTINGS = "prepare.yml"
+WORK = ".work"
+SUMMARY = "summary.html"
+DECISIVE = ("name", "kind", "files", "split", "ground_truth")
+"""What of a card decides about bytes."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """`rows`: the manifest; `failed`: what could not be used; `notes`: what the user should know."""
+
+    out: Path
+    card: Card
+    rows: Sequence[manifest.Row]
+    failed: Sequence[Outcome]
+    notes: Sequence[str]
+
+
+def prepare(
+    card: str | Path,
+    source: str | Path,
+    out: str | Path,
+    workers: int | None = None,
+    overrides: Sequence[str] = (),
+    say: Say = lambda _: None,
+) -> Prepared:
+    """Make ground truth of a data set: `card` names one that came with medsr, or a file; `source` is the download.
+
+    `overrides`: `KEY=VALUE` of the card, such as `ground_truth.crop=256`. `workers`: processes (default: the cores, at
+    most 4). Writes `out`/train, validation, test, manifest.csv and summary.html. Interrupted and run again, it goes on
+    and ends with the same bytes. Images that cannot be used are named in the result's `failed`.
+    Raises UsageError, or InputError where the folder is not the data set or an archive is not safe.
+    """
+    if workers is not None and workers < 1:
+        raise UsageError(f"--workers {workers}: expected at least 1")
+    chosen = cards.load(card, overrides)
+    folder = Path(out)
+    if not str(source) or not str(out):
+        raise UsageError("SOURCE and --out: expected folders, one of them is empty")
+    if not Path(source).exists():
+        raise InputError(f"{source}: no such folder or archive")
+    if Path(os.path.realpath(source)).is_relative_to(os.path.realpath(folder)):
+        raise UsageError(f"--out {out}: holds the source itself; choose another folder")
+    _check(chosen, folder)
+    with _alone(folder):
+        _check(chosen, folder)
+        return _prepare(chosen, Path(source), folder, workers, say)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder of results, which is made for it. Raises UsageError where another command is at work there."""
+    new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with held(folder, wait=False):
+            yield
+    except HeldError as error:
+        raise UsageError(f"{folder}: another medsr prepare is at work there; wait for it") from error
+    finally:
+        if new:
+            with suppress(OSError):  # nothing was made in it
+                folder.rmdir()
+
+
+def _prepare(chosen: Card, source: Path, folder: Path, workers: int | None, say: Say) -> Prepared:
+    found = sources.collect(chosen, source, folder, folder / WORK, say)
+    write_text(folder / SETTINGS, _settings(chosen))
+    settled = _depth(chosen, found)
+    chosen = chosen.model_copy(update={"ground_truth": chosen.ground_truth.model_copy(update={"bits": settled.bits})})
+    journal = Journal(folder / WORK / "journal.jsonl")
+    before = manifest.read(folder) or []
+    account.check_records(folder, journal, before)
+    with pool_of(workers or min(4, multiprocessing.cpu_count())) as pool:
+        looks = steps.look_all(chosen, found, journal, pool)
+        plan = steps.plan_parts(chosen, found, looks)
+        made, unmade = steps.make_all(chosen, found, looks, plan, journal, pool, folder, before)
+    rows, failed = account.rows_of(chosen, found, looks, plan, made, unmade)
+    if not any(row.file for row in rows):
+        raise InputError(f"{source}: none of its {len(found.items)} images could be used; the first: {failed[0].error}")
+    strangers = account.sweep(folder, {row.file for row in rows}, journal, before)
+    notes = [*account.expectations(chosen, found, looks, plan.same), *plan.notes]
+    notes += [f"{settled.told} (ground_truth.bits says otherwise)"] if settled.told else []
+    if strangers:
+        notes.append(f"{len(strangers)} file(s) in {folder} are not of this data set (the first: {strangers[0]})")
+    result = Prepared(folder, chosen, rows, failed, notes)
+    write_text(folder / manifest.NAME, manifest.render(rows))
+    write_text(folder / status.NAME, status.render(account.status_rows(rows)))
+    page.write(folder / SUMMARY, chosen, result.rows, result.notes, folder)
+    shutil.rmtree(folder / WORK, ignore_errors=True)
+    return result
+
+
+def _depth(card: Card, found: sources.Source) -> Settled:
+    """Of 16-bit images that do not declare it: what the card says, or what is decided for all of them together."""
+    if card.kind == "volumes":
+        return Settled(None)
+    names = (item.files[IMAGE][0] for item in found.items)
+    return depth_of(card.ground_truth.bits, None, (found.places[name] for name in names))
+
+
+def _check(card: Card, folder: Path) -> None:
+    """Raise UsageError for a folder that is somebody's, or that was begun with another card or other settings."""
+    settings = folder / SETTINGS
+    check_folder(folder)
+    if settings.is_file():
+        try:
+            other = cards.load(settings)
+        except UsageError as error:
+            raise UsageError(f"--out {folder}: its {SETTINGS} cannot be read; choose another folder") from error
+        if any(getattr(other, key) != getattr(card, key) for key in DECISIVE):
+            raise UsageError(f"--out {folder}: was prepared with another card or other settings; choose another folder")
+    elif folder.is_dir() and any(path.name != WORK for path in folder.iterdir()):
+        raise UsageError(f"--out {folder}: holds other files; choose a new or an empty folder")
+
+
+def _settings(card: Card) -> str:
+    return yaml.safe_dump(card.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)

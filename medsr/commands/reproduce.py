@@ -1,0 +1,224 @@
+"""`medsr reproduce`: make a result again from its sidecar, and compare."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsr.batch.outcome import Outcome
+from medsr.commands import sidecar_fields
+from medsr.commands.upscale.run import upscale
+from medsr.commands.volume.run import volume
+from medsr.core.errors import InputError, MedsrError, UsageError, WeightsError
+from medsr.core.version import __version__
+from medsr.io.files import read_text, sha256
+from medsr.io.images import image as image_io
+from medsr.io.images.depth import ANY
+from medsr.io.images.frames import ALL
+from medsr.io.local_record import place_of
+from medsr.io.volumes import volume as volume_io
+from medsr.volumes.learned_fusion import file_of
+from medsr.volumes.models import weights_hash
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A result made again. `same`: every value is equal; `how`: in words."""
+
+    output: Path
+    same: bool
+    how: str
+
+
+@dataclass(frozen=True)
+class Given:
+    """What is not taken from the sidecar: where the input and the weights are now, and what to compute on."""
+
+    source: str | Path | None
+    model: str | Path | None
+    device: str
+
+
+def reproduce(
+    sidecar: str | Path,
+    source: str | Path | None = None,
+    model: str | Path | None = None,
+    device: str = "cpu",
+    say: Callable[[str], None] = lambda _: None,
+) -> list[Comparison]:
+    """Make again what a sidecar of `medsr volume` or `medsr upscale` (`upscale.json`) is about, and compare.
+
+    `source`: the input, where it is no longer at the place the sidecar names; for images, their folder. `model`: the
+    weight file, where it is no longer the one of that name. Input and weights are used only if they have the hashes
+    written down. Raises InputError, WeightsError or UsageError where the result cannot be made again at all (an input
+    that changed, learning from the scan for a time).
+    """
+    path = Path(sidecar)
+    told = _read(path)
+    given = Given(source, model, device)
+    if told["version"] != __version__:
+        say(f"note: made by medsr {told['version']}, this is {__version__}")
+    if told.get("command") == "upscale":
+        return [_image(path, name, one, given) for name, one in told["results"].items()]
+    return [_scan(path, told, given)]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        told = json.loads(read_text(path))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not a sidecar of medsr: {error}") from error
+    if not isinstance(told, dict) or told.get("tool") != "medsr" or "version" not in told:
+        raise InputError(f"{path}: not a sidecar of medsr")
+    try:
+        sidecar_fields.check(told)
+    except ValueError as error:
+        raise InputError(f"{path}: not a whole sidecar of medsr ({error})") from error
+    return told
+
+
+def _image(sidecar: Path, name: str, one: dict[str, Any], given: Given) -> Comparison:
+    output = sidecar.parent / name
+    source = given.source
+    if source is not None and Path(source).is_dir():
+        source = Path(source) / Path(one["input"]).name
+    scan = _input(sidecar, one, source, sha256)
+    asked = one["parameters"]
+    weights = _weights(sidecar, one["model"], given.model)
+    with tempfile.TemporaryDirectory() as folder:
+        [outcome] = upscale(
+            [scan],
+            folder,
+            weights,
+            asked["outscale"],
+            device=given.device,
+            bits=asked["bits"],
+            engine=asked.get("engine", "auto"),
+            precision=asked.get("precision", "fp32"),
+            compiled=asked.get("compiled", False),
+            consistency=asked.get("consistency", False),  # older sidecars do not say: there was none
+            assumed_bits={ANY: asked["assumed_bits"]} if "assumed_bits" in asked else None,
+            frames=asked.get("frames"),
+            keep_metadata=asked.get("keep_metadata", True),  # older sidecars do not say: it was kept
+        )
+        made = _made(outcome)
+        before, after = _pixels(output), _pixels(made)
+        return _compared(output, before, after, output.read_bytes() == made.read_bytes())
+
+
+def _pixels(path: Path) -> NDArray[Any]:
+    """Of a picture, or of all its frames, one below the other."""
+    content = image_io.read_frames(path, ALL)
+    return content.pixels if isinstance(content, image_io.Image) else np.concatenate([one.pixels for one in content])
+
+
+def _scan(sidecar: Path, told: dict[str, Any], given: Given) -> Comparison:
+    asked = told["parameters"]
+    if asked["adapt_minutes"] is not None:
+        raise UsageError(f"{sidecar}: learned from the scan for a time (--adapt): that cannot be made again exactly")
+    output = sidecar.parent / told["output_file"]
+    scan = _input(sidecar, told, given.source, volume_io.digest)
+    nearest = told["model"]["name"] == "nearest"  # a label map: no network was asked
+    weights = "cubic" if nearest else _weights(sidecar, told["model"], given.model)
+    fusion = asked.get("fusion_sha256")
+    fuse = _placed(asked["fuse"], sidecar, fusion)
+    if fusion is not None and sha256(file_of(fuse)) != fusion:
+        raise WeightsError(f"--fuse {asked['fuse']}: not the fusion network the result was made with (another SHA-256)")
+    planes = asked["planes"] if isinstance(asked["planes"], str) else ",".join(asked["planes"])
+    with tempfile.TemporaryDirectory() as folder:
+        [outcome] = volume(
+            scan,
+            Path(folder, output.name),
+            model=weights,
+            isotropic=asked["isotropic"],
+            scale=asked["scale"],
+            spacing=asked["spacing_mm"],
+            planes=planes,
+            fuse=fuse,
+            consistency=asked["consistency"],
+            profile=asked["profile"],
+            thickness=asked["thickness_mm"],
+            noise=asked.get("noise"),
+            kind=asked["kind"],
+            affine=asked.get("affine"),  # older sidecars say neither
+            input_spacing=asked.get("input_spacing_mm"),
+            series=told.get("series"),
+            dicom=output.is_dir(),
+            device=given.device,
+            engine=asked.get("engine", "auto"),
+            precision=asked.get("precision", "fp32"),
+            compiled=asked.get("compiled", False),
+            keep_metadata=asked.get("keep_metadata", True),
+        )
+        made = _made(outcome)
+        before, after = volume_io.read(output), volume_io.read(made)
+        same_place = np.array_equal(before.affine, after.affine)
+        compared = _compared(output, before.stored, after.stored, volume_io.digest(output) == volume_io.digest(made))
+        return compared if same_place else Comparison(output, False, "lies elsewhere: another affine")
+
+
+def _input(sidecar: Path, told: dict[str, Any], given: str | Path | None, digest: Callable[[Path], str]) -> Path:
+    named = told["input_file"] if "input_file" in told else told["input"]
+    path = sidecar.parent / named if given is None else Path(given)
+    try:
+        if given is None and not (os.path.exists(path) and digest(path) == told["input_sha256"]):
+            path = place_of(told["input_sha256"]) or path
+        if not os.path.exists(path):
+            raise InputError(f"{path}: the input is not there; say where it is with --input")
+        same = digest(path) == told["input_sha256"]
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if not same:
+        raise InputError(
+            f"{path}: is not the input this result was made of (another SHA-256); say where it is with --input"
+        )
+    return path
+
+
+def _weights(sidecar: Path, told: dict[str, Any], given: str | Path | None) -> str | Path:
+    """The model a result was made with: by its name, or given where its file was moved."""
+    if told["sha256"] is None:
+        return str(told["name"])
+    found = _placed(told["name"], sidecar, told["sha256"]) if given is None else given
+    if weights_hash(found) != told["sha256"]:
+        raise WeightsError(f"{found}: these weights are not those the result was made with (another SHA-256)")
+    return str(found)
+
+
+def _placed(name: str, sidecar: Path, digest: str | None) -> str:
+    """A weight file that a sidecar names from where it lies itself, or by its name alone, where this machine remembers
+    it; older sidecars name it from where medsr was called."""
+    beside = sidecar.parent / name
+    if (len(Path(name).parts) > 1 or Path(name).suffix) and os.path.isfile(beside):
+        return str(beside)
+    there = place_of(digest) if digest and not os.path.isfile(name) else None
+    return str(there) if there is not None and there.name == name else name
+
+
+def _made(outcome: Outcome) -> Path:
+    if outcome.error is not None:
+        error: MedsrError = outcome.error
+        raise error
+    return outcome.output
+
+
+def _compared(output: Path, before: Any, after: Any, same_bytes: bool) -> Comparison:
+    if same_bytes:
+        return Comparison(output, True, "the same bytes")
+    if before.shape != after.shape or before.dtype != after.dtype:
+        return Comparison(output, False, f"{after.shape} {after.dtype} instead of {before.shape} {before.dtype}")
+    different = int(np.count_nonzero(before != after))
+    if not different:
+        return Comparison(output, True, "the same values (the files differ in their wrapping)")
+    largest = float(np.abs(before.astype(np.float64) - after.astype(np.float64)).max())
+    return Comparison(output, False, f"{different} of {before.size} values differ, by at most {largest:g}")

@@ -1,0 +1,114 @@
+"""The application: the page, the API, the gate before both, and how every failure is told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Mapping
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from medsr.commands.serve import access
+from medsr.commands.serve.api import SeveralSeriesError, router
+from medsr.commands.serve.jobs import BusyError
+from medsr.commands.serve.responses import ErrorAnswer
+from medsr.commands.serve.service import Desk
+from medsr.commands.serve.store import GoneError
+from medsr.commands.serve.uploads import TooLargeError
+from medsr.commands.serve.worker import BugError
+from medsr.core.errors import InputError, MedsrError, UsageError
+from medsr.core.text import names_only, shown
+from medsr.core.version import __version__
+
+STATUS: dict[type[MedsrError], int] = {
+    GoneError: 410,
+    TooLargeError: 413,
+    BusyError: 503,
+    BugError: 500,
+    InputError: 422,
+    UsageError: 422,
+}
+LOG = logging.getLogger("uvicorn.error")
+
+
+def make_app(desk: Desk) -> access.Gate:
+    """The application: the page, the API, and the gate before both."""
+    app = FastAPI(
+        title="medsr serve",
+        version=__version__,
+        description="Super-resolve medical images and scans. Research use only; not a medical device.",
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_sweeping,
+    )
+    app.state.desk = desk
+    app.include_router(router)
+    desk.serve_page(app)
+    app.add_exception_handler(MedsrError, _failed)
+    app.add_exception_handler(SeveralSeriesError, _choose)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(RequestValidationError, _misread)
+    app.add_exception_handler(Exception, _broken)
+    return access.Gate(app, desk.settings)
+
+
+@contextlib.asynccontextmanager
+async def _sweeping(app: FastAPI) -> AsyncIterator[None]:
+    desk: Desk = app.state.desk
+
+    async def sweep() -> None:
+        while True:
+            await asyncio.sleep(min(30.0, desk.settings.limits.keep / 4))
+            try:
+                await asyncio.to_thread(desk.store.sweep)
+            except Exception:  # what cannot be removed now can be later: sweeping must go on
+                LOG.exception("sweeping")
+
+    task = asyncio.create_task(sweep())
+    try:
+        yield
+    finally:
+        task.cancel()
+        desk.close()
+
+
+def _answer(text: str, status: int, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """One line for a person: nothing in it moves a terminal, and no folder of the server's."""
+    return JSONResponse({"error": names_only(shown(" ".join(text.split())))}, status, headers)
+
+
+async def _failed(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, MedsrError)
+    status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 422)
+    headers = {"Retry-After": "5"} if status == 503 else None
+    # An upload that is refused half way is not read to its end: say so, or the sender would wait.
+    headers = {"Connection": "close"} if status == 413 else headers
+    return _answer(str(error), status, headers)
+
+
+async def _broken(_: Request, error: Exception) -> JSONResponse:
+    """A bug of ours: the server's log has it, the asker does not."""
+    return _answer(str(BugError()), 500)
+
+
+async def _choose(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, SeveralSeriesError)
+    told = ErrorAnswer(error=f"this zip holds {len(error.series)} series: choose one", choices=list(error.series))
+    return JSONResponse(told.model_dump(), 422)
+
+
+async def _refused(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return _answer(error.detail, error.status_code, error.headers)
+
+
+async def _misread(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:]) or "the request"
+    return _answer(f"{where}: {first['msg']}", 422)

@@ -1,0 +1,90 @@
+"""The child process's side: one task after the other, each with its progress and its end told through a pipe.
+
+A decoder that crashes on a hostile file, or a network that runs out of memory, ends this process and not the server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+from medsr.commands.serve.log import trace
+from medsr.core.errors import MedsrError
+
+LONGEST = 2000
+"""Letters of a message: a file may put anything into one."""
+TELL_EVERY = 0.2
+"""Seconds between words of progress."""
+Tell = Callable[[float, float, str], None]
+"""(done, total, what is being done). Raises Cancelled where nobody wants the result any more."""
+
+
+class Cancelled(BaseException):
+    """Nobody wants the result any more. No Exception: nothing on the way may take it for a failure."""
+
+
+def main(pipe: Connection, memory: int | None) -> None:
+    """Do what comes through the pipe until it closes. `memory`: bytes of address space, None for any."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C at the terminal is the server's to handle
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if memory is not None:
+        _limit(memory)
+    # What libraries print about a file may hold what is in it; only where our own code failed goes to the log.
+    errors = os.fdopen(os.dup(2), "w")
+    with contextlib.suppress(OSError):
+        quiet = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(quiet, 1)
+        os.dup2(quiet, 2)
+    while True:
+        try:
+            message = pipe.recv()
+        except (EOFError, OSError):
+            return
+        if message[0] == "do":
+            _, number, function, arguments = message
+            pipe.send((number, *_done(function, arguments, _teller(pipe, number), errors)))
+
+
+def _limit(memory: int) -> None:
+    """Bound the address space, where the system can."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+
+
+def _done(function: Callable[..., Any], arguments: tuple[Any, ...], tell: Tell, errors: Any) -> tuple[str, Any]:
+    try:
+        return "result", function(*arguments, tell)
+    except Cancelled:
+        return "cancelled", None
+    except MedsrError as error:
+        return "error", str(error)[:LONGEST]
+    except MemoryError:
+        return "error", "it takes more memory than this server has for it"
+    except (BrokenPipeError, EOFError):  # the server is gone
+        sys.exit(0)
+    except Exception as error:
+        print(f"ERROR: {trace(error)}", file=errors, flush=True)
+        return "bug", None
+
+
+def _teller(pipe: Connection, number: int) -> Tell:
+    last = 0.0
+
+    def tell(done: float, total: float, text: str) -> None:
+        nonlocal last
+        while pipe.poll():
+            if pipe.recv() == ("cancel", number):
+                raise Cancelled
+        if (now := time.monotonic()) - last >= TELL_EVERY:
+            last = now
+            pipe.send((number, "progress", (done, total, text)))
+
+    return tell

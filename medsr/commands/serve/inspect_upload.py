@@ -1,0 +1,168 @@
+"""What an upload is: read whole, so that what is damaged is refused now, and laid out for the page to show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsr.commands.serve.child import Tell
+from medsr.commands.serve.responses import Grid, ImageFacts, VolumeFacts
+from medsr.commands.serve.settings import Limits
+from medsr.commands.upscale.models import DEFAULT_SCALE
+from medsr.core.errors import InputError, MedsrError
+from medsr.io.file_type import Content, content_of
+from medsr.io.images import image as image_io
+from medsr.io.images.base import Image
+from medsr.io.volumes import volume as volume_io
+from medsr.io.volumes.base import REPAIR, Volume
+from medsr.networks.bundled import for_image, for_volume
+
+PIXELS, NIFTI = "pixels.raw", "view.nii"
+SHOWN = "shown"
+"""The folder beside an upload for what the page shows of it: no upload is called like a file in there."""
+VIEWABLE = ("uint8", "int16", "int32", "float32", "float64", "uint16")
+"""Types of voxels the page's viewer takes."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Several series, of which one must be named: each in words, nothing of the patient's in them."""
+
+    series: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was found. `path`: the upload under a name that says what it holds. `series`: the UID of that asked for."""
+
+    path: Path
+    facts: ImageFacts | VolumeFacts
+    series: str | None = None
+
+
+def look(upload: Path, stem: str, series: int | None, limits: Limits, tell: Tell) -> Look | Choices:
+    """Read an upload, name it by its content, and write beside it what the page shows.
+
+    `series`: which one, counted from 1, where a zip holds several. Raises InputError for what medsr does not read.
+    """
+    if not upload.exists():  # it was named by a try before this one, which was ended half way
+        upload = next(path for path in upload.parent.glob(f"{stem}.*") if path.is_file())
+    content = content_of(upload)
+    path = upload.with_name(stem + content.suffix)
+    upload.rename(path)
+    if content.kind == "image":
+        return Look(path, _image(path, limits.pixels))
+    return _volume(path, content, series, limits.voxels)
+
+
+def beside(upload: Path, name: str) -> Path:
+    """Where that which the page shows of an upload lies."""
+    return upload.parent / SHOWN / name
+
+
+def _image(path: Path, most: float) -> ImageFacts:
+    image = image_io.read(path)
+    height, width, channels = image.pixels.shape
+    if height * width > most:
+        raise InputError(f"{width} x {height} pixels; this server takes at most {most / 1e6:g} megapixels")
+    write_pixels(beside(path, PIXELS), image)
+    low, high = shown(image)
+    chosen = for_image(image, DEFAULT_SCALE)
+    return ImageFacts(
+        format=image.kind,
+        width=width,
+        height=height,
+        channels=channels,
+        dtype=image.pixels.dtype.name,  # type: ignore[arg-type]
+        low=image.window.low,
+        high=image.window.high,
+        inverted=image.window.inverted,
+        show_low=low,
+        show_high=high,
+        suggested=chosen.model,
+        why=chosen.why,
+        notes=[image.note] if image.note else [],
+    )
+
+
+def write_pixels(path: Path, image: Image) -> None:
+    """The stored values as they are, little-endian."""
+    pixels = image.pixels.astype(image.pixels.dtype.newbyteorder("<"), copy=False)
+    path.parent.mkdir(exist_ok=True)
+    with path.open("wb") as stream:
+        np.ascontiguousarray(pixels).tofile(stream)
+
+
+def shown(image: Image) -> tuple[float, float]:
+    """The stored values shown as black and white at first: colours and 8 bits whole, others' 0.5 to 99.5 percentile."""
+    if image.pixels.dtype.itemsize == 1 or image.pixels.shape[2] == 3:
+        return image.window.low, image.window.high
+    low, high = (float(value) for value in np.percentile(image.pixels, (0.5, 99.5)))
+    return (low, high) if high > low else (image.window.low, image.window.high)
+
+
+def _volume(path: Path, content: Content, series: int | None, most: float) -> Look | Choices:
+    from medsr.io.volumes.dicom.series import listed
+    from medsr.volumes import labels
+
+    found = listed(path) if content.suffix == ".zip" else {}
+    if len(found) > 1 and series is None:
+        return Choices(tuple(found.values()))
+    if found and series is not None and not 0 < series <= len(found):
+        raise InputError(f"series {series}: there are {len(found)}")
+    uid = list(found)[series - 1] if found and series is not None else None
+    try:
+        scan = volume_io.read(path, uid)
+    except InputError as error:  # the page offers no choice between forms of a header
+        wrong, mark, _ = str(error).partition(REPAIR)
+        raise InputError(f"{wrong}; correct the header and send it again" if mark else wrong) from error
+    voxels = int(np.prod(scan.stored.shape))
+    if voxels > most:
+        raise InputError(f"{voxels / 1e6:.0f} million voxels; this server takes at most {most / 1e6:g} million")
+    write_nifti(beside(path, NIFTI), scan)
+    notes = list(scan.notes)
+    if scan.volumes > 1:
+        notes.append(f"{scan.volumes} time points: all are refined, the first is shown")
+    is_labels = labels.is_labels(scan)
+    chosen = None if is_labels else for_volume(scan)
+    facts = VolumeFacts(
+        format=scan.kind,
+        shape=list(scan.stored.shape),
+        spacing=[round(step, 4) for step in scan.grid.spacing],
+        dtype=scan.stored.dtype.name,
+        modality=scan.modality,
+        labels=is_labels,
+        suggested=chosen.model if chosen else "",
+        why=chosen.why if chosen else "",
+        finer=_finer(scan),
+        series=found[uid] if uid is not None else None,
+        notes=notes,
+    )
+    return Look(path, facts, uid)
+
+
+def _finer(scan: Volume) -> Grid | None:
+    from medsr.volumes.request import Request
+
+    try:
+        shape = Request().target(scan.grid)
+    except MedsrError:
+        return None
+    return grid_of(shape, scan)
+
+
+def grid_of(shape: tuple[int, int, int], scan: Volume) -> Grid:
+    """A finer shape over the scan's box."""
+    return Grid(shape=list(shape), spacing=[round(step, 4) for step in scan.grid.on(shape).spacing])
+
+
+def write_nifti(path: Path, scan: Volume) -> None:
+    """The first volume as plain NIfTI: only for looking, never for download."""
+    first: NDArray = scan.stored[..., 0] if scan.stored.ndim == 4 else scan.stored
+    if first.dtype.name not in VIEWABLE:
+        first = first.astype(np.int16 if first.dtype == np.int8 else np.float32)
+    path.parent.mkdir(exist_ok=True)
+    volume_io.write(path, Volume(first, scan.affine, "", scan.slope, scan.intercept))

@@ -1,0 +1,161 @@
+"""The queue: one job computes at a time, and users take turns."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from medsr.commands.serve.child import Cancelled
+from medsr.commands.serve.responses import State
+from medsr.commands.serve.turns import Turns
+from medsr.commands.serve.worker import BugError, Helper
+from medsr.core.errors import MedsrError
+from medsr.core.text import names_only, shown
+
+LOG = logging.getLogger("uvicorn.error")
+ENDED = ("done", "failed", "cancelled")
+
+
+def new_id() -> str:
+    """For an address or a folder that nobody guesses."""
+    return secrets.token_hex(12)
+
+
+class BusyError(MedsrError):
+    """Too much is waiting already."""
+
+
+@dataclass(eq=False)
+class Job:
+    """What one user asked for, of which of their files, by which models.
+
+    `function` and `order`: done by the computing child; `result`: what it returned. `name`: the user's own of the file;
+    `tidy`: takes the server's places out of a text.
+    """
+
+    user: str
+    file: str
+    kind: Literal["image", "volume"]
+    models: tuple[str, ...]
+    function: Callable[..., Any]
+    order: Any
+    name: str = ""
+    tidy: Callable[[str], str] = str
+    id: str = field(default_factory=new_id)
+    state: State = "waiting"
+    progress: float = 0.0
+    doing: str = ""
+    error: str | None = None
+    result: Any = None
+    began: float = 0.0
+    ended: float = 0.0
+    turn: float = 0.0
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """An estimate from how far it is; None while that says nothing."""
+        if self.state != "running" or self.progress < 0.02:
+            return None
+        return (time.monotonic() - self.began) * (1 - self.progress) / self.progress
+
+
+class Queue:
+    """Jobs of all users, who take turns, and one thread that does them."""
+
+    def __init__(self, helper: Helper, per_user: int, waiting: int) -> None:
+        self.helper, self.per_user, self.most = helper, per_user, waiting
+        self._changed = threading.Condition()
+        self._waiting: list[Job] = []
+        self._running: Job | None = None
+        self._turns = Turns()
+        self._open = True
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def add(self, job: Job) -> None:
+        """Let a job wait for its turn. Raises BusyError where this user, or all together, have too many."""
+        with self._changed:
+            own = [one for one in self._all() if one.user == job.user]
+            if len(own) >= self.per_user:
+                raise BusyError(f"busy: {len(own)} of your jobs are waiting or running; wait for one, or cancel one")
+            if len(self._waiting) >= self.most:
+                raise BusyError(f"busy: {len(self._waiting)} jobs are waiting; your place would be {self.most + 1}")
+            job.turn = self._turns.take(job.user)
+            self._waiting.append(job)
+            self._changed.notify_all()
+
+    def place(self, job: Job) -> int | None:
+        """1 for the job that comes next, None where it waits no more."""
+        with self._changed:
+            order = sorted(self._waiting, key=lambda one: one.turn)
+            return order.index(job) + 1 if job in order else None
+
+    def cancel(self, job: Job) -> None:
+        """End a job, or take it out of the queue. What has ended already stays as it is."""
+        with self._changed:
+            job.stop.set()
+            if job in self._waiting:
+                self._waiting.remove(job)
+                self._finish(job, "cancelled")
+
+    def close(self) -> None:
+        """End all of them, and the child."""
+        with self._changed:
+            self._open = False
+            for job in self._all():
+                job.stop.set()
+            self._waiting.clear()
+            self._changed.notify_all()
+        self.helper.end()
+        self._thread.join(10)
+
+    def _all(self) -> list[Job]:
+        return [*self._waiting, *([self._running] if self._running else [])]
+
+    def _next(self) -> Job:
+        return min(self._waiting, key=lambda one: one.turn)
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or not self._open)
+                if not self._open:
+                    return
+                job = self._next()
+                self._waiting.remove(job)
+                self._running = job
+                self._turns.reach(job.turn)
+                job.state, job.began = "running", time.monotonic()
+            self._do(job)
+            with self._changed:
+                self._running = None
+
+    def _do(self, job: Job) -> None:
+        def tell(done: float, total: float, text: str) -> None:
+            job.progress, job.doing = (min(1.0, done / total) if total > 0 else 0.0), text
+
+        try:
+            job.result = self.helper.do(job.function, job.order, tell=tell, stop=job.stop)
+        except Cancelled:
+            self._finish(job, "cancelled")
+        except MedsrError as error:
+            job.error = names_only(shown(error))
+            self._finish(job, "failed")
+        except Exception as error:  # the queue must go on
+            LOG.error("a job failed", exc_info=error)
+            job.error = str(BugError())
+            self._finish(job, "failed")
+        else:
+            job.progress = 1.0
+            self._finish(job, "done")
+
+    @staticmethod
+    def _finish(job: Job, state: State) -> None:
+        job.ended = time.monotonic()
+        job.state = state  # last: whoever sees that it has ended sees when

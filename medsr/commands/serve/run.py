@@ -1,0 +1,147 @@
+"""`medsr serve`: start the server and keep it until it is told to end."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote
+
+from medsr.commands.serve.settings import MB, Connections, Limits, Settings, is_loopback, new_token
+from medsr.core.errors import DependencyError, UsageError
+from medsr.engines.base import Compute
+
+Say = Callable[[str], None]
+Bound = TypeVar("Bound", bound=socket.socket)
+
+
+def serve(
+    host: str = "127.0.0.1",
+    port: int = 8737,
+    models: str | Sequence[str] = (),
+    token: str | None = None,
+    *,
+    certificate: str | Path | None = None,
+    key: str | Path | None = None,
+    max_upload: float = 512,
+    max_megapixels: float = 64,
+    max_megavoxels: float = 256,
+    max_minutes: float = 30,
+    keep: float = 60,
+    max_stored: float = 8000,
+    max_connections: int = 100,
+    folder: str | Path | None = None,
+    device: str = "auto",
+    engine: str = "auto",
+    precision: str = "fp32",
+    max_gpu_memory: float | None = None,
+    connections: Connections | None = None,
+    say: Say = print,
+) -> None:
+    """Serve the page and its API until interrupted. Blocks.
+
+    `host`: anything but this machine's own loopback needs `token`, of at least 16 characters; where none is given one
+    is made, and told. `models`: names or weight files; empty: all that are installed. `certificate` and `key`: PEM
+    files, for HTTPS. `max_upload`: MB of a file; `max_megapixels`, `max_megavoxels`: of a result; `max_minutes`: of a
+    job; `keep`: minutes until files and results are removed; `max_stored`: MB of one user's. `folder`: where they are
+    kept meanwhile. `max_connections`: of one address at once; `connections`: all that a connection is held to.
+
+    Raises UsageError or WeightsError before anything is served; DependencyError without `medsr[serve]`.
+    """
+    if token is None and not is_loopback(host):
+        token = new_token()
+    settings = Settings(
+        host,
+        port,
+        token,
+        (models,) if isinstance(models, str) else tuple(models),
+        Compute(device, engine, precision, max_gpu_memory),
+        Limits(
+            int(max_upload * MB),
+            max_megapixels * 1e6,
+            max_megavoxels * 1e6,
+            minutes=max_minutes,
+            keep=keep * 60,
+            stored=int(max_stored * MB),
+        ),
+        connections or Connections(address=max_connections),
+        None if folder is None else Path(folder),
+        None if certificate is None else Path(certificate),
+        None if key is None else Path(key),
+    )
+    try:
+        import uvicorn
+
+        from medsr.commands.serve import log
+        from medsr.commands.serve.application import make_app
+        from medsr.commands.serve.connections import Listening, protocol
+        from medsr.commands.serve.service import Desk
+    except ImportError as error:
+        raise DependencyError(
+            f"medsr serve needs what is not installed ({error.name}): pip install medsr[serve]"
+        ) from error
+    listening = _listen(settings, Listening)
+    listening.limit(settings.connections)
+    settings = replace(settings, port=listening.getsockname()[1])
+    try:
+        desk = Desk(settings)
+    except BaseException:
+        listening.close()
+        raise
+    for line in _told(settings, list(desk.offers)):
+        say(line)
+    # Addresses hold nothing of a file, but who looked at what and when is nobody's business either: no access log.
+    log.set_up()
+    config = uvicorn.Config(
+        make_app(desk),
+        http=protocol(settings.connections),
+        loop="asyncio",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ssl_certfile=settings.certificate,
+        ssl_keyfile=settings.key,
+        timeout_graceful_shutdown=2,
+        ws="none",
+        timeout_keep_alive=settings.connections.idle,  # type: ignore[arg-type]
+    )
+    server = uvicorn.Server(config)
+    if hasattr(signal, "SIGHUP"):  # the terminal was closed: nothing of a patient may stay behind
+        signal.signal(signal.SIGHUP, lambda *_: setattr(server, "should_exit", True))
+    server.run(sockets=[listening])
+
+
+def _listen(settings: Settings, kind: type[Bound]) -> Bound:
+    """A bound socket. Raises UsageError where the port is taken or the host is not this machine."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    bound = kind(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((settings.host, settings.port))
+    except (OSError, OverflowError) as error:
+        bound.close()
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UsageError(f"--host {settings.host} --port {settings.port}: cannot listen there: {reason}") from error
+    return bound
+
+
+def _told(settings: Settings, models: list[str]) -> list[str]:
+    """What the person who starts it wants to know."""
+    host = settings.host if settings.host not in ("0.0.0.0", "::") else socket.gethostname()
+    host = f"[{host}]" if ":" in host else host
+    address = f"{'https' if settings.encrypted else 'http'}://{host}:{settings.port}/"
+    if settings.token is None:
+        lines = [f"Open {address}  (this machine only)"]
+    else:
+        lines = [
+            f"Open {address}#token={quote(settings.token, safe='')}",
+            "  whoever has this address may use the server",
+        ]
+    if not settings.is_local and not settings.encrypted:
+        lines.append(
+            "  images and token travel unencrypted: give --certificate and --key on a network you do not trust"
+        )
+    return [*lines, f"Models: {', '.join(models)}", "Research use only; not a medical device. Ctrl-C ends it."]

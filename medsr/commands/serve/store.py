@@ -1,0 +1,229 @@
+"""What every user has on the server: uploads and jobs, in a private folder, and gone in time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from medsr.commands.serve.jobs import ENDED, BusyError, Job, Queue, new_id
+from medsr.commands.serve.responses import ImageFacts, VolumeFacts
+from medsr.commands.serve.settings import MB, Limits
+from medsr.core.errors import MedsrError
+
+PREFIX = "medsr-serve-"
+CANCELLED = 60.0
+"""Seconds a cancelled job is still known as such."""
+SPARE = 1_000_000_000
+"""Bytes of the disk that are left free."""
+
+
+class GoneError(MedsrError):
+    """A user has been forgotten while something of theirs was on its way."""
+
+    def __init__(self) -> None:
+        super().__init__("your session has ended meanwhile")
+
+
+@dataclass(eq=False)
+class Upload:
+    """One file of a user's. `name`: what the user calls it; `path`: where it lies, in a folder of its own."""
+
+    id: str
+    name: str
+    path: Path
+    size: int
+    facts: ImageFacts | VolumeFacts
+    series: str | None
+    used: float = field(default_factory=time.monotonic)
+
+
+@dataclass(eq=False)
+class User:
+    """One browser session, or one script's. `id` is the secret its cookie carries."""
+
+    id: str
+    folder: Path
+    files: dict[str, Upload] = field(default_factory=dict)
+    jobs: dict[str, Job] = field(default_factory=dict)
+    seen: float = field(default_factory=time.monotonic)
+    sending: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """One upload of a user's at a time is received and inspected."""
+    uploading: int = 0
+    """Uploads on their way, those that wait for their turn included."""
+
+
+class Store:
+    """All users. What is older than `limits.keep` is removed by `sweep`; everything by `close`."""
+
+    def __init__(self, parent: Path | None, limits: Limits, queue: Queue) -> None:
+        self.limits, self.queue = limits, queue
+        self._lock = threading.RLock()
+        self._users: dict[str, User] = {}
+        place = Path(parent or tempfile.gettempdir())
+        _remove_left_over(place)
+        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))  # for this account alone (mode 700)
+        self._mark = _mark(self.folder)
+
+    def user(self, key: str | None) -> User | None:
+        """The user of a cookie."""
+        with self._lock:
+            user = self._users.get(key or "")
+            if user is not None:
+                user.seen = time.monotonic()
+            return user
+
+    def new_user(self) -> User:
+        """Somebody who was not here before."""
+        with self._lock:
+            user = User(secrets.token_urlsafe(32), self.folder / new_id())
+            user.folder.mkdir()
+            self._users[user.id] = user
+            return user
+
+    @contextlib.contextmanager
+    def on_its_way(self, user: User) -> Iterator[None]:
+        """While an upload is received and inspected. Raises BusyError where its user sends too many at once."""
+        if user.uploading >= self.limits.uploads:
+            raise BusyError(f"busy: {user.uploading} of your uploads are on their way; wait for one")
+        user.uploading += 1
+        try:
+            yield
+        finally:
+            user.uploading -= 1
+
+    def begin_upload(self, user: User, size: int) -> tuple[Path, int]:
+        """A new folder for an upload of about `size` bytes, and how many this user may still store.
+
+        Raises BusyError where there is no room.
+        """
+        with self._lock:
+            if len(user.files) >= self.limits.files:
+                raise BusyError(f"{len(user.files)} of your files are kept here; forget one first")
+            room = self.limits.stored - stored(user.folder)
+            self.check_share(size, room)
+            self.check_room(size)
+            folder = user.folder / new_id()
+            folder.mkdir()
+            return folder, room
+
+    def check_share(self, size: int, room: int) -> None:
+        """Raise BusyError where `size` bytes are more than the `room` that is left of a user's share."""
+        if size > room:
+            raise BusyError(
+                f"your files and results would take more than {self.limits.stored / MB:g} MB here; forget some first"
+            )
+
+    def check_room(self, size: int = 0) -> None:
+        """Raise BusyError where the disk has no room for that many bytes more."""
+        if shutil.disk_usage(self.folder).free < size + SPARE:
+            raise BusyError("busy: the server's disk is full; try again later")
+
+    def add_file(self, user: User, upload: Upload) -> None:
+        """Keep an upload. Raises GoneError where its user has been forgotten meanwhile."""
+        with self._lock:
+            if user.id not in self._users:
+                raise GoneError
+            user.files[upload.id] = upload
+
+    def add_job(self, user: User, job: Job) -> None:
+        """Queue a job. Raises BusyError."""
+        with self._lock:
+            self.check_share(1, self.limits.stored - stored(user.folder))
+            self.queue.add(job)
+            user.jobs[job.id] = job
+
+    def forget_file(self, user: User, upload: Upload) -> None:
+        """Remove an upload, and what was asked of it."""
+        with self._lock:
+            for job in [one for one in user.jobs.values() if one.file == upload.id]:
+                self.end_job(user, job)
+            user.files.pop(upload.id, None)
+        remove(upload.path.parent)
+
+    def end_job(self, user: User, job: Job) -> None:
+        """Cancel a job that waits or runs; forget one that has ended, with its results."""
+        if job.state not in ENDED:
+            self.queue.cancel(job)
+            return
+        with self._lock:
+            user.jobs.pop(job.id, None)
+        remove(job.order.folder)
+
+    def forget_user(self, user: User) -> None:
+        """Remove everything of a user's."""
+        with self._lock:
+            self._users.pop(user.id, None)
+            for job in list(user.jobs.values()):
+                self.queue.cancel(job)
+        remove(user.folder)
+
+    def sweep(self) -> None:
+        """Remove what has been kept for long enough, and users who have nothing left."""
+        old = time.monotonic() - self.limits.keep
+        with self._lock:
+            users = list(self._users.values())
+        for user in users:
+            for job in list(user.jobs.values()):
+                if job.state in ENDED and job.ended < (
+                    old if job.state != "cancelled" else time.monotonic() - CANCELLED
+                ):
+                    self.end_job(user, job)
+            busy = {job.file for job in list(user.jobs.values()) if job.state not in ENDED}
+            for upload in list(user.files.values()):
+                if upload.used < old and upload.id not in busy:
+                    self.forget_file(user, upload)
+            if not user.files and not user.jobs and user.seen < old:
+                self.forget_user(user)
+        with self._lock:  # a job that was just being written when its user went
+            known = {user.folder for user in self._users.values()}
+            for folder in self.folder.iterdir():
+                if folder.is_dir() and folder not in known:
+                    remove(folder)
+
+    def close(self) -> None:
+        """Remove everything."""
+        self._mark.release()
+        remove(self.folder)
+
+
+def remove(folder: Path) -> None:
+    """A folder and what is in it; a child may just be writing there, so what comes later is swept later."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def stored(folder: Path) -> int:
+    """Bytes of all files below a folder, of which some may just be going."""
+    size = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                size += os.lstat(os.path.join(place, name)).st_size
+    return size
+
+
+def _mark(folder: Path) -> FileLock:
+    """The sign of a living server; the system lets go of it when the process ends, however it does."""
+    mark = FileLock(folder / "in-use")
+    mark.acquire(timeout=0)
+    return mark
+
+
+def _remove_left_over(parent: Path) -> None:
+    """What servers left that were killed. Other accounts' folders cannot be opened, and stay."""
+    for folder in parent.glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError, Timeout):
+            mine = not hasattr(os, "getuid") or folder.lstat().st_uid == os.getuid()
+            if mine and folder.is_dir() and not folder.is_symlink():
+                _mark(folder).release()
+                remove(folder)

@@ -1,0 +1,178 @@
+"""A file on its way in: streamed to the disk, refused as soon as it is too large, then looked at."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+import anyio
+from starlette.requests import ClientDisconnect
+
+from medsr.commands.serve.inspect_upload import Choices, Look, look
+from medsr.commands.serve.inspectors import Inspectors
+from medsr.commands.serve.jobs import BusyError
+from medsr.commands.serve.settings import MB, Limits
+from medsr.commands.serve.store import GoneError, Store, Upload, User, remove
+from medsr.commands.serve.worker import BugError
+from medsr.core.errors import InputError, MedsrError
+
+LONGEST_NAME = 120
+DISCARDED = 64 * MB
+LOOK_EVERY = 16 * MB
+"""Bytes written between looks at the room on the disk."""
+
+
+class TooLargeError(MedsrError):
+    """More bytes than this server takes."""
+
+
+class StoppedError(MedsrError):
+    """The sender left before the upload was through."""
+
+    def __init__(self) -> None:
+        super().__init__("the upload stopped half way")
+
+
+@dataclass(frozen=True)
+class Sending:
+    """One upload as it arrives: what the user calls the file, and its bytes.
+
+    `series`: which one of a zip's; `declared`: how many bytes are to come, if that is known; `sender`: whose turn it is
+    taken from; `gone`: returns once the sender has left.
+    """
+
+    name: str
+    body: AsyncIterator[bytes]
+    sender: str
+    gone: Callable[[], Awaitable[None]]
+    series: int | None = None
+    declared: int | None = None
+
+
+class Receiver:
+    """Takes uploads and has them inspected in processes of their own, which may take little memory and time."""
+
+    def __init__(self, store: Store, inspectors: Inspectors, limits: Limits) -> None:
+        self.store, self.inspectors, self.limits = store, inspectors, limits
+
+    @asynccontextmanager
+    async def refusing(self, body: AsyncIterator[bytes]) -> AsyncIterator[None]:
+        """Read a little more of what is refused as too large: many senders do not listen before they have sent it."""
+        try:
+            yield
+        except TooLargeError:
+            size = 0
+            with suppress(ClientDisconnect), anyio.move_on_after(1):
+                async for block in body:
+                    size += len(block)
+                    if size > DISCARDED:
+                        break
+            raise
+
+    def check(self, declared: int | None) -> None:
+        """Raise TooLargeError before anything is read, where the sender says how much is coming."""
+        if declared is not None and declared > self.limits.upload:
+            raise TooLargeError(
+                f"{declared / MB:.0f} MB; this server takes files of at most {self.limits.upload / MB:g} MB"
+            )
+
+    async def take(self, user: User, sending: Sending) -> Upload | Choices:
+        """Raises TooLargeError, BusyError, GoneError, InputError with the user's own name of the file."""
+        with self.store.on_its_way(user):
+            async with user.sending:
+                return await self._take(user, sending)
+
+    async def _take(self, user: User, sending: Sending) -> Upload | Choices:
+        folder, room = self.store.begin_upload(user, sending.declared or 0)
+        try:
+            async with self.refusing(sending.body):
+                size = await self._save(folder / "upload", sending.body, room)
+            if size == 0:
+                raise InputError(f"{sending.name}: the file is empty")
+            found = await self._inspect(folder / "upload", sending)
+            if isinstance(found, Choices):
+                remove(folder)
+                return found
+            upload = Upload(folder.name, sending.name, found.path, size, found.facts, found.series)
+            self.store.add_file(user, upload)
+        except FileNotFoundError as error:  # its user has been forgotten
+            raise GoneError from error
+        except OSError as error:
+            remove(folder)
+            raise BusyError("busy: the server's disk is full; try again later") from error
+        except BaseException:
+            remove(folder)
+            raise
+        return upload
+
+    async def _save(self, path: Path, body: AsyncIterator[bytes], room: int) -> int:
+        """Write what arrives. `room`: bytes this user may still store."""
+        size = checked = 0
+        with path.open("wb") as stream:
+            while True:
+                try:
+                    block = await anext(body)  # the connection is closed where too little arrives
+                except StopAsyncIteration:
+                    return size
+                except ClientDisconnect as error:
+                    raise StoppedError from error
+                size += len(block)
+                self.check(size)
+                self.store.check_share(size, room)
+                if (checked := checked + len(block)) > LOOK_EVERY:
+                    checked = 0
+                    self.store.check_room()
+                stream.write(block)
+
+    async def _inspect(self, path: Path, sending: Sending) -> Look | Choices:
+        work = asyncio.ensure_future(
+            self.inspectors.do(sending.sender, look, path, stem_of(sending.name), sending.series, self.limits)
+        )
+        gone = asyncio.ensure_future(sending.gone())
+        try:
+            await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                raise StoppedError
+            return await work
+        except MedsrError as error:
+            if not path.parent.is_dir():
+                raise GoneError from error
+            if isinstance(error, BugError | BusyError | StoppedError):
+                raise
+            raise InputError(named(plain(str(error), self.store.folder, sending.name), sending.name)) from error
+        finally:
+            work.cancel()
+            gone.cancel()
+
+    def close(self) -> None:
+        """Stop inspecting."""
+        self.inspectors.close()
+
+
+def plain(text: str, folder: Path, name: str) -> str:
+    """A text about a file below `folder`, under the user's name of it and without any place on this machine."""
+    text = re.sub(rf"{re.escape(str(folder))}[\w/-]*(\.\w+)*", lambda _: name, text)
+    return " ".join(re.sub(r"(?<![\w.])/(?:[\w.+-]+/)+[\w.+-]*", "...", text).split())
+
+
+def named(text: str, name: str) -> str:
+    """A text that says which file it is about."""
+    return text if name in text else f"{name}: {text}"
+
+
+def name_of(header: str | None) -> str:
+    """The name a user gives a file: the last part of it, nothing that does not print."""
+    name = unquote(header or "").replace("\\", "/").rpartition("/")[2]
+    name = "".join(letter for letter in name if letter.isprintable()).strip()
+    return name[-LONGEST_NAME:] or "file"
+
+
+def stem_of(name: str) -> str:
+    """What a file is called on the disk: letters that mean nothing to any system, its suffixes left out."""
+    stem = re.sub(r"(\.(nii|img|hdr|gz|mgz|mgh|nrrd|mha|zip|dcm|png|jpe?g|tiff?|bmp|p[gp]m))+$", "", name, flags=re.I)
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", stem).strip("_-")[:80] or "file"

@@ -1,0 +1,1 @@
+"""`medsr upscale`: images in, larger images and their sidecars out."""

@@ -1,0 +1,78 @@
+"""From what the user names to every image of a batch and the place of its result, before anything is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from medsr.batch.status import results_in
+from medsr.core.errors import UsageError
+from medsr.io.images import image as image_io
+from medsr.io.kinds import left_out
+from medsr.io.places import Writing, check, check_folder
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`jobs`: input and output of every image. `clashes`: inputs that are not done, with the reason.
+
+    `notes`: what was left out, for the user to see.
+    """
+
+    jobs: list[tuple[Path, Path]]
+    clashes: list[tuple[Path, str]]
+    notes: list[str]
+
+
+def plan(inputs: Sequence[str | Path], out: Path) -> Plan:
+    """Input and output of every image. Files below a folder keep their place below it.
+
+    Results of earlier runs, by the tables of `out` and of folders within an input, are no inputs; two inputs with one
+    result are both left to the user. Raises UsageError where nothing remains, or an input would be overwritten.
+    """
+    check_folder(out)
+    notes: list[str] = []
+    pairs: dict[tuple[str, Path], Path] = {}
+    for entry in inputs:
+        sources = image_io.expand([entry])
+        folder = Path(entry)
+        if folder.is_dir():
+            sources = _originals(sources, folder, out, notes)
+            notes += left_out(folder)
+        for source in sources:
+            below = source.relative_to(entry) if folder.is_dir() else Path(source.name)
+            target = out / below
+            target = target.with_name(target.name + _added_suffix(source))
+            pairs.setdefault((os.path.realpath(source), target), source)
+    jobs = [(source, target) for (_, target), source in pairs.items()]
+    clashes = check([Writing(source, [source], [target]) for source, target in jobs])
+    if len(clashes) == len(jobs):
+        raise UsageError(next(iter(clashes.values())))
+    kept = [job for number, job in enumerate(jobs) if number not in clashes]
+    return Plan(kept, [(jobs[number][0], reason) for number, reason in clashes.items()], notes)
+
+
+def _originals(sources: list[Path], folder: Path, out: Path, notes: list[str]) -> list[Path]:
+    """Those that no run of medsr has made, as far as the tables in `out` and in folders below `folder` know."""
+    places = {source.parent for source in sources} | {
+        parent for source in sources for parent in source.parents if folder in parent.parents
+    }
+    results = results_in(out).union(*(results_in(place) for place in places if place != folder))
+    originals = [source for source in sources if os.path.realpath(source) not in results]
+    count = len(sources) - len(originals)
+    if not originals:
+        raise UsageError(f"{folder}: holds only results of medsr; to enlarge them again, name the folder they are in")
+    if count:
+        notes.append(f"{folder}: left out: {count} result{'s' * (count > 1)} of earlier runs")
+    return originals
+
+
+def _added_suffix(source: Path) -> str:
+    """Nothing where the name says the format of the content; else that format's suffix, after the whole name."""
+    kind = image_io.sniff(source)
+    suffix = {image_io.JPEG: ".jpg", image_io.TIFF: ".tif", image_io.DICOM: ".dcm"}.get(kind or "", ".png")
+    named = source.suffix.lower()
+    said = image_io.SUFFIXES.get(named) if named in image_io.WRITABLE else None
+    return "" if said is not None and kind in (said, None) else suffix

@@ -1,0 +1,91 @@
+"""`medsr.volume` on what is already in memory: arrays, nibabel images, SimpleITK images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsr.core.errors import UsageError
+from medsr.io.metadata import describing_volume
+from medsr.io.volumes import itk, nibabel_io
+from medsr.io.volumes.base import (
+    NO_CHOICE,
+    GeometryChoice,
+    Volume,
+    check_dtype,
+    check_finite,
+    check_shape,
+    without_trailing_ones,
+)
+from medsr.volumes.choose_model import fitting
+from medsr.volumes.models import SliceEngine
+from medsr.volumes.refine_scan import refine_scan
+from medsr.volumes.request import Request
+
+NAME = "the volume"
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A refined volume. `image` and `uncertainty` (None if not asked for) are of the type that was given.
+
+    `affine`: (4, 4), voxel index to millimetres, RAS+. `summary`: what the sidecar of a file would say.
+    """
+
+    image: Any
+    affine: NDArray[np.float64]
+    uncertainty: Any
+    summary: dict[str, Any]
+
+
+def is_image(given: Any) -> bool:
+    """Whether it is a volume and no path."""
+    return isinstance(given, np.ndarray) or hasattr(given, "dataobj") or _is_sitk(given)
+
+
+def refine_image(given: Any, affine: NDArray | str | None, request: Request, engine: SliceEngine) -> Result:
+    """Refine one volume in memory. Raises UsageError for an array without its affine, InputError for a bad volume."""
+    volume = _volume(given, affine, request.choice)
+    check_shape(volume.stored.shape, NAME)
+    check_dtype(volume.stored.dtype, NAME)
+    volume.grid.check(NAME)
+    check_finite(volume.stored, NAME)
+    if not request.keep_metadata:
+        volume = describing_volume(volume)
+    outcome = refine_scan(volume, fitting(request, engine, volume))
+    spread = outcome.uncertainty
+    return Result(
+        _like(given, outcome.volume),
+        outcome.volume.affine,
+        None if spread is None else _like(given, spread),
+        outcome.summary,
+    )
+
+
+def _volume(given: Any, affine: NDArray | str | None, choice: GeometryChoice) -> Volume:
+    if isinstance(given, np.ma.MaskedArray):
+        raise UsageError("a masked array: fill the masked voxels first")
+    if isinstance(given, np.ndarray):
+        if affine is None or np.shape(affine) != (4, 4) or choice != NO_CHOICE:
+            raise UsageError("an array needs its affine: a (4, 4) matrix, voxel index to millimetres")
+        return Volume(given.reshape(without_trailing_ones(given.shape)), np.asarray(affine, float))
+    if affine is not None and not isinstance(affine, str):
+        raise UsageError("affine: an image has its own; leave the matrix away")
+    if _is_sitk(given):
+        if choice != NO_CHOICE:
+            raise UsageError("affine and input_spacing: a SimpleITK image states both; leave them away")
+        return itk.from_image(given, "SimpleITK")
+    return nibabel_io.from_image(given, choice)
+
+
+def _like(given: Any, volume: Volume) -> Any:
+    if isinstance(given, np.ndarray):
+        return volume.stored.reshape(volume.stored.shape + (1,) * (given.ndim - volume.stored.ndim))
+    return itk.to_image(volume) if _is_sitk(given) else nibabel_io.to_image(volume)
+
+
+def _is_sitk(given: Any) -> bool:
+    return type(given).__module__.startswith("SimpleITK") and type(given).__name__ == "Image"

@@ -1,0 +1,118 @@
+"""Slices of a scan as a radiologist sees them: before (interpolated) and after, in all three planes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsr.core.geometry import PLANES, Plane
+from medsr.core.intensity import Window
+from medsr.io.volumes.volume import Volume
+from medsr.volumes.acquisition import Acquisition
+from medsr.volumes.orientation import Canonical
+
+Array = NDArray[np.float32]
+EDGES = {"sagittal": ("A", "P", "S", "I"), "coronal": ("R", "L", "S", "I"), "axial": ("R", "L", "A", "P")}
+"""What lies at the left, right, upper and lower edge: the patient's right is on the left, as radiologists read."""
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """One slice, rows downwards, from 0 (black) to 1 (white). `index`: on the fine grid.
+
+    `aspect`: height of a pixel over its width.
+    """
+
+    plane: Plane
+    index: int
+    before: Array
+    after: Array
+    spread: Array | None
+    difference: Array | None
+    aspect: float
+
+
+class Pictures:
+    """Draws views of a scan's first volume and what became of it."""
+
+    def __init__(
+        self,
+        volume: Volume,
+        refined: Volume,
+        spread: NDArray | None = None,
+        difference: NDArray | None = None,
+        labels: bool = False,
+    ) -> None:
+        turn = Canonical(volume)
+        coarse = turn.view(volume.stored, 0)
+        self.window = Window.of_values(coarse)
+        self.coarse: NDArray = self.window.to_unit(coarse)
+        self.shown = _contrast(self.coarse)
+        if volume.slope < 0:  # the largest stored value means the darkest
+            self.shown = self.shown[1], self.shown[0]
+        self.fine = turn.view(refined.stored, 0)
+        self.spread = None if spread is None else turn.view(spread, 0)
+        self.difference = None if difference is None else turn.view(difference, 0)
+        self.spacing = turn.steps(refined.grid.spacing)
+        self.labels = labels
+
+    def view(self, plane: Plane, index: int) -> View:
+        """The slice `index` of the fine grid in that plane."""
+        axis = PLANES.index(plane)
+        first, second = (n for n in range(3) if n != axis)
+        shape: tuple[int, int, int] = self.fine.shape
+        seen: tuple[int, int, int] = tuple(map(min, self.coarse.shape, shape))  # type: ignore[assignment]
+        if seen == self.coarse.shape and not self.labels:
+            operators = Acquisition(seen, shape).plain()
+            block = np.einsum("n,nab->ab", operators[axis][index], np.moveaxis(self.coarse, axis, 0))
+            before = operators[first] @ block @ operators[second].T
+        else:  # labels have no values between them; where an axis got fewer voxels the nearest is picture enough
+            places = [np.arange(f) * c // f for c, f in zip(self.coarse.shape, shape, strict=True)]
+            before = self.coarse.take(int(places[axis][index]), axis)[np.ix_(places[first], places[second])]
+        before = self._contrasted(before)
+        after = self._contrasted(self.window.to_unit(self.fine.take(index, axis)))
+        spread = None if self.spread is None else _shown(self.spread.take(index, axis))
+        difference = None
+        if self.difference is not None:
+            places = [np.arange(f) * c // f for c, f in zip(self.difference.shape, shape, strict=True)]
+            part = self.difference.take(int(places[axis][index]), axis)
+            difference = _shown(part[np.ix_(places[first], places[second])])
+        aspect = self.spacing[second] / self.spacing[first]
+        return View(plane, index, _shown(before), _shown(after), spread, difference, aspect)
+
+    def _contrasted(self, unit: NDArray) -> NDArray:
+        low, high = self.shown
+        return (unit - low) / (high - low)
+
+    def middle(self) -> tuple[int, int, int]:
+        """The middle of the foreground on the fine grid."""
+        low = 0.1
+        middle = []
+        for axis in range(3):
+            inside = (self.coarse > low).any(axis=tuple(n for n in range(3) if n != axis))
+            hit = np.flatnonzero(inside)
+            centre = (hit[0] + hit[-1] + 1) / 2 if hit.size else inside.size / 2
+            middle.append(min(int(centre * self.fine.shape[axis] / inside.size), self.fine.shape[axis] - 1))
+        return middle[0], middle[1], middle[2]
+
+    def spaced(self, plane: Plane, count: int) -> Iterator[View]:
+        """Up to `count` views spread over the middle four fifths of the plane's slices."""
+        length = self.fine.shape[PLANES.index(plane)]
+        indices = np.unique(np.linspace(length * 0.1, length * 0.9 - 1, min(count, length)).round().astype(int))
+        return (self.view(plane, int(index)) for index in indices.clip(0, length - 1))
+
+
+def _contrast(unit: NDArray) -> tuple[float, float]:
+    """The values shown black and white: percentiles of the middle of the scan, so that a skull does not hide it."""
+    inner = unit[tuple(slice(n // 4, max(n // 4 + 1, 3 * n // 4)) for n in unit.shape)]
+    low, high = (float(value) for value in np.percentile(inner, (0.5, 99.5)))
+    low, high = (low, high) if high > low else (0.0, 1.0)
+    return low, high + 0.08 * (high - low)
+
+
+def _shown(part: NDArray) -> Array:
+    """(first, second) axis of a canonical volume to rows downwards: superior or anterior up, right or anterior left."""
+    return np.ascontiguousarray(part.T[::-1, ::-1], np.float32)

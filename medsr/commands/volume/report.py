@@ -1,0 +1,89 @@
+"""`--report`: one HTML page that needs nothing else, with a before/after slider on slices in all three planes."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsr.commands.volume.pictures import EDGES, Pictures, View
+from medsr.core.geometry import PLANES
+from medsr.io.files import write_text
+
+SLICES = 12
+"""Views of each plane in the page."""
+
+
+def write(path: Path, pictures: Pictures, summary: dict[str, Any]) -> None:
+    """Write the page, whole or not at all."""
+    import json
+
+    import jinja2
+
+    scales = _scales(pictures)
+    planes = [
+        {
+            "name": plane,
+            "edges": EDGES[plane],
+            "views": [_encode(view, scales) for view in pictures.spaced(plane, SLICES)],
+        }
+        for plane in reversed(PLANES)
+    ]
+    environment = jinja2.Environment(loader=jinja2.PackageLoader("medsr.commands.volume"), autoescape=True)
+    overlays = [name for name in ("spread", "difference") if scales[name]]
+    page = environment.get_template("volume.html").render(
+        planes=planes,
+        overlays=overlays,
+        scales={name: f"{value:.4g}" for name, value in scales.items()},
+        summary=summary,
+        figures=summary.get("consistency"),
+        details=json.dumps(_with_names_only(summary), indent=2),
+    )
+    write_text(path, page)
+
+
+def _with_names_only(summary: dict[str, Any]) -> dict[str, Any]:
+    """The page travels further than its result: where files lie on this machine is not in it."""
+    names: dict[str, Any] = {"also": [Path(name).name for name in summary.get("also", [])]}
+    if "input_file" in summary:
+        names["input_file"] = Path(summary["input_file"]).name
+    parameters = summary["parameters"]
+    return summary | names | {"parameters": parameters | {"fuse": Path(parameters["fuse"]).name}}
+
+
+def _scales(pictures: Pictures) -> dict[str, float]:
+    """The value that is full colour in each overlay: its 99.5 percentile."""
+    scales = {"spread": 0.0, "difference": 0.0}
+    for name, values in (("spread", pictures.spread), ("difference", pictures.difference)):
+        if values is not None:
+            sample = np.abs(values.ravel()[:: max(1, values.size // 1_000_000)])
+            scales[name] = float(np.percentile(sample, 99.5)) or float(sample.max())
+    return scales
+
+
+def _encode(view: View, scales: dict[str, float]) -> dict[str, Any]:
+    height, width = view.after.shape
+    encoded: dict[str, Any] = {"index": view.index, "width": width, "height": round(height * view.aspect, 2)}
+    encoded["before"], encoded["after"] = _png(view.before), _png(view.after)
+    for name, values in (("spread", view.spread), ("difference", view.difference)):
+        if values is not None and scales[name]:
+            encoded[name] = _png(_heat(np.abs(values) / scales[name]))
+    return encoded
+
+
+def _heat(share: NDArray) -> NDArray:
+    """0 to 1 as transparent to red to yellow: (H, W, 4)."""
+    share = share.clip(0, 1)
+    return np.stack([np.ones_like(share), share**2 * 0.9, np.zeros_like(share), share**0.7 * 0.9], axis=2)
+
+
+def _png(unit: NDArray) -> str:
+    from PIL import Image as Pillow
+
+    stream = io.BytesIO()
+    Pillow.fromarray(np.rint(unit.clip(0, 1) * 255).astype(np.uint8)).save(stream, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"

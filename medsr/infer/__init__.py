@@ -1,1 +1,0 @@
-"""Running a network on whole images."""

@@ -1,0 +1,1 @@
+"""What images and series of DICOM have in common: headers, frames, pixels, and headers derived from them."""

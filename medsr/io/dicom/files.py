@@ -1,0 +1,111 @@
+"""The files that DICOM comes in: alone, in a folder, in a zip or packed one by one; known by their first bytes."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from medsr.core.errors import InputError
+from medsr.core.text import reason
+from medsr.io import expansion
+from medsr.io.dicom import reader
+from medsr.io.kinds import HEAD, begins_as_dicom
+from medsr.io.listing import files_below
+
+Open = Callable[[], IO[bytes]]
+MOST_IN_ZIP = 16 << 30
+
+
+def sources(path: Path) -> Iterator[tuple[str, Open, bytes]]:
+    """Every file at `path` that may be DICOM: its name, how to open it, its first bytes. A DICOMDIR is none of them.
+
+    `path`: a file, a folder (those below it too), a zip. Raises InputError for a zip that is damaged, encrypted, or
+    would fill the memory.
+    """
+    if path.is_dir():
+        for file in sorted(files_below(path)):
+            if file.name.upper() != "DICOMDIR":
+                yield _file(file)
+    elif zipfile.is_zipfile(path):
+        yield from _members(path)
+    elif path.suffix.lower() == ".zip":
+        raise InputError(f"{path}: truncated, or not a zip file")
+    else:
+        yield _file(path)
+
+
+def header(name: str, opener: Open, head: bytes, tags: list[str] | None = None) -> Any:
+    """The data set before its pixels (or only those `tags`), None for what is not DICOM.
+
+    Files need no preamble: some programs write none. Raises InputError for a damaged file.
+    """
+    from pydicom.errors import InvalidDicomError
+
+    if not begins_as_dicom(head) and not (name.lower().endswith(".dcm") and any(head[:8])):
+        return None
+    try:
+        with opener() as stream:
+            return reader.dataset_of(stream, name, False, tags)
+    except InvalidDicomError:
+        return None
+    except InputError:
+        raise
+    except Exception as error:  # a damaged slice must not pass for a missing one
+        raise InputError(f"{name}: damaged DICOM file ({reason(error)})") from error
+
+
+def is_image(dataset: Any) -> bool:
+    """Whether a data set holds a picture: no report, no list of files, no presentation state."""
+    return all(tag in dataset for tag in ("Rows", "Columns", "SOPClassUID"))
+
+
+def unpacked_head(head: bytes) -> bytes:
+    """The first bytes of what a file holds, where it is gzip; `head` itself otherwise."""
+    if not head.startswith(expansion.GZIP):
+        return head
+    try:
+        return zlib.decompressobj(wbits=31).decompress(head, len(head))
+    except zlib.error:
+        return head
+
+
+def _file(path: Path) -> tuple[str, Open, bytes]:
+    with path.open("rb") as stream:
+        packed = stream.read(HEAD)
+    head = unpacked_head(packed)
+    if head is not packed and begins_as_dicom(head):
+        return path.name, lambda: path.open("rb"), head
+    return path.name, lambda: path.open("rb"), packed
+
+
+def _members(path: Path) -> Iterator[tuple[str, Open, bytes]]:
+    """A zip's files, unpacked in memory one at a time."""
+    archive = zipfile.ZipFile(path)  # kept open for what `Open` reads later: its list of members may be long
+    for member in members(path):
+        name = Path(member.filename).name
+        if name.upper() != "DICOMDIR":
+            with archive.open(member) as stream:
+                head = stream.read(HEAD)
+            yield name, lambda member=member: io.BytesIO(_unpack(archive, member)), head  # type: ignore[misc]
+
+
+def members(path: Path) -> list[zipfile.ZipInfo]:
+    """A zip's files by name, those that a Mac adds and hidden ones left out. Raises InputError as `sources`."""
+    with zipfile.ZipFile(path) as archive:
+        packed = [member for member in archive.infolist() if not member.is_dir()]
+    whole, size = sum(member.file_size for member in packed), sum(member.compress_size for member in packed)
+    if whole > MOST_IN_ZIP:
+        raise InputError(f"{path}: would unpack to more than {MOST_IN_ZIP >> 30} GB")
+    expansion.check(whole, min(size, path.stat().st_size), str(path))  # members may share their bytes
+    if any(member.flag_bits & 1 for member in packed):
+        raise InputError(f"{path}: the zip is encrypted; unpack it first")
+    shown = (one for one in packed if "__MACOSX" not in one.filename and Path(one.filename).name[:1] != ".")
+    return sorted(shown, key=lambda one: one.filename)
+
+
+def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    return archive.read(member)

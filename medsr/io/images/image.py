@@ -1,0 +1,230 @@
+"""2D images in PNG, JPEG, TIFF and DICOM: read to an `Image`, write one back in the same kind of file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsr.core.errors import InputError, MemoryExhaustedError, UsageError
+from medsr.core.resample import resize
+from medsr.core.text import reason
+from medsr.io import files, orientation
+from medsr.io.files import atomic_path
+from medsr.io.images import background, depth
+from medsr.io.images.base import DICOM, JPEG, PNG, TIFF, Image
+from medsr.io.images.frames import Frames, numbers
+from medsr.io.images.limits import check_result
+from medsr.io.kinds import (
+    SUFFIXES,
+    UNREAD,
+    WRITABLE,
+    is_dicom,
+    is_image,
+    kind_of,
+    list_images,
+    matches,
+    sniff,
+    unread_reason,
+)
+from medsr.io.metadata import describing_image
+
+__all__ = [
+    "DICOM",
+    "JPEG",
+    "PNG",
+    "SUFFIXES",
+    "TIFF",
+    "UNREAD",
+    "WRITABLE",
+    "Image",
+    "check_result",
+    "decide_depth",
+    "enlarge",
+    "expand",
+    "is_dicom",
+    "is_image",
+    "list_images",
+    "matches",
+    "read",
+    "read_as_shown",
+    "read_frames",
+    "sniff",
+    "write",
+]
+
+
+def read(path: Path, bits: int | None = None, assumed: Mapping[str, int] = {}) -> Image:
+    """Read an image file; the content, not the name, says what it is.
+
+    `bits`: bits stored in a 16-bit file that does not declare them. `assumed`: what `decide_depth` says of them.
+    Raises InputError naming the file when it is missing, damaged, or of a kind not handled.
+    """
+    content = _decoded(path)
+    assert isinstance(content, Image)
+    return depth.settled(content, bits, assumed, path)
+
+
+def read_as_shown(path: Path, bits: int | None = None, assumed: Mapping[str, int] = {}) -> Image:
+    """As `read`, with the pixels turned as programs show them: for training and measuring, beside masks and pairs."""
+    return orientation.as_shown(read(path, bits, assumed))
+
+
+def read_frames(
+    path: Path, frames: str | None, bits: int | None = None, assumed: Mapping[str, int] = {}
+) -> Image | Frames:
+    """As `read`; of a file of several frames those that `frames` names (all, 1-5, 1,3), one after the other.
+
+    They share one depth. Raises as `read`; UsageError where a frame is not there.
+    """
+    content = _decoded(path, frames, chosen=True)
+    if isinstance(content, Image):
+        return depth.settled(content, bits, assumed, path)
+    first = next(iter(content))
+    if depth.is_open(first) and not bits and depth.series_of(first) not in assumed:
+        assumed = {depth.ANY: max(depth.needed(image) for image in content), **assumed}
+    return replace(content, decode=lambda number: depth.settled(content.decode(number), bits, assumed, path))
+
+
+def decide_depth(paths: Iterable[Path], frames: str | None = None) -> dict[str, int]:
+    """How many bits the 16-bit files among `paths` hold that do not declare it, by series (`depth.series_of`).
+
+    The same for all files of a series, and all `frames` of a file: the most that one of them needs. Files that cannot
+    be read do not count.
+    """
+    found: dict[str, int] = {}
+    for path in paths:
+        if not _may_be_open(path):
+            continue
+        try:
+            for image in _pictures(path, frames):
+                if not depth.is_open(image):
+                    break
+                series = depth.series_of(image)
+                found[series] = max(found.get(series, 0), depth.needed(image))
+        except (InputError, UsageError, MemoryExhaustedError):  # said where it is worked on
+            continue
+    return found
+
+
+def _pictures(path: Path, frames: str | None) -> Iterator[Image]:
+    content = _decoded(path, frames, chosen=True)
+    return iter([content] if isinstance(content, Image) else content)
+
+
+def write(path: Path, image: Image, keep_metadata: bool = False) -> str:
+    """Write `image` whole or not at all, in the format `path`'s suffix names; returns the SHA-256 of what was written.
+
+    `keep_metadata`: also the EXIF it was read with, which may name a person or a place.
+    Raises UsageError where that format cannot hold the values unchanged.
+    """
+    from medsr.io.images import dicom_image, jpeg, tiff
+    from medsr.io.images import png as raster
+
+    kind = SUFFIXES.get(path.suffix.lower())
+    writers = {PNG: raster.write_png, JPEG: jpeg.write, TIFF: tiff.write, DICOM: dicom_image.write}
+    if kind not in writers:
+        raise UsageError(f"{path}: medsr writes .png, .jpg, .tif and .dcm, not {path.suffix!r}")
+    _refuse_loss(path, image, kind)
+    with atomic_path(path) as temporary:
+        writers[kind](temporary, image if keep_metadata else describing_image(image))
+        return files.sha256(temporary)  # not yet in its place, where another process may put another
+
+
+def enlarge(image: Image, unit: NDArray[np.float32]) -> Image:
+    """`image` holding the enlarged unit values `unit`; transparency follows bicubically, resolution (dpi) in step."""
+    height, width = unit.shape[:2]
+    alpha = image.alpha
+    if alpha is not None:
+        top = np.iinfo(alpha.dtype).max
+        alpha = np.rint(resize(alpha[:, :, None], (height, width), "bicubic")[:, :, 0].clip(0, top)).astype(alpha.dtype)
+    extra = dict(image.extra)
+    if dpi := extra.get("dpi"):
+        old_height, old_width = image.pixels.shape[:2]
+        extra["dpi"] = (float(dpi[0]) * width / old_width, float(dpi[1]) * height / old_height)
+    enlarged = image.with_unit(unit, alpha)
+    background.restore(image, enlarged.pixels)
+    return replace(enlarged, extra=extra)
+
+
+def expand(inputs: Iterable[str | Path]) -> list[Path]:
+    """Files, folders and globs to a list of files, each once; folders give their images, searched recursively.
+
+    Raises UsageError when one of them matches nothing.
+    """
+    return files.expand(inputs, list_images, Path.is_file)
+
+
+def _decoded(path: Path, frames: str | None = None, chosen: bool = False) -> Image | Frames:
+    """What the file holds, whatever depth its values may mean; `chosen`: several frames may be, by `frames`."""
+    from medsr.io.images import dicom_image
+
+    files.check_regular(path)
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(132)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    reader = _reader_for(path, head)
+    try:
+        if chosen and reader is dicom_image.read:
+            content = dicom_image.read_frames(path, frames)
+        else:
+            content = reader(path)
+            if frames is not None:
+                numbers(frames, 1, str(path))
+    except (InputError, UsageError):
+        raise
+    except MemoryError as error:
+        raise MemoryExhaustedError(f"{path}: more than the free memory holds") from error
+    except Exception as error:  # decoders raise whatever they like on damaged files
+        raise InputError(f"{path}: damaged or not a readable image ({reason(error, path)})") from error
+    if isinstance(content, Image) and content.pixels.size == 0:
+        raise InputError(f"{path}: the image is empty")
+    return content
+
+
+def _reader_for(path: Path, head: bytes) -> Callable[[Path], Image]:
+    from medsr.io.images import dicom_image, jpeg, netpbm, tiff
+    from medsr.io.images import png as raster
+
+    if not head:
+        raise InputError(f"{path}: the file is empty")
+    png = raster.read_png if head.startswith(b"\x89PNG") else raster.read_plain
+    png = netpbm.read if head.startswith(b"P") else png
+    readers = {DICOM: dicom_image.read, PNG: png, JPEG: jpeg.read, TIFF: tiff.read}
+    if (kind := kind_of(head)) is not None:
+        return readers[kind]
+    suffix = path.suffix.lower()
+    if suffix == ".dcm":  # some are written without the preamble
+        return dicom_image.read
+    if suffix in UNREAD:
+        raise InputError(unread_reason(path))
+    claim = f"named {path.suffix} but " if suffix in SUFFIXES else ""
+    raise InputError(f"{path}: {claim}not a PNG, JPEG, TIFF or DICOM image")
+
+
+def _may_be_open(path: Path) -> bool:
+    """Whether it may hold 16 bits: whole folders of 8-bit pictures are not decoded for that question."""
+    try:
+        files.check_regular(path)
+        with path.open("rb") as stream:
+            head = stream.read(132)
+    except (OSError, InputError):
+        return False
+    kind = kind_of(head)
+    if kind == PNG:
+        return head.startswith(b"\x89PNG") and head[24:25] == b"\x10"
+    return kind != JPEG and (kind is not None or path.suffix.lower() == ".dcm")
+
+
+def _refuse_loss(path: Path, image: Image, kind: str) -> None:
+    if kind == JPEG and (image.pixels.dtype != np.uint8 or image.alpha is not None):
+        raise UsageError(f"{path}: JPEG cannot hold 16-bit values or transparency; choose .png or .tif")
+    if kind != TIFF and image.kind == TIFF and image.extra.get("orientation", 1) != 1:
+        raise UsageError(f"{path}: a TIFF whose picture is turned by a tag can only be written as TIFF")
+    if kind != image.kind and image.window.inverted:
+        raise UsageError(f"{path}: an image stored white-is-zero can only be written as {image.kind}")

@@ -1,0 +1,99 @@
+"""PNG, and what becomes PNG: BMP, GIF and WebP."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image as Pillow
+
+from medsr.core.errors import InputError
+from medsr.io.images import png_chunks
+from medsr.io.images.base import PNG, Image, joined, resolution_within, shape_pixels, window_of
+from medsr.io.orientation import UPRIGHT, exif_saying, stated
+
+ONE_BIT = "a 1-bit image has no intensities to super-resolve"
+PLAIN = ("BMP", "DIB", "GIF", "WEBP")
+"""What Pillow may open here: of the others some start programs, as EPS starts Ghostscript."""
+MOST_PER_METRE = (1 << 31) - 1
+
+
+def read_png(path: Path) -> Image:
+    """Raises InputError for an animation and for black and white alone."""
+    import imagecodecs
+
+    content = path.read_bytes()
+    if (frames := png_chunks.frames(content)) > 1:
+        raise InputError(f"{path}: an animation of {frames} pictures; only single images are handled")
+    with Pillow.open(io.BytesIO(content), formats=["PNG"]) as header:
+        mode, extra = header.mode, {key: header.info[key] for key in ("dpi",) if header.info.get(key)}
+        palette = mode == "P"
+        if palette:
+            header.load()
+            array = np.asarray(header.convert("RGBA" if "transparency" in header.info else "RGB"))
+    if mode == "1":
+        raise InputError(f"{path}: {ONE_BIT}")
+    if not palette:
+        array = imagecodecs.png_decode(content)
+    pixels, alpha = shape_pixels(array, path)
+    chunks = png_chunks.read(content)
+    orientation = stated(chunks.get(b"eXIf", b""), png_chunks.text(content, png_chunks.XMP))
+    if orientation != UPRIGHT:
+        chunks[b"eXIf"] = exif_saying(chunks.get(b"eXIf", b""), orientation).removeprefix(b"Exif\0\0")
+    significant = png_chunks.depth(chunks)
+    extra |= {"chunks": chunks, "significant": significant, "orientation": orientation}
+    return Image(pixels, window_of(pixels.dtype), PNG, alpha, extra)
+
+
+def read_plain(path: Path) -> Image:
+    """BMP, GIF or WebP, through Pillow. Raises InputError for animations and for black and white alone."""
+    with Pillow.open(path, formats=PLAIN) as file:
+        if (frames := getattr(file, "n_frames", 1)) > 1:
+            raise InputError(f"{path}: an animation of {frames} pictures; only single images are handled")
+        if file.mode == "1":
+            raise InputError(f"{path}: {ONE_BIT}")
+        file.load()
+        see_through = "transparency" in file.info
+        if file.mode in ("P", "PA"):
+            shown = file.convert("RGBA" if see_through or file.mode == "PA" else "RGB")
+        else:
+            shown = file.convert("LA") if file.mode == "L" and see_through else file
+        if shown.mode not in ("L", "LA", "RGB", "RGBA"):
+            raise InputError(f"{path}: a {shown.mode} image is not handled, only 8-bit grey and RGB")
+        pixels, alpha = shape_pixels(np.asarray(shown), path)
+        return Image(pixels, window_of(pixels.dtype), PNG, alpha, metadata(file))
+
+
+def metadata(file: Pillow.Image) -> dict[str, Any]:
+    """What Pillow reads beside the pixels and our writers take along, and how the picture is shown."""
+    extra = {key: file.info[key] for key in ("icc_profile", "dpi") if file.info.get(key)}
+    exif = file.info.get("exif", b"")
+    orientation = stated(exif, file.info.get("xmp", b""))
+    exif = exif_saying(exif, orientation) if orientation != UPRIGHT else exif
+    return extra | {"orientation": orientation} | ({"exif": exif} if exif else {})
+
+
+def write_png(path: Path, image: Image) -> None:
+    import imagecodecs
+
+    planes = joined(image)
+    content = bytes(imagecodecs.png_encode(np.ascontiguousarray(planes)))
+    if (chunks := image.extra.get("chunks")) is None:  # not from a PNG: what other formats say in their own way
+        chunks = _as_chunks(image)
+    channels = 1 if planes.ndim == 2 else planes.shape[2]
+    kept = {name: data for name, data in chunks.items() if name != b"sBIT" or len(data) == channels}
+    if dpi := resolution_within(image, MOST_PER_METRE * 0.0254):
+        kept[b"pHYs"] = png_chunks.resolution(dpi)
+    path.write_bytes(png_chunks.insert(content, kept))
+
+
+def _as_chunks(image: Image) -> dict[bytes, bytes]:
+    chunks = {}
+    if profile := image.extra.get("icc_profile"):
+        chunks[b"iCCP"] = b"ICC profile\0\0" + zlib.compress(profile)
+    if exif := image.extra.get("exif"):
+        chunks[b"eXIf"] = exif.removeprefix(b"Exif\0\0")
+    return chunks

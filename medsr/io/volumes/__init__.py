@@ -1,0 +1,1 @@
+"""Volumes: NIfTI, Analyze, MGH, NRRD, MetaImage and DICOM series."""

@@ -1,0 +1,65 @@
+"""What a file's BIDS name, and the JSON that a converter wrote beside it, say of its voxels."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from medsr.io.files import read_text
+from medsr.io.volumes import body_parts
+from medsr.io.volumes.base import Volume
+from medsr.io.volumes.dicom import content as dicom_content
+
+LARGEST = 8 << 20
+"""Bytes of a JSON that is read at all."""
+KEYS = ("ImageType", "ImageTypeText", "ComplexImageComponent")
+RADIANS = ("rad", "radian", "radians")
+PHASE = frozenset(("phase", "phase1", "phase2", "phasediff", "ph"))
+SIGNED = frozenset(("real", "imag", "imaginary", "fieldmap"))
+"""Last words of names, and what `part-` may say."""
+MODALITIES = ("MR", "CT", "PT", "NM", "US")
+OF_CONTRAST = frozenset(
+    ("arterial", "venous", "portal", "portovenous", "late", "early", "delayed", "native", "nephrographic", "excretory")
+)
+"""Words before `phase` that mean a time, not an angle."""
+
+
+def described(volume: Volume, path: Path, stem: str) -> Volume:
+    """The volume with what is known of its content beside its header. `stem`: its name without the suffix."""
+    said = _json(path.with_name(f"{stem}.json"))
+    if said.get("tool") == "medsr":  # a sidecar of ours is of a result
+        said = {}
+    kinds = dicom_content.words_of(said.get(key) for key in KEYS)
+    modality = said.get("Modality")
+    if modality not in ("MR", None):
+        kinds = set()
+    words = stem.lower().split("_")
+    return replace(
+        volume,
+        modality=volume.modality or (modality if modality in MODALITIES else ""),
+        wrapped=volume.wrapped
+        or _named(words, PHASE)
+        or not dicom_content.PHASE.isdisjoint(kinds)
+        or str(said.get("Units", "")).lower() in RADIANS,
+        signed=volume.signed or _named(words, SIGNED) or not dicom_content.SIGNED.isdisjoint(kinds),
+        elsewhere=volume.elsewhere or body_parts.elsewhere(said.get(key) for key in dicom_content.REGIONS),
+    )
+
+
+def _named(words: list[str], kinds: frozenset[str]) -> bool:
+    if any(f"part-{kind}" in words for kind in kinds):
+        return True
+    return len(words) > 1 and words[-1] in kinds and words[-2] not in OF_CONTRAST
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """The object a file holds; empty where there is none that can be read."""
+    try:
+        if path.stat().st_size > LARGEST:
+            return {}
+        content = json.loads(read_text(path, "utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,174 @@
+"""NRRD and MetaImage, through SimpleITK."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsr.core.errors import InputError, UsageError
+from medsr.core.geometry import LPS
+from medsr.core.text import shown
+from medsr.io import expansion
+from medsr.io.files import utf8_name
+from medsr.io.volumes import metaimage, nrrd, nrrd_write
+from medsr.io.volumes.base import (
+    METAIMAGE,
+    NO_CHOICE,
+    NRRD,
+    GeometryChoice,
+    Volume,
+    check_memory,
+    check_shape,
+    check_stated,
+    plain,
+)
+
+DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64")
+
+
+def read(path: Path, choice: GeometryChoice = NO_CHOICE) -> Volume:
+    """Read the stored values and geometry. Raises InputError naming the file."""
+    if path.suffix.lower() in (".mha", ".mhd"):
+        fields = metaimage.check_header(path)
+        stated, notes = metaimage.look(fields, path)
+        notes = check_stated(stated, choice, str(path)) + notes
+        volume = from_image(_image(path, path, series=False), METAIMAGE)
+        scale, turn = metaimage.scale_of(fields), None
+    else:
+        header = nrrd.read_header(path)
+        stated, scale = header.stated, nrrd.scale_of(header)
+        notes = check_stated(stated, choice, str(path)) + nrrd.notes_of(header)
+        with nrrd.readable(path, header) as source:
+            volume = from_image(_image(source, path, header.axis is not None), NRRD, header.axis is not None)
+        turn = np.diag([*header.signs, 1.0]) @ LPS if header.timed else None  # ITK looks at three axes only
+        volume = replace(volume, extra=header, time_step=nrrd.time_step(header, volume.time_step))
+    factors = np.array([scale, scale, scale] if stated else choice.spacing, float)
+    affine = volume.affine @ np.diag([*factors, 1.0])
+    affine[:3, 3] = volume.affine[:3, 3] * scale
+    if turn is not None:
+        affine = turn @ affine
+    if choice.form is not None:
+        notes += (f"affine={choice.form} is not used: only NIfTI has an sform and a qform",)
+    return replace(volume, affine=affine, notes=notes)
+
+
+def _image(source: Path, path: Path, series: bool) -> Any:
+    """ITK's image of `source`; errors name `path`. `series`: whether several numbers a voxel are volumes."""
+    from medsr.io.volumes import volume as volume_io
+
+    data = [file for file in volume_io.files_of(source) if file != source and file.is_relative_to(source.parent)]
+    with utf8_name(source, data) as named:
+        return _read(named, path, series)
+
+
+def _read(source: Path, path: Path, series: bool) -> Any:
+    sitk = _simpleitk()
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(source))
+    reader.ReadImageInformation()
+    components = reader.GetNumberOfComponents()
+    if components != 1 and not series:
+        raise InputError(f"{path}: {components} numbers a voxel (colour or vectors) are not handled, only one")
+    if "complex" in sitk.GetPixelIDValueAsString(reader.GetPixelID()).lower():
+        raise InputError(f"{path}: complex voxels are not handled, only one number a voxel")
+    check_shape(reader.GetSize(), str(path))
+    check_memory((*reader.GetSize(), components), 4, str(path))
+    if path.suffix.lower() in (".mha", ".nrrd"):  # a byte a voxel at least
+        expansion.check(
+            float(np.prod([float(n) for n in reader.GetSize()])) * components, path.stat().st_size, str(path)
+        )
+    if path.suffix.lower() in (".mha", ".mhd"):
+        metaimage.verify(path)
+    return reader.Execute()
+
+
+def from_image(image: Any, kind: str, series: bool = False) -> Volume:
+    """A SimpleITK image of 3 or 4 dimensions as a volume; its metadata and time axis are kept for the way back.
+
+    `series`: its numbers a voxel are volumes that follow each other.
+    """
+    sitk = _simpleitk()
+    dimension = image.GetDimension()
+    check_shape(image.GetSize(), "the image")
+    if image.GetNumberOfComponentsPerPixel() != 1 and not series:
+        raise InputError("several numbers a voxel (colour or vectors) are not handled, only one")
+    stored = np.ascontiguousarray(sitk.GetArrayFromImage(image))
+    stored = stored.transpose(2, 1, 0, 3) if series and stored.ndim == 4 else stored.T
+    stored = stored[..., None] if series and stored.ndim == 3 else stored
+    direction = np.array(image.GetDirection()).reshape(dimension, dimension)
+    affine = np.eye(4)
+    affine[:3, :3] = direction[:3, :3] * np.array(image.GetSpacing()[:3])
+    affine[:3, 3] = image.GetOrigin()[:3]
+    if dimension == 4 and not np.array_equal(direction[3], [0, 0, 0, 1]):
+        raise InputError("a 4D image whose time axis is turned into space is not handled")
+    time = (image.GetOrigin()[3], image.GetSpacing()[3]) if dimension == 4 else (0.0, 1.0)
+    names = (key for key in image.GetMetaDataKeys() if not key.startswith(("ITK_", "NRRD_")))
+    keys = {_clean(key): _clean(image.GetMetaData(key)) for key in names}
+    return Volume(stored, LPS @ affine, kind, extra=(time, keys), time_step=time[1])
+
+
+def _clean(text: str) -> str:
+    """Text without the bytes that are none: ITK hands them out and does not take them back."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def check(path: Path, volume: Volume) -> None:
+    """Raise UsageError for what these formats cannot hold: a sheared grid, some types of values, some names."""
+    if path.suffix.lower() in (".mhd", ".nhdr") and (path.stem != shown(path.stem) or path.stem != path.stem.strip()):
+        raise UsageError(f"{path}: a header cannot name its data file so; rename it, or choose .nii.gz, .nrrd or .mha")
+    affine = volume.affine[:3, :3]
+    directions = affine / np.sqrt((affine**2).sum(axis=0))
+    sheared = not np.allclose(directions.T @ directions, np.eye(3), atol=1e-4)
+    if sheared and volume.kind not in (NRRD, METAIMAGE, "SimpleITK"):  # those came with it
+        raise UsageError(f"{path}: a sheared grid (gantry tilt) can only be written as NIfTI: few programs expect it")
+    if not volume.scaled() and volume.stored.dtype.name not in DTYPES:
+        raise UsageError(f"{path}: this format cannot hold {volume.stored.dtype} values; choose .nii.gz")
+
+
+def to_image(volume: Volume) -> Any:
+    """A volume as a SimpleITK image."""
+    sitk = _simpleitk()
+    affine = LPS @ volume.affine
+    spacing = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
+    direction = affine[:3, :3] / spacing
+    image = sitk.GetImageFromArray(volume.stored.T, isVector=False)
+    own = volume.kind in (METAIMAGE, "SimpleITK") and volume.extra is not None
+    (start, step), keys = volume.extra if own else ((0.0, volume.time_step), _pairs(volume))
+    series = volume.stored.ndim == 4
+    image.SetSpacing([*map(float, spacing), *([step] if series else [])])
+    image.SetOrigin([*map(float, affine[:3, 3]), *([start] if series else [])])
+    turned: NDArray[np.float64] = np.eye(volume.stored.ndim)
+    turned[:3, :3] = direction
+    image.SetDirection(turned.ravel().tolist())
+    for key, value in keys.items():
+        image.SetMetaData(key, value)
+    return image
+
+
+def write(path: Path, volume: Volume) -> None:
+    """Write NRRD or MetaImage, compressed."""
+    check(path, volume)
+    ready = plain(volume, path, DTYPES)
+    if path.suffix.lower() in (".nrrd", ".nhdr"):
+        nrrd_write.write(path, ready, volume.extra if volume.kind == NRRD else None, _pairs(volume))
+    else:
+        with utf8_name(path) as named:
+            _simpleitk().WriteImage(to_image(ready), str(named), useCompression=True)
+
+
+def _pairs(volume: Volume) -> dict[str, str]:
+    """Keys and their values, as both formats have them."""
+    if volume.kind == NRRD and volume.extra is not None:
+        return dict(volume.extra.pairs)
+    return dict(volume.extra[1]) if volume.kind == METAIMAGE and volume.extra is not None else {}
+
+
+def _simpleitk() -> Any:
+    import SimpleITK
+
+    SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
+    return SimpleITK

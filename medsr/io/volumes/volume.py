@@ -1,0 +1,258 @@
+"""Volumes: NIfTI, Analyze, MGH, NRRD, MetaImage and DICOM series; read to a `Volume`, write one back."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from medsr.core.errors import InputError, MedsrError, MemoryExhaustedError, UsageError
+from medsr.core.text import reason
+from medsr.io import files
+from medsr.io.files import sha256
+from medsr.io.listing import files_below
+from medsr.io.metadata import describing_volume
+from medsr.io.volumes.base import (
+    ANALYZE,
+    DICOM,
+    METAIMAGE,
+    MGH,
+    NIFTI,
+    NO_CHOICE,
+    NRRD,
+    GeometryChoice,
+    Volume,
+    check_dtype,
+    check_finite,
+    check_shape,
+)
+
+__all__ = ["GeometryChoice", "Volume", "digest", "is_volume", "read", "split_suffix", "write"]
+
+SUFFIXES = {
+    ".nii": NIFTI,
+    ".nii.gz": NIFTI,
+    ".hdr": ANALYZE,
+    ".img": ANALYZE,
+    ".hdr.gz": ANALYZE,
+    ".img.gz": ANALYZE,
+    ".mgh": MGH,
+    ".mgz": MGH,
+    ".nrrd": NRRD,
+    ".nhdr": NRRD,
+    ".mha": METAIMAGE,
+    ".mhd": METAIMAGE,
+}
+OURS = '"tool": "medsr"'
+"""What a sidecar of ours holds."""
+_HEADERS = (".hdr", ".hdr.gz", ".nhdr", ".mhd")
+_ARCHIVE = ".zip"
+UNHANDLED = {".mnc": "MINC", ".par": "PAR/REC", ".rec": "PAR/REC", ".mif": "MIF", ".npy": "NumPy"}
+
+
+def split_suffix(path: Path) -> tuple[str, str]:
+    """`scan.nii.gz` to (`scan`, `.nii.gz`); the suffix is empty where it is none of a volume's."""
+    lower = path.name.lower()
+    for suffix in sorted([*SUFFIXES, _ARCHIVE, ".dcm"], key=len, reverse=True):
+        if lower.endswith(suffix) and len(lower) > len(suffix):
+            return path.name[: -len(suffix)], path.name[-len(suffix) :]
+    return path.name, ""
+
+
+def read(path: Path, series: str | None = None, choice: GeometryChoice = NO_CHOICE) -> Volume:
+    """Read a volume file, a folder of DICOM slices, or a zip of one. `series`: the UID of the DICOM series to read.
+
+    `choice`: what the user says where the header contradicts itself or says nothing.
+
+    Raises InputError naming the file when it is missing, damaged, or no volume of plain finite numbers.
+    """
+    from medsr.io.volumes import bids, wrapped
+    from medsr.io.volumes.dicom import series as dicom_series
+
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder")
+    files.check_regular(path)
+    suffix = split_suffix(path)[1].lower()
+    try:
+        if path.is_dir():
+            volume = dicom_series.read(path, series)
+        else:
+            with wrapped.named_by_content(path, suffix, tuple(SUFFIXES)) as (named, known):
+                volume = _read_file(named, SUFFIXES.get(known), series, choice)
+            if named.name != path.name and not zipfile.is_zipfile(path):
+                volume = replace(volume, notes=(*volume.notes, f"{volume.kind} by its content, unlike its name"))
+        if volume.kind != DICOM:
+            volume = bids.described(volume, path, split_suffix(path)[0])
+        elif choice != NO_CHOICE:
+            unused = "affine and input_spacing are not used: DICOM states where every slice is"
+            volume = replace(volume, notes=(*volume.notes, unused))
+        check_shape(volume.stored.shape, str(path))
+        check_dtype(volume.stored.dtype, str(path))
+        volume.grid.check(str(path))
+        check_finite(volume.stored, str(path))
+    except MedsrError:
+        raise
+    except MemoryError as error:
+        raise MemoryExhaustedError(f"{path}: more than the free memory holds") from error
+    except Exception as error:  # the readers raise whatever they like on damaged files
+        raise InputError(f"{path}: damaged or not a readable volume ({_reason(error, path)})") from error
+    return volume
+
+
+def _read_file(path: Path, kind: str | None, series: str | None, choice: GeometryChoice) -> Volume:
+    from medsr.io.volumes import itk, nibabel_io
+    from medsr.io.volumes.dicom import series as dicom_series
+
+    if kind is None:
+        if unhandled := UNHANDLED.get(path.suffix.lower()):
+            raise InputError(f"{path}: {unhandled} is not handled; convert it to NIfTI")
+        return dicom_series.read(path, series)
+    if series is not None:
+        raise UsageError(f"--series is for DICOM; {path} is {kind}")
+    if not path.stat().st_size:
+        raise InputError(f"{path}: the file is empty")
+    readers = {
+        NIFTI: nibabel_io.read,
+        ANALYZE: nibabel_io.read,
+        MGH: nibabel_io.read,
+        NRRD: itk.read,
+        METAIMAGE: itk.read,
+    }
+    return readers[kind](path, choice)
+
+
+def write(path: Path, volume: Volume, keep_metadata: bool = False) -> str:
+    """Write `volume` whole or not at all, in the format `path`'s suffix names; header and data files together.
+
+    `keep_metadata`: also the texts of the header it was read with, which may name a person or a place.
+    Returns the `digest` of what was written, taken before it is in its place.
+    Raises UsageError where that format cannot hold it.
+    """
+    from medsr.io.volumes import itk, nibabel_io
+
+    kind = SUFFIXES.get(split_suffix(path)[1].lower())
+    writers = {
+        NIFTI: nibabel_io.write,
+        ANALYZE: nibabel_io.write,
+        MGH: nibabel_io.write,
+        NRRD: itk.write,
+        METAIMAGE: itk.write,
+    }
+    if kind is None:
+        raise UsageError(f"{path}: medsr writes {', '.join(SUFFIXES)}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".medsr-", dir=path.parent) as folder:
+            writers[kind](Path(folder) / path.name, volume if keep_metadata else describing_volume(volume))
+            written = digest(Path(folder))
+            move_into(Path(folder), path.parent)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+    except RuntimeError as error:  # SimpleITK's only type
+        raise OSError(None, _reason(error, path), str(path)) from error
+    return written
+
+
+def check_writable(path: Path, volume: Volume) -> None:
+    """Raise UsageError or OSError now for what `write` would refuse after hours of work."""
+    from medsr.io.volumes import itk, nibabel_io
+
+    suffix = split_suffix(path)[1].lower()
+    if SUFFIXES.get(suffix) in (NRRD, METAIMAGE):
+        itk.check(path, volume)
+    elif SUFFIXES.get(suffix) == MGH:
+        nibabel_io.check_mgh(path, volume)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path.parent)) from error
+
+
+def move_into(folder: Path, destination: Path) -> None:
+    """Flush every file of `folder` to disk, then rename all into `destination`, headers last."""
+    files = sorted(folder.iterdir(), key=lambda file: (file.name.lower().endswith(_HEADERS), file.name))
+    for file in files:
+        with file.open("r+b") as written:
+            os.fsync(written.fileno())
+    for file in files:
+        file.replace(destination / file.name)
+    with suppress(OSError):  # some file systems cannot flush a folder
+        handle = os.open(destination, os.O_RDONLY)
+        os.fsync(handle)
+        os.close(handle)
+
+
+def is_volume(path: Path) -> bool:
+    """Whether the name is that of a volume file; of a header and its data, the header's."""
+    stem, suffix = split_suffix(path)
+    partner = path.with_name(stem + suffix.lower().replace(".img", ".hdr"))
+    doubled = suffix.lower().startswith(".img") and partner.exists()
+    return suffix.lower() in SUFFIXES and not path.name.startswith(".") and not doubled
+
+
+def is_result(file: Path) -> bool:
+    """Whether medsr made it, or the folder of slices: a sidecar of ours stands beside it."""
+    stem = split_suffix(file)[0]
+    sidecars = (file.with_name(f"{name}.json") for name in (stem, stem.removesuffix("_uncertainty")))
+    return any(os.path.isfile(one) and OURS in one.read_text("utf-8", errors="replace") for one in sidecars)
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file; of a folder or of header and data, that of their files' sorted hashes."""
+    return digest_of(hashes(path))
+
+
+def hashes(path: Path) -> dict[Path, str]:
+    """SHA-256 of every file of a volume, or below a folder of slices."""
+    every = files_below(path) if path.is_dir() else files_of(path)
+    return {file: sha256(file) for file in every if file.is_file()}
+
+
+def digest_of(hashes: Mapping[Path, str]) -> str:
+    """One digest of the files' own: a single one's is its own."""
+    import hashlib
+
+    if len(hashes) == 1:
+        return next(iter(hashes.values()))
+    return hashlib.sha256("".join(sorted(hashes.values())).encode()).hexdigest()
+
+
+def files_of(path: Path) -> list[Path]:
+    """The files a volume is stored in: header and data, where they are apart."""
+    if split_suffix(path)[1].lower() in (".mhd", ".nhdr"):
+        data = _data_file(path)
+        return [path, data] if data else [path]
+    return files_written(path)
+
+
+def files_written(path: Path) -> list[Path]:
+    """The files `write` may write for that name."""
+    stem, suffix = split_suffix(path)
+    lower = suffix.lower()
+    if lower.startswith((".hdr", ".img")):
+        packed = lower.removeprefix(lower[:4])
+        return [path.with_name(f"{stem}{part}{packed}") for part in (".hdr", ".img")]
+    ends = (".raw", ".zraw", ".raw.gz") if lower in (".mhd", ".nhdr") else ()
+    return [path, *(path.with_name(stem + end) for end in ends)]
+
+
+def _data_file(path: Path) -> Path | None:
+    """The data file a detached header names."""
+    if not path.is_file():
+        return None
+    for line in path.read_text("utf-8", errors="surrogateescape").split("\n"):
+        key, _, value = line.partition("=" if path.suffix.lower() == ".mhd" else ":")
+        if key.strip().lower() in ("elementdatafile", "data file", "datafile"):
+            named = path.parent / value.strip()
+            return named if named.is_file() else None
+    return None
+
+
+def _reason(error: Exception, path: Path) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return reason(Exception(lines[-1]), path) if lines else type(error).__name__

@@ -1,0 +1,185 @@
+"""Scans that their readers would not know by name: called something else, or the one volume in a zip."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from medsr.core.errors import InputError, MedsrError
+from medsr.core.text import reason
+from medsr.io import file_type
+from medsr.io.dicom import files
+from medsr.io.files import link_or_copy
+from medsr.io.kinds import begins_as_dicom
+
+ZIP, DICOM = ".zip", ".dcm"
+DETACHED = (".hdr", ".img", ".hdr.gz", ".img.gz", ".nhdr", ".mhd")
+"""Of files that go with another: those are found by name."""
+UNPACKED = (".nrrd", ".mha")
+"""Of formats that pack their voxels themselves, if at all."""
+FAMILIES = ((".nii", ".nii.gz"), (".mgh", ".mgz"), (".nrrd", ".nhdr"), (".mha", ".mhd"))
+"""Suffixes of one reader each: it sees itself whether a file is packed."""
+PACKED = {
+    b"BZh": "bzip2; unpack it by bunzip2",
+    b"\xfd7zXZ\0": "xz; unpack it by unxz",
+    b"\x28\xb5\x2f\xfd": "zstd; unpack it by unzstd",
+    b"7z\xbc\xaf\x27\x1c": "7-Zip; unpack it",
+    b"Rar!": "RAR; unpack it",
+}
+"""How files begin that other programs packed, and what to do."""
+BLOCK = 1 << 22
+
+
+@contextmanager
+def named_by_content(path: Path, suffix: str, known: tuple[str, ...]) -> Iterator[tuple[Path, str]]:
+    """The scan at `path` (a file named with `suffix`) under a name that its reader takes, and that name's suffix.
+
+    `known`: suffixes of volumes. Errors that are raised within name `path`. Raises InputError for a zip that holds no
+    scan or several, and for what other programs packed.
+    """
+    found = _content(path, suffix)
+    if found == DICOM or found is None:
+        if found is None:
+            _refuse_packed(path)
+        yield path, found or suffix
+    elif found == ZIP:
+        volumes, slices = in_zip(path, known)
+        if not volumes:
+            if not slices and (inner := zips_in(path)):
+                raise InputError(f"{path}: holds another zip ({inner[0]}); unpack it first")
+            yield path, DICOM
+        elif slices or len(volumes) > 1:
+            several = ", ".join([*(one.filename for one in volumes[:3]), *(["DICOM slices"] if slices else [])])
+            raise InputError(f"{path}: holds several scans ({several}); unpack it, and name the one you mean")
+        else:
+            with _elsewhere(path) as folder:
+                inner_path = folder / Path(volumes[0].filename).name
+                for member in _with_data(path, volumes[0]):
+                    _unpack(path, member, folder / Path(member.filename).name)
+                if file_type.scan_suffix(inner_path) in UNPACKED:
+                    _check_whole(inner_path)  # a header out of a zip must not name files of this machine
+                with named_by_content(inner_path, _suffix(inner_path, known), known) as inside:
+                    if inside[1] in (DICOM, ZIP):
+                        raise InputError(f"{path}: {volumes[0].filename} is not a volume file; unpack the zip first")
+                    yield inside
+    elif not (found in UNPACKED and file_type.is_gzip(path)) and (
+        found == suffix or any(found in family and suffix in family for family in FAMILIES)
+    ):
+        yield path, suffix
+    else:
+        if found in UNPACKED:
+            _check_whole(path)
+        with _elsewhere(path) as folder:
+            called = folder / f"scan{found}"
+            link_or_copy(called, path)
+            yield called, found
+
+
+def in_zip(path: Path, known: tuple[str, ...]) -> tuple[list[zipfile.ZipInfo], bool]:
+    """The volume files in a zip, and whether it holds DICOM. Raises InputError as `dicom_files.members`."""
+    volumes, slices = [], False
+    members = files.members(path)
+    names = {member.filename.lower() for member in members}
+    with zipfile.ZipFile(path) as archive:
+        for member in members:
+            suffix = _suffix(Path(member.filename), known)
+            if suffix.startswith(".img") and member.filename.lower().replace(".img", ".hdr") in names:
+                continue
+            with archive.open(member) as stream:
+                is_dicom = begins_as_dicom(stream.read(file_type.HEAD))
+            slices |= is_dicom or member.filename.lower().endswith(DICOM)
+            volumes += [member] if suffix and not is_dicom else []
+    return volumes, slices
+
+
+def zips_in(path: Path) -> list[str]:
+    """Zips within a zip: they are not opened."""
+    return [one.filename for one in files.members(path) if one.filename.lower().endswith(ZIP)]
+
+
+def is_packed_scan(path: Path, known: tuple[str, ...]) -> bool:
+    """Whether the name is a scan's that another program packed: `scan.nii.bz2`."""
+    return path.suffix.lower() in (".bz2", ".xz", ".zst", ".gz") and bool(
+        _suffix(path.with_suffix(""), (*known, DICOM))
+    )
+
+
+def _content(path: Path, suffix: str) -> str | None:
+    """`suffix` where the content cannot say better."""
+    if (
+        suffix in (".img", ".img.gz")
+        and path.with_name(path.name[: -len(suffix)] + suffix.replace("img", "hdr")).exists()
+    ):
+        return suffix
+    found = file_type.scan_suffix(path)
+    return suffix if suffix in DETACHED and found in (None, ".nrrd", ".mha") else found
+
+
+def _refuse_packed(path: Path) -> None:
+    with path.open("rb") as stream:
+        head = stream.read(8)
+    for begin, what in PACKED.items():
+        if head.startswith(begin):
+            raise InputError(f"{path}: packed by {what} first")
+
+
+def _check_whole(path: Path) -> None:
+    """Raise InputError for an NRRD or MetaImage that gzip packed, or that does not hold its voxels itself."""
+    if file_type.is_gzip(path):
+        raise InputError(f"{path}: packed by gzip; unpack it by gunzip first")
+    try:
+        file_type.check_attached(path)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _with_data(path: Path, volume: zipfile.ZipInfo) -> list[zipfile.ZipInfo]:
+    """The member that is the volume, and of an Analyze or NIfTI pair the one that holds its voxels."""
+    name = volume.filename.lower()
+    pair = name.replace(".hdr", ".img") if name.endswith((".hdr", ".hdr.gz")) else ""
+    return [volume, *(member for member in files.members(path) if member.filename.lower() == pair)]
+
+
+def _unpack(path: Path, member: zipfile.ZipInfo, target: Path) -> None:
+    """No more than the zip says it holds; `members` has refused what is out of all proportion."""
+    free = shutil.disk_usage(target.parent).free
+    if member.file_size > 0.9 * free:
+        raise InputError(f"{path}: {member.filename} takes {member.file_size >> 20} MB, {free >> 20} MB are free")
+    left = member.file_size
+    with zipfile.ZipFile(path) as archive, archive.open(member) as source, target.open("wb") as sink:
+        while left > 0 and (block := source.read(min(BLOCK, left))):
+            sink.write(block)
+            left -= len(block)
+
+
+@contextmanager
+def _elsewhere(path: Path) -> Iterator[Path]:
+    """A folder that is gone afterwards; no error names it."""
+    with tempfile.TemporaryDirectory(prefix="medsr-", ignore_cleanup_errors=True) as name:
+        try:
+            yield Path(name)
+        except MemoryError:
+            raise
+        except Exception as error:  # the readers raise whatever they like on damaged files
+            told = " ".join(str(error).split()) or type(error).__name__
+            for place in sorted(_files(name), key=len, reverse=True):
+                told = told.replace(place, str(path))
+            if isinstance(error, MedsrError):
+                raise type(error)(told) from error
+            raise InputError(f"{path}: damaged or not a readable volume ({reason(Exception(told), path)})") from error
+
+
+def _files(folder: str) -> list[str]:
+    with suppress(OSError):
+        return [*(os.path.join(folder, name) for name in os.listdir(folder)), folder]
+    return [folder]
+
+
+def _suffix(path: Path, known: tuple[str, ...]) -> str:
+    lower = path.name.lower()
+    return next((one for one in sorted(known, key=len, reverse=True) if lower.endswith(one) and lower != one), "")

@@ -1,1 +1,0 @@
-"""The networks: what they are, how they are built, saved and found."""

@@ -1,0 +1,172 @@
+"""What a run starts from: weight files found before anything heavy begins, networks built from them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medsr.core.errors import UsageError, WeightsError
+from medsr.networks import checkpoint, spandrel_loader, weight_store
+from medsr.recipe import PREVIOUS, Recipe
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+LEAST_CARRIED = 0.1
+"""Of a network's weights: where less fits, it is another network."""
+
+
+@dataclass(frozen=True)
+class Starting:
+    """Weight files found before anything heavy begins."""
+
+    generator: Path | None
+    discriminator: Path | None
+    features: dict[str, Path]
+    """The networks that perceptual and texture losses read, by name."""
+
+
+def find_weights(recipe: Recipe) -> Starting:
+    """Raises UsageError or WeightsError where one is not there; that of the stage before need not be yet."""
+    start = recipe.start_from
+    generator = weight_store.locate(start.generator) if start.generator not in (None, PREVIOUS) else None
+    discriminator = weight_store.locate(start.discriminator) if start.discriminator else None
+    features: dict[str, Path] = {}
+    for loss in (recipe.losses.perceptual, recipe.losses.texture):
+        if loss.weight > 0:
+            features[loss.network] = _find_features(loss.network)
+    return Starting(generator, discriminator, features)
+
+
+def _find_features(network: str) -> Path:
+    try:
+        return weight_store.locate(network)
+    except WeightsError as error:
+        other = "vgg16" if network == "vgg19" else "vgg19"
+        hint = f"; {other} is on this machine: --set losses.perceptual.network={other}" if _at_hand(other) else ""
+        raise WeightsError(
+            f"the perceptual or texture loss needs {network.upper()}; {error}; or train without it: "
+            f"--set losses.perceptual.weight=0, and losses.texture.weight=0{hint}"
+        ) from error
+
+
+def _at_hand(network: str) -> bool:
+    return weight_store.get(network).path.is_file()
+
+
+def generator(recipe: Recipe, start: Path | None) -> tuple[nn.Module, checkpoint.Spec, str]:
+    """The generator to train: loaded, or fresh and close to an interpolator; and what to say about it."""
+    from medsr.networks.initialisation import start_near_interpolator
+
+    wanted = recipe.generator
+    hyperparameters = wanted.model_dump(exclude={"name"})
+    spec = checkpoint.Spec(wanted.name, recipe.scale, recipe.channels, hyperparameters)
+    told = ""
+    new: set[str] = set()
+    if start is None or recipe.start_from.matching:
+        net = spec.build()
+        if wanted.name != "refiner":  # which begins as the identity by itself
+            start_near_interpolator(net)
+        if start is not None:
+            told, new = _carried_over(net, start, spec)
+    else:
+        net, found = checkpoint.load(start)
+        if found.architecture.startswith(spandrel_loader.PREFIX):
+            raise UsageError(f"start_from.generator: {start} is {found.architecture}, which is for inference only")
+        if found != spec:
+            raise UsageError(
+                f"start_from.generator: {start} is {found}, the recipe asks for {spec} "
+                "(start_from.matching takes what fits)"
+            )
+    net.requires_grad_(True).train()
+    _freeze(net, recipe.start_from.freeze, new)
+    return net, spec, told
+
+
+def _carried_over(net: nn.Module, start: Path, spec: checkpoint.Spec) -> tuple[str, set[str]]:
+    """Take the tensors that fit; returns what to say, and which are new. Raises UsageError where hardly any fits."""
+    before, found = checkpoint.load(start)
+    if found.architecture != spec.architecture:
+        names = f"{found.architecture}, the recipe asks for {spec.architecture}"
+        raise UsageError(f"start_from.generator: {start} is a {names}")
+    own, given = net.state_dict(), before.state_dict()
+    if spec.architecture.startswith("rrdb"):
+        given = recoloured(given, found.channels, spec.channels)
+        given["conv_first.weight"] = refolded(given["conv_first.weight"], spec.channels, own["conv_first.weight"])
+    fitting = {name: tensor for name, tensor in given.items() if name in own and own[name].shape == tensor.shape}
+    net.load_state_dict(fitting, strict=False)
+    share = sum(own[name].numel() for name in fitting) / sum(tensor.numel() for tensor in own.values())
+    if share < LEAST_CARRIED:
+        raise UsageError(f"start_from.generator: of {start} only {share:.1%} fits the recipe's generator")
+    new = f"{len(own) - len(fitting)} of {len(own)} tensors are new"
+    return f"{share:.1%} of the weights taken from {start.name}, {new}", own.keys() - fitting.keys()
+
+
+def recoloured(given: dict[str, Tensor], before: int, channels: int) -> dict[str, Tensor]:
+    """An RRDBNet's weights for grey instead of colour, or colour instead of grey.
+
+    The grey network does what the colour one does to a grey image repeated, its output averaged; and the other way
+    round, every colour comes out as the grey of all.
+    """
+    if before == channels:
+        return given
+    first = given["conv_first.weight"]
+    features, folded, height, width = first.shape
+    parts = first.reshape(features, before, folded // before, height, width)  # a colour's sub-pixels are together
+    parts = parts.sum(1, keepdim=True) / channels
+    changed = {"conv_first.weight": parts.repeat_interleave(channels, 1).reshape(features, -1, height, width)}
+    for name in ("conv_last.weight", "conv_last.bias"):
+        changed[name] = given[name].mean(0, keepdim=True).repeat_interleave(channels, 0)
+    return given | changed
+
+
+def refolded(weight: Tensor, channels: int, like: Tensor) -> Tensor:
+    """An RRDBNet's first convolution for another scale, which folds other blocks of pixels into channels.
+
+    Of smaller blocks: each pixel stands for those it replaces (their weights add up). Of larger ones: the pixels that
+    replace one share its weight.
+    """
+    features, height, width = weight.shape[0], *weight.shape[2:]
+    old, new = (math.isqrt(one.shape[1] // channels) for one in (weight, like))
+    if old >= new:
+        ratio = old // new
+        parts = weight.reshape(features, channels, new, ratio, new, ratio, height, width).sum((3, 5))
+    else:
+        ratio = new // old
+        parts = weight.reshape(features, channels, old, old, height, width)
+        parts = parts.repeat_interleave(ratio, 2).repeat_interleave(ratio, 3) / ratio**2
+    return parts.reshape(features, channels * new * new, height, width)
+
+
+def _freeze(net: Any, blocks: int, new: set[str]) -> None:
+    """Keep the first convolution and so many blocks of the trunk as they are, running means of norms too."""
+    if not blocks:
+        return
+    frozen = ("conv_first.", "conv_second.", *(f"body.{index}." for index in range(blocks)))
+    if fresh := sorted(name for name in new if name.startswith(frozen)):
+        raise UsageError(f"start_from.freeze: {fresh[0]} was not taken over, and would never be trained")
+    if blocks > len(net.body):
+        raise UsageError(f"start_from.freeze: {blocks}, the generator has {len(net.body)} blocks")
+    for part in (net.conv_first, getattr(net, "conv_second", None), *list(net.body)[:blocks]):
+        if part is not None:
+            part.requires_grad_(False).eval()
+
+
+def discriminator(recipe: Recipe, start: Path | None) -> nn.Module | None:
+    """The discriminator to train, None where the recipe has none. Raises WeightsError for weights that do not fit."""
+    if recipe.discriminator is None:
+        return None
+    from medsr.networks.discriminators import BUILDERS
+
+    settings = recipe.discriminator.model_dump(exclude={"name"})
+    net = BUILDERS[recipe.discriminator.name](channels=recipe.channels, crop=recipe.data.crop, **settings)
+    if start is not None:
+        weights_found, _ = checkpoint.read_state(start, "discriminator")
+        try:
+            net.load_state_dict(weights_found)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:200]
+            raise WeightsError(f"{start}: does not fit the recipe's discriminator: {reason}") from error
+    return net

@@ -1,0 +1,227 @@
+"""The training loop, on Lightning Fabric: reads top to bottom."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from medsr.data.batches import Crops, batches
+from medsr.data.streams import stream
+from medsr.degradation import high_order, protocols, thick_slices
+from medsr.recipe import Bicubic, HighOrder, Optimizer, Recipe, Refiner, Unknown
+from medsr.training.divergence_guard import Diverged
+from medsr.training.interrupt import Interruption
+from medsr.training.learner import Learner, total
+from medsr.training.losses import GeneratorLoss
+from medsr.training.monitor import Monitor
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+_DEGRADE, _POOL, _CROP, _PENALTY = 1_000_001, 1_000_002, 1_000_003, 1_000_004
+
+
+def train(
+    recipe: Recipe,
+    learner: Learner,
+    crops: Crops,
+    loss: GeneratorLoss,
+    monitor: Monitor,
+    fabric: Any,
+    interruption: Interruption,
+) -> None:
+    """Train from the iteration after `learner.iteration` to the recipe's last, or until something says stop.
+
+    Several devices share each batch; the first one alone watches and writes. Where training goes wrong, the monitor
+    goes back to the last saved state, or raises TrainingError, as the recipe says.
+    """
+    from medsr.networks.upstream import degradations
+
+    degradations()  # imported here once, so that no worker pays for it
+    while True:
+        try:
+            return _train(recipe, learner, crops, loss, monitor, fabric, interruption)
+        except Diverged as reason:
+            monitor.answer(learner, reason, fabric)
+
+
+def _train(
+    recipe: Recipe,
+    learner: Learner,
+    crops: Crops,
+    loss: GeneratorLoss,
+    monitor: Monitor,
+    fabric: Any,
+    interruption: Interruption,
+) -> None:
+    share = recipe.batch // fabric.world_size
+    slots = range(fabric.global_rank * share, (fabric.global_rank + 1) * share)
+    last = recipe.iterations if recipe.minutes is None else None
+    began = time.monotonic()
+    for batch in batches(crops, learner.iteration + 1, last, slots):
+        learner.iteration += 1
+        losses = step(recipe, learner, fabric.to_device(batch), loss, fabric)
+        learner.seconds += time.monotonic() - began
+        stop = fabric.is_global_zero and monitor.after(learner, losses, interruption.received is not None)
+        stop = stop or learner.finished(recipe)
+        if fabric.world_size > 1:
+            stop, learner.seconds, learner.reductions = fabric.broadcast((stop, learner.seconds, learner.reductions))
+        if stop:
+            return
+        began = time.monotonic()
+
+
+def step(recipe: Recipe, learner: Learner, batch: list[Tensor], loss: GeneratorLoss, fabric: Any) -> dict[str, float]:
+    """One iteration: degrade, generator, discriminator, EMA. Returns the losses; raises on one that is not finite."""
+    before = learner.iteration - 1 if recipe.minutes is None else learner.done(recipe)
+    rate = learning_rate(recipe.optimizer, learner.iteration, before / total(recipe), learner.reductions)
+    rate *= recipe.guard.slow_down**learner.rollbacks
+    pairs = _pairs(recipe, learner, batch, fabric.global_rank)
+    losses: dict[str, float] = {}
+    generated = _generator_step(recipe, learner, pairs, loss, fabric, rate, losses)
+    if learner.discriminator is not None:
+        _discriminator_step(recipe, learner, pairs, generated, loss, fabric, rate, losses)
+    learner.ema.update_parameters(_unwrapped(learner.generator))
+    losses["learning_rate"] = rate
+    return losses
+
+
+def learning_rate(optimizer: Optimizer, iteration: int, share: float, reductions: int = 0) -> float:
+    """The learning rate of an iteration (from 1): linear warm-up, then constant, half a cosine down to 0, or steps.
+
+    `share`: of the training, done before it. `reductions`: by plateaus.
+    """
+    warm = min(1.0, iteration / optimizer.warmup) if optimizer.warmup else 1.0
+    if optimizer.schedule == "cosine":
+        return optimizer.learning_rate * warm * (0.5 + 0.5 * math.cos(math.pi * share))
+    steps = (iteration - 1) // optimizer.step if optimizer.step is not None else reductions
+    return optimizer.learning_rate * warm * float(optimizer.factor**steps)
+
+
+def _generator_step(
+    recipe: Recipe,
+    learner: Learner,
+    pairs: list[tuple[Tensor, Tensor]],
+    loss: GeneratorLoss,
+    fabric: Any,
+    rate: float,
+    losses: dict[str, float],
+) -> list[Tensor]:
+    if learner.discriminator is not None:
+        learner.discriminator.requires_grad_(False)
+    generated = []
+    for index, (high, low) in enumerate(pairs):
+        with fabric.no_backward_sync(learner.generator, enabled=index + 1 < len(pairs)):
+            result = learner.generator(low)
+            parts = loss(result.float(), high, learner.discriminator)
+            _note(parts, losses, len(pairs), learner.iteration)
+            fabric.backward(sum(parts.values()) / len(pairs))
+        generated.append(result.detach())
+    _optimize(learner.generator, learner.generator_optimizer, recipe.optimizer, fabric, rate)
+    return generated
+
+
+def _discriminator_step(
+    recipe: Recipe,
+    learner: Learner,
+    pairs: list[tuple[Tensor, Tensor]],
+    generated: list[Tensor],
+    loss: GeneratorLoss,
+    fabric: Any,
+    rate: float,
+    losses: dict[str, float],
+) -> None:
+    learner.discriminator.requires_grad_(True)
+    for index, ((high, _), result) in enumerate(zip(pairs, generated, strict=True)):
+        with fabric.no_backward_sync(learner.discriminator, enabled=index + 1 < len(pairs)):
+            rng = stream(
+                recipe.seed, learner.iteration, _PENALTY + 10 * (fabric.global_rank * recipe.accumulate + index)
+            )
+            for parts in loss.gan.of_discriminator(learner.discriminator, loss.target("gan", high), result, rng):
+                _note(parts, losses, len(pairs), learner.iteration)
+                fabric.backward(sum(parts.values()) / len(pairs))
+    _optimize(learner.discriminator, learner.discriminator_optimizer, recipe.optimizer, fabric, rate)
+
+
+def _optimize(net: Any, optimizer: Any, settings: Optimizer, fabric: Any, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    if settings.clip_norm is not None:
+        fabric.clip_gradients(net, optimizer, max_norm=settings.clip_norm)
+    optimizer.step()
+    optimizer.zero_grad()
+
+
+def _pairs(recipe: Recipe, learner: Learner, batch: list[Tensor], rank: int) -> list[tuple[Tensor, Tensor]]:
+    """The iteration's (ground truth, low resolution) crops, one pair of tensors per accumulated part.
+
+    `batch`: ground truth, and low resolution where it comes from files. Every part of every device draws from a stream
+    of its own.
+    """
+    import torch
+
+    seed, iteration = recipe.seed, learner.iteration
+    parts = []
+    with torch.no_grad():
+        chunks = zip(*(one.chunk(recipe.accumulate) for one in batch), strict=True)
+        for index, (high, *given) in enumerate(chunks, rank * recipe.accumulate):
+            rng = stream(seed, iteration, _DEGRADE + 10 * index)
+            low = given[0] if given else _degraded(recipe, high, rng)
+            cropped = _paired_crop(high, low, recipe, stream(seed, iteration, _CROP + 10 * index))
+            pair = learner.pool.swap(*cropped, stream(seed, iteration, _POOL + 10 * index))
+            layout = {"memory_format": torch.channels_last}
+            parts.append((pair[0].contiguous(**layout), pair[1].contiguous(**layout)))
+    return parts
+
+
+def _degraded(recipe: Recipe, high: Tensor, rng: np.random.Generator) -> Tensor:
+    settings = recipe.degradation
+    if isinstance(settings, Bicubic | Unknown):
+        return _fixed(recipe, high)
+    if isinstance(settings, HighOrder):
+        return high_order.apply(high, high_order.draw(settings, rng, len(high)), recipe.scale, settings.antialias)
+    assert recipe.thick_slices is not None
+    low = thick_slices.apply(high, thick_slices.draw(recipe.thick_slices, rng, len(high), high.shape[-1]))
+    return low if isinstance(recipe.generator, Refiner) else low[:, :1]
+
+
+def _fixed(recipe: Recipe, high: Tensor) -> Tensor:
+    """The papers' degradations without anything drawn, image by image on the CPU."""
+    import torch
+
+    lows = []
+    for image in high.cpu().numpy().transpose(0, 2, 3, 1):
+        if isinstance(recipe.degradation, Unknown):
+            low = protocols.unknown(image, recipe.scale)
+        else:
+            size = (image.shape[0] // recipe.scale, image.shape[1] // recipe.scale)
+            low = np.rint(protocols.matlab_bicubic(image, size).clip(0, 1) * 255) / 255
+        lows.append(torch.from_numpy(np.ascontiguousarray(low.transpose(2, 0, 1), np.float32)))
+    return torch.stack(lows).to(high.device)
+
+
+def _paired_crop(high: Tensor, low: Tensor, recipe: Recipe, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Cut the same place out of both; the border of the degraded image, where blur had no neighbours, mostly goes."""
+    side = recipe.data.crop // recipe.scale
+    room = low.shape[-1] - side
+    top, left = (int(value) for value in rng.integers(room + 1, size=2))
+    scale = recipe.scale
+    cut_low = low[..., top : top + side, left : left + side]
+    place = (..., slice(top * scale, (top + side) * scale), slice(left * scale, (left + side) * scale))
+    return high[place], cut_low
+
+
+def _note(parts: dict[str, Tensor], losses: dict[str, float], count: int, iteration: int) -> None:
+    for name, value in parts.items():
+        number = float(value.detach())
+        if not math.isfinite(number):
+            raise Diverged(f"iteration {iteration}: the {name} loss is {number}")
+        losses[name] = losses.get(name, 0.0) + number / count
+
+
+def _unwrapped(net: Any) -> Any:
+    return getattr(net, "module", net)

@@ -1,0 +1,221 @@
+"""One run: one recipe without stages, one folder, from its first iteration or its last saved state to its end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medsr.batch.progress import progress
+from medsr.core.devices import computes_bf16
+from medsr.core.errors import StoppedError, TrainingError, UsageError
+from medsr.data import batches, crops, file_list, pairs, slices, sources, volumes
+from medsr.io.files import write_text
+from medsr.networks import checkpoint
+from medsr.recipe import Pairs, Recipe
+from medsr.training import checkpointing, initial_weights, processes, report, result, validation
+from medsr.training.interrupt import Interruption
+from medsr.training.learner import total
+from medsr.training.result import Result
+
+Say = Callable[[str], None]
+
+
+@contextmanager
+def _alone(run: Path, first: bool) -> Iterator[None]:
+    """Hold the run's folder, for the `first` of several devices. Raises UsageError where another process holds it."""
+    from filelock import FileLock, Timeout
+
+    if not first:
+        yield
+        return
+    (run / "state").mkdir(parents=True, exist_ok=True)
+    lock = FileLock(run / "state" / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise UsageError(f"{run}: another process is training there; wait for it, or give another --out") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def train(recipe: Recipe, run: Path, device: str, resuming: bool, say: Say, whole: Path | None = None) -> Result:
+    """Train as `recipe` says in the folder `run`. Raises UsageError, WeightsError, TrainingError or StoppedError.
+
+    `whole`: the folder to resume by, where this run is a part of that one.
+    """
+    if str(run).encode("utf-8", "replace") != os.fsencode(run):
+        raise UsageError(f"--out {run}: TensorBoard takes no folder whose name is not UTF-8; choose another")
+    found = initial_weights.find_weights(recipe)
+    _quiet()
+    from lightning_fabric import Fabric
+
+    from medsr.training import loop
+    from medsr.training.learner import build_learner
+    from medsr.training.losses import GeneratorLoss
+
+    known = file_list.of(run, recipe)
+    files = find_files(recipe, known)
+    for path, reason in files.skipped:
+        say(f"left out: {reason if str(path) in reason else f'{path}: {reason}'}")
+    precision = "fp32" if recipe.precision == "bf16" and not computes_bf16(device) else recipe.precision
+    fabric = Fabric(
+        accelerator=device.partition(":")[0], **processes.places(device), precision=loop.PRECISIONS[precision]
+    )
+    fabric.launch()
+    if recipe.batch % (fabric.world_size * recipe.accumulate):
+        raise UsageError(f"batch: {recipe.batch} does not divide over {fabric.world_size} devices x accumulate")
+    if not fabric.is_global_zero:
+        say = _say_nothing
+    if precision != recipe.precision:
+        say(f"precision: no {recipe.precision} in {device}'s hardware was found: training in {precision} instead")
+    fabric.seed_everything(recipe.seed, verbose=False)
+    generator, spec, told = initial_weights.generator(recipe, found.generator)
+    if told:
+        say(told)
+    discriminator = initial_weights.discriminator(recipe, found.discriminator)
+    learner = build_learner(recipe, generator, discriminator, fabric)
+    held_out = validation.prepare(files.held_out, recipe)
+    bicubic = validation.baseline_scores(held_out, validation.measures(recipe.metric)) if held_out else None
+    _announce(recipe, files, bicubic, device, say)
+
+    loss = GeneratorLoss(recipe.losses, found.features, str(fabric.device))
+    ready = _Ready(recipe, run, whole or run, files, fabric, precision, learner, spec, held_out, bicubic, loss)
+    with _alone(run, fabric.is_global_zero):
+        try:
+            return _go(ready, resuming, say)
+        except OSError as error:
+            states = checkpointing.saved(run / "state")
+            last = f", the state of iteration {int(states[-1].stem)} is whole" if states else ""
+            gone = not (run / "recipe.yml").is_file()
+            what = f"{run}: the run's folder is gone" if gone else f"{error.filename or run}: {error.strerror or error}"
+            raise TrainingError(
+                f"{what}; stopped{last}. When that is mended: medsr finetune --resume {whole or run}"
+            ) from error
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A run with everything loaded, about to begin."""
+
+    recipe: Recipe
+    run: Path
+    whole: Path
+    files: sources.Split
+    fabric: Any
+    precision: str
+    learner: Any
+    spec: checkpoint.Spec
+    held_out: list[validation.HeldOut]
+    bicubic: validation.Scores | None
+    loss: Any
+
+
+def _go(ready: _Ready, resuming: bool, say: Say) -> Result:
+    from medsr.training import loop
+    from medsr.training.monitor import Monitor, read_log
+
+    recipe, run, fabric, learner = ready.recipe, ready.run, ready.fabric, ready.learner
+    monitor = Monitor(recipe, run, ready.spec, ready.held_out)
+    monitor.precision = ready.precision
+    monitor.domain = volumes.domain(recipe, ready.files.train) if recipe.thick_slices else {}
+    monitor.say = say
+    resumed = None
+    if resuming and not checkpointing.saved(run / "state"):
+        say("no state was saved yet: starting from the beginning")
+    elif resuming:
+        saved = checkpointing.load_latest(run / "state")
+        learner.restore(saved, str(fabric.device))
+        if not fabric.is_global_zero:
+            learner.pool.pairs.clear()  # what was saved is the first device's; the others' fill anew
+        if learner.finished(recipe) and Result.of(run) is not None:
+            further = "iterations" if recipe.minutes is None else "minutes"
+            raise UsageError(f"{run}: is already at iteration {learner.iteration}; go further with --set {further}=N")
+        resumed = saved["monitor"]
+        say(f"resumed after iteration {learner.iteration}")
+    if fabric.is_global_zero:
+        checkpointing.clean(run)
+        file_list.write(run, file_list.of_split(recipe, ready.files, file_list.of(run, recipe)))
+        write_text(run / "recipe.yml", recipe.to_yaml())
+        monitor.begin(learner, resumed)
+        (run / result.FILE).unlink(missing_ok=True)
+    drawn = _crops(recipe, ready.files)
+    began, first = time.monotonic(), learner.iteration
+    with Interruption() as interruption, progress(recipe.name, total(recipe), learner.done(recipe)) as update:
+
+        def show(done: float, text: str = "") -> None:
+            rate = (learner.iteration - first) / max(time.monotonic() - began, 1e-9)
+            update(done, f"{text}  {rate:.2f} it/s")
+
+        monitor.show = show
+        if not learner.finished(recipe):  # else it was killed before its report was written
+            loop.train(recipe, learner, drawn, ready.loss, monitor, fabric, interruption)
+    if interruption.received is not None and not learner.finished(recipe):
+        monitor.end()
+        raise StoppedError(
+            f"stopped by {interruption.received.name} after iteration {learner.iteration}, which is saved; "
+            f"go on with: medsr finetune --resume {ready.whole}",
+            interruption.exit_code,
+        )
+    if fabric.is_global_zero:
+        monitor.end()
+        report.write(run, recipe, ready.bicubic, len(ready.files.skipped))
+        scores = [record["validation"] for record in read_log(run) if "validation" in record] or [{}]
+        bicubic = ready.bicubic.means() if ready.bicubic else {}
+        told = (monitor.stopped_early, bicubic, scores[0], monitor.best, scores[-1])
+        Result(run, learner.iteration, round(learner.seconds, 3), *told).save()
+    fabric.barrier()
+    made = Result.of(run)
+    assert made is not None
+    return made
+
+
+def find_files(recipe: Recipe, known: file_list.FileList | None = None) -> sources.Split:
+    """What a recipe trains on and holds out; as the `known` list says, if any. Raises UsageError for nothing."""
+    kept = known.paths(file_list.HELD_OUT) if known else None
+    if recipe.thick_slices:
+        files = volumes.split(recipe.data, recipe.degrade_crop, recipe.seed, kept)
+    elif isinstance(recipe.degradation, Pairs):
+        files = pairs.split_pairs(recipe, kept)
+    else:
+        files = sources.split(recipe.data, recipe.degrade_crop, recipe.seed, kept)
+    return file_list.restricted(files, known) if known else files
+
+
+def _crops(recipe: Recipe, files: sources.Split) -> batches.Crops:
+    if recipe.thick_slices:
+        return slices.SliceCrops(files.train, recipe.data, recipe.degrade_crop, recipe.seed)
+    if isinstance(recipe.degradation, Pairs):
+        return pairs.PairedCrops(files.train, recipe)
+    return crops.GroundTruthCrops(files.train, recipe.data, recipe.degrade_crop, recipe.channels, recipe.seed)
+
+
+def _say_nothing(_: str) -> None:
+    """What the other devices' processes say."""
+
+
+def _announce(recipe: Recipe, files: sources.Split, bicubic: validation.Scores | None, device: str, say: Say) -> None:
+    images = len({source.path for source in files.train})
+    kind = "volumes" if recipe.thick_slices else "images"
+    reductions = f" ({len(files.train)} with reductions)" if len(files.train) > images else ""
+    say(f"{images} {kind} to train on{reductions}, {len(files.held_out)} held out, on {device}")
+    if bicubic:
+        name = validation.describe_protocol(recipe)[1]
+        say(f"{name} on the held-out images: {bicubic.psnr:.2f} dB, SSIM {bicubic.ssim:.4f}")
+    elif recipe.patience is not None or recipe.optimizer.schedule == "plateau":
+        raise TrainingError("patience and a plateau need held-out images: data.validation is 0")
+
+
+def _quiet() -> None:
+    """Third-party chatter that tells the user nothing they could act on."""
+    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"lightning_fabric|torch\.utils\.tensorboard|tensorboard")
+    warnings.filterwarnings("ignore", message=".*(DataLoader will create|does not have many workers|pin_memory).*")

@@ -1,0 +1,210 @@
+"""Validation on held-out images or volumes, beside plain interpolation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsr.core.errors import WeightsError
+from medsr.core.intensity import Window
+from medsr.core.resample import bspline_matrix
+from medsr.data import volumes
+from medsr.data.crops import as_channels
+from medsr.data.pairs import Partners, alike
+from medsr.degradation.protocols import bicubic_then_blur, crop_to_multiple, unknown
+from medsr.degradation.slice_profile import consistent_spline, matrix
+from medsr.degradation.thick_slices import factor_maps
+from medsr.engines.torch_engine import TorchEngine
+from medsr.images.network import Interpolation, Network
+from medsr.io.images import image as image_io
+from medsr.metrics import lpips, psnr_ssim
+from medsr.metrics.names import split
+from medsr.networks import checkpoint
+from medsr.recipe import Pairs, Recipe, Unknown
+from medsr.recipe import Refiner as RefinerRecipe
+from medsr.volumes.slice_models import Refiner
+
+Array = NDArray[np.float32]
+Predict = Callable[[Array, float], Array]
+Measure = Callable[[Array, Array], float]
+EVERY = 8
+"""Of a held-out volume's slices, one in so many is validated."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """A held-out image: its ground truth, the low resolution the protocol makes of it, and that interpolated.
+
+    All (H, W, C) in [0, 1]. For slices of volumes the low resolution is what a refiner takes.
+    """
+
+    name: str
+    ground_truth: Array
+    low_resolution: Array
+    interpolated: Array
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Some model over the held-out images, 8-bit output: metric -> one value an image. PSNR in dB, all channels."""
+
+    each: Mapping[str, Sequence[float]]
+
+    def mean(self, metric: str) -> float:
+        return float(np.mean(self.each[metric]))
+
+    def means(self) -> dict[str, float]:
+        return {metric: self.mean(metric) for metric in self.each}
+
+    @property
+    def psnr(self) -> float:
+        return self.mean("psnr")
+
+    @property
+    def ssim(self) -> float:
+        return self.mean("ssim")
+
+
+def measures(*wanted: str) -> dict[str, Measure]:
+    """PSNR, SSIM, and the metrics asked for. Raises WeightsError for LPIPS without its weights."""
+    known: dict[str, Measure] = {
+        "psnr": psnr_ssim.psnr,
+        "ssim": psnr_ssim.ssim,
+        "psnr_y": lambda result, truth: psnr_ssim.psnr(psnr_ssim.luma(result), psnr_ssim.luma(truth)),
+        "mse": psnr_ssim.mse,
+    }
+    for metric in wanted:
+        if metric in lpips.METRICS:
+            known[metric] = _perceptual(metric)
+    return {name: known[name] for name in dict.fromkeys(("psnr", "ssim", *wanted))}
+
+
+def _perceptual(metric: str) -> Measure:
+    distance = lpips.lpips(metric)
+    if distance is None:
+        _, backbone = lpips.METRICS[metric]
+        raise WeightsError(
+            f"metric {metric}: needs the weights of {backbone}, which are not here: medsr weights fetch {backbone}"
+        )
+    return distance
+
+
+def better(metric: str, value: float, than: float | None) -> bool:
+    """Whether a value of that metric is the better one; any is better than none."""
+    if than is None:
+        return True
+    return value < than if lower_is_better(metric) else value > than
+
+
+def lower_is_better(metric: str) -> bool:
+    return split(metric)[0].better < 0
+
+
+def prepare(paths: tuple[Path, ...], recipe: Recipe) -> list[HeldOut]:
+    """Read the held-out files and make their low resolution as the recipe's protocol says, or read that too."""
+    if recipe.thick_slices:
+        maps = isinstance(recipe.generator, RefinerRecipe)
+        return [one for path in paths for one in slices_of(path, recipe.protocol.factors, maps)]
+    if isinstance(recipe.degradation, Pairs):
+        found = Partners(recipe)
+        return [_one_pair(path, found(path), recipe) for path in paths]
+    if isinstance(recipe.degradation, Unknown):
+        return [_one_unknown(path, recipe) for path in paths]
+    blur = recipe.protocol.blur_sigma
+    return [one_image(path, _unit(path, recipe), recipe.scale, recipe.channels, blur) for path in paths]
+
+
+def _unit(path: Path, recipe: Recipe) -> Array:
+    return image_io.read_as_shown(path, recipe.data.bits).to_unit().clip(0, 1)
+
+
+def _one_pair(path: Path, low_path: Path, recipe: Recipe) -> HeldOut:
+    pair = alike(*(image_io.read_as_shown(file, recipe.data.bits) for file in (path, low_path)))
+    truth, low = (as_channels(one.to_unit().clip(0, 1), recipe.channels) for one in pair)
+    return HeldOut(path.name, truth, low, Interpolation("bicubic")(low, recipe.scale))
+
+
+def _one_unknown(path: Path, recipe: Recipe) -> HeldOut:
+    truth = crop_to_multiple(as_channels(_unit(path, recipe), recipe.channels), 2 * recipe.scale)
+    low = unknown(truth, recipe.scale)
+    return HeldOut(path.name, truth, low, Interpolation("bicubic")(low, recipe.scale))
+
+
+def one_image(path: Path, unit: Array, scale: int, channels: int, blur_sigma: float) -> HeldOut:
+    """An image in unit values and the low resolution P1's protocol makes of it."""
+    ground_truth = crop_to_multiple(as_channels(unit, channels), 2 * scale)
+    low = bicubic_then_blur(ground_truth, scale, blur_sigma)
+    return HeldOut(path.name, ground_truth, low, Interpolation("bicubic")(low, scale))
+
+
+def describe_protocol(recipe: Recipe) -> tuple[str, str]:
+    """The protocol in words, and the name of the interpolation it is compared with."""
+    if isinstance(recipe.degradation, Pairs):
+        return "pairs of files; whole images, all channels", "bicubic"
+    if isinstance(recipe.degradation, Unknown):
+        return f"track unknown: a fixed blur and shift, down by {recipe.scale}, 8 bits; all channels", "bicubic"
+    if recipe.thick_slices:
+        factors = ", ".join(f"{factor:g}" for factor in recipe.protocol.factors)
+        every = f"every {EVERY}th slice of the middle half, perpendicular to the second axis"
+        return f"mean downsampling of the third axis by {factors}; {every}, 8 bits", "cubic B-spline"
+    blur = f"Gaussian blur of sigma {recipe.protocol.blur_sigma:g}"
+    return f"bicubic down by {recipe.scale}, {blur}, 8 bits; whole images, all channels", "bicubic"
+
+
+def slices_of(path: Path, factors: tuple[float, ...], maps: bool = True) -> list[HeldOut]:
+    """Thick slices of a volume and what they were made of, at each of the factors; `maps`: as a refiner takes them."""
+    volume = volumes.load(path)
+    rows, thickness = volume.shape[1], volume.shape[2]
+    held_out = []
+    for factor in factors:
+        coarse = int(thickness / factor)
+        fine = round(coarse * factor)
+        acquire, plain = matrix(fine, coarse), bspline_matrix(coarse, fine)
+        for index in range(rows // 4, 3 * rows // 4, EVERY):
+            truth = volume[:, index, :fine].T
+            thick = acquire @ truth
+            low = (consistent_spline(fine, coarse) @ thick)[None].astype(np.float32)
+            low = np.concatenate([low, factor_maps((fine / coarse, 1.0), truth.shape)]) if maps else low
+            interpolated = (plain @ thick).astype(np.float32)[:, :, None]
+            name = f"{path.name} x{factor:g} slice {index}"
+            held_out.append(HeldOut(name, truth[:, :, None], np.moveaxis(low, 0, 2), interpolated))
+    return held_out
+
+
+def predictor(name: str, net: Any, spec: checkpoint.Spec, device: str) -> Predict:
+    """A generator as what is validated: low resolution, scale -> result."""
+    engine = TorchEngine(net, device)
+    if spec.architecture == "refiner":
+        return Refiner(name, engine)
+    return Network(name, engine, spec.scale, spec.channels)
+
+
+def score(model: Predict, held_out: list[HeldOut], scale: int, by: Mapping[str, Measure]) -> Scores:
+    """`model` over the held-out images."""
+    each: dict[str, list[float]] = {name: [] for name in by}
+    for one in held_out:
+        result = psnr_ssim.eight_bit(model(one.low_resolution, scale))
+        for name, measure in by.items():
+            each[name].append(measure(result, one.ground_truth))
+    return Scores(each)
+
+
+def baseline_scores(held_out: list[HeldOut], by: Mapping[str, Measure]) -> Scores:
+    """Plain interpolation: bicubic for images, cubic B-spline for volumes."""
+    given = iter(held_out)
+    return score(lambda _low, _scale: next(given).interpolated, held_out, 1, by)
+
+
+def sample_sheet(model: Predict, one: HeldOut, scale: int, side: int = 256) -> image_io.Image:
+    """Interpolation, model and ground truth side by side: the middle of a held-out image, as an 8-bit image."""
+    parts = [one.interpolated, model(one.low_resolution, scale), one.ground_truth]
+    height, width = one.ground_truth.shape[:2]
+    top, left = max(0, (height - side) // 2), max(0, (width - side) // 2)
+    sheet = np.concatenate([part[top : top + side, left : left + side] for part in parts], axis=1)
+    pixels = np.rint(sheet.clip(0, 1) * 255).astype(np.uint8)
+    return image_io.Image(pixels, Window.of_bits(8), image_io.PNG)

@@ -1,0 +1,248 @@
+"""One scan, in memory: which grid, which planes, each volume through the network, the figures of the result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsr.core.errors import MemoryExhaustedError, UsageError
+from medsr.core.geometry import ISOTROPIC_WITHIN, Shape
+from medsr.core.meter import peak_memory
+from medsr.core.version import __version__
+from medsr.io.volumes.base import DICOM, NIFTI
+from medsr.io.volumes.volume import Volume
+from medsr.volumes import domain, labels
+from medsr.volumes.acquisition import Acquisition, Left
+from medsr.volumes.background import Background
+from medsr.volumes.choose_model import Fitting
+from medsr.volumes.models import SliceEngine, weights_form
+from medsr.volumes.orientation import Canonical
+from medsr.volumes.refine import Method, Refined, check_fusion, check_planes, planes_for, reduced, refine, slices_to_run
+from medsr.volumes.request import Request
+
+OnProgress = Callable[[float, float, str], None]
+"""(done, total, what is being done): slices, or seconds while adapting."""
+
+
+@dataclass
+class RefinedScan:
+    """What became of a scan. `uncertainty`: float32, in the image's own units. `summary`: the sidecar's content."""
+
+    volume: Volume
+    uncertainty: Volume | None
+    summary: dict[str, Any]
+    warnings: list[str] = field(default_factory=list)
+    inconsistency: NDArray[np.float32] | None = None
+    """What acquiring the first refined volume again leaves unexplained: (coarse shape), in the image's own units."""
+
+
+def refine_scan(volume: Volume, chosen: Fitting, on_progress: OnProgress = lambda *_: None) -> RefinedScan:
+    """Super-resolve a scan, volume by volume, as was asked for, by what was chosen.
+
+    Geometry: the refined voxels fill the same box. Values: those of the stored dtype, through its scaling. Raises
+    UsageError for what cannot be done, MemoryExhaustedError before beginning what would not fit.
+    """
+    began = time.monotonic()
+    request, engine = chosen.request, chosen.engine
+    turn = Canonical(volume)
+    fine = request.target(volume.grid)
+    acquisition = _acquisition(volume, fine, request, turn)
+    _check_memory(volume, fine, request.method)
+    if request.kind == "labels" or (request.kind == "auto" and labels.is_labels(volume)):
+        warnings = ["a label map: resampled by nearest neighbour, not super-resolved"]
+        if request.method.uncertainty or request.adapt is not None:
+            warnings = [f"{warnings[0]}; --uncertainty and --adapt do not apply"]
+        refined = volume.refined(labels.nearest(volume.stored, fine))
+        if request.kind == "labels":
+            warnings = [] if chosen.fits else [chosen.why]
+        return RefinedScan(refined, None, _summary(volume, refined, request, None, (), began, warnings), warnings)
+    if fine == volume.grid.shape:  # written anew, every voxel as it is
+        same = volume.refined(volume.stored.copy(order="K"))
+        return RefinedScan(same, None, _summary(volume, same, request, engine, (), began, []), [])
+    check_planes(request.method.planes, acquisition)
+    if engine.model is not None:
+        check_fusion(request.method, acquisition)
+    warnings = ([] if chosen.fits else [chosen.why]) + domain.outside_domain(engine, volume, fine, acquisition)
+    warnings += domain.of_content(engine, volume)
+    warnings += domain.other_fusion(engine, request.method.fuse)
+    noise = None if request.noise is None else request.noise / abs(volume.slope)
+    method = replace(request.method, width=acquisition.width, through=acquisition.through, noise=noise)
+    if request.adapt is not None:
+        engine, told = _adapted(engine, volume, turn, acquisition, request.adapt, method.noise, on_progress)
+        warnings += told
+    stored = np.empty((*fine, *volume.stored.shape[3:]), volume.stored.dtype, order="F")
+    spread = np.empty(stored.shape, np.float32, order="F") if method.uncertainty else None
+    planes = planes_for(acquisition, method) if engine.model is not None else ()
+    total = slices_to_run(acquisition, method) * volume.volumes
+    done = 0
+    parts: list[Refined] = []
+    none = np.empty(0, np.float32)
+
+    def on_slices(count: int) -> None:
+        nonlocal done
+        done += count
+        on_progress(done, total, "slices")
+
+    for index in range(volume.volumes):
+        background, place = Background(volume, turn, index), turn.view(stored, index)
+        one = refine(background.filled(), acquisition.fine, engine.model, method, on_slices, place)
+        background.restore(place)
+        if spread is not None and one.spread is not None:
+            background.silence(one.spread)
+            turn.view(spread, index)[...] = one.spread
+        parts.append(replace(one, stored=np.empty(0), spread=None, difference=one.difference if index == 0 else none))
+    refined = volume.refined(stored)
+    uncertainty = None
+    if spread is not None:
+        spread *= np.float32(abs(volume.slope))
+        uncertainty = replace(refined, stored=spread, slope=1.0, intercept=0.0)
+    figures = _consistency(parts, volume.slope)
+    summary = _summary(volume, refined, request, engine, planes, began, warnings) | {
+        "consistency": figures,
+        "clipped_voxels": sum(part.clipped for part in parts),
+    }
+    if chosen.why:
+        summary["chosen"] = chosen.why
+    if spread is not None:
+        summary["uncertainty"] = _spread_figures(spread)
+    inconsistency = turn.back(parts[0].difference * np.float32(volume.slope))
+    return RefinedScan(refined, uncertainty, summary, warnings, inconsistency)
+
+
+def _acquisition(volume: Volume, fine: Shape, request: Request, turn: Canonical) -> Acquisition:
+    """How the scan sees the refined volume: a profile as wide as its slices are thick, across them alone."""
+    coarse = volume.grid.shape
+    seen: Shape = tuple(min(c, f) for c, f in zip(coarse, fine, strict=True))  # type: ignore[assignment]
+    width, across = 1.0, slice_axis(volume)
+    if request.thickness is not None:
+        width = request.thickness / volume.grid.spacing[across]
+        if width > 2:
+            raise UsageError(f"--thickness {request.thickness:g}: more than twice the distance of the slices")
+    return Acquisition(turn.shape(seen), turn.shape(fine), request.method.profile, width, turn.order[across])
+
+
+def slice_axis(volume: Volume) -> int:
+    """The axis of the array that runs across the slices: DICOM's last, else the coarsest.
+
+    Of axes that are equally coarse, the one a NIfTI header names (dim_info), else the last.
+    """
+    if volume.kind == DICOM:
+        return 2
+    spacing = volume.grid.spacing
+    coarsest = [axis for axis in range(3) if max(spacing) / spacing[axis] < ISOTROPIC_WITHIN]
+    header: Any = volume.extra[1] if volume.kind == NIFTI and isinstance(volume.extra, tuple) else None
+    named = None if header is None else header.get_dim_info()[2]
+    return named if named in coarsest else coarsest[-1]
+
+
+def _adapted(
+    engine: SliceEngine,
+    volume: Volume,
+    turn: Canonical,
+    acquisition: Acquisition,
+    minutes: float,
+    noise: float | None,
+    on_progress: OnProgress,
+) -> tuple[SliceEngine, list[str]]:
+    """The engine after learning from the scan's own slices, and what to say about it."""
+    from medsr.volumes.adapt import taught
+
+    def tell(share: float, text: str) -> None:
+        on_progress(60 * minutes * share, 60 * minutes, f"seconds of adapting  {text}")
+
+    first = reduced(Background(volume, turn, 0).filled(), acquisition.fine)
+    learned, result = taught(engine, first, acquisition, minutes, tell, noise)
+    change = f"{result.before:.4f} to {result.after:.4f} after {result.iterations} iterations"
+    if not result.kept:
+        verdict = f"adapting did not help (error on the scan's own held-out slices {change}): not used"
+    else:
+        verdict = f"adapted: error on the scan's own held-out slices {change}"
+    return learned, [verdict]
+
+
+def _check_memory(volume: Volume, fine: Shape, method: Method) -> None:
+    """Refuse what would not fit, before anything is computed."""
+    import psutil
+
+    voxels = float(np.prod(fine))
+    buffers = (1 if method.fuse == "mean" else 2) + (2 if method.uncertainty else 0) + 0.5
+    per_volume = volume.stored.dtype.itemsize + (4 if method.uncertainty else 0)
+    needed = voxels * (4 * buffers + per_volume * (1 + volume.volumes))
+    free = psutil.virtual_memory().available
+    if needed > free:
+        dims = " x ".join(map(str, fine))
+        raise MemoryExhaustedError(
+            f"the refined scan of {dims} voxels needs about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; "
+            "ask for a coarser --spacing"
+        )
+
+
+def _consistency(parts: list[Refined], slope: float) -> dict[str, Any]:
+    """How far the result, acquired again, is from the scan: over all its volumes, in the image's own units.
+
+    And what the noise of the scan allows: `noise_gain` is how many times stronger it comes out of the spline that
+    agrees with the scan, `exact_noise_gain` of one that would agree exactly.
+    """
+    height = max(part.window.high - part.window.low for part in parts if part.window) * abs(slope)
+
+    noise = (sum(part.noise**2 for part in parts) / len(parts)) ** 0.5 * abs(slope)
+
+    def figures(left: list[Left]) -> dict[str, float]:
+        rms = (sum(one.rms**2 for one in left) / len(left)) ** 0.5 * abs(slope)
+        largest = max(one.largest for one in left) * abs(slope)
+        return {"rms": rms, "max": largest, "rms_percent_of_range": 100 * rms / height}
+
+    return {
+        "unit": "the image's own",
+        "range": height,
+        "before": figures([part.before for part in parts]),
+        "after": figures([part.after for part in parts]),
+        "noise": {"rms": noise, "rms_percent_of_range": 100 * noise / height},
+        "noise_gain": max(part.gain for part in parts),
+        "exact_noise_gain": max(part.exact_gain for part in parts),
+    }
+
+
+def _spread_figures(spread: NDArray[np.float32]) -> dict[str, float]:
+    sample = spread.ravel(order="K")[:: max(1, spread.size // 1_000_000)]
+    return {"mean": float(sample.mean()), "p99": float(np.percentile(sample, 99)), "max": float(spread.max())}
+
+
+def _summary(
+    volume: Volume,
+    refined: Volume,
+    request: Request,
+    engine: SliceEngine | None,
+    planes: tuple[str, ...],
+    began: float,
+    warnings: list[str],
+) -> dict[str, Any]:
+    """The sidecar's content, less what only files have. No name, date or other patient tag is in it."""
+    model: dict[str, Any] = {"name": "nearest", "sha256": None}
+    if engine:
+        model = {"name": engine.name, "sha256": engine.sha256} | weights_form(engine.name)
+    return {
+        "tool": "medsr",
+        "version": __version__,
+        "model": model,
+        "parameters": request.parameters() | (engine.computed() if engine else {}),
+        "planes": list(planes),
+        "input": _grid(volume),
+        "output": _grid(refined),
+        "warnings": [*volume.notes, *warnings],
+        "seconds": round(time.monotonic() - began, 2),
+        "peak_memory_bytes": peak_memory(),
+    }
+
+
+def _grid(volume: Volume) -> dict[str, Any]:
+    return {
+        "shape": list(volume.stored.shape),
+        "spacing_mm": [round(step, 6) for step in volume.grid.spacing],
+        "dtype": volume.stored.dtype.name,
+    }

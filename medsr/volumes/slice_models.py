@@ -1,0 +1,130 @@
+"""Networks on stacks of slices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsr.core.errors import MemoryExhaustedError
+from medsr.degradation.thick_slices import factor_maps
+from medsr.engines.base import Engine, finite
+from medsr.images.network import Network, is_out_of_memory, release_memory
+
+Array = NDArray[np.float32]
+BORDER = 12
+"""Pixels reflected around a slice before a refiner sees it."""
+DEVICE_BATCH_BYTES = 1_000_000_000
+"""What the feature maps of one batch may take on a GPU."""
+
+
+class SliceModel(Protocol):
+    """What refines slices. `scale`: 1 where it wants them interpolated to their final size before."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def scale(self) -> int: ...
+    @property
+    def reach(self) -> int | None:
+        """Pixels of the result from which on nothing of the input is felt; None: from everywhere."""
+        ...
+
+    def batch(self, shape: tuple[int, int]) -> int:
+        """How many slices of that shape to give it at once."""
+        ...
+
+    def slices(self, stack: Array, factors: tuple[float, float]) -> Array:
+        """(N, H, W) in unit values to (N, scale H, scale W). `factors`: how coarse rows and columns were acquired."""
+        ...
+
+
+@dataclass(frozen=True)
+class Untouched:
+    """No network: slices stay as they were interpolated, which is in agreement with what was acquired."""
+
+    name: str = "back-projected"
+    scale: int = 1
+    reach: int | None = 0
+
+    def batch(self, shape: tuple[int, int]) -> int:
+        """One: nothing is computed."""
+        return 1
+
+    def slices(self, stack: Array, factors: tuple[float, float]) -> Array:
+        """(N, H, W), the same."""
+        return stack
+
+
+@dataclass
+class Refiner:
+    """A refiner, in one piece per slice. `most_memory`: bytes its feature maps may take on a GPU. `reach`: as above."""
+
+    name: str
+    engine: Engine
+    most_memory: float = DEVICE_BATCH_BYTES
+    reach: int | None = None
+    scale: int = 1
+
+    def batch(self, shape: tuple[int, int]) -> int:
+        """One on a CPU, where more take memory and little less time; on a GPU as many as there is room for."""
+        if self.engine.device == "cpu":
+            return 1
+        one = (shape[0] + 2 * BORDER) * (shape[1] + 2 * BORDER) * self.engine.features * 4
+        return max(1, int(self.most_memory // one))
+
+    def slices(self, stack: Array, factors: tuple[float, float]) -> Array:
+        """(N, H, W) to the same shape."""
+        height, width = stack.shape[1:]
+        mode = "symmetric" if min(height, width) > BORDER + 1 else "edge"
+        padding = ((0, 0), (BORDER, BORDER + height % 2), (BORDER, BORDER + width % 2))
+        padded = np.pad(stack, padding, mode)  # type: ignore[call-overload]
+        maps = np.broadcast_to(factor_maps(factors, padded.shape[1:])[None], (len(stack), 2, *padded.shape[1:]))
+        try:
+            planes = np.concatenate([padded[:, None], maps], axis=1)
+            out = finite(self.engine(planes)[:, 0], self.name, self.engine.precision)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            release_memory()
+            if len(stack) == 1:
+                raise MemoryExhaustedError(
+                    f"{self.name}: out of memory on one {height}x{width} slice; free memory or use --device cpu"
+                ) from error
+            half = len(stack) // 2
+            return np.concatenate([self.slices(stack[:half], factors), self.slices(stack[half:], factors)])
+        return out[:, BORDER : BORDER + height, BORDER : BORDER + width]
+
+    def __call__(self, unit: Array, scale: float) -> Array:
+        """One training pair's low resolution, (H, W, 3): the slice and its factor maps; to (H, W, 1)."""
+        rows, columns = (float(value) for value in unit[0, 0, 1:])
+        from medsr.degradation.thick_slices import FACTOR_RANGE
+
+        factors = (1 + rows * FACTOR_RANGE, 1 + columns * FACTOR_RANGE)
+        return self.slices(unit[None, :, :, 0], factors)[0][:, :, None]
+
+
+@dataclass
+class Enlarger:
+    """Any generator made for images (scale 1, 2, 4), slice by slice; both axes are enlarged."""
+
+    network: Network
+    reach: int | None = None
+
+    @property
+    def name(self) -> str:
+        return self.network.name
+
+    @property
+    def scale(self) -> int:
+        return self.network.scale
+
+    def batch(self, shape: tuple[int, int]) -> int:
+        """One: the network tiles a slice where the memory asks for it."""
+        return 1
+
+    def slices(self, stack: Array, factors: tuple[float, float]) -> Array:
+        """(N, H, W) to (N, scale H, scale W)."""
+        return np.stack([self.network(one[:, :, None], self.network.scale)[:, :, 0] for one in stack])

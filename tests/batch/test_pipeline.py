@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from medsr.batch.outcome import Outcome
+from medsr.batch.pipeline import ahead, run
+from medsr.core.errors import InputError
+
+SOON = 20.0
+"""Seconds after which a test has hung."""
+
+
+@dataclass
+class Step:
+    """A job whose steps do as they are told, and can be waited for."""
+
+    number: int
+    on: dict[str, Callable[[], None]] = field(default_factory=dict)
+    wanted: bool = True
+    began: dict[str, threading.Event] = field(
+        default_factory=lambda: {name: threading.Event() for name in ("read", "compute", "write")}
+    )
+    threads: dict[str, int] = field(default_factory=dict)
+    forgotten: bool = False
+    digest: str = ""
+    written: str = ""
+
+    @property
+    def source(self) -> Path:
+        return Path(f"in{self.number}")
+
+    @property
+    def target(self) -> Path:
+        return Path(f"out{self.number}")
+
+    def _do(self, name: str) -> None:
+        self.began[name].set()
+        self.threads[name] = threading.get_ident()
+        self.on.get(name, lambda: None)()
+
+    def read(self) -> bool:
+        self._do("read")
+        return self.wanted
+
+    def compute(self) -> None:
+        self._do("compute")
+
+    def write(self) -> tuple[str, ...]:
+        self._do("write")
+        return (f"note {self.number}",)
+
+    def forget(self) -> None:
+        self.forgotten = True
+
+
+def _fail() -> None:
+    raise InputError("bad")
+
+
+def test_the_next_is_read_and_the_last_written_while_one_is_computed() -> None:
+    jobs = [Step(n) for n in range(4)]
+    for job, after in pairwise(jobs):
+        job.on["compute"] = lambda after=after: _seen(after, "read")  # type: ignore[misc]
+        job.on["write"] = lambda after=after: _seen(after, "compute")  # type: ignore[misc]
+    outcomes = run(jobs, lambda _: None)
+    assert [outcome.input for outcome in outcomes] == [job.source for job in jobs]
+    assert [outcome.notes for outcome in outcomes] == [(f"note {n}",) for n in range(4)]
+    assert {job.threads["compute"] for job in jobs} == {threading.get_ident()}
+
+
+def _seen(job: Step, name: str) -> None:
+    assert job.began[name].wait(SOON), f"{name} of {job.number} never began"
+
+
+@pytest.mark.parametrize("step", ["read", "compute", "write"])
+def test_a_step_that_fails_costs_no_other_job(step: str) -> None:
+    jobs = [Step(n) for n in range(5)]
+    jobs[2].on[step] = _fail
+    jobs[4].wanted = False
+    told: list[Outcome] = []
+    outcomes = run(jobs, told.append)
+    assert told == outcomes
+    assert [outcome.error is None for outcome in outcomes] == [True, True, False, True, True]
+    assert [outcome.skipped for outcome in outcomes] == [False, False, False, False, True]
+    assert not jobs[4].began["compute"].is_set()
+    assert jobs[2].began["write"].is_set() == (step == "write")
+    assert [job.forgotten for job in jobs] == [False, False, step != "read", False, False]
+
+
+def test_what_is_written_is_recorded_at_once_and_told_by_the_thread_that_asked() -> None:
+    jobs = [Step(n) for n in range(2)]
+    recorded, threads = threading.Event(), set()
+
+    def wait() -> None:
+        assert recorded.wait(SOON), "the first was recorded only after the second was computed"
+
+    jobs[1].on["compute"] = wait
+    run(jobs, lambda _: threads.add(threading.get_ident()), lambda _: recorded.set())
+    assert threads == {threading.get_ident()}
+
+
+def test_what_is_being_written_is_finished_and_told_when_interrupted() -> None:
+    jobs = [Step(n) for n in range(4)]
+    ended = threading.Event()
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    def slow() -> None:
+        _seen(jobs[1], "compute")
+        ended.set()
+
+    jobs[0].on["write"], jobs[1].on["compute"] = slow, interrupt
+    told: list[Outcome] = []
+    recorded: list[Outcome] = []
+    with pytest.raises(KeyboardInterrupt):
+        run(jobs, told.append, recorded.append)
+    assert ended.is_set()
+    assert recorded == told
+    assert [outcome.input for outcome in told] == [jobs[0].source]
+    assert not jobs[1].began["write"].is_set()
+    assert not jobs[2].began["compute"].is_set()
+    assert not jobs[3].began["read"].is_set()
+
+
+def test_nothing_is_nothing() -> None:
+    assert run([], lambda _: None) == []
+    assert list(ahead(str, [])) == []
+    assert list(ahead(str, [1, 2, 3])) == ["1", "2", "3"]

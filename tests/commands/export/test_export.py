@@ -1,0 +1,142 @@
+"""`medsr export`: files that run as the weights do, and int8 that is measured before it is used."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import onnx
+import pytest
+
+import medsr
+from medsr.commands.export import quantise
+from medsr.core.errors import InputError, UsageError
+from medsr.engines.base import Compute
+from medsr.engines.openvino_engine import read
+from medsr.io.files import sha256
+from medsr.io.images import image as image_io
+from medsr.volumes.models import open_model
+from tests.conftest import smooth_volume, write_png
+
+
+@pytest.fixture
+def eyes(tmp_path: Path, fundus: np.ndarray) -> Path:
+    """Four different pieces of a fundus photograph."""
+    for number in range(4):
+        piece = fundus[number % 2 * 128 :, number // 2 * 128 :][:128, :128]
+        write_png(tmp_path / "eyes" / f"{number}.png", piece)
+    return tmp_path / "eyes"
+
+
+@pytest.mark.parametrize("name", ["model.xml", "model.onnx"])
+def test_an_exported_model_runs_as_the_weights_do_and_says_what_it_is(
+    name: str, tiny_model: Path, eyes: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "exported" / name
+    done = medsr.export(tiny_model, "onnx" if name.endswith("onnx") else "openvino", target)
+    assert done.path == target
+    medsr.upscale(eyes, tmp_path / "weights", tiny_model, device="cpu", engine="torch")
+    outcomes = medsr.upscale(eyes, tmp_path / "exported_results", target, device="cpu")
+    assert not [one.error for one in outcomes if one.error]
+    for outcome in outcomes:
+        ours, theirs = (
+            image_io.read(folder / outcome.output.name).pixels.astype(int)
+            for folder in (tmp_path / "exported_results", tmp_path / "weights")
+        )
+        assert np.abs(ours - theirs).max() <= 1
+    card = read(target)[1]
+    assert card["sha256"] == sha256(tiny_model)
+    assert card["spec"]["hyperparameters"] == {"features": 12, "blocks": 1, "growth": 4}
+    assert card["precision"] == "fp32"
+    if name.endswith("onnx"):
+        model = onnx.load(target)
+        onnx.checker.check_model(model)
+        assert json.loads(model.metadata_props[0].value) == card
+    assert medsr.reproduce(tmp_path / "exported_results/upscale.json")[0].how == "the same bytes"
+
+
+@pytest.mark.slow
+def test_int8_is_calibrated_measured_and_then_found_by_name(eyes: Path, tmp_path: Path) -> None:
+    done = medsr.export("medsr-retina-x2", "openvino", int8=True, calibrate=eyes)
+    measured = done.card["measured"]
+    assert measured["loss_db"] == pytest.approx(measured["psnr_fp32"] - measured["psnr_int8"])
+    assert measured["loss_db"] <= 0.1
+    assert done.card["precision"] == "int8"
+    call = ["upscale", str(eyes), "--out", str(tmp_path / "out"), "--precision", "int8", "--model", "medsr-retina-x2"]
+    subprocess.run([sys.executable, "-m", "medsr", *call], check=True, capture_output=True)
+    told = json.loads((tmp_path / "out/upscale.json").read_text())["results"]["0.png"]
+    assert told["parameters"]["precision"] == "int8"
+    medsr.upscale(eyes, tmp_path / "fp32", "medsr-retina-x2", device="cpu")
+    ours, theirs = (image_io.read(tmp_path / name / "0.png").pixels.astype(int) for name in ("out", "fp32"))
+    assert 0 < np.abs(ours - theirs).max() < 16
+    assert medsr.reproduce(tmp_path / "out/upscale.json")[0].how == "the same bytes"
+
+
+def test_int8_that_loses_too_much_is_refused(eyes: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quantise, "LARGEST_LOSS", -1.0)
+    with pytest.raises(UsageError, match=r"int8 loses .* dB of PSNR .* use fp32"):
+        medsr.export(tiny_model, "openvino", int8=True, calibrate=eyes)
+    with pytest.raises(UsageError, match="has not been calibrated"):
+        open_model(tiny_model, Compute("cpu", precision="int8"))
+
+
+def test_a_refiner_is_calibrated_on_volumes(tmp_path: Path, refiner_file: Path) -> None:
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    for number in range(2):
+        values = smooth_volume((110, 112, 104), seed=number)
+        nibabel.save(nibabel.Nifti1Image((values * 900).astype(np.int16), np.eye(4)), scans / f"{number}.nii.gz")
+    medsr.export(refiner_file, "openvino", tmp_path / "refiner.xml", int8=True, calibrate=scans)
+    thick = nibabel.Nifti1Image((smooth_volume((40, 44, 20)) * 900).astype(np.int16), np.diag([1, 1, 2, 1.0]))
+    ours = medsr.volume(thick, model=tmp_path / "refiner.xml").summary
+    assert ours["parameters"]["precision"] == "int8"
+    assert ours["model"]["name"] == "refiner.xml"
+    with pytest.raises(UsageError, match="an exported model runs in OpenVINO"):
+        medsr.volume(thick, model=tmp_path / "refiner.xml", adapt=0.1, engine="auto")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"to": "tflite"}, "expected one of openvino, onnx"),
+        ({"to": "onnx"}, "--out FILE.onnx"),
+        ({"to": "onnx", "out": "x.onnx", "int8": True, "calibrate": "."}, "is written in fp32"),
+        ({"to": "openvino", "int8": True}, "go together"),
+        ({"to": "openvino", "calibrate": "."}, "go together"),
+        ({"to": "openvino", "out": "x.onnx"}, r"ends in \.xml"),
+    ],
+)
+def test_wishes_that_do_not_fit_are_refused(options: dict[str, object], said: str, tiny_model: Path) -> None:
+    with pytest.raises(UsageError, match=said):
+        medsr.export(tiny_model, **options)  # type: ignore[arg-type]
+
+
+def test_too_few_images_to_calibrate_on_are_said(tmp_path: Path, tiny_model: Path) -> None:
+    for folder in (tmp_path / "none", tmp_path):
+        with pytest.raises(InputError, match=r"no such folder|0 images that can be used"):
+            medsr.export(tiny_model, "openvino", tmp_path / "x.xml", int8=True, calibrate=folder)
+
+
+@pytest.mark.slow
+def test_nobody_is_told_that_openvino_is_used(eyes: Path, tiny_model: Path, tmp_path: Path) -> None:
+    """OpenVINO and NNCF send usage events over the network when imported, if they find what sends them."""
+    code = (
+        "import sys, medsr\n"
+        f"medsr.upscale({str(eyes)!r}, {str(tmp_path / 'out')!r}, 'medsr-retina-x2', engine='openvino')\n"
+        f"out = {str(tmp_path / 'x.xml')!r}\n"
+        f"medsr.export({str(tiny_model)!r}, 'openvino', out, int8=True, calibrate={str(eyes)!r})\n"
+        "assert {'openvino', 'nncf'} <= set(sys.modules)\n"
+        "found = [name for name, module in sys.modules.items() if name.startswith('openvino_telemetry') and module]\n"
+        "assert not found, found\n"
+        "from nncf.telemetry.wrapper import NNCFTelemetry, telemetry\n"
+        "assert not isinstance(telemetry, NNCFTelemetry)"
+    )
+    silent = ("NNCF", "CI", "PYTEST")  # where they would keep quiet by themselves
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(silent)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr[-800:]

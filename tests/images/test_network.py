@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from medsr.core.errors import ComputationError, MemoryExhaustedError
+from medsr.core.resources import resource_dir
+from medsr.engines.torch_engine import TorchEngine
+from medsr.images.network import Interpolation, Network
+from medsr.networks.checkpoint import Spec, load
+from medsr.networks.initialisation import start_near_interpolator
+
+
+def _network(scale: int, channels: int = 3, tile: int | None = 0) -> Network:
+    torch.manual_seed(0)
+    net = Spec("rrdb", scale, channels, {"features": 16, "blocks": 2, "growth": 8}).build()
+    start_near_interpolator(net)
+    torch.nn.init.normal_(net.conv_body.weight, std=0.05)  # let the trunk speak
+    return Network("test", TorchEngine(net), scale, channels, tile)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4])
+@settings(max_examples=8, deadline=None)
+@given(height=st.integers(40, 110), width=st.integers(40, 110), tile=st.integers(32, 48))
+def test_tiled_output_equals_untiled_for_any_size(scale: int, height: int, width: int, tile: int) -> None:
+    image = np.random.default_rng(height + width).random((height, width, 3)).astype(np.float32)
+    whole, tiled = _network(scale), _network(scale, tile=tile)
+    np.testing.assert_allclose(tiled(image, scale), whole(image, scale), atol=1e-3)
+
+
+def test_the_bundled_model_is_the_same_in_tiles(fundus: np.ndarray) -> None:
+    net, spec = load(resource_dir("pretrained") / "medsr-retina-x2.safetensors")
+    image = fundus.astype(np.float32)[:231, :255] / 255
+    whole = Network("x", TorchEngine(net), spec.scale, spec.channels, 0)(image, 2)
+    tiled = Network("x", TorchEngine(net), spec.scale, spec.channels, 64)(image, 2)
+    assert np.abs(whole - tiled).max() < 1e-3
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4])
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (2, 3), (5, 4), (9, 30)])
+def test_tiny_and_odd_images_come_out_at_their_size(scale: int, size: tuple[int, int]) -> None:
+    out = _network(scale)(np.random.default_rng(0).random((*size, 3)).astype(np.float32), scale)
+    assert out.shape == (size[0] * scale, size[1] * scale, 3)
+    assert np.isfinite(out).all()
+
+
+def test_grey_through_three_channels_is_repeated_and_averaged_back() -> None:
+    grey = np.random.default_rng(0).random((20, 24, 1)).astype(np.float32)
+    network = _network(2)
+    np.testing.assert_allclose(network(grey, 2), network(np.repeat(grey, 3, 2), 2).mean(2, keepdims=True), atol=1e-6)
+
+
+def test_colour_through_one_channel_goes_plane_by_plane() -> None:
+    colour = np.random.default_rng(0).random((20, 24, 3)).astype(np.float32)
+    network = _network(2, channels=1)
+    np.testing.assert_array_equal(network(colour, 2)[:, :, 1:2], network(colour[:, :, 1:2], 2))
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.5, 2.0, 3.0, 3.7])
+def test_any_final_factor(factor: float) -> None:
+    image = np.random.default_rng(0).random((20, 33, 3)).astype(np.float32)
+    expected = (round(20 * factor), round(33 * factor), 3)
+    assert _network(2)(image, factor).shape == expected
+    assert Interpolation("bicubic")(image, factor).shape == expected
+
+
+def _limited(network: Network, largest: int, error: Exception) -> list[int]:
+    """Make the network run out of memory on tiles above a size; list the sizes it was asked for."""
+    asked: list[int] = []
+    forward = network._forward
+
+    def limited(unit: np.ndarray) -> np.ndarray:
+        asked.append(max(unit.shape[:2]))
+        if asked[-1] > largest:
+            raise error
+        return forward(unit)
+
+    network._forward = limited  # type: ignore[method-assign]
+    return asked
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+        MemoryError(),
+    ],
+)
+def test_out_of_memory_shrinks_the_tile_and_gives_the_same_image(error: Exception) -> None:
+    image = np.random.default_rng(0).random((300, 280, 3)).astype(np.float32)
+    expected = _network(1)(image, 1)
+    network = _network(1)
+    asked = _limited(network, 200, error)
+    np.testing.assert_allclose(network(image, 1), expected, atol=1e-3)
+    assert asked[0] > 200 >= asked[-1]
+
+
+def test_out_of_memory_at_the_smallest_tile_is_said() -> None:
+    network = _network(1)
+    _limited(network, 0, MemoryError())
+    with pytest.raises(MemoryExhaustedError, match="32-pixel tiles"):
+        network(np.zeros((100, 100, 3), np.float32), 1)
+
+
+def test_another_error_is_not_mistaken_for_memory() -> None:
+    network = _network(1)
+    _limited(network, 0, RuntimeError("the network is broken"))
+    with pytest.raises(RuntimeError, match="broken"):
+        network(np.zeros((100, 100, 3), np.float32), 1)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_an_answer_that_is_no_number_is_refused_not_made_black(value: float) -> None:
+    network = _network(2, tile=64)
+    assert isinstance(network.engine, TorchEngine)
+    torch.nn.init.constant_(network.engine.net.conv_last.bias, value)
+    with pytest.raises(ComputationError, match=r"test: .* in fp32, .* no numbers"):
+        network(np.zeros((100, 100, 3), np.float32), 2)
+
+
+def test_auto_tile_fits_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = _network(2, tile=None)
+    monkeypatch.setattr("medsr.images.network._free_memory", lambda _: 64e9)
+    assert network._tile_for(300, 400) == 0
+    monkeypatch.setattr("medsr.images.network._free_memory", lambda _: 2e8)
+    assert 32 <= network._tile_for(3000, 4000) < 400
+
+
+def test_bicubic_follows_a_smooth_image(fundus: np.ndarray, tmp_path: Path) -> None:
+    ramp = np.linspace(0, 1, 40, dtype=np.float32)[None, :, None].repeat(30, 0)
+    out = Interpolation("bicubic")(ramp, 2)
+    expected = (np.arange(80) + 0.5) / 2 - 0.5
+    np.testing.assert_allclose(out[10, 8:-8, 0], (expected / 39)[8:-8], atol=1e-4)
+
+
+def test_a_bound_on_gpu_memory_makes_tiles_smaller_and_is_the_gpu_s_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medsr.images.network._free_memory", lambda _: 80e9)
+
+    class Fake:
+        name, precision, features = "torch", "fp32", 64
+
+        def __init__(self, device: str) -> None:
+            self.device = device
+
+        def __call__(self, batch: np.ndarray) -> np.ndarray:
+            return batch
+
+    def tile(device: str, most: float | None) -> int:
+        return Network("x", Fake(device), 4, 3, None, most)._tile_for(4000, 4000)
+
+    per_pixel = 5 * 64 * 16 * 4
+    assert tile("cuda", 2e9) < tile("cuda", None)
+    assert tile("cuda", 2e9) ** 2 * per_pixel <= 2e9
+    assert tile("cpu", 2e9) == tile("cpu", None)
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+def test_three_equal_channels_stay_equal(fundus: np.ndarray, factor: int) -> None:
+    grey = fundus[:64, :64, :1].astype(np.float32) / 255
+    network = _network(2)
+    colours = network(np.repeat(grey, 3, axis=2), factor)
+    assert colours.shape[2] == 3
+    np.testing.assert_array_equal(colours, np.repeat(network(grey, factor), 3, axis=2))

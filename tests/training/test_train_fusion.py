@@ -1,0 +1,96 @@
+"""`medsr weights fusion`: trains on volumes what `medsr volume --fuse FILE` uses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import medsr
+from medsr.cli.app import app
+from medsr.core.errors import UsageError
+from medsr.engines.base import Compute
+from medsr.networks import checkpoint
+from medsr.training import fusion_patches
+from medsr.training.fusion_patches import SIDE, block_of
+from medsr.training.train_fusion import FusionSettings, train
+from medsr.volumes.models import open_slice_model
+from medsr.volumes.slice_models import Refiner
+from tests.conftest import smooth_volume
+
+
+@pytest.fixture(scope="module")
+def volumes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("volumes")
+    for index in range(2):
+        nibabel.save(nibabel.Nifti1Image(smooth_volume((104, 100, 102), index), np.eye(4)), folder / f"{index}.nii.gz")
+    return folder
+
+
+@pytest.mark.slow
+def test_it_learns_to_do_better_than_the_mean_the_same_on_any_number_of_cores(
+    volumes: Path, refiner_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The refiner of the tests makes noise of its own in every plane: easy to do better."""
+    how = FusionSettings(blocks=2, iterations=25, features=8, depth=1)
+    gains = []
+    for cores in (2, 1):
+        monkeypatch.setattr(fusion_patches, "threads", lambda cores=cores: cores)
+        gains.append(train(refiner_file, volumes, "0*", tmp_path / f"{cores}.safetensors", how, "cpu"))
+    assert gains[0] == gains[1] > 0
+    assert (tmp_path / "1.safetensors").read_bytes() == (tmp_path / "2.safetensors").read_bytes()
+    told = checkpoint.describe(tmp_path / "1.safetensors")["training"]
+    assert told["curve"][-1] == [25, gains[0]]
+    assert told["volumes"] == 1
+
+
+def test_a_block_is_what_both_planes_make_of_the_piece_made_thick(tmp_path: Path) -> None:
+    """By a fresh refiner, which returns what it is given: the interpolated piece, at the same place as the truth."""
+    spec = checkpoint.Spec("refiner", 1, 1, {"features": 8, "blocks": 1})
+    checkpoint.save(tmp_path / "fresh.safetensors", spec.build().state_dict(), spec)
+    refiner = open_slice_model(tmp_path / "fresh.safetensors", Compute("cpu", "torch")).model
+    assert isinstance(refiner, Refiner)
+    volume = smooth_volume((104, 100, 102)) / 1000
+    for index in range(2):
+        block = block_of(volume, refiner, np.random.default_rng(index))
+        assert block.slices.shape == (SIDE, 4, SIDE, SIDE)
+        assert 2 <= block.factor <= 6
+        interpolated, first, second, truth = block.slices.transpose(1, 0, 2, 3)
+        for plane in (first, second):
+            np.testing.assert_allclose(plane, interpolated, atol=1e-5)
+        assert float(np.square(interpolated - truth).mean()) < 0.7 * float(truth.var())
+
+
+def test_the_command_makes_what_fuse_takes(volumes: Path, refiner_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "mine.safetensors"
+    given = ["weights", "fusion", str(refiner_file), "--data", str(volumes), "--out", str(out), "--validation", "0.5"]
+    done = CliRunner().invoke(app, [*given, "--blocks", "1", "--iterations", "2", "--device", "cpu"])
+    assert done.exit_code == 0, done.output
+    assert "dB over the plain mean" in done.output
+    scan, affine = smooth_volume((26, 24, 10)), np.diag([1, 1, 3, 1.0])
+    assert medsr.volume(scan, affine=affine, model=refiner_file, fuse=str(out), device="cpu").image.shape == (
+        26,
+        24,
+        30,
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"model": "cubic"}, "refines no slices"),
+        ({"validation": 1.0}, "expected a fraction between 0 and 1"),
+        ({"validation": "none*"}, "none"),
+        ({"out": "x.pth"}, "safetensors"),
+        ({"out": "gone/x.safetensors"}, "there is no folder"),  # said before the work, not after it
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    change: dict[str, object], said: str, volumes: Path, refiner_file: Path, tmp_path: Path
+) -> None:
+    given = {"model": refiner_file, "data": volumes, "validation": "0*", "out": "x.safetensors"} | change
+    with pytest.raises(UsageError, match=said):
+        train(given["model"], volumes, given["validation"], tmp_path / str(given["out"]), FusionSettings(1, 1), "cpu")  # type: ignore[arg-type]
