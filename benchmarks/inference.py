@@ -92,7 +92,7 @@ def _pairs(source: Path, work: Path, limit: int, side: int) -> list[np.ndarray]:
 def _random_weights(path: Path) -> Path:
     import torch
 
-    from medsr.networks.generators import rrdb
+    from medsr.networks.rrdb import rrdb
 
     torch.manual_seed(0)
     torch.save({"params_ema": rrdb(4).state_dict()}, path)
@@ -133,7 +133,7 @@ def _peer(tile: int, weights: Path) -> Any:
     import torch
 
     from medsr.networks import upstream
-    from medsr.networks.generators import rrdb
+    from medsr.networks.rrdb import rrdb
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     peer = upstream.real_esrganer()(scale=4, model_path=str(weights), model=rrdb(4), tile=tile, half=False)

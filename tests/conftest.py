@@ -116,11 +116,11 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     import torch
 
-    from medsr.networks.initialisation import start_near_interpolator
+    from medsr.networks.architectures import ARCHITECTURES
 
     torch.manual_seed(0)
     net = TINY.build()
-    start_near_interpolator(net)
+    ARCHITECTURES["rrdb"].initialise(net)
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     checkpoint.save(path, net.state_dict(), TINY)
     return convert(path)

@@ -13,7 +13,7 @@ from medsr.commands.finetune import finetune
 from medsr.commands.upscale.run import upscale
 from medsr.commands.volume.run import volume
 from medsr.networks import checkpoint
-from medsr.networks.discriminators import BUILDERS
+from medsr.networks.architectures import ARCHITECTURES
 from medsr.recipe import Recipe, load
 from tests.conftest import smooth_volume, write_png
 
@@ -48,14 +48,16 @@ def test_the_networks_of_every_full_recipe_can_be_built(name: str) -> None:
             assert _count(net) > 1_000_000
             if part.discriminator is not None:
                 settings = part.discriminator.model_dump(exclude={"name"})
-                critic = BUILDERS[part.discriminator.name](channels=part.channels, crop=part.data.crop, **settings)
+                critic = ARCHITECTURES[part.discriminator.name].build(
+                    channels=part.channels, crop=part.data.crop, **settings
+                )
                 assert critic(torch.rand(1, part.channels, part.data.crop, part.data.crop)).shape[0] == 1
 
 
 def test_published_settings() -> None:
     srgan = load("p3_srgan")
     first, second = _parts(srgan)
-    critic = BUILDERS["vgg"](channels=3, crop=second.data.crop, features=64)
+    critic = ARCHITECTURES["vgg"].build(channels=3, crop=second.data.crop, features=64)
     assert _count(critic) == 80_188_609
     assert (first.patience, second.patience, first.batch, first.data.flips) == (30, 50, 8, 0.2)
     losses = second.losses

@@ -10,6 +10,7 @@ import numpy as np
 from medsr.engines.base import Array, Engine
 from medsr.engines.openvino_engine import OpenvinoEngine
 from medsr.engines.torch_engine import TorchEngine
+from medsr.networks.architectures import condition_maps
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,7 +26,7 @@ def beside_torch(net: nn.Module, model: Any, card: dict[str, Any]) -> dict[str, 
     """For the card of `net`'s OpenVINO `model`: `difference` (the largest, of full range) and `seconds` of both."""
     ours, theirs = OpenvinoEngine(model, card), TorchEngine(net)
     spec = card["spec"]
-    channels = spec["channels"] + 2 if spec["architecture"] == "refiner" else spec["channels"]
+    channels = spec["channels"] + condition_maps(spec["architecture"])
     probe = np.random.default_rng(0).random((1, channels, PROBE, PROBE), dtype=np.float32)
     difference = float(np.abs(ours(probe).astype(np.float64) - theirs(probe)).max())
     if _time(theirs, probe) < QUICK:  # too short to compare: four times as much

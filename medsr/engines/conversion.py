@@ -14,6 +14,7 @@ from medsr.core.errors import UsageError
 from medsr.core.version import __version__
 from medsr.engines import openvino_engine
 from medsr.io.files import atomic_path, utf8_name
+from medsr.networks.architectures import condition_maps
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,11 +48,11 @@ def check() -> None:
 def to_onnx(net: nn.Module, spec: Spec) -> bytes:
     """The network as ONNX: (n, channels, height, width), all but the channels free.
 
-    Heights and widths must be multiples of the network's alignment (`nets.generators.ALIGNMENT`), as in torch.
+    Heights and widths must be multiples of `networks.architectures.SIZE_MULTIPLE`, as in torch.
     """
     import torch
 
-    channels = spec.channels + 2 if spec.architecture == "refiner" else spec.channels
+    channels = spec.channels + condition_maps(spec.architecture)
     example = torch.rand(1, channels, SIDE, SIDE)
     free = {
         "input": {0: "n", 2: "height", 3: "width"},

@@ -16,6 +16,7 @@ from medsr.core.resample import Kernel, resize
 from medsr.engines.base import Engine, finite
 from medsr.images import tiles
 from medsr.images.consistency import keep_intensities
+from medsr.networks.architectures import SIZE_MULTIPLE
 
 Array = NDArray[np.float32]
 OnTile = Callable[[int, int], None]
@@ -81,10 +82,8 @@ class Network:
         return out if scale == self.scale else resize(out, target_size(unit, scale), "lanczos")
 
     def _tiled(self, unit: Array, on_tile: OnTile | None) -> Array:
-        from medsr.networks.generators import ALIGNMENT
-
         height, width = unit.shape[:2]
-        alignment = ALIGNMENT.get(self.scale, 1)
+        alignment = SIZE_MULTIPLE.get(self.scale, 1)
         # Twice, as RealESRGANer does: its border, then what makes the size fit the network.
         padded = _reflect(unit, height + PRE_PAD, width + PRE_PAD)
         padded = _reflect(padded, _to(padded.shape[0], alignment), _to(padded.shape[1], alignment))

@@ -80,6 +80,8 @@ def picture_as_shown(path: Path) -> Pillow.Image:
         orientation = UPRIGHT
     try:
         opened = Pillow.open(io.BytesIO(content), formats=MASKS)
+    except Pillow.DecompressionBombError as error:  # neither an OSError nor a ValueError
+        raise OSError("it claims more pixels than are read") from error
     except UnidentifiedImageError as error:
         raise OSError("its content is not PNG, JPEG, TIFF, BMP, GIF, WebP or PGM") from error
     with opened as picture:

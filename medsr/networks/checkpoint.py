@@ -13,6 +13,7 @@ from medsr.core.errors import WeightsError
 from medsr.core.version import __version__
 from medsr.io.files import utf8_name, write_checked
 from medsr.networks import spandrel_loader
+from medsr.networks.architectures import ARCHITECTURES, kind_of
 from medsr.networks.state_dicts import PLAIN_OBJECTS, Role, plain_names, read_pth, rrdb_names
 
 if TYPE_CHECKING:
@@ -34,9 +35,7 @@ class Spec:
 
     def build(self) -> nn.Module:
         """The network with fresh weights."""
-        from medsr.networks.generators import BUILDERS, FUSERS
-
-        return (BUILDERS | FUSERS)[self.architecture](self.scale, self.channels, **self.hyperparameters)
+        return ARCHITECTURES[self.architecture].build(self.scale, self.channels, **self.hyperparameters)
 
 
 def save(path: Path, state: Mapping[str, Tensor], spec: Spec, training: Mapping[str, Any] | None = None) -> None:
@@ -179,9 +178,7 @@ def _spec_from(metadata: Mapping[str, str], state: Mapping[str, Tensor], path: P
                 raise ValueError(f"sizes {sizes}")
         except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
             raise WeightsError(f"{path}: its metadata is damaged: {_first(error)}") from error
-        from medsr.networks.generators import BUILDERS, FUSERS
-
-        if spec.architecture not in BUILDERS | FUSERS:
+        if kind_of(spec.architecture) in (None, "discriminator"):
             raise WeightsError(f"{path}: made for architecture {spec.architecture!r}, which this medsr does not know")
         return spec
     return rrdb_spec(state, path)

@@ -1,15 +1,15 @@
-"""Discriminators by name. `crop`: side of what they will see; those that take any size ignore it."""
+"""Discriminators. `crop`: side of what they will see; those that take any size ignore it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
-from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.parametrizations import spectral_norm
 
 from medsr.networks import upstream
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
 
 
 def unet_sn(channels: int = 3, features: int = 64, crop: int = 0) -> nn.Module:
@@ -27,10 +27,9 @@ def vgg(channels: int = 3, features: int = 64, crop: int = 180, pooled: bool = F
     (B, channels, crop, crop) to one logit an image, (B, 1); 80,188,609 parameters at crop 180. `pooled` (P5): the last
     maps are averaged before the dense layers, so that any crop has the same few parameters.
     """
-    from torch import nn
 
-    def block(given: int, made: int, stride: int) -> list[nn.Module]:
-        return [nn.Conv2d(given, made, 3, stride, 1), nn.BatchNorm2d(made), nn.LeakyReLU(0.2, inplace=True)]
+    def block(inputs: int, outputs: int, stride: int) -> list[nn.Module]:
+        return [nn.Conv2d(inputs, outputs, 3, stride, 1), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2, inplace=True)]
 
     layers: list[nn.Module] = [nn.Conv2d(channels, features, 3, 1, 1), nn.LeakyReLU(0.2, inplace=True)]
     layers += block(features, features, 2)
@@ -52,71 +51,63 @@ def attention_unet(channels: int = 3, features: int = 64, crop: int = 0, scales:
     (B, channels, H, W), H and W multiples of 16, to one logit a pixel and scale, (B, scales, H, W): those of the half
     are repeated, so that every scale counts the same. Spectral normalisation throughout.
     """
-    import torch
-    from torch import nn
-    from torch.nn import functional
-
-    class Several(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.nets = nn.ModuleList(_gated_unet(channels, features) for _ in range(scales))
-
-        def forward(self, x: Tensor) -> Tensor:
-            logits = []
-            for number, net in enumerate(self.nets):
-                seen = functional.avg_pool2d(x, 2**number) if number else x
-                logits.append(functional.interpolate(net(seen), x.shape[-2:]))
-            return torch.cat(logits, 1)
-
-    return Several()
+    return MultiScaleDiscriminator(channels, features, scales)
 
 
-def _gated_unet(channels: int, features: int) -> nn.Module:
-    import torch
-    from torch import nn
-    from torch.nn import functional
-    from torch.nn.utils.parametrizations import spectral_norm
+class MultiScaleDiscriminator(nn.Module):
+    """One discriminator for the image and one for each of its reductions by 2; logits at the size of the image."""
 
-    def conv(given: int, made: int, size: int = 3, stride: int = 1) -> nn.Module:
-        return spectral_norm(nn.Conv2d(given, made, size, stride, size // 2 if stride == 1 else 1, bias=False))
+    def __init__(self, channels: int, features: int, scales: int) -> None:
+        super().__init__()
+        self.nets = nn.ModuleList(GatedUNet(channels, features) for _ in range(scales))
 
-    class Gate(nn.Module):
-        """Additive attention (Oktay et al. 2018): what the coarse level sees says where the skip counts."""
-
-        def __init__(self, skip: int, coarse: int) -> None:
-            super().__init__()
-            self.of_skip, self.of_coarse = conv(skip, skip, 1), nn.Conv2d(coarse, skip, 1)
-            self.both = nn.Conv2d(skip, 1, 1)
-
-        def forward(self, skip: Tensor, coarse: Tensor) -> Tensor:
-            asked = functional.interpolate(self.of_coarse(coarse), skip.shape[-2:], mode="bilinear")
-            return skip * torch.sigmoid(self.both(torch.relu(self.of_skip(skip) + asked)))
-
-    class GatedUNet(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.first = nn.Conv2d(channels, features, 3, 1, 1)
-            sizes = [features * times for times in (1, 2, 4, 8)]
-            self.down = nn.ModuleList(conv(a, b, 4, 2) for a, b in pairwise(sizes))
-            self.gates = nn.ModuleList(Gate(a, b) for a, b in pairwise(sizes))
-            self.up = nn.ModuleList(conv(b, a) for a, b in pairwise(sizes))
-            self.last = nn.Sequential(
-                conv(features, features), nn.LeakyReLU(0.2, inplace=True), nn.Conv2d(features, 1, 3, 1, 1)
-            )
-
-        def forward(self, x: Tensor) -> Tensor:
-            levels = [functional.leaky_relu(self.first(x), 0.2)]
-            for down in self.down:
-                levels.append(functional.leaky_relu(down(levels[-1]), 0.2))
-            made = levels.pop()
-            for up, gate in zip(reversed(self.up), reversed(self.gates), strict=True):
-                skip = gate(levels[-1], made)
-                levels.pop()
-                made = functional.interpolate(made, skip.shape[-2:], mode="bilinear")
-                made = functional.leaky_relu(up(made), 0.2) + skip
-            return self.last(made)  # type: ignore[no-any-return]
-
-    return GatedUNet()
+    def forward(self, x: Tensor) -> Tensor:
+        logits = []
+        for number, net in enumerate(self.nets):
+            reduced = functional.avg_pool2d(x, 2**number) if number else x
+            logits.append(functional.interpolate(net(reduced), x.shape[-2:]))
+        return torch.cat(logits, 1)
 
 
-BUILDERS: dict[str, Callable[..., nn.Module]] = {"unet-sn": unet_sn, "vgg": vgg, "attention-unet": attention_unet}
+def _conv(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Module:
+    return spectral_norm(nn.Conv2d(inputs, outputs, size, stride, size // 2 if stride == 1 else 1, bias=False))
+
+
+class AttentionGate(nn.Module):
+    """Additive attention (Oktay et al. 2018): what the coarse level sees says where the skip counts."""
+
+    def __init__(self, skip: int, coarse: int) -> None:
+        super().__init__()
+        self.of_skip, self.of_coarse = _conv(skip, skip, 1), nn.Conv2d(coarse, skip, 1)
+        self.both = nn.Conv2d(skip, 1, 1)
+
+    def forward(self, skip: Tensor, coarse: Tensor) -> Tensor:
+        query = functional.interpolate(self.of_coarse(coarse), skip.shape[-2:], mode="bilinear")
+        return skip * torch.sigmoid(self.both(torch.relu(self.of_skip(skip) + query)))
+
+
+class GatedUNet(nn.Module):
+    """A U-Net whose skips go through attention gates; one logit a pixel."""
+
+    def __init__(self, channels: int, features: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, features, 3, 1, 1)
+        sizes = [features * times for times in (1, 2, 4, 8)]
+        self.down = nn.ModuleList(_conv(a, b, 4, 2) for a, b in pairwise(sizes))
+        self.gates = nn.ModuleList(AttentionGate(a, b) for a, b in pairwise(sizes))
+        self.up = nn.ModuleList(_conv(b, a) for a, b in pairwise(sizes))
+        self.last = nn.Sequential(
+            _conv(features, features), nn.LeakyReLU(0.2, inplace=True), nn.Conv2d(features, 1, 3, 1, 1)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        levels = [functional.leaky_relu(self.first(x), 0.2)]
+        for down in self.down:
+            levels.append(functional.leaky_relu(down(levels[-1]), 0.2))
+        maps = levels.pop()
+        for up, gate in zip(reversed(self.up), reversed(self.gates), strict=True):
+            skip = gate(levels[-1], maps)
+            levels.pop()
+            maps = functional.interpolate(maps, skip.shape[-2:], mode="bilinear")
+            maps = functional.leaky_relu(up(maps), 0.2) + skip
+        return self.last(maps)  # type: ignore[no-any-return]

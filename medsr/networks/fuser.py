@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from medsr.networks import upstream
-
-if TYPE_CHECKING:
-    from torch import nn
 
 LOUDER = 8.0
 """What planes differ by is small beside the image: so many times larger the network sees it."""
@@ -17,33 +16,31 @@ def fuser(scale: int = 1, channels: int = 1, features: int = 32, blocks: int = 4
     """(B, 4, H, W), H and W even, to (B, 1, H, W): the mean of two planes' results and what makes it better.
 
     Inputs: the interpolated slice, both planes' results there, and how coarse the scan is through this plane, constant
-    (`degrade.thick_slices.factor_maps`). A fresh one returns the mean. After the fusion network of SAINT (Peng et al.
+    (`thick_slices.factor_maps`). A fresh one returns the mean. After the fusion network of SAINT (Peng et al.
     2020), which sees both planes' results in the third; at half the resolution, with EDSR's blocks, as the refiner.
     """
     if scale != 1 or channels != 1:
         raise ValueError(
             f"a fuser keeps the size of its slices, of one channel; not scale {scale}, channels {channels}"
         )
-    import torch
-    from torch import nn
-    from torch.nn.functional import pixel_shuffle, pixel_unshuffle
+    return PlaneFusionNet(features, blocks)
 
-    block = upstream.residual_block()
 
-    class Fuser(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.conv_first = nn.Conv2d(3 * 4 + 1, features, 3, padding=1)
-            self.body = nn.Sequential(*(block(features) for _ in range(blocks)))
-            self.conv_last = nn.Conv2d(features, 4, 3, padding=1)
-            nn.init.zeros_(self.conv_last.weight)
-            nn.init.zeros_(self.conv_last.bias)  # type: ignore[arg-type]
+class PlaneFusionNet(nn.Module):
+    """See `fuser`."""
 
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            interpolated, first, second, coarse = x.split(1, 1)
-            mean = (first + second) / 2
-            given = torch.cat([interpolated, LOUDER * (mean - interpolated), LOUDER * (first - second) / 2], 1)
-            features = self.conv_first(torch.cat([pixel_unshuffle(given, 2), coarse[:, :, ::2, ::2]], 1))
-            return mean + pixel_shuffle(self.conv_last(self.body(features)), 2) / LOUDER
+    def __init__(self, features: int, blocks: int) -> None:
+        super().__init__()
+        block = upstream.residual_block()
+        self.conv_first = nn.Conv2d(3 * 4 + 1, features, 3, padding=1)
+        self.body = nn.Sequential(*(block(features) for _ in range(blocks)))
+        self.conv_last = nn.Conv2d(features, 4, 3, padding=1)
+        nn.init.zeros_(self.conv_last.weight)
+        nn.init.zeros_(self.conv_last.bias)  # type: ignore[arg-type]
 
-    return Fuser()
+    def forward(self, x: Tensor) -> Tensor:
+        interpolated, first, second, coarse = x.split(1, 1)
+        mean = (first + second) / 2
+        planes = torch.cat([interpolated, LOUDER * (mean - interpolated), LOUDER * (first - second) / 2], 1)
+        features = self.conv_first(torch.cat([pixel_unshuffle(planes, 2), coarse[:, :, ::2, ::2]], 1))
+        return mean + pixel_shuffle(self.conv_last(self.body(features)), 2) / LOUDER

@@ -1,35 +1,24 @@
-"""Freshly built generators that begin close to an interpolator, which saves the first thousands of iterations."""
+"""Freshly built generators that begin close to an interpolator, which saves the first thousands of iterations.
+
+The trunk's last layer is zeroed (the residual branch starts silent, as in Fixup initialisation, Zhang et al. 2019), and
+the outer convolutions pass their inputs on: what remains is bilinear interpolation by the sub-pixel convolutions,
+nearest-neighbour in an RRDBNet. Parameter names are unchanged.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from torch import Tensor, nn
+import torch
+from torch import Tensor, nn
 
 NOISE = 0.1
 """Of the usual initialisation, kept where features would else be copies of each other."""
 
 
-def start_near_interpolator(net: Any) -> None:
-    """Reset a freshly built generator so that its trunk is silent and its outer convolutions pass their inputs on.
-
-    The trunk's last layer is zeroed (the residual branch starts silent, as in Fixup initialisation, Zhang et al. 2019):
-    what remains is bilinear interpolation by the sub-pixel convolutions, nearest-neighbour in an RRDBNet. Parameter
-    names are unchanged. A network that keeps the size of its input (`nets.refiner`) begins as the identity by itself.
-    """
-    import torch
-
-    with torch.no_grad():
-        if hasattr(net, "conv_up1"):
-            _rrdb(net)
-        elif hasattr(net, "conv_last"):
-            _around(net)
-        else:
-            _dense(net)
-
-
-def _rrdb(net: Any) -> None:
+@torch.no_grad()
+def rrdb(net: Any) -> None:
+    """RRDBNet's kind: nearest-neighbour enlargement between convolutions, in place."""
     for conv in (net.conv_first, net.conv_up1, net.conv_up2, net.conv_hr, net.conv_last):
         conv.weight.mul_(NOISE)
         conv.bias.zero_()
@@ -42,10 +31,9 @@ def _rrdb(net: Any) -> None:
     _gather(net.conv_last.weight, carried, net.conv_first.weight.shape[1])
 
 
-def _around(net: Any) -> None:
-    """SRResNet's kind: a convolution and PReLU, trunk, sub-pixel convolutions with PReLU, a last convolution."""
-    from torch import nn
-
+@torch.no_grad()
+def srresnet(net: Any) -> None:
+    """SRResNet's kind, in place: convolution, PReLU, trunk, sub-pixel convolutions with PReLU, a last convolution."""
     first, norm = net.conv_first[0], net.conv_body[1]
     carried = _pass_evenly(first)
     norm.weight.zero_()
@@ -58,8 +46,9 @@ def _around(net: Any) -> None:
     _gather(net.conv_last.weight, carried, first.weight.shape[1])
 
 
-def _dense(net: Any) -> None:
-    """RDN's kind: a convolution, trunk, then to the colours by sub-pixel convolutions."""
+@torch.no_grad()
+def rdn(net: Any) -> None:
+    """RDN's kind, in place: a convolution, trunk, then to the colours by sub-pixel convolutions."""
     carried = _pass_evenly(net.conv_first)
     _silence(net.fusion[-1] if hasattr(net, "fusion") else net.conv_body)
     colours = net.conv_first.weight.shape[1]
@@ -68,8 +57,6 @@ def _dense(net: Any) -> None:
 
 def _sub_pixels(up: nn.Sequential, held: list[list[int]]) -> None:
     """Let every step interpolate: output n of the first is the mean of the inputs `held[n]`, then n is n."""
-    from torch import nn
-
     for index, layer in enumerate(up):
         if not isinstance(layer, nn.Conv2d):
             continue
@@ -89,8 +76,6 @@ def _sub_pixels(up: nn.Sequential, held: list[list[int]]) -> None:
 
 def _bilinear(place: int, step: int) -> Tensor:
     """Three taps for one of `step` sub-pixels."""
-    import torch
-
     offset = (place + 0.5) / step - 0.5
     return torch.tensor([max(0.0, -offset), 1 - abs(offset), max(0.0, offset)])
 

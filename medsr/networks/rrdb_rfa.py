@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
+
+import torch
+from torch import Tensor, nn
 
 from medsr.networks import upstream
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
 
 
 def rrdb_aggregated(scale: int, channels: int = 3, features: int = 64, blocks: int = 23, growth: int = 32) -> nn.Module:
@@ -15,23 +15,23 @@ def rrdb_aggregated(scale: int, channels: int = 3, features: int = 64, blocks: i
 
     Residual feature aggregation (Liu et al. 2020) in RRDBNet; all else is RRDBNet's, its names too.
     """
-    import torch
-    from torch import nn
+    net: Any = upstream.rrdbnet()(channels, channels, scale, features, blocks, growth)
+    net.body = nn.Sequential(*(AggregatedBlock(block, features) for block in net.body))
+    return net  # type: ignore[no-any-return]
 
-    class Aggregated(nn.Module):
-        def __init__(self, dense: tuple[nn.Module, nn.Module, nn.Module]) -> None:
-            super().__init__()
-            self.rdb1, self.rdb2, self.rdb3 = dense
-            self.fusion = nn.Conv2d(3 * features, features, 1)
 
-        def forward(self, x: Tensor) -> Tensor:
-            made, added = x, []
-            for block in (self.rdb1, self.rdb2, self.rdb3):
-                after = block(made)
-                added.append(after - made)
-                made = after
-            return x + 0.2 * self.fusion(torch.cat(added, 1))  # type: ignore[no-any-return]
+class AggregatedBlock(nn.Module):
+    """The three dense blocks of an RRDB; what each adds is fused by a 1 x 1 convolution."""
 
-    net: nn.Module = upstream.rrdbnet()(channels, channels, scale, features, blocks, growth)
-    net.body = nn.Sequential(*(Aggregated((one.rdb1, one.rdb2, one.rdb3)) for one in net.body))  # type: ignore[union-attr]
-    return net
+    def __init__(self, block: Any, features: int) -> None:
+        super().__init__()
+        self.rdb1, self.rdb2, self.rdb3 = block.rdb1, block.rdb2, block.rdb3
+        self.fusion = nn.Conv2d(3 * features, features, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        before, residuals = x, []
+        for dense in (self.rdb1, self.rdb2, self.rdb3):
+            after = dense(before)
+            residuals.append(after - before)
+            before = after
+        return x + 0.2 * self.fusion(torch.cat(residuals, 1))  # type: ignore[no-any-return]

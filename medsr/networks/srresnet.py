@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from torch import nn
+from torch import Tensor, nn
 
 
 def srresnet(scale: int, channels: int = 3, features: int = 64, blocks: int = 16) -> nn.Module:
@@ -13,13 +10,8 @@ def srresnet(scale: int, channels: int = 3, features: int = 64, blocks: int = 16
 
     Every PReLU has one parameter. The defaults have 1,401,749 (x2), 1,586,389 (x3) and 1,549,462 (x4) parameters.
     """
-    from torch import nn
-
-    def unit() -> nn.Module:
-        return _residual(nn.Sequential(*_conv_norm(features), nn.PReLU(), *_conv_norm(features)))
-
-    body = nn.Sequential(*(unit() for _ in range(blocks)))
-    return _around(body, scale, channels, features, per_channel=False, centred=False)
+    body = nn.Sequential(*(_unit(features, slopes=1) for _ in range(blocks)))
+    return SubPixelNet(body, scale, channels, features, slopes=1, centred=False)
 
 
 def residual_in_residual(
@@ -30,13 +22,12 @@ def residual_in_residual(
     [0, 1] is brought to [-1, 1] at the entry and back at the exit. The defaults have 1,551,235 (x2) and 1,699,011 (x4)
     parameters.
     """
-    from torch import nn
 
-    def unit() -> nn.Module:
-        return _residual(nn.Sequential(*_conv_norm(features), nn.PReLU(features), *_conv_norm(features)))
+    def block() -> nn.Module:
+        return Residual(nn.Sequential(*(_unit(features, slopes=features) for _ in range(units))))
 
-    body = nn.Sequential(*(_residual(nn.Sequential(*(unit() for _ in range(units)))) for _ in range(blocks)))
-    return _around(body, scale, channels, features, per_channel=True, centred=True)
+    body = nn.Sequential(*(block() for _ in range(blocks)))
+    return SubPixelNet(body, scale, channels, features, slopes=features, centred=True)
 
 
 def steps_to(scale: int) -> list[int]:
@@ -48,50 +39,42 @@ def steps_to(scale: int) -> list[int]:
 
 
 def _conv_norm(features: int) -> tuple[nn.Module, nn.Module]:
-    from torch import nn
-
     return nn.Conv2d(features, features, 3, padding=1), nn.BatchNorm2d(features)
 
 
-def _residual(inner: nn.Module) -> nn.Module:
-    import torch
-    from torch import nn
-
-    class Residual(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.inner = inner
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return x + self.inner(x)
-
-    return Residual()
+def _unit(features: int, slopes: int) -> nn.Module:
+    return Residual(nn.Sequential(*_conv_norm(features), nn.PReLU(slopes), *_conv_norm(features)))
 
 
-def _around(
-    body: nn.Module, scale: int, channels: int, features: int, *, per_channel: bool, centred: bool
-) -> nn.Module:
+class Residual(nn.Module):
+    """What goes in, and what `inner` adds to it."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.inner(x)  # type: ignore[no-any-return]
+
+
+class SubPixelNet(nn.Module):
     """9 x 9 convolutions at both ends, a skip over the body, sub-pixel convolutions before the last."""
-    import torch
-    from torch import nn
 
-    slopes = features if per_channel else 1
-    up: list[nn.Module] = []
-    for step in steps_to(scale):
-        up += [nn.Conv2d(features, features * step * step, 3, padding=1), nn.PixelShuffle(step), nn.PReLU(slopes)]
+    def __init__(
+        self, body: nn.Module, scale: int, channels: int, features: int, *, slopes: int, centred: bool
+    ) -> None:
+        up: list[nn.Module] = []
+        for step in steps_to(scale):
+            up += [nn.Conv2d(features, features * step * step, 3, padding=1), nn.PixelShuffle(step), nn.PReLU(slopes)]
+        super().__init__()
+        self.centred = centred
+        self.conv_first = nn.Sequential(nn.Conv2d(channels, features, 9, padding=4), nn.PReLU(slopes))
+        self.body = body
+        self.conv_body = nn.Sequential(*_conv_norm(features))
+        self.up = nn.Sequential(*up)
+        self.conv_last = nn.Conv2d(features, channels, 9, padding=4)
 
-    class Around(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.conv_first = nn.Sequential(nn.Conv2d(channels, features, 9, padding=4), nn.PReLU(slopes))
-            self.body = body
-            self.conv_body = nn.Sequential(*_conv_norm(features))
-            self.up = nn.Sequential(*up)
-            self.conv_last = nn.Conv2d(features, channels, 9, padding=4)
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            first = self.conv_first(2 * x - 1 if centred else x)
-            last = self.conv_last(self.up(first + self.conv_body(self.body(first))))
-            return (last + 1) / 2 if centred else last
-
-    return Around()
+    def forward(self, x: Tensor) -> Tensor:
+        first = self.conv_first(2 * x - 1 if self.centred else x)
+        last = self.conv_last(self.up(first + self.conv_body(self.body(first))))
+        return (last + 1) / 2 if self.centred else last  # type: ignore[no-any-return]

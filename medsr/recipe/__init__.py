@@ -3,7 +3,6 @@
 from medsr.recipe.data import Data, Jitter, MultiScale
 from medsr.recipe.degradation import Bicubic, HighOrder, KernelMix, Order, Pairs, SecondOrder, SliceProfile, Unknown
 from medsr.recipe.losses import L1, Gan, Losses, Perceptual
-from medsr.recipe.networks import Refiner, Rrdb, UNetSN
 from medsr.recipe.reading import check, find, load
 from medsr.recipe.schema import PREVIOUS, Protocol, Recipe, StartFrom
 from medsr.recipe.training import Guard, Optimizer
@@ -26,12 +25,9 @@ __all__ = [
     "Perceptual",
     "Protocol",
     "Recipe",
-    "Refiner",
-    "Rrdb",
     "SecondOrder",
     "SliceProfile",
     "StartFrom",
-    "UNetSN",
     "Unknown",
     "check",
     "find",

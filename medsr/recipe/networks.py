@@ -1,129 +1,57 @@
-"""The networks a recipe may name, and their sizes."""
+"""The networks a recipe may name, and their sizes: sections made from the entries of `networks.architectures`."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, create_model
 
+from medsr.networks import architectures
+from medsr.networks.architectures import Architecture
 from medsr.recipe.fields import Count, Flag, Section, named
 
-
-class Rrdb(Section):
-    """RRDBNet (ESRGAN, Real-ESRGAN, P1). At scales 1 and 2 it folds 4 x 4 or 2 x 2 pixels into one."""
-
-    scales: ClassVar[tuple[int, ...]] = (1, 2, 4)
-    folds: ClassVar[dict[int, int]] = {1: 4, 2: 2}
-    name: Literal["rrdb"] = "rrdb"
-    features: Count = 64
-    blocks: Count = 23
-    growth: Count = 32
+LARGEST_SCALES = 4
 
 
-class RrdbAggregated(Section):
-    """RRDB with residual feature aggregation (ESRGAN-R, P2)."""
+class NetworkSection(Section):
+    """A network by its name, and its sizes."""
 
-    scales: ClassVar[tuple[int, ...]] = Rrdb.scales
-    folds: ClassVar[dict[int, int]] = Rrdb.folds
-    name: Literal["rrdb-aggregated"]
-    features: Count = 64
-    blocks: Count = 23
-    growth: Count = 32
+    architecture: ClassVar[Architecture]
+    name: str = ""
 
-
-class SrResNet(Section):
-    """SRResNet, SRGAN's generator (P3)."""
-
-    scales: ClassVar[tuple[int, ...]] = (1, 2, 3, 4, 8)
-    folds: ClassVar[dict[int, int]] = {}
-    name: Literal["srresnet"]
-    features: Count = 64
-    blocks: Count = 16
+    @property
+    def sizes(self) -> dict[str, Any]:
+        """The keyword arguments of the network's builder."""
+        return self.model_dump(exclude={"name"})
 
 
-class ResidualInResidual(Section):
-    """P5's generator."""
-
-    scales: ClassVar[tuple[int, ...]] = (1, 2, 3, 4, 8)
-    folds: ClassVar[dict[int, int]] = {}
-    name: Literal["residual-in-residual"]
-    features: Count = 64
-    blocks: Count = 6
-    units: Count = 3
-
-
-class Rdn(Section):
-    """RDN (P4): G0 is `features`, G `growth`, C `convs`, D `blocks`."""
-
-    scales: ClassVar[tuple[int, ...]] = (2, 3, 4, 8)
-    folds: ClassVar[dict[int, int]] = {}
-    name: Literal["rdn"]
-    features: Count = 64
-    growth: Count = 64
-    convs: Count = 4
-    blocks: Count = 3
+def _section(entry: Architecture) -> type[NetworkSection]:
+    fields: dict[str, Any] = {"name": (Literal[entry.name], entry.name)}  # type: ignore[valid-type]
+    for size, default in entry.sizes.items():
+        if size == "scales":
+            kind: Any = Annotated[int, Field(ge=1, le=LARGEST_SCALES)]
+        else:
+            kind = Flag if isinstance(default, bool) else Count
+        fields[size] = (kind, default)
+    section = create_model(entry.name, __base__=NetworkSection, __doc__=entry.summary, **fields)
+    section.architecture = entry
+    return section
 
 
-class Rrdn(Section):
-    """RRDN (P4): G0 is `features`, G `growth`, C `convs`, D `dense`, T `blocks`."""
-
-    scales: ClassVar[tuple[int, ...]] = (2, 3, 4, 8)
-    folds: ClassVar[dict[int, int]] = {}
-    name: Literal["rrdn"]
-    features: Count = 64
-    growth: Count = 64
-    convs: Count = 4
-    dense: Count = 3
-    blocks: Count = 10
+def _one_of(entries: tuple[Architecture, ...]) -> Any:
+    """A section of any of the entries, told apart by `name`; the first where it is not said."""
+    union: Any = None
+    for entry in entries:
+        section: Any = SECTIONS[entry.name]
+        choice: Any = Annotated[section, Tag(entry.name)]
+        union = choice if union is None else union | choice
+    return Annotated[union, Discriminator(named(entries[0].name))]
 
 
-class Refiner(Section):
-    """For volumes: refines a slice that was interpolated to its final size."""
-
-    scales: ClassVar[tuple[int, ...]] = (1,)
-    folds: ClassVar[dict[int, int]] = {}
-    name: Literal["refiner"] = "refiner"
-    features: Count = 64
-    blocks: Count = 12
-
-
-class UNetSN(Section):
-    """Real-ESRGAN's (P1)."""
-
-    name: Literal["unet-sn"] = "unet-sn"
-    features: Count = 64
-
-
-class Vgg(Section):
-    """SRGAN's (P3); `pooled`: P5's, for any crop."""
-
-    name: Literal["vgg"]
-    features: Count = 64
-    pooled: Flag = False
-
-
-class AttentionUNet(Section):
-    """A-ESRGAN's, on the image and its reductions."""
-
-    name: Literal["attention-unet"]
-    features: Count = 64
-    scales: Annotated[int, Field(ge=1, le=4)] = 2
-
-
-Generator = Annotated[
-    Annotated[Rrdb, Tag("rrdb")]
-    | Annotated[RrdbAggregated, Tag("rrdb-aggregated")]
-    | Annotated[SrResNet, Tag("srresnet")]
-    | Annotated[ResidualInResidual, Tag("residual-in-residual")]
-    | Annotated[Rdn, Tag("rdn")]
-    | Annotated[Rrdn, Tag("rrdn")]
-    | Annotated[Refiner, Tag("refiner")],
-    Discriminator(named("rrdb")),
-]
-Critic = Annotated[
-    Annotated[UNetSN, Tag("unet-sn")] | Annotated[Vgg, Tag("vgg")] | Annotated[AttentionUNet, Tag("attention-unet")],
-    Discriminator(named("unet-sn")),
-]
-"""A discriminator; pydantic has taken the word."""
-GENERATORS: tuple[Any, ...] = (Rrdb, RrdbAggregated, SrResNet, ResidualInResidual, Rdn, Rrdn, Refiner)
-DISCRIMINATORS: tuple[Any, ...] = (UNetSN, Vgg, AttentionUNet)
+SECTIONS = {entry.name: _section(entry) for entry in (*architectures.GENERATORS, *architectures.DISCRIMINATORS)}
+if TYPE_CHECKING:
+    Generator = NetworkSection
+    DiscriminatorConfig = NetworkSection
+else:
+    Generator = _one_of(architectures.GENERATORS)
+    DiscriminatorConfig = _one_of(architectures.DISCRIMINATORS)

@@ -15,7 +15,7 @@ from medsr.recipe.data import Data
 from medsr.recipe.degradation import DEGRADATIONS, Degradation, HighOrder, Pairs, SliceProfile, ThroughPlaneMean
 from medsr.recipe.fields import Count, CountOrNone, Flag, NotNegative, Number, Positive, Section, name_of
 from medsr.recipe.losses import Losses
-from medsr.recipe.networks import DISCRIMINATORS, GENERATORS, AttentionUNet, Critic, Generator, Refiner, Rrdb, UNetSN
+from medsr.recipe.networks import SECTIONS, DiscriminatorConfig, Generator
 from medsr.recipe.training import Guard, Optimizer
 
 SMALLEST_BLURRED = 11
@@ -64,7 +64,7 @@ class Protocol(Section):
     factors: tuple[Annotated[Number, Field(gt=1)], ...] = (2.0, 4.0)
 
 
-TAGS: dict[str, type[Section]] = {name_of(one): one for one in (*GENERATORS, *DISCRIMINATORS, *DEGRADATIONS)}
+TAGS: dict[str, type[Section]] = SECTIONS | {name_of(section): section for section in DEGRADATIONS}
 """Sections that share a key, by name."""
 
 
@@ -75,8 +75,8 @@ class Recipe(Section):
     scale: Literal[1, 2, 3, 4, 8]
     channels: Literal[1, 3] = 3
     start_from: StartFrom = StartFrom()
-    generator: Generator = Rrdb()
-    discriminator: Critic | None = None
+    generator: Generator = SECTIONS["rrdb"]()
+    discriminator: DiscriminatorConfig | None = None
     data: Data = Data()
     degradation: Degradation = HighOrder()
     losses: Losses = Losses()
@@ -114,26 +114,29 @@ class Recipe(Section):
         return self
 
     def _check_networks(self) -> None:
-        if self.scale not in self.generator.scales:
-            able = ", ".join(map(str, self.generator.scales))
+        scales = self.generator.architecture.scales
+        if self.scale not in scales:
+            able = ", ".join(map(str, scales))
             raise ValueError(f"scale: {self.scale}, {self.generator.name} does {able}")
         if self.batch % self.accumulate:
             raise ValueError(f"batch: {self.batch} does not divide into {self.accumulate} equal parts (accumulate)")
         if self.degradation.pool % (self.batch // self.accumulate):
             raise ValueError(f"degradation.pool: {self.degradation.pool} is not a multiple of batch / accumulate")
-        if self.start_from.freeze > self.generator.blocks:
-            raise ValueError(f"start_from.freeze: the generator has {self.generator.blocks} blocks")
+        blocks = self.generator.sizes["blocks"]
+        if self.start_from.freeze > blocks:
+            raise ValueError(f"start_from.freeze: the generator has {blocks} blocks")
         if self.start_from.discriminator and self.discriminator is None:
             raise ValueError("start_from.discriminator: there is no discriminator to start")
 
     def _check_crops(self) -> None:
-        crop, folded = self.data.crop, self.scale * self.generator.folds.get(self.scale, 1)
+        crop, folded = self.data.crop, self.scale * self.generator.architecture.size_multiple.get(self.scale, 1)
         if crop % folded:
             raise ValueError(f"data.crop: {crop} is not a multiple of {folded} (what {self.generator.name} takes)")
-        if isinstance(self.discriminator, UNetSN) and crop % 8:
-            raise ValueError(f"data.crop: {crop} is not a multiple of 8 (what unet-sn takes)")
-        if isinstance(self.discriminator, AttentionUNet) and crop % (8 * 2**self.discriminator.scales):
-            raise ValueError(f"data.crop: must be a multiple of {8 * 2**self.discriminator.scales} for attention-unet")
+        if self.discriminator is not None:
+            multiple = self.discriminator.architecture.crop_multiple(self.discriminator.sizes)
+            if crop % multiple:
+                taker = self.discriminator.name
+                raise ValueError(f"data.crop: {crop} is not a multiple of {multiple} (what {taker} takes)")
         if self.degrade_crop < crop or self.degrade_crop % self.scale:
             raise ValueError(
                 f"data.degrade_crop: {self.degrade_crop} must be a multiple of the scale, at least data.crop"
@@ -151,8 +154,10 @@ class Recipe(Section):
             raise ValueError(f"degradation.name: {self.degradation.name} needs scale 1 and channels 1")
         if thick and int(self.degrade_crop / thick.factors[1]) < 4:
             raise ValueError(f"data.degrade_crop: {self.degrade_crop} leaves fewer than 4 thick slices")
-        if isinstance(self.generator, Refiner) and not thick:
-            raise ValueError("generator.name: a refiner needs degradation slice-profile or through-plane-mean")
+        if self.generator.architecture.kind == "slice" and not thick:
+            raise ValueError(
+                f"generator.name: {self.generator.name} needs degradation slice-profile or through-plane-mean"
+            )
 
     def _check_losses(self) -> None:
         if (self.losses.gan.weight > 0) != (self.discriminator is not None):

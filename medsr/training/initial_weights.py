@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medsr.core.errors import UsageError, WeightsError
 from medsr.networks import checkpoint, spandrel_loader, weight_store
+from medsr.networks.architectures import ARCHITECTURES
 from medsr.recipe import PREVIOUS, Recipe
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 LEAST_CARRIED = 0.1
 """Of a network's weights: where less fits, it is another network."""
@@ -58,8 +58,6 @@ def _at_hand(network: str) -> bool:
 
 def generator(recipe: Recipe, start: Path | None) -> tuple[nn.Module, checkpoint.Spec, str]:
     """The generator to train: loaded, or fresh and close to an interpolator; and what to say about it."""
-    from medsr.networks.initialisation import start_near_interpolator
-
     wanted = recipe.generator
     hyperparameters = wanted.model_dump(exclude={"name"})
     spec = checkpoint.Spec(wanted.name, recipe.scale, recipe.channels, hyperparameters)
@@ -67,8 +65,7 @@ def generator(recipe: Recipe, start: Path | None) -> tuple[nn.Module, checkpoint
     new: set[str] = set()
     if start is None or recipe.start_from.matching:
         net = spec.build()
-        if wanted.name != "refiner":  # which begins as the identity by itself
-            start_near_interpolator(net)
+        ARCHITECTURES[wanted.name].initialise(net)
         if start is not None:
             told, new = _carried_over(net, start, spec)
     else:
@@ -91,53 +88,15 @@ def _carried_over(net: nn.Module, start: Path, spec: checkpoint.Spec) -> tuple[s
     if found.architecture != spec.architecture:
         names = f"{found.architecture}, the recipe asks for {spec.architecture}"
         raise UsageError(f"start_from.generator: {start} is a {names}")
-    own, given = net.state_dict(), before.state_dict()
-    if spec.architecture.startswith("rrdb"):
-        given = recoloured(given, found.channels, spec.channels)
-        given["conv_first.weight"] = refolded(given["conv_first.weight"], spec.channels, own["conv_first.weight"])
-    fitting = {name: tensor for name, tensor in given.items() if name in own and own[name].shape == tensor.shape}
+    own = net.state_dict()
+    adapted = ARCHITECTURES[spec.architecture].adapt(before.state_dict(), found.channels, spec.channels, own)
+    fitting = {name: tensor for name, tensor in adapted.items() if name in own and own[name].shape == tensor.shape}
     net.load_state_dict(fitting, strict=False)
     share = sum(own[name].numel() for name in fitting) / sum(tensor.numel() for tensor in own.values())
     if share < LEAST_CARRIED:
         raise UsageError(f"start_from.generator: of {start} only {share:.1%} fits the recipe's generator")
     new = f"{len(own) - len(fitting)} of {len(own)} tensors are new"
     return f"{share:.1%} of the weights taken from {start.name}, {new}", own.keys() - fitting.keys()
-
-
-def recoloured(given: dict[str, Tensor], before: int, channels: int) -> dict[str, Tensor]:
-    """An RRDBNet's weights for grey instead of colour, or colour instead of grey.
-
-    The grey network does what the colour one does to a grey image repeated, its output averaged; and the other way
-    round, every colour comes out as the grey of all.
-    """
-    if before == channels:
-        return given
-    first = given["conv_first.weight"]
-    features, folded, height, width = first.shape
-    parts = first.reshape(features, before, folded // before, height, width)  # a colour's sub-pixels are together
-    parts = parts.sum(1, keepdim=True) / channels
-    changed = {"conv_first.weight": parts.repeat_interleave(channels, 1).reshape(features, -1, height, width)}
-    for name in ("conv_last.weight", "conv_last.bias"):
-        changed[name] = given[name].mean(0, keepdim=True).repeat_interleave(channels, 0)
-    return given | changed
-
-
-def refolded(weight: Tensor, channels: int, like: Tensor) -> Tensor:
-    """An RRDBNet's first convolution for another scale, which folds other blocks of pixels into channels.
-
-    Of smaller blocks: each pixel stands for those it replaces (their weights add up). Of larger ones: the pixels that
-    replace one share its weight.
-    """
-    features, height, width = weight.shape[0], *weight.shape[2:]
-    old, new = (math.isqrt(one.shape[1] // channels) for one in (weight, like))
-    if old >= new:
-        ratio = old // new
-        parts = weight.reshape(features, channels, new, ratio, new, ratio, height, width).sum((3, 5))
-    else:
-        ratio = new // old
-        parts = weight.reshape(features, channels, old, old, height, width)
-        parts = parts.repeat_interleave(ratio, 2).repeat_interleave(ratio, 3) / ratio**2
-    return parts.reshape(features, channels * new * new, height, width)
 
 
 def _freeze(net: Any, blocks: int, new: set[str]) -> None:
@@ -158,10 +117,8 @@ def discriminator(recipe: Recipe, start: Path | None) -> nn.Module | None:
     """The discriminator to train, None where the recipe has none. Raises WeightsError for weights that do not fit."""
     if recipe.discriminator is None:
         return None
-    from medsr.networks.discriminators import BUILDERS
-
     settings = recipe.discriminator.model_dump(exclude={"name"})
-    net = BUILDERS[recipe.discriminator.name](channels=recipe.channels, crop=recipe.data.crop, **settings)
+    net = ARCHITECTURES[recipe.discriminator.name].build(channels=recipe.channels, crop=recipe.data.crop, **settings)
     if start is not None:
         weights_found, _ = checkpoint.read_state(start, "discriminator")
         try:

@@ -11,7 +11,7 @@ import numpy as np
 from medsr.data.batches import Crops, batches
 from medsr.data.streams import stream
 from medsr.degradation import high_order, protocols, thick_slices
-from medsr.recipe import Bicubic, HighOrder, Optimizer, Recipe, Refiner, Unknown
+from medsr.recipe import Bicubic, HighOrder, Optimizer, Recipe, Unknown
 from medsr.training.divergence_guard import Diverged
 from medsr.training.interrupt import Interruption
 from medsr.training.learner import Learner, total
@@ -186,7 +186,7 @@ def _degraded(recipe: Recipe, high: Tensor, rng: np.random.Generator) -> Tensor:
         return high_order.apply(high, high_order.draw(settings, rng, len(high)), recipe.scale, settings.antialias)
     assert recipe.thick_slices is not None
     low = thick_slices.apply(high, thick_slices.draw(recipe.thick_slices, rng, len(high), high.shape[-1]))
-    return low if isinstance(recipe.generator, Refiner) else low[:, :1]
+    return low if recipe.generator.architecture.condition_maps else low[:, :1]
 
 
 def _fixed(recipe: Recipe, high: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""`medsr weights fusion`: train the network that fuses what a refiner made of two planes (see `nets.fuser`)."""
+"""`medsr weights fusion`: train the network that fuses what a refiner made of two planes (see `networks.fuser`)."""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ from medsr.io.images import image as image_io
 from medsr.metrics import lpips, psnr_ssim
 from medsr.metrics.names import split
 from medsr.networks import checkpoint
+from medsr.networks.architectures import kind_of
 from medsr.recipe import Pairs, Recipe, Unknown
-from medsr.recipe import Refiner as RefinerRecipe
 from medsr.volumes.slice_models import Refiner
 
 Array = NDArray[np.float32]
@@ -108,7 +108,7 @@ def lower_is_better(metric: str) -> bool:
 def prepare(paths: tuple[Path, ...], recipe: Recipe) -> list[HeldOut]:
     """Read the held-out files and make their low resolution as the recipe's protocol says, or read that too."""
     if recipe.thick_slices:
-        maps = isinstance(recipe.generator, RefinerRecipe)
+        maps = recipe.generator.architecture.condition_maps > 0
         return [one for path in paths for one in slices_of(path, recipe.protocol.factors, maps)]
     if isinstance(recipe.degradation, Pairs):
         found = Partners(recipe)
@@ -179,7 +179,7 @@ def slices_of(path: Path, factors: tuple[float, ...], maps: bool = True) -> list
 def predictor(name: str, net: Any, spec: checkpoint.Spec, device: str) -> Predict:
     """A generator as what is validated: low resolution, scale -> result."""
     engine = TorchEngine(net, device)
-    if spec.architecture == "refiner":
+    if kind_of(spec.architecture) == "slice":
         return Refiner(name, engine)
     return Network(name, engine, spec.scale, spec.channels)
 

@@ -14,8 +14,8 @@ from medsr.engines.base import Compute, Engine
 from medsr.engines.selection import exported_hash, open_engine
 from medsr.images.network import Interpolation, Model, Network
 from medsr.networks import checkpoint, weight_store
+from medsr.networks.architectures import ARCHITECTURES, kind_of
 from medsr.networks.bundled import AUTO, MRI, candidates_hash, model_for
-from medsr.networks.refiner import reach
 from medsr.volumes.learned_fusion import ARCHITECTURE
 from medsr.volumes.slice_models import DEVICE_BATCH_BYTES, Enlarger, Refiner, SliceModel, Untouched
 
@@ -39,7 +39,7 @@ def open_model(
         raise UsageError(f"--model {model}: is for volumes; for images: {', '.join(get_args(Kernel))}")
     path = _generator(model)
     engine, spec = open_engine(path, str(model), compute)
-    if spec.architecture == "refiner" or (spec.scale == 1 and _domain(engine, path)):
+    if kind_of(spec.architecture) == "slice" or (spec.scale == 1 and _domain(engine, path)):
         raise UsageError(f"{model}: refines slices of volumes; use medsr volume, or another model")
     return Network(
         str(model) if str(model) in weight_store.entries() else path.name,
@@ -92,8 +92,10 @@ def open_slice_model(model: str | Path, compute: Compute = Compute()) -> SliceEn
     domain = _domain(engine, path)
     name = path.name if name not in weight_store.entries() else name
     most = _most(compute)
-    if spec.architecture == "refiner":
-        refiner = Refiner(name, engine, most or DEVICE_BATCH_BYTES, reach(spec.hyperparameters.get("blocks", 12)))
+    if kind_of(spec.architecture) == "slice":
+        radius = ARCHITECTURES[spec.architecture].receptive_radius
+        reach = radius(spec.hyperparameters) if radius else None
+        refiner = Refiner(name, engine, most or DEVICE_BATCH_BYTES, reach)
         return SliceEngine(name, refiner, weights_hash(model), domain)
     # Volumes are made consistent as a whole, or asked not to be.
     if getattr(engine, "clips", False):

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from medsr.networks import discriminators, generators
+from medsr.networks.architectures import DISCRIMINATORS, GENERATORS
 
 
 @pytest.mark.slow
@@ -15,7 +15,7 @@ def test_everything_a_recipe_may_name_is_listed() -> None:
         [sys.executable, "-m", "medsr", "models", "--json"], check=True, capture_output=True, text=True
     )
     found = json.loads(done.stdout)
-    assert {one["name"] for one in found} == {*generators.BUILDERS, *discriminators.BUILDERS}
+    assert {row["name"] for row in found} == {entry.name for entry in (*GENERATORS, *DISCRIMINATORS)}
     by_name = {(one["name"], one["scale"]): one for one in found}
     assert by_name["rrdb", 4]["parameters"] == 16_697_987
     # A multiply-add for every weight and low-resolution pixel, and the layers after enlarging.

@@ -12,14 +12,14 @@ from medsr.core.errors import ComputationError, MemoryExhaustedError
 from medsr.core.resources import resource_dir
 from medsr.engines.torch_engine import TorchEngine
 from medsr.images.network import Interpolation, Network
+from medsr.networks.architectures import ARCHITECTURES
 from medsr.networks.checkpoint import Spec, load
-from medsr.networks.initialisation import start_near_interpolator
 
 
 def _network(scale: int, channels: int = 3, tile: int | None = 0) -> Network:
     torch.manual_seed(0)
     net = Spec("rrdb", scale, channels, {"features": 16, "blocks": 2, "growth": 8}).build()
-    start_near_interpolator(net)
+    ARCHITECTURES["rrdb"].initialise(net)
     torch.nn.init.normal_(net.conv_body.weight, std=0.05)  # let the trunk speak
     return Network("test", TorchEngine(net), scale, channels, tile)
 

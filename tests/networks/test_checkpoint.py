@@ -123,7 +123,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
 def test_an_image_through_official_weights_has_realesrganers_pixels(tmp_path: Path, fundus: np.ndarray) -> None:
     """At every scale, on odd sizes: the difference is at most 1 of 255."""
     from medsr.networks import upstream
-    from medsr.networks.generators import rrdb
+    from medsr.networks.rrdb import rrdb
     from medsr.volumes.models import open_model
 
     image = np.ascontiguousarray(fundus[:41, :55])

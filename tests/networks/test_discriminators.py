@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from medsr.networks.discriminators import BUILDERS, attention_unet, unet_sn, vgg
+from medsr.networks.architectures import ARCHITECTURES
+from medsr.networks.discriminators import attention_unet, unet_sn, vgg
 
 
 def _parameters(net: torch.nn.Module) -> int:
@@ -32,7 +33,7 @@ def test_the_published_number_of_parameters() -> None:
 def test_one_logit_a_pixel_or_an_image(
     name: str, settings: dict[str, int], shape: tuple[int, ...], channels: int
 ) -> None:
-    net = BUILDERS[name](channels=channels, features=8, **settings)
+    net = ARCHITECTURES[name].build(channels=channels, features=8, **settings)
     width = 48 if settings.get("crop") else 32
     logits = net(torch.rand(2, channels, 48, width))
     assert logits.shape == shape

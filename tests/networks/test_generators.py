@@ -17,8 +17,7 @@ from medsr.engines.openvino_engine import OpenvinoEngine
 from medsr.engines.torch_engine import TorchEngine
 from medsr.io.images import image as image_io
 from medsr.networks import checkpoint
-from medsr.networks.generators import BUILDERS
-from medsr.recipe.networks import GENERATORS
+from medsr.networks.architectures import ARCHITECTURES, GENERATORS
 from medsr.recipe.schema import TAGS
 from medsr.volumes.models import open_model
 from tests.conftest import write_png
@@ -31,7 +30,7 @@ SMALL: dict[str, dict[str, int]] = {
     "rdn": {"features": 8, "growth": 4, "convs": 2, "blocks": 2},
     "rrdn": {"features": 8, "growth": 4, "convs": 2, "dense": 2, "blocks": 2},
 }
-EVERY = [(name, scale) for name in SMALL for scale in TAGS[name].scales]  # type: ignore[attr-defined]
+EVERY = [(name, scale) for name in SMALL for scale in ARCHITECTURES[name].scales]
 
 
 @pytest.mark.parametrize(
@@ -48,12 +47,13 @@ EVERY = [(name, scale) for name in SMALL for scale in TAGS[name].scales]  # type
     ],
 )
 def test_the_published_number_of_parameters(name: str, scale: int, parameters: int) -> None:
-    net = BUILDERS[name](scale)
+    net = ARCHITECTURES[name].build(scale)
     assert sum(one.numel() for one in net.parameters() if one.requires_grad) == parameters
 
 
 def test_every_generator_a_recipe_may_name_can_be_built() -> None:
-    assert set(BUILDERS) == {one.model_fields["name"].annotation.__args__[0] for one in GENERATORS}
+    for entry in GENERATORS:
+        assert entry.build(entry.scales[0], 1, **TAGS[entry.name]().sizes).parameters()  # type: ignore[attr-defined]
 
 
 def _saved(name: str, scale: int, folder: Path) -> tuple[Path, torch.nn.Module]:

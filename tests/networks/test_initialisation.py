@@ -7,7 +7,7 @@ import torch
 from medsr.core.resample import resize
 from medsr.metrics.psnr_ssim import psnr
 from medsr.networks import checkpoint
-from medsr.networks.initialisation import start_near_interpolator
+from medsr.networks.architectures import ARCHITECTURES
 from tests.networks.test_generators import EVERY, SMALL
 
 
@@ -16,7 +16,7 @@ from tests.networks.test_generators import EVERY, SMALL
 def test_a_fresh_generator_interpolates(name: str, scale: int, channels: int, fundus: np.ndarray) -> None:
     torch.manual_seed(0)
     net = checkpoint.Spec(name, scale, channels, SMALL[name] | {"features": 12}).build()
-    start_near_interpolator(net)
+    ARCHITECTURES[name].initialise(net)
     truth = fundus[: 32 * scale if scale < 8 else 240, :240, :channels].astype(np.float32) / 255
     low = resize(truth, (truth.shape[0] // scale, truth.shape[1] // scale), "bicubic")
     with torch.inference_mode():
@@ -33,7 +33,7 @@ def test_a_fresh_generator_interpolates(name: str, scale: int, channels: int, fu
 def test_and_every_part_of_it_learns(name: str, scale: int) -> None:
     torch.manual_seed(0)
     net = checkpoint.Spec(name, scale, 3, SMALL[name]).build()
-    start_near_interpolator(net)
+    ARCHITECTURES[name].initialise(net)
     before = {key: value.clone() for key, value in net.named_parameters()}
     optimizer = torch.optim.Adam(net.parameters(), 1e-3)
     for _ in range(3):

@@ -7,7 +7,8 @@ import pytest
 
 from medsr.core.errors import DependencyError
 from medsr.engines.torch_engine import TorchEngine
-from medsr.networks import discriminators, generators, initialisation, upstream
+from medsr.networks import discriminators, initialisation, upstream
+from medsr.networks.rrdb import rrdb
 
 
 def _parameters(net: object) -> int:
@@ -15,7 +16,7 @@ def _parameters(net: object) -> int:
 
 
 def test_parameter_counts_are_the_papers() -> None:
-    assert _parameters(generators.rrdb(4)) == 16_697_987
+    assert _parameters(rrdb(4)) == 16_697_987
     assert _parameters(discriminators.unet_sn()) == 4_376_897
 
 
@@ -24,7 +25,7 @@ def test_parameter_counts_are_the_papers() -> None:
 def test_generators_enlarge_by_their_scale(scale: int, channels: int) -> None:
     import torch
 
-    net = generators.rrdb(scale, channels, features=8, blocks=1, growth=4)
+    net = rrdb(scale, channels, features=8, blocks=1, growth=4)
     out = net(torch.rand(1, channels, 8, 12))
     assert out.shape == (1, channels, 8 * scale, 12 * scale)
 
@@ -103,9 +104,9 @@ def test_a_fresh_generator_starts_near_an_interpolator(fundus: object) -> None:
     errors = []
     for start in (False, True):
         torch.manual_seed(0)
-        net = generators.rrdb(2, 3, features=32, blocks=2, growth=8)
+        net = rrdb(2, 3, features=32, blocks=2, growth=8)
         if start:
-            initialisation.start_near_interpolator(net)
+            initialisation.rrdb(net)
         result = Network("x", TorchEngine(net), 2, 3, consistency=False)(low, 2)
         errors.append(float(np.abs(result - unit).mean()))
     assert errors[1] < 0.12 < errors[0]

@@ -20,11 +20,10 @@ from medsr.commands.volume.run import volume
 from medsr.core.errors import InputError, StoppedError, UsageError, WeightsError
 from medsr.io.images import image as image_io
 from medsr.networks import checkpoint
-from medsr.networks.generators import rrdb
+from medsr.networks.rrdb import recoloured, rrdb
 from medsr.recipe import load
 from medsr.training import loop, stages
 from medsr.training import monitor as monitors
-from medsr.training.initial_weights import recoloured
 from medsr.training.result import Result
 from tests.conftest import smooth_volume, write_png
 

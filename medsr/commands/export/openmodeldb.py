@@ -8,9 +8,8 @@ from typing import Any
 
 from medsr.io.files import sha256
 from medsr.networks import checkpoint, weight_store
+from medsr.networks.architectures import ARCHITECTURES
 
-ARCHITECTURES = {"rrdb": "esrgan", "srresnet": "sr-res-net"}
-"""What OpenModelDB calls ours; others it does not know yet, and must be told of."""
 SIZES = {"features": "nf", "blocks": "nb", "growth": "gc", "convs": "nc", "units": "nu", "dense": "nd"}
 
 
@@ -34,7 +33,7 @@ def card(model: str) -> dict[str, Any]:
         "tags": ["restoration"],
         "description": _description(path),
         "date": "",
-        "architecture": ARCHITECTURES.get(spec.architecture, f"medsr-{spec.architecture}"),
+        "architecture": _architecture(spec.architecture),
         "size": [f"{value}{SIZES[key]}" for key, value in spec.hyperparameters.items() if key in SIZES],
         "scale": spec.scale,
         "inputChannels": spec.channels,
@@ -45,6 +44,12 @@ def card(model: str) -> dict[str, Any]:
     if isinstance(training, dict) and (iterations := training.get("iterations")):
         known["trainingIterations"] = iterations
     return known
+
+
+def _architecture(name: str) -> str:
+    """What OpenModelDB calls it; what it does not know yet, it must be told of."""
+    entry = ARCHITECTURES.get(name)
+    return entry.openmodeldb if entry and entry.openmodeldb else f"medsr-{name}"
 
 
 def _resource(path: Path, platform: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from medsr.engines.openvino_engine import OpenvinoEngine
 from medsr.images.network import Network
 from medsr.io.kinds import list_images
 from medsr.metrics import psnr_ssim
+from medsr.networks.architectures import kind_of
 from medsr.recipe import Protocol
 from medsr.volumes.slice_models import Refiner
 
@@ -46,7 +47,7 @@ def quantised(model: Any, card: dict[str, Any], folder: Path, bits: int | None, 
     from medsr.commands.export.pairs import Kind, pairs_in
 
     spec = card["spec"]
-    refiner = spec["architecture"] == "refiner"
+    refiner = kind_of(spec["architecture"]) == "slice"
     slices = refiner or (spec["scale"] == 1 and bool(card.get("training", {}).get("domain")))
     depth = Settled(None) if slices else depth_of(bits, folder, list_images(folder))
     if depth.told:
@@ -149,7 +150,7 @@ def _mean_psnr(model: Any, card: dict[str, Any], pairs: list[HeldOut]) -> float:
     spec = card["spec"]
     engine = OpenvinoEngine(model, card)
     network: Network | Refiner
-    if spec["architecture"] == "refiner":
+    if kind_of(spec["architecture"]) == "slice":
         network = Refiner("int8", engine)
     else:
         network = Network("int8", engine, spec["scale"], spec["channels"])

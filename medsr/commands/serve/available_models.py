@@ -8,6 +8,7 @@ from typing import Literal
 from medsr.commands.serve.responses import ModelAnswer
 from medsr.core.errors import UsageError
 from medsr.networks import checkpoint, weight_store
+from medsr.networks.architectures import kind_of
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,6 @@ def _offer(model: str) -> Offer:
 
 
 def _answer(name: str, model: str, architecture: str, scale: int | None, about: str) -> Offer:
-    if architecture == "refiner" or scale == 1:
+    if kind_of(architecture) == "slice" or scale == 1:
         return Offer(ModelAnswer(name=name, kind="volume", scale=None, about=about), model)
     return Offer(ModelAnswer(name=name, kind="image", scale=scale, about=about), model)

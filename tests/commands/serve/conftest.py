@@ -122,11 +122,11 @@ def eye_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small x2 generator whose file has a name of its own."""
     import torch
 
-    from medsr.networks.initialisation import start_near_interpolator
+    from medsr.networks.architectures import ARCHITECTURES
 
     torch.manual_seed(0)
     net = TINY.build()
-    start_near_interpolator(net)
+    ARCHITECTURES["rrdb"].initialise(net)
     path = tmp_path_factory.mktemp("models") / "eye-x2.safetensors"
     checkpoint.save(path, net.state_dict(), TINY)
     return path
