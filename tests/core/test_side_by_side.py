@@ -6,7 +6,7 @@ import threading
 import time
 from pathlib import Path
 
-from tests.side_by_side import turn
+from tests.helpers.side_by_side import turn
 
 
 def test_who_wants_the_room_alone_waits_for_all_and_is_not_overtaken(tmp_path: Path) -> None:
