@@ -87,10 +87,18 @@ def test_two_results_in_one_file_and_overwriting_an_input_are_refused(tmp_path: 
 
 def test_an_unwritable_folder_is_an_outcome_not_a_crash(tmp_path: Path, fundus: np.ndarray) -> None:
     source = write_png(tmp_path / "a.png", fundus[:8, :8])
-    (tmp_path / "out").write_text("a file where the folder should be")
+    (tmp_path / "out" / "a.png").mkdir(parents=True)
     outcome = upscale([source], tmp_path / "out", "bicubic")[0]
     assert isinstance(outcome.error, MedsrError)
     assert "cannot be written" in str(outcome.error)
+
+
+def test_a_file_where_the_folder_should_be_is_refused(tmp_path: Path, fundus: np.ndarray) -> None:
+    source = write_png(tmp_path / "a.png", fundus[:8, :8])
+    (tmp_path / "out").write_text("kept")
+    with pytest.raises(UsageError, match="is not a folder"):
+        upscale([source], tmp_path / "out", "bicubic")
+    assert (tmp_path / "out").read_text() == "kept"
 
 
 def test_results_inside_the_input_folder_are_not_taken_for_inputs(tmp_path: Path, fundus: np.ndarray) -> None:
