@@ -120,7 +120,7 @@ def _medsr(asked: argparse.Namespace, work: Path) -> None:
         return losses
 
     loop.step = timed
-    run = finetune(work / "recipe.yml", asked.folder, work / "run", device=asked.device).run
+    run = finetune(work / "recipe.yml", asked.folder, out=work / "run", device=asked.device).run
     records = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     _write(work, stamps, {"l1": [one["l1"] for one in records], "gan": [one["gan"] for one in records]})
 

@@ -31,7 +31,7 @@ def main(folder: str = "example-run", iterations: str = "10") -> None:
     train, test = example_photographs(out)
     small = ["batch=2", "data.crop=48", "data.degrade_crop=64", "data.workers=0", "data.multiscale=null"]
     run = medsr.finetune("demo_retina", data=train, out=out / "run", overrides=[*small, f"iterations={iterations}"])
-    measured = medsr.evaluate("folder", test, ["medsr-retina-x2", run.model], out=out / "measured", scale=2)
+    measured = medsr.evaluate("folder", test, models=["medsr-retina-x2", run.model], out=out / "measured", scale=2)
     for name, metrics in measured.means.items():
         print(f"{name:<20} {metrics['psnr'].mean:.2f} dB")
     print(out / "measured" / "report.html")

@@ -90,11 +90,13 @@ def test_every_small_twin_trains_and_upscales(name: str, tmp_path: Path) -> None
     eye = retina()[::2, ::2]
     for index in range(3):
         write_png(tmp_path / "eyes" / f"{index}.png", np.ascontiguousarray(eye[200 + 100 * index :][:200, 200:400]))
-    result = finetune(name, tmp_path / "eyes", tmp_path / "run", ["minutes=0.01", "data.workers=0"], device="cpu")
+    result = finetune(
+        name, tmp_path / "eyes", out=tmp_path / "run", overrides=["minutes=0.01", "data.workers=0"], device="cpu"
+    )
     stages = sorted(path.name for path in (tmp_path / "run").iterdir() if path.name[0] in "12")
     assert len(stages) == 2
     assert result.iterations >= 2
-    outcome = upscale(tmp_path / "eyes" / "0.png", tmp_path / "up", result.model, engine="torch")[0]
+    outcome = upscale(tmp_path / "eyes" / "0.png", tmp_path / "up", model=result.model, engine="torch")[0]
     assert outcome.error is None
 
 
@@ -106,7 +108,11 @@ def test_the_small_twin_for_volumes_trains_and_refines(tmp_path: Path) -> None:
         image = nibabel.Nifti1Image(smooth_volume((80, 72, 70), index).astype(np.int16), np.eye(4))
         image.to_filename(tmp_path / "scans" / f"{index}.nii.gz")
     result = finetune(
-        "p2_esrgan_mri_small", tmp_path / "scans", tmp_path / "run", ["minutes=0.01", "data.workers=0"], device="cpu"
+        "p2_esrgan_mri_small",
+        tmp_path / "scans",
+        out=tmp_path / "run",
+        overrides=["minutes=0.01", "data.workers=0"],
+        device="cpu",
     )
     thick = smooth_volume((30, 32, 20)).astype(np.int16)
     nibabel.Nifti1Image(thick, np.diag([1, 1, 2, 1.0])).to_filename(tmp_path / "thick.nii.gz")

@@ -138,7 +138,7 @@ def test_a_technical_tag_that_is_not_understood_is_not_repeated(
         folder = tmp_path / keyword
         folder.mkdir()
         with_secret(make_dicom(folder / "x.dcm", pixels), keyword, vr)
-        [outcome] = upscale([folder / "x.dcm"], folder / "out", "bicubic")
+        [outcome] = upscale([folder / "x.dcm"], folder / "out", model="bicubic")
         said = [str(outcome.error), *outcome.notes]
         (folder / "out" / "x.dcm").unlink(missing_ok=True)
         for number in range(3):

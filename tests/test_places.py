@@ -46,21 +46,21 @@ def test_a_weight_file_is_named_from_the_sidecar_and_found_by_it(home: Path, mon
     checkpoint.save(home / "own.safetensors", spec.build().state_dict(), spec)
     Pillow.fromarray(np.random.default_rng(1).integers(0, 255, (12, 13)).astype(np.uint8)).save(home / "a.png")
     out = home.parent / "out"
-    upscale(home / "a.png", out, home / "own.safetensors", device="cpu")
+    upscale(home / "a.png", out, model=home / "own.safetensors", device="cpu")
     assert "alice" not in (out / "upscale.json").read_text()
     monkeypatch.chdir(out)
     assert [one.same for one in reproduce(out / "upscale.json")] == [True]
     monkeypatch.setenv("MEDSR_HOME", str(home.parent / "another"))  # on another machine
     with pytest.raises(InputError, match="say where it is with --input"):
         reproduce(out / "upscale.json")
-    found = reproduce(out / "upscale.json", home, home / "own.safetensors")
+    found = reproduce(out / "upscale.json", home, model=home / "own.safetensors")
     assert [comparison.same for comparison in found] == [True]
 
 
 def test_sidecars_of_before_find_their_input_by_the_way_they_name(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Pillow.fromarray(np.random.default_rng(1).integers(0, 255, (12, 13)).astype(np.uint8)).save(home / "a.png")
     out = home.parent / "out"
-    upscale(home / "a.png", out, "bicubic")
+    upscale(home / "a.png", out, model="bicubic")
     text = (out / "upscale.json").read_text()
     assert '"input": "a.png"' in text
     (out / "upscale.json").write_text(text.replace('"input": "a.png"', '"input": "../alice/a.png"'))

@@ -178,7 +178,7 @@ def test_every_bundled_model_can_be_published(name: str, tmp_path: Path) -> None
     """Its OpenModelDB card names the files that are there, and says what the model card says first."""
     path = weight_store.get(name).path
     written = json.loads(path.with_suffix(".json").read_text())
-    again = json.loads(export(name, "openmodeldb", tmp_path / "card.json").path.read_text())
+    again = json.loads(export(name, "openmodeldb", out=tmp_path / "card.json").path.read_text())
     assert written == again
     assert {one["sha256"] for one in written["resources"]} == {sha256(path), sha256(path.with_suffix(".onnx"))}
     assert written["license"] == "BSD-3-Clause"
@@ -186,7 +186,7 @@ def test_every_bundled_model_can_be_published(name: str, tmp_path: Path) -> None
 
 
 def test_a_card_for_weights_of_ones_own_leaves_what_only_they_know(tiny_model: Path, tmp_path: Path) -> None:
-    card = export(tiny_model, "openmodeldb", tmp_path / "card.json").card
+    card = export(tiny_model, "openmodeldb", out=tmp_path / "card.json").card
     assert (card["author"], card["license"], card["description"]) == ("", None, "")
     assert (card["architecture"], card["scale"], card["inputChannels"]) == ("esrgan", 2, 3)
 

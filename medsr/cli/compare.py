@@ -36,7 +36,18 @@ def compare(
     from medsr.commands.compare import page
     from medsr.commands.compare.run import compare as run
 
-    result = run(recipes, data, out, minutes or None, overrides or [], device, seed, json_, echo, accept_new_data)
+    result = run(
+        recipes,
+        data,
+        out=out,
+        minutes=minutes or None,
+        overrides=overrides or [],
+        device=device,
+        seed=seed,
+        json_file=json_,
+        say=echo,
+        accept_new_data=accept_new_data,
+    )
     baseline = "interpolation"
     table = [page.header(baseline, result.entries[0].bicubic), *page.rows(result.entries, baseline)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]

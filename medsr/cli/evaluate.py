@@ -68,9 +68,9 @@ def evaluate(
     result = run(
         benchmark,
         data,
-        model or (),
-        out,
-        json_,
+        models=model or (),
+        out=out,
+        json=json_,
         scale=scale,
         blur_sigma=blur_sigma,
         track=track,

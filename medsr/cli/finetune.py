@@ -44,6 +44,16 @@ def finetune(
         load(recipe, overrides or [])  # a wrong recipe is refused before torch is imported
     from medsr.commands import finetune as run
 
-    result = run.finetune(recipe, data, out, overrides, resume, device, seed, echo, accept_new_data)
+    result = run.finetune(
+        recipe,
+        data,
+        out=out,
+        overrides=overrides,
+        resume=resume,
+        device=device,
+        seed=seed,
+        say=echo,
+        accept_new_data=accept_new_data,
+    )
     for line in run.describe(result):
         echo(line)

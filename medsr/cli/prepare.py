@@ -33,7 +33,14 @@ def prepare(
 
     given = {"ground_truth.crop": crop, "ground_truth.stride": stride, "split.seed": seed, "ground_truth.bits": bits}
     changed = [f"{key}={value}" for key, value in given.items() if value is not None]
-    result = run(card, source, out, workers, [*changed, *(overrides or [])], say=lambda line: echo(line, err=True))
+    result = run(
+        card,
+        source,
+        out=out,
+        workers=workers,
+        overrides=[*changed, *(overrides or [])],
+        say=lambda line: echo(line, err=True),
+    )
     made = [row for row in result.rows if row.file and row.role == IMAGE]
     echo(f"{result.card.title}: {len({row.id for row in made})} images, {len(made)} ground-truth files")
     for name, subjects, images, files in parts_table(result.rows).rows:

@@ -47,8 +47,8 @@ def serve(
     run(
         host,
         port,
-        model or (),
-        token,
+        models=model or (),
+        token=token,
         certificate=certificate,
         key=key,
         max_upload=max_upload,

@@ -21,6 +21,7 @@ from medsr.training.trainer import Say
 def finetune(
     recipe: str | Path,
     data: str | Path | None = None,
+    *,
     out: str | Path | None = None,
     overrides: list[str] | None = None,
     resume: str | Path | None = None,
@@ -29,15 +30,33 @@ def finetune(
     say: Say = lambda _: None,
     accept_new_data: bool = False,
 ) -> Result:
-    """Fine-tune a generator as `recipe` (a file, or the name of a shipped one) says.
+    """Fine-tune a generator as a recipe says.
 
-    `data`, `overrides` (`a.b=value`) and `seed` replace what the recipe says. `out`: the run's folder, which must not
-    hold a run. `resume`: a run's folder to go on with, by its own recipe; only `iterations` or `minutes` may be raised.
-    Its data must be as it was, there or in another folder that `data` names; `accept_new_data` trains on what was added
-    or changed since, and holds out what was held out before.
-    `say` receives one line for everything the user should know.
+    Args:
+        recipe: A recipe file, or the name of one that comes with medsr (`retina`, `chest_xray`, ...).
+        data: The folder of ground truth, instead of the recipe's.
+        out: The run's folder, which must not hold a run. None: a new one below `runs`.
+        overrides: `KEY=VALUE` for the recipe, such as `losses.gan.weight=0`.
+        resume: A run's folder to go on with, by its own recipe. Only `iterations` or `minutes` may be raised.
+        device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+        seed: Of everything random, instead of the recipe's.
+        say: Called with each line that a user should read.
+        accept_new_data: Whether a resumed run trains on what was added or changed since. What was held out stays so.
 
-    Raises UsageError, WeightsError or TrainingError before or during training; nothing is skipped in silence.
+    Returns:
+        The run: its folder, `model` (the weights at the end), and means over the held-out images at the start, at the
+        best and at the end.
+
+    Raises:
+        UsageError: The recipe or an argument is wrong.
+        WeightsError: Weights to start from are missing or do not fit.
+        TrainingError: Training could not go on; the last good state is kept.
+
+    Example:
+        >>> import medsr
+        >>> run = medsr.finetune("recipe.yml", "photographs", out="run", device="cpu")
+        >>> run.model.is_file()
+        True
     """
     if resume is not None:
         run = Path(resume)

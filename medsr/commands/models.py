@@ -25,7 +25,16 @@ class ModelRow:
 
 
 def models() -> list[ModelRow]:
-    """All of them, generators at every scale they do."""
+    """Every generator at every scale it does, and every discriminator, at its default size.
+
+    Returns:
+        One row each: name, role, scale, parameters, multiply-adds for a megapixel, source.
+
+    Example:
+        >>> import medsr
+        >>> sorted({row.role for row in medsr.models()})
+        ['discriminator', 'generator']
+    """
     generators = [_generator(entry, scale) for entry in GENERATORS for scale in entry.scales]
     return [*generators, *(_discriminator(entry) for entry in DISCRIMINATORS)]
 

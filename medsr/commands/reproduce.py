@@ -50,16 +50,36 @@ class Given:
 def reproduce(
     sidecar: str | Path,
     source: str | Path | None = None,
+    *,
     model: str | Path | None = None,
     device: str = "cpu",
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Comparison]:
-    """Make again what a sidecar of `medsr volume` or `medsr upscale` (`upscale.json`) is about, and compare.
+    """Make again what a sidecar is about, and compare.
 
-    `source`: the input, where it is no longer at the place the sidecar names; for images, their folder. `model`: the
-    weight file, where it is no longer the one of that name. Input and weights are used only if they have the hashes
-    written down. Raises InputError, WeightsError or UsageError where the result cannot be made again at all (an input
-    that changed, learning from the scan for a time).
+    Input and weights are used only if they have the hashes written down.
+
+    Args:
+        sidecar: The `.json` beside a result of `medsr.volume`, or `upscale.json` of `medsr.upscale`.
+        source: The input, where it is no longer at the place the sidecar names. For images: their folder.
+        model: The weight file, where it is no longer the one of that name.
+        device: `cpu`, `auto`, `cuda`, `cuda:1` or `mps`.
+        say: Called with each line that a user should read.
+
+    Returns:
+        For each result whether it came out the same, and if not, by how much it differs.
+
+    Raises:
+        UsageError: The result cannot be made again at all.
+        InputError: The sidecar or the input is missing or changed.
+        WeightsError: The weights are missing or changed.
+
+    Example:
+        >>> import medsr
+        >>> done = medsr.upscale("eye.png", "finer", model="lanczos", outscale=2)
+        >>> [comparison] = medsr.reproduce("finer/upscale.json")
+        >>> comparison.same
+        True
     """
     path = Path(sidecar)
     told = _read(path)
@@ -99,8 +119,8 @@ def _image(sidecar: Path, name: str, one: dict[str, Any], given: Given) -> Compa
         [outcome] = upscale(
             [scan],
             folder,
-            weights,
-            asked["outscale"],
+            model=weights,
+            outscale=asked["outscale"],
             device=given.device,
             bits=asked["bits"],
             engine=asked.get("engine", "auto"),

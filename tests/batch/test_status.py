@@ -26,7 +26,7 @@ def pictures(tmp_path: Path, fundus: np.ndarray) -> Path:
 
 
 def test_every_outcome_is_in_the_table_and_a_bad_file_stops_nobody(pictures: Path, tmp_path: Path) -> None:
-    outcomes = medsr.upscale([pictures], tmp_path / "out", "bicubic", device="cpu")
+    outcomes = medsr.upscale([pictures], tmp_path / "out", model="bicubic", device="cpu")
     rows = status.read(tmp_path / "out/status.tsv")
     assert len(rows) == len(outcomes) == 5
     by_name = {Path(row.input).name: row for row in rows}
@@ -40,24 +40,26 @@ def test_every_outcome_is_in_the_table_and_a_bad_file_stops_nobody(pictures: Pat
 
 def test_only_what_is_missing_damaged_or_changed_is_done_again(pictures: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    medsr.upscale([pictures], out, "bicubic", device="cpu")
+    medsr.upscale([pictures], out, model="bicubic", device="cpu")
     results = sorted(out.glob("*.png"))
     results[0].unlink()
     results[1].write_bytes(results[1].read_bytes()[:-10])
     write_png(pictures / "eye\t2.png", np.full((60, 64, 3), 9, np.uint8))
-    outcomes = {one.input.name: one for one in medsr.upscale([pictures], out, "bicubic", device="cpu", skip_done=True)}
+    outcomes = {
+        one.input.name: one for one in medsr.upscale([pictures], out, model="bicubic", device="cpu", skip_done=True)
+    }
     assert {name for name, one in outcomes.items() if one.skipped} == {"eye\t3.png"}
     assert outcomes["bad.png"].error is not None
-    again = medsr.upscale([pictures], out, "bicubic", device="cpu", skip_done=True)
+    again = medsr.upscale([pictures], out, model="bicubic", device="cpu", skip_done=True)
     assert sum(one.skipped for one in again) == 4
     assert len(status.read(out / "status.tsv")) == 5
-    other = medsr.upscale([pictures], out, "lanczos", device="cpu", skip_done=True)
+    other = medsr.upscale([pictures], out, model="lanczos", device="cpu", skip_done=True)
     assert not [one for one in other if one.skipped]  # another model is another result
 
 
 def test_without_the_option_everything_is_done_again(pictures: Path, tmp_path: Path) -> None:
     for _ in range(2):
-        outcomes = medsr.upscale([pictures], tmp_path / "out", "bicubic", device="cpu")
+        outcomes = medsr.upscale([pictures], tmp_path / "out", model="bicubic", device="cpu")
         assert not [one for one in outcomes if one.skipped]
 
 
@@ -76,7 +78,7 @@ def test_killed_in_the_middle_the_rest_is_done_and_every_result_is_whole(tmp_pat
     done = subprocess.run([*command, "--skip-done"], capture_output=True, text=True, check=True)
     assert done.stdout.count("done before") == len(before)
     whole = tmp_path / "whole"
-    medsr.upscale([source], whole, "medsr-retina-x2")
+    medsr.upscale([source], whole, model="medsr-retina-x2")
     for path in whole.glob("*.png"):
         assert path.read_bytes() == (out / path.name).read_bytes()
 

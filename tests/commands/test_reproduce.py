@@ -72,8 +72,8 @@ def test_images_are_made_again_all_of_a_batch(tmp_path: Path, fundus: np.ndarray
     for index in range(2):
         write_png(source / f"{index}.png", fundus[60 * index : 60 * index + 60, :64])
     write_png(source / "deep/grey.png", fundus[:50, :50, 1])
-    medsr.upscale([source], out, tiny_model, device="cpu")
-    medsr.upscale([source / "0.png"], out, "lanczos", outscale=3, device="cpu")
+    medsr.upscale([source], out, model=tiny_model, device="cpu")
+    medsr.upscale([source / "0.png"], out, model="lanczos", outscale=3, device="cpu")
     compared = medsr.reproduce(out / "upscale.json", model=tiny_model)
     assert len(compared) == 3
     assert all(one.how == "the same bytes" for one in compared)

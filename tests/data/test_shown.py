@@ -107,20 +107,20 @@ def test_the_depth_of_all_is_decided_once_said_and_written_into_the_run(tmp_path
 def test_evaluation_decides_once_and_its_protocol_says_so(tmp_path: Path) -> None:
     folder = _films(tmp_path / "films")
     said: list[str] = []
-    measured = medsr.evaluate("folder", folder, ["bicubic"], device="cpu", say=said.append)
+    measured = medsr.evaluate("folder", folder, models=["bicubic"], device="cpu", say=said.append)
     assert "14-bit" in measured.protocol["bits"]
     assert any("read as 14-bit" in line for line in said)
-    by_hand = medsr.evaluate("folder", folder, ["bicubic"], device="cpu", bits=12)
+    by_hand = medsr.evaluate("folder", folder, models=["bicubic"], device="cpu", bits=12)
     assert "12-bit" in by_hand.protocol["bits"]
     assert [outcome.input.name for outcome in by_hand.failed] == ["c.png"]
 
 
 def test_a_prepared_set_keeps_its_depth_in_the_manifest(tmp_path: Path) -> None:
     folder = _films(tmp_path / "films")
-    result = medsr.prepare("generic_images", folder, tmp_path / "set", workers=1)
+    result = medsr.prepare("generic_images", folder, out=tmp_path / "set", workers=1)
     assert {row.bits for row in result.rows} == {"14"}
     assert any("read as 14-bit" in note for note in result.notes)
-    again = medsr.prepare("generic_images", folder, tmp_path / "set", workers=1)
+    again = medsr.prepare("generic_images", folder, out=tmp_path / "set", workers=1)
     assert again.rows == result.rows
     (tmp_path / "set" / "train" / "c.png").unlink(missing_ok=True)  # what is left alone would need 12
     settled, told = with_depth(_recipe(tmp_path / "r.yml", tmp_path / "set"))

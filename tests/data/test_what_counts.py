@@ -39,8 +39,8 @@ def photographs(tmp_path: Path, fundus: np.ndarray) -> Path:
 
 
 def test_results_and_samples_are_left_out_counted_and_named(photographs: Path, tmp_path: Path) -> None:
-    upscale([photographs / "eye0.png"], photographs / "finer", "bicubic", outscale=2)
-    upscale([photographs / "eye1.png"], photographs / "finer" / "deeper", "bicubic", outscale=2)
+    upscale([photographs / "eye0.png"], photographs / "finer", model="bicubic", outscale=2)
+    upscale([photographs / "eye1.png"], photographs / "finer" / "deeper", model="bicubic", outscale=2)
     (photographs / "finer" / "deeper" / "upscale.json").unlink()  # status.tsv says it as well
     samples = photographs / "run" / "samples"
     samples.mkdir(parents=True)
@@ -59,7 +59,7 @@ def test_results_and_samples_are_left_out_counted_and_named(photographs: Path, t
 
 
 def test_a_run_or_a_result_in_the_folder_of_the_photographs_costs_none_of_them(photographs: Path) -> None:
-    upscale([photographs / "eye0.png"], photographs / "x", "bicubic", outscale=2)
+    upscale([photographs / "eye0.png"], photographs / "x", model="bicubic", outscale=2)
     (photographs / "x" / "eye0.png").rename(photographs / "result.png")
     for name in ("recipe.yml", "log.jsonl", "eye0.json"):
         (photographs / name).write_text("{}")

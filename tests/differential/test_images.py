@@ -77,7 +77,7 @@ def _difference(outcome: Outcome) -> float:
 def test_what_is_written_back_are_the_oracles_pixels(
     real_data: Path, tmp_path: Path, folder: str, record_property: Any
 ) -> None:
-    outcomes = upscale(real_data / folder, tmp_path, "bicubic", outscale=1)
+    outcomes = upscale(real_data / folder, tmp_path, model="bicubic", outscale=1)
     refused = {str(one.input.relative_to(real_data)): str(one.error) for one in outcomes if one.error}
     for name, reason in refused.items():
         record_property(name, reason)

@@ -73,7 +73,7 @@ def test_the_threads_change_no_bit(image: Path, tmp_path: Path) -> None:
 
 
 def test_once_converted_torch_is_not_even_loaded(image: Path, tmp_path: Path) -> None:
-    medsr.upscale(image, tmp_path / "first", "medsr-retina-x2", device="cpu", engine="openvino")
+    medsr.upscale(image, tmp_path / "first", model="medsr-retina-x2", device="cpu", engine="openvino")
     given = (str(image), str(tmp_path / "second"), "medsr-retina-x2")
     code = (
         "import sys, medsr\n"

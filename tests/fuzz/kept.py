@@ -158,7 +158,7 @@ def _sidecars() -> dict[str, bytes]:
 
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        [outcome] = upscale([_picture(place / "a.png")], place / "out", "bicubic", 2, device="cpu")
+        [outcome] = upscale([_picture(place / "a.png")], place / "out", model="bicubic", outscale=2, device="cpu")
         assert outcome.error is None, outcome.error
         [outcome] = volume(_scan(place / "scan.nii"), place / "out", model="cubic", scale=2, device="cpu")
         assert outcome.error is None, outcome.error
@@ -204,7 +204,7 @@ def _data_set(folder: Path) -> Path:
 def _prepare(folder: Path, out: Path) -> object:
     from medsr.commands.prepare.run import prepare
 
-    return prepare(folder / "card.yml", _data_set(folder), out, workers=1)
+    return prepare(folder / "card.yml", _data_set(folder), out=out, workers=1)
 
 
 def _journals() -> dict[str, bytes]:
@@ -337,7 +337,7 @@ def _read_model(path: Path) -> object:
             (folder / f"whole-{name}").write_bytes(content)
     for name in ("a.safetensors", "a.md"):
         shutil.copy(path if path.name == name else folder / f"whole-{name}", folder / name)
-    return export(folder / "a.safetensors", "openmodeldb", folder / "card.json")
+    return export(folder / "a.safetensors", "openmodeldb", out=folder / "card.json")
 
 
 def _storages() -> dict[str, bytes]:

@@ -102,7 +102,7 @@ def test_weights_that_shift_colours_give_results_of_the_same_colours(
     given = image_io.read(source).pixels.mean((0, 1))
     shifts = {}
     for name, consistency in (("kept", True), ("made", False)):
-        medsr.upscale(source, tmp_path / name, shifting, consistency=consistency)
+        medsr.upscale(source, tmp_path / name, model=shifting, consistency=consistency)
         shifts[name] = image_io.read(tmp_path / name / "eye.png").pixels.mean((0, 1)) - given
         told = json.loads((tmp_path / name / "upscale.json").read_text())["results"]["eye.png"]["parameters"]
         assert told["consistency"] is consistency
@@ -114,7 +114,7 @@ def test_weights_that_shift_colours_give_results_of_the_same_colours(
 def test_a_result_of_before_is_made_again_without_it(shifting: Path, tmp_path: Path, fundus: np.ndarray) -> None:
     """Older sidecars do not say: there was no consistency."""
     source = write_png(tmp_path / "eye.png", fundus[:40, :40])
-    medsr.upscale(source, tmp_path / "out", shifting, consistency=False)
+    medsr.upscale(source, tmp_path / "out", model=shifting, consistency=False)
     sidecar = tmp_path / "out/upscale.json"
     told = json.loads(sidecar.read_text())
     del told["results"]["eye.png"]["parameters"]["consistency"]
@@ -126,8 +126,8 @@ def test_evaluate_measures_both_ways(shifting: Path, tmp_path: Path, fundus: np.
     write_png(tmp_path / "truth/eye.png", fundus[:96, :96])
     scores = {}
     for consistency in (True, False):
-        found = medsr.evaluate("folder", tmp_path / "truth", [shifting], consistency=consistency)
+        found = medsr.evaluate("folder", tmp_path / "truth", models=[shifting], consistency=consistency)
         scores[consistency] = next(row["psnr"] for row in found.to_json()["images"] if "shifting" in str(row))
     assert scores[True] > scores[False] + 3
     with pytest.raises(UsageError, match="none is measured"):
-        medsr.evaluate("folder", tmp_path / "truth", ["bicubic"], consistency=False)
+        medsr.evaluate("folder", tmp_path / "truth", models=["bicubic"], consistency=False)

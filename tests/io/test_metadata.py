@@ -198,7 +198,7 @@ def test_volumes_in_memory_keep_theirs_only_when_asked(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", PICTURES)
 def test_an_enlarged_picture_says_how_it_is_shown_and_no_more(tmp_path: Path, name: str) -> None:
     source = PICTURES[name](tmp_path / name)
-    [outcome] = upscale(source, tmp_path / "out", "bicubic")
+    [outcome] = upscale(source, tmp_path / "out", model="bicubic")
     assert outcome.error is None
     assert SECRET.encode() not in everything_in(tmp_path / "out")
     with Pillow.open(outcome.output) as picture:
@@ -214,7 +214,7 @@ def test_an_enlarged_picture_says_how_it_is_shown_and_no_more(tmp_path: Path, na
 
 @pytest.mark.parametrize("name", ["a.jpg", "b.png", "c.webp"])
 def test_exif_is_kept_when_asked_for_and_reproduced(tmp_path: Path, name: str) -> None:
-    [outcome] = upscale(PICTURES[name](tmp_path / name), tmp_path / "out", "bicubic", keep_metadata=True)
+    [outcome] = upscale(PICTURES[name](tmp_path / name), tmp_path / "out", model="bicubic", keep_metadata=True)
     with Pillow.open(outcome.output) as picture:
         assert picture.getexif()[315] == SECRET
         assert picture.getexif().get_ifd(0x8825)[2] == (48.0, 8.0, 7.0)
@@ -223,8 +223,8 @@ def test_exif_is_kept_when_asked_for_and_reproduced(tmp_path: Path, name: str) -
 
 def test_asking_for_more_makes_anew_what_is_done(tmp_path: Path) -> None:
     source = png(tmp_path / "b.png")
-    upscale(source, tmp_path / "out", "bicubic")
-    [outcome] = upscale(source, tmp_path / "out", "bicubic", skip_done=True, keep_metadata=True)
+    upscale(source, tmp_path / "out", model="bicubic")
+    [outcome] = upscale(source, tmp_path / "out", model="bicubic", skip_done=True, keep_metadata=True)
     assert not outcome.skipped
     with Pillow.open(io.BytesIO(outcome.output.read_bytes())) as picture:
         assert picture.getexif()[315] == SECRET

@@ -84,7 +84,7 @@ def test_other_photographs_are_only_interpolated(tmp_path: Path, whole_fundus: n
     blue = np.ascontiguousarray(whole_fundus[::4, ::4, ::-1])
     [outcome] = medsr.upscale(write_png(tmp_path / "blue.png", blue), tmp_path / "out")
     assert any(note.startswith("warning: no bundled model") for note in outcome.notes)
-    medsr.upscale(tmp_path / "blue.png", tmp_path / "bicubic", "bicubic")
+    medsr.upscale(tmp_path / "blue.png", tmp_path / "bicubic", model="bicubic")
     assert outcome.output.read_bytes() == (tmp_path / "bicubic" / "blue.png").read_bytes()
 
 

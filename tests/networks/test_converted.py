@@ -176,7 +176,7 @@ def test_a_results_sidecar_says_which_form_was_used(manifest: dict[str, str], wh
 
     download.bring_all(wheel)
     PIL.Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "eye.png")
-    medsr.upscale([tmp_path / "eye.png"], tmp_path / "out", "toy", device="cpu", engine="torch")
+    medsr.upscale([tmp_path / "eye.png"], tmp_path / "out", model="toy", device="cpu", engine="torch")
     record = json.loads((tmp_path / "out" / sidecar.NAME).read_text())["results"]["eye.png"]["model"]
     assert record["form"] == weight_store.get("toy").form
     assert record["sha256"] == weight_store.get("toy").sha256

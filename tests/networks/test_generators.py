@@ -97,7 +97,7 @@ def test_openvino_agrees(name: str, tmp_path: Path) -> None:
 def test_an_image_of_any_size_goes_through(name: str, scale: int, tmp_path: Path, fundus: np.ndarray) -> None:
     path, _ = _saved(name, scale, tmp_path)
     source = write_png(tmp_path / "eye.png", fundus[:51, :37])
-    [done] = medsr.upscale(source, tmp_path / "out", path, device="cpu", engine="torch")
+    [done] = medsr.upscale(source, tmp_path / "out", model=path, device="cpu", engine="torch")
     assert done.error is None
     assert image_io.read(done.output).pixels.shape == (51 * scale, 37 * scale, 3)
     whole, tiled = (open_model(path, Compute("cpu", "torch"), tile) for tile in (0, 40))
@@ -121,7 +121,7 @@ def test_it_trains_from_a_recipe(name: str, tmp_path: Path, fundus: np.ndarray) 
         "batch": 2,
     }
     (tmp_path / "recipe.yml").write_text(yaml.safe_dump(recipe))
-    done = medsr.finetune(tmp_path / "recipe.yml", tmp_path / "truth", tmp_path / "run", device="cpu")
+    done = medsr.finetune(tmp_path / "recipe.yml", tmp_path / "truth", out=tmp_path / "run", device="cpu")
     net, spec = checkpoint.load(done.model)
     assert spec.architecture == name
     before = spec.build().state_dict().keys()

@@ -68,7 +68,7 @@ def test_images_of_any_size_as_the_network_itself(
     middle = (slice(0, 8 * scale), slice(0, 16 * scale))  # beyond, what is padded may differ
     np.testing.assert_allclose(made[middle], expected[0].permute(1, 2, 0).numpy()[middle], atol=0.02)
     write_png(tmp_path / "odd.png", fundus[:37, :51])
-    outcome = upscale(tmp_path / "odd.png", tmp_path / "out", path)[0]
+    outcome = upscale(tmp_path / "odd.png", tmp_path / "out", model=path)[0]
     assert outcome.error is None
     assert image_io.read(tmp_path / "out" / "odd.png").pixels.shape == (37 * scale, 51 * scale, 3)
 
@@ -102,7 +102,7 @@ def test_what_it_cannot_do_is_said(tmp_path: Path, fundus: np.ndarray) -> None:
     torch.save(_compact().state_dict(), tmp_path / "c.pth")
     write_png(tmp_path / "a.png", fundus[:16, :16])
     with pytest.raises(UsageError, match="runs in torch"):
-        upscale(tmp_path / "a.png", tmp_path / "out", tmp_path / "c.pth", engine="openvino")
+        upscale(tmp_path / "a.png", tmp_path / "out", model=tmp_path / "c.pth", engine="openvino")
     with pytest.raises(UsageError, match="runs in torch only"):
         export(tmp_path / "c.pth", "openvino")
     torch.save({"weight": torch.zeros(3, 3)}, tmp_path / "nothing.pth")

@@ -68,7 +68,7 @@ STAGES = [
 def test_two_stages_in_one_recipe(tmp_path: Path, image_folder: Path) -> None:
     recipe = _write(tmp_path / "r.yml", stages=STAGES)
     said: list[str] = []
-    result = finetune(recipe, image_folder, tmp_path / "run", device="cpu", say=said.append)
+    result = finetune(recipe, image_folder, out=tmp_path / "run", device="cpu", say=said.append)
     first, second = tmp_path / "run" / "1-faithful", tmp_path / "run" / "2-sharp"
     assert result.iterations == 7
     assert {"l1"} == _losses(first)
@@ -94,7 +94,7 @@ def test_stages_resume_where_they_were_stopped(
     tmp_path: Path, image_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = _write(tmp_path / "r.yml", stages=STAGES, save_every=1)
-    whole = finetune(recipe, image_folder, tmp_path / "whole", device="cpu")
+    whole = finetune(recipe, image_folder, out=tmp_path / "whole", device="cpu")
     after = monitors.Monitor.after
 
     def killed(self: monitors.Monitor, learner: Any, losses: dict[str, float], interrupted: bool = False) -> bool:
@@ -106,7 +106,7 @@ def test_stages_resume_where_they_were_stopped(
     with monkeypatch.context() as patch:
         patch.setattr(monitors.Monitor, "after", killed)
         with pytest.raises(KeyboardInterrupt):
-            finetune(recipe, image_folder, tmp_path / "run", device="cpu")
+            finetune(recipe, image_folder, out=tmp_path / "run", device="cpu")
     said: list[str] = []
     resumed = finetune("", resume=tmp_path / "run", device="cpu", say=said.append)
     assert "stage faithful: finished before" in said
@@ -133,7 +133,7 @@ def test_a_stopped_stage_is_gone_on_with_by_the_whole_run(
 
     monkeypatch.setattr(monitors.Monitor, "after", stopped)
     with pytest.raises(StoppedError, match=f"--resume {tmp_path / 'run'}$"):
-        finetune(_write(tmp_path / "r.yml", stages=STAGES), image_folder, tmp_path / "run", device="cpu")
+        finetune(_write(tmp_path / "r.yml", stages=STAGES), image_folder, out=tmp_path / "run", device="cpu")
     monkeypatch.undo()
     assert finetune("", resume=tmp_path / "run", device="cpu").iterations == 7
 
@@ -142,7 +142,7 @@ def test_progressive_factors_carry_the_weights_over(tmp_path: Path, image_folder
     steps = [{"name": "x2"}, {"name": "x4", "scale": 4}, {"name": "x8", "scale": 8, "data": {"crop": 64}}]
     recipe = _write(tmp_path / "r.yml", stages=steps, optimizer={"learning_rate": 1e-9}, iterations=2)
     said: list[str] = []
-    result = finetune(recipe, image_folder, tmp_path / "run", device="cpu", say=said.append)
+    result = finetune(recipe, image_folder, out=tmp_path / "run", device="cpu", say=said.append)
     nets = [_weights(stages.place(load(recipe), tmp_path / "run", n) / "best.safetensors") for n in range(3)]
     for before, after in pairwise(nets):
         assert torch.allclose(
@@ -150,7 +150,7 @@ def test_progressive_factors_carry_the_weights_over(tmp_path: Path, image_folder
         )
         assert len(after) > len(before)
     assert sum("of the weights taken from" in line for line in said) == 2
-    assert upscale(image_folder / "eye_0.png", tmp_path / "up", result.model, engine="torch")[0].error is None
+    assert upscale(image_folder / "eye_0.png", tmp_path / "up", model=result.model, engine="torch")[0].error is None
     assert image_io.read(tmp_path / "up" / "eye_0.png").pixels.shape == (768, 768, 3)
 
 
@@ -171,7 +171,7 @@ def test_a_colour_network_made_grey_does_to_grey_what_it_did(scale: int) -> None
 def test_what_fits_of_another_kind_of_network_is_refused(tmp_path: Path, tiny_model: Path, image_folder: Path) -> None:
     recipe = _write(tmp_path / "r.yml", start_from={"generator": str(tiny_model), "matching": True})
     with pytest.raises(UsageError, match="is a rrdb, the recipe asks for rrdn"):
-        finetune(recipe, image_folder, tmp_path / "run", device="cpu")
+        finetune(recipe, image_folder, out=tmp_path / "run", device="cpu")
 
 
 @pytest.mark.parametrize(
@@ -205,10 +205,10 @@ def test_impossible_habits_are_named(tmp_path: Path, change: dict[str, Any], exp
 
 def test_frozen_blocks_stay_as_they_are_and_the_others_learn(tmp_path: Path, image_folder: Path) -> None:
     norms = {"generator": {"name": "srresnet", "features": 8, "blocks": 3}}
-    first = finetune(_write(tmp_path / "a.yml", **norms), image_folder, tmp_path / "a", device="cpu")
+    first = finetune(_write(tmp_path / "a.yml", **norms), image_folder, out=tmp_path / "a", device="cpu")
     start = {"generator": str(first.model), "freeze": 2}
     recipe = _write(tmp_path / "b.yml", **norms, start_from=start, optimizer={"learning_rate": 1e-2})
-    second = finetune(recipe, image_folder, tmp_path / "b", device="cpu")
+    second = finetune(recipe, image_folder, out=tmp_path / "b", device="cpu")
     before, after = _weights(first.model), _weights(second.model)
     frozen = ("conv_first.", "body.0.", "body.1.")
     for name, tensor in before.items():
@@ -216,13 +216,13 @@ def test_frozen_blocks_stay_as_they_are_and_the_others_learn(tmp_path: Path, ima
         assert same == name.startswith(frozen), name  # running means of norms included
     too_many = _write(tmp_path / "c.yml", **norms, start_from={**start, "freeze": 4})
     with pytest.raises(UsageError, match="the generator has 3 blocks"):
-        finetune(too_many, image_folder, tmp_path / "c", device="cpu")
+        finetune(too_many, image_folder, out=tmp_path / "c", device="cpu")
     scaled = _write(tmp_path / "d.yml", **norms, scale=4, start_from={**start, "matching": True})
-    assert finetune(scaled, image_folder, tmp_path / "d", device="cpu").iterations == 6  # nothing frozen is new
+    assert finetune(scaled, image_folder, out=tmp_path / "d", device="cpu").iterations == 6  # nothing frozen is new
     wide = {"generator": {"name": "srresnet", "features": 16, "blocks": 3}}
     other = _write(tmp_path / "e.yml", **wide, start_from={"generator": str(first.model), "matching": True})
     with pytest.raises(UsageError, match=r"only 0\.\d% fits"):
-        finetune(other, image_folder, tmp_path / "e", device="cpu")
+        finetune(other, image_folder, out=tmp_path / "e", device="cpu")
 
 
 @pytest.mark.parametrize(("before", "after"), [(2, 4), (4, 2), (1, 2), (2, 1)])
@@ -249,17 +249,17 @@ def test_an_rrdb_of_another_scale_sees_what_it_saw(before: int, after: int, tmp_
 def test_what_a_later_stage_needs_is_looked_for_first(tmp_path: Path, image_folder: Path) -> None:
     late = [{"name": "a"}, {"name": "b", "losses": {"perceptual": {"weight": 1}}}]
     with pytest.raises(WeightsError, match="needs VGG19"):
-        finetune(_write(tmp_path / "r.yml", stages=late), image_folder, tmp_path / "run", device="cpu")
+        finetune(_write(tmp_path / "r.yml", stages=late), image_folder, out=tmp_path / "run", device="cpu")
     lpips = [{"name": "a"}, {"name": "b", "metric": "lpips"}]
     with pytest.raises(WeightsError, match="alexnet"):
-        finetune(_write(tmp_path / "r.yml", stages=lpips), image_folder, tmp_path / "run", device="cpu")
+        finetune(_write(tmp_path / "r.yml", stages=lpips), image_folder, out=tmp_path / "run", device="cpu")
     with pytest.raises(UsageError, match="is not a folder"):
-        finetune(_write(tmp_path / "r.yml", stages=STAGES), tmp_path / "nothing", tmp_path / "run", device="cpu")
+        finetune(_write(tmp_path / "r.yml", stages=STAGES), tmp_path / "nothing", out=tmp_path / "run", device="cpu")
     assert not (tmp_path / "run").exists()  # a mended command may use the folder
 
 
 def test_killed_before_its_report_a_run_is_finished_when_resumed(tmp_path: Path, image_folder: Path) -> None:
-    whole = finetune(_write(tmp_path / "r.yml", stages=STAGES), image_folder, tmp_path / "run", device="cpu")
+    whole = finetune(_write(tmp_path / "r.yml", stages=STAGES), image_folder, out=tmp_path / "run", device="cpu")
     for name in ("result.json", "1-faithful/result.json"):
         (tmp_path / "run" / name).unlink()
     (tmp_path / "run" / "1-faithful" / "report.html").unlink()
@@ -269,11 +269,11 @@ def test_killed_before_its_report_a_run_is_finished_when_resumed(tmp_path: Path,
 
 
 def test_frozen_blocks_stay_frozen_in_later_stages(tmp_path: Path, image_folder: Path) -> None:
-    first = finetune(_write(tmp_path / "a.yml"), image_folder, tmp_path / "a", device="cpu")
+    first = finetune(_write(tmp_path / "a.yml"), image_folder, out=tmp_path / "a", device="cpu")
     start = {"generator": str(first.model), "freeze": 1}
     two = [{"name": "x"}, {"name": "y", "scale": 4}]
     recipe = _write(tmp_path / "b.yml", start_from=start, stages=two)
-    second = finetune(recipe, image_folder, tmp_path / "b", device="cpu")
+    second = finetune(recipe, image_folder, out=tmp_path / "b", device="cpu")
     before, after = _weights(first.model), _weights(second.model)
     assert all(torch.equal(before[name], after[name]) for name in before if name.startswith(("conv_first", "body.0.")))
     assert not torch.equal(before["conv_body.weight"], after["conv_body.weight"])
@@ -302,7 +302,7 @@ def test_a_plateau_lowers_the_learning_rate(
     recipe = _write(tmp_path / "r.yml", optimizer=optimizer, iterations=10, validate_every=1, save_every=3)
     # bicubic, start, then one an iteration: better, worse, worse, worse, worse, best of all, worse ...
     _scripted(monkeypatch, [20, 20, 21, 20, 20, 20, 20, 22, 21, 21, 21, 21])
-    finetune(recipe, image_folder, tmp_path / "run", device="cpu")
+    finetune(recipe, image_folder, out=tmp_path / "run", device="cpu")
     expected = [1, 1, 1, 0.5, 0.5, 0.25, 0.25, 0.25, 0.125, 0.125]
     assert _rates(tmp_path / "run") == pytest.approx([1e-3 * share for share in expected])
 
@@ -313,7 +313,7 @@ def test_a_plateau_is_remembered_when_resuming(
     optimizer = {"learning_rate": 1e-3, "schedule": "plateau", "plateau": 2, "factor": 0.5}
     recipe = _write(tmp_path / "r.yml", optimizer=optimizer, iterations=4, validate_every=1, save_every=1)
     _scripted(monkeypatch, [20, 20, 21, 20, 20, 20, *[20, 20, 20, 20]])
-    finetune(recipe, image_folder, tmp_path / "run", device="cpu")
+    finetune(recipe, image_folder, out=tmp_path / "run", device="cpu")
     finetune("", resume=tmp_path / "run", overrides=["iterations=7"], device="cpu")
     # of the first four: reduced after the third; the fourth was the first without a better result since
     assert _rates(tmp_path / "run") == pytest.approx([1e-3, 1e-3, 1e-3, 5e-4, 5e-4, 2.5e-4, 2.5e-4])
@@ -325,7 +325,7 @@ def test_any_metric_stops_early_and_names_the_best(
 ) -> None:
     recipe = _write(tmp_path / "r.yml", metric=metric, patience=2, validate_every=1, iterations=9)
     _scripted(monkeypatch, [0, *values])
-    result = finetune(recipe, image_folder, tmp_path / "run", device="cpu")
+    result = finetune(recipe, image_folder, out=tmp_path / "run", device="cpu")
     assert result.stopped_early
     assert result.iterations == 4
     assert result.best[metric] == values[2]
@@ -334,12 +334,12 @@ def test_any_metric_stops_early_and_names_the_best(
 def test_every_metric_is_measured(tmp_path: Path, image_folder: Path) -> None:
     for metric in ("psnr_y", "mse"):
         result = finetune(
-            _write(tmp_path / "r.yml", metric=metric, iterations=1), image_folder, tmp_path / metric, device="cpu"
+            _write(tmp_path / "r.yml", metric=metric, iterations=1), image_folder, out=tmp_path / metric, device="cpu"
         )
         assert set(result.end) == {"psnr", "ssim", metric}
     assert result.end["psnr"] == pytest.approx(10 * np.log10(255**2 / result.end["mse"]), abs=0.01)
     with pytest.raises(WeightsError, match="weights fetch alexnet"):
-        finetune(_write(tmp_path / "r.yml", metric="lpips"), image_folder, tmp_path / "lpips", device="cpu")
+        finetune(_write(tmp_path / "r.yml", metric="lpips"), image_folder, out=tmp_path / "lpips", device="cpu")
 
 
 def tick(monkeypatch: pytest.MonkeyPatch, seconds: float = 0.1) -> None:
@@ -355,7 +355,7 @@ def test_minutes_end_a_run_and_are_shared_by_its_stages(
     two = [{"name": "a", "iterations": 3}, {"name": "b", "iterations": 1}]
     recipe = _write(tmp_path / "r.yml", minutes=0.0399, stages=two, validate_every=10_000, save_every=10_000)
     assert [load(recipe).stage(n).minutes for n in (0, 1)] == pytest.approx([0.029925, 0.009975])
-    result = finetune(recipe, image_folder, tmp_path / "run", device="cpu")
+    result = finetune(recipe, image_folder, out=tmp_path / "run", device="cpu")
     parts = [Result.of(tmp_path / "run" / name) for name in ("1-a", "2-b")]
     assert [part.iterations for part in parts if part] == [18, 6]  # the first that ends after 1.7955 and 0.5985 s
     assert [part.seconds for part in parts if part] == pytest.approx([1.8, 0.6])
@@ -370,7 +370,7 @@ def test_minutes_bring_a_cosine_down_to_nothing(
     tick(monkeypatch)
     optimizer = {"learning_rate": 1e-3, "schedule": "cosine"}
     recipe = _write(tmp_path / "r.yml", minutes=0.0332, optimizer=optimizer, iterations=10**6)
-    finetune(recipe, image_folder, tmp_path / "run", device="cpu")
+    finetune(recipe, image_folder, out=tmp_path / "run", device="cpu")
     rates = _rates(tmp_path / "run")
     assert len(rates) == 20
     assert rates[0] == 1e-3
@@ -421,12 +421,12 @@ def test_pairs_train_and_are_validated_on_their_own_low_resolution(
     write_png(truth / "lonely.png", image_io.read(truth / "eye_0.png").pixels)
     write_png(low / "eye_2.png", image_io.read(low / "eye_2.png").pixels[:-2])
     said: list[str] = []
-    result = finetune(recipe, truth, tmp_path / "run", device="cpu", say=said.append)
+    result = finetune(recipe, truth, out=tmp_path / "run", device="cpu", say=said.append)
     assert result.bicubic["psnr"] < 12  # a negative
     assert any("lonely.png" in line and "has no low resolution" in line for line in said)
     assert any("eye_2.png" in line and "is not 2 times that" in line for line in said)
     with pytest.raises(UsageError, match="no pair to train on"):
-        finetune(recipe, truth, tmp_path / "b", ["scale=4"])
+        finetune(recipe, truth, out=tmp_path / "b", overrides=["scale=4"])
 
 
 def test_a_partner_that_is_missing_is_named(pair_folders: tuple[Path, Path], tmp_path: Path) -> None:
@@ -451,7 +451,7 @@ def test_sixteen_bits_mean_the_same_in_both_of_a_pair(tmp_path: Path, fundus: np
     pairs = {"name": "pairs", "low_resolution": str(tmp_path / "low")}
     data = {**RECIPE["data"], "validation": "[2].png"}
     recipe = _write(tmp_path / "p.yml", degradation=pairs, data=data, iterations=1)
-    assert finetune(recipe, tmp_path / "high", tmp_path / "run", device="cpu").bicubic["psnr"] > 28
+    assert finetune(recipe, tmp_path / "high", out=tmp_path / "run", device="cpu").bicubic["psnr"] > 28
 
 
 def test_partners_by_names_with_points_and_in_one_folder(tmp_path: Path, fundus: np.ndarray) -> None:
@@ -483,7 +483,7 @@ def test_partners_by_names_with_points_and_in_one_folder(tmp_path: Path, fundus:
 def test_the_unknown_track_is_validated_on_its_own_blur(tmp_path: Path, image_folder: Path) -> None:
     more = {"protocol": {"blur_sigma": 0}, "iterations": 1}
     found = [
-        finetune(_write(tmp_path / "r.yml", degradation={"name": name}, **more), image_folder, tmp_path / name)
+        finetune(_write(tmp_path / "r.yml", degradation={"name": name}, **more), image_folder, out=tmp_path / name)
         for name in ("bicubic", "unknown")
     ]
     assert found[0].bicubic["psnr"] > found[1].bicubic["psnr"] + 0.5
@@ -506,7 +506,7 @@ def test_plain_generators_learn_from_slices_and_refine_volumes(tmp_path: Path) -
         data={"validation": "scan1*", "crop": 32, "workers": 0},
         degradation={"name": "through-plane-mean", "factor": 2},
     )
-    result = finetune(recipe, folder, tmp_path / "run", device="cpu")
+    result = finetune(recipe, folder, out=tmp_path / "run", device="cpu")
     assert result.bicubic["psnr"] > 15
     thick = smooth_volume((48, 44, 40)).reshape(48, 44, 20, 2).mean(axis=3).astype(np.int16)
     nibabel.Nifti1Image(thick, np.diag([1, 1, 2, 1.0])).to_filename(tmp_path / "thick.nii.gz")
@@ -514,4 +514,4 @@ def test_plain_generators_learn_from_slices_and_refine_volumes(tmp_path: Path) -
     assert outcome.error is None
     assert nibabel.load(tmp_path / "fine.nii.gz").shape == (48, 44, 40)
     with pytest.raises(UsageError, match="refines slices of volumes"):
-        upscale(tmp_path / "any.png", tmp_path / "up", result.model, engine="torch")
+        upscale(tmp_path / "any.png", tmp_path / "up", model=result.model, engine="torch")

@@ -66,7 +66,7 @@ def test_a_run_leaves_everything_the_design_names(
 ) -> None:
     monkeypatch.setattr("medsr.training.report.curves", page.curves)  # this once they are drawn
     said: list[str] = []
-    result = finetune(recipe, image_folder, tmp_path / "run", device="cpu", say=said.append)
+    result = finetune(recipe, image_folder, out=tmp_path / "run", device="cpu", say=said.append)
     names = {path.name for path in (tmp_path / "run").iterdir()}
     files = {"recipe.yml", "log.jsonl", "model.safetensors", "best.safetensors", "report.html", "result.json"}
     files |= {"files.json"}
@@ -85,7 +85,7 @@ def test_a_run_leaves_everything_the_design_names(
 
 def test_training_lowers_the_loss(recipe: Path, image_folder: Path, tmp_path: Path) -> None:
     more = ["iterations=40", "degradation.pool=0", "data.validation=0", "optimizer.learning_rate=3e-3", "save_every=40"]
-    finetune(recipe, image_folder, tmp_path / "run", more, device="cpu")
+    finetune(recipe, image_folder, out=tmp_path / "run", overrides=more, device="cpu")
     losses = [json.loads(line)["l1"] for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
     assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
 
@@ -95,8 +95,8 @@ def test_a_resumed_run_ends_bit_identical_to_one_never_interrupted(
     extra: dict[str, object], image_folder: Path, tmp_path: Path
 ) -> None:
     recipe = _write(tmp_path / "recipe.yml", RECIPE | extra)
-    finetune(recipe, image_folder, tmp_path / "whole", ["iterations=9"], device="cpu")
-    finetune(recipe, image_folder, tmp_path / "parts", ["iterations=6"], device="cpu")
+    finetune(recipe, image_folder, out=tmp_path / "whole", overrides=["iterations=9"], device="cpu")
+    finetune(recipe, image_folder, out=tmp_path / "parts", overrides=["iterations=6"], device="cpu")
     torch.rand(3)
     again = {"data": image_folder, "out": tmp_path / "parts", "resume": tmp_path / "parts"}
     finetune(recipe, **again, overrides=["iterations=9"], device="cpu")
@@ -114,15 +114,21 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(
     recipe: Path, image_folder: Path, tmp_path: Path
 ) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        finetune(recipe, image_folder, tmp_path / name, ["iterations=2"], device="cpu", seed=seed)
+        finetune(recipe, image_folder, out=tmp_path / name, overrides=["iterations=2"], device="cpu", seed=seed)
     assert _same(_weights(tmp_path / "a"), _weights(tmp_path / "b"))
     assert not _same(_weights(tmp_path / "a"), _weights(tmp_path / "c"))
 
 
 def test_ema_follows_its_formula(recipe: Path, image_folder: Path, tmp_path: Path) -> None:
     settings = ["ema=0.9", "iterations=1", "save_every=1"]
-    finetune(recipe, image_folder, tmp_path / "a", settings, device="cpu")
-    finetune(recipe, image_folder, tmp_path / "start", [*settings, "optimizer.learning_rate=1e-30"], device="cpu")
+    finetune(recipe, image_folder, out=tmp_path / "a", overrides=settings, device="cpu")
+    finetune(
+        recipe,
+        image_folder,
+        out=tmp_path / "start",
+        overrides=[*settings, "optimizer.learning_rate=1e-30"],
+        device="cpu",
+    )
     state = torch.load(tmp_path / "a/state/00000001.pt", weights_only=True)
     start = _weights(tmp_path / "start")["conv_last.weight"]
     expected = 0.9 * start + 0.1 * state["generator"]["conv_last.weight"]
@@ -171,7 +177,7 @@ def test_gan_training_starts_from_given_weights_in_any_precision(
     content = RECIPE | GAN | {"generator": {"features": 12, "blocks": 1, "growth": 4}, "accumulate": 2}
     content["start_from"] = {"generator": str(tiny_model), "discriminator": str(tmp_path / "netD.pth")}
     recipe = _write(tmp_path / "recipe.yml", content | {"precision": precision})
-    finetune(recipe, image_folder, tmp_path / "run", ["iterations=2"], device="cpu")
+    finetune(recipe, image_folder, out=tmp_path / "run", overrides=["iterations=2"], device="cpu")
     record = json.loads((tmp_path / "run/log.jsonl").read_text().splitlines()[1])
     assert {"l1", "gan", "discriminator_real", "discriminator_fake"} <= record.keys()
     assert not _same(_weights(tmp_path / "run"), checkpoint.read_state(tiny_model)[0])
@@ -184,15 +190,15 @@ def test_bf16_where_the_device_has_none_is_fp32_and_said(
     monkeypatch.setattr("medsr.training.trainer.computes_bf16", lambda _: False)
     said: list[str] = []
     more = ["iterations=2", "data.validation=0"]
-    finetune(recipe, image_folder, tmp_path / "fp32", more, device="cpu")
+    finetune(recipe, image_folder, out=tmp_path / "fp32", overrides=more, device="cpu")
     staged = [*more, "stages=[{name: a, precision: bf16}]"]
-    finetune(recipe, image_folder, tmp_path / "bf16", staged, device="cpu", say=said.append)
+    finetune(recipe, image_folder, out=tmp_path / "bf16", overrides=staged, device="cpu", say=said.append)
     assert _same(_weights(tmp_path / "bf16"), _weights(tmp_path / "fp32"))
     assert any("training in fp32" in line for line in said)
     assert checkpoint.describe(tmp_path / "bf16/model.safetensors")["training"]["precision"] == "fp32"
     again = [*more[1:], "iterations=3", "precision=bf16"]
-    finetune(recipe, image_folder, tmp_path / "once", [*more, "precision=bf16"], device="cpu")
-    finetune(recipe, image_folder, tmp_path / "once", again, resume=tmp_path / "once", device="cpu")
+    finetune(recipe, image_folder, out=tmp_path / "once", overrides=[*more, "precision=bf16"], device="cpu")
+    finetune(recipe, image_folder, out=tmp_path / "once", overrides=again, resume=tmp_path / "once", device="cpu")
 
 
 def test_a_discriminator_is_kept_for_the_next_run_to_start_from(image_folder: Path, tmp_path: Path) -> None:
@@ -200,9 +206,9 @@ def test_a_discriminator_is_kept_for_the_next_run_to_start_from(image_folder: Pa
     stages = {"stages": [{"name": "a", "iterations": 1}]}
     recipe = _write(tmp_path / "recipe.yml", RECIPE | GAN | {"data": RECIPE["data"] | {"validation": 0}})
     staged = _write(tmp_path / "staged.yml", yaml.safe_load(recipe.read_text()) | stages)
-    first = finetune(staged, image_folder, tmp_path / "first", device="cpu").run / "discriminator.safetensors"
+    first = finetune(staged, image_folder, out=tmp_path / "first", device="cpu").run / "discriminator.safetensors"
     more = ["iterations=1", f"start_from.discriminator={first}", "optimizer.learning_rate=1e-30"]
-    second = finetune(recipe, image_folder, tmp_path / "second", more, device="cpu").run / first.name
+    second = finetune(recipe, image_folder, out=tmp_path / "second", overrides=more, device="cpu").run / first.name
     before, after = checkpoint.read_state(first)[0], checkpoint.read_state(second)[0]
     assert all(torch.equal(before[name], after[name]) for name in before if name.endswith(("weight_orig", "bias")))
     with pytest.raises(WeightsError, match="holds a unet-sn discriminator, not a generator"):
@@ -217,21 +223,21 @@ def test_perceptual_loss_through_vgg19(
     torch.save(vgg19_state(), tmp_path / "vgg.pth")
     monkeypatch.setattr(weight_store, "locate", lambda name: tmp_path / "vgg.pth")
     more = ["iterations=1", "losses.perceptual.weight=1", "data.validation=0"]
-    finetune(recipe, image_folder, tmp_path / "run", more, device="cpu")
+    finetune(recipe, image_folder, out=tmp_path / "run", overrides=more, device="cpu")
     record = json.loads((tmp_path / "run/log.jsonl").read_text().splitlines()[0])
     assert record["perceptual"] > 0
 
 
 def test_perceptual_loss_without_vgg19_refuses_to_start(recipe: Path, image_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"losses\.perceptual\.weight=0") as caught:
-        finetune(recipe, image_folder, tmp_path / "run", ["losses.perceptual.weight=1"], device="cpu")
+        finetune(recipe, image_folder, out=tmp_path / "run", overrides=["losses.perceptual.weight=1"], device="cpu")
     assert "medsr weights import vgg19-dcbb9e9d.pth" in str(caught.value)
     assert not (tmp_path / "run").exists()
 
 
 def test_stock_weights_that_are_not_there_refuse_to_start(image_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="medsr weights fetch realesrgan-x4plus"):
-        finetune("retina", image_folder, tmp_path / "run", device="cpu")
+        finetune("retina", image_folder, out=tmp_path / "run", device="cpu")
     assert not (tmp_path / "run").exists()
 
 
@@ -240,13 +246,17 @@ def test_the_first_loss_that_is_not_finite_stops_the_run_and_is_named(
 ) -> None:
     with pytest.raises(TrainingError, match=r"the l1 loss is (nan|inf)"):
         finetune(
-            recipe, image_folder, tmp_path / "run", ["optimizer.learning_rate=1e30", "iterations=50"], device="cpu"
+            recipe,
+            image_folder,
+            out=tmp_path / "run",
+            overrides=["optimizer.learning_rate=1e30", "iterations=50"],
+            device="cpu",
         )
 
 
 def test_patience_stops_early(recipe: Path, image_folder: Path, tmp_path: Path) -> None:
     more = ["optimizer.learning_rate=1e-30", "iterations=50", "patience=2"]
-    result = finetune(recipe, image_folder, tmp_path / "run", more, device="cpu")
+    result = finetune(recipe, image_folder, out=tmp_path / "run", overrides=more, device="cpu")
     assert result.stopped_early
     assert result.iterations == 6  # validated at 0, 3 and 6, never better
     assert "stopped early" in describe(result)[0]
@@ -269,14 +279,14 @@ def test_runs_are_not_mixed_up(
     recipe: Path, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, object]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    finetune(recipe, image_folder, "run", ["iterations=1"], device="cpu")
+    finetune(recipe, image_folder, out="run", overrides=["iterations=1"], device="cpu")
     arguments = {k: str(recipe) if v == "{recipe}" else v for k, v in arguments.items()}
     with pytest.raises(UsageError):
         finetune(**({"recipe": ""} | arguments), device="cpu")  # type: ignore[arg-type]
 
 
 def test_a_damaged_state_is_not_resumed(recipe: Path, image_folder: Path, tmp_path: Path) -> None:
-    finetune(recipe, image_folder, tmp_path / "run", device="cpu")
+    finetune(recipe, image_folder, out=tmp_path / "run", device="cpu")
     state = tmp_path / "run/state/00000006.pt"
     content = bytearray(state.read_bytes())
     content[len(content) // 2] ^= 1
@@ -300,7 +310,7 @@ def test_what_finetune_writes_loads_in_spandrel_with_the_same_output(image_folde
     from spandrel import ModelLoader
 
     recipe = _write(tmp_path / "recipe.yml", RECIPE | {"generator": {"features": 12, "blocks": 2, "growth": 32}})
-    result = finetune(recipe, image_folder, tmp_path / "run", ["iterations=2"], device="cpu")
+    result = finetune(recipe, image_folder, out=tmp_path / "run", overrides=["iterations=2"], device="cpu")
     ours, _ = checkpoint.load(result.model)
     theirs = ModelLoader().load_from_file(result.model)
     images = torch.rand(1, 3, 24, 24)
@@ -318,7 +328,13 @@ def test_a_full_disk_stops_the_run_with_the_file_it_could_not_write(
     resource.setrlimit(resource.RLIMIT_FSIZE, (20 << 10, limits[1]))
     try:
         with pytest.raises(TrainingError, match=r"00000001\.pt: File too large; stopped"):
-            finetune(recipe, image_folder, tmp_path / "run", ["data.validation=0", "iterations=1"], device="cpu")
+            finetune(
+                recipe,
+                image_folder,
+                out=tmp_path / "run",
+                overrides=["data.validation=0", "iterations=1"],
+                device="cpu",
+            )
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not [path for path in (tmp_path / "run").rglob("*") if path.suffix in (".pt", ".safetensors")]
@@ -328,11 +344,11 @@ def test_a_full_disk_stops_the_run_with_the_file_it_could_not_write(
 def test_compiled_networks_follow_the_same_course(image_folder: Path, tmp_path: Path) -> None:
     """Also when the process has compiled the networks for other shapes, as an earlier stage does."""
     earlier = RECIPE | {"compile": True, "data": RECIPE["data"] | {"crop": 40}}
-    finetune(_write(tmp_path / "earlier.yml", earlier), image_folder, tmp_path / "earlier", device="cpu")
+    finetune(_write(tmp_path / "earlier.yml", earlier), image_folder, out=tmp_path / "earlier", device="cpu")
     losses = {}
     for compiled in (False, True):
         recipe = _write(tmp_path / f"{compiled}.yml", RECIPE | GAN | {"compile": compiled, "iterations": 4})
-        run = finetune(recipe, image_folder, tmp_path / f"run{compiled}", device="cpu").run
+        run = finetune(recipe, image_folder, out=tmp_path / f"run{compiled}", device="cpu").run
         records = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
         losses[compiled] = [record["l1"] for record in records if "l1" in record]
         assert len(checkpoint.load(run / "model.safetensors")[0].state_dict()) > 10

@@ -180,7 +180,7 @@ def test_it_trains_and_resumes_bit_by_bit(
 ) -> None:
     recipe = tmp_path / "x.yml"
     recipe.write_text(yaml.safe_dump(RECIPE | GAN | {"iterations": 4, "save_every": 2} | change))
-    finetune(recipe, image_folder, tmp_path / "whole", device="cpu")
+    finetune(recipe, image_folder, out=tmp_path / "whole", device="cpu")
     parts = Path(shutil.copytree(tmp_path / "whole", tmp_path / "parts"))
     for path in (parts / "state").glob("00000004.*"):  # as if killed before it was saved
         path.unlink()

@@ -54,7 +54,7 @@ def _picture(path: Path, fundus: np.ndarray, index: int) -> None:
 
 def _begin(tmp_path: Path, folder: Path, /, **changes: Any) -> Path:
     (tmp_path / "r.yml").write_text(yaml.safe_dump({**RECIPE, **changes}))
-    finetune(tmp_path / "r.yml", folder, tmp_path / "run", device="cpu")
+    finetune(tmp_path / "r.yml", folder, out=tmp_path / "run", device="cpu")
     return tmp_path / "run"
 
 
@@ -253,19 +253,19 @@ def test_a_comparison_goes_on_with_the_same_held_out_files(
         names.append(tmp_path / f"{name}.yml")
         names[-1].write_text(yaml.safe_dump({**RECIPE, "name": name}))
     out = tmp_path / "out"
-    compare(names, photographs, out, None, device="cpu")
+    compare(names, photographs, out=out, minutes=None, device="cpu")
     before = _parts(out)["validation"]
     shutil.rmtree(out / "two")
     for index in range(4):
         _picture(photographs / f"a{index}.png", fundus, 20 + index)
     with pytest.raises(UsageError, match="4 added"):
-        compare(names, photographs, out, None, device="cpu")
-    compare(names, photographs, out, None, device="cpu", accept_new_data=True)
+        compare(names, photographs, out=out, minutes=None, device="cpu")
+    compare(names, photographs, out=out, minutes=None, device="cpu", accept_new_data=True)
     assert _parts(out / "two")["validation"] == _parts(out / "one")["validation"] == before
     assert "a0.png" in _parts(out / "two")["train"]
     moved = photographs.rename(tmp_path / "moved")
     shutil.rmtree(out / "two")
-    compare(names, moved, out, None, device="cpu")
+    compare(names, moved, out=out, minutes=None, device="cpu")
     assert _parts(out / "two")["validation"] == before
 
 

@@ -46,7 +46,7 @@ def one_thread() -> Iterator[None]:
 def whole(one_thread: None, written_images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run to which nothing happened; those that are killed, stopped or damaged must end as it did."""
     folder = tmp_path_factory.mktemp("whole")
-    finetune(_recipe(folder), written_images, folder / "run", device="cpu")
+    finetune(_recipe(folder), written_images, out=folder / "run", device="cpu")
     return folder / "run"
 
 
@@ -134,7 +134,7 @@ def test_killed_it_ends_bit_identical(image_folder: Path, whole: Path, tmp_path:
 def test_killed_ten_times_it_ends_bit_identical(image_folder: Path, tmp_path: Path) -> None:
     kills, parts = _killed_and_resumed(10, 40, image_folder, tmp_path)
     assert kills == 10
-    finetune(_recipe(tmp_path, iterations=40), image_folder, tmp_path / "long", device="cpu")
+    finetune(_recipe(tmp_path, iterations=40), image_folder, out=tmp_path / "long", device="cpu")
     _same_run(tmp_path / "long", parts)
 
 
@@ -234,7 +234,7 @@ def test_a_disk_that_fills_up_stops_the_run_with_its_last_state_whole(
         patched.setattr(pathlib.Path, "open", _open)
         patched.setattr(pathlib.Path, "write_bytes", _write)
         with pytest.raises(TrainingError, match=r"No space left.*the state of iteration \d+ is whole") as caught:
-            finetune(recipe, image_folder, run, device="cpu")
+            finetune(recipe, image_folder, out=run, device="cpu")
     assert "--resume" in str(caught.value)
     finetune("", resume=run, device="cpu")
     _same_run(whole, run)
@@ -258,11 +258,13 @@ def test_what_goes_wrong_is_said_and_stops_or_goes_back_slower(
     monkeypatch.setattr(loop, "step", step)
     recipe = _recipe(tmp_path, iterations=9)
     with pytest.raises(TrainingError, match=r"iteration 7: the l1 loss is nan; stopped.*guard\.action=roll-back"):
-        finetune(recipe, image_folder, tmp_path / "stops", device="cpu")
+        finetune(recipe, image_folder, out=tmp_path / "stops", device="cpu")
     seen.clear()
     said: list[str] = []
     run = tmp_path / "goes_back"
-    result = finetune(recipe, image_folder, run, ["guard.action=roll-back"], device="cpu", say=said.append)
+    result = finetune(
+        recipe, image_folder, out=run, overrides=["guard.action=roll-back"], device="cpu", say=said.append
+    )
     assert result.iterations == 9
     assert seen == [0, 1]
     assert any("back to iteration 4, learning rate now times 0.25" in line for line in said)
@@ -291,7 +293,7 @@ def test_attempts_are_counted(image_folder: Path, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(loop, "step", step)
     more = ["guard.action=roll-back", "guard.attempts=2"]
     with pytest.raises(TrainingError, match="stopped after going back 2 times"):
-        finetune(_recipe(tmp_path), image_folder, tmp_path / "run", more, device="cpu")
+        finetune(_recipe(tmp_path), image_folder, out=tmp_path / "run", overrides=more, device="cpu")
 
 
 def test_explosions_and_a_discriminator_that_has_won_are_seen() -> None:

@@ -56,6 +56,7 @@ class Engine:
 def cohort(
     command: Command,
     inputs: str | Path | Sequence[str | Path],
+    *,
     out: str | Path,
     on: Engine = Engine(),
     suffixes: Sequence[str] = ("T1w",),
@@ -63,13 +64,30 @@ def cohort(
     say: Say = lambda _: None,
     **options: Any,
 ) -> Standing:
-    """`medsr volume` or `medsr upscale` over many inputs, each done once, wherever `on` says.
+    """Run `medsr.volume` or `medsr.upscale` over many inputs, each done once, wherever `on` says.
 
-    `inputs`: folders (searched below), globs, list files (.txt, a path each line), or the root of a BIDS dataset, of
-    which the images with one of `suffixes` become derivatives in `out`. `options`: those of `medsr.volume` or
-    `medsr.upscale`. Writes `out`/status.tsv and `out`/cohort.html; failed inputs are rows with their reason.
+    Args:
+        command: `volume` or `upscale`.
+        inputs: Folders (searched below), globs, list files (`.txt`, a path each line), or the root of a BIDS dataset.
+        out: The folder for the results, status.tsv and cohort.html. Failed inputs are rows with their reason.
+        on: Where it runs: processes here, a Slurm cluster, or Dask.
+        suffixes: Of a BIDS dataset, which images become derivatives.
+        skip_done: Leave out what status.tsv calls done, as long as input, settings and result are the same.
+        say: Called with each line that a user should read.
+        options: Those of `medsr.volume` or `medsr.upscale`.
 
-    Raises UsageError or WeightsError when nothing can be begun.
+    Returns:
+        What became of every input.
+
+    Raises:
+        UsageError: An argument is wrong, and nothing was done.
+        WeightsError: The model cannot be opened, and nothing was done.
+
+    Example:
+        >>> import medsr
+        >>> standing = medsr.cohort("volume", "scans", out="finer-scans", model="cubic")
+        >>> len(standing.done), len(standing.failed)
+        (2, 0)
     """
     given = [str(inputs)] if isinstance(inputs, str | Path) else [str(one) for one in inputs]
     folder = Path(os.path.abspath(out))

@@ -42,6 +42,7 @@ class Comparison:
 def compare(
     names: Sequence[str | Path],
     data: str | Path | None = None,
+    *,
     out: str | Path | None = None,
     minutes: float | None = DEFAULT_MINUTES,
     overrides: Sequence[str] = (),
@@ -51,12 +52,35 @@ def compare(
     say: Say = lambda _: None,
     accept_new_data: bool = False,
 ) -> Comparison:
-    """Train every recipe for `minutes` (validation not counted; None: as long as it says) and measure them alike.
+    """Train several recipes for the same time and measure them alike.
 
-    `data`, `overrides` (`a.b=value`) and `seed` apply to all. In `out`: a run's folder for each recipe, `compare.html`
-    and `compare.json`, written to `json_file` too. Called again with the same `out` it goes on where it stopped, with
-    the same data; `accept_new_data` trains on what was added, too, with the same images held out. Raises
-    UsageError where recipes cannot be compared, StoppedError when interrupted; a failing recipe costs no other.
+    Called again with the same `out` it goes on where it stopped, with the same data. A recipe that fails costs no
+    other.
+
+    Args:
+        names: Two or more recipe files, or names of recipes that come with medsr.
+        data: The folder of ground truth, instead of the recipes'.
+        out: A folder for the runs, compare.html and compare.json. None: a new one below `runs`.
+        minutes: Of training for each, validation not counted. None: as long as each recipe says.
+        overrides: `KEY=VALUE` for all recipes.
+        device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+        seed: Of everything random, instead of the recipes'.
+        json_file: A second place for compare.json.
+        say: Called with each line that a user should read.
+        accept_new_data: As in `medsr.finetune`.
+
+    Returns:
+        What came of each recipe, and which failed.
+
+    Raises:
+        UsageError: Recipes cannot be compared, or none came to its end.
+        StoppedError: Interrupted; called again, it goes on.
+
+    Example:
+        >>> import medsr
+        >>> comparison = medsr.compare(["recipe.yml", "other.yml"], "photographs", out="both", minutes=None)
+        >>> len(comparison.entries)
+        2
     """
     if len(names) < 2:
         raise UsageError("compare needs two recipes or more")

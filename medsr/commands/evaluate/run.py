@@ -38,10 +38,10 @@ MEASURED_WITH = ("torch", "numpy", "scipy", "scikit-image", "basicsr")
 def evaluate(
     benchmark: str,
     data: str | Path,
+    *,
     models: Sequence[str | Path] = (),
     out: str | Path | None = None,
     json: str | Path | None = None,
-    *,
     scale: float | None = None,
     blur_sigma: float | None = None,
     track: str | None = None,
@@ -58,18 +58,43 @@ def evaluate(
     bits: int | None = None,
     say: Say = lambda _: None,
 ) -> Evaluation:
-    """Measure models on a benchmark (`drive`, `nih-cxr`, `classic`, `volume`, `folder`), beside its baseline.
+    """Measure models on a benchmark, beside its baseline.
 
-    `models`: default, the bundled one made for such images. `planes`, `fuse`, `consistency`, `adapt`: of `volume`, how
-    networks are run, as in `medsr.volume`. `inputs`: a folder that gets every low resolution, for another program;
-    `results`: folders of what such programs made of them, by the name to show them under. `limit`: so many images,
-    drawn at random with seed 0. `bits`: of 16-bit images that do not declare how many they hold; None: decided once
-    for all of them. `out`: a folder for report.html, results.md, results.csv, images.csv, status.tsv;
-    `json`: a file for everything in JSON. `skip_done`: what was measured into `out` before, by the same protocol,
-    models and images, is not again.
-    An image that cannot be read is named in the result's `failed`, and counts for no model.
-    Raises UsageError, WeightsError, or InputError where the folder is not what the benchmark is about; the first
-    image's error where none can be measured.
+    Args:
+        benchmark: `drive`, `nih-cxr`, `classic`, `volume` or `folder`.
+        data: The folder of its images or scans.
+        models: Names or files. Empty: the bundled one made for such images.
+        out: A folder for report.html, results.md, results.csv, images.csv and status.tsv.
+        json: A file for everything in JSON.
+        scale: The factor to measure. None: the benchmark's own.
+        blur_sigma: Of the Gaussian blur in pixels of the low resolution. None: the benchmark's own.
+        track: A part of the benchmark, where it has several.
+        planes: Of `volume`, as in `medsr.volume`.
+        fuse: Of `volume`, as in `medsr.volume`.
+        consistency: Of `volume`, as in `medsr.volume`.
+        adapt: Of `volume`, as in `medsr.volume`.
+        inputs: A folder that gets every low resolution, for another program.
+        results: Folders of what other programs made of them, by the name to show them under.
+        limit: So many images, drawn at random with seed 0. None: all.
+        device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+        tile: As in `medsr.upscale`.
+        skip_done: Leave out what was measured into `out` before, by the same protocol, models and images.
+        bits: Bits stored in 16-bit images that do not say. None: decided once for all, and said.
+        say: Called with each line that a user should read.
+
+    Returns:
+        Means with intervals for each model, the figures of every image, and the images that failed.
+
+    Raises:
+        UsageError: An argument is wrong.
+        WeightsError: A model cannot be opened.
+        InputError: The folder is not what the benchmark is about, or no image can be measured.
+
+    Example:
+        >>> import medsr
+        >>> evaluation = medsr.evaluate("folder", "photographs", models=["bicubic", "lanczos"], scale=2)
+        >>> evaluation.failed
+        []
     """
     if skip_done and out is None:
         raise UsageError("--skip-done: needs --out, the folder that remembers")

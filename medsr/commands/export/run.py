@@ -32,19 +32,36 @@ class Exported:
 def export(
     model: str | Path,
     to: str,
+    *,
     out: str | Path | None = None,
     int8: bool = False,
     calibrate: str | Path | None = None,
     bits: int | None = None,
     say: Say = lambda _: None,
 ) -> Exported:
-    """Write a model (a known name or a weight file) as OpenVINO (`.xml` and `.bin`) or ONNX (`.onnx`).
+    """Write a model as OpenVINO (`.xml` and `.bin`), ONNX (`.onnx`) or as a card of OpenModelDB (`.json`).
 
-    Without `out` an OpenVINO model goes where `--engine openvino` and `--precision int8` look for it. `int8`: quantised
-    after training, on the images (of volumes' networks: the volumes) in the folder `calibrate`; what that costs in PSNR
-    is measured on others of them and written into the card. `bits`: of 16-bit images there that do not say;
-    None: decided once for all of them. `to` openmodeldb: the card alone (`.json`), in the form in which models are
-    published there. Raises UsageError, WeightsError or InputError.
+    Args:
+        model: A name from `medsr weights list`, or a weight file.
+        to: `openvino`, `onnx` or `openmodeldb`.
+        out: The file. None, for OpenVINO: where medsr looks for converted models.
+        int8: Whether it is quantised. What that costs in PSNR is measured and written into its card.
+        calibrate: The folder of images (of networks for volumes: scans) to calibrate and measure int8 on.
+        bits: Bits stored in 16-bit images there that do not say. None: decided once for all, and said.
+        say: Called with each line that a user should read.
+
+    Returns:
+        The file, its hash and its card.
+
+    Raises:
+        UsageError: An argument is wrong, or int8 loses too much.
+        WeightsError: The model cannot be opened.
+        InputError: The folder to calibrate on has no two usable images.
+
+    Example:
+        >>> import medsr
+        >>> medsr.export("medsr-retina-x2", "openmodeldb", out="card.json").path.name
+        'card.json'
     """
     if to not in SUFFIXES:
         raise UsageError(f"--to {to}: expected one of {', '.join(SUFFIXES)}")

@@ -48,17 +48,36 @@ class Prepared:
 def prepare(
     card: str | Path,
     source: str | Path,
+    *,
     out: str | Path,
     workers: int | None = None,
     overrides: Sequence[str] = (),
     say: Say = lambda _: None,
 ) -> Prepared:
-    """Make ground truth of a data set: `card` names one that came with medsr, or a file; `source` is the download.
+    """Make ground truth for training of a public data set.
 
-    `overrides`: `KEY=VALUE` of the card, such as `ground_truth.crop=256`. `workers`: processes (default: the cores, at
-    most 4). Writes `out`/train, validation, test, manifest.csv and summary.html. Interrupted and run again, it goes on
-    and ends with the same bytes. Images that cannot be used are named in the result's `failed`.
-    Raises UsageError, or InputError where the folder is not the data set or an archive is not safe.
+    Interrupted and called again, it goes on and ends with the same bytes.
+
+    Args:
+        card: The name of a data card that comes with medsr, or a card's file.
+        source: The download: a folder or an archive.
+        out: The folder for train, validation, test, manifest.csv and summary.html.
+        workers: Processes, at least 1. None: the cores, at most 4.
+        overrides: `KEY=VALUE` for the card, such as `ground_truth.crop=256`.
+        say: Called with each line that a user should read.
+
+    Returns:
+        What was made. Images that cannot be used are named in `failed`.
+
+    Raises:
+        UsageError: The card or an argument is wrong.
+        InputError: The folder is not the data set, or an archive is not safe.
+
+    Example:
+        >>> import medsr
+        >>> prepared = medsr.prepare("card.yml", "photographs", out="ground-truth", workers=1)
+        >>> prepared.failed
+        []
     """
     if workers is not None and workers < 1:
         raise UsageError(f"--workers {workers}: expected at least 1")

@@ -21,9 +21,9 @@ Bound = TypeVar("Bound", bound=socket.socket)
 def serve(
     host: str = "127.0.0.1",
     port: int = 8737,
+    *,
     models: str | Sequence[str] = (),
     token: str | None = None,
-    *,
     certificate: str | Path | None = None,
     key: str | Path | None = None,
     max_upload: float = 512,
@@ -43,13 +43,37 @@ def serve(
 ) -> None:
     """Serve the page and its API until interrupted. Blocks.
 
-    `host`: anything but this machine's own loopback needs `token`, of at least 16 characters; where none is given one
-    is made, and told. `models`: names or weight files; empty: all that are installed. `certificate` and `key`: PEM
-    files, for HTTPS. `max_upload`: MB of a file; `max_megapixels`, `max_megavoxels`: of a result; `max_minutes`: of a
-    job; `keep`: minutes until files and results are removed; `max_stored`: MB of one user's. `folder`: where they are
-    kept meanwhile. `max_connections`: of one address at once; `connections`: all that a connection is held to.
+    Args:
+        host: Address to listen on. Anything but this machine's own loopback needs `token`.
+        port: 1 to 65535.
+        models: Names or weight files. Empty: all that are installed.
+        token: At least 16 characters. None where one is needed: one is made, and printed.
+        certificate: PEM file, for HTTPS.
+        key: PEM file of the certificate's key.
+        max_upload: MB of a file.
+        max_megapixels: Of a result.
+        max_megavoxels: Of a result.
+        max_minutes: Of a job.
+        keep: Minutes until files and results are removed.
+        max_stored: MB of one user's files.
+        max_connections: Of one address at once.
+        folder: Where files lie meanwhile. None: a private temporary folder.
+        device: As in `medsr.upscale`.
+        engine: As in `medsr.upscale`.
+        precision: As in `medsr.upscale`.
+        max_gpu_memory: As in `medsr.upscale`.
+        connections: All limits of a connection, instead of `max_connections`.
+        say: Called with each line that a user should read.
 
-    Raises UsageError or WeightsError before anything is served; DependencyError without `medsr[serve]`.
+    Raises:
+        UsageError: An argument is wrong, before anything is served.
+        WeightsError: A model cannot be opened, before anything is served.
+        DependencyError: The packages of `medsr[serve]` are missing.
+
+    Example:
+        .. code-block:: python
+
+            medsr.serve(port=8737, models=["medsr-mri"])
     """
     if token is None and not is_loopback(host):
         token = new_token()

@@ -31,6 +31,7 @@ from medsr.networks.bundled import AUTO
 def upscale(
     inputs: str | Path | Sequence[str | Path],
     out: str | Path,
+    *,
     model: str | Path = AUTO,
     outscale: float | None = None,
     tile: int | None = None,
@@ -48,19 +49,43 @@ def upscale(
     on_outcome: Callable[[Outcome], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Outcome]:
-    """Super-resolve images (files, folders, globs) into the folder `out`, each in its own format and depth.
+    """Super-resolve images, each in its own format and bit depth.
 
-    `model`: `auto` chooses for every image the bundled one that was made for such images, and says which and why; a
-    name, a weight file or a baseline otherwise. `outscale`: final factor (default: the model's own, else 2). `bits`:
-    bits stored in 16-bit files that do not say. `engine`: auto, torch or openvino; `precision`: fp32, fp16 or bf16 (on
-    a GPU), int8 (a model calibrated by `medsr export`). `max_gpu_memory`: GB. `compiled`: by torch.compile.
-    `assumed_bits`: of 16-bit files that do not say, by series; None: `io.image.decide_depth` decides once for all.
-    `frames`: of DICOM files that hold several: all, or numbers from 1 and ranges (1-5 or 1,3); the result holds those.
-    None: such files fail. `consistency`: a network's result keeps the input's local means. A bad input becomes an
-    outcome with its error; the others are still done. `say` is told what in the folders was left out.
-    `keep_metadata`: results also get the EXIF of their inputs, which may name a person or a place.
-    `out`/status.tsv says what became of each; with `skip_done` what it calls done, and is still as it was, is not done
-    again. Raises UsageError or WeightsError when nothing can be begun.
+    One bad input never stops the others: its outcome holds the error. `out`/status.tsv says what became of each.
+
+    Args:
+        inputs: Image files, folders or globs; one or several. PNG, JPEG, TIFF, BMP, GIF, WebP, PGM and DICOM.
+        out: The folder for the results. It is made where it is missing.
+        model: `auto` picks the bundled model made for such images, and says which. Else a name from
+            `medsr weights list`, a weight file, an exported model, or `bicubic` or `lanczos`.
+        outscale: The final factor, above 0. None: the model's own; 2 for interpolation.
+        tile: Side of a tile in pixels of the input, 0 for the image as a whole. None: what fits the memory.
+        device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+        bits: Bits stored in 16-bit files that do not say, 8 to 16. None: decided once for all files, and said.
+        engine: `auto`, `torch` or `openvino`.
+        precision: `fp32`; `fp16` or `bf16` on a GPU; `int8` for a model that `medsr.export` calibrated.
+        max_gpu_memory: GB of the GPU's memory that may be used. None: what is free.
+        compiled: Whether torch.compile is used.
+        skip_done: Leave out what status.tsv calls done, as long as input, settings and result are the same.
+        consistency: Whether a network's result keeps the local means of its input.
+        assumed_bits: Bits by series, for files that do not say; found by `medsr.io.images.image.decide_depth`.
+        frames: Of files with several: `all`, or numbers from 1 and ranges (`1-5`, `1,3`). None: such files fail.
+        keep_metadata: Whether results get the EXIF of their inputs, which may name a person or a place.
+        on_outcome: Called with each outcome as soon as it is there.
+        say: Called with each line that a user should read.
+
+    Returns:
+        One outcome for each input: `input`, `output`, `seconds`, `error`, `notes`.
+
+    Raises:
+        UsageError: An argument is wrong, and nothing was done.
+        WeightsError: The model cannot be opened, and nothing was done.
+
+    Example:
+        >>> import medsr
+        >>> [outcome] = medsr.upscale("eye.png", "finer", model="bicubic", outscale=2)
+        >>> outcome.output.name, outcome.error
+        ('eye.png', None)
     """
     check_outscale(outscale)
     frames = None if frames is None else canonical(frames)

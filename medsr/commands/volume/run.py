@@ -62,25 +62,59 @@ def volume(
 ) -> Any:
     """Super-resolve 3D scans: files, folders of DICOM slices, or one volume in memory.
 
-    Files: `scans` is a path or several, `out` a file or folder; returns a list of Outcome, one for each scan, failed
-    ones with their error. In memory: `scans` is a nibabel image, a SimpleITK image, or an array (i, j, k[, t]) with
-    its `affine` (4, 4); `out` is left out; returns a `scan.memory.Result` whose `image` is of the same type.
+    At most one of `isotropic`, `scale` and `spacing` says what finer means. Without any, coarser axes are brought to
+    the finest, and an isotropic scan to half its spacing.
 
-    At most one of `isotropic`, `scale` (every axis) and `spacing` (mm, one number or three in the array's order) says
-    what finer means; without any, coarser axes are brought to the finest, or an isotropic scan to scale 2. `model`:
-    `auto` (the bundled one for MRI, cubic for what is known to be something else, and says so), `cubic`,
-    `back-projected`, `scratch` (with `adapt`), a known name or a weight file. `planes`: auto, all, or names with
-    commas.
-    `fuse`: mean, median, weighted, learned, or the file of a fusion network. `profile` (box or gaussian) and
-    `thickness` (mm) say how slices were acquired. `noise`: its standard deviation in the image's
-    units, where it is known; 0 asks for exact agreement, whatever that does to noise; None: measured.
-    `affine` of files and nibabel images: `sform` or `qform`, whichever is right where a NIfTI header's two disagree.
-    `input_spacing`: mm along each of the three axes, used where a header states no voxel spacing.
-    `adapt`: minutes of learning from the scan itself. `kind`: auto, image or labels. With a folder as `out`, its
-    status.tsv says what became of every scan; with `skip_done` what it calls done, and is still as it was, is not done
-    again. `keep_metadata`: results also get the texts of the scan's header, which may name a person or a place.
+    Args:
+        scans: A path or several. Or a nibabel image, a SimpleITK image, or an array (i, j, k[, t]) with its `affine`.
+        out: A file, or a folder, in which status.tsv says what became of every scan. Leave it out for a volume in
+            memory.
+        affine: (4, 4), voxels to mm (RAS), of an array. Of files and nibabel images: `sform` or `qform`, whichever
+            is right where the two of a NIfTI header disagree.
+        input_spacing: Three numbers in mm, for a header that states no voxel spacing.
+        model: `auto` (the bundled one for MRI, cubic for what is known to be something else), `cubic`,
+            `back-projected`, `scratch` (with `adapt`), a name from `medsr weights list` or a weight file.
+        isotropic: Bring every axis to the finest spacing.
+        scale: Factor for every axis, above 1.
+        spacing: In mm; one number, or three in the array's order.
+        planes: `auto`, `all`, or names with commas (`axial,coronal,sagittal`).
+        fuse: `mean`, `median`, `weighted`, `learned`, or the file of a fusion network.
+        consistency: Whether the result agrees with the scan, as far as noise allows.
+        profile: `box` or `gaussian`, how a slice was acquired across its thickness.
+        thickness: Of a slice, in mm. None: what the header says, else the spacing.
+        noise: Its standard deviation in the image's units; 0 asks for exact agreement. None: measured.
+        uncertainty: Whether a map of the disagreement between planes is written too.
+        adapt: Minutes of learning from the scan itself.
+        kind: `auto`, `image` or `labels`.
+        also: Other scans of the same session to bring onto the result's grid.
+        series: UID of the DICOM series to read, where a folder holds several.
+        dicom: Whether the result is written as a derived DICOM series.
+        report: Whether a page with before and after is written.
+        device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+        engine: `auto`, `torch` or `openvino`.
+        precision: As in `medsr.upscale`.
+        max_gpu_memory: GB of the GPU's memory that may be used. None: what is free.
+        compiled: Whether torch.compile is used.
+        skip_done: Leave out what status.tsv calls done, as long as scan, settings and result are the same.
+        keep_metadata: Whether results get the texts of the scan's header, which may name a person or a place.
+        on_outcome: Called with each outcome as soon as it is there.
+        say: Called with each line that a user should read.
 
-    Raises UsageError or WeightsError when nothing can be begun; in memory also InputError for a bad volume.
+    Returns:
+        Files: a list of outcomes, one for each scan, failed ones with their error. In memory: a `Result` whose
+        `image` is of the type of `scans`.
+
+    Raises:
+        UsageError: An argument is wrong, and nothing was done.
+        WeightsError: The model cannot be opened, and nothing was done.
+        InputError: A volume in memory is not usable.
+
+    Example:
+        >>> import medsr, numpy
+        >>> scan = numpy.random.default_rng(0).random((12, 12, 6), dtype=numpy.float32)
+        >>> result = medsr.volume(scan, affine=numpy.diag([1, 1, 2, 1]), model="cubic")
+        >>> result.image.shape
+        (12, 12, 12)
     """
     request, extras = asked(
         model=model,

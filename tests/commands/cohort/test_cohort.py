@@ -72,13 +72,13 @@ def all_once(out: Path, expected: dict[str, str]) -> None:
 @pytest.fixture(scope="module")
 def expected(written_scans: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     calm = tmp_path_factory.mktemp("calm")
-    cohort("volume", written_scans, calm, model="cubic")
+    cohort("volume", written_scans, out=calm, model="cubic")
     return hashes(calm)
 
 
 def test_it_is_medsr_volume_for_each(scans: Path, tmp_path: Path, refiner_file: Path) -> None:
     folder = scans / "a"
-    now = cohort("volume", folder, tmp_path / "out", model=refiner_file, uncertainty=True, engine="torch")
+    now = cohort("volume", folder, out=tmp_path / "out", model=refiner_file, uncertainty=True, engine="torch")
     assert (len(now.done), len(now.failed)) == (3, 0)
     [alone] = medsr.volume(folder / "s1.nii.gz", tmp_path / "one", model=refiner_file, uncertainty=True, engine="torch")
     assert sha256(alone.output) == sha256(tmp_path / "out" / "s1.nii.gz")
@@ -93,9 +93,9 @@ def test_it_is_medsr_volume_for_each(scans: Path, tmp_path: Path, refiner_file: 
 def test_images_too(tmp_path: Path, fundus: np.ndarray) -> None:
     for n in range(3):
         write_png(tmp_path / "in" / f"e{n}.png", fundus[n * 20 : n * 20 + 40, :40])
-    now = cohort("upscale", tmp_path / "in", tmp_path / "out", Engine(workers=2), model="bicubic")
+    now = cohort("upscale", tmp_path / "in", out=tmp_path / "out", on=Engine(workers=2), model="bicubic")
     assert len(now.done) == 3
-    [alone] = medsr.upscale(tmp_path / "in" / "e1.png", tmp_path / "one", "bicubic")
+    [alone] = medsr.upscale(tmp_path / "in" / "e1.png", tmp_path / "one", model="bicubic")
     assert sha256(alone.output) == sha256(tmp_path / "out" / "e1.png")
     again = reproduce(tmp_path / "out" / "upscale.json")
     assert len(again) == 3
@@ -104,7 +104,7 @@ def test_images_too(tmp_path: Path, fundus: np.ndarray) -> None:
 
 def test_the_page_tells_of_images_that_no_model_was_made_for(tmp_path: Path, fundus: np.ndarray) -> None:
     write_png(tmp_path / "in" / "blue.png", fundus[:40, :40, ::-1])
-    cohort("upscale", tmp_path / "in", tmp_path / "out", Engine(workers=1))
+    cohort("upscale", tmp_path / "in", out=tmp_path / "out", on=Engine(workers=1))
     assert "no bundled model was made for" in (tmp_path / "out" / "cohort.html").read_text()
 
 
@@ -137,13 +137,13 @@ def test_failures_are_named_and_can_be_done_again_alone(scans: Path, tmp_path: P
 @pytest.mark.slow
 def test_lists_and_globs(scans: Path, tmp_path: Path) -> None:
     (scans / "some.txt").write_text("# those of today\na/s0.nii.gz\nb/s1.nii.gz\n")
-    now = cohort("volume", scans / "some.txt", tmp_path / "out", model="cubic")
+    now = cohort("volume", scans / "some.txt", out=tmp_path / "out", model="cubic")
     assert sorted(os.path.relpath(row.output, tmp_path / "out") for row in now.done) == ["a/s0.nii.gz", "b/s1.nii.gz"]
-    now = cohort("volume", str(scans / "*" / "s1.nii.gz"), tmp_path / "out2", model="cubic")
+    now = cohort("volume", str(scans / "*" / "s1.nii.gz"), out=tmp_path / "out2", model="cubic")
     assert len(now.done) == 2
     (scans / "wrong.txt").write_text("a/s9.nii.gz\n")
     with pytest.raises(UsageError, match="names a/s9"):
-        cohort("volume", scans / "wrong.txt", tmp_path / "out3", model="cubic")
+        cohort("volume", scans / "wrong.txt", out=tmp_path / "out3", model="cubic")
 
 
 def test_what_cannot_begin_is_told_before_anything_is_done(scans: Path, tmp_path: Path) -> None:
@@ -154,12 +154,12 @@ def test_what_cannot_begin_is_told_before_anything_is_done(scans: Path, tmp_path
         ({"also": ("mask.nii",)}, UsageError),
     ):
         with pytest.raises(error):
-            cohort("volume", scans, tmp_path / "out", **options)
+            cohort("volume", scans, out=tmp_path / "out", **options)
     with pytest.raises(UsageError, match="expected one of local, slurm, dask"):
         Engine("cloud")  # type: ignore[arg-type]
     (tmp_path / "none").mkdir()
     with pytest.raises(UsageError, match="no scan there"):
-        cohort("volume", tmp_path / "none", tmp_path / "out")
+        cohort("volume", tmp_path / "none", out=tmp_path / "out")
     with pytest.raises(UsageError, match="no cohort was begun"):
         retry(tmp_path / "nowhere")
 
@@ -169,7 +169,7 @@ def test_the_unlike_come_first(tmp_path: Path) -> None:
         stored = np.rint(smooth_volume((24, 20, 10), n) * (6 if n == 4 else 1)).astype(np.int16)
         (tmp_path / "in").mkdir(exist_ok=True)
         nib.Nifti1Image(stored, np.diag([1, 1, 2, 1])).to_filename(tmp_path / "in" / f"s{n}.nii.gz")
-    now = cohort("volume", tmp_path / "in", tmp_path / "out", model="cubic")
+    now = cohort("volume", tmp_path / "in", out=tmp_path / "out", model="cubic")
     from medsr.commands.cohort.figures import subjects
 
     first = subjects(plan.load(tmp_path / "out"), now.done)[0]
@@ -193,7 +193,7 @@ def bids(root: Path) -> Path:
 def test_a_bids_dataset_becomes_derivatives(tmp_path: Path) -> None:
     from bids import BIDSLayout
 
-    now = cohort("volume", bids(tmp_path / "raw"), tmp_path / "derived", model="cubic")
+    now = cohort("volume", bids(tmp_path / "raw"), out=tmp_path / "derived", model="cubic")
     names = sorted(os.path.relpath(row.output, tmp_path / "derived") for row in now.done)
     assert names == [
         f"{one}/anat/{one.replace('/', '_')}_run-1_desc-SR_T1w.nii.gz" for one in ("sub-01/ses-post", "sub-02/ses-pre")
@@ -203,10 +203,10 @@ def test_a_bids_dataset_becomes_derivatives(tmp_path: Path) -> None:
     layout = BIDSLayout(tmp_path / "raw", derivatives=tmp_path / "derived")
     found = layout.get(scope="derivatives", desc="SR", suffix="T1w", extension=".nii.gz", return_type="file")
     assert len(found) == 2
-    now = cohort("volume", tmp_path / "raw", tmp_path / "both", suffixes=("T1w", "T2w"), model="cubic")
+    now = cohort("volume", tmp_path / "raw", out=tmp_path / "both", suffixes=("T1w", "T2w"), model="cubic")
     assert len(now.done) == 4
     with pytest.raises(UsageError, match=r"no image of FLAIR in this BIDS dataset \(it has T1w, T2w\)"):
-        cohort("volume", tmp_path / "raw", tmp_path / "out", suffixes=("FLAIR",))
+        cohort("volume", tmp_path / "raw", out=tmp_path / "out", suffixes=("FLAIR",))
 
 
 @contextmanager
@@ -318,11 +318,11 @@ def test_a_dask_worker_is_killed(scans: Path, tmp_path: Path, expected: dict[str
 
 @pytest.mark.slow
 def test_dask_on_this_machine_and_nowhere(scans: Path, tmp_path: Path, expected: dict[str, str]) -> None:
-    now = cohort("volume", scans, tmp_path / "out", Engine("dask", workers=2), model="cubic")
+    now = cohort("volume", scans, out=tmp_path / "out", on=Engine("dask", workers=2), model="cubic")
     assert len(now.done) == COUNT
     all_once(tmp_path / "out", expected)
     with pytest.raises(UsageError, match="no scheduler answers"):
-        cohort("volume", scans, tmp_path / "no", Engine("dask", address="tcp://127.0.0.1:9"), model="cubic")
+        cohort("volume", scans, out=tmp_path / "no", on=Engine("dask", address="tcp://127.0.0.1:9"), model="cubic")
 
 
 @pytest.mark.slow
@@ -344,9 +344,9 @@ def test_slurm_refuses_in_words_and_can_be_left_alone(
     slurm: slurm_here.Slurm, scans: Path, tmp_path: Path, expected: dict[str, str]
 ) -> None:
     with pytest.raises(UsageError, match=r"sbatch refused: .*partition"):
-        cohort("volume", scans, tmp_path / "no", Engine("slurm", sbatch="--partition=none"), model="cubic")
+        cohort("volume", scans, out=tmp_path / "no", on=Engine("slurm", sbatch="--partition=none"), model="cubic")
     out = tmp_path / "out"
-    cohort("volume", scans, out, Engine("slurm", wait=False, per_task=4), model="cubic")
+    cohort("volume", scans, out=out, on=Engine("slurm", wait=False, per_task=4), model="cubic")
     when(lambda: len(results.standing(plan.load(out)).done) == COUNT)
     told = CliRunner().invoke(app, ["cohort", "status", str(out)])
     assert f"{COUNT} of {COUNT} done" in told.output
@@ -356,15 +356,15 @@ def test_slurm_refuses_in_words_and_can_be_left_alone(
 @pytest.mark.slow
 def test_one_cohort_at_a_time_in_a_folder(scans: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    cohort("volume", scans / "a", out, model="cubic")
+    cohort("volume", scans / "a", out=out, model="cubic")
     with plan.alone(out):
         with pytest.raises(UsageError, match="another cohort is at work there"):
-            cohort("volume", scans / "b", out, model="cubic")
+            cohort("volume", scans / "b", out=out, model="cubic")
         with pytest.raises(UsageError, match="another cohort is at work there"):
             retry(out)
         told = CliRunner().invoke(app, ["cohort", "status", str(out)])
         assert "3 of 3 done" in told.output
-    cohort("volume", scans / "b", out, model="cubic")
+    cohort("volume", scans / "b", out=out, model="cubic")
     inputs = sorted(row.input for row in read(out / "status.tsv"))  # two of the first were replaced, one stays
     assert inputs == [str(scans / place) for place in ("a/s2.nii.gz", "b/s0.nii.gz", "b/s1.nii.gz")]
     with pytest.raises(UsageError, match="another cohort was begun there meanwhile"):
@@ -386,7 +386,7 @@ def test_killed_and_begun_again_with_skip_done_it_goes_on(
     made = {path: path.stat().st_mtime_ns for path in out.rglob("*.nii.gz") if not path.name.startswith(".")}
     assert made
     done = {Path(row.output) for row in results.standing(plan.load(out)).done}
-    cohort("volume", scans, out, skip_done=True, model="cubic")
+    cohort("volume", scans, out=out, skip_done=True, model="cubic")
     assert all(path.stat().st_mtime_ns == made[path] for path in done)
     all_once(out, expected)
 
@@ -394,9 +394,9 @@ def test_killed_and_begun_again_with_skip_done_it_goes_on(
 @pytest.mark.slow
 def test_old_results_do_not_count_for_new_settings(scans: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    cohort("volume", scans / "a", out, model="cubic")
+    cohort("volume", scans / "a", out=out, model="cubic")
     before = hashes(out)
-    now = cohort("volume", scans / "a", out, skip_done=True, model="cubic", scale=3)
+    now = cohort("volume", scans / "a", out=out, skip_done=True, model="cubic", scale=3)
     assert len(now.done) == 3
     assert all(digest != before[name] for name, digest in hashes(out).items())
 
@@ -406,7 +406,7 @@ def test_other_weights_are_not_mixed_in(scans: Path, tmp_path: Path, refiner_fil
     weights = tmp_path / "mine.safetensors"
     weights.write_bytes(refiner_file.read_bytes())
     (scans / "a" / "bad.nii.gz").write_bytes(b"no scan")
-    now = cohort("volume", scans / "a", tmp_path / "out", model=weights, engine="torch")
+    now = cohort("volume", scans / "a", out=tmp_path / "out", model=weights, engine="torch")
     assert len(now.failed) == 1
     weights.write_bytes(fresh_refiner.read_bytes())
     with pytest.raises(UsageError, match="not the weights this cohort was begun with"):
@@ -419,16 +419,16 @@ def test_what_is_somebody_elses_stays(scans: Path, tmp_path: Path) -> None:
     (out / ".s0-notes-20240101.txt").write_text("mine")
     (out / ".s0_other-20240101.txt").write_text("mine")
     (out / ".s0-a1b2c3d4.json").write_text("half-written by one who was killed")
-    cohort("volume", scans / "s0.nii.gz", out, model="cubic")
+    cohort("volume", scans / "s0.nii.gz", out=out, model="cubic")
     assert sorted(path.name for path in out.glob(".s0*")) == [".s0-notes-20240101.txt", ".s0_other-20240101.txt"]
     raw = bids(tmp_path / "raw")
     with pytest.raises(UsageError, match="is the dataset itself"):
-        cohort("volume", raw, raw, model="cubic")
+        cohort("volume", raw, out=raw, model="cubic")
     (tmp_path / "other").mkdir()
     told = {"Name": "fMRIPrep", "GeneratedBy": [{"Name": "fMRIPrep"}]}
     (tmp_path / "other" / "dataset_description.json").write_text(json.dumps(told))
     with pytest.raises(UsageError, match=r"holds another dataset \(fMRIPrep\)"):
-        cohort("volume", raw, tmp_path / "other", model="cubic")
+        cohort("volume", raw, out=tmp_path / "other", model="cubic")
 
 
 def test_ten_thousand_inputs_are_several_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -454,16 +454,16 @@ def test_ten_thousand_inputs_are_several_arrays(tmp_path: Path, monkeypatch: pyt
 
 def test_list_files_stay_within_out(scans: Path, tmp_path: Path) -> None:
     (scans / "a" / "list.txt").write_bytes(b"\xef\xbb\xbf../b/s0.nii.gz\ns0.nii.gz\n")
-    now = cohort("volume", scans / "a" / "list.txt", tmp_path / "out", model="cubic")
+    now = cohort("volume", scans / "a" / "list.txt", out=tmp_path / "out", model="cubic")
     assert sorted(os.path.relpath(row.output, tmp_path / "out") for row in now.done) == ["a/s0.nii.gz", "b/s0.nii.gz"]
     (scans / "latin.txt").write_bytes(b"sch\xf6n.nii.gz\n")
     with pytest.raises(UsageError, match="not UTF-8"):
-        cohort("volume", scans / "latin.txt", tmp_path / "out2", model="cubic")
+        cohort("volume", scans / "latin.txt", out=tmp_path / "out2", model="cubic")
 
 
 def test_subjects_behind_links_are_found(scans: Path, tmp_path: Path) -> None:
     (tmp_path / "study").mkdir()
     (tmp_path / "study" / "one").symlink_to(scans / "a")
     (tmp_path / "study" / "one" / "circle").symlink_to(tmp_path / "study")
-    now = cohort("volume", tmp_path / "study", tmp_path / "out", model="cubic")
+    now = cohort("volume", tmp_path / "study", out=tmp_path / "out", model="cubic")
     assert len(now.done) == 3

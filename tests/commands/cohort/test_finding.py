@@ -234,7 +234,7 @@ def test_a_cohort_refines_series_spread_over_folders_as_volume_does(tmp_path: Pa
     slices(lambda k: root / "b" / f"one{k}")
     slices(lambda k: root / "b" / f"two{k}")
     medsr.volume(root, tmp_path / "one", model="cubic")
-    medsr.cohort("volume", root, tmp_path / "many", model="cubic")
+    medsr.cohort("volume", root, out=tmp_path / "many", model="cubic")
     names = ["a.nii.gz", "b_1.nii.gz", "b_2.nii.gz"]
     for out in ("one", "many"):
         assert sorted(Path(row.output).name for row in read(tmp_path / out / "status.tsv")) == names

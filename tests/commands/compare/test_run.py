@@ -59,7 +59,7 @@ def test_recipes_and_their_stages_stand_beside_interpolation(
     pair: list[Path], image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
-    result = compare(pair, image_folder, out, minutes=None, device="cpu")
+    result = compare(pair, image_folder, out=out, minutes=None, device="cpu")
     assert [one.leaf.name for one in result.entries] == ["one", "two: mse", "two: gan"]
     assert not result.failed
     for one in result.entries:
@@ -80,18 +80,18 @@ def test_recipes_and_their_stages_stand_beside_interpolation(
         assert text in page
 
     monkeypatch.setattr(comparing, "finetune", lambda *_, **__: pytest.fail("trained again"))
-    again = compare(pair, image_folder, out, minutes=None, device="cpu")
+    again = compare(pair, image_folder, out=out, minutes=None, device="cpu")
     assert [one.scores for one in again.entries] == [one.scores for one in result.entries]
     monkeypatch.undo()
     with pytest.raises(UsageError, match="holds the run of another recipe"):
-        compare(pair, image_folder, out, minutes=None, device="cpu", seed=4)
+        compare(pair, image_folder, out=out, minutes=None, device="cpu", seed=4)
 
 
 def test_the_budget_is_the_same_for_all(
     pair: list[Path], image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tick(monkeypatch)
-    result = compare(pair, image_folder, tmp_path / "out", minutes=0.0199, device="cpu")
+    result = compare(pair, image_folder, out=tmp_path / "out", minutes=0.0199, device="cpu")
     one, first, second = (entry.leaf.result for entry in result.entries)
     assert one.seconds == pytest.approx(1.2)
     assert first.seconds + second.seconds == pytest.approx(1.2)
@@ -131,7 +131,7 @@ def test_what_cannot_be_compared_is_refused(
 ) -> None:
     recipes = [_write(tmp_path / "one.yml"), _write(tmp_path / "other.yml", **{"name": "other", **change})]
     with pytest.raises(UsageError, match=expected):
-        compare(recipes, image_folder, tmp_path / "out")
+        compare(recipes, image_folder, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -147,7 +147,7 @@ def test_other_held_out_images_are_found_out(image_folder: Path, tmp_path: Path)
         _write(tmp_path / "b.yml", name="b", data={**data, "crop": 64}),  # too_small.png is none of its images
     ]
     with pytest.raises(UsageError, match="holds out other images"):
-        compare(recipes, image_folder, tmp_path / "out", None)
+        compare(recipes, image_folder, out=tmp_path / "out", minutes=None)
 
 
 def test_volumes_are_compared_too(tmp_path: Path) -> None:
@@ -168,6 +168,6 @@ def test_volumes_are_compared_too(tmp_path: Path) -> None:
     refiner = _write(tmp_path / "a.yml", **base, name="a", generator={"name": "refiner", "features": 8, "blocks": 1})
     plain = {"name": "rrdb", "features": 8, "blocks": 1, "growth": 4}
     image = _write(tmp_path / "b.yml", **base, name="b", generator=plain)
-    result = compare([refiner, image], tmp_path / "scans", tmp_path / "out", None, device="cpu")
+    result = compare([refiner, image], tmp_path / "scans", out=tmp_path / "out", minutes=None, device="cpu")
     assert "cubic B-spline" in result.page.read_text()
     assert len(result.entries) == 2

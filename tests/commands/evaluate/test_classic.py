@@ -23,7 +23,9 @@ PUBLISHED = {2: (33.66, 0.9299), 3: (30.39, 0.8682), 4: (28.42, 0.8104)}
 @pytest.mark.parametrize("folder", ["original", "."])
 def test_set5_bicubic_is_the_published_one(scale: int, folder: str, real_data: Path) -> None:
     """Within 0.02 dB and 0.0005; from the originals, and from the folder with its pairs."""
-    result = medsr.evaluate("classic", real_data / "classic/Set5" / folder, ["bicubic"], scale=scale, device="cpu")
+    result = medsr.evaluate(
+        "classic", real_data / "classic/Set5" / folder, models=["bicubic"], scale=scale, device="cpu"
+    )
     psnr, ssim = PUBLISHED[scale]
     assert len(result.ids) == 5
     assert result.means["bicubic"]["psnr"].mean == pytest.approx(psnr, abs=0.02)
@@ -81,7 +83,7 @@ def test_the_unknown_track_blurs_and_shifts_as_it_says(fundus: np.ndarray) -> No
 def test_the_unknown_track_is_harder_for_one_who_does_not_know(real_data: Path, tmp_path: Path) -> None:
     shutil.copy(real_data / "classic/Set5/original/bird.png", tmp_path)
     plain, unknown = (
-        medsr.evaluate("classic", tmp_path, ["bicubic"], track=track, device="cpu").means["bicubic"]["psnr"].mean
+        medsr.evaluate("classic", tmp_path, models=["bicubic"], track=track, device="cpu").means["bicubic"]["psnr"].mean
         for track in ("bicubic", "unknown")
     )
     assert unknown < plain - 2

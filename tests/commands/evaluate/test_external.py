@@ -24,7 +24,7 @@ def test_our_own_results_taken_in_again_score_the_same(fundus: np.ndarray, tiny_
     """The round trip another program makes: inputs out, results in."""
     write_png(tmp_path / "truth/sub/eye.1.png", fundus[:120, :130])
     inputs, there = tmp_path / "inputs", tmp_path / "there"
-    first = medsr.evaluate("folder", tmp_path / "truth", [tiny_model], inputs=inputs, device="cpu")
+    first = medsr.evaluate("folder", tmp_path / "truth", models=[tiny_model], inputs=inputs, device="cpu")
     assert [path.relative_to(inputs).as_posix() for path in inputs.rglob("*.png")] == ["sub/eye.1.png"]
     assert Pillow.open(inputs / "sub/eye.1.png").size == (65, 60)
     medsr.upscale([inputs], there, model=tiny_model, device="cpu")
@@ -42,7 +42,9 @@ def test_volumes_go_out_and_come_back_whatever_way_they_lie(tmp_path: Path) -> N
     (tmp_path / "truth").mkdir()
     turned = np.ascontiguousarray(truth[::-1].transpose(2, 0, 1))
     nib.save(nib.Nifti1Image(turned, affine), tmp_path / "truth/scan.nii.gz")
-    first = medsr.evaluate("volume", tmp_path / "truth", ["back-projected"], inputs=tmp_path / "thick", device="cpu")
+    first = medsr.evaluate(
+        "volume", tmp_path / "truth", models=["back-projected"], inputs=tmp_path / "thick", device="cpu"
+    )
     thick = nib.load(tmp_path / "thick/scan.nii.gz")
     assert thick.shape == (24, 22, 13)
     np.testing.assert_allclose(thick.affine, [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 2, 0.5], [0, 0, 0, 1]])
@@ -66,7 +68,7 @@ def test_the_hash_is_that_of_the_weights_measured_not_of_a_namesake_here(
     nib.save(nib.Nifti1Image(smooth_volume((24, 22, 26)), np.eye(4)), tmp_path / "a.nii.gz")
     (tmp_path / refiner_file.name).write_bytes(b"another")
     monkeypatch.chdir(tmp_path)
-    found = medsr.evaluate("volume", tmp_path, [refiner_file.absolute()], device="cpu")
+    found = medsr.evaluate("volume", tmp_path, models=[refiner_file.absolute()], device="cpu")
     assert found.models[refiner_file.name]["sha256"] == sha256(refiner_file)
     assert found.models["cubic"]["sha256"] is None
 
@@ -81,7 +83,7 @@ def test_the_way_of_refining_is_measured_and_printed(refiner_file: Path, tmp_pat
         "raw": {"consistency": False},
         "taught": {"adapt": 0.01},
     }.items():
-        found = medsr.evaluate("volume", tmp_path, [refiner_file], device="cpu", **way)  # type: ignore[arg-type]
+        found = medsr.evaluate("volume", tmp_path, models=[refiner_file], device="cpu", **way)  # type: ignore[arg-type]
         seen[name] = found.means[refiner_file.name]["psnr"].mean
         assert found.means["cubic"]["psnr"].mean == pytest.approx(
             seen.setdefault("cubic", found.means["cubic"]["psnr"].mean)
@@ -91,14 +93,14 @@ def test_the_way_of_refining_is_measured_and_printed(refiner_file: Path, tmp_pat
         assert words.get(name, "all planes that hold that axis, averaged, made consistent") in told
     assert len(set(seen.values())) == len(seen)
     with pytest.raises(UsageError, match="--planes axial: holds no axis to be refined"):
-        medsr.evaluate("volume", tmp_path, [refiner_file], planes="axial", device="cpu")
+        medsr.evaluate("volume", tmp_path, models=[refiner_file], planes="axial", device="cpu")
     for way in ({"fuse": "best"}, {"adapt": -1.0}):
         with pytest.raises(UsageError, match=r"--fuse best|--adapt -1"):
-            medsr.evaluate("volume", tmp_path, [refiner_file], device="cpu", **way)  # type: ignore[arg-type]
+            medsr.evaluate("volume", tmp_path, models=[refiner_file], device="cpu", **way)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="are of networks, and none is measured"):
-        medsr.evaluate("volume", tmp_path, ["back-projected"], fuse="median", device="cpu")
+        medsr.evaluate("volume", tmp_path, models=["back-projected"], fuse="median", device="cpu")
     with pytest.raises(UsageError, match="say how long to train it"):
-        medsr.evaluate("volume", tmp_path, ["scratch"], device="cpu")
+        medsr.evaluate("volume", tmp_path, models=["scratch"], device="cpu")
 
 
 def test_results_that_are_not_there_or_another_size_are_named(fundus: np.ndarray, tmp_path: Path) -> None:
@@ -153,7 +155,7 @@ def test_a_volume_that_lies_elsewhere_or_means_something_else_is_refused(
 ) -> None:
     (tmp_path / "truth").mkdir()
     nib.save(nib.Nifti1Image(smooth_volume((24, 22, 26)), np.diag([0.9, 0.9, 1, 1])), tmp_path / "truth/scan.nii")
-    medsr.evaluate("volume", tmp_path / "truth", ["cubic"], inputs=tmp_path / "in", device="cpu")
+    medsr.evaluate("volume", tmp_path / "truth", models=["cubic"], inputs=tmp_path / "in", device="cpu")
     medsr.volume(
         tmp_path / "in/scan.nii.gz", tmp_path / "made/scan.nii.gz", isotropic=True, model="cubic", device="cpu"
     )

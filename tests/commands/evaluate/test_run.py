@@ -41,7 +41,12 @@ def photographs(tmp_path: Path, written_photographs: Path) -> Path:
 def test_everything_promised_is_written_and_agrees(photographs: Path, tiny_model: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = medsr.evaluate(
-        "folder", photographs, ["bicubic", "lanczos", tiny_model], out, tmp_path / "all.json", device="cpu"
+        "folder",
+        photographs,
+        models=["bicubic", "lanczos", tiny_model],
+        out=out,
+        json=tmp_path / "all.json",
+        device="cpu",
     )
     found = json.loads((tmp_path / "all.json").read_text())
     assert set(found) >= {"benchmark", "protocol", "n", "models", "images"}
@@ -72,7 +77,7 @@ def test_everything_promised_is_written_and_agrees(photographs: Path, tiny_model
 def test_the_page_needs_nothing_else_and_shows_best_median_and_worst(
     photographs: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
-    medsr.evaluate("folder", photographs, [tiny_model], tmp_path / "out", device="cpu")
+    medsr.evaluate("folder", photographs, models=[tiny_model], out=tmp_path / "out", device="cpu")
     page = (tmp_path / "out/report.html").read_text()
     assert not re.search(r'(src|href)="(?!data:)', page)
     assert all(word in page for word in ("worst", "median", "best", "What the numbers do not say", "Protocol"))
@@ -82,7 +87,7 @@ def test_the_page_needs_nothing_else_and_shows_best_median_and_worst(
 def test_figures_are_those_of_the_protocol_done_by_hand(photographs: Path) -> None:
     from scipy.ndimage import gaussian_filter
 
-    result = medsr.evaluate("folder", photographs, ["bicubic"], scale=2, blur_sigma=0.7, device="cpu")
+    result = medsr.evaluate("folder", photographs, models=["bicubic"], scale=2, blur_sigma=0.7, device="cpu")
     truth = np.asarray(Pillow.open(photographs / "eye 0.png")).astype(np.float32)
     planes = [Pillow.fromarray(truth[:, :, c]).resize((65, 60), Pillow.Resampling.BICUBIC) for c in range(3)]
     low = np.stack([gaussian_filter(np.clip(plane, 0, 255), 0.7) for plane in planes], axis=2).round()
@@ -184,7 +189,7 @@ def test_a_model_that_answers_nonsense_is_not_perfect(photographs: Path, tmp_pat
     with pytest.raises(
         ComputationError, match=r"nan\.safetensors: the network answers, in fp32, with values that are no numbers"
     ):
-        medsr.evaluate("folder", photographs, [tmp_path / "nan.safetensors"], device="cpu")
+        medsr.evaluate("folder", photographs, models=[tmp_path / "nan.safetensors"], device="cpu")
 
 
 def test_images_that_differ_in_their_suffix_only_are_different_images(tmp_path: Path, fundus: np.ndarray) -> None:
@@ -192,7 +197,7 @@ def test_images_that_differ_in_their_suffix_only_are_different_images(tmp_path: 
     Pillow.fromarray(fundus[64:128, :64]).save(tmp_path / "1.jpg")
     write_png(tmp_path / "2.png", fundus[:64, 64:128])
     write_png(tmp_path / "blank.png", np.zeros((64, 64), np.uint8))
-    result = medsr.evaluate("folder", tmp_path, ["bicubic"], device="cpu")
+    result = medsr.evaluate("folder", tmp_path, models=["bicubic"], device="cpu")
     assert result.ids == ["1.jpg", "1.png", "2"]
     assert [one.input.name for one in result.failed] == ["blank.png"]
     assert any("fewer than 10 images" in remark for remark in tables.remarks(result))
@@ -210,7 +215,7 @@ def test_two_different_files_for_one_image_are_refused(real_data: Path, tmp_path
         (tmp_path / folder).mkdir()
         shutil.copy(real_data / f"retina/DRIVE/test/images/{number}_test.tif", tmp_path / folder / "01_test.tif")
     with pytest.raises(InputError, match="differ; remove one"):
-        medsr.evaluate("drive", tmp_path, ["bicubic"], device="cpu")
+        medsr.evaluate("drive", tmp_path, models=["bicubic"], device="cpu")
 
 
 def test_what_was_measured_is_not_measured_again(
@@ -220,7 +225,7 @@ def test_what_was_measured_is_not_measured_again(
 
     out = tmp_path / "out"
     (photographs / "bad.png").write_bytes(b"bad")
-    first = medsr.evaluate("folder", photographs, ["lanczos"], out, device="cpu")
+    first = medsr.evaluate("folder", photographs, models=["lanczos"], out=out, device="cpu")
     assert [row.outcome for row in status.read(out / "status.tsv")] == ["failed", *["done"] * 4]
     lines = (out / "measured.jsonl").read_text().splitlines()
     (out / "measured.jsonl").write_text("\n".join(lines[:2]) + "\n" + lines[2][:50])  # as after a kill
@@ -228,26 +233,26 @@ def test_what_was_measured_is_not_measured_again(
     load = Folder.load
     monkeypatch.setattr(Folder, "load", lambda bench, item: (loaded.append(item.id), load(bench, item))[1])
     monkeypatch.setattr("medsr.commands.evaluate.page.write", lambda *_: None)
-    again = medsr.evaluate("folder", photographs, ["lanczos"], out, skip_done=True, device="cpu")
+    again = medsr.evaluate("folder", photographs, models=["lanczos"], out=out, skip_done=True, device="cpu")
     assert loaded == ["bad", "eye 2", "eye 3"]
     assert again.ids == first.ids
     assert again.values("lanczos", "psnr") == first.values("lanczos", "psnr")
     loaded.clear()
-    medsr.evaluate("folder", photographs, ["lanczos"], out, blur_sigma=0.5, skip_done=True, device="cpu")
+    medsr.evaluate("folder", photographs, models=["lanczos"], out=out, blur_sigma=0.5, skip_done=True, device="cpu")
     assert len(loaded) == 5  # another protocol is another figure
     with pytest.raises(UsageError, match="needs --out"):
         medsr.evaluate("folder", photographs, skip_done=True)
 
 
 def test_a_limit_draws_the_same_images_every_time(photographs: Path) -> None:
-    first, second = (medsr.evaluate("folder", photographs, ["bicubic"], limit=2, device="cpu") for _ in range(2))
+    first, second = (medsr.evaluate("folder", photographs, models=["bicubic"], limit=2, device="cpu") for _ in range(2))
     assert first.ids == second.ids
     assert len(first.ids) == 2
     assert first.protocol["drawn"] == "2 at random, seed 0"
 
 
 def test_a_factor_that_is_not_the_models_own_is_said(photographs: Path, tiny_model: Path) -> None:
-    result = medsr.evaluate("folder", photographs, [tiny_model], scale=3, device="cpu")
+    result = medsr.evaluate("folder", photographs, models=[tiny_model], scale=3, device="cpu")
     assert "own factor 2, brought to 3 by Lanczos" in tables.text(result)
 
 
@@ -270,14 +275,14 @@ def test_drive_without_masks_training_part_or_annotations_says_so(real_data: Pat
     for number in ("01", "02"):
         shutil.copy(real_data / f"retina/DRIVE/test/images/{number}_test.tif", tmp_path)
     shutil.copy(real_data / "retina/DRIVE/test/1st_manual/01_manual1.gif", tmp_path)
-    result = medsr.evaluate("drive", tmp_path, ["bicubic"], device="cpu")
+    result = medsr.evaluate("drive", tmp_path, models=["bicubic"], device="cpu")
     assert "vessel_auc" not in result.means["bicubic"]
     assert "psnr_fov" not in result.means["bicubic"]  # nor is a field of view guessed
     shutil.copy(real_data / "retina/DRIVE/test/mask/01_test_mask.gif", tmp_path)
     (tmp_path / "21_training.tif").write_bytes(b"II*\0damaged")
     shutil.copy(real_data / "retina/DRIVE/training/mask/21_training_mask.gif", tmp_path)
     shutil.copy(real_data / "retina/DRIVE/training/1st_manual/21_manual1.gif", tmp_path)
-    result = medsr.evaluate("drive", tmp_path, ["bicubic"], device="cpu")
+    result = medsr.evaluate("drive", tmp_path, models=["bicubic"], device="cpu")
     assert result.means["bicubic"]["vessel_auc"].n == 1
     assert any("vessel AUC: on 1 of 2 images" in note for note in tables.remarks(result))
     assert "not calibrated" in result.protocol["vessel_calibration"]
@@ -288,7 +293,7 @@ def test_a_mask_that_is_not_the_images_is_an_error_of_that_image(real_data: Path
         shutil.copy(real_data / f"retina/DRIVE/test/images/{number}_test.tif", tmp_path)
     Pillow.fromarray(np.full((100, 100), 255, np.uint8)).save(tmp_path / "01_test_mask.gif")
     Pillow.open(tmp_path / "02_test.tif").resize((512, 512)).save(tmp_path / "03_test.tif")
-    result = medsr.evaluate("drive", tmp_path, ["bicubic"], device="cpu")
+    result = medsr.evaluate("drive", tmp_path, models=["bicubic"], device="cpu")
     reasons = sorted(str(one.error) for one in result.failed)
     assert result.ids == ["02_test"]
     assert "100x100 pixels, but its image has 565x584" in reasons[0]
@@ -307,7 +312,7 @@ def test_the_bundled_retinal_model_keeps_thin_vessels(real_data: Path) -> None:
 
 
 def test_chest_images_have_their_missing_and_added_detail(real_data: Path) -> None:
-    result = medsr.evaluate("nih-cxr", real_data / "chest/nih", ["bicubic"], limit=1, device="cpu")
+    result = medsr.evaluate("nih-cxr", real_data / "chest/nih", models=["bicubic"], limit=1, device="cpu")
     assert result.means["bicubic"]["detail_missing"].mean > 0.95
     assert result.means["bicubic"]["detail_added"].mean < 0.05
     assert result.protocol["scale"] == 4
@@ -326,7 +331,7 @@ def test_a_volume_is_measured_in_its_foreground_whatever_way_it_lies(refiner_fil
     nibabel.save(nibabel.Nifti1Image(volume, np.diag([1, 1, 3, 1.0])), tmp_path / "thick.nii.gz")
     labels = np.repeat(np.arange(30, dtype=np.uint8) // 10, 28 * 26).reshape(30, 28, 26)
     nibabel.save(nibabel.Nifti1Image(labels, np.eye(4)), tmp_path / "labels.nii.gz")
-    result = medsr.evaluate("volume", tmp_path, [refiner_file], tmp_path / "out", device="cpu")
+    result = medsr.evaluate("volume", tmp_path, models=[refiner_file], out=tmp_path / "out", device="cpu")
     assert result.ids == ["a.nii.gz", "b.nii.gz"]
     assert "a label map" in str(result.failed[0].error)
     assert "not isotropic" in str(result.failed[1].error)
@@ -351,7 +356,7 @@ def test_scans_are_found_as_volume_finds_them_and_what_is_left_out_is_named(tmp_
         archive.write(tmp_path / "a.nii.gz", "inside.nii.gz")
     (tmp_path / "notes.txt").write_text("no scan")
     said: list[str] = []
-    result = medsr.evaluate("volume", tmp_path, ["cubic"], device="cpu", say=said.append)
+    result = medsr.evaluate("volume", tmp_path, models=["cubic"], device="cpu", say=said.append)
     assert result.ids == ["a.nii.gz", "b.zip"]
     one, other = result.values("cubic", "psnr").values()
     assert one == other
@@ -367,7 +372,9 @@ def test_the_data_of_a_header_apart_are_looked_at_before_a_measurement_counts_as
     (tmp_path / "data").mkdir()
     for seed in (0, 1):
         nibabel.save(nibabel.Nifti1Pair(smooth_volume((24, 22, 20), seed), np.eye(4)), tmp_path / "data" / "a.hdr")
-        result = medsr.evaluate("volume", tmp_path / "data", ["cubic"], tmp_path / "out", skip_done=True, device="cpu")
+        result = medsr.evaluate(
+            "volume", tmp_path / "data", models=["cubic"], out=tmp_path / "out", skip_done=True, device="cpu"
+        )
         means.append(result.values("cubic", "psnr"))
     assert means[0] != means[1]
 
@@ -396,7 +403,7 @@ def test_one_bad_mask_costs_no_other_image_its_figures(tmp_path: Path) -> None:
     (data / "04_test_mask.gif").unlink()
     os.mkfifo(data / "04_test_mask.gif")  # as if there were none
     told: list[str] = []
-    result = medsr.evaluate("drive", data, ["bicubic"], tmp_path / "out", device="cpu", say=told.append)
+    result = medsr.evaluate("drive", data, models=["bicubic"], out=tmp_path / "out", device="cpu", say=told.append)
     assert [one.input.name for one in result.failed] == ["02_test.tif", "03_test.tif"]
     assert result.ids == ["01_test", "04_test"]
     assert any("cannot open them: 04_test_mask.gif" in line for line in told)
@@ -421,7 +428,7 @@ def test_an_image_that_goes_while_it_is_measured_costs_no_other_its_figures(
 
     monkeypatch.setattr(Folder, "score", gone)
     monkeypatch.setattr(Folder, "read", changed)
-    result = medsr.evaluate("folder", photographs, ["bicubic"], tmp_path / "out", device="cpu")
+    result = medsr.evaluate("folder", photographs, models=["bicubic"], out=tmp_path / "out", device="cpu")
     assert [str(one.error).partition(": ")[2][:15] for one in result.failed] == ["changed while i"]
     assert result.ids == ["eye 0", "eye 2", "eye 3"]
     rows = status.read(tmp_path / "out/status.tsv")

@@ -38,10 +38,10 @@ def test_an_exported_model_runs_as_the_weights_do_and_says_what_it_is(
     name: str, tiny_model: Path, eyes: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "exported" / name
-    done = medsr.export(tiny_model, "onnx" if name.endswith("onnx") else "openvino", target)
+    done = medsr.export(tiny_model, "onnx" if name.endswith("onnx") else "openvino", out=target)
     assert done.path == target
-    medsr.upscale(eyes, tmp_path / "weights", tiny_model, device="cpu", engine="torch")
-    outcomes = medsr.upscale(eyes, tmp_path / "exported_results", target, device="cpu")
+    medsr.upscale(eyes, tmp_path / "weights", model=tiny_model, device="cpu", engine="torch")
+    outcomes = medsr.upscale(eyes, tmp_path / "exported_results", model=target, device="cpu")
     assert not [one.error for one in outcomes if one.error]
     for outcome in outcomes:
         ours, theirs = (
@@ -71,7 +71,7 @@ def test_int8_is_calibrated_measured_and_then_found_by_name(eyes: Path, tmp_path
     subprocess.run([sys.executable, "-m", "medsr", *call], check=True, capture_output=True)
     told = json.loads((tmp_path / "out/upscale.json").read_text())["results"]["0.png"]
     assert told["parameters"]["precision"] == "int8"
-    medsr.upscale(eyes, tmp_path / "fp32", "medsr-retina-x2", device="cpu")
+    medsr.upscale(eyes, tmp_path / "fp32", model="medsr-retina-x2", device="cpu")
     ours, theirs = (image_io.read(tmp_path / name / "0.png").pixels.astype(int) for name in ("out", "fp32"))
     assert 0 < np.abs(ours - theirs).max() < 16
     assert medsr.reproduce(tmp_path / "out/upscale.json")[0].how == "the same bytes"
@@ -91,7 +91,7 @@ def test_a_refiner_is_calibrated_on_volumes(tmp_path: Path, refiner_file: Path) 
     for number in range(2):
         values = smooth_volume((110, 112, 104), seed=number)
         nibabel.save(nibabel.Nifti1Image((values * 900).astype(np.int16), np.eye(4)), scans / f"{number}.nii.gz")
-    medsr.export(refiner_file, "openvino", tmp_path / "refiner.xml", int8=True, calibrate=scans)
+    medsr.export(refiner_file, "openvino", out=tmp_path / "refiner.xml", int8=True, calibrate=scans)
     thick = nibabel.Nifti1Image((smooth_volume((40, 44, 20)) * 900).astype(np.int16), np.diag([1, 1, 2, 1.0]))
     ours = medsr.volume(thick, model=tmp_path / "refiner.xml").summary
     assert ours["parameters"]["precision"] == "int8"
@@ -119,7 +119,7 @@ def test_wishes_that_do_not_fit_are_refused(options: dict[str, object], said: st
 def test_too_few_images_to_calibrate_on_are_said(tmp_path: Path, tiny_model: Path) -> None:
     for folder in (tmp_path / "none", tmp_path):
         with pytest.raises(InputError, match=r"no such folder|0 images that can be used"):
-            medsr.export(tiny_model, "openvino", tmp_path / "x.xml", int8=True, calibrate=folder)
+            medsr.export(tiny_model, "openvino", out=tmp_path / "x.xml", int8=True, calibrate=folder)
 
 
 @pytest.mark.slow

@@ -68,7 +68,7 @@ def _bytes(folder: Path) -> dict[str, str]:
 
 
 def test_every_file_is_accounted_for_and_nobody_is_in_two_parts(card: Path, eyes: Path, tmp_path: Path) -> None:
-    result = medsr.prepare(card, eyes, tmp_path / "out", workers=1)
+    result = medsr.prepare(card, eyes, out=tmp_path / "out", workers=1)
     rows = manifest.read(tmp_path / "out")
     assert rows is not None
     assert not result.failed
@@ -94,17 +94,17 @@ def test_every_file_is_accounted_for_and_nobody_is_in_two_parts(card: Path, eyes
 
 
 def test_workers_change_nothing_and_a_second_run_does_nothing(card: Path, eyes: Path, tmp_path: Path) -> None:
-    medsr.prepare(card, eyes, tmp_path / "one", workers=1)
-    medsr.prepare(card, eyes, tmp_path / "two", workers=2)
+    medsr.prepare(card, eyes, out=tmp_path / "one", workers=1)
+    medsr.prepare(card, eyes, out=tmp_path / "two", workers=2)
     assert _bytes(tmp_path / "one") == _bytes(tmp_path / "two")
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "one/train").iterdir()}
-    medsr.prepare(card, eyes, tmp_path / "one", workers=1)
+    medsr.prepare(card, eyes, out=tmp_path / "one", workers=1)
     assert times == {path: path.stat().st_mtime_ns for path in (tmp_path / "one/train").iterdir()}
     assert _bytes(tmp_path / "one") == _bytes(tmp_path / "two")
 
 
 def test_killed_at_any_moment_it_goes_on_and_ends_with_the_same_bytes(card: Path, eyes: Path, tmp_path: Path) -> None:
-    medsr.prepare(card, eyes, tmp_path / "whole", workers=1)
+    medsr.prepare(card, eyes, out=tmp_path / "whole", workers=1)
     command = [sys.executable, "-m", "medsr", "prepare", str(card), str(eyes), "--out", str(tmp_path / "out")]
     command += ["--workers", "1"]
     rng = random.Random(0)
@@ -129,47 +129,47 @@ def test_killed_at_any_moment_it_goes_on_and_ends_with_the_same_bytes(card: Path
 
 def test_a_damaged_output_and_a_half_written_journal_are_made_good(card: Path, eyes: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    medsr.prepare(card, eyes, out, workers=1)
+    medsr.prepare(card, eyes, out=out, workers=1)
     before = _bytes(out)
     victim = next(iter(sorted((out / "train").iterdir())))
     victim.write_bytes(victim.read_bytes()[:-100])
     (out / ".work").mkdir()
     (out / ".work/journal.jsonl").write_text('["look ann_L", {"stamp": "x", "lo')
-    medsr.prepare(card, eyes, out, workers=1)
+    medsr.prepare(card, eyes, out=out, workers=1)
     assert _bytes(out) == before
 
 
 def test_what_changed_in_the_source_changes_in_the_result_and_nothing_stays_behind(
     card: Path, eyes: Path, tmp_path: Path
 ) -> None:
-    medsr.prepare(card, eyes, tmp_path / "out", workers=1)
+    medsr.prepare(card, eyes, out=tmp_path / "out", workers=1)
     shutil.rmtree(tmp_path / "fresh", ignore_errors=True)
     for eye in "LR":
         (eyes / f"bob_{eye}.png").rename(eyes / f"zoe_{eye}.png")
-    medsr.prepare(card, eyes, tmp_path / "out", workers=1)
-    medsr.prepare(card, eyes, tmp_path / "fresh", workers=1)
+    medsr.prepare(card, eyes, out=tmp_path / "out", workers=1)
+    medsr.prepare(card, eyes, out=tmp_path / "fresh", workers=1)
     assert _bytes(tmp_path / "out") == _bytes(tmp_path / "fresh")
     assert not [name for name in _bytes(tmp_path / "out") if "bob" in name]
 
 
 def test_other_settings_and_other_peoples_folders_are_refused(card: Path, eyes: Path, tmp_path: Path) -> None:
-    medsr.prepare(card, eyes, tmp_path / "out", workers=1)
+    medsr.prepare(card, eyes, out=tmp_path / "out", workers=1)
     with pytest.raises(UsageError, match="other settings"):
-        medsr.prepare(card, eyes, tmp_path / "out", workers=1, overrides=["split.seed=1"])
+        medsr.prepare(card, eyes, out=tmp_path / "out", workers=1, overrides=["split.seed=1"])
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs/thesis.doc").write_text("x")
     with pytest.raises(UsageError, match="holds other files"):
-        medsr.prepare(card, eyes, tmp_path / "theirs")
+        medsr.prepare(card, eyes, out=tmp_path / "theirs")
     (eyes / "deeper").mkdir()
     with pytest.raises(UsageError, match="holds the source"):
-        medsr.prepare(card, eyes / "deeper", eyes)
+        medsr.prepare(card, eyes / "deeper", out=eyes)
     with pytest.raises(InputError, match="no such folder"):
-        medsr.prepare(card, tmp_path / "nowhere", tmp_path / "new")
+        medsr.prepare(card, tmp_path / "nowhere", out=tmp_path / "new")
 
 
 def test_out_may_lie_inside_the_source(card: Path, eyes: Path, tmp_path: Path) -> None:
-    first = medsr.prepare(card, eyes, eyes / "made", workers=1)
-    again = medsr.prepare(card, eyes, eyes / "made", workers=1)
+    first = medsr.prepare(card, eyes, out=eyes / "made", workers=1)
+    again = medsr.prepare(card, eyes, out=eyes / "made", workers=1)
     assert len(first.rows) == len(again.rows) == 16 * 4
 
 
@@ -180,20 +180,20 @@ def test_archives_are_the_same_as_what_is_in_them(card: Path, eyes: Path, tmp_pa
         for path in eyes.iterdir():
             archive.write(path, f"deep/{path.name}")
         archive.writestr("__MACOSX/deep/._ann_L.png", b"junk")
-    medsr.prepare(card, eyes, tmp_path / "plain", workers=1)
+    medsr.prepare(card, eyes, out=tmp_path / "plain", workers=1)
     for number, source in enumerate((packed, packed / "eyes.zip")):
         out = tmp_path / f"out{number}"
-        result = medsr.prepare(card, source, out, workers=1)
+        result = medsr.prepare(card, source, out=out, workers=1)
         assert not result.failed
         assert {k: v for k, v in _bytes(out).items() if k.endswith(".png")} == {
             k: v for k, v in _bytes(tmp_path / "plain").items() if k.endswith(".png")
         }
     shutil.copytree(eyes, packed / "unpacked")  # the usual download folder: the archive and what came out of it
-    result = medsr.prepare(card, packed, tmp_path / "both", workers=1)
+    result = medsr.prepare(card, packed, out=tmp_path / "both", workers=1)
     assert not result.failed
     assert not [note for note in result.notes if "same pixels" in note]
     shutil.copy(eyes / "ann_L.png", packed / "unpacked/bob_L.png")
-    result = medsr.prepare(card, packed, tmp_path / "torn", workers=1)
+    result = medsr.prepare(card, packed, out=tmp_path / "torn", workers=1)
     assert "eyes.zip/deep/bob_L.png" in str(result.failed[0].error)
     assert "one name and different content" in str(result.failed[0].error)
     assert len(result.failed) == 1
@@ -203,14 +203,14 @@ def test_an_archive_that_leads_outside_stops_everything(card: Path, eyes: Path, 
     with zipfile.ZipFile(eyes / "more.zip", "w") as archive:
         archive.writestr("../../ivy_L.png", (eyes / "ann_L.png").read_bytes())
     with pytest.raises(InputError, match=r"more\.zip.*leads outside"):
-        medsr.prepare(card, eyes, tmp_path / "out", workers=1)
+        medsr.prepare(card, eyes, out=tmp_path / "out", workers=1)
     assert not list(tmp_path.rglob("ivy_L.png"))
 
 
 def test_a_broken_image_costs_nobody_theirs(card: Path, eyes: Path, tmp_path: Path) -> None:
     (eyes / "ann_L.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
     (eyes / "bob_L_vessels.gif").write_bytes(b"GIF89a broken")
-    result = medsr.prepare(card, eyes, tmp_path / "out", workers=1)
+    result = medsr.prepare(card, eyes, out=tmp_path / "out", workers=1)
     assert sorted(one.input.name for one in result.failed) == ["ann_L.png", "bob_L.png"]
     rows = manifest.read(tmp_path / "out") or []
     left_out = {row.id: row.note for row in rows if not row.file}
@@ -224,7 +224,7 @@ def test_the_same_image_under_two_names_is_kept_once_and_its_people_stay_togethe
 ) -> None:
     shutil.copy(eyes / "ann_L.png", eyes / "hal_R.png")
     for seed in range(3):
-        result = medsr.prepare(card, eyes, tmp_path / f"out{seed}", workers=1, overrides=[f"split.seed={seed}"])
+        result = medsr.prepare(card, eyes, out=tmp_path / f"out{seed}", workers=1, overrides=[f"split.seed={seed}"])
         rows = [row for row in result.rows if row.file]
         assert {row.part for row in rows if row.subject == "ann"} == {row.part for row in rows if row.subject == "hal"}
         assert [row.note for row in result.rows if not row.file] == ["same pixels as ann_L"]
@@ -247,7 +247,7 @@ def test_patients_of_dicom_images_stay_together_and_their_names_stay_inside(tmp_
         dataset.save_as(source / f"{number:02d}.dcm")
     out = tmp_path / "out"
     overrides = ["split.train=0.4", "split.validation=0.3", "split.test=0.3"]
-    result = medsr.prepare("generic_images", source, out, workers=1, overrides=overrides)
+    result = medsr.prepare("generic_images", source, out=out, workers=1, overrides=overrides)
     part = {row.id: row.part for row in result.rows}
     for patient in range(3):
         assert len({part[f"{number:02d}"] for number in range(4 * patient, 4 * patient + 4)}) == 1
@@ -257,7 +257,7 @@ def test_patients_of_dicom_images_stay_together_and_their_names_stay_inside(tmp_
 
 def test_a_prepared_set_is_evaluated_and_trained_on_in_its_parts(card: Path, eyes: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    medsr.prepare(card, eyes, out, workers=1)
+    medsr.prepare(card, eyes, out=out, workers=1)
     rows = manifest.read(out) or []
     found = layout.find(load(card), out)
     assert len(found) == 16
@@ -283,7 +283,7 @@ def test_volumes_are_taken_byte_for_byte(tmp_path: Path) -> None:
     for number in range(6):
         nibabel.save(nibabel.Nifti1Image(smooth_volume(seed=number), np.eye(4)), source / f"sub-{number}.nii.gz")
     (source / "bad.nii.gz").write_bytes(b"no")
-    result = medsr.prepare("generic_volumes", source, tmp_path / "out", workers=1)
+    result = medsr.prepare("generic_volumes", source, out=tmp_path / "out", workers=1)
     assert [one.input.name for one in result.failed] == ["bad.nii.gz"]
     rows = [row for row in result.rows if row.file]
     assert len(rows) == 6
@@ -297,7 +297,7 @@ def test_the_card_of_the_paper_gives_five_times_as_many_images(tmp_path: Path) -
     for number in range(1, 4):
         pixels = np.repeat(np.repeat(rng.integers(0, 255, (40, 32), np.uint8), 40, 0), 40, 1)
         write_png(tmp_path / f"xray/CXR_png/CHNCXR_{number:04d}_0.png", pixels)
-    result = medsr.prepare("shenzhen", tmp_path / "xray", tmp_path / "out", workers=1)
+    result = medsr.prepare("shenzhen", tmp_path / "xray", out=tmp_path / "out", workers=1)
     assert len([row for row in result.rows if row.file]) == 15
     assert any("3 images found, a complete copy has 662" in note for note in result.notes)
 
@@ -318,10 +318,10 @@ def test_drive_prepared_measures_as_drive_itself(real_data: Path, tmp_path: Path
             (small / part / folder).mkdir(parents=True)
             for number in numbers:
                 shutil.copy(real_data / "retina/DRIVE" / part / folder / f"{number}_{end}", small / part / folder)
-    medsr.prepare("drive", small, tmp_path / "out", workers=1)
+    medsr.prepare("drive", small, out=tmp_path / "out", workers=1)
     figures = []
     for folder in (small, tmp_path / "out"):
-        result = medsr.evaluate("drive", folder, ["bicubic"], json=tmp_path / "x.json", device="cpu")
+        result = medsr.evaluate("drive", folder, models=["bicubic"], json=tmp_path / "x.json", device="cpu")
         rows = json.loads((tmp_path / "x.json").read_text())["images"]
         assert len(rows) == len(result.ids) == 1
         figures.append(
@@ -337,7 +337,7 @@ def test_half_an_image_that_is_gone_from_the_source_does_not_stay(card: Path, ey
 
     out = tmp_path / "out"
     crops = ["ground_truth.multiscale=null", "ground_truth.crop=32"]
-    medsr.prepare(card, eyes, out, workers=1, overrides=crops)
+    medsr.prepare(card, eyes, out=out, workers=1, overrides=crops)
     rows = [row for row in manifest.read(out) or [] if row.id == "ann_L" and row.file]
     (out / "manifest.csv").unlink()
     Journal(out / ".work/journal.jsonl").add("begin ann_L", {"folders": [rows[0].part, "image", "vessels"]})
@@ -345,7 +345,7 @@ def test_half_an_image_that_is_gone_from_the_source_does_not_stay(card: Path, ey
     (eyes / "ann_L_vessels.gif").unlink()
     (out / "train").mkdir(exist_ok=True)
     (out / "train/foreign.txt").write_text("mine")
-    result = medsr.prepare(card, eyes, out, workers=1, overrides=crops)
+    result = medsr.prepare(card, eyes, out=out, workers=1, overrides=crops)
     assert not [name for name in _bytes(out) if "ann_L" in name]
     assert (out / "train/foreign.txt").exists()
     assert any("foreign.txt" in note for note in result.notes)
@@ -355,17 +355,17 @@ def test_a_wrong_try_does_not_spoil_the_folder_and_words_of_a_card_do_not_count(
     card: Path, eyes: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError):
-        medsr.prepare("drive", eyes, tmp_path / "out", workers=1)
-    medsr.prepare(card, eyes, tmp_path / "out", workers=1)
+        medsr.prepare("drive", eyes, out=tmp_path / "out", workers=1)
+    medsr.prepare(card, eyes, out=tmp_path / "out", workers=1)
     card.write_text(card.read_text().replace("my eyes", "my patients' eyes"))
-    medsr.prepare(card, eyes, tmp_path / "out", workers=1)
+    medsr.prepare(card, eyes, out=tmp_path / "out", workers=1)
 
 
 def test_a_pattern_that_cannot_tell_images_apart_is_told_so(eyes: Path, tmp_path: Path) -> None:
     card = tmp_path / "vague.yml"
     card.write_text('name: vague\ntitle: vague\nlicence: mine\nfiles: {image: "{subject:[a-z]+}_*.png"}\n')
     with pytest.raises(InputError, match=r"cannot tell them apart; say \{id\}"):
-        medsr.prepare(card, eyes, tmp_path / "out", workers=1)
+        medsr.prepare(card, eyes, out=tmp_path / "out", workers=1)
 
 
 def test_masks_keep_their_values_and_odd_ones_cost_only_their_image(card: Path, eyes: Path, tmp_path: Path) -> None:
@@ -376,7 +376,7 @@ def test_masks_keep_their_values_and_odd_ones_cost_only_their_image(card: Path, 
     card.write_text(text)
     Pillow.fromarray(np.zeros((3, 3), np.float32)).save(eyes / "bob_L_vessels.tif")
     (eyes / "bob_L_vessels.gif").unlink()
-    result = medsr.prepare(card, eyes, tmp_path / "out", workers=1)
+    result = medsr.prepare(card, eyes, out=tmp_path / "out", workers=1)
     assert [one.input.name for one in result.failed] == ["bob_L.png"]
     assert "mode F" in str(result.failed[0].error)
     with Pillow.open(tmp_path / "out/vessels/ann_L.png") as kept:
@@ -388,7 +388,7 @@ def test_links_to_folders_are_followed_once(card: Path, eyes: Path, tmp_path: Pa
     source.mkdir()
     (source / "eyes").symlink_to(eyes)
     (source / "loop").symlink_to(source)
-    result = medsr.prepare(card, source, tmp_path / "out", workers=1)
+    result = medsr.prepare(card, source, out=tmp_path / "out", workers=1)
     assert len({row.id for row in result.rows}) == 16
 
 
@@ -413,7 +413,7 @@ def test_workers_end_when_their_parent_is_killed(card: Path, eyes: Path, tmp_pat
 def test_a_folder_that_cannot_be_made_is_named(card: Path, eyes: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
-        medsr.prepare(card, eyes, tmp_path / "file/out", workers=1)
+        medsr.prepare(card, eyes, out=tmp_path / "file/out", workers=1)
 
 
 @pytest.mark.parametrize(
@@ -438,7 +438,7 @@ def test_a_journal_that_names_files_elsewhere_removes_nothing(
     (out / "link").symlink_to(tmp_path)
     (out / ".work/journal.jsonl").write_text(json.dumps(line) + "\n")
     with pytest.raises(UsageError):
-        medsr.prepare(card, eyes, out, workers=1)
+        medsr.prepare(card, eyes, out=out, workers=1)
     assert thesis.read_bytes() == b"years of work"
 
 
@@ -453,7 +453,7 @@ def test_two_at_once_in_one_folder_are_not_possible(card: Path, eyes: Path, tmp_
     assert other.returncode == UsageError.exit_code
     assert "another medsr prepare is at work there" in other.stderr
     assert not list(out.iterdir())
-    medsr.prepare(card, eyes, out, workers=1)
+    medsr.prepare(card, eyes, out=out, workers=1)
     assert all((out / row.file).is_file() for row in manifest.read(out) or [] if row.file)
 
 
@@ -465,7 +465,7 @@ def test_names_that_are_not_utf8_cost_nobody_theirs(tmp_path: Path) -> None:
     for name, image in zip(names, pixels, strict=True):
         Pillow.fromarray(image).save(tmp_path / "x.png")
         (tmp_path / "x.png").rename(source / os.fsdecode(name))
-    result = medsr.prepare("generic_images", source, tmp_path / "out", workers=1)
+    result = medsr.prepare("generic_images", source, out=tmp_path / "out", workers=1)
     assert sorted(row.id for row in result.rows if row.file) == ["M_xfcller", "a", "line_nend"]
     for row in result.rows:
         assert (tmp_path / "out" / row.file).is_file()
@@ -480,7 +480,7 @@ def test_no_mask_whatever_it_is_ends_the_set(card: Path, eyes: Path, tmp_path: P
     (eyes / "cyd_L_vessels.gif").write_bytes(whole[:40])
     (eyes / "dan_L_vessels.gif").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n")
     told: list[str] = []
-    result = medsr.prepare(card, eyes, tmp_path / "out", workers=1, say=told.append)
+    result = medsr.prepare(card, eyes, out=tmp_path / "out", workers=1, say=told.append)
     assert sorted(one.input.name for one in result.failed) == ["cyd_L.png", "dan_L.png"]
     assert any("cannot open them: ann_L_vessels.gif, bob_L_vessels.gif" in line for line in told)
     assert len({row.id for row in result.rows if row.file}) == 14
@@ -500,7 +500,7 @@ def test_images_that_go_while_the_set_is_made_cost_nobody_theirs(
         return looks
 
     monkeypatch.setattr(steps, "look_all", removing)
-    result = medsr.prepare(card, eyes, tmp_path / "out", workers=workers)
+    result = medsr.prepare(card, eyes, out=tmp_path / "out", workers=workers)
     assert sorted(one.input.name for one in result.failed) == ["ann_L.png", "bob_L.png", "cyd_L.png"]
     assert len({row.id for row in result.rows if row.file}) == 13
 
@@ -518,7 +518,7 @@ def test_a_bug_on_one_image_costs_nobody_theirs(
         return read(path, bits)
 
     monkeypatch.setattr(image_io, "read_as_shown", failing)
-    result = medsr.prepare(card, eyes, tmp_path / "out", workers=1)
+    result = medsr.prepare(card, eyes, out=tmp_path / "out", workers=1)
     assert sorted(one.input.name for one in result.failed) == ["ann_L.png", "bob_L.png"]
     assert "out of memory" in str(result.failed[1].error)
 
@@ -528,4 +528,4 @@ def test_a_folder_above_may_have_any_name(card: Path, eyes: Path, tmp_path: Path
         above = tmp_path / os.fsdecode(name)
         above.mkdir()
         (above / "eyes").symlink_to(eyes)
-        assert not medsr.prepare(card, above, tmp_path / f"out{name!r}", workers=1).failed
+        assert not medsr.prepare(card, above, out=tmp_path / f"out{name!r}", workers=1).failed

@@ -43,7 +43,7 @@ def test_an_image_comes_back_as_the_command_line_writes_it(
     assert shown == image_io.read(eye).pixels.tobytes()
     job = user.done("image", file=file["id"], models=["bicubic", "eye-x2"])
     for result, model in zip(job["images"], ("bicubic", eye_model), strict=True):
-        [made] = medsr.upscale(eye, tmp_path / Path(model).stem, model, engine="torch")
+        [made] = medsr.upscale(eye, tmp_path / Path(model).stem, model=model, engine="torch")
         assert user.http.get(result["download"]).content == made.output.read_bytes()
         pixels = np.frombuffer(user.http.get(result["pixels"]["url"]).content, np.uint8)
         np.testing.assert_array_equal(pixels.reshape(160, 192, 3), image_io.read(made.output).pixels)

@@ -109,7 +109,7 @@ def test_an_image_from_choice_to_download(
         shown = [one.input_value() for one in page.locator("figure.panel select").all()]
         assert shown == ["Input", "bicubic", "eye-x2"]
         for name, model in (("eye-x2", eye_model), ("bicubic", "bicubic")):
-            medsr.upscale(eye, tmp_path, model, engine="torch")
+            medsr.upscale(eye, tmp_path, model=model, engine="torch")
             assert downloaded(page, f"eye_{name}.png") == (tmp_path / "eye.png").read_bytes()
 
 

@@ -75,9 +75,9 @@ def test_the_command_line_takes_a_spacing_that_no_header_states(tmp_path: Path) 
 def test_a_cohort_names_the_scan_and_takes_the_option(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     torn(tmp_path / "in" / "a.nii.gz")
-    standing = cohort("volume", tmp_path / "in", tmp_path / "no", model="cubic")
+    standing = cohort("volume", tmp_path / "in", out=tmp_path / "no", model="cubic")
     assert "voxel sizes 1 x 1 x 1 and 0.5 x 0.5 x 5" in standing.failed[0].reason
-    standing = cohort("volume", tmp_path / "in", tmp_path / "yes", model="cubic", affine="sform")
+    standing = cohort("volume", tmp_path / "in", out=tmp_path / "yes", model="cubic", affine="sform")
     assert len(standing.done) == 1
     sizes = nib.affines.voxel_sizes(nib.load(tmp_path / "yes" / "a.nii.gz").affine)
     np.testing.assert_allclose(sizes, 0.5)

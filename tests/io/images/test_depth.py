@@ -76,7 +76,7 @@ def test_a_batch_decides_once_and_its_sidecar_makes_the_result_again(tmp_path: P
     folder.mkdir()
     for name, top in (("a", 3000), ("b", 9000)):
         _film(folder / f"{name}.png", top)
-    outcomes = upscale(folder, tmp_path / "out", "bicubic")
+    outcomes = upscale(folder, tmp_path / "out", model="bicubic")
     assert all("read as 14-bit" in " ".join(outcome.notes) for outcome in outcomes)
     told = json.loads((tmp_path / "out" / "upscale.json").read_text())["results"]
     assert [one["parameters"]["assumed_bits"] for one in told.values()] == [14, 14]

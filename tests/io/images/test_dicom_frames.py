@@ -277,7 +277,9 @@ def test_reproduce_and_skip_done_know_the_frames(tmp_path: Path) -> None:
 def test_a_cohort_takes_the_frames(tmp_path: Path) -> None:
     pixels = pictures()
     saved(cine(pixels), tmp_path / "a.dcm")
-    standing = medsr.cohort("upscale", tmp_path / "a.dcm", tmp_path / "out", model="bicubic", outscale=1, frames="2-3")
+    standing = medsr.cohort(
+        "upscale", tmp_path / "a.dcm", out=tmp_path / "out", model="bicubic", outscale=1, frames="2-3"
+    )
     assert len(standing.done) == 1
     np.testing.assert_array_equal(pydicom.dcmread(tmp_path / "out" / "a.dcm").pixel_array, pixels[1:3])
 

@@ -196,7 +196,7 @@ def test_declared_background_is_exact_and_casts_no_ring(tmp_path: Path) -> None:
     pixels[:, :15] = -2000
     tags = {"PixelPaddingValue": -2000, "SOPClassUID": SecondaryCaptureImageStorage}
     make_dicom(tmp_path / "a.dcm", pixels, bits=16, **tags)
-    outcome = upscale([tmp_path / "a.dcm"], tmp_path / "out", "bicubic", 2)[0]
+    outcome = upscale([tmp_path / "a.dcm"], tmp_path / "out", model="bicubic", outscale=2)[0]
     assert outcome.error is None
     result = pydicom.dcmread(outcome.output).pixel_array
     np.testing.assert_array_equal(result, pixels.repeat(2, axis=0).repeat(2, axis=1))

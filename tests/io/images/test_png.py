@@ -197,7 +197,7 @@ def test_jpegs_that_are_not_8_bit_grey_or_colour_are_refused_for_that(tmp_path: 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
 def test_any_resolution_can_be_enlarged(tmp_path: Path, suffix: str, dpi: tuple[int, int]) -> None:
     Pillow.fromarray(RGB).save(tmp_path / f"a{suffix}", dpi=dpi)
-    [outcome] = upscale(tmp_path / f"a{suffix}", tmp_path / "out", "bicubic", outscale=4)
+    [outcome] = upscale(tmp_path / f"a{suffix}", tmp_path / "out", model="bicubic", outscale=4)
     assert outcome.error is None
     with Pillow.open(outcome.output) as file:
         expected = None if suffix == ".jpg" and dpi[0] > 20000 else 4 * dpi[0]
@@ -213,7 +213,7 @@ def test_results_beyond_a_format_or_the_memory_are_refused_before_the_work(
         raise AssertionError("computed all the same")
 
     monkeypatch.setattr("medsr.images.network.Interpolation.__call__", computed)
-    [outcome] = upscale(tmp_path / "a.jpg", tmp_path / "out", "bicubic", outscale=16)
+    [outcome] = upscale(tmp_path / "a.jpg", tmp_path / "out", model="bicubic", outscale=16)
     assert isinstance(outcome.error, UsageError)
     assert "80000x128 pixels, but JPEG holds at most 65500" in str(outcome.error)
     image = image_io.read(tmp_path / "a.jpg")
