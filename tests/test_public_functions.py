@@ -18,7 +18,7 @@ from tests.conftest import write_png
 from tests.training.test_loop import RECIPE
 
 FUNCTIONS = [name for name in medsr.__all__ if name != "__version__"]
-SLOW = {"models": pytest.mark.slow}  # builds every network
+SLOW = dict.fromkeys(("models", "compare"), pytest.mark.slow)  # build every network, train twice
 WITHOUT = {"demo", "serve"}
 """Examples that take minutes or never end; `tests/commands/test_demo.py` and `tests/commands/serve` run those two."""
 

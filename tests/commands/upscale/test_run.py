@@ -97,7 +97,7 @@ def test_a_file_where_the_folder_should_be_is_refused(tmp_path: Path, fundus: np
     source = write_png(tmp_path / "a.png", fundus[:8, :8])
     (tmp_path / "out").write_text("kept")
     with pytest.raises(UsageError, match="is not a folder"):
-        upscale([source], tmp_path / "out", "bicubic")
+        upscale([source], tmp_path / "out", model="bicubic")
     assert (tmp_path / "out").read_text() == "kept"
 
 
