@@ -159,7 +159,7 @@ def work(
     from medsr.commands.cohort.work import work as run
 
     made = plan.load(folder, plan_id)
-    failed = run(str(folder), plan_id, out=slurm_executor.chunk(made, array, task), on=f"slurm-{array}-{task:06d}")
+    failed = run(str(folder), plan_id, slurm_executor.chunk(made, array, task), f"slurm-{array}-{task:06d}")
     echo(f"task {task}: {failed} failed")  # written down: no reason for Slurm to run it again
 
 

@@ -21,6 +21,7 @@ def fail(error: BaseException, message: str, code: int, debug: bool) -> int:
     """Print the one line of an error, with `debug` after its traceback; returns `code`."""
     if debug:
         for failure in _chain(error):
+            echo("Traceback (most recent call last):", err=True)
             echo("".join(traceback.format_tb(failure.__traceback__)).rstrip("\n"), err=True)
             words = str(failure) if isinstance(failure, MedsrError) else reason(failure)
             echo(f"{type(failure).__name__}: {words}", err=True)
