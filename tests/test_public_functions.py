@@ -35,7 +35,7 @@ def test_every_parameter_is_explained_and_only_two_come_by_position(name: str) -
     explained = re.findall(r"^    (\w+): ", text.partition("Args:\n")[2].partition("\n\n")[0], re.M)
     assert explained == [parameter.name for parameter in parameters]
     assert sum(parameter.kind == parameter.POSITIONAL_OR_KEYWORD for parameter in parameters) <= 2
-    assert "Example:" in text
+    assert "Examples:" in text
     assert "Returns:" in text or name == "serve"
 
 

@@ -56,7 +56,7 @@ def demo(out: str | Path = "medsr-demo", device: str = "auto", *, say: Callable[
         The table's rows: bicubic, before and after fine-tuning. PSNR (dB) and SSIM over all channels of the held-out
         part at 8 bits.
 
-    Example:
+    Examples:
         .. code-block:: python
 
             rows = medsr.demo("medsr-demo")

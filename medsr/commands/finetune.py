@@ -52,7 +52,7 @@ def finetune(
         WeightsError: Weights to start from are missing or do not fit.
         TrainingError: Training could not go on; the last good state is kept.
 
-    Example:
+    Examples:
         >>> import medsr
         >>> run = medsr.finetune("recipe.yml", "photographs", out="run", device="cpu")
         >>> run.model.is_file()

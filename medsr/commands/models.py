@@ -30,7 +30,7 @@ def models() -> list[ModelRow]:
     Returns:
         One row each: name, role, scale, parameters, multiply-adds for a megapixel, source.
 
-    Example:
+    Examples:
         >>> import medsr
         >>> sorted({row.role for row in medsr.models()})
         ['discriminator', 'generator']

@@ -74,7 +74,7 @@ def reproduce(
         InputError: The sidecar or the input is missing or changed.
         WeightsError: The weights are missing or changed.
 
-    Example:
+    Examples:
         >>> import medsr
         >>> done = medsr.upscale("eye.png", "finer", model="lanczos", outscale=2)
         >>> [comparison] = medsr.reproduce("finer/upscale.json")

@@ -83,7 +83,7 @@ def cohort(
         UsageError: An argument is wrong, and nothing was done.
         WeightsError: The model cannot be opened, and nothing was done.
 
-    Example:
+    Examples:
         >>> import medsr
         >>> standing = medsr.cohort("volume", "scans", out="finer-scans", model="cubic")
         >>> len(standing.done), len(standing.failed)

@@ -76,7 +76,7 @@ def compare(
         UsageError: Recipes cannot be compared, or none came to its end.
         StoppedError: Interrupted; called again, it goes on.
 
-    Example:
+    Examples:
         >>> import medsr
         >>> comparison = medsr.compare(["recipe.yml", "other.yml"], "photographs", out="both", minutes=None)
         >>> len(comparison.entries)

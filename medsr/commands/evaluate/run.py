@@ -90,7 +90,7 @@ def evaluate(
         WeightsError: A model cannot be opened.
         InputError: The folder is not what the benchmark is about, or no image can be measured.
 
-    Example:
+    Examples:
         >>> import medsr
         >>> evaluation = medsr.evaluate("folder", "photographs", models=["bicubic", "lanczos"], scale=2)
         >>> evaluation.failed

@@ -58,7 +58,7 @@ def export(
         WeightsError: The model cannot be opened.
         InputError: The folder to calibrate on has no two usable images.
 
-    Example:
+    Examples:
         >>> import medsr
         >>> medsr.export("medsr-retina-x2", "openmodeldb", out="card.json").path.name
         'card.json'

@@ -73,7 +73,7 @@ def prepare(
         UsageError: The card or an argument is wrong.
         InputError: The folder is not the data set, or an archive is not safe.
 
-    Example:
+    Examples:
         >>> import medsr
         >>> prepared = medsr.prepare("card.yml", "photographs", out="ground-truth", workers=1)
         >>> prepared.failed

@@ -70,7 +70,7 @@ def serve(
         WeightsError: A model cannot be opened, before anything is served.
         DependencyError: The packages of `medsr[serve]` are missing.
 
-    Example:
+    Examples:
         .. code-block:: python
 
             medsr.serve(port=8737, models=["medsr-mri"])

@@ -81,7 +81,7 @@ def upscale(
         UsageError: An argument is wrong, and nothing was done.
         WeightsError: The model cannot be opened, and nothing was done.
 
-    Example:
+    Examples:
         >>> import medsr
         >>> [outcome] = medsr.upscale("eye.png", "finer", model="bicubic", outscale=2)
         >>> outcome.output.name, outcome.error

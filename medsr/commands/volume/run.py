@@ -109,7 +109,7 @@ def volume(
         WeightsError: The model cannot be opened, and nothing was done.
         InputError: A volume in memory is not usable.
 
-    Example:
+    Examples:
         >>> import medsr, numpy
         >>> scan = numpy.random.default_rng(0).random((12, 12, 6), dtype=numpy.float32)
         >>> result = medsr.volume(scan, affine=numpy.diag([1, 1, 2, 1]), model="cubic")
