@@ -83,7 +83,7 @@ def volume(
         profile: `box` or `gaussian`, how a slice was acquired across its thickness.
         thickness: Of a slice, in mm. None: what the header says, else the spacing.
         noise: Its standard deviation in the image's units; 0 asks for exact agreement. None: measured.
-        uncertainty: Whether a map of the disagreement between planes is written too.
+        uncertainty: Whether the spread over planes and flips is written too.
         adapt: Minutes of learning from the scan itself.
         kind: `auto`, `image` or `labels`.
         also: Other scans of the same session to bring onto the result's grid.

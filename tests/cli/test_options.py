@@ -1,0 +1,57 @@
+"""One list of options: the command line, the library, cohorts and their plans offer the same, with the same defaults."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+import typer
+
+import medsr
+from medsr.cli.app import app
+from medsr.commands.cohort import options
+
+CALLBACKS = {"on_outcome", "say"}
+INPUTS = {"upscale": "inputs", "volume": "scans"}
+OF_COHORTS = {"bids_suffix", "compute", "dask", "no_wait", "per_task", "sbatch", "throttle", "workers"}
+"""Where a cohort runs, and what of a BIDS dataset."""
+FOUND = {"assumed_bits"}
+"""Found by looking at all inputs, not asked for."""
+
+
+def _parameters(*names: str) -> dict[str, Any]:
+    """Those of a command as the library calls them; `--no-consistency` is consistency."""
+    command: Any = typer.main.get_command(app)
+    for name in names:
+        command = command.commands[name]
+    parameters = {parameter.name: parameter.default for parameter in command.params}
+    parameters["consistency"] = not parameters.pop("no_consistency")
+    return parameters
+
+
+def _library(command: str) -> dict[str, Any]:
+    parameters = inspect.signature(getattr(medsr, command)).parameters
+    return {name: parameter.default for name, parameter in parameters.items() if name not in CALLBACKS | FOUND}
+
+
+@pytest.mark.parametrize("command", ["upscale", "volume"])
+def test_the_command_line_offers_what_the_library_offers(command: str) -> None:
+    offered, wanted = _parameters(command), _library(command)
+    assert offered.keys() == wanted.keys()
+    for name, default in wanted.items():
+        if isinstance(default, bool):
+            assert bool(offered[name]) == default, name
+
+
+@pytest.mark.parametrize("command", ["upscale", "volume"])
+def test_a_cohort_offers_it_too(command: str) -> None:
+    single, cohort = _parameters(command), _parameters("cohort", command)
+    without = {INPUTS[command], "out", "skip_done"}
+    assert cohort.keys() - OF_COHORTS - {"inputs", "out", "skip_done"} == single.keys() - without
+
+
+@pytest.mark.parametrize(("command", "kept"), [("upscale", options.UpscaleOptions), ("volume", options.VolumeOptions)])
+def test_a_plan_keeps_it(command: str, kept: Any) -> None:
+    without = {INPUTS[command], "out", "skip_done"}
+    assert kept.model_fields.keys() - FOUND == _library(command).keys() - without
