@@ -37,7 +37,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Fill in the reference of the commands, and lead links between files of the repository to their pages."""
     if COMMANDS in markdown:
         markdown = markdown.replace(COMMANDS, commands())
-    return with_links(markdown, page.file.src_uri)
+    return with_bars(with_links(markdown, page.file.src_uri))
 
 
 def with_links(markdown: str, page: str) -> str:
@@ -58,6 +58,16 @@ def with_links(markdown: str, page: str) -> str:
         return f"[{text}]({posixpath.relpath(site, posixpath.dirname(page) or '.')}{anchor})"
 
     return LINK.sub(lead, markdown)
+
+
+def with_bars(markdown: str) -> str:
+    """The text with `\\|` in code within tables as a bar: MkDocs would show the backslash, too."""
+
+    def code(match: re.Match[str]) -> str:
+        return f"<code>{html.escape(match[1], quote=False)}</code>".replace("\\|", "&#124;")
+
+    lines = markdown.split("\n")
+    return "\n".join(re.sub(r"`([^`]*\\\|[^`]*)`", code, line) if line.startswith("|") else line for line in lines)
 
 
 def commands() -> str:

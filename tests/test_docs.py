@@ -111,6 +111,12 @@ def test_links_between_files_of_the_repository_lead_to_pages_of_the_site() -> No
     assert with_links("[a](#x)", "images.md") == "[a](#x)"
 
 
+def test_a_bar_in_code_within_a_table_is_shown_as_a_bar() -> None:
+    with_bars = hooks().with_bars
+    assert with_bars("| `a\\|<b>` | c |") == "| <code>a&#124;&lt;b&gt;</code> | c |"
+    assert with_bars("`a\\|b`") == "`a\\|b`"
+
+
 def test_the_version_is_the_same_everywhere() -> None:
     import medsr
 
