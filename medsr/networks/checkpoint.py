@@ -155,6 +155,20 @@ def describe(path: Path) -> dict[str, Any]:
             return {}
 
 
+def spec_of(described: Any, path: Path) -> Spec:
+    """What the metadata of one of our files say, as text or as `describe` gives it. Raises WeightsError."""
+    try:
+        spec = Spec(**(json.loads(described) if isinstance(described, str) else described))
+        sizes = [spec.scale, spec.channels, *spec.hyperparameters.values()]
+        if not all(isinstance(size, int) and 0 < size <= LARGEST for size in sizes):
+            raise ValueError(f"sizes {sizes}")
+    except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
+        raise WeightsError(f"{path}: its metadata is damaged: {_first(error)}") from error
+    if kind_of(spec.architecture) in (None, "discriminator"):
+        raise WeightsError(f"{path}: made for architecture {spec.architecture!r}, which this medsr does not know")
+    return spec
+
+
 def is_foreign(path: Path) -> bool:
     """Whether a weight file holds another architecture than ours. Raises WeightsError."""
     if describe(path).get("format") == FORMAT:
@@ -171,16 +185,7 @@ def _spec_from(metadata: Mapping[str, str], state: Mapping[str, Tensor], path: P
     if metadata.get("format") == FORMAT:
         if "discriminator" in metadata:
             raise WeightsError(f"{path}: holds a {metadata['discriminator']} discriminator, not a generator")
-        try:
-            spec = Spec(**json.loads(metadata["spec"]))
-            sizes = [spec.scale, spec.channels, *spec.hyperparameters.values()]
-            if not all(isinstance(size, int) and 0 < size <= LARGEST for size in sizes):
-                raise ValueError(f"sizes {sizes}")
-        except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
-            raise WeightsError(f"{path}: its metadata is damaged: {_first(error)}") from error
-        if kind_of(spec.architecture) in (None, "discriminator"):
-            raise WeightsError(f"{path}: made for architecture {spec.architecture!r}, which this medsr does not know")
-        return spec
+        return spec_of(metadata.get("spec"), path)
     return rrdb_spec(state, path)
 
 

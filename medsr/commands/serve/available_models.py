@@ -7,8 +7,11 @@ from typing import Literal
 
 from medsr.commands.serve.responses import ModelAnswer
 from medsr.core.errors import UsageError
+from medsr.core.text import shown
 from medsr.networks import checkpoint, weight_store
 from medsr.networks.architectures import kind_of
+
+OWN = "this server's own"
 
 
 @dataclass(frozen=True)
@@ -60,11 +63,13 @@ def _offer(model: str) -> Offer:
     described = checkpoint.describe(path)
     if kind := described.get("discriminator"):
         raise UsageError(f"--model {model}: holds a {kind} discriminator, not a generator")
-    spec = described.get("spec", {})
-    return _answer(path.stem, str(path.resolve()), spec.get("architecture", ""), spec.get("scale"), "this server's own")
+    if described.get("format") != checkpoint.FORMAT:
+        return _answer(path.stem, str(path.resolve()), "", None, OWN)
+    spec = checkpoint.spec_of(described.get("spec"), path)
+    return _answer(path.stem, str(path.resolve()), spec.architecture, spec.scale, OWN)
 
 
 def _answer(name: str, model: str, architecture: str, scale: int | None, about: str) -> Offer:
     if kind_of(architecture) == "slice" or scale == 1:
-        return Offer(ModelAnswer(name=name, kind="volume", scale=None, about=about), model)
-    return Offer(ModelAnswer(name=name, kind="image", scale=scale, about=about), model)
+        return Offer(ModelAnswer(name=shown(name), kind="volume", scale=None, about=shown(about)), model)
+    return Offer(ModelAnswer(name=shown(name), kind="image", scale=scale, about=shown(about)), model)

@@ -13,6 +13,7 @@ from medsr.commands.serve.responses import Grid, ImageFacts, VolumeFacts
 from medsr.commands.serve.settings import Limits
 from medsr.commands.upscale.models import DEFAULT_SCALE
 from medsr.core.errors import InputError, MedsrError
+from medsr.io.dicom.files import numbered_members
 from medsr.io.file_type import Content, content_of
 from medsr.io.images import image as image_io
 from medsr.io.images.base import Image
@@ -55,7 +56,8 @@ def look(upload: Path, stem: str, series: int | None, limits: Limits, tell: Tell
     upload.rename(path)
     if content.kind == "image":
         return Look(path, _image(path, limits.pixels))
-    return _volume(path, content, series, limits.voxels)
+    with numbered_members():
+        return _volume(path, content, series, limits.voxels)
 
 
 def beside(upload: Path, name: str) -> Path:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from medsr.commands.serve.child import Tell
 from medsr.commands.serve.inspect_upload import NIFTI, PIXELS, grid_of, write_nifti, write_pixels
+from medsr.commands.serve.open_models import image_model, slice_model
 from medsr.commands.serve.responses import Grid
 from medsr.commands.upscale.models import DEFAULT_SCALE, Models
 from medsr.commands.upscale.plans import plan as plan_images
@@ -24,14 +24,12 @@ from medsr.core.errors import InputError
 from medsr.data.pairs import alike
 from medsr.engines.base import Compute
 from medsr.images.network import Model, target_size
+from medsr.io.dicom.files import numbered_members
 from medsr.io.files import write_text
 from medsr.io.images import image as image_io
 from medsr.io.orientation import as_shown
 from medsr.io.scans import Scan
-from medsr.volumes.models import SliceEngine, open_model, open_slice_model
 from medsr.volumes.request import Request
-
-MODELS_KEPT = 4
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ class MadeVolume:
 
 def make_images(order: ImageOrder, tell: Tell) -> list[MadeImage]:
     """One result for each model. Baselines take the factor of the first network among them."""
-    opened = [_image_model(name, order.compute, None, True) for name in order.models]
+    opened = [image_model(name, order.compute, None, True) for name in order.models]
     own = next((model.scale for model in opened if model.scale), DEFAULT_SCALE)
     made = []
     for index, model in enumerate(opened):
@@ -98,7 +96,7 @@ def make_images(order: ImageOrder, tell: Tell) -> list[MadeImage]:
         def update(done: float, text: str = "", index: int = index, model: Model = model) -> None:
             tell(index + done, len(opened), model.name)
 
-        models = Models(order.models[index], order.compute, outscale=scale, opener=_image_model)
+        models = Models(order.models[index], order.compute, outscale=scale, opener=image_model)
         made.append(_make_image(order, index, scale, ImageHow(models, None, update)))
     return made
 
@@ -151,11 +149,13 @@ def make_volume(order: VolumeOrder, tell: Tell) -> MadeVolume:
     began = time.monotonic()
     tell(0, 1, "reading the scan")
     said: list[str] = []
-    how = ScanHow(order.request, Extras(series=order.series), _slice_model(order.request), said.append, None, tell)
+    engine = slice_model(order.request.model, order.request.compute)
+    how = ScanHow(order.request, Extras(series=order.series), engine, said.append, None, tell)
     order.folder.mkdir(parents=True, exist_ok=True)
     scans = [Scan(order.source)]
     job = ScanJob(plan_scans(scans, order.folder, False, (), order.request.method.uncertainty)[0][0], how)
-    job.read()
+    with numbered_members():
+        job.read()
     assert job.given is not None
     scan = job.given.scan
     fine = order.request.target(scan.grid)
@@ -192,17 +192,3 @@ def _forget_places(sidecar: Path, name: str) -> None:
     """Where files lay on the server is nobody's business, nor is the number of a patient's series."""
     summary = json.loads(sidecar.read_text(encoding="utf-8"))
     write_text(sidecar, json.dumps(summary | {"input_file": name, "series": None}, indent=2) + "\n")
-
-
-@lru_cache(MODELS_KEPT)
-def _image_model(name: str, compute: Compute, tile: int | None, consistency: bool) -> Model:
-    return open_model(name, compute, tile, consistency)
-
-
-def _slice_model(request: Request) -> SliceEngine:
-    return _opened_slices(request.model, request.compute)
-
-
-@lru_cache(MODELS_KEPT)
-def _opened_slices(name: str, compute: Compute) -> SliceEngine:
-    return open_slice_model(name, compute)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,6 +21,18 @@ from medsr.io.listing import files_below
 
 Open = Callable[[], IO[bytes]]
 MOST_IN_ZIP = 16 << 30
+_SUFFIX = re.compile(r"(\.(dcm|nii|hdr|img|nrrd|nhdr|mha|mhd|mgh|mgz|raw|zip))?(\.(gz|bz2|xz|zst))?$", re.IGNORECASE)
+_numbered: ContextVar[bool] = ContextVar("numbered", default=False)
+
+
+@contextmanager
+def numbered_members() -> Iterator[None]:
+    """Within it a zip's files are called `file_3.dcm`, by their order: for messages that name nobody."""
+    before = _numbered.set(True)
+    try:
+        yield
+    finally:
+        _numbered.reset(before)
 
 
 def sources(path: Path) -> Iterator[tuple[str, Open, bytes]]:
@@ -104,7 +119,22 @@ def members(path: Path) -> list[zipfile.ZipInfo]:
     if any(member.flag_bits & 1 for member in packed):
         raise InputError(f"{path}: the zip is encrypted; unpack it first")
     shown = (one for one in packed if "__MACOSX" not in one.filename and Path(one.filename).name[:1] != ".")
-    return sorted(shown, key=lambda one: one.filename)
+    ordered = sorted(shown, key=lambda one: one.filename)
+    return _renamed(ordered) if _numbered.get() else ordered
+
+
+def _renamed(ordered: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
+    """The members by number. What means something in a name stays: known suffixes, DICOMDIR, and which make a pair."""
+    numbers: dict[str, str] = {}
+    for member in ordered:
+        name = member.filename
+        if Path(name).name.upper() == "DICOMDIR":
+            member.filename = "DICOMDIR"
+            continue
+        suffix = _SUFFIX.search(name)[0]  # type: ignore[index]
+        number = numbers.setdefault(name.removesuffix(suffix).lower(), f"{len(numbers) + 1:0{len(str(len(ordered)))}}")
+        member.filename = f"file_{number}{suffix}"  # `open` goes by `orig_filename`
+    return ordered
 
 
 def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:

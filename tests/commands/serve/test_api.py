@@ -394,7 +394,8 @@ def test_the_api_describes_itself(user: User, server: Server) -> None:
     paths = set(described["paths"])
     assert {"/api/files", "/api/jobs/image", "/api/jobs/volume", "/api/jobs/{job}", "/api/session"} <= paths
     assert described["paths"]["/api/files"]["post"]["requestBody"]["content"]["application/octet-stream"]
-    page = "".join(path.read_text() for path in (Path(medsr.__file__).parent / "serving/page").glob("*.js"))
+    page = "".join(path.read_text() for path in (Path(medsr.__file__).parent / "commands/serve/page").glob("*.js"))
+    assert "/api/jobs" in page
     asked = {re.sub(r"\$\{[^}]*\}", "{}", one).partition("?")[0] for one in re.findall(r"/api/[\w/${}.]*", page)}
     known = {re.sub(r"\{\w+\}", "{}", path) for path in paths} | {"/api/openapi.json"}
     assert {one for one in asked if one not in known and not one.startswith("/api/jobs/{}")} == set()
