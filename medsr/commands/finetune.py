@@ -10,12 +10,12 @@ from medsr import recipe as recipes
 from medsr.core.devices import choose
 from medsr.core.errors import UsageError
 from medsr.core.resources import expanded
+from medsr.core.types import Say
 from medsr.data import changes, file_list
 from medsr.data.depth import with_depth
 from medsr.recipe import Pairs, Recipe
 from medsr.training import processes, stages, trainer
 from medsr.training.result import Result
-from medsr.training.trainer import Say
 
 
 def finetune(

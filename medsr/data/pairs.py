@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medsr.core.errors import InputError, UsageError
 from medsr.core.resources import expanded
+from medsr.core.types import Array
 from medsr.data.crops import DRAWS, GroundTruthCrops, as_channels, jittered, turned
 from medsr.data.sources import Source, Split, folder_of, split
 from medsr.data.streams import stream
@@ -21,8 +21,6 @@ from medsr.recipe import Pairs, Recipe
 
 if TYPE_CHECKING:
     import torch
-
-Array = NDArray[np.float32]
 
 
 class Partners:

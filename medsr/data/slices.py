@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medsr.core.resample import bspline_matrix
+from medsr.core.types import Array
 from medsr.data.crops import bright_enough
 from medsr.data.streams import stream
 from medsr.data.volumes import VolumeSource, load
@@ -19,7 +19,6 @@ from medsr.recipe import Data, Jitter
 if TYPE_CHECKING:
     import torch
 
-Array = NDArray[np.float32]
 PAIRINGS = tuple((normal, rows) for normal in range(3) for rows in range(3) if normal != rows)
 """Which axis a slice is perpendicular to, and which of its axes is made thick: P2's six."""
 

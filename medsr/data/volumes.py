@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from medsr.core.errors import InputError, UsageError
 from medsr.core.intensity import Window
+from medsr.core.types import Array
 from medsr.data import manifest
 from medsr.data.masks import MASK, is_mask
 from medsr.data.own_outputs import part_own
@@ -21,7 +22,6 @@ from medsr.io import scans
 from medsr.io.volumes import volume as volume_io
 from medsr.recipe import Data, Recipe
 
-Array = NDArray[np.float32]
 ISOTROPIC_WITHIN = 1.25
 """A volume whose spacings differ by more is no ground truth for its own coarse axis."""
 FOREGROUND = 0.05

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import affine_transform, gaussian_filter
 
 from medsr.core.resample import resize
+from medsr.core.types import Array
 
-Array = NDArray[np.float32]
 UNKNOWN_SIGMAS = (1.9, 0.9)
 """Of the unknown track's blur, along and across its axis, in pixels of the ground truth at factor 2."""
 UNKNOWN_DEGREES = 35.0

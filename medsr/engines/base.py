@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medsr.core.errors import ComputationError, UsageError
+from medsr.core.types import Array
 
-Array = NDArray[np.float32]
 Choice = Literal["auto", "torch", "openvino"]
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
 LARGEST_DIFFERENCE = 1e-4

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from medsr.engines.base import Array, Engine
+from medsr.core.types import Array
+from medsr.engines.base import Engine
 from medsr.engines.openvino_engine import OpenvinoEngine
 from medsr.engines.torch_engine import TorchEngine
 from medsr.networks.architectures import condition_maps

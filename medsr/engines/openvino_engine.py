@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from medsr.core.errors import UsageError, WeightsError
-from medsr.engines.base import Array
+from medsr.core.types import Array
 from medsr.io.files import utf8_name
 
 CARD = "medsr"

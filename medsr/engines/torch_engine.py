@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medsr.core.errors import UsageError
-from medsr.engines.base import Array
+from medsr.core.types import Array
 
 if TYPE_CHECKING:
     from torch import nn

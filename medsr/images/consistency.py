@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medsr.core.resample import resize
+from medsr.core.types import Array
 
-Array = NDArray[np.float32]
 SIGMA = 8.0
 """Low-resolution pixels: so much broader than any blur between an image and its ground truth that it need not be known.
 Beside an edge of 200 grey levels, a blur of sigma 1 is taken for 0.4 grey levels of brightness (sigma 4: for 1.5)."""

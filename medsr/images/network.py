@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from medsr.core.errors import MemoryExhaustedError
 from medsr.core.resample import Kernel, resize
+from medsr.core.types import Array
 from medsr.engines.base import Engine, finite
 from medsr.images import tiles
 from medsr.images.consistency import keep_intensities
 from medsr.networks.architectures import SIZE_MULTIPLE
 
-Array = NDArray[np.float32]
 OnTile = Callable[[int, int], None]
 SMALLEST_TILE = 32
 PRE_PAD = 10

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+from medsr.core.types import Array
+
 HALO = 48
 """Low-resolution pixels around a tile that the network sees. The outer two thirds are thrown away."""
 BLEND = 16

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medsr.core.errors import WeightsError
+from medsr.core.types import Array
 from medsr.networks import weight_store
 
-Array = NDArray[np.float32]
 METRICS = {"lpips": ("alex", "alexnet"), "lpips_vgg": ("vgg", "vgg16")}
 """Each metric's network, as its authors' program calls it, and the name of that network's weights."""
 

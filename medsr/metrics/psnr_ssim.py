@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+from medsr.core.types import Array
+
 Mask = NDArray[np.bool_]
 IDENTICAL = 100.0
 """PSNR in dB where nothing differs: so that one perfect image does not make a mean infinite."""

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsr.core.resample import resize
+from medsr.core.types import Array
 
-Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 SPECIFICITY = 0.95
 THIN = 3

@@ -8,12 +8,12 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from medsr.batch.workers import each, workers
 from medsr.core.devices import choose
 from medsr.core.errors import UsageError
+from medsr.core.types import Array
 from medsr.data.slices import recoloured, zoomed
 from medsr.data.streams import stream
 from medsr.data.volumes import load
@@ -27,9 +27,8 @@ from medsr.volumes.learned_fusion import third_plane
 from medsr.volumes.models import open_slice_model
 from medsr.volumes.plane import PlaneRun
 from medsr.volumes.refine import Method, planes_for
-from medsr.volumes.slice_models import Refiner
+from medsr.volumes.slice_models import SliceRefiner
 
-Array = NDArray[np.float32]
 SIDE = 96
 FACTORS = (2.0, 6.0)
 JITTER = Jitter(gain=(0.7, 1.2), offset=(-0.05, 0.05), contrast=0.6)
@@ -45,7 +44,7 @@ class Block:
     factor: float
 
 
-def block_of(volume: Array, refiner: Refiner, rng: np.random.Generator) -> Block:
+def block_of(volume: Array, refiner: SliceRefiner, rng: np.random.Generator) -> Block:
     """A piece of a volume in unit values: another contrast, made thick along one axis, refined in both its planes."""
     fine = recoloured(_piece(volume, rng), JITTER, rng)
     axis = int(rng.integers(3))
@@ -59,7 +58,7 @@ def block_of(volume: Array, refiner: Refiner, rng: np.random.Generator) -> Block
     for plane in planes_for(acquisition, Method()):
         whole = fusion.Mean(acquisition.fine)
         for done in PlaneRun(plane, thick, acquisition, operators, refiner, None, False).run():
-            whole.add(done.place, done.samples[0])
+            whole.add(done.index, done.samples[0])
         made.append(whole.total)
     truth = np.moveaxis(fine, axis, 0)
     slices = [
@@ -126,9 +125,9 @@ def _volume(path: Path) -> Array:
 
 
 @lru_cache(1)
-def refiner_of(model: str | Path, device: str) -> Refiner:
+def refiner_of(model: str | Path, device: str) -> SliceRefiner:
     """A refiner by name or file. Raises UsageError for what refines no slices."""
     refiner = open_slice_model(model, Compute(device)).model
-    if not isinstance(refiner, Refiner):
+    if not isinstance(refiner, SliceRefiner):
         raise UsageError(f"{model}: refines no slices of volumes")
     return refiner

@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from medsr.core.types import Say
 from medsr.data import file_list
 from medsr.data.sources import folder_of
 from medsr.io.files import atomic_path, write_text
@@ -13,7 +14,6 @@ from medsr.recipe import PREVIOUS, Recipe
 from medsr.report.page import Section, Table, write_page
 from medsr.training import initial_weights, trainer, validation
 from medsr.training.result import Result
-from medsr.training.trainer import Say
 
 WEIGHTS = ("model.safetensors", "best.safetensors")
 

@@ -6,7 +6,7 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 from medsr.batch.progress import progress
 from medsr.core.devices import computes_bf16
 from medsr.core.errors import StoppedError, TrainingError, UsageError
+from medsr.core.types import Say
 from medsr.data import batches, crops, file_list, pairs, slices, sources, volumes
 from medsr.io.files import write_text
 from medsr.networks import checkpoint
@@ -23,8 +24,6 @@ from medsr.training import checkpointing, initial_weights, processes, report, re
 from medsr.training.interrupt import Interruption
 from medsr.training.learner import total
 from medsr.training.result import Result
-
-Say = Callable[[str], None]
 
 
 @contextmanager

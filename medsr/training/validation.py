@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medsr.core.errors import WeightsError
 from medsr.core.intensity import Window
 from medsr.core.resample import bspline_matrix
+from medsr.core.types import Array
 from medsr.data import volumes
 from medsr.data.crops import as_channels
 from medsr.data.pairs import Partners, alike
@@ -27,9 +27,8 @@ from medsr.metrics.names import split
 from medsr.networks import checkpoint
 from medsr.networks.architectures import kind_of
 from medsr.recipe import Pairs, Recipe, Unknown
-from medsr.volumes.slice_models import Refiner
+from medsr.volumes.slice_models import SliceRefiner
 
-Array = NDArray[np.float32]
 Predict = Callable[[Array, float], Array]
 Measure = Callable[[Array, Array], float]
 EVERY = 8
@@ -180,7 +179,7 @@ def predictor(name: str, net: Any, spec: checkpoint.Spec, device: str) -> Predic
     """A generator as what is validated: low resolution, scale -> result."""
     engine = TorchEngine(net, device)
     if kind_of(spec.architecture) == "slice":
-        return Refiner(name, engine)
+        return SliceRefiner(name, engine)
     return Network(name, engine, spec.scale, spec.channels)
 
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from medsr.core.geometry import Shape
 from medsr.core.intensity import Window
 from medsr.core.resample import bspline_matrix
+from medsr.core.types import Array
 from medsr.degradation.slice_profile import Profile, consistent_spline, matrix
 
-Array = NDArray[np.float32]
 Box = tuple[slice, slice]
 ROUNDS, CLOSE = 4, 1e-6
 """Back-projection ends after so many rounds, or when nothing differs by more (in unit values)."""
@@ -71,9 +71,14 @@ class Acquisition:
         """For each axis: coarse to fine with the smallest values that agree with what was acquired."""
         seen = [self.operator(axis, False).astype(np.float64) for axis in range(3)]
         if not self.easing:
-            return [np.linalg.pinv(one).astype(np.float32) for one in seen]
-        eased = [one @ one.T + self.easing / self.factor(n) * np.eye(len(one)) for n, one in enumerate(seen)]
-        return [np.linalg.solve(own, one).T.astype(np.float32) for own, one in zip(eased, seen, strict=True)]
+            return [np.linalg.pinv(operator).astype(np.float32) for operator in seen]
+        eased = [
+            operator @ operator.T + self.easing / self.factor(n) * np.eye(len(operator))
+            for n, operator in enumerate(seen)
+        ]
+        return [
+            np.linalg.solve(gram, operator).T.astype(np.float32) for gram, operator in zip(eased, seen, strict=True)
+        ]
 
     def explained(self, acquired: Array) -> Array:
         """What of a scan the result is to agree with: all of it, or what the consistent spline makes and sees of it."""
@@ -84,7 +89,7 @@ class Acquisition:
             acquired = np.moveaxis(np.tensordot(seen, acquired, (1, axis)), 0, axis)
         return np.ascontiguousarray(acquired)
 
-    def acquire(self, fine: NDArray, window: Window | None = None) -> Array:
+    def simulate_acquisition(self, fine: NDArray, window: Window | None = None) -> Array:
         """(fine) to (coarse): what the scan would have seen of that volume; with a window, in its unit values."""
         operators = [self.operator(axis, False) for axis in range(3)]
         first = operators[0]
@@ -117,7 +122,7 @@ def slabs(shape: tuple[int, ...]) -> Iterator[slice]:
     return (slice(start, min(start + thickness, shape[0])) for start in range(0, shape[0], thickness))
 
 
-def enlarged(coarse: Array, operators: list[Array], part: slice) -> Array:
+def upsampled(coarse: Array, operators: list[Array], part: slice) -> Array:
     """One slab of a coarse volume brought to the fine grid by an operator for each axis."""
     first = operators[0][part]
     if operators[0].shape[0] == operators[0].shape[1]:  # an axis that stays: its operator is the identity
@@ -137,7 +142,7 @@ def _within(slab: NDArray, operators: list[Array]) -> Array:
     return result
 
 
-def back_project(fine: Array, coarse: Array, acquisition: Acquisition, flat: Flat) -> Left:
+def back_project(fine: Array, coarse: Array, acquisition: Acquisition, constant: ConstantRegion) -> ResidualStats:
     """Correct `fine` in place until acquiring it again returns `coarse`, or what of it can be told from its noise.
 
     Returns what was left over before.
@@ -146,11 +151,11 @@ def back_project(fine: Array, coarse: Array, acquisition: Acquisition, flat: Fla
     then put in by the kernel that reaches least far.
     """
     splines = acquisition.consistent()
-    difference = left_over(fine, coarse, acquisition)
-    before = Left.of(difference)
+    difference = residual(fine, coarse, acquisition)
+    before = ResidualStats.of(difference)
     wanted = acquisition.explained(coarse)
     if wanted is not coarse:
-        np.copyto(wanted, coarse, where=flat.mask)
+        np.copyto(wanted, coarse, where=constant.mask)
         difference += wanted
         difference -= coarse
     for count in range(ROUNDS):
@@ -158,43 +163,43 @@ def back_project(fine: Array, coarse: Array, acquisition: Acquisition, flat: Fla
             break
         operators = splines if count < 2 else acquisition.smallest()
         for part in slabs(fine.shape):
-            fine[part] += enlarged(difference, operators, part)
-            flat.restore(fine[part], coarse, part)
-        difference = left_over(fine, wanted, acquisition)
+            fine[part] += upsampled(difference, operators, part)
+            constant.restore(fine[part], coarse, part)
+        difference = residual(fine, wanted, acquisition)
     return before
 
 
-def left_over(fine: NDArray, coarse: NDArray, acquisition: Acquisition, window: Window | None = None) -> Array:
+def residual(fine: NDArray, coarse: NDArray, acquisition: Acquisition, window: Window | None = None) -> Array:
     """What acquiring `fine` again leaves of the scan `coarse` unexplained, (coarse shape), in unit values.
 
     With a window both are stored values: a large offset would leave float32 no digits for what varies.
     """
-    seen = acquisition.acquire(fine, window)
+    seen = acquisition.simulate_acquisition(fine, window)
     for part in slabs(coarse.shape):
         seen[part] = (coarse[part] if window is None else window.to_unit(coarse[part])) - seen[part]
     return seen
 
 
 @dataclass(frozen=True)
-class Left:
+class ResidualStats:
     """What is left over, in figures."""
 
     rms: float
     largest: float
 
     @classmethod
-    def of(cls, difference: Array, height: float = 1.0) -> Left:
-        """The root mean square and the largest size of `difference` x `height`."""
+    def of(cls, difference: Array, intensity_range: float = 1.0) -> ResidualStats:
+        """The root mean square and the largest size of `difference` x `intensity_range`."""
         squares = sum(float(np.einsum("ij,ij->", part, part, dtype=np.float64)) for part in difference)
         largest = max(float(np.abs(part).max()) for part in difference)
-        return cls((squares / difference.size) ** 0.5 * abs(height), largest * abs(height))
+        return cls((squares / difference.size) ** 0.5 * abs(intensity_range), largest * abs(intensity_range))
 
-    def times(self, height: float) -> Left:
+    def times(self, intensity_range: float) -> ResidualStats:
         """In other units."""
-        return Left(self.rms * abs(height), self.largest * abs(height))
+        return ResidualStats(self.rms * abs(intensity_range), self.largest * abs(intensity_range))
 
 
-class Flat:
+class ConstantRegion:
     """Where the acquired voxels around are all equal, there is nothing to refine: the result is that value, exactly.
 
     So a background of zeros stays one, whatever a network makes of it.
@@ -210,14 +215,14 @@ class Flat:
 
     def restore(self, slab: NDArray, acquired: NDArray, part: slice) -> None:
         """Put the acquired values back into one slab of a result, in place."""
-        place = np.ix_(self.index[0][part], self.index[1], self.index[2])
-        np.copyto(slab, acquired[place].astype(slab.dtype, copy=False), where=self.mask[place])
+        index = np.ix_(self.index[0][part], self.index[1], self.index[2])
+        np.copyto(slab, acquired[index].astype(slab.dtype, copy=False), where=self.mask[index])
 
-    def box(self, axis: int, part: slice, plane: tuple[int, int], reach: int | None) -> Box | None:
+    def box(self, axis: int, part: slice, plane: tuple[int, int], receptive_radius: int | None) -> Box | None:
         """What a network must see of the fine slices `part` across `axis` for all that is not restored to be right.
 
-        `plane`: the axes of rows and columns. `reach`: from how many pixels away the network feels its input (None:
-        from everywhere). The corner is even. None where everything is restored.
+        `plane`: the axes of rows and columns. `receptive_radius`: from how many pixels away the network feels its
+        input (None: from everywhere). The corner is even. None where everything is restored.
         """
         coarse = np.unique(self.index[axis][part])
         still = np.take(self.mask, coarse, axis)
@@ -231,7 +236,11 @@ class Flat:
             where = np.flatnonzero(lines[index])
             if not len(where):
                 return None
-            first, last = (0, len(index)) if reach is None else (int(where[0]) - reach, int(where[-1]) + 1 + reach)
+            first, last = (
+                (0, len(index))
+                if receptive_radius is None
+                else (int(where[0]) - receptive_radius, int(where[-1]) + 1 + receptive_radius)
+            )
             places.append(slice(max(0, first - first % 2), min(len(index), last)))
         return places[0], places[1]
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from medsr.core.devices import computes_bf16
 from medsr.core.errors import TrainingError, UsageError
 from medsr.core.intensity import Window
+from medsr.core.types import Array
 from medsr.data.slices import SliceCrops
 from medsr.data.streams import stream
 from medsr.data.volumes import foreground
@@ -26,14 +27,13 @@ from medsr.degradation import thick_slices
 from medsr.degradation.thick_slices import Thick
 from medsr.recipe import Data, SliceProfile
 from medsr.volumes.acquisition import Acquisition
-from medsr.volumes.models import SliceEngine
+from medsr.volumes.models import LoadedSliceModel
 from medsr.volumes.noise import eased, easing_of_input
-from medsr.volumes.slice_models import Refiner
+from medsr.volumes.slice_models import SliceRefiner
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-Array = NDArray[np.float32]
 SIDE, BATCH, HELD_OUT = 96, 16, 4
 RATE = 5e-4
 """In 200 iterations 3e-4 to 1e-3 left 5 to 6 % less of the error on slices held out, 1e-4 left 4 % less."""
@@ -55,13 +55,13 @@ class Adapted:
 
 def adapt(
     net: nn.Module,
-    unit: Array,
+    normalised: Array,
     acquisition: Acquisition,
     minutes: float,
     device: str,
     on_progress: Callable[[float, str], None] = lambda _done, _text: None,
 ) -> Adapted:
-    """Train a copy of the refiner `net` for `minutes` on the acquired volume `unit`, (i, j, k) in unit values.
+    """Train a copy of the refiner `net` for `minutes` on the acquired volume `normalised`, (i, j, k) in unit values.
 
     The weights are an average over training (EMA), and kept only if they do better than those before on slices held
     out. Raises UsageError when the scan is too small to learn from, TrainingError when a loss is not finite.
@@ -70,7 +70,7 @@ def adapt(
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
     settings = _as_acquired(acquisition)
-    crops, others = _crops(unit, acquisition, settings)
+    crops, others = _crops(normalised, acquisition, settings)
     draw = partial(_drawn, acquisition, settings)
     student = copy.deepcopy(net).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     student.train().requires_grad_(True)
@@ -101,14 +101,14 @@ def adapt(
     return Adapted(chosen.eval().requires_grad_(False), iteration, before, after, kept)
 
 
-def taught(
-    engine: SliceEngine,
+def adapt_model(
+    engine: LoadedSliceModel,
     scan: NDArray,
     acquisition: Acquisition,
     minutes: float,
     on_progress: Callable[[float, str], None] = lambda _done, _text: None,
     noise: float | None = None,
-) -> tuple[SliceEngine, Adapted]:
+) -> tuple[LoadedSliceModel, Adapted]:
     """The engine after `minutes` of learning from `scan`, (i, j, k) in canonical order; and what came of it.
 
     `noise`: its standard deviation in stored values; None: measured.
@@ -117,15 +117,15 @@ def taught(
     """
     from medsr.engines.torch_engine import TorchEngine
 
-    if not isinstance(engine.model, Refiner):
+    if not isinstance(engine.model, SliceRefiner):
         raise UsageError(f"--adapt: {engine.name} is no refiner; use medsr-mri or --model scratch")
     computes = engine.model.engine
     if not isinstance(computes, TorchEngine):
         raise UsageError(f"--adapt: {engine.name} is an exported model; learning needs the weight file")
     window = Window.of_values(scan)
-    unit = window.to_unit(scan)
-    acquisition, _ = eased(acquisition, unit, scan, window.high - window.low, noise)
-    result = adapt(computes.net, unit, acquisition, minutes, computes.device, on_progress)
+    normalised = window.to_unit(scan)
+    acquisition, _ = eased(acquisition, normalised, scan, window.high - window.low, noise)
+    result = adapt(computes.net, normalised, acquisition, minutes, computes.device, on_progress)
     model = replace(engine.model, engine=TorchEngine(result.net, computes.device))
     return replace(engine, model=model), result
 
@@ -153,7 +153,7 @@ def _drawn(acquisition: Acquisition, settings: SliceProfile, rng: np.random.Gene
     ]
 
 
-def _crops(unit: Array, acquisition: Acquisition, settings: SliceProfile) -> tuple[SliceCrops, SliceCrops]:
+def _crops(normalised: Array, acquisition: Acquisition, settings: SliceProfile) -> tuple[SliceCrops, SliceCrops]:
     """Crops to train on and crops held out: slices perpendicular to a thick axis, a band in the middle held out.
 
     Their rows, which are made thick, run along an axis that is fine; along either where every axis is refined.
@@ -161,12 +161,12 @@ def _crops(unit: Array, acquisition: Acquisition, settings: SliceProfile) -> tup
     normal = acquisition.refined[-1]
     within = [axis for axis in range(3) if axis != normal]
     rows = [axis for axis in within if axis not in acquisition.refined] or within
-    part = foreground(unit, SIDE)
+    part = foreground(normalised, SIDE)
     shortest = min(part.shape[axis] for axis in within)
     side = min(SIDE, shortest - shortest % 4)
     count = part.shape[normal]
     if side < max(32, 4 * settings.factors[1]) or count < 4:
-        dims = " x ".join(map(str, unit.shape))
+        dims = " x ".join(map(str, normalised.shape))
         raise UsageError(f"--adapt: a scan of {dims} voxels is too small to learn from; run without it")
     band = np.arange(count // 2 - max(1, count // 12), count // 2 + max(1, count // 12))
     data = Data(crop=side, darkest_crop=0.1)
@@ -192,8 +192,8 @@ def _loss(net: nn.Module, high: Tensor, low: Tensor, half: bool) -> Tensor:
     import torch
 
     with torch.autocast(high.device.type, torch.bfloat16, enabled=half):
-        made = net(low)
-    return torch.nn.functional.l1_loss(made.float(), high)
+        output = net(low)
+    return torch.nn.functional.l1_loss(output.float(), high)
 
 
 def _error(net: Any, held_out: list[tuple[Tensor, Tensor]]) -> float:

@@ -52,7 +52,7 @@ class Background:
         if self.mask is None:
             return
         i, j, k = (nearest_index(old, new) for old, new in zip(self.mask.shape, fine.shape, strict=True))
-        place = np.ix_(i, j)
+        rows_columns = np.ix_(i, j)
         for n, source in enumerate(k):
-            empty = self.mask[:, :, source][place]
-            fine[:, :, n][empty] = 0 if stored is None else stored[:, :, source][place][empty]
+            empty = self.mask[:, :, source][rows_columns]
+            fine[:, :, n][empty] = 0 if stored is None else stored[:, :, source][rows_columns][empty]

@@ -8,7 +8,7 @@ from medsr.io.volumes.base import Volume
 from medsr.io.volumes.periodic import is_phase
 from medsr.networks.bundled import AUTO, for_volume
 from medsr.volumes.labels import is_labels
-from medsr.volumes.models import SliceEngine
+from medsr.volumes.models import LoadedSliceModel
 from medsr.volumes.request import Request
 
 PHASE = (
@@ -18,33 +18,33 @@ PHASE = (
 
 
 @dataclass(frozen=True)
-class Fitting:
+class ResolvedRequest:
     """The request and the engine for one scan. `why`: of the choice, "" where there was none. `fits`: False where no
     model was made for such a scan."""
 
     request: Request
-    engine: SliceEngine
+    engine: LoadedSliceModel
     why: str = ""
     fits: bool = True
 
 
-def fitting(request: Request, engine: SliceEngine, volume: Volume) -> Fitting:
+def choose_model(request: Request, engine: LoadedSliceModel, volume: Volume) -> ResolvedRequest:
     """What to refine a scan with. `engine`: the bundled one, where the request says `auto`.
 
     What is to learn from the scan (`adapt`) begins from that, whatever the scan shows. Interpolation has no
     uncertainty: none is written then.
     """
     if request.model != AUTO:
-        return Fitting(request, engine)
+        return ResolvedRequest(request, engine)
     if request.kind == "labels" or (request.kind == "auto" and is_labels(volume)):
-        return Fitting(request, engine)
+        return ResolvedRequest(request, engine)
     if is_phase(volume) and request.adapt is None:
         plain = replace(request, kind="labels", method=replace(request.method, uncertainty=False))
-        return Fitting(plain, engine, PHASE, fits=False)
+        return ResolvedRequest(plain, engine, PHASE, fits=False)
     chosen = for_volume(volume)
     if chosen.fits or request.adapt is not None:
         why = chosen.why if chosen.fits else "to begin with; it learns from the scan"
-        return Fitting(replace(request, model=engine.name), engine, f"model {engine.name}: {why}")
+        return ResolvedRequest(replace(request, model=engine.name), engine, f"model {engine.name}: {why}")
     why = chosen.why + chosen.hint + ("; it has no --uncertainty" if request.method.uncertainty else "")
     plain = replace(request, model=chosen.model, method=replace(request.method, uncertainty=False))
-    return Fitting(plain, SliceEngine(chosen.model, None), why, fits=False)
+    return ResolvedRequest(plain, LoadedSliceModel(chosen.model, None), why, fits=False)

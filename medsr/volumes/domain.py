@@ -9,42 +9,42 @@ from medsr.networks.bundled import AIR, lowest
 from medsr.networks.weight_store import VOLUME_BASELINES
 from medsr.volumes.acquisition import Acquisition
 from medsr.volumes.learned_fusion import trained_on
-from medsr.volumes.models import SliceEngine
-from medsr.volumes.slice_models import Enlarger
+from medsr.volumes.models import LoadedSliceModel
+from medsr.volumes.slice_models import SliceUpscaler
 
 SLACK = 1.3
 """How far beyond the range of training a spacing or factor may lie unremarked."""
 
 
-def outside_domain(engine: SliceEngine, volume: Volume, fine: Shape, acquisition: Acquisition) -> list[str]:
+def domain_warnings(engine: LoadedSliceModel, volume: Volume, fine: Shape, acquisition: Acquisition) -> list[str]:
     """One line for each way in which the scan is not what the model was trained for.
 
     `fine`: what it is refined to, in the order of its own axes (the acquisition's are in canonical order).
     """
     if engine.name in (*VOLUME_BASELINES, "scratch"):
         return []
-    if isinstance(engine.model, Enlarger) and not engine.domain:
+    if isinstance(engine.model, SliceUpscaler) and not engine.domain:
         return [f"{engine.name} was made for images, not for slices of scans: look at the result with doubt"]
-    found = []
+    warnings = []
     spacing = volume.grid.on(fine).spacing
     factors = [acquisition.factor(axis) for axis in acquisition.refined]
     trained_on = f"{engine.name} was trained on {engine.domain.get('modality') or 'other scans'}"
     if (limits := engine.domain.get("spacing")) and not _within(spacing, limits):
-        found.append(
+        warnings.append(
             f"{trained_on} at {_span(limits)} mm; the refined scan has {' x '.join(f'{s:.3g}' for s in spacing)} mm"
         )
     if (limits := engine.domain.get("factors")) and max(factors) > limits[1] * SLACK**0.5:
-        found.append(f"{engine.name} was trained for factors {_span(limits)}; this is {max(factors):.3g}")
-    said = str(engine.domain.get("modality", ""))
-    if "MRI" in said:
+        warnings.append(f"{engine.name} was trained for factors {_span(limits)}; this is {max(factors):.3g}")
+    modality = str(engine.domain.get("modality", ""))
+    if "MRI" in modality:
         if volume.modality not in ("", "MR"):
-            found.append(f"{trained_on}; this is {volume.modality}")
+            warnings.append(f"{trained_on}; this is {volume.modality}")
         elif not volume.modality and (least := lowest(volume)) < AIR:
-            found.append(f"{trained_on}; values down to {least:.0f} look like CT")
-    return found
+            warnings.append(f"{trained_on}; values down to {least:.0f} look like CT")
+    return warnings
 
 
-def of_content(engine: SliceEngine, volume: Volume) -> list[str]:
+def content_warnings(engine: LoadedSliceModel, volume: Volume) -> list[str]:
     """Lines about phases, whose values wrap, and about parts of the body that no bundled model was trained on."""
     warnings = []
     phase = is_phase(volume)
@@ -65,10 +65,10 @@ def of_content(engine: SliceEngine, volume: Volume) -> list[str]:
     return warnings
 
 
-def other_fusion(engine: SliceEngine, fuse: str) -> list[str]:
+def fusion_warnings(engine: LoadedSliceModel, fuse: str) -> list[str]:
     """A line where a fusion network learned from what other weights than these make of planes."""
-    theirs = trained_on(fuse)
-    if theirs is None or engine.sha256 is None or theirs == engine.sha256:
+    source_hash = trained_on(fuse)
+    if source_hash is None or engine.sha256 is None or source_hash == engine.sha256:
         return []
     return [f"--fuse {fuse}: learned to fuse what other weights than {engine.name} make: look at the result with doubt"]
 

@@ -5,23 +5,22 @@ from __future__ import annotations
 from typing import Any, Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medsr.core.geometry import Shape
-from medsr.volumes.acquisition import Acquisition, enlarged, left_over, slabs
+from medsr.core.types import Array
+from medsr.volumes.acquisition import Acquisition, residual, slabs, upsampled
 from medsr.volumes.learned_fusion import Learned, open_fuser
 
-Array = NDArray[np.float32]
 Fuse = Literal["mean", "median", "weighted", "learned"]
-Place = tuple[slice, ...]
+Index = tuple[slice, ...]
 
 
 class Fusion(Protocol):
     """Takes each plane's slices as they come; `spread` adds up what planes and flips disagree on, or is None."""
 
-    spread: Spread | None
+    spread: UncertaintyAccumulator | None
 
-    def add(self, place: Place, values: Array) -> None:
+    def add(self, index: Index, values: Array) -> None:
         """A block of the current plane's volume."""
         ...
 
@@ -31,19 +30,19 @@ class Fusion(Protocol):
         ...
 
 
-class Spread:
+class UncertaintyAccumulator:
     """Standard deviation over all planes and flips, voxel by voxel (Welford's running sums)."""
 
     def __init__(self, shape: Shape) -> None:
         self.mean, self.squares = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         self.samples = 0
 
-    def add(self, place: Place, samples: list[Array]) -> None:
+    def add(self, index: Index, samples: list[Array]) -> None:
         """One plane's results at that place, one for each flip. All places must be served before the next plane."""
         for count, sample in enumerate(samples, self.samples + 1):
-            change = sample - self.mean[place]
-            self.mean[place] += change / count
-            self.squares[place] += change * (sample - self.mean[place])
+            change = sample - self.mean[index]
+            self.mean[index] += change / count
+            self.squares[index] += change * (sample - self.mean[index])
 
     def end_plane(self, flips: int) -> None:
         self.samples += flips
@@ -62,8 +61,8 @@ class Mean:
         self.total = np.zeros(shape, np.float32)
         self.planes = 0
 
-    def add(self, place: Place, values: Array) -> None:
-        self.total[place] += values
+    def add(self, index: Index, values: Array) -> None:
+        self.total[index] += values
 
     def end_plane(self) -> None:
         self.planes += 1
@@ -81,17 +80,17 @@ class Median:
         self.high: Array | None = None
         self.planes = 0
 
-    def add(self, place: Place, values: Array) -> None:
+    def add(self, index: Index, values: Array) -> None:
         if self.planes == 0:
-            self.low[place] = values
+            self.low[index] = values
         elif self.planes == 1:
             if self.high is None:
                 self.high = np.zeros_like(self.low)
-            self.high[place] = np.maximum(self.low[place], values)
-            self.low[place] = np.minimum(self.low[place], values)
+            self.high[index] = np.maximum(self.low[index], values)
+            self.low[index] = np.minimum(self.low[index], values)
         else:
             assert self.high is not None
-            self.low[place] = np.clip(values, self.low[place], self.high[place])
+            self.low[index] = np.clip(values, self.low[index], self.high[index])
 
     def end_plane(self) -> None:
         self.planes += 1
@@ -118,13 +117,13 @@ class Weighted:
         self.floor = 1e-6 * float(np.var(acquired)) + 1e-12
         self.operators = [_linear(c, f) for c, f in zip(acquisition.coarse, acquisition.fine, strict=True)]
 
-    def add(self, place: Place, values: Array) -> None:
-        self.plane[place] = values
+    def add(self, index: Index, values: Array) -> None:
+        self.plane[index] = values
 
     def end_plane(self) -> None:
         from scipy.ndimage import uniform_filter
 
-        weight = left_over(self.plane, self.acquired, self.acquisition)
+        weight = residual(self.plane, self.acquired, self.acquisition)
         weight *= weight
         uniform_filter(weight, 3, output=weight, mode="nearest")
         np.maximum(weight, 0, out=weight)
@@ -132,11 +131,11 @@ class Weighted:
         np.reciprocal(weight, out=weight)
         self.weights += weight
         for part in slabs(self.total.shape):
-            self.total[part] += self.plane[part] * enlarged(weight, self.operators, part)
+            self.total[part] += self.plane[part] * upsampled(weight, self.operators, part)
 
     def result(self) -> Array:
         for part in slabs(self.total.shape):
-            self.total[part] /= enlarged(self.weights, self.operators, part)
+            self.total[part] /= upsampled(self.weights, self.operators, part)
         del self.plane
         return self.total
 
@@ -153,5 +152,5 @@ def make(fuse: str, acquired: Array, acquisition: Acquisition) -> Any:
 def _linear(coarse: int, fine: int) -> Array:
     """(fine, coarse): linear interpolation along an axis, constant beyond the outer centres."""
     centres = (np.arange(fine) + 0.5) * coarse / fine - 0.5
-    columns = [np.interp(centres, np.arange(coarse), unit) for unit in np.eye(coarse)]
+    columns = [np.interp(centres, np.arange(coarse), normalised) for normalised in np.eye(coarse)]
     return np.stack(columns, axis=1).astype(np.float32)

@@ -62,14 +62,14 @@ def onto(stored: NDArray, affine: NDArray[np.float64], grid: Grid, labels: bool)
     from scipy.ndimage import map_coordinates, spline_filter
 
     mapping = np.linalg.inv(affine) @ grid.affine
-    given = stored if labels else spline_filter(stored.astype(np.float64), 3, np.float32, mode="reflect")
+    coefficients = stored if labels else spline_filter(stored.astype(np.float64), 3, np.float32, mode="reflect")
     moved = np.zeros(grid.shape, stored.dtype)
     for part in slabs(grid.shape):
         index = np.indices((part.stop - part.start, *grid.shape[1:]), np.float32).reshape(3, -1)
         index[0] += part.start
         there = (mapping[:3, :3] @ index + mapping[:3, 3:]).round(6)
         order = 0 if labels else 3
-        values = map_coordinates(given, there, order=order, mode="reflect", prefilter=False)
+        values = map_coordinates(coefficients, there, order=order, mode="reflect", prefilter=False)
         limits = np.array(stored.shape)[:, None] - 0.5
         values[~((there >= -0.5) & (there <= limits)).all(axis=0)] = 0
         if stored.dtype.kind in "iu" and not labels:

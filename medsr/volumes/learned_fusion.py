@@ -8,17 +8,16 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medsr.core.errors import UsageError
+from medsr.core.types import Array
 from medsr.degradation.thick_slices import FACTOR_RANGE
 from medsr.engines.base import Engine, finite
 from medsr.io.files import sha256
 from medsr.networks import checkpoint, weight_store
 from medsr.volumes.acquisition import Acquisition
 
-Array = NDArray[np.float32]
-Place = tuple[slice, ...]
+Index = tuple[slice, ...]
 ARCHITECTURE = "fuser"
 BUNDLED = "medsr-mri-fusion"
 BORDER = 12
@@ -39,8 +38,8 @@ class Fuser:
         padding = ((0, 0), (BORDER, BORDER + height % 2), (BORDER, BORDER + width % 2))
         padded = np.pad(np.stack([interpolated, first, second]), padding, mode)  # type: ignore[call-overload]
         coarse = np.full((1, *padded.shape[1:]), (factor - 1) / FACTOR_RANGE, np.float32)
-        made = finite(self.engine(np.concatenate([padded, coarse])[None])[0, 0], self.name, self.engine.precision)
-        return made[BORDER : BORDER + height, BORDER : BORDER + width]
+        result = finite(self.engine(np.concatenate([padded, coarse])[None])[0, 0], self.name, self.engine.precision)
+        return result[BORDER : BORDER + height, BORDER : BORDER + width]
 
 
 def file_of(fuse: str) -> Path:
@@ -82,8 +81,8 @@ class Learned:
         self.fuser, self.acquired, self.acquisition = fuser, acquired, acquisition
         self.planes = [np.zeros(acquisition.fine, np.float32)]
 
-    def add(self, place: Place, values: Array) -> None:
-        self.planes[-1][place] = values
+    def add(self, index: Index, values: Array) -> None:
+        self.planes[-1][index] = values
 
     def end_plane(self) -> None:
         if len(self.planes) < 2:
@@ -113,6 +112,6 @@ def third_plane(acquired: Array, first: Array, second: Array, acquisition: Acqui
     operator = acquisition.consistent()[axis]
     coarse = np.moveaxis(acquired, axis, 0)
     for index, row in enumerate(operator):
-        one, other = (np.moveaxis(volume, axis, 0)[index] for volume in (first, second))
+        first_slice, second_slice = (np.moveaxis(volume, axis, 0)[index] for volume in (first, second))
         interpolated = np.tensordot(row, coarse, 1).astype(np.float32)
-        yield ThirdPlane(interpolated, one, other, acquisition.factor(axis))
+        yield ThirdPlane(interpolated, first_slice, second_slice, acquisition.factor(axis))

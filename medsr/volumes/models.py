@@ -17,7 +17,7 @@ from medsr.networks import checkpoint, weight_store
 from medsr.networks.architectures import ARCHITECTURES, kind_of
 from medsr.networks.bundled import AUTO, MRI, candidates_hash, model_for
 from medsr.volumes.learned_fusion import ARCHITECTURE
-from medsr.volumes.slice_models import DEVICE_BATCH_BYTES, Enlarger, Refiner, SliceModel, Untouched
+from medsr.volumes.slice_models import DEVICE_BATCH_BYTES, InterpolatedSlices, SliceModel, SliceRefiner, SliceUpscaler
 
 GB = 1e9
 
@@ -53,7 +53,7 @@ def open_model(
 
 
 @dataclass(frozen=True)
-class SliceEngine:
+class LoadedSliceModel:
     """What refines a scan's slices, and what is known of it. `model` None: plain cubic B-spline.
 
     `domain`: what the weights were trained for (modality, spacing in mm, factors); empty where the file does not say.
@@ -69,7 +69,7 @@ class SliceEngine:
         return computed(self.model)
 
 
-def open_slice_model(model: str | Path, compute: Compute = Compute()) -> SliceEngine:
+def open_slice_model(model: str | Path, compute: Compute = Compute()) -> LoadedSliceModel:
     """A known name, a weight file, an exported model, `scratch` (an untrained refiner), or a baseline.
 
     Baselines: `cubic` (B-spline), `back-projected` (the same, made to agree with what was acquired).
@@ -78,13 +78,13 @@ def open_slice_model(model: str | Path, compute: Compute = Compute()) -> SliceEn
     """
     name = str(model)
     if name == "cubic":
-        return SliceEngine(name, None)
-    if name == Untouched.name:
-        return SliceEngine(name, Untouched())
+        return LoadedSliceModel(name, None)
+    if name == InterpolatedSlices.name:
+        return LoadedSliceModel(name, InterpolatedSlices())
     if name in get_args(Kernel):
         raise UsageError(f"--model {name}: is for images; for volumes: {', '.join(weight_store.VOLUME_BASELINES)}")
     if name == "scratch":
-        return SliceEngine(name, untrained(compute.device))
+        return LoadedSliceModel(name, untrained(compute.device))
     if name == AUTO:
         model = name = model_for(MRI)
     path = _generator(model)
@@ -94,14 +94,14 @@ def open_slice_model(model: str | Path, compute: Compute = Compute()) -> SliceEn
     most = _most(compute)
     if kind_of(spec.architecture) == "slice":
         radius = ARCHITECTURES[spec.architecture].receptive_radius
-        reach = radius(spec.hyperparameters) if radius else None
-        refiner = Refiner(name, engine, most or DEVICE_BATCH_BYTES, reach)
-        return SliceEngine(name, refiner, weights_hash(model), domain)
+        receptive_radius = radius(spec.hyperparameters) if radius else None
+        refiner = SliceRefiner(name, engine, most or DEVICE_BATCH_BYTES, receptive_radius)
+        return LoadedSliceModel(name, refiner, weights_hash(model), domain)
     # Volumes are made consistent as a whole, or asked not to be.
     if getattr(engine, "clips", False):
         raise UsageError(f"{name}: clips at full range, which the brightest voxels exceed; use another model")
     network = Network(name, engine, spec.scale, spec.channels, None, most, consistency=False)
-    return SliceEngine(name, Enlarger(network), weights_hash(model), domain)
+    return LoadedSliceModel(name, SliceUpscaler(network), weights_hash(model), domain)
 
 
 def _domain(engine: Engine, path: Path) -> Mapping[str, Any]:
@@ -111,17 +111,17 @@ def _domain(engine: Engine, path: Path) -> Mapping[str, Any]:
     return domain if isinstance(domain, Mapping) else {}
 
 
-def untrained(device: str = "auto") -> Refiner:
+def untrained(device: str = "auto") -> SliceRefiner:
     """A refiner that returns what it is given: where learning from a scan alone begins."""
     from medsr.engines.torch_engine import TorchEngine
 
-    return Refiner("scratch", TorchEngine(checkpoint.Spec("refiner", 1, 1).build(), choose(device)))
+    return SliceRefiner("scratch", TorchEngine(checkpoint.Spec("refiner", 1, 1).build(), choose(device)))
 
 
 def computed(model: Model | SliceModel | None) -> dict[str, Any]:
     """What computes a model, for sidecars; nothing for interpolation."""
-    network = model.network if isinstance(model, Enlarger) else model
-    if not isinstance(network, Network | Refiner):
+    network = model.network if isinstance(model, SliceUpscaler) else model
+    if not isinstance(network, Network | SliceRefiner):
         return {}
     used = network.engine
     compiled = {"compiled": True} if getattr(used, "compiled", False) else {}
@@ -150,9 +150,9 @@ def _generator(model: str | Path) -> Path:
     spec = checkpoint.describe(path).get("spec")
     if isinstance(spec, dict) and spec.get("architecture") == ARCHITECTURE:
         raise UsageError(f"{model}: fuses what a model made of two planes; use it with --fuse")
-    known = weight_store.entries().get(str(model))
-    if known is not None and known.role != "generator":
-        raise UsageError(f"{model}: holds a {known.role}, not a generator")
+    entry = weight_store.entries().get(str(model))
+    if entry is not None and entry.role != "generator":
+        raise UsageError(f"{model}: holds a {entry.role}, not a generator")
     return path
 
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from medsr.core.geometry import Shape
 from medsr.core.resample import bspline_matrix
+from medsr.core.types import Array
 from medsr.volumes.acquisition import Acquisition
 
-Array = NDArray[np.float32]
 GAIN = 1.095
 """White noise never comes out more than 1.10 times as strong; the rest is for what a sample may differ by."""
 SLICE_GAIN, BORDER_GAIN = 1.06, 1.55
@@ -48,32 +48,32 @@ class Noise:
 
 
 def eased(
-    acquisition: Acquisition, unit: Array, stored: NDArray, height: float, given: float | None
+    acquisition: Acquisition, normalised: Array, stored: NDArray, intensity_range: float, known_noise: float | None
 ) -> tuple[Acquisition, Noise]:
     """The acquisition with no more easing than it takes not to multiply the noise of this scan, and that noise.
 
-    `stored` are the scan's values, `unit` the same over `height`; `given`: what the noise is known to be, in stored
-    values (0: agree exactly), or None: it is measured.
+    `stored` are the scan's values, `normalised` the same over `intensity_range`; `known_noise`: what the noise is
+    known to be, in stored values (0: agree exactly), or None: it is measured.
     """
-    step = 1 / abs(height) if stored.dtype.kind in "iu" else 0.0
-    least = float(np.finfo(np.float32).eps) * float(np.abs(unit).max())
-    if given is None:
-        least = max(_rounding(stored) / abs(height), least)
-    level = of_scan(unit) if given is None else given / abs(height)
+    step = 1 / abs(intensity_range) if stored.dtype.kind in "iu" else 0.0
+    least = float(np.finfo(np.float32).eps) * float(np.abs(normalised).max())
+    if known_noise is None:
+        least = max(_rounding(stored) / abs(intensity_range), least)
+    level = of_scan(normalised) if known_noise is None else known_noise / abs(intensity_range)
     noise = doubtful = Noise(max(level, least), step)
     if not acquisition.refined:
         return acquisition, noise
     exact = gain(acquisition)
     if within(exact, acquisition, GAIN):  # whatever the noise
         return acquisition, noise
-    if given is None and (hidden := _in_what_is_lost(unit, acquisition)) is not None:
+    if known_noise is None and (hidden := _in_what_is_lost(normalised, acquisition)) is not None:
         # More there than elsewhere is noise that was smoothed within the slices, or a profile not quite the scan's own:
         # where agreement would suffer much, the benefit of the doubt.
         doubtful = Noise(max(min(hidden, (hidden * level) ** 0.5), least), step)
         noise = Noise(max(hidden, least), step)
     low = _least(acquisition, doubtful.allowed(FAINTLY_SEEN))
     high = max(low, _least(acquisition, noise.allowed(UNSEEN)))
-    thin = _thinned(unit, acquisition)
+    thin = _thinned(normalised, acquisition)
     while low < high:  # the most easing at which the scan is still met to its noise; at least `low`
         middle = (low + high + 1) // 2
         chosen = replace(acquisition, coarse=thin[0], fine=thin[1], easing=EASINGS[middle])
@@ -98,11 +98,11 @@ def _least(acquisition: Acquisition, allowed: float) -> int:
     return low
 
 
-def _thinned(unit: Array, acquisition: Acquisition) -> tuple[Shape, Shape, Array]:
+def _thinned(normalised: Array, acquisition: Acquisition) -> tuple[Shape, Shape, Array]:
     """Coarse and fine shape, and the scan, with some lines left out along axes that are not refined."""
     still = [axis for axis in range(3) if axis not in acquisition.refined]
-    every = max(1, round((unit.size / 1_000_000) ** (1 / len(still)))) if still else 1
-    thin = unit[tuple(slice(None, None, every if axis in still else 1) for axis in range(3))]
+    every = max(1, round((normalised.size / 1_000_000) ** (1 / len(still)))) if still else 1
+    thin = normalised[tuple(slice(None, None, every if axis in still else 1) for axis in range(3))]
     coarse: Shape = thin.shape  # type: ignore[assignment]
     i, j, k = (coarse[n] if n in still else fine for n, fine in enumerate(acquisition.fine))
     return coarse, (i, j, k), thin
@@ -141,9 +141,9 @@ def input_operators(acquisition: Acquisition) -> list[Array]:
     return [replace(acquisition, easing=easing).operator(axis, True) for axis, easing in enumerate(easings)]
 
 
-def within(found: tuple[float, list[float]], acquisition: Acquisition, allowed: float) -> bool:
+def within(gains: tuple[float, list[float]], acquisition: Acquisition, allowed: float) -> bool:
     """Whether a gain is allowed: whole, and slice by slice along the axes that are refined."""
-    whole, slices = found
+    whole, slices = gains
     if not whole <= allowed:
         return False
     for axis in acquisition.refined:
@@ -154,23 +154,23 @@ def within(found: tuple[float, list[float]], acquisition: Acquisition, allowed: 
     return True
 
 
-def of_scan(unit: Array) -> float:
+def of_scan(normalised: Array) -> float:
     """The standard deviation of a scan's noise, by the median of what varies from voxel to voxel along every axis.
 
     What is smooth, or varies along one axis alone, is not in it, and edges are too few to move a median. What is
     constant (a background of zeros) is left out.
     """
-    corners = [(i, j, k) for i, j, k in np.ndindex(*(-(-n // SIDE) for n in unit.shape))]
+    corners = [(i, j, k) for i, j, k in np.ndindex(*(-(-n // SIDE) for n in normalised.shape))]
     chosen = np.unique(np.linspace(0, len(corners) - 1, min(BLOCKS, len(corners))).round().astype(int))
-    found = []
+    differences = []
     for index in chosen:
-        block = unit[tuple(slice(SIDE * corner, SIDE * (corner + 1)) for corner in corners[index])]
+        block = normalised[tuple(slice(SIDE * corner, SIDE * (corner + 1)) for corner in corners[index])]
         values = block.astype(np.float64)
         for axis, length in enumerate(block.shape):
             order = min(6, (length - 1) // 2)
             values = np.diff(values, order, axis=axis) / comb(2 * order, order) ** 0.5
-        found.append(np.abs(values[values != 0]))
-    sizes = np.concatenate(found)
+        differences.append(np.abs(values[values != 0]))
+    sizes = np.concatenate(differences)
     return float(np.median(sizes)) / 0.6745 if len(sizes) > 20 else 0.0
 
 
@@ -183,22 +183,22 @@ def _rounding(stored: NDArray) -> float:
     return 12**-0.5 if whole else float(np.finfo(stored.dtype).eps * np.abs(sample).max())
 
 
-def _in_what_is_lost(unit: Array, acquisition: Acquisition) -> float | None:
+def _in_what_is_lost(normalised: Array, acquisition: Acquisition) -> float | None:
     """The noise in what the acquisition cannot have seen; None where it sees enough of everything.
 
     There is little else there. Slices that are thinner than the header says show there too.
     """
-    found = [_along(unit, acquisition, axis) for axis in acquisition.refined]
-    levels = [level for level in found if level is not None]
+    estimates = [_along(normalised, acquisition, axis) for axis in acquisition.refined]
+    levels = [level for level in estimates if level is not None]
     return max(levels) if levels else None
 
 
-def _along(unit: Array, acquisition: Acquisition, axis: int) -> float | None:
+def _along(normalised: Array, acquisition: Acquisition, axis: int) -> float | None:
     seen = acquisition.operator(axis, False).astype(np.float64)
     left, sizes, _ = np.linalg.svd(seen @ bspline_matrix(acquisition.coarse[axis], acquisition.fine[axis]))
     if sizes[-1] >= WEAK:
         return None
-    lines = np.moveaxis(unit, axis, 0).reshape(len(sizes), -1)
+    lines = np.moveaxis(normalised, axis, 0).reshape(len(sizes), -1)
     lines = lines[:, :: max(1, lines.shape[1] // 20_000)]
     lines = lines[:, np.ptp(lines, axis=0) > 0]
     if not lines.shape[1]:

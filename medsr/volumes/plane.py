@@ -6,16 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medsr.batch.pipeline import ahead
 from medsr.core.geometry import PLANES, Plane
 from medsr.core.resample import resize
-from medsr.volumes.acquisition import Acquisition, Box, Flat
+from medsr.core.types import Array
+from medsr.volumes.acquisition import Acquisition, Box, ConstantRegion
 from medsr.volumes.slice_models import SliceModel
 
-Array = NDArray[np.float32]
-Given = tuple[Array, Box | None]
+SliceInput = tuple[Array, Box | None]
 """Slices as the model wants them, (n, rows, columns), and where it is to see them; None: nowhere."""
 WHOLE: Box = (slice(None), slice(None))
 FLIPS = tuple((slice(None), slice(None, None, y), slice(None, None, x)) for y in (1, -1) for x in (1, -1))
@@ -23,26 +22,26 @@ FLIPS = tuple((slice(None), slice(None, None, y), slice(None, None, x)) for y in
 
 @dataclass(frozen=True)
 class Slices:
-    """`part` of a plane's slices, at `place` in the fine volume; `samples`: once for every flip, as parts of it."""
+    """`part` of a plane's slices, at `index` in the fine volume; `samples`: once for every flip, as parts of it."""
 
     part: slice
-    place: tuple[slice, ...]
+    index: tuple[slice, ...]
     samples: list[Array]
 
 
 @dataclass(frozen=True)
 class PlaneRun:
-    """`unit`: (i, j, k) in canonical order, as acquired. `operators`: coarse to fine, an axis each.
+    """`normalised`: (i, j, k) in canonical order, as acquired. `operators`: coarse to fine, an axis each.
 
-    `idle`: where nothing varies and interpolation will do. `flipped`: every slice in its four flips.
+    `skip_mask`: where nothing varies and interpolation will do. `flipped`: every slice in its four flips.
     """
 
     plane: Plane
-    unit: Array
+    normalised: Array
     acquisition: Acquisition
     operators: Sequence[Array]
     model: SliceModel
-    idle: Flat | None
+    skip_mask: ConstantRegion | None
     flipped: bool
 
     @property
@@ -63,39 +62,39 @@ class PlaneRun:
         shape = (fine[rows], fine[columns])
         count, last = self.model.batch(shape), fine[self.axis]
         parts = [slice(start, min(start + count, last)) for start in range(0, last, count)]
-        for part, given in zip(parts, ahead(self._prepare, parts), strict=True):
-            made = [self._compute(one, shape)[flip] for one, flip in zip(given, FLIPS, strict=False)]
-            place = tuple(part if n == self.axis else slice(None) for n in range(3))
-            yield Slices(part, place, [self._in_place(one) for one in made])
+        for part, inputs in zip(parts, ahead(self._prepare, parts), strict=True):
+            computed = [self._compute(slices, shape)[flip] for slices, flip in zip(inputs, FLIPS, strict=False)]
+            index = tuple(part if n == self.axis else slice(None) for n in range(3))
+            yield Slices(part, index, [self._in_place(stack) for stack in computed])
 
-    def _prepare(self, part: slice) -> list[Given]:
+    def _prepare(self, part: slice) -> list[SliceInput]:
         rows, columns = self.inside
         block = self._acquired(part)
         block = np.ascontiguousarray(block.transpose(0, 2, 1) if rows > columns else block)
-        box = self.idle.box(self.axis, part, self.inside, self.model.reach) if self.idle else WHOLE
+        box = self.skip_mask.box(self.axis, part, self.inside, self.model.receptive_radius) if self.skip_mask else WHOLE
         flips = FLIPS if self.flipped else FLIPS[:1]
         # Where a box is known it is that of the slice as it lies, flipped ones are computed whole.
         boxes = [box] + [None if box is None else WHOLE] * (len(flips) - 1)
-        return [self._given(block[flip], one) for flip, one in zip(flips, boxes, strict=True)]
+        return [self._model_input(block[flip], region) for flip, region in zip(flips, boxes, strict=True)]
 
     def _acquired(self, part: slice) -> Array:
         """The slices `part` of the fine grid, (n, first, second), coarse within."""
         operator = self.operators[self.axis]
         if operator.shape[0] == operator.shape[1]:
-            chosen = self.unit[tuple(part if n == self.axis else slice(None) for n in range(3))]
+            chosen = self.normalised[tuple(part if n == self.axis else slice(None) for n in range(3))]
             return np.moveaxis(chosen, self.axis, 0)
-        return np.tensordot(operator[part], self.unit, (1, self.axis))
+        return np.tensordot(operator[part], self.normalised, (1, self.axis))
 
-    def _given(self, block: Array, box: Box | None) -> Given:
+    def _model_input(self, block: Array, box: Box | None) -> SliceInput:
         """(n, rows, columns) as acquired to what the model wants; interpolated where nothing is to be computed."""
         if self.model.scale == 1 or box is None:
             rows, columns = self.inside
             return np.matmul(np.matmul(self.operators[rows], block), self.operators[columns].T), box
         return np.ascontiguousarray(block), box
 
-    def _compute(self, given: Given, shape: tuple[int, int]) -> Array:
+    def _compute(self, inputs: SliceInput, shape: tuple[int, int]) -> Array:
         """To (n, *shape)."""
-        stack, box = given
+        stack, box = inputs
         factors = (self.acquisition.factor(self.inside[0]), self.acquisition.factor(self.inside[1]))
         if box is None:
             return stack
@@ -105,7 +104,7 @@ class PlaneRun:
         large = self.model.slices(stack, factors)
         if large.shape[1:] == shape:
             return large
-        return np.stack([resize(one[:, :, None], shape, "lanczos")[:, :, 0] for one in large])
+        return np.stack([resize(pixels[:, :, None], shape, "lanczos")[:, :, 0] for pixels in large])
 
     def _in_place(self, out: Array) -> Array:
         """(n, rows, columns) back to the volume's order of axes."""

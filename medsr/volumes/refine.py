@@ -14,14 +14,22 @@ from threadpoolctl import ThreadpoolController
 from medsr.core.errors import UsageError
 from medsr.core.geometry import PLANES, Plane, Shape
 from medsr.core.intensity import Window
+from medsr.core.types import Array
 from medsr.degradation.slice_profile import Profile
 from medsr.volumes import fusion
-from medsr.volumes.acquisition import Acquisition, Flat, Left, back_project, enlarged, left_over, slabs
+from medsr.volumes.acquisition import (
+    Acquisition,
+    ConstantRegion,
+    ResidualStats,
+    back_project,
+    residual,
+    slabs,
+    upsampled,
+)
 from medsr.volumes.noise import eased, gain, input_operators
 from medsr.volumes.plane import FLIPS, PlaneRun
-from medsr.volumes.slice_models import SliceModel, Untouched
+from medsr.volumes.slice_models import InterpolatedSlices, SliceModel
 
-Array = NDArray[np.float32]
 OnSlices = Callable[[int], None]
 
 
@@ -57,8 +65,8 @@ class Refined:
     """
 
     stored: NDArray
-    before: Left
-    after: Left
+    before: ResidualStats
+    after: ResidualStats
     difference: Array
     spread: Array | None = None
     window: Window | None = field(default=None, repr=False)
@@ -111,60 +119,60 @@ def _refine(
     coarse: Shape = stored.shape  # type: ignore[assignment]
     exact = Acquisition(coarse, fine, method.profile, method.width, method.through)
     window = Window.of_values(stored)
-    unit = np.empty(coarse, np.float32)
+    normalised = np.empty(coarse, np.float32)
     for part in slabs(coarse):
-        unit[part] = window.to_unit(stored[part])
-    height = window.high - window.low
-    acquisition, noise = eased(exact, unit, stored, height, method.noise)
-    flat = Flat(stored, acquisition)
-    spread = fusion.Spread(fine) if method.uncertainty and model is not None else None
+        normalised[part] = window.to_unit(stored[part])
+    intensity_range = window.high - window.low
+    acquisition, noise = eased(exact, normalised, stored, intensity_range, method.noise)
+    constant = ConstantRegion(stored, acquisition)
+    spread = fusion.UncertaintyAccumulator(fine) if method.uncertainty and model is not None else None
     if model is None:
-        fused = _interpolated(unit, acquisition)
+        fused = _interpolated(normalised, acquisition)
     else:
         # Weighing asks how well a plane agrees around a voxel, constant ones included: nothing is left out for it.
-        idle = None if method.fuse == "weighted" else flat
-        fused = _through_planes(unit, acquisition, model, method, spread, on_slices, idle)
+        skip_mask = None if method.fuse == "weighted" else constant
+        fused = _through_planes(normalised, acquisition, model, method, spread, on_slices, skip_mask)
     deviation = spread.deviation() if spread else None
     del spread
     for part in slabs(fine):
-        flat.restore(fused[part], unit, part)
+        constant.restore(fused[part], normalised, part)
     if model is not None and method.consistency:
-        before = back_project(fused, unit, acquisition, flat).times(height)
+        before = back_project(fused, normalised, acquisition, constant).times(intensity_range)
     else:
-        before = Left.of(left_over(fused, unit, acquisition), height)
-    del unit
+        before = ResidualStats.of(residual(fused, normalised, acquisition), intensity_range)
+    del normalised
     result = np.empty(fine, stored.dtype) if out is None else out
-    clipped = _store(fused, window, stored, flat, result)
+    clipped = _store(fused, window, stored, constant, result)
     del fused
-    difference = left_over(result, stored, acquisition, window)
-    after = Left.of(difference, height)
-    difference *= np.float32(height)
+    difference = residual(result, stored, acquisition, window)
+    after = ResidualStats.of(difference, intensity_range)
+    difference *= np.float32(intensity_range)
     if deviation is not None:
-        deviation *= np.float32(height)
+        deviation *= np.float32(intensity_range)
         for part in slabs(fine):
-            flat.silence(deviation[part], part)
+            constant.silence(deviation[part], part)
     gains = (1.0, 1.0) if model is None else (gain(acquisition)[0], gain(exact)[0])
-    return Refined(result, before, after, difference, deviation, window, clipped, noise.level * height, *gains)
+    return Refined(result, before, after, difference, deviation, window, clipped, noise.level * intensity_range, *gains)
 
 
 def _through_planes(
-    unit: Array,
+    normalised: Array,
     acquisition: Acquisition,
     model: SliceModel,
     method: Method,
-    spread: fusion.Spread | None,
+    spread: fusion.UncertaintyAccumulator | None,
     on_slices: OnSlices,
-    idle: Flat | None,
+    skip_mask: ConstantRegion | None,
 ) -> Array:
     # Planes that no network has touched are alike: there is nothing to be learned from what they differ in.
-    fused = fusion.make("mean" if isinstance(model, Untouched) else method.fuse, unit, acquisition)
-    corrected = method.consistency and not isinstance(model, Untouched)
+    fused = fusion.make("mean" if isinstance(model, InterpolatedSlices) else method.fuse, normalised, acquisition)
+    corrected = method.consistency and not isinstance(model, InterpolatedSlices)
     operators = input_operators(acquisition) if corrected else acquisition.consistent()
     for plane in planes_for(acquisition, method):
-        for done in PlaneRun(plane, unit, acquisition, operators, model, idle, spread is not None).run():
+        for done in PlaneRun(plane, normalised, acquisition, operators, model, skip_mask, spread is not None).run():
             if spread:
-                spread.add(done.place, done.samples)
-            fused.add(done.place, done.samples[0])  # the flips only tell: asking for uncertainty changes no voxel
+                spread.add(done.index, done.samples)
+            fused.add(done.index, done.samples[0])  # the flips only tell: asking for uncertainty changes no voxel
             on_slices((done.part.stop - done.part.start) * len(done.samples))
         fused.end_plane()
         if spread:
@@ -173,14 +181,14 @@ def _through_planes(
     return result
 
 
-def _interpolated(unit: Array, acquisition: Acquisition) -> Array:
+def _interpolated(normalised: Array, acquisition: Acquisition) -> Array:
     fused, operators = np.empty(acquisition.fine, np.float32), acquisition.plain()
     for part in slabs(acquisition.fine):
-        fused[part] = enlarged(unit, operators, part)
+        fused[part] = upsampled(normalised, operators, part)
     return fused
 
 
-def _store(fused: Array, window: Window, stored: NDArray, flat: Flat, result: NDArray) -> int:
+def _store(fused: Array, window: Window, stored: NDArray, constant: ConstantRegion, result: NDArray) -> int:
     """Fill `result` with stored values; returns how many were clipped."""
     clipped = 0
     half = (0.5 if stored.dtype.kind in "iu" else 0.0) / (window.high - window.low)
@@ -189,7 +197,7 @@ def _store(fused: Array, window: Window, stored: NDArray, flat: Flat, result: ND
     for part in slabs(fused.shape):
         clipped += int(np.count_nonzero((fused[part] < limits[0]) | (fused[part] > limits[1])))
         result[part] = window.to_stored(fused[part], stored.dtype)
-        flat.restore(result[part], stored, part)
+        constant.restore(result[part], stored, part)
     return clipped
 
 

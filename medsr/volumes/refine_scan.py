@@ -17,10 +17,10 @@ from medsr.core.version import __version__
 from medsr.io.volumes.base import DICOM, NIFTI
 from medsr.io.volumes.volume import Volume
 from medsr.volumes import domain, labels
-from medsr.volumes.acquisition import Acquisition, Left
+from medsr.volumes.acquisition import Acquisition, ResidualStats
 from medsr.volumes.background import Background
-from medsr.volumes.choose_model import Fitting
-from medsr.volumes.models import SliceEngine, weights_form
+from medsr.volumes.choose_model import ResolvedRequest
+from medsr.volumes.models import LoadedSliceModel, weights_form
 from medsr.volumes.orientation import Canonical
 from medsr.volumes.refine import Method, Refined, check_fusion, check_planes, planes_for, reduced, refine, slices_to_run
 from medsr.volumes.request import Request
@@ -41,7 +41,7 @@ class RefinedScan:
     """What acquiring the first refined volume again leaves unexplained: (coarse shape), in the image's own units."""
 
 
-def refine_scan(volume: Volume, chosen: Fitting, on_progress: OnProgress = lambda *_: None) -> RefinedScan:
+def refine_scan(volume: Volume, chosen: ResolvedRequest, on_progress: OnProgress = lambda *_: None) -> RefinedScan:
     """Super-resolve a scan, volume by volume, as was asked for, by what was chosen.
 
     Geometry: the refined voxels fill the same box. Values: those of the stored dtype, through its scaling. Raises
@@ -67,14 +67,14 @@ def refine_scan(volume: Volume, chosen: Fitting, on_progress: OnProgress = lambd
     check_planes(request.method.planes, acquisition)
     if engine.model is not None:
         check_fusion(request.method, acquisition)
-    warnings = ([] if chosen.fits else [chosen.why]) + domain.outside_domain(engine, volume, fine, acquisition)
-    warnings += domain.of_content(engine, volume)
-    warnings += domain.other_fusion(engine, request.method.fuse)
+    warnings = ([] if chosen.fits else [chosen.why]) + domain.domain_warnings(engine, volume, fine, acquisition)
+    warnings += domain.content_warnings(engine, volume)
+    warnings += domain.fusion_warnings(engine, request.method.fuse)
     noise = None if request.noise is None else request.noise / abs(volume.slope)
     method = replace(request.method, width=acquisition.width, through=acquisition.through, noise=noise)
     if request.adapt is not None:
-        engine, told = _adapted(engine, volume, turn, acquisition, request.adapt, method.noise, on_progress)
-        warnings += told
+        engine, lines = _adapted(engine, volume, turn, acquisition, request.adapt, method.noise, on_progress)
+        warnings += lines
     stored = np.empty((*fine, *volume.stored.shape[3:]), volume.stored.dtype, order="F")
     spread = np.empty(stored.shape, np.float32, order="F") if method.uncertainty else None
     planes = planes_for(acquisition, method) if engine.model is not None else ()
@@ -89,13 +89,15 @@ def refine_scan(volume: Volume, chosen: Fitting, on_progress: OnProgress = lambd
         on_progress(done, total, "slices")
 
     for index in range(volume.volumes):
-        background, place = Background(volume, turn, index), turn.view(stored, index)
-        one = refine(background.filled(), acquisition.fine, engine.model, method, on_slices, place)
-        background.restore(place)
-        if spread is not None and one.spread is not None:
-            background.silence(one.spread)
-            turn.view(spread, index)[...] = one.spread
-        parts.append(replace(one, stored=np.empty(0), spread=None, difference=one.difference if index == 0 else none))
+        background, target = Background(volume, turn, index), turn.view(stored, index)
+        result = refine(background.filled(), acquisition.fine, engine.model, method, on_slices, target)
+        background.restore(target)
+        if spread is not None and result.spread is not None:
+            background.silence(result.spread)
+            turn.view(spread, index)[...] = result.spread
+        parts.append(
+            replace(result, stored=np.empty(0), spread=None, difference=result.difference if index == 0 else none)
+        )
     refined = volume.refined(stored)
     uncertainty = None
     if spread is not None:
@@ -141,22 +143,22 @@ def slice_axis(volume: Volume) -> int:
 
 
 def _adapted(
-    engine: SliceEngine,
+    engine: LoadedSliceModel,
     volume: Volume,
     turn: Canonical,
     acquisition: Acquisition,
     minutes: float,
     noise: float | None,
     on_progress: OnProgress,
-) -> tuple[SliceEngine, list[str]]:
+) -> tuple[LoadedSliceModel, list[str]]:
     """The engine after learning from the scan's own slices, and what to say about it."""
-    from medsr.volumes.adapt import taught
+    from medsr.volumes.adapt import adapt_model
 
     def tell(share: float, text: str) -> None:
         on_progress(60 * minutes * share, 60 * minutes, f"seconds of adapting  {text}")
 
     first = reduced(Background(volume, turn, 0).filled(), acquisition.fine)
-    learned, result = taught(engine, first, acquisition, minutes, tell, noise)
+    learned, result = adapt_model(engine, first, acquisition, minutes, tell, noise)
     change = f"{result.before:.4f} to {result.after:.4f} after {result.iterations} iterations"
     if not result.kept:
         verdict = f"adapting did not help (error on the scan's own held-out slices {change}): not used"
@@ -192,9 +194,9 @@ def _consistency(parts: list[Refined], slope: float) -> dict[str, Any]:
 
     noise = (sum(part.noise**2 for part in parts) / len(parts)) ** 0.5 * abs(slope)
 
-    def figures(left: list[Left]) -> dict[str, float]:
-        rms = (sum(one.rms**2 for one in left) / len(left)) ** 0.5 * abs(slope)
-        largest = max(one.largest for one in left) * abs(slope)
+    def figures(all_stats: list[ResidualStats]) -> dict[str, float]:
+        rms = (sum(stats.rms**2 for stats in all_stats) / len(all_stats)) ** 0.5 * abs(slope)
+        largest = max(stats.largest for stats in all_stats) * abs(slope)
         return {"rms": rms, "max": largest, "rms_percent_of_range": 100 * rms / height}
 
     return {
@@ -217,7 +219,7 @@ def _summary(
     volume: Volume,
     refined: Volume,
     request: Request,
-    engine: SliceEngine | None,
+    engine: LoadedSliceModel | None,
     planes: tuple[str, ...],
     began: float,
     warnings: list[str],

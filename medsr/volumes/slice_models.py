@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medsr.core.errors import MemoryExhaustedError
+from medsr.core.types import Array
 from medsr.degradation.thick_slices import factor_maps
 from medsr.engines.base import Engine, finite
 from medsr.images.network import Network, is_out_of_memory, release_memory
 
-Array = NDArray[np.float32]
 BORDER = 12
 """Pixels reflected around a slice before a refiner sees it."""
 DEVICE_BATCH_BYTES = 1_000_000_000
@@ -28,7 +27,7 @@ class SliceModel(Protocol):
     @property
     def scale(self) -> int: ...
     @property
-    def reach(self) -> int | None:
+    def receptive_radius(self) -> int | None:
         """Pixels of the result from which on nothing of the input is felt; None: from everywhere."""
         ...
 
@@ -42,12 +41,12 @@ class SliceModel(Protocol):
 
 
 @dataclass(frozen=True)
-class Untouched:
+class InterpolatedSlices:
     """No network: slices stay as they were interpolated, which is in agreement with what was acquired."""
 
     name: str = "back-projected"
     scale: int = 1
-    reach: int | None = 0
+    receptive_radius: int | None = 0
 
     def batch(self, shape: tuple[int, int]) -> int:
         """One: nothing is computed."""
@@ -59,21 +58,24 @@ class Untouched:
 
 
 @dataclass
-class Refiner:
-    """A refiner, in one piece per slice. `most_memory`: bytes its feature maps may take on a GPU. `reach`: as above."""
+class SliceRefiner:
+    """A refiner, in one piece per slice. `most_memory`: bytes its feature maps may take on a GPU.
+
+    `receptive_radius`: as above.
+    """
 
     name: str
     engine: Engine
     most_memory: float = DEVICE_BATCH_BYTES
-    reach: int | None = None
+    receptive_radius: int | None = None
     scale: int = 1
 
     def batch(self, shape: tuple[int, int]) -> int:
         """One on a CPU, where more take memory and little less time; on a GPU as many as there is room for."""
         if self.engine.device == "cpu":
             return 1
-        one = (shape[0] + 2 * BORDER) * (shape[1] + 2 * BORDER) * self.engine.features * 4
-        return max(1, int(self.most_memory // one))
+        bytes_per_slice = (shape[0] + 2 * BORDER) * (shape[1] + 2 * BORDER) * self.engine.features * 4
+        return max(1, int(self.most_memory // bytes_per_slice))
 
     def slices(self, stack: Array, factors: tuple[float, float]) -> Array:
         """(N, H, W) to the same shape."""
@@ -97,21 +99,21 @@ class Refiner:
             return np.concatenate([self.slices(stack[:half], factors), self.slices(stack[half:], factors)])
         return out[:, BORDER : BORDER + height, BORDER : BORDER + width]
 
-    def __call__(self, unit: Array, scale: float) -> Array:
+    def __call__(self, normalised: Array, scale: float) -> Array:
         """One training pair's low resolution, (H, W, 3): the slice and its factor maps; to (H, W, 1)."""
-        rows, columns = (float(value) for value in unit[0, 0, 1:])
+        rows, columns = (float(value) for value in normalised[0, 0, 1:])
         from medsr.degradation.thick_slices import FACTOR_RANGE
 
         factors = (1 + rows * FACTOR_RANGE, 1 + columns * FACTOR_RANGE)
-        return self.slices(unit[None, :, :, 0], factors)[0][:, :, None]
+        return self.slices(normalised[None, :, :, 0], factors)[0][:, :, None]
 
 
 @dataclass
-class Enlarger:
+class SliceUpscaler:
     """Any generator made for images (scale 1, 2, 4), slice by slice; both axes are enlarged."""
 
     network: Network
-    reach: int | None = None
+    receptive_radius: int | None = None
 
     @property
     def name(self) -> str:
@@ -127,4 +129,4 @@ class Enlarger:
 
     def slices(self, stack: Array, factors: tuple[float, float]) -> Array:
         """(N, H, W) to (N, scale H, scale W)."""
-        return np.stack([self.network(one[:, :, None], self.network.scale)[:, :, 0] for one in stack])
+        return np.stack([self.network(pixels[:, :, None], self.network.scale)[:, :, 0] for pixels in stack])

@@ -18,7 +18,7 @@ from medsr.training import fusion_patches
 from medsr.training.fusion_patches import SIDE, block_of
 from medsr.training.train_fusion import FusionSettings, train
 from medsr.volumes.models import open_slice_model
-from medsr.volumes.slice_models import Refiner
+from medsr.volumes.slice_models import SliceRefiner
 from tests.conftest import smooth_volume
 
 
@@ -52,7 +52,7 @@ def test_a_block_is_what_both_planes_make_of_the_piece_made_thick(tmp_path: Path
     spec = checkpoint.Spec("refiner", 1, 1, {"features": 8, "blocks": 1})
     checkpoint.save(tmp_path / "fresh.safetensors", spec.build().state_dict(), spec)
     refiner = open_slice_model(tmp_path / "fresh.safetensors", Compute("cpu", "torch")).model
-    assert isinstance(refiner, Refiner)
+    assert isinstance(refiner, SliceRefiner)
     volume = smooth_volume((104, 100, 102)) / 1000
     for index in range(2):
         block = block_of(volume, refiner, np.random.default_rng(index))

@@ -24,7 +24,7 @@ def overlapping(noise: float, seed: int = 0) -> np.ndarray:
     """Slices of 6 mm every 3 mm, pixels of 1 mm."""
     field = gaussian_filter(np.random.default_rng(7).random((40, 48, 60)), 3)
     truth = (100 + 500 * (field - field.min()) / np.ptp(field)).astype(np.float32)
-    seen = Acquisition((40, 48, 20), truth.shape, "box", 2.0, 2).acquire(truth)
+    seen = Acquisition((40, 48, 20), truth.shape, "box", 2.0, 2).simulate_acquisition(truth)
     return np.rint(seen + np.random.default_rng(seed).normal(0, noise, seen.shape)).astype(np.int16)
 
 

@@ -68,7 +68,7 @@ def test_nor_through_the_bundled_network(factor: float, width: float) -> None:
 def test_a_scan_without_noise_is_agreed_with_exactly(profile: str, width: float, factor: int) -> None:
     truth = smooth((30, 30, 96), 3)
     acquisition = Acquisition((30, 30, 96 // factor), (30, 30, 96), profile, width)  # type: ignore[arg-type]
-    scan = acquisition.acquire(truth)
+    scan = acquisition.simulate_acquisition(truth)
     result = refine(scan, (30, 30, 96), BACK_PROJECTED, Method(profile=profile, width=width))  # type: ignore[arg-type]
     assert result.after.rms < 1e-5 * np.ptp(scan)
     assert result.gain == pytest.approx(result.exact_gain)
@@ -87,7 +87,7 @@ def test_at_plain_factors_nothing_is_eased_however_noisy(factor: float) -> None:
 
 def test_overlapping_noisy_slices_are_met_to_their_noise() -> None:
     truth = smooth((30, 30, 96), 3)
-    scan = Acquisition((30, 30, 32), truth.shape, "box", 2.0).acquire(truth)
+    scan = Acquisition((30, 30, 32), truth.shape, "box", 2.0).simulate_acquisition(truth)
     noisy = scan + np.random.default_rng(0).normal(0, 8, scan.shape).astype(np.float32)
     told, wrong = (refine(noisy, truth.shape, BACK_PROJECTED, Method(width=width)) for width in (2.0, 1.0))
     assert told.after.rms < 8
@@ -111,7 +111,7 @@ def test_noise_that_is_smooth_within_the_slices_is_noise(width: float) -> None:
 
 def test_rounding_is_noise_too() -> None:
     truth = smooth((30, 30, 96), 3)
-    scan = Acquisition((30, 30, 32), truth.shape, "box", 2.0).acquire(truth)
+    scan = Acquisition((30, 30, 32), truth.shape, "box", 2.0).simulate_acquisition(truth)
     for stored in (np.rint(scan).astype(np.uint16), np.rint(scan)):
         result = refine(stored, truth.shape, BACK_PROJECTED, Method(width=2.0))
         assert result.noise >= 0.28
@@ -151,7 +151,7 @@ def test_noise_that_is_given_counts_instead() -> None:
     assert exact.after.rms < 0.01
     assert exact.gain == exact.exact_gain
     truth = smooth((16, 16, 96), 3)
-    clean = Acquisition((16, 16, 32), truth.shape, "box", 1.5).acquire(truth)
+    clean = Acquisition((16, 16, 32), truth.shape, "box", 1.5).simulate_acquisition(truth)
     careful = refine(clean, truth.shape, BACK_PROJECTED, Method(width=1.5, noise=30.0))
     assert careful.gain < 1.10
     assert careful.noise == pytest.approx(30)

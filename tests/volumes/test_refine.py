@@ -10,11 +10,11 @@ import pytest
 
 from medsr.core.errors import ComputationError, UsageError
 from medsr.engines.base import Compute, Engine
-from medsr.volumes.acquisition import Acquisition, Flat, back_project, slabs
-from medsr.volumes.fusion import Median, Spread
+from medsr.volumes.acquisition import Acquisition, ConstantRegion, back_project, slabs
+from medsr.volumes.fusion import Median, UncertaintyAccumulator
 from medsr.volumes.models import open_slice_model
 from medsr.volumes.refine import Method, check_planes, planes_for, refine, slices_to_run
-from medsr.volumes.slice_models import Refiner, SliceModel
+from medsr.volumes.slice_models import SliceModel, SliceRefiner
 from tests.conftest import smooth_volume
 
 FINE = (20, 18, 25)
@@ -43,7 +43,7 @@ def test_an_answer_that_is_no_number_is_refused_not_made_zero(model: SliceModel)
         def __call__(self, batch: np.ndarray) -> np.ndarray:
             return np.where(batch[:, :1] > 0.9, np.inf, batch[:, :1]).astype(np.float32)
 
-    assert isinstance(model, Refiner)
+    assert isinstance(model, SliceRefiner)
     with pytest.raises(ComputationError, match=r"in fp16, .* no numbers; use --precision fp32"):
         refine(smooth_volume(), FINE, replace(model, engine=Overflowing()), Method())
 
@@ -76,7 +76,7 @@ def test_acquiring_the_result_again_gives_the_scan(
     assert result.before.largest > 10
     # Thousandths of the range are left where slices overlap: beside what is kept because nothing varies there.
     assert result.after.rms < (1e-3 if fine == (40, 36, 18) and (profile, width) == ("box", 1) else 3)
-    seen = Acquisition(stored.shape, fine, profile, width).acquire(result.stored)
+    seen = Acquisition(stored.shape, fine, profile, width).simulate_acquisition(result.stored)
     np.testing.assert_allclose(stored - seen, result.difference, atol=1e-3)
     without = refine(stored, fine, model, Method(consistency=False, profile=profile, width=width))
     assert without.before.rms == pytest.approx(without.after.rms, abs=1e-2)
@@ -151,7 +151,7 @@ def test_the_median_of_three_keeps_two_volumes() -> None:
 
 
 def test_the_spread_is_the_standard_deviation() -> None:
-    spread, place = Spread((3, 4, 5)), (slice(None),) * 3
+    spread, place = UncertaintyAccumulator((3, 4, 5)), (slice(None),) * 3
     samples = np.random.default_rng(0).random((3, 4, 3, 4, 5)).astype(np.float32)
     for plane in samples:
         spread.add(place, list(plane))
@@ -193,13 +193,13 @@ def test_any_generator_for_images_serves(tiny_model: Path) -> None:
 
 def test_batches_do_not_change_the_result(model: SliceModel, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = refine(smooth_volume(), FINE, model, Method()).stored
-    monkeypatch.setattr(Refiner, "batch", lambda *_: 7)
+    monkeypatch.setattr(SliceRefiner, "batch", lambda *_: 7)
     monkeypatch.setattr("medsr.volumes.acquisition.SLAB_BYTES", 1)
     np.testing.assert_allclose(refine(smooth_volume(), FINE, model, Method()).stored, whole, atol=0.01)
 
 
 def test_running_out_of_memory_halves_the_batch(model: SliceModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert isinstance(model, Refiner)
+    assert isinstance(model, SliceRefiner)
     expected, engine = model.slices(np.ones((8, 20, 20), np.float32), (2.0, 1.0)), type(model.engine)
     forward = engine.__call__
 
@@ -215,12 +215,12 @@ def test_running_out_of_memory_halves_the_batch(model: SliceModel, monkeypatch: 
 def test_back_projection_never_takes_a_consistent_truth_further_away() -> None:
     truth = smooth_volume((20, 18, 24))
     acquisition = Acquisition((20, 18, 8), truth.shape)
-    scan = acquisition.acquire(truth)
+    scan = acquisition.simulate_acquisition(truth)
     guess = truth + np.random.default_rng(1).normal(0, 30, truth.shape).astype(np.float32)
     far = np.abs(guess - truth).mean()
-    back_project(guess, scan, acquisition, Flat(scan, acquisition))
+    back_project(guess, scan, acquisition, ConstantRegion(scan, acquisition))
     assert np.abs(guess - truth).mean() < far
-    np.testing.assert_allclose(acquisition.acquire(guess), scan, atol=0.01)
+    np.testing.assert_allclose(acquisition.simulate_acquisition(guess), scan, atol=0.01)
 
 
 def test_slabs_cover_the_first_axis_once() -> None:
@@ -247,8 +247,8 @@ def test_memory_stays_under_four_times_the_result(model: SliceModel, method: Met
 def test_constant_background_is_left_out_with_the_same_result(fuse: str, refiner_file: Path) -> None:
     """Constant slices and borders cost nothing. Convolutions of another shape may round differently, now and then."""
     opened = open_slice_model(refiner_file, Compute("cpu", "torch")).model
-    assert isinstance(opened, Refiner)
-    assert opened.reach
+    assert isinstance(opened, SliceRefiner)
+    assert opened.receptive_radius
     seen = []
 
     class Counting:
@@ -264,7 +264,7 @@ def test_constant_background_is_left_out_with_the_same_result(fuse: str, refiner
     model = replace(opened, engine=Counting())
     made = refine(scan, (90, 84, 62), model, method).stored
     spent, seen[:] = sum(seen), []
-    whole = refine(scan, (90, 84, 62), replace(model, reach=None), method).stored
+    whole = refine(scan, (90, 84, 62), replace(model, receptive_radius=None), method).stored
     np.testing.assert_allclose(made, whole, rtol=0, atol=1)
     assert np.count_nonzero(made != whole) < 10
     assert spent < 0.8 * sum(seen)

@@ -6,7 +6,7 @@ import inspect
 import os
 import shlex
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +19,12 @@ from medsr.commands.cohort.plan import Command, Plan
 from medsr.commands.cohort.results import Standing
 from medsr.core.errors import UsageError
 from medsr.core.text import shown
+from medsr.core.types import Say
 from medsr.engines.base import Compute
 from medsr.io.images import image as image_io
 from medsr.io.images.frames import canonical
 
 Name = Literal["local", "slurm", "dask"]
-Say = Callable[[str], None]
 LEFT_OUT = ("scans", "inputs", "out", "skip_done", "on_outcome", "say")
 """What `medsr volume` and `medsr upscale` take that is not the same for every input."""
 ONE_SCAN = ("also", "series")

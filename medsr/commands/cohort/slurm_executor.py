@@ -13,6 +13,7 @@ from medsr.commands.cohort import results
 from medsr.commands.cohort.plan import Plan
 from medsr.core import isolation
 from medsr.core.errors import UsageError
+from medsr.core.types import Say
 from medsr.io.files import write_text
 
 ROUNDS = 3
@@ -23,7 +24,6 @@ LOOK_EVERY, ASK_EVERY = 2.0, 5
 GRACE = 20.0
 """Seconds that what was written on another machine may take to be seen here."""
 JOBS = "jobs.txt"
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

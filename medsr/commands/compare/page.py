@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 from medsr.commands.compare.entry import Entry, Failed
+from medsr.core.types import Array
 from medsr.metrics import lpips, names
 from medsr.metrics.bootstrap import METHOD, Summary
 from medsr.report.page import Section, Table, curves, picture, write_page
 from medsr.training.validation import HeldOut, Predict, Scores
 
-Array = NDArray[np.float32]
 Shown = list[Array]
 """A crop of each image shown, (SIDE, SIDE, C) in [0, 1]."""
 SIDE = 96

@@ -15,6 +15,7 @@ from medsr.commands.compare.entry import Entry, Failed, Leaf, folder_of, leaves
 from medsr.commands.finetune import at_folders_of, finetune, given
 from medsr.core.devices import choose
 from medsr.core.errors import MedsrError, StoppedError, UsageError
+from medsr.core.types import Say
 from medsr.data import changes, file_list
 from medsr.data.depth import with_depth
 from medsr.io.files import write_text
@@ -24,7 +25,7 @@ from medsr.networks import checkpoint
 from medsr.recipe import Pairs, Recipe
 from medsr.training import validation
 from medsr.training.result import Result
-from medsr.training.trainer import Say, find_files
+from medsr.training.trainer import find_files
 
 DEFAULT_MINUTES = 5.0
 

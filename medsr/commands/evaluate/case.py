@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,11 +10,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from medsr.core.types import Array, Say
 from medsr.engines.base import Compute
 
-Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

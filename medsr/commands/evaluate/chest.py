@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medsr.commands.evaluate.case import Array, Case, Item
+from medsr.commands.evaluate.case import Case, Item
 from medsr.commands.evaluate.images import ImageBenchmark, check_size, grey
 from medsr.core.errors import InputError
+from medsr.core.types import Array
 from medsr.data import cards, layout
 from medsr.metrics.detail import bands, detail
 from medsr.metrics.psnr_ssim import eight_bit

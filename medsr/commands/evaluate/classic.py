@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from medsr.commands.evaluate.case import Array, Case, Item
+from medsr.commands.evaluate.case import Case, Item
 from medsr.commands.evaluate.images import ImageBenchmark, ImageRunner, check_large_enough, images_below
 from medsr.core.errors import InputError
+from medsr.core.types import Array
 from medsr.degradation.protocols import (
     UNKNOWN_DEGREES,
     UNKNOWN_SHIFT,

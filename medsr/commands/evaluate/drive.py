@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from medsr.batch.outcome import as_error
-from medsr.commands.evaluate.case import Array, Case, Item, Mask, Say
+from medsr.commands.evaluate.case import Case, Item, Mask
 from medsr.commands.evaluate.images import ImageBenchmark, check_size, green, scores
 from medsr.core.errors import InputError
 from medsr.core.resample import resize
 from medsr.core.text import reason
+from medsr.core.types import Array, Say
 from medsr.data import cards, layout
 from medsr.io.orientation import picture_as_shown
 from medsr.metrics import vessels

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from medsr.commands.evaluate.case import Array, Benchmark, Case, Item
+from medsr.commands.evaluate.case import Benchmark, Case, Item
 from medsr.commands.evaluate.gallery import TRUTH
 from medsr.core.errors import InputError, UsageError
+from medsr.core.types import Array
 from medsr.io.volumes.volume import split_suffix
 from medsr.networks import weight_store
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from medsr.commands.evaluate.case import Array, Case, Item
+from medsr.commands.evaluate.case import Case, Item
 from medsr.commands.evaluate.images import ImageBenchmark, check_large_enough, images_below
+from medsr.core.types import Array
 from medsr.degradation.protocols import crop_to_multiple
 from medsr.metrics.psnr_ssim import eight_bit, luma
 from medsr.metrics.regions import foreground

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from medsr.commands.evaluate.case import Array, Benchmark, Item, Runner
+from medsr.commands.evaluate.case import Benchmark, Item, Runner
+from medsr.core.types import Array
 
 BUDGET = 256_000_000
 """Bytes of pictures kept."""

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from medsr.commands.evaluate.case import Array, Case, Item, Mask, Say
+from medsr.commands.evaluate.case import Case, Item, Mask
 from medsr.core.errors import InputError
 from medsr.core.intensity import Window
+from medsr.core.types import Array, Say
 from medsr.data.depth import depth_of
 from medsr.degradation.protocols import bicubic_then_blur
 from medsr.engines.base import Compute

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from scipy.ndimage import binary_erosion, gaussian_filter, uniform_filter
 
 from medsr.commands.evaluate import tables
-from medsr.commands.evaluate.case import Array
 from medsr.commands.evaluate.gallery import TRUTH, Gallery
 from medsr.commands.evaluate.result import Evaluation
+from medsr.core.types import Array
 from medsr.metrics.names import METRICS, label, split
 from medsr.metrics.regions import foreground
 from medsr.report.page import Picture, Section, Table, drawing, picture, write_page

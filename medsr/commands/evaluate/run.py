@@ -17,7 +17,7 @@ import numpy as np
 from medsr.batch.outcome import Outcome, attempt
 from medsr.batch.progress import progress
 from medsr.commands.evaluate import external
-from medsr.commands.evaluate.case import Benchmark, Item, Runner, Say
+from medsr.commands.evaluate.case import Benchmark, Item, Runner
 from medsr.commands.evaluate.choose import benchmark as choose
 from medsr.commands.evaluate.choose import opened
 from medsr.commands.evaluate.gallery import TRUTH, Gallery
@@ -27,6 +27,7 @@ from medsr.core.devices import choose as choose_device
 from medsr.core.errors import InputError, UsageError
 from medsr.core.geometry import parse_planes
 from medsr.core.meter import Meter
+from medsr.core.types import Say
 from medsr.core.version import __version__
 from medsr.engines.base import Compute
 from medsr.io.files import read_unchanged, write_text

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medsr.commands.evaluate.case import Array, Case, Item, Say
+from medsr.commands.evaluate.case import Case, Item
 from medsr.commands.volume.run import open_for
 from medsr.core.errors import InputError
 from medsr.core.intensity import Window
+from medsr.core.types import Array, Say
 from medsr.data.volumes import FOREGROUND, ISOTROPIC_WITHIN
 from medsr.degradation.slice_profile import matrix
 from medsr.engines.base import Compute
@@ -23,10 +24,10 @@ from medsr.io.volumes import volume as volume_io
 from medsr.metrics import psnr_ssim
 from medsr.networks.weight_store import VOLUME_BASELINES
 from medsr.volumes.acquisition import Acquisition
-from medsr.volumes.adapt import taught
+from medsr.volumes.adapt import adapt_model
 from medsr.volumes.labels import is_label_map
 from medsr.volumes.learned_fusion import file_of
-from medsr.volumes.models import SliceEngine, open_slice_model
+from medsr.volumes.models import LoadedSliceModel, open_slice_model
 from medsr.volumes.orientation import Canonical
 from medsr.volumes.refine import Method, check_fusion, check_planes, refine
 from medsr.volumes.request import Request
@@ -41,7 +42,7 @@ LEAST = 11
 class VolumeRunner:
     """A slice model as `medsr volume` runs it. `minutes`: of learning from each thick scan first, or None."""
 
-    engine: SliceEngine
+    engine: LoadedSliceModel
     method: Method
     minutes: float | None = None
 
@@ -61,7 +62,7 @@ class VolumeRunner:
         engine = self.engine
         if self.minutes is not None:
             coarse: Any = case.low_resolution.shape
-            engine, _ = taught(engine, case.low_resolution, Acquisition(coarse, (i, j, k)), self.minutes)
+            engine, _ = adapt_model(engine, case.low_resolution, Acquisition(coarse, (i, j, k)), self.minutes)
         result: Array = refine(case.low_resolution, (i, j, k), engine.model, self.method).stored
         return result
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from medsr.core.errors import InputError, MedsrError
+from medsr.core.types import Say
 from medsr.io import scans
 from medsr.io.images import image as image_io
 from medsr.recipe import Protocol
 from medsr.training import validation
 from medsr.training.validation import HeldOut
 
-Say = Callable[[str], None]
 MOST, SIDE = 16, 512
 """Files that are used, and the side of the middle of an image that is."""
 

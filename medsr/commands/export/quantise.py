@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medsr.core.errors import UsageError
+from medsr.core.types import Array, Say
 from medsr.data.depth import Settled, depth_of
 from medsr.engines import openvino_engine
 from medsr.engines.base import LARGEST_LOSS
@@ -21,19 +20,17 @@ from medsr.io.kinds import list_images
 from medsr.metrics import psnr_ssim
 from medsr.networks.architectures import kind_of
 from medsr.recipe import Protocol
-from medsr.volumes.slice_models import Refiner
+from medsr.volumes.slice_models import SliceRefiner
 
 if TYPE_CHECKING:
     from medsr.training.validation import HeldOut
 
-Array = NDArray[np.float32]
 TRUNK = re.compile(r"/body(?:/body)?\.(\d+)/")
 """In the names of the layers that become int8. First and last layers carry the image itself: they stay in fp32."""
 SUMS = ["Add", "Multiply", "Interpolate", "DepthToSpace", "SpaceToDepth"]
 """Types of layers that stay in fp32: skip connections and changes of size, which carry the image too."""
 CROP, CROPS = 96, 64
 """Side in low-resolution pixels and number of the pieces that ranges of activations are taken from."""
-Say = Callable[[str], None]
 
 
 def quantised(model: Any, card: dict[str, Any], folder: Path, bits: int | None, say: Say) -> tuple[Any, dict[str, Any]]:
@@ -149,9 +146,9 @@ def _mean_psnr(model: Any, card: dict[str, Any], pairs: list[HeldOut]) -> float:
     """Of 8-bit results against the ground truth, dB."""
     spec = card["spec"]
     engine = OpenvinoEngine(model, card)
-    network: Network | Refiner
+    network: Network | SliceRefiner
     if kind_of(spec["architecture"]) == "slice":
-        network = Refiner("int8", engine)
+        network = SliceRefiner("int8", engine)
     else:
         network = Network("int8", engine, spec["scale"], spec["channels"])
     made = [psnr_ssim.eight_bit(network(one.low_resolution, spec["scale"])) for one in pairs]

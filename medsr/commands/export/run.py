@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from medsr.commands.export import openmodeldb
 from medsr.core.errors import InputError, UsageError
+from medsr.core.types import Say
 from medsr.engines import conversion, openvino_engine
 from medsr.engines.benchmark_engines import beside_torch
 from medsr.engines.selection import exported_hash, keep, place
@@ -17,7 +17,6 @@ from medsr.io.files import sha256, write_text
 from medsr.networks import checkpoint, spandrel_loader, weight_store
 
 SUFFIXES = {"openvino": ".xml", "onnx": ".onnx", "openmodeldb": ".json"}
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from medsr.batch.workers import workers as pool_of
 from medsr.commands.prepare import account, page, steps
 from medsr.commands.prepare import source as sources
 from medsr.core.errors import InputError, UsageError
+from medsr.core.types import Say
 from medsr.data import cards, manifest
 from medsr.data.cards import IMAGE, Card
 from medsr.data.depth import Settled, depth_of
@@ -26,7 +27,6 @@ from medsr.io.files import write_text
 from medsr.io.lock import HeldError, held
 from medsr.io.places import check_folder
 
-Say = Callable[[str], None]
 SETTINGS = "prepare.yml"
 WORK = ".work"
 SUMMARY = "summary.html"

@@ -11,14 +11,13 @@ from pathlib import Path, PurePosixPath
 from medsr.commands.prepare import archives
 from medsr.core.errors import InputError
 from medsr.core.text import shown
+from medsr.core.types import Say
 from medsr.data import layout
 from medsr.data.cards import Card
 from medsr.data.layout import Item
 from medsr.io.images import image as image_io
 from medsr.io.listing import cannot_open, files_below
 from medsr.io.volumes import volume as volume_io
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 from medsr.commands.serve.settings import MB, Connections, Limits, Settings, is_loopback, new_token
 from medsr.core.errors import DependencyError, UsageError
+from medsr.core.types import Say
 from medsr.engines.base import Compute
 
-Say = Callable[[str], None]
 Bound = TypeVar("Bound", bound=socket.socket)
 
 

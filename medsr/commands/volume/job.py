@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,16 +15,15 @@ from medsr.commands.volume import companions, preview, report
 from medsr.commands.volume.files import Target
 from medsr.commands.volume.pictures import Pictures
 from medsr.core.geometry import Grid
+from medsr.core.types import Say
 from medsr.io.files import read_unchanged, write_text
 from medsr.io.local_record import named_from
 from medsr.io.volumes import volume as volume_io
 from medsr.io.volumes.base import Volume
-from medsr.volumes.choose_model import fitting
-from medsr.volumes.models import SliceEngine
+from medsr.volumes.choose_model import choose_model
+from medsr.volumes.models import LoadedSliceModel
 from medsr.volumes.refine_scan import OnProgress, RefinedScan, refine_scan
 from medsr.volumes.request import Request
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class How:
 
     request: Request
     extras: Extras
-    engine: SliceEngine
+    engine: LoadedSliceModel
     say: Say
     done: Status | None = None
     watch: OnProgress | None = None
@@ -118,7 +116,7 @@ class Job:
         say(f"{self.source.name}: {_text(scan.grid)} to {_text(scan.grid.on(fine))}")
         for note in scan.notes:
             say(f"{self.source.name}: note: {note}")
-        chosen = fitting(self.how.request, self.how.engine, scan)
+        chosen = choose_model(self.how.request, self.how.engine, scan)
         if chosen.why and chosen.fits:
             say(f"{self.source.name}: {chosen.why}")
         with _Progress(self.source.name) as shown:

@@ -20,8 +20,8 @@ from medsr.io.volumes.base import (
     check_shape,
     without_trailing_ones,
 )
-from medsr.volumes.choose_model import fitting
-from medsr.volumes.models import SliceEngine
+from medsr.volumes.choose_model import choose_model
+from medsr.volumes.models import LoadedSliceModel
 from medsr.volumes.refine_scan import refine_scan
 from medsr.volumes.request import Request
 
@@ -46,7 +46,7 @@ def is_image(given: Any) -> bool:
     return isinstance(given, np.ndarray) or hasattr(given, "dataobj") or _is_sitk(given)
 
 
-def refine_image(given: Any, affine: NDArray | str | None, request: Request, engine: SliceEngine) -> Result:
+def refine_image(given: Any, affine: NDArray | str | None, request: Request, engine: LoadedSliceModel) -> Result:
     """Refine one volume in memory. Raises UsageError for an array without its affine, InputError for a bad volume."""
     volume = _volume(given, affine, request.choice)
     check_shape(volume.stored.shape, NAME)
@@ -55,7 +55,7 @@ def refine_image(given: Any, affine: NDArray | str | None, request: Request, eng
     check_finite(volume.stored, NAME)
     if not request.keep_metadata:
         volume = describing_volume(volume)
-    outcome = refine_scan(volume, fitting(request, engine, volume))
+    outcome = refine_scan(volume, choose_model(request, engine, volume))
     spread = outcome.uncertainty
     return Result(
         _like(given, outcome.volume),

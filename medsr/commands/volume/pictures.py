@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from medsr.core.geometry import PLANES, Plane
 from medsr.core.intensity import Window
+from medsr.core.types import Array
 from medsr.io.volumes.volume import Volume
 from medsr.volumes.acquisition import Acquisition
 from medsr.volumes.orientation import Canonical
 
-Array = NDArray[np.float32]
 EDGES = {"sagittal": ("A", "P", "S", "I"), "coronal": ("R", "L", "S", "I"), "axial": ("R", "L", "A", "P")}
 """What lies at the left, right, upper and lower edge: the patient's right is on the left, as radiologists read."""
 

@@ -15,14 +15,15 @@ from medsr.batch.outcome import Outcome
 from medsr.batch.status import Status
 from medsr.commands.volume import memory
 from medsr.commands.volume.files import plan
-from medsr.commands.volume.job import Extras, How, Job, Say
+from medsr.commands.volume.job import Extras, How, Job
 from medsr.core.errors import UsageError
 from medsr.core.geometry import parse_planes
+from medsr.core.types import Say
 from medsr.engines.base import Compute
 from medsr.io.scans import expand
 from medsr.io.volumes import volume as volume_io
 from medsr.networks.bundled import AUTO
-from medsr.volumes.models import SliceEngine, open_slice_model
+from medsr.volumes.models import LoadedSliceModel, open_slice_model
 from medsr.volumes.refine import Method
 from medsr.volumes.request import Request
 
@@ -209,7 +210,7 @@ def asked(
     return request, Extras(tuple(Path(one) for one in companions), series, dicom, report)
 
 
-def settings_of(request: Request, extras: Extras, opened: SliceEngine) -> dict[str, Any]:
+def settings_of(request: Request, extras: Extras, opened: LoadedSliceModel) -> dict[str, Any]:
     """Everything but the scan that decides a result: for status.tsv."""
     known = {"weights": opened.sha256, "request": request.parameters() | opened.computed(), "extras": asdict(extras)}
     return known | ({"model": AUTO} if request.model == AUTO else {})
@@ -221,7 +222,7 @@ def _steps(spacing: float | Sequence[float] | None) -> tuple[float, ...] | None:
     return tuple(map(float, spacing if isinstance(spacing, Sequence) else (spacing,)))
 
 
-def open_for(request: Request) -> SliceEngine:
+def open_for(request: Request) -> LoadedSliceModel:
     """What refines: in torch where it is to learn."""
     compute = replace(request.compute, engine="torch") if request.adapt is not None else request.compute
     return open_slice_model(request.model, compute)

@@ -1,0 +1,13 @@
+"""Types that many modules share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+"""Pixels or voxels as the networks see them."""
+Say = Callable[[str], None]
+"""What takes a line to be shown to the user."""
