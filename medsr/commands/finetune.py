@@ -15,7 +15,7 @@ from medsr.data import changes, file_list
 from medsr.data.depth import with_depth
 from medsr.recipe import Pairs, Recipe
 from medsr.training import processes, stages, trainer
-from medsr.training.result import Result
+from medsr.training.result import TrainingResult
 
 
 def finetune(
@@ -29,7 +29,7 @@ def finetune(
     seed: int | None = None,
     say: Say = lambda _: None,
     accept_new_data: bool = False,
-) -> Result:
+) -> TrainingResult:
     """Fine-tune a generator as a recipe says.
 
     Args:
@@ -128,7 +128,7 @@ def _with_same_data(recipe: Recipe, run: Path, accept: bool, say: Say) -> Recipe
             raise UsageError(f"{name}: is not there; if the data was moved: --resume {run} --data NEW_FOLDER")
     places = [(run, recipe)]
     if recipe.stages:
-        places += [(stages.place(recipe, run, n), recipe.stage(n)) for n in range(len(recipe.stages))]
+        places += [(stages.stage_folder(recipe, run, n), recipe.stage(n)) for n in range(len(recipe.stages))]
     if any((folder / file_list.NAME).is_file() for folder, _ in places):
         for folder, part in places:
             changes.settle(folder, part, accept)
@@ -142,7 +142,7 @@ def _with_same_data(recipe: Recipe, run: Path, accept: bool, say: Say) -> Recipe
     return recipe.model_copy(update={"data": recipe.data.model_copy(update={"keep_masks": True})})
 
 
-def describe(result: Result) -> list[str]:
+def describe(result: TrainingResult) -> list[str]:
     """What to tell the user at the end."""
     lines = [f"model: {result.model}", f"report: {result.run / 'report.html'}"]
     if result.bicubic:

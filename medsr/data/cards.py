@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from medsr.core.resources import resource_dir
 from medsr.recipe import MultiScale, check, find
-from medsr.recipe.fields import Bits, Count, Flag, Probability, Section
+from medsr.recipe.fields import Bits, Count, Flag, Probability, RecipeSection
 
 IMAGE = "image"
 PARTS = ("train", "validation", "test")
@@ -28,12 +28,12 @@ class Pattern:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        parts, place = [], 0
-        for found in _FIELD.finditer(text):
-            parts.append(_literal(text[place : found.start()]))
-            parts.append(f"(?P<{found[1]}>{found[2] or '[^/]+?'})")
-            place = found.end()
-        parts.append(_literal(text[place:]))
+        parts, start = [], 0
+        for match in _FIELD.finditer(text):
+            parts.append(_literal(text[start : match.start()]))
+            parts.append(f"(?P<{match[1]}>{match[2] or '[^/]+?'})")
+            start = match.end()
+        parts.append(_literal(text[start:]))
         try:
             self._expression = re.compile(f"(?:(?s:.*)/)?{''.join(parts)}", re.IGNORECASE)
         except re.error as error:
@@ -46,8 +46,8 @@ class Pattern:
 
     def match(self, name: str) -> dict[str, str] | None:
         """The fields of a path with `/` between its names; None where it does not fit."""
-        found = self._expression.fullmatch(name)
-        return found.groupdict() if found else None
+        match = self._expression.fullmatch(name)
+        return match.groupdict() if match else None
 
 
 def _literal(text: str) -> str:
@@ -61,14 +61,14 @@ def _several(value: Any) -> Any:
 Patterns = Annotated[tuple[str, ...], BeforeValidator(_several), Field(min_length=1)]
 
 
-class Expected(Section):
+class Expected(RecipeSection):
     """What a complete copy has. `size`: width and height in pixels, where all have the same."""
 
     images: Count | None = None
     size: tuple[Count, Count] | None = None
 
 
-class Split(Section):
+class SplitRule(RecipeSection):
     """Who goes where; nobody goes to two places.
 
     `parts`: what the values of the field `{part}` mean, where the owner has parted the set. `lists`: files of the
@@ -84,14 +84,14 @@ class Split(Section):
     lists: dict[Part, str] = {}
 
     @model_validator(mode="after")
-    def _whole(self) -> Split:
+    def _whole(self) -> SplitRule:
         total = self.train + self.validation + self.test
         if abs(total - 1) > 1e-6:
             raise ValueError(f"train, validation and test add up to {total:g}, not 1")
         return self
 
 
-class GroundTruth(Section):
+class GroundTruth(RecipeSection):
     """What is made of every image. `crop`: pieces of that many pixels, one every `stride` (default: side by side).
 
     `bits`: of 16-bit images that do not declare how many they hold; none: decided once for all of them.
@@ -114,7 +114,7 @@ class GroundTruth(Section):
         return self
 
 
-class Card(Section):
+class Card(RecipeSection):
     """One data set. `files`: the patterns of the image and of what belongs to it (masks, annotations), by role."""
 
     name: str
@@ -127,7 +127,7 @@ class Card(Section):
     released_weights: Annotated[str, Field(min_length=1)] = "not known"
     files: dict[str, Patterns]
     expected: Expected = Expected()
-    split: Split = Split()
+    split: SplitRule = SplitRule()
     ground_truth: GroundTruth = GroundTruth()
 
     @cached_property
@@ -165,8 +165,8 @@ def load(name: str | Path, overrides: Sequence[str] = ()) -> Card:
 
     Raises UsageError saying what is wrong.
     """
-    known = name if Path(name).is_file() else str(name).lower()
-    return check(find(known, "data_prep", "data card"), Card, overrides)
+    card = name if Path(name).is_file() else str(name).lower()
+    return check(find(card, "data_prep", "data card"), Card, overrides)
 
 
 def shipped() -> list[Card]:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from medsr.data.sources import Source
+from medsr.data.augmentation import flip_rotate, intensity_jitter
+from medsr.data.sources import ImageSource
 from medsr.data.streams import stream
 from medsr.degradation import multiscale
 from medsr.io.images import image as image_io
-from medsr.recipe import Data, Jitter
+from medsr.recipe import Data
 
 if TYPE_CHECKING:
     import torch
@@ -40,9 +41,9 @@ class GroundTruthCrops:
     Every choice (image, place, flips, quarter turns) comes from `stream(seed, iteration, slot)`.
     """
 
-    def __init__(self, sources: tuple[Source, ...], data: Data, side: int, channels: int, seed: int) -> None:
+    def __init__(self, sources: tuple[ImageSource, ...], data: Data, side: int, channels: int, seed: int) -> None:
         self.sources, self.data, self.side, self.channels, self.seed = sources, data, side, channels, seed
-        self._cache: OrderedDict[Source, image_io.Image] = OrderedDict()
+        self._cache: OrderedDict[ImageSource, image_io.Image] = OrderedDict()
         self._cached_bytes = 0
 
     def __getitem__(self, key: tuple[int, int]) -> list[torch.Tensor]:
@@ -61,10 +62,10 @@ class GroundTruthCrops:
         crop = as_channels(
             image.window.to_unit(stored).clip(0, 1), self.channels
         )  # hot pixels: the detector's brightest
-        crop = turned(crop, self.data.flips, rng)
-        return crop if self.data.jitter is None else jittered(crop, self.data.jitter, rng)
+        crop = flip_rotate(crop, self.data.flips, rng)
+        return crop if self.data.jitter is None else intensity_jitter(crop, self.data.jitter, rng)
 
-    def _load(self, source: Source) -> image_io.Image:
+    def _load(self, source: ImageSource) -> image_io.Image:
         if source in self._cache:
             self._cache.move_to_end(source)
             return self._cache[source]
@@ -75,29 +76,6 @@ class GroundTruthCrops:
             _, oldest = self._cache.popitem(last=False)
             self._cached_bytes -= oldest.pixels.nbytes
         return image
-
-
-def turned(crop: NDArray[np.float32], flips: bool | float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """(H, W, C) as the recipe's `data.flips` says; a view."""
-    if flips is True:
-        crop = np.rot90(crop, int(rng.integers(4)))
-        return crop[:, ::-1] if rng.random() < 0.5 else crop
-    upside_down, mirrored, quarter = rng.random(3) < float(flips)
-    crop = crop[::-1] if upside_down else crop
-    crop = crop[:, ::-1] if mirrored else crop
-    return np.rot90(crop) if quarter else crop
-
-
-def jittered(crop: NDArray[np.float32], jitter: Jitter, rng: np.random.Generator) -> NDArray[np.float32]:
-    """(H, W, C) in [0, 1] with a gain (half of it common to all channels) and an offset drawn for every channel."""
-    channels = crop.shape[2]
-    common, own = rng.uniform(*jitter.gain), rng.uniform(*jitter.gain, channels)
-    gain = np.sqrt(common * own)
-    offset = rng.uniform(*jitter.offset, channels)
-    if jitter.shuffle_channels:
-        crop = crop[:, :, rng.permutation(channels)]
-    changed: NDArray[np.float32] = (crop * gain + offset).clip(0, 1).astype(np.float32)
-    return changed
 
 
 def as_channels(unit: NDArray[np.float32], channels: int) -> NDArray[np.float32]:

@@ -15,23 +15,23 @@ from medsr.recipe import Pairs, Recipe
 
 
 @dataclass(frozen=True)
-class Settled:
+class SettledDepth:
     """`bits` of every image that leaves them open, None where none does; `told`: the line for the user."""
 
     bits: int | None
-    told: str = ""
+    line: str = ""
 
 
-def depth_of(bits: int | None, folder: Path | None, paths: Iterable[Path]) -> Settled:
+def depth_of(bits: int | None, folder: Path | None, paths: Iterable[Path]) -> SettledDepth:
     """`bits` where they are given, else what the folder's manifest says, else the most that one of `paths` needs."""
     if bits is not None:
-        return Settled(bits)
+        return SettledDepth(bits)
     if prepared := manifest.bits_of(manifest.read(folder) or []) if folder else None:
-        return Settled(prepared, f"16-bit images without declared depth: read as {prepared}-bit, as {folder} says")
+        return SettledDepth(prepared, f"16-bit images without declared depth: read as {prepared}-bit, as {folder} says")
     if decided := image_io.decide_depth(paths):
         most = max(decided.values())
-        return Settled(most, f"16-bit images without declared depth: all of them read as {most}-bit")
-    return Settled(None)
+        return SettledDepth(most, f"16-bit images without declared depth: all of them read as {most}-bit")
+    return SettledDepth(None)
 
 
 def with_depth(recipe: Recipe) -> tuple[Recipe, str]:
@@ -49,5 +49,5 @@ def with_depth(recipe: Recipe) -> tuple[Recipe, str]:
     settled = depth_of(None, folders[0], part_own(folders[0], paths)[0])
     if settled.bits is None:
         return recipe, ""
-    told = f"{settled.told}; data.bits says otherwise"
-    return recipe.model_copy(update={"data": data.model_copy(update={"bits": settled.bits})}), told
+    line = f"{settled.line}; data.bits says otherwise"
+    return recipe.model_copy(update={"data": data.model_copy(update={"bits": settled.bits})}), line

@@ -12,7 +12,7 @@ from medsr.core.resources import expanded
 from medsr.data import manifest
 from medsr.data.own_outputs import part_own
 from medsr.data.pairs import Partners
-from medsr.data.sources import Split
+from medsr.data.sources import DataSplit
 from medsr.io import scans
 from medsr.io.files import write_text
 from medsr.io.images import image as image_io
@@ -28,7 +28,7 @@ LATER = "came after the run began"
 
 
 @dataclass(frozen=True)
-class Entry:
+class FileEntry:
     """A file: the recipe's key of its `folder`, its place below it, bytes, time (ns), SHA-256, what it is used for."""
 
     folder: str
@@ -45,13 +45,13 @@ class FileList:
 
     folders: dict[str, str]
     drawn: str
-    files: tuple[Entry, ...]
+    files: tuple[FileEntry, ...]
 
     def paths(self, part: str) -> list[Path]:
         """In the order of the list."""
-        return [self.place(entry) for entry in self.files if entry.part == part]
+        return [self.path_of(entry) for entry in self.files if entry.part == part]
 
-    def place(self, entry: Entry) -> Path:
+    def path_of(self, entry: FileEntry) -> Path:
         """Where a file is."""
         return Path(self.folders[entry.folder]) / entry.path
 
@@ -90,7 +90,7 @@ def read(run: Path) -> FileList | None:
         return None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        files = tuple(Entry(**entry) for entry in content["files"])
+        files = tuple(FileEntry(**entry) for entry in content["files"])
         return FileList(dict(content["folders"]), str(content["drawn"]), files)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: damaged ({error}); without it the run cannot be resumed") from error
@@ -98,21 +98,21 @@ def read(run: Path) -> FileList | None:
 
 def of(run: Path, recipe: Recipe) -> FileList | None:
     """The list in a run's folder, where it is of this recipe's data."""
-    known = read(run)
-    same = known is not None and (known.folders, known.drawn) == (folders_of(recipe), drawn_by(recipe))
-    return known if same else None
+    recorded = read(run)
+    same = recorded is not None and (recorded.folders, recorded.drawn) == (folders_of(recipe), drawn_by(recipe))
+    return recorded if same else None
 
 
-def write(run: Path, known: FileList) -> None:
+def write(run: Path, files: FileList) -> None:
     """Write `known` into a run's folder."""
-    write_text(run / NAME, json.dumps(asdict(known), indent=0) + "\n")
+    write_text(run / NAME, json.dumps(asdict(files), indent=0) + "\n")
 
 
-def of_split(recipe: Recipe, files: Split, known: FileList | None) -> FileList:
+def of_split(recipe: Recipe, files: DataSplit, recorded: FileList | None) -> FileList:
     """The list of what was found. Hashes that are `known` are taken over where size and time are the same."""
     folders = folders_of(recipe)
     parts: dict[Path, str] = dict.fromkeys(candidates(recipe), LEFT_OUT)
-    parts |= dict.fromkeys(known.paths(NEVER) if known else [], NEVER)
+    parts |= dict.fromkeys(recorded.paths(NEVER) if recorded else [], NEVER)
     parts |= dict.fromkeys((source.path.absolute() for source in files.train), TRAIN)
     held_out = dict.fromkeys((path.absolute() for path in files.held_out), HELD_OUT)
     low = {}
@@ -122,12 +122,12 @@ def of_split(recipe: Recipe, files: Split, known: FileList | None) -> FileList:
         low = {partners(path).absolute(): LOW[part] for path, part in chain(*pairs)}
     every = [(path, part) for path, part in parts.items() if path not in held_out]
     every += [*held_out.items(), *low.items()]
-    hashes = {known.place(entry): entry for entry in known.files} if known else {}
+    hashes = {recorded.path_of(entry): entry for entry in recorded.files} if recorded else {}
     entries = [_entry(folders, path, part, hashes) for path, part in every if path.exists()]
     return FileList(folders, drawn_by(recipe), tuple(entry for entry in entries if entry is not None))
 
 
-def _entry(folders: dict[str, str], path: Path, part: str, hashes: dict[Path, Entry]) -> Entry | None:
+def _entry(folders: dict[str, str], path: Path, part: str, hashes: dict[Path, FileEntry]) -> FileEntry | None:
     """As `entry_of`; None for what was left out and cannot be read, which must not end a run."""
     try:
         return entry_of(folders, path, part, hashes)
@@ -137,23 +137,23 @@ def _entry(folders: dict[str, str], path: Path, part: str, hashes: dict[Path, En
         raise
 
 
-def entry_of(folders: dict[str, str], path: Path, part: str, hashes: dict[Path, Entry]) -> Entry:
+def entry_of(folders: dict[str, str], path: Path, part: str, hashes: dict[Path, FileEntry]) -> FileEntry:
     """The entry of a file; hashed anew unless one in `hashes` has its size and time."""
-    place = path.absolute()
-    below = [(len(name), key) for key, name in folders.items() if place.is_relative_to(name)]
+    absolute = path.absolute()
+    below = [(len(name), key) for key, name in folders.items() if absolute.is_relative_to(name)]
     key = max(below)[1]
     files = [file.stat() for file in _files(path)]
     size, modified = sum(file.st_size for file in files), max(file.st_mtime_ns for file in files)
-    before = hashes.get(place)
+    before = hashes.get(absolute)
     same = before is not None and (before.size, before.modified) == (size, modified)
     digest = before.sha256 if before is not None and same else volume_io.digest(path)
-    return Entry(key, place.relative_to(folders[key]).as_posix(), size, modified, digest, part)
+    return FileEntry(key, absolute.relative_to(folders[key]).as_posix(), size, modified, digest, part)
 
 
-def restricted(files: Split, known: FileList) -> Split:
+def restricted(files: DataSplit, recorded: FileList) -> DataSplit:
     """The split without what came after the run began, or shows what is held out."""
-    never = {*known.paths(NEVER), *known.paths(HELD_OUT)}
-    listed = {known.place(entry) for entry in known.files} - never
+    never = {*recorded.paths(NEVER), *recorded.paths(HELD_OUT)}
+    listed = {recorded.path_of(entry) for entry in recorded.files} - never
     later = dict.fromkeys(source.path for source in files.train if source.path.absolute() not in listed)
     reasons = [(path, "shows what is held out" if path.absolute() in never else LATER) for path in later]
     train = tuple(source for source in files.train if source.path not in later)

@@ -19,7 +19,7 @@ Key = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
-class Item:
+class LayoutItem:
     """One image of a data set. `files`: by role, the names that claim it (mostly one), `/` between folders.
 
     `subject`: of whom, where the names tell; `part`: where the owner put it, as the card's patterns say.
@@ -31,7 +31,7 @@ class Item:
     files: Mapping[str, tuple[str, ...]] = field(hash=False)
 
 
-def match(card: Card, names: Iterable[str], above: str = "") -> list[Item]:
+def match(card: Card, names: Iterable[str], above: str = "") -> list[LayoutItem]:
     """The items among `names`, paths with `/`, sorted by id; whatever order and folder they are in.
 
     `above`: the name of the folder they lie in, which a pattern may ask for. Ids are unique, also where upper and
@@ -41,24 +41,26 @@ def match(card: Card, names: Iterable[str], above: str = "") -> list[Item]:
     by_role = {role: _matches(card, role, names, above) for role in card.patterns}
     images: dict[Key, list[str]] = {}
     for name, fields in by_role[IMAGE].items():
-        told = tuple(sorted((key, value.lower()) for key, value in fields.items()))
-        images.setdefault(told or (("path", _stem(name)),), []).append(name)
+        identity = tuple(sorted((key, value.lower()) for key, value in fields.items()))
+        images.setdefault(identity or (("path", _stem(name)),), []).append(name)
     ids = _unique({key: min(claims) for key, claims in images.items()})
-    known = {field for pattern in card.patterns[IMAGE] for field in pattern.fields}
-    companions = {role: _by_fields(found, known) for role, found in by_role.items() if role != IMAGE}
+    shared = {field for pattern in card.patterns[IMAGE] for field in pattern.fields}
+    companions = {role: _by_fields(matches, shared) for role, matches in by_role.items() if role != IMAGE}
     items = []
     for key, claims in images.items():
         own = dict(key)
         files = {IMAGE: tuple(sorted(claims))}
         for role, index in companions.items():
-            theirs = [name for fields, found in index.items() for name in found.get(_values(own, fields), ())]
-            if theirs:
-                files[role] = tuple(sorted(theirs))
-        items.append(Item(ids[key], own.get("subject", ""), own.get("part", ""), files))
+            claims_of_role = [
+                name for fields, by_values in index.items() for name in by_values.get(_values(own, fields), ())
+            ]
+            if claims_of_role:
+                files[role] = tuple(sorted(claims_of_role))
+        items.append(LayoutItem(ids[key], own.get("subject", ""), own.get("part", ""), files))
     return sorted(items, key=lambda item: item.id)
 
 
-def find(card: Card, folder: Path) -> list[tuple[Item, dict[str, Path]]]:
+def find(card: Card, folder: Path) -> list[tuple[LayoutItem, dict[str, Path]]]:
     """The items of a folder as its owner ships it, or as `medsr prepare` made it, each with its files by role.
 
     Raises InputError that says what was expected and what is there.
@@ -95,25 +97,25 @@ def unlike(card: Card, folder: Path, names: list[str]) -> str:
 
 
 def _matches(card: Card, role: str, names: Iterable[str], above: str) -> dict[str, dict[str, str]]:
-    found = {}
+    matches = {}
     for name in names:
         if any(part.startswith((".", "__MACOSX")) for part in name.split("/")):
             continue
         for pattern in card.patterns[role]:
             if (fields := pattern.match(f"{above}/{name}" if above else name)) is not None:
-                found[name] = fields
+                matches[name] = fields
                 break
-    return found
+    return matches
 
 
 def _by_fields(
-    found: Mapping[str, Mapping[str, str]], known: set[str]
+    matches: Mapping[str, Mapping[str, str]], image_fields: set[str]
 ) -> dict[tuple[str, ...], dict[tuple[str | None, ...], list[str]]]:
     """Names by the fields they share with images, and by those fields' values."""
     index: dict[tuple[str, ...], dict[tuple[str | None, ...], list[str]]] = {}
-    for name, told in found.items():
-        fields = tuple(sorted(set(told) & known))
-        values = tuple(told[field].lower() for field in fields)
+    for name, own in matches.items():
+        fields = tuple(sorted(set(own) & image_fields))
+        values = tuple(own[field].lower() for field in fields)
         index.setdefault(fields, {}).setdefault(values, []).append(name)
     return index
 
@@ -128,10 +130,10 @@ def _unique(first: Mapping[Key, str]) -> dict[Key, str]:
         key: PurePosixPath(_stem(name)).name if "path" not in dict(key) else _stem(name) for key, name in first.items()
     }
     for attempt in (_stem, lambda name: f"{_stem(name)}-{sha256(name.encode()).hexdigest()[:8]}"):
-        ids = {key: one.replace("/", "__").replace("@", "_") for key, one in ids.items()}
-        taken = Counter(one.lower() for one in ids.values())
-        ids = {key: one if taken[one.lower()] == 1 else attempt(first[key]) for key, one in ids.items()}
-    return {key: one.replace("/", "__").replace("@", "_") for key, one in ids.items()}
+        ids = {key: id.replace("/", "__").replace("@", "_") for key, id in ids.items()}
+        taken = Counter(id.lower() for id in ids.values())
+        ids = {key: id if taken[id.lower()] == 1 else attempt(first[key]) for key, id in ids.items()}
+    return {key: id.replace("/", "__").replace("@", "_") for key, id in ids.items()}
 
 
 def _stem(name: str) -> str:
@@ -140,17 +142,17 @@ def _stem(name: str) -> str:
     return str(path.with_name(stem.rpartition(".")[0] or stem))
 
 
-def _prepared(card: Card, folder: Path, rows: list[manifest.Row]) -> list[tuple[Item, dict[str, Path]]]:
+def _prepared(card: Card, folder: Path, rows: list[manifest.ManifestRow]) -> list[tuple[LayoutItem, dict[str, Path]]]:
     whose = {row.card for row in rows}
     if whose and whose != {card.name}:
         raise InputError(f"{folder}: was prepared as {', '.join(sorted(whose))}, not as {card.name}")
     files: dict[str, dict[str, Path]] = {}
-    about: dict[str, Item] = {}
+    about: dict[str, LayoutItem] = {}
     for row in rows:
         if row.file and row.original:
             files.setdefault(row.id, {})[row.role] = folder / row.file
-            about[row.id] = Item(row.id, row.subject, row.part, {})
-    found = [(about[one], theirs) for one, theirs in files.items() if IMAGE in theirs]
-    if not found:
+            about[row.id] = LayoutItem(row.id, row.subject, row.part, {})
+    items = [(about[id], by_role) for id, by_role in files.items() if IMAGE in by_role]
+    if not items:
         raise InputError(f"{folder}: prepared without whole images (crops only); give the folder as its owner ships it")
-    return found
+    return items

@@ -17,7 +17,7 @@ NAME = "manifest.csv"
 
 
 @dataclass(frozen=True)
-class Row:
+class ManifestRow:
     """One file of a prepared data set; or, with `file` empty, one source that was left out, with the reason in `note`.
 
     `size`: width x height in pixels (volumes: voxels). `original`: made of the whole image at its own size. `source`:
@@ -46,23 +46,23 @@ class Row:
         return height, width
 
 
-def ordered(rows: Iterable[Row]) -> list[Row]:
+def ordered(rows: Iterable[ManifestRow]) -> list[ManifestRow]:
     """In the order of a manifest: by file, then what was left out."""
     return sorted(rows, key=lambda row: (row.file == "", row.file, row.source))
 
 
-def render(rows: Iterable[Row]) -> str:
+def render(rows: Iterable[ManifestRow]) -> str:
     """As CSV, sorted: the same rows give the same text."""
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, [field.name for field in fields(Row)], lineterminator="\n")
+    writer = csv.DictWriter(stream, [field.name for field in fields(ManifestRow)], lineterminator="\n")
     writer.writeheader()
     for row in ordered(rows):
-        told = {**asdict(row), "original": "yes" if row.original else "no"}
-        writer.writerow({key: cell(text) if isinstance(text, str) else text for key, text in told.items()})
+        fields_of = {**asdict(row), "original": "yes" if row.original else "no"}
+        writer.writerow({key: cell(text) if isinstance(text, str) else text for key, text in fields_of.items()})
     return stream.getvalue()
 
 
-def read(folder: Path) -> list[Row] | None:
+def read(folder: Path) -> list[ManifestRow] | None:
     """The rows of a prepared folder, None where there is no manifest.
 
     Raises InputError for one that is damaged, or that names files outside its folder.
@@ -72,8 +72,8 @@ def read(folder: Path) -> list[Row] | None:
         return None
     try:
         with path.open(encoding="utf-8", newline="") as stream:
-            told = [_uncelled(one) for one in csv.DictReader(stream)]
-        rows = [_row(one) for one in told]
+            records = [_uncelled(line) for line in csv.DictReader(stream)]
+        rows = [_row(record) for record in records]
         for row in rows:
             if row.file and (".." in Path(row.file).parts or Path(row.file).is_absolute()):
                 raise ValueError(f"{row.file!r} is outside the folder")
@@ -82,15 +82,15 @@ def read(folder: Path) -> list[Row] | None:
     return rows
 
 
-def bits_of(rows: Iterable[Row]) -> int | None:
+def bits_of(rows: Iterable[ManifestRow]) -> int | None:
     """The depth of the images whose files do not declare it; None where there are none."""
     return max((int(row.bits) for row in rows if row.bits), default=None)
 
 
-def _row(told: dict[str, str]) -> Row:
-    if None in told or not all(isinstance(value, str) for value in told.values()):
+def _row(record: dict[str, str]) -> ManifestRow:
+    if None in record or not all(isinstance(value, str) for value in record.values()):
         raise ValueError("a line has too few or too many columns")
-    row = Row(original=told.pop("original") == "yes", **told)
+    row = ManifestRow(original=record.pop("original") == "yes", **record)
     if row.file and not re.fullmatch(r"[1-9][0-9]{0,8}(x[1-9][0-9]{0,8}){1,3}", row.size):
         raise ValueError(f"{row.file}: {row.size!r} is no size")
     if row.bits and not (row.bits.isdigit() and 8 <= int(row.bits) <= 16):

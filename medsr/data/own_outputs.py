@@ -39,16 +39,18 @@ def _named(folder: Path, path: Path) -> str:
 
 def is_own(path: Path) -> bool:
     """Whether it is a sample of a run, a result that a sidecar or `status.tsv` records, or a preview of one."""
-    place = path.absolute()
-    above = list(place.parents)
-    is_sample = re.fullmatch(r"\d{8}\.png", place.name) and above[0].name == "samples"
+    absolute = path.absolute()
+    above = list(absolute.parents)
+    is_sample = re.fullmatch(r"\d{8}\.png", absolute.name) and above[0].name == "samples"
     if is_sample and any((above[0].parent / name).exists() for name in _RUN):
         return True
-    if place.name.endswith("_preview.png") and _is_result(place.with_name(place.name[: -len("_preview.png")] + ".nii")):
+    if absolute.name.endswith("_preview.png") and _is_result(
+        absolute.with_name(absolute.name[: -len("_preview.png")] + ".nii")
+    ):
         return True
-    if any(map(_is_result, (place, *above[:-1]))):
+    if any(map(_is_result, (absolute, *above[:-1]))):
         return True
-    return any(not {place, *above[:n]}.isdisjoint(_written_in(folder)) for n, folder in enumerate(above))
+    return any(not {absolute, *above[:n]}.isdisjoint(_written_in(folder)) for n, folder in enumerate(above))
 
 
 @lru_cache(maxsize=4096)
@@ -68,7 +70,7 @@ def _written_in(folder: Path) -> frozenset[Path]:
     except (OSError, ValueError):
         outputs = []
     places = {folder / name for name in results} | {_below(folder, output) for output in outputs}
-    return frozenset(place for place in places if place is not None and place != folder)
+    return frozenset(output_path for output_path in places if output_path is not None and output_path != folder)
 
 
 def _below(folder: Path, output: str) -> Path | None:

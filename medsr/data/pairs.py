@@ -13,8 +13,9 @@ import numpy as np
 from medsr.core.errors import InputError, UsageError
 from medsr.core.resources import expanded
 from medsr.core.types import Array
-from medsr.data.crops import DRAWS, GroundTruthCrops, as_channels, jittered, turned
-from medsr.data.sources import Source, Split, folder_of, split
+from medsr.data.augmentation import flip_rotate, intensity_jitter
+from medsr.data.crops import DRAWS, GroundTruthCrops, as_channels
+from medsr.data.sources import DataSplit, ImageSource, folder_of, split
 from medsr.data.streams import stream
 from medsr.io.images import image as image_io
 from medsr.recipe import Pairs, Recipe
@@ -34,9 +35,9 @@ class Partners:
             other = expanded(recipe.data.validation)
             self.roots += [other] if other.is_dir() else []
         self.scale, self.bits = recipe.scale, recipe.data.bits
-        self.known: dict[Path, list[Path]] = {}
+        self.by_stem: dict[Path, list[Path]] = {}
         for path in image_io.list_images(low):
-            self.known.setdefault(_stem(path.relative_to(low)), []).append(path)
+            self.by_stem.setdefault(_stem(path.relative_to(low)), []).append(path)
         self.folder = low
 
     def __call__(self, path: Path) -> Path:
@@ -44,12 +45,14 @@ class Partners:
         root = next(root for root in self.roots if path.is_relative_to(root))
         stem = _stem(path.relative_to(root))
         for name in (stem.with_name(f"{stem.name}x{self.scale}"), stem):
-            found = [one for one in self.known.get(name, []) if one != path]  # both may lie in one folder
-            if len(found) > 1:
-                names = " and ".join(one.name for one in found)
+            matches = [
+                candidate for candidate in self.by_stem.get(name, []) if candidate != path
+            ]  # both may lie in one folder
+            if len(matches) > 1:
+                names = " and ".join(match.name for match in matches)
                 raise InputError(f"{path}: {names} could both be its low resolution")
-            if found:
-                return found[0]
+            if matches:
+                return matches[0]
         raise InputError(f"{path}: has no low resolution {stem} or {stem.name}x{self.scale} in {self.folder}")
 
     def check(self, path: Path, size: tuple[int, int]) -> None:
@@ -71,7 +74,7 @@ def alike(high: image_io.Image, low: image_io.Image) -> tuple[image_io.Image, im
     """Two 16-bit images with one meaning of their values, where not both declare it: the declared, or the wider one."""
     if high.pixels.dtype != np.uint16 or low.pixels.dtype != np.uint16 or high.window == low.window:
         return high, low
-    declared = [bool(one.extra.get("declared")) for one in (high, low)]
+    declared = [bool(image.extra.get("declared")) for image in (high, low)]
     if all(declared):
         return high, low
     wider = high if high.window.high >= low.window.high else low
@@ -79,34 +82,34 @@ def alike(high: image_io.Image, low: image_io.Image) -> tuple[image_io.Image, im
     return replace(high, window=window), replace(low, window=window)
 
 
-def split_pairs(recipe: Recipe, kept: Collection[Path] | None = None) -> Split:
+def split_pairs(recipe: Recipe, kept: Collection[Path] | None = None) -> DataSplit:
     """As `sources.split`; what has no partner of the right size is left out, with the reason. Raises UsageError."""
     partners = Partners(recipe)
-    found = split(recipe.data, recipe.degrade_crop, recipe.seed, kept)
+    files = split(recipe.data, recipe.degrade_crop, recipe.seed, kept)
     reasons: dict[Path, str] = {}
-    sizes = {source.path: source.size for source in found.train}
-    for path in (*sizes, *found.held_out):
+    sizes = {source.path: source.size for source in files.train}
+    for path in (*sizes, *files.held_out):
         try:
             partners.check(path, sizes.get(path) or image_io.read_as_shown(path, recipe.data.bits).pixels.shape[:2])
         except InputError as error:
             reasons[path] = str(error)
     complete = replace(
-        found,
-        train=tuple(source for source in found.train if source.path not in reasons),
-        held_out=tuple(path for path in found.held_out if path not in reasons),
-        skipped=(*found.skipped, *reasons.items()),
+        files,
+        train=tuple(source for source in files.train if source.path not in reasons),
+        held_out=tuple(path for path in files.held_out if path not in reasons),
+        skipped=(*files.skipped, *reasons.items()),
     )
     if not complete.train:
         raise UsageError(f"{partners.folder}: no pair to train on; {next(iter(reasons.values()))}")
-    if found.held_out and not complete.held_out:
-        raise UsageError(f"{partners.folder}: no pair to validate on; {reasons[found.held_out[0]]}")
+    if files.held_out and not complete.held_out:
+        raise UsageError(f"{partners.folder}: no pair to validate on; {reasons[files.held_out[0]]}")
     return complete
 
 
 class PairedCrops(GroundTruthCrops):
     """(iteration, slot) -> [ground truth (channels, side, side), low resolution (channels, side / scale, ...)]."""
 
-    def __init__(self, sources: tuple[Source, ...], recipe: Recipe) -> None:
+    def __init__(self, sources: tuple[ImageSource, ...], recipe: Recipe) -> None:
         super().__init__(sources, recipe.data, recipe.degrade_crop, recipe.channels, recipe.seed)
         self.scale, self.partners = recipe.scale, Partners(recipe)
 
@@ -124,7 +127,7 @@ class PairedCrops(GroundTruthCrops):
     def _draw_pair(self, rng: np.random.Generator) -> tuple[Array, Array]:
         source = self.sources[rng.integers(len(self.sources))]
         low_path = self.partners(source.path)
-        low = self._load(Source(low_path, (source.size[0] // self.scale, source.size[1] // self.scale)))
+        low = self._load(ImageSource(low_path, (source.size[0] // self.scale, source.size[1] // self.scale)))
         high, low = alike(self._load(source), low)
         side = self.side // self.scale
         top, left = (int(rng.integers(length - side + 1)) for length in low.pixels.shape[:2])
@@ -134,6 +137,6 @@ class PairedCrops(GroundTruthCrops):
             unit = image.window.to_unit(image.pixels[y : y + length, x : x + length]).clip(0, 1)
             crop = as_channels(unit, self.channels)
             same = deepcopy(rng)  # both are turned and coloured alike: each has a stream in the same state
-            crop = turned(crop, self.data.flips, same)
-            pair.append(crop if self.data.jitter is None else jittered(crop, self.data.jitter, same))
+            crop = flip_rotate(crop, self.data.flips, same)
+            pair.append(crop if self.data.jitter is None else intensity_jitter(crop, self.data.jitter, same))
         return pair[0], pair[1]

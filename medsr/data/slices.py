@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from medsr.core.resample import bspline_matrix
 from medsr.core.types import Array
+from medsr.data.augmentation import random_contrast, random_zoom
 from medsr.data.crops import bright_enough
 from medsr.data.streams import stream
 from medsr.data.volumes import VolumeSource, load
-from medsr.degradation.slice_profile import matrix
-from medsr.recipe import Data, Jitter
+from medsr.recipe import Data
 
 if TYPE_CHECKING:
     import torch
@@ -47,18 +46,18 @@ class SliceCrops:
         rng = stream(self.seed, iteration, 1 + slot)
         crop = bright_enough(self._draw, rng, self.data.darkest_crop)
         if self.data.jitter is not None:
-            crop = recoloured(crop, self.data.jitter, rng)
+            crop = random_contrast(crop, self.data.jitter, rng)
         return [torch.from_numpy(np.ascontiguousarray(crop[None]))]
 
     def _draw(self, rng: np.random.Generator) -> Array:
         volume = self.volumes if isinstance(self.volumes, np.ndarray) else self._load(rng)
         normal, rows = self.pairings[int(rng.integers(len(self.pairings)))]
-        place: list[slice | int] = []
+        region: list[slice | int] = []
         for axis, length in enumerate(volume.shape):
             side = 1 if axis == normal else self._taken(rng, length)
             start = int(rng.integers(length - side + 1))
-            place.append(start if axis == normal else slice(start, start + side))
-        crop = zoomed(volume[tuple(place)], self.side)
+            region.append(start if axis == normal else slice(start, start + side))
+        crop = random_zoom(volume[tuple(region)], self.side)
         crop = crop.T if rows > 3 - normal - rows else crop
         if self.data.flips:  # no quarter turns: the rows are what is made thick
             kept = 0.5 if self.data.flips is True else 1 - self.data.flips
@@ -76,31 +75,10 @@ class SliceCrops:
         source = self.volumes[int(rng.integers(len(self.volumes)))]
         if source.path not in self._cache:
             self._cache[source.path] = load(source.path, max(100, self.side))
-            while sum(one.nbytes for one in self._cache.values()) > self.data.cache_gb * 1e9 and len(self._cache) > 1:
+            while (
+                sum(volume.nbytes for volume in self._cache.values()) > self.data.cache_gb * 1e9
+                and len(self._cache) > 1
+            ):
                 self._cache.popitem(last=False)
         self._cache.move_to_end(source.path)
         return self._cache[source.path]
-
-
-def recoloured(crop: Array, jitter: Jitter, rng: np.random.Generator) -> Array:
-    """(H, W) in about [0, 1] with another contrast, gain, offset and noise. Nothing is clipped.
-
-    The contrast is a random broken line through 4 to 8 points over the range of values: it need not rise, so that a
-    T1-weighted slice may come out with the contrasts of a T2-weighted one, or of none there is.
-    """
-    if rng.random() < jitter.contrast:
-        knots = np.linspace(0.0, 1.1, int(rng.integers(4, 9)))
-        crop = np.interp(crop, knots, rng.random(len(knots))).astype(np.float32)
-    changed: Array = (crop * rng.uniform(*jitter.gain) + rng.uniform(*jitter.offset)).astype(np.float32)
-    if jitter.noise[1] > 0:
-        changed += rng.standard_normal(crop.shape, np.float32) * np.float32(rng.uniform(*jitter.noise))
-    return changed
-
-
-def zoomed(crop: Array, side: int) -> Array:
-    """(H, W) to (side, side): finer by interpolating cubic B-spline, coarser by averaging, each axis by itself."""
-    if crop.shape == (side, side):
-        return crop
-    rows, columns = (bspline_matrix(length, side) if length < side else matrix(length, side) for length in crop.shape)
-    resized: Array = (rows @ crop @ columns.T).astype(np.float32)
-    return resized

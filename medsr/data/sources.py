@@ -21,7 +21,7 @@ from medsr.recipe import Data
 
 
 @dataclass(frozen=True)
-class Source:
+class ImageSource:
     """One ground-truth image at one of its sizes (height, width)."""
 
     path: Path
@@ -29,7 +29,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Split:
+class DataSplit:
     """The files of a run: sources for training, held out, and those left out with the reason."""
 
     train: tuple[Any, ...]
@@ -37,7 +37,7 @@ class Split:
     skipped: tuple[tuple[Path, str], ...]
 
 
-def split(data: Data, smallest: int, seed: int, kept: Collection[Path] | None = None) -> Split:
+def split(data: Data, smallest: int, seed: int, kept: Collection[Path] | None = None) -> DataSplit:
     """Look at every image below `data.train`, set the held-out ones apart, list the rest at all their sizes.
 
     `smallest`: shortest side that still gives a crop. `kept`: the files that were held out before, and stay so; None:
@@ -70,25 +70,25 @@ def split(data: Data, smallest: int, seed: int, kept: Collection[Path] | None = 
         )
     held_out = held_out_of(data, folder, [path for path, _ in readable], seed, kept=kept)
     shown = real(held_out)
-    sources: list[Source] = []
+    sources: list[ImageSource] = []
     for path, size in readable:
         if os.path.realpath(path) not in shown:
             reductions = data.multiscale
             every = (
                 multiscale.sizes(size, reductions.scales, reductions.shortest_edge, smallest) if reductions else [size]
             )
-            sources += [Source(path, one) for one in every]
+            sources += [ImageSource(path, reduced) for reduced in every]
     if not sources:
         raise UsageError(
             f"{folder}: no image to train on ({len(skipped)} unreadable or under {smallest} pixels, "
             f"{len(held_out)} held out, pattern {data.pattern!r})"
         )
-    return Split(tuple(sources), tuple(held_out), tuple(skipped))
+    return DataSplit(tuple(sources), tuple(held_out), tuple(skipped))
 
 
 def _prepared(
-    rows: list[manifest.Row], folder: Path, data: Data, smallest: int, seed: int, kept: Collection[Path] | None
-) -> Split:
+    rows: list[manifest.ManifestRow], folder: Path, data: Data, smallest: int, seed: int, kept: Collection[Path] | None
+) -> DataSplit:
     """The parts that `medsr prepare` made, at the sizes it wrote down: nothing is decoded, nothing parted again.
 
     Its validation part is held out, of reductions and originals the originals; without one, or where the recipe names
@@ -113,7 +113,7 @@ def _prepared(
         raise UsageError(f"{folder}: the prepared data set has no image of {smallest} pixels to train on")
     scales = data.multiscale if all(row.original for row in train) else None  # else it is made already
     sources = tuple(
-        Source(folder / row.file, size)
+        ImageSource(folder / row.file, size)
         for row in train
         for size in (
             multiscale.sizes(row.height_width, scales.scales, scales.shortest_edge, smallest)
@@ -121,7 +121,7 @@ def _prepared(
             else [row.height_width]
         )
     )
-    return Split(sources, tuple(paths), tuple(skipped))
+    return DataSplit(sources, tuple(paths), tuple(skipped))
 
 
 def folder_of(name: str | None, key: str) -> Path:

@@ -17,7 +17,7 @@ from medsr.core.types import Array
 from medsr.data import manifest
 from medsr.data.masks import MASK, is_mask
 from medsr.data.own_outputs import part_own
-from medsr.data.sources import Split, folder_of, held_out_of, real
+from medsr.data.sources import DataSplit, folder_of, held_out_of, real
 from medsr.io import scans
 from medsr.io.volumes import volume as volume_io
 from medsr.recipe import Data, Recipe
@@ -37,7 +37,7 @@ class VolumeSource:
     spacing: tuple[float, float, float]
 
 
-def split(data: Data, side: int, seed: int, kept: Collection[Path] | None = None) -> Split:
+def split(data: Data, side: int, seed: int, kept: Collection[Path] | None = None) -> DataSplit:
     """Look at every volume below `data.train`, set the held-out ones apart, as `sources.split` does with images.
 
     Raises UsageError when none remains.
@@ -80,7 +80,7 @@ def split(data: Data, side: int, seed: int, kept: Collection[Path] | None = None
     train = tuple(source for path, source in sources.items() if os.path.realpath(path) not in shown)
     if not train:
         raise UsageError(f"{folder}: all {len(held_out)} volumes are held out, none is left to train on")
-    return Split(train, tuple(held_out), tuple(skipped))
+    return DataSplit(train, tuple(held_out), tuple(skipped))
 
 
 def _first(stored: NDArray) -> NDArray:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsr.networks import upstream
-from medsr.recipe import HighOrder, Order
+from medsr.recipe import DegradationStage, HighOrder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -91,7 +91,7 @@ def apply(images: Tensor, drawn: Draw, scale: int, antialias: bool = False) -> T
     return (out * 255).round().clamp(0, 255) / 255
 
 
-def _draw_order(order: Order, rng: np.random.Generator, batch: int) -> OrderDraw:
+def _draw_order(order: DegradationStage, rng: np.random.Generator, batch: int) -> OrderDraw:
     kernels = None
     if rng.random() < order.blur_probability:
         kernels = np.stack([_kernel(order, rng) for _ in range(batch)])
@@ -108,14 +108,14 @@ def _draw_order(order: Order, rng: np.random.Generator, batch: int) -> OrderDraw
     return OrderDraw(kernels, float(resize), mode, noise, jpeg)
 
 
-def _draw_noise(order: Order, rng: np.random.Generator, batch: int) -> NoiseDraw:
+def _draw_noise(order: DegradationStage, rng: np.random.Generator, batch: int) -> NoiseDraw:
     gaussian = bool(rng.random() < order.gaussian_noise_probability)
     strength = rng.uniform(*(order.gaussian_sigma if gaussian else order.poisson_scale), batch).astype(np.float32)
     grey = (rng.random(batch) < order.grey_noise_probability).astype(np.float32)
     return NoiseDraw(gaussian, strength, grey, int(rng.integers(1 << 62)))
 
 
-def _kernel(order: Order, rng: np.random.Generator) -> NDArray[np.float32]:
+def _kernel(order: DegradationStage, rng: np.random.Generator) -> NDArray[np.float32]:
     """A blur kernel, padded to 21 x 21."""
     basicsr = upstream.degradations()
     low, high = order.kernel_sizes
@@ -131,7 +131,7 @@ def _kernel(order: Order, rng: np.random.Generator) -> NDArray[np.float32]:
     return _padded(kernel)
 
 
-def _mixed_kernel(name: str, size: int, order: Order, rng: np.random.Generator) -> NDArray:
+def _mixed_kernel(name: str, size: int, order: DegradationStage, rng: np.random.Generator) -> NDArray:
     basicsr = upstream.degradations()
     isotropic = name == "iso" or name.endswith("_iso")
     sigma_x = rng.uniform(*order.blur_sigma)

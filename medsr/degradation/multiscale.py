@@ -22,7 +22,7 @@ def sizes(
     if shortest_edge is not None and shortest_edge < min(size):
         factors.append(shortest_edge / min(size))
     every = {(round(height * factor), round(width * factor)) for factor in factors}
-    return sorted((one for one in every if min(one) >= smallest), reverse=True)
+    return sorted((reduced for reduced in every if min(reduced) >= smallest), reverse=True)
 
 
 def reduce(image: Image, size: tuple[int, int]) -> Image:

@@ -19,7 +19,7 @@ FACTOR_RANGE = 5.0
 
 
 @dataclass(frozen=True)
-class Thick:
+class SliceSampling:
     """What one axis was acquired with: `coarse` voxels over the crop, through a profile of `width` coarse voxels.
 
     `easing`: of the spline that brings it back (`slice_profile.consistent_spline`).
@@ -31,7 +31,9 @@ class Thick:
     easing: float = 0.0
 
 
-def draw(settings: SliceProfile, rng: np.random.Generator, count: int, side: int) -> list[tuple[Thick, Thick | None]]:
+def draw(
+    settings: SliceProfile, rng: np.random.Generator, count: int, side: int
+) -> list[tuple[SliceSampling, SliceSampling | None]]:
     """For each of `count` crops of `side` voxels: how its rows are thick, and its columns too where they are.
 
     Factors are drawn evenly in their logarithm and rounded so that whole coarse voxels fill the crop.
@@ -43,21 +45,21 @@ def draw(settings: SliceProfile, rng: np.random.Generator, count: int, side: int
         factor = np.exp(rng.uniform(np.log(low), np.log(high)))
         coarse = int(np.clip(round(side / factor), fewest, most))
         gaussian = rng.random() < settings.gaussian_probability
-        thick = Thick(coarse, "gaussian", rng.uniform(*settings.fwhm)) if gaussian else Thick(coarse)
+        thick = SliceSampling(coarse, "gaussian", rng.uniform(*settings.fwhm)) if gaussian else SliceSampling(coarse)
         drawn.append((thick, thick if rng.random() < settings.both_axes else None))
     return drawn
 
 
-def apply(high: Tensor, drawn: list[tuple[Thick, Thick | None]]) -> Tensor:
+def apply(high: Tensor, drawn: list[tuple[SliceSampling, SliceSampling | None]]) -> Tensor:
     """(B, C, S, S) fine crops to (B, C + 2, S, S): acquired thick and interpolated back; then the two factor maps."""
     import torch
 
     side = high.shape[-1]
     crops = []
     for crop, (rows, columns) in zip(high, drawn, strict=True):
-        low = torch.from_numpy(_there_and_back(side, rows)).to(crop) @ crop
+        low = torch.from_numpy(downsample_upsample(side, rows)).to(crop) @ crop
         if columns is not None:
-            low = low @ torch.from_numpy(_there_and_back(side, columns)).to(crop).T
+            low = low @ torch.from_numpy(downsample_upsample(side, columns)).to(crop).T
         factors = (side / rows.coarse, side / columns.coarse if columns else 1.0)
         crops.append(torch.cat([low, torch.from_numpy(factor_maps(factors, (side, side))).to(crop)]))
     return torch.stack(crops)
@@ -70,7 +72,7 @@ def factor_maps(factors: tuple[float, float], shape: tuple[int, int]) -> NDArray
 
 
 @lru_cache(maxsize=256)
-def _there_and_back(side: int, thick: Thick) -> NDArray[np.float32]:
+def downsample_upsample(side: int, thick: SliceSampling) -> NDArray[np.float32]:
     shape = (side, thick.coarse, thick.profile, thick.width)
     if thick.profile == "gaussian":  # widths are drawn from a range: not worth remembering each of its matrices
         acquire = matrix.__wrapped__(*shape)

@@ -15,11 +15,11 @@ from medsr.recipe.fields import (
     Number,
     Probability,
     Range,
-    Section,
+    RecipeSection,
 )
 
 
-class MultiScale(Section):
+class MultiScale(RecipeSection):
     """Lanczos reductions of every ground-truth image, beside the original (Real-ESRGAN, P1)."""
 
     scales: tuple[Annotated[Number, Field(gt=0, lt=1)], ...] = (0.75, 0.5, 1 / 3)
@@ -38,7 +38,7 @@ def _zoom_range(value: tuple[float, float]) -> tuple[float, float]:
     return value
 
 
-class Jitter(Section):
+class Jitter(RecipeSection):
     """Intensities of a training crop: each channel times a gain plus an offset (fractions of full range), clipped.
 
     Without it a network learns the brightness and colour of its training images and shifts those of others.
@@ -75,7 +75,7 @@ def _flips(value: Any) -> Any:
     return value
 
 
-class Data(Section):
+class Data(RecipeSection):
     train: str | None = None
     pattern: str = "*"
     keep_masks: Flag = False

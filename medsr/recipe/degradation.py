@@ -14,14 +14,14 @@ from medsr.recipe.fields import (
     Probability,
     QualityRange,
     Range,
-    Section,
+    RecipeSection,
     Three,
     ascending,
     named,
 )
 
 
-class KernelMix(Section):
+class KernelMix(RecipeSection):
     """How often each kind of blur kernel is drawn."""
 
     iso: Probability = 0.45
@@ -38,7 +38,7 @@ class KernelMix(Section):
         return self
 
 
-class Order(Section):
+class DegradationStage(RecipeSection):
     """One pass of blur, resize, noise and JPEG. Sigmas of blur are in pixels, of noise in 1/255 of full range."""
 
     blur_probability: Probability = 1.0
@@ -61,7 +61,7 @@ class Order(Section):
     jpeg_quality: QualityRange = (30, 95)
 
     @model_validator(mode="after")
-    def _possible(self) -> Order:
+    def _possible(self) -> DegradationStage:
         if sum(self.resize_up_down_keep) <= 0:
             raise ValueError("resize_up_down_keep: every probability is 0")
         low, high = self.resize_range
@@ -79,7 +79,7 @@ class Order(Section):
         return self
 
 
-class SecondOrder(Order):
+class SecondDegradationStage(DegradationStage):
     """The second pass, with Real-ESRGAN's published ranges."""
 
     blur_probability: Probability = 0.8
@@ -90,18 +90,18 @@ class SecondOrder(Order):
     poisson_scale: Range = (0.05, 2.5)
 
 
-class HighOrder(Section):
+class HighOrder(RecipeSection):
     """Real-ESRGAN's high-order degradation; the defaults are its published ranges."""
 
     name: Literal["high-order"] = "high-order"
-    first: Order = Order()
-    second: SecondOrder = SecondOrder()
+    first: DegradationStage = DegradationStage()
+    second: SecondDegradationStage = SecondDegradationStage()
     final_sinc_probability: Probability = 0.8
     antialias: Flag = False
     pool: CountOrNone = 180
 
 
-class Bicubic(Section):
+class Bicubic(RecipeSection):
     """Antialiased bicubic reduction as MATLAB's, then 8 bits: the bicubic track of P3 and P4."""
 
     name: Literal["bicubic"]
@@ -112,7 +112,7 @@ class Bicubic(Section):
         return 0
 
 
-class Unknown(Section):
+class Unknown(RecipeSection):
     """P3's "unknown" track: a fixed blur and shift that the network is not told of, then 8 bits."""
 
     name: Literal["unknown"]
@@ -123,7 +123,7 @@ class Unknown(Section):
         return 0
 
 
-class SliceProfile(Section):
+class SliceProfile(RecipeSection):
     """Thick slices, for volumes (P2): one axis of a slice averaged under a slice profile, then interpolated back.
 
     `factors`: how many times coarser. `both_axes`: how often the other axis is too. `fwhm`: of the Gaussian profile,
@@ -148,7 +148,7 @@ class SliceProfile(Section):
         return self
 
 
-class ThroughPlaneMean(Section):
+class ThroughPlaneMean(RecipeSection):
     """P2's reduction of volumes: `factor` voxels of one axis averaged into one; a slice-profile of one factor."""
 
     name: Literal["through-plane-mean"]
@@ -163,7 +163,7 @@ class ThroughPlaneMean(Section):
         return SliceProfile(factors=(self.factor, self.factor))
 
 
-class Pairs(Section):
+class Pairs(RecipeSection):
     """Low resolution made elsewhere: in the folder `low_resolution`, at the ground truth's place below its own.
 
     The name's stem is that of the ground truth, or that and `x2` (the scale), as DIV2K's are; any format.
@@ -187,4 +187,4 @@ Degradation = Annotated[
     | Annotated[ThroughPlaneMean, Tag("through-plane-mean")],
     Discriminator(named("high-order")),
 ]
-DEGRADATIONS: tuple[type[Section], ...] = (HighOrder, Bicubic, Unknown, Pairs, SliceProfile, ThroughPlaneMean)
+DEGRADATIONS: tuple[type[RecipeSection], ...] = (HighOrder, Bicubic, Unknown, Pairs, SliceProfile, ThroughPlaneMean)

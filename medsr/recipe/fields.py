@@ -38,7 +38,7 @@ QualityRange = Annotated[
 Three = tuple[NotNegative, NotNegative, NotNegative]
 
 
-class Section(BaseModel):
+class RecipeSection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 

@@ -10,21 +10,21 @@ from medsr.recipe.fields import (
     Flag,
     NotNegative,
     Positive,
-    Section,
+    RecipeSection,
 )
 
 
-class L1(Section):
+class L1(RecipeSection):
     weight: NotNegative = 1.0
     sharpened: Flag = True
 
 
-class Mse(Section):
+class Mse(RecipeSection):
     weight: NotNegative = 0.0
     sharpened: Flag = False
 
 
-class Charbonnier(Section):
+class Charbonnier(RecipeSection):
     """The mean of sqrt(difference^2 + epsilon^2) (Lai et al. 2017)."""
 
     weight: NotNegative = 0.0
@@ -37,7 +37,7 @@ CONVOLUTIONS: dict[str, tuple[int, ...]] = {"vgg19": (2, 2, 4, 4, 4), "vgg16": (
 """How many convolutions each of a network's five stages has."""
 
 
-class FeatureLoss(Section):
+class FeatureLoss(RecipeSection):
     """What losses on features of an image-recognition network have in common."""
 
     weight: NotNegative = 1.0
@@ -95,7 +95,7 @@ class Texture(FeatureLoss):
         return {f"conv{stage}_{last}": 1.0 for stage, last in enumerate(stages[:3], 1)}
 
 
-class Gan(Section):
+class Gan(RecipeSection):
     """`relativistic`: every logit less the mean of the other side's (Jolicoeur-Martineau 2018), as in ESRGAN."""
 
     weight: NotNegative = 0.1
@@ -111,7 +111,7 @@ class Gan(Section):
         return self
 
 
-class Losses(Section):
+class Losses(RecipeSection):
     l1: L1 = L1()
     mse: Mse = Mse()
     charbonnier: Charbonnier = Charbonnier()

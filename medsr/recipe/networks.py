@@ -8,12 +8,12 @@ from pydantic import Discriminator, Field, Tag, create_model
 
 from medsr.networks import architectures
 from medsr.networks.architectures import Architecture
-from medsr.recipe.fields import Count, Flag, Section, named
+from medsr.recipe.fields import Count, Flag, RecipeSection, named
 
 LARGEST_SCALES = 4
 
 
-class NetworkSection(Section):
+class NetworkSection(RecipeSection):
     """A network by its name, and its sizes."""
 
     architecture: ClassVar[Architecture]

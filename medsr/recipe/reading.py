@@ -61,7 +61,7 @@ def _follows(before: Recipe, stage: Recipe) -> bool:
 def check(path: Path, model: type[Checked], overrides: Sequence[str] = ()) -> Checked:
     """Read a YAML file as `model`. Raises UsageError as `load` does."""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Strict)
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
     except RecursionError as error:
@@ -82,7 +82,7 @@ def check(path: Path, model: type[Checked], overrides: Sequence[str] = ()) -> Ch
 MOST_VALUES = 100_000
 
 
-class _Strict(yaml.SafeLoader):
+class _StrictLoader(yaml.SafeLoader):
     """A key said twice is a mistake; YAML would keep the last. Ten lines of aliases make a thousand million values."""
 
     def get_single_node(self) -> yaml.Node | None:

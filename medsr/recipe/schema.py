@@ -13,10 +13,10 @@ from pydantic import ConfigDict, Field, model_validator
 from medsr.core.resources import expanded
 from medsr.recipe.data import Data
 from medsr.recipe.degradation import DEGRADATIONS, Degradation, HighOrder, Pairs, SliceProfile, ThroughPlaneMean
-from medsr.recipe.fields import Count, CountOrNone, Flag, NotNegative, Number, Positive, Section, name_of
+from medsr.recipe.fields import Count, CountOrNone, Flag, NotNegative, Number, Positive, RecipeSection, name_of
 from medsr.recipe.losses import Losses
 from medsr.recipe.networks import SECTIONS, DiscriminatorConfig, Generator
-from medsr.recipe.training import Guard, Optimizer
+from medsr.recipe.training import GuardSettings, Optimizer
 
 SMALLEST_BLURRED = 11
 """Side of the smallest image a 21-pixel kernel can blur with its border reflected."""
@@ -27,7 +27,7 @@ PREVIOUS = "the stage before"
 """Where a stage's generator comes from, until there is a file."""
 
 
-class StartFrom(Section):
+class StartFrom(RecipeSection):
     """Weights to start from: names known to `medsr weights list`, or files.
 
     `matching`: of the generator's tensors only those that fit, for instance of another scale's; the others are new.
@@ -46,14 +46,14 @@ class StartFrom(Section):
         return self
 
 
-class Stage(Section):
+class Stage(RecipeSection):
     """What a stage changes of the recipe: any of its keys. Its generator starts from the one of the stage before."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     name: Annotated[str, Field(pattern=NAME, max_length=30)]
 
 
-class Protocol(Section):
+class ValidationProtocol(RecipeSection):
     """How validation makes its low resolution.
 
     Images (P1): bicubic down by the scale, then Gaussian blur of that sigma. Volumes: mean downsampling through-plane
@@ -64,11 +64,11 @@ class Protocol(Section):
     factors: tuple[Annotated[Number, Field(gt=1)], ...] = (2.0, 4.0)
 
 
-TAGS: dict[str, type[Section]] = SECTIONS | {name_of(section): section for section in DEGRADATIONS}
+TAGS: dict[str, type[RecipeSection]] = SECTIONS | {name_of(section): section for section in DEGRADATIONS}
 """Sections that share a key, by name."""
 
 
-class Recipe(Section):
+class Recipe(RecipeSection):
     """One fine-tuning experiment."""
 
     name: Annotated[str, Field(pattern=NAME, max_length=100)]
@@ -89,8 +89,8 @@ class Recipe(Section):
     accumulate: Count = 1
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     compile: bool = False
-    guard: Guard = Guard()
-    protocol: Protocol = Protocol()
+    guard: GuardSettings = GuardSettings()
+    protocol: ValidationProtocol = ValidationProtocol()
     validate_every: Count = 500
     metric: Literal["psnr", "ssim", "psnr_y", "mse", "lpips", "lpips_vgg"] = "psnr"
     """Of the held-out images; says which weights are the best, for `patience` and for a plateau."""

@@ -13,11 +13,11 @@ from medsr.recipe.fields import (
     Number,
     Positive,
     Probability,
-    Section,
+    RecipeSection,
 )
 
 
-class Optimizer(Section):
+class Optimizer(RecipeSection):
     """The learning rate times `factor` every `step` iterations, or after `plateau` validations that were no better."""
 
     name: Literal["adam"] = "adam"
@@ -39,7 +39,7 @@ class Optimizer(Section):
         return self
 
 
-class Guard(Section):
+class GuardSettings(RecipeSection):
     """What happens when training goes wrong.
 
     `action`: stop, or go back to the last saved state and on with the learning rate times `slow_down`, at most

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from statistics import median
 from typing import Any
 
-from medsr.recipe import Guard as Settings
+from medsr.recipe import GuardSettings as Settings
 
 SMALLEST = 1e-8
 
@@ -17,7 +17,7 @@ class Diverged(Exception):  # noqa: N818 - not an error yet: the recipe says wha
     """Training has gone wrong; the message says how."""
 
 
-class Watch:
+class DivergenceGuard:
     """The last losses, and what they are judged by. Its state is saved with the run."""
 
     def __init__(self, settings: Settings) -> None:

@@ -14,7 +14,7 @@ from medsr.batch.workers import each, workers
 from medsr.core.devices import choose
 from medsr.core.errors import UsageError
 from medsr.core.types import Array
-from medsr.data.slices import recoloured, zoomed
+from medsr.data.augmentation import random_contrast, random_zoom
 from medsr.data.streams import stream
 from medsr.data.volumes import load
 from medsr.degradation.slice_profile import matrix
@@ -44,9 +44,9 @@ class Block:
     factor: float
 
 
-def block_of(volume: Array, refiner: SliceRefiner, rng: np.random.Generator) -> Block:
+def make_block(volume: Array, refiner: SliceRefiner, rng: np.random.Generator) -> Block:
     """A piece of a volume in unit values: another contrast, made thick along one axis, refined in both its planes."""
-    fine = recoloured(_piece(volume, rng), JITTER, rng)
+    fine = random_contrast(_piece(volume, rng), JITTER, rng)
     axis = int(rng.integers(3))
     drawn = np.exp(rng.uniform(*np.log(FACTORS)))
     coarse = int(np.clip(round(SIDE / drawn), SIDE / FACTORS[1], SIDE / FACTORS[0]))
@@ -54,16 +54,16 @@ def block_of(volume: Array, refiner: SliceRefiner, rng: np.random.Generator) -> 
     thick = np.ascontiguousarray(np.moveaxis(np.tensordot(operator, fine, (1, axis)), 0, axis))
     acquisition = Acquisition(thick.shape, fine.shape)
     operators = acquisition.consistent()
-    made = []
+    volumes = []
     for plane in planes_for(acquisition, Method()):
         whole = fusion.Mean(acquisition.fine)
         for done in PlaneRun(plane, thick, acquisition, operators, refiner, None, False).run():
             whole.add(done.index, done.samples[0])
-        made.append(whole.total)
+        volumes.append(whole.total)
     truth = np.moveaxis(fine, axis, 0)
     slices = [
-        np.stack([one.interpolated, one.first, one.second, target])
-        for one, target in zip(third_plane(thick, made[0], made[1], acquisition), truth, strict=True)
+        np.stack([plane_slices.interpolated, plane_slices.first, plane_slices.second, target])
+        for plane_slices, target in zip(third_plane(thick, volumes[0], volumes[1], acquisition), truth, strict=True)
     ]
     return Block(np.stack(slices), SIDE / coarse)
 
@@ -78,8 +78,10 @@ def _piece(volume: Array, rng: np.random.Generator) -> Array:
         piece = volume[tuple(slice(start, start + side) for start in starts)]
         if piece.mean() > 0.2:
             break
-    flat = np.stack([zoomed(one, SIDE) for one in piece])
-    return np.stack([zoomed(one, SIDE) for one in flat.transpose(1, 0, 2)], axis=1) if side != SIDE else piece
+    flat = np.stack([random_zoom(slice_pixels, SIDE) for slice_pixels in piece])
+    return (
+        np.stack([random_zoom(pixels, SIDE) for pixels in flat.transpose(1, 0, 2)], axis=1) if side != SIDE else piece
+    )
 
 
 @dataclass(frozen=True)
@@ -105,18 +107,18 @@ class BlockMaker:
         rng = stream(self.seed, index, self.purpose)
         with threadpool_limits(1, user_api="blas"):  # it adds in another order with every number of threads
             volume = _volume(self.paths[int(rng.integers(len(self.paths)))])
-            return block_of(volume, refiner_of(self.model, self.device), rng)
+            return make_block(volume, refiner_of(self.model, self.device), rng)
 
 
 def make_blocks(maker: BlockMaker, count: int) -> list[Block]:
     """So many blocks. On a CPU one on every core at a time: a slice alone is little for more than one."""
     at_once = min(count, threads()) if choose(maker.device) == "cpu" else 1
     maker = replace(maker, alone=at_once == 1)
-    made: dict[str, Block] = {}
+    blocks: dict[str, Block] = {}
     with workers(at_once, "with OMP_NUM_THREADS=1") as pool:
         jobs = {str(index): partial(maker, index) for index in range(count)}
-        each("refining blocks", jobs, pool, lambda key, block: made.update({key: block}))
-    return [made[str(index)] for index in range(count)]
+        each("refining blocks", jobs, pool, lambda key, block: blocks.update({key: block}))
+    return [blocks[str(index)] for index in range(count)]
 
 
 @lru_cache(8)

@@ -61,35 +61,37 @@ def generator(recipe: Recipe, start: Path | None) -> tuple[nn.Module, checkpoint
     wanted = recipe.generator
     hyperparameters = wanted.model_dump(exclude={"name"})
     spec = checkpoint.Spec(wanted.name, recipe.scale, recipe.channels, hyperparameters)
-    told = ""
+    line = ""
     new: set[str] = set()
     if start is None or recipe.start_from.matching:
         net = spec.build()
         ARCHITECTURES[wanted.name].initialise(net)
         if start is not None:
-            told, new = _carried_over(net, start, spec)
+            line, new = _carried_over(net, start, spec)
     else:
-        net, found = checkpoint.load(start)
-        if found.architecture.startswith(spandrel_loader.PREFIX):
-            raise UsageError(f"start_from.generator: {start} is {found.architecture}, which is for inference only")
-        if found != spec:
+        net, loaded_spec = checkpoint.load(start)
+        if loaded_spec.architecture.startswith(spandrel_loader.PREFIX):
             raise UsageError(
-                f"start_from.generator: {start} is {found}, the recipe asks for {spec} "
+                f"start_from.generator: {start} is {loaded_spec.architecture}, which is for inference only"
+            )
+        if loaded_spec != spec:
+            raise UsageError(
+                f"start_from.generator: {start} is {loaded_spec}, the recipe asks for {spec} "
                 "(start_from.matching takes what fits)"
             )
     net.requires_grad_(True).train()
     _freeze(net, recipe.start_from.freeze, new)
-    return net, spec, told
+    return net, spec, line
 
 
 def _carried_over(net: nn.Module, start: Path, spec: checkpoint.Spec) -> tuple[str, set[str]]:
     """Take the tensors that fit; returns what to say, and which are new. Raises UsageError where hardly any fits."""
-    before, found = checkpoint.load(start)
-    if found.architecture != spec.architecture:
-        names = f"{found.architecture}, the recipe asks for {spec.architecture}"
+    before, loaded_spec = checkpoint.load(start)
+    if loaded_spec.architecture != spec.architecture:
+        names = f"{loaded_spec.architecture}, the recipe asks for {spec.architecture}"
         raise UsageError(f"start_from.generator: {start} is a {names}")
     own = net.state_dict()
-    adapted = ARCHITECTURES[spec.architecture].adapt(before.state_dict(), found.channels, spec.channels, own)
+    adapted = ARCHITECTURES[spec.architecture].adapt(before.state_dict(), loaded_spec.channels, spec.channels, own)
     fitting = {name: tensor for name, tensor in adapted.items() if name in own and own[name].shape == tensor.shape}
     net.load_state_dict(fitting, strict=False)
     share = sum(own[name].numel() for name in fitting) / sum(tensor.numel() for tensor in own.values())

@@ -19,12 +19,12 @@ class Interruption:
 
     def __enter__(self) -> Interruption:
         if threading.current_thread() is threading.main_thread():  # Python allows handlers there only
-            self._before = {one: signal.signal(one, self._note) for one in CODES}
+            self._before = {number: signal.signal(number, self._note) for number in CODES}
         return self
 
     def __exit__(self, *_: object) -> None:
-        for one, handler in self._before.items():
-            signal.signal(one, handler)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _note(self, number: int, _: FrameType | None) -> None:
         if self.received is not None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Learner:
+class TrainingState:
     """Everything that learns and everything that must be saved to go on."""
 
     generator: Any
@@ -82,7 +82,9 @@ def total(recipe: Recipe) -> float:
     return recipe.iterations if recipe.minutes is None else 60 * recipe.minutes
 
 
-def build_learner(recipe: Recipe, generator: nn.Module, discriminator: nn.Module | None, fabric: Any) -> Learner:
+def build_training_state(
+    recipe: Recipe, generator: nn.Module, discriminator: nn.Module | None, fabric: Any
+) -> TrainingState:
     """Networks, optimizers and EMA on the device, ready to train."""
     import torch
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -105,7 +107,7 @@ def build_learner(recipe: Recipe, generator: nn.Module, discriminator: nn.Module
         discriminator, discriminator_optimizer = fabric.setup(discriminator.to(**layout), discriminator_optimizer)
     pool = PairPool(recipe.degradation.pool)
     scaler = fabric._precision if recipe.precision == "fp16" else None  # the only precision with a state: its scale
-    return Learner(generator, discriminator, generator_optimizer, discriminator_optimizer, ema, pool, scaler)
+    return TrainingState(generator, discriminator, generator_optimizer, discriminator_optimizer, ema, pool, scaler)
 
 
 def _adam(net: nn.Module, settings: Optimizer, fused: bool) -> torch.optim.Optimizer:

@@ -14,9 +14,9 @@ from medsr.degradation import high_order, protocols, thick_slices
 from medsr.recipe import Bicubic, HighOrder, Optimizer, Recipe, Unknown
 from medsr.training.divergence_guard import Diverged
 from medsr.training.interrupt import Interruption
-from medsr.training.learner import Learner, total
+from medsr.training.learner import TrainingState, total
 from medsr.training.losses import GeneratorLoss
-from medsr.training.monitor import Monitor
+from medsr.training.monitor import TrainingLogger
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,14 +27,14 @@ _DEGRADE, _POOL, _CROP, _PENALTY = 1_000_001, 1_000_002, 1_000_003, 1_000_004
 
 def train(
     recipe: Recipe,
-    learner: Learner,
+    state: TrainingState,
     crops: Crops,
     loss: GeneratorLoss,
-    monitor: Monitor,
+    logger: TrainingLogger,
     fabric: Any,
     interruption: Interruption,
 ) -> None:
-    """Train from the iteration after `learner.iteration` to the recipe's last, or until something says stop.
+    """Train from the iteration after `state.iteration` to the recipe's last, or until something says stop.
 
     Several devices share each batch; the first one alone watches and writes. Where training goes wrong, the monitor
     goes back to the last saved state, or raises TrainingError, as the recipe says.
@@ -44,17 +44,17 @@ def train(
     degradations()  # imported here once, so that no worker pays for it
     while True:
         try:
-            return _train(recipe, learner, crops, loss, monitor, fabric, interruption)
+            return _train(recipe, state, crops, loss, logger, fabric, interruption)
         except Diverged as reason:
-            monitor.answer(learner, reason, fabric)
+            logger.answer(state, reason, fabric)
 
 
 def _train(
     recipe: Recipe,
-    learner: Learner,
+    state: TrainingState,
     crops: Crops,
     loss: GeneratorLoss,
-    monitor: Monitor,
+    logger: TrainingLogger,
     fabric: Any,
     interruption: Interruption,
 ) -> None:
@@ -62,30 +62,32 @@ def _train(
     slots = range(fabric.global_rank * share, (fabric.global_rank + 1) * share)
     last = recipe.iterations if recipe.minutes is None else None
     began = time.monotonic()
-    for batch in batches(crops, learner.iteration + 1, last, slots):
-        learner.iteration += 1
-        losses = step(recipe, learner, fabric.to_device(batch), loss, fabric)
-        learner.seconds += time.monotonic() - began
-        stop = fabric.is_global_zero and monitor.after(learner, losses, interruption.received is not None)
-        stop = stop or learner.finished(recipe)
+    for batch in batches(crops, state.iteration + 1, last, slots):
+        state.iteration += 1
+        losses = step(recipe, state, fabric.to_device(batch), loss, fabric)
+        state.seconds += time.monotonic() - began
+        stop = fabric.is_global_zero and logger.after(state, losses, interruption.received is not None)
+        stop = stop or state.finished(recipe)
         if fabric.world_size > 1:
-            stop, learner.seconds, learner.reductions = fabric.broadcast((stop, learner.seconds, learner.reductions))
+            stop, state.seconds, state.reductions = fabric.broadcast((stop, state.seconds, state.reductions))
         if stop:
             return
         began = time.monotonic()
 
 
-def step(recipe: Recipe, learner: Learner, batch: list[Tensor], loss: GeneratorLoss, fabric: Any) -> dict[str, float]:
+def step(
+    recipe: Recipe, state: TrainingState, batch: list[Tensor], loss: GeneratorLoss, fabric: Any
+) -> dict[str, float]:
     """One iteration: degrade, generator, discriminator, EMA. Returns the losses; raises on one that is not finite."""
-    before = learner.iteration - 1 if recipe.minutes is None else learner.done(recipe)
-    rate = learning_rate(recipe.optimizer, learner.iteration, before / total(recipe), learner.reductions)
-    rate *= recipe.guard.slow_down**learner.rollbacks
-    pairs = _pairs(recipe, learner, batch, fabric.global_rank)
+    before = state.iteration - 1 if recipe.minutes is None else state.done(recipe)
+    rate = learning_rate(recipe.optimizer, state.iteration, before / total(recipe), state.reductions)
+    rate *= recipe.guard.slow_down**state.rollbacks
+    pairs = _pairs(recipe, state, batch, fabric.global_rank)
     losses: dict[str, float] = {}
-    generated = _generator_step(recipe, learner, pairs, loss, fabric, rate, losses)
-    if learner.discriminator is not None:
-        _discriminator_step(recipe, learner, pairs, generated, loss, fabric, rate, losses)
-    learner.ema.update_parameters(_unwrapped(learner.generator))
+    generated = _generator_step(recipe, state, pairs, loss, fabric, rate, losses)
+    if state.discriminator is not None:
+        _discriminator_step(recipe, state, pairs, generated, loss, fabric, rate, losses)
+    state.ema.update_parameters(_unwrapped(state.generator))
     losses["learning_rate"] = rate
     return losses
 
@@ -104,30 +106,30 @@ def learning_rate(optimizer: Optimizer, iteration: int, share: float, reductions
 
 def _generator_step(
     recipe: Recipe,
-    learner: Learner,
+    state: TrainingState,
     pairs: list[tuple[Tensor, Tensor]],
     loss: GeneratorLoss,
     fabric: Any,
     rate: float,
     losses: dict[str, float],
 ) -> list[Tensor]:
-    if learner.discriminator is not None:
-        learner.discriminator.requires_grad_(False)
+    if state.discriminator is not None:
+        state.discriminator.requires_grad_(False)
     generated = []
     for index, (high, low) in enumerate(pairs):
-        with fabric.no_backward_sync(learner.generator, enabled=index + 1 < len(pairs)):
-            result = learner.generator(low)
-            parts = loss(result.float(), high, learner.discriminator)
-            _note(parts, losses, len(pairs), learner.iteration)
+        with fabric.no_backward_sync(state.generator, enabled=index + 1 < len(pairs)):
+            result = state.generator(low)
+            parts = loss(result.float(), high, state.discriminator)
+            _note(parts, losses, len(pairs), state.iteration)
             fabric.backward(sum(parts.values()) / len(pairs))
         generated.append(result.detach())
-    _optimize(learner.generator, learner.generator_optimizer, recipe.optimizer, fabric, rate)
+    _optimize(state.generator, state.generator_optimizer, recipe.optimizer, fabric, rate)
     return generated
 
 
 def _discriminator_step(
     recipe: Recipe,
-    learner: Learner,
+    state: TrainingState,
     pairs: list[tuple[Tensor, Tensor]],
     generated: list[Tensor],
     loss: GeneratorLoss,
@@ -135,16 +137,14 @@ def _discriminator_step(
     rate: float,
     losses: dict[str, float],
 ) -> None:
-    learner.discriminator.requires_grad_(True)
+    state.discriminator.requires_grad_(True)
     for index, ((high, _), result) in enumerate(zip(pairs, generated, strict=True)):
-        with fabric.no_backward_sync(learner.discriminator, enabled=index + 1 < len(pairs)):
-            rng = stream(
-                recipe.seed, learner.iteration, _PENALTY + 10 * (fabric.global_rank * recipe.accumulate + index)
-            )
-            for parts in loss.gan.of_discriminator(learner.discriminator, loss.target("gan", high), result, rng):
-                _note(parts, losses, len(pairs), learner.iteration)
+        with fabric.no_backward_sync(state.discriminator, enabled=index + 1 < len(pairs)):
+            rng = stream(recipe.seed, state.iteration, _PENALTY + 10 * (fabric.global_rank * recipe.accumulate + index))
+            for parts in loss.gan.of_discriminator(state.discriminator, loss.target("gan", high), result, rng):
+                _note(parts, losses, len(pairs), state.iteration)
                 fabric.backward(sum(parts.values()) / len(pairs))
-    _optimize(learner.discriminator, learner.discriminator_optimizer, recipe.optimizer, fabric, rate)
+    _optimize(state.discriminator, state.discriminator_optimizer, recipe.optimizer, fabric, rate)
 
 
 def _optimize(net: Any, optimizer: Any, settings: Optimizer, fabric: Any, rate: float) -> None:
@@ -156,7 +156,7 @@ def _optimize(net: Any, optimizer: Any, settings: Optimizer, fabric: Any, rate: 
     optimizer.zero_grad()
 
 
-def _pairs(recipe: Recipe, learner: Learner, batch: list[Tensor], rank: int) -> list[tuple[Tensor, Tensor]]:
+def _pairs(recipe: Recipe, state: TrainingState, batch: list[Tensor], rank: int) -> list[tuple[Tensor, Tensor]]:
     """The iteration's (ground truth, low resolution) crops, one pair of tensors per accumulated part.
 
     `batch`: ground truth, and low resolution where it comes from files. Every part of every device draws from a stream
@@ -164,15 +164,15 @@ def _pairs(recipe: Recipe, learner: Learner, batch: list[Tensor], rank: int) -> 
     """
     import torch
 
-    seed, iteration = recipe.seed, learner.iteration
+    seed, iteration = recipe.seed, state.iteration
     parts = []
     with torch.no_grad():
-        chunks = zip(*(one.chunk(recipe.accumulate) for one in batch), strict=True)
-        for index, (high, *given) in enumerate(chunks, rank * recipe.accumulate):
+        chunks = zip(*(tensor.chunk(recipe.accumulate) for tensor in batch), strict=True)
+        for index, (high, *low_crops) in enumerate(chunks, rank * recipe.accumulate):
             rng = stream(seed, iteration, _DEGRADE + 10 * index)
-            low = given[0] if given else _degraded(recipe, high, rng)
+            low = low_crops[0] if low_crops else _degraded(recipe, high, rng)
             cropped = _paired_crop(high, low, recipe, stream(seed, iteration, _CROP + 10 * index))
-            pair = learner.pool.swap(*cropped, stream(seed, iteration, _POOL + 10 * index))
+            pair = state.pool.swap(*cropped, stream(seed, iteration, _POOL + 10 * index))
             layout = {"memory_format": torch.channels_last}
             parts.append((pair[0].contiguous(**layout), pair[1].contiguous(**layout)))
     return parts
@@ -211,8 +211,8 @@ def _paired_crop(high: Tensor, low: Tensor, recipe: Recipe, rng: np.random.Gener
     top, left = (int(value) for value in rng.integers(room + 1, size=2))
     scale = recipe.scale
     cut_low = low[..., top : top + side, left : left + side]
-    place = (..., slice(top * scale, (top + side) * scale), slice(left * scale, (left + side) * scale))
-    return high[place], cut_low
+    region = (..., slice(top * scale, (top + side) * scale), slice(left * scale, (left + side) * scale))
+    return high[region], cut_low
 
 
 def _note(parts: dict[str, Tensor], losses: dict[str, float], count: int, iteration: int) -> None:

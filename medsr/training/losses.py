@@ -40,8 +40,8 @@ class GeneratorLoss:
         return self.sharpen(ground_truth.contiguous()) if self._sharp(name) else ground_truth
 
     def _sharp(self, name: str) -> bool:
-        one = getattr(self.settings, name)
-        return bool(one.sharpened and one.weight > 0)
+        loss = getattr(self.settings, name)
+        return bool(loss.sharpened and loss.weight > 0)
 
     def __call__(self, result: Tensor, ground_truth: Tensor, discriminator: nn.Module | None) -> dict[str, Tensor]:
         """Weighted losses of a result and its ground truth, both (B, C, H, W) in [0, 1]."""

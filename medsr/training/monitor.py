@@ -16,14 +16,16 @@ from medsr.io.images import image as image_io
 from medsr.networks import checkpoint
 from medsr.recipe import Recipe
 from medsr.training import checkpointing, validation
-from medsr.training.divergence_guard import Diverged, Watch
-from medsr.training.learner import Learner
+from medsr.training.divergence_guard import Diverged, DivergenceGuard
+from medsr.training.learner import TrainingState
 
 
-class Monitor:
+class TrainingLogger:
     """Called after every iteration; decides when to validate, save and stop. One folder, one run."""
 
-    def __init__(self, recipe: Recipe, run: Path, spec: checkpoint.Spec, held_out: list[validation.HeldOut]) -> None:
+    def __init__(
+        self, recipe: Recipe, run: Path, spec: checkpoint.Spec, held_out: list[validation.ValidationSample]
+    ) -> None:
         self.recipe, self.run, self.spec, self.held_out = recipe, run, spec, held_out
         self.measures = validation.measures(recipe.metric) if held_out else {}
         self.best: dict[str, float] = {}
@@ -31,7 +33,7 @@ class Monitor:
         self.since_best = 0
         self.since_reduction = 0
         self.stopped_early = False
-        self.watch = Watch(recipe.guard)
+        self.guard = DivergenceGuard(recipe.guard)
         self.say: Callable[[str], None] = lambda _: None
         self.precision: str = recipe.precision
         """What is trained in."""
@@ -41,74 +43,72 @@ class Monitor:
         self._board: Any = None
         self._scores = ""
 
-    def begin(self, learner: Learner, resumed: dict[str, Any] | None) -> None:
+    def begin(self, state: TrainingState, resumed: dict[str, Any] | None) -> None:
         """Open the log: empty for a new run, cut back to the resumed iteration for a continued one."""
         from torch.utils.tensorboard import SummaryWriter
 
         if resumed is not None:
             self._restore(resumed)
-            self._cut_log(learner)
+            self._cut_log(state)
         else:
             write_text(self.run / "log.jsonl", "")
-        self._board = SummaryWriter(
-            str(self.run / "tensorboard"), purge_step=learner.iteration + 1 if resumed else None
-        )
+        self._board = SummaryWriter(str(self.run / "tensorboard"), purge_step=state.iteration + 1 if resumed else None)
         if resumed is None:
-            self._validate(learner)
+            self._validate(state)
 
-    def after(self, learner: Learner, losses: dict[str, float], interrupted: bool = False) -> bool:
+    def after(self, state: TrainingState, losses: dict[str, float], interrupted: bool = False) -> bool:
         """Log, validate and save as the recipe says, or because someone wants to stop. Returns whether to stop.
 
         Raises Diverged where the losses say that training goes wrong, OSError where nothing can be written.
         """
         self._require_folder()
-        iteration, recipe = learner.iteration, self.recipe
-        last = learner.finished(recipe)
-        self.watch.see(iteration, losses)
+        iteration, recipe = state.iteration, self.recipe
+        last = state.finished(recipe)
+        self.guard.see(iteration, losses)
         self._log({"iteration": iteration, **losses})
         for name, value in losses.items():
             self._board.add_scalar(f"loss/{name}" if name != "learning_rate" else name, value, iteration)
         shown = " ".join(f"{name} {value:.4f}" for name, value in losses.items() if name != "learning_rate")
-        self.show(learner.done(recipe), shown + self._scores)
+        self.show(state.done(recipe), shown + self._scores)
         if iteration % recipe.validate_every == 0 or last:
-            self._validate(learner)
-            self._reduce(learner)
+            self._validate(state)
+            self._reduce(state)
             self.stopped_early = recipe.patience is not None and self.since_best >= recipe.patience
         stop = self.stopped_early or interrupted
         if iteration % recipe.save_every == 0 or last or stop:
-            self.save(learner)
+            self.save(state)
         return stop
 
-    def answer(self, learner: Learner, reason: Diverged, fabric: Any) -> None:
+    def answer(self, state: TrainingState, reason: Diverged, fabric: Any) -> None:
         """Training went wrong: go back to the last saved state, slower, or raise TrainingError, as the recipe says."""
         guard = self.recipe.guard
         states = checkpointing.saved(self.run / "state")
-        if guard.action == "stop" or fabric.world_size > 1 or not states or learner.rollbacks >= guard.attempts:
-            more = f" after going back {learner.rollbacks} times" if learner.rollbacks else ""
+        if guard.action == "stop" or fabric.world_size > 1 or not states or state.rollbacks >= guard.attempts:
+            more = f" after going back {state.rollbacks} times" if state.rollbacks else ""
             raise TrainingError(
                 f"{reason}; stopped{more}, the weights saved before are whole. Lower optimizer.learning_rate, set "
                 "optimizer.clip_norm, use precision fp32, or set guard.action=roll-back"
             )
         saved = checkpointing.load_latest(self.run / "state")
-        learner.restore(saved, str(fabric.device))
-        learner.rollbacks += 1
+        state.restore(saved, str(fabric.device))
+        state.rollbacks += 1
         self._restore(saved["monitor"])
-        self._cut_log(learner)
-        self._log({"iteration": learner.iteration, "rollback": learner.rollbacks, "reason": str(reason)})
-        self.save(learner)
-        rate = guard.slow_down**learner.rollbacks
-        self.say(f"{reason}; back to iteration {learner.iteration}, learning rate now times {rate:g}")
+        self._cut_log(state)
+        self._log({"iteration": state.iteration, "rollback": state.rollbacks, "reason": str(reason)})
+        self.save(state)
+        rate = guard.slow_down**state.rollbacks
+        self.say(f"{reason}; back to iteration {state.iteration}, learning rate now times {rate:g}")
 
-    def save(self, learner: Learner) -> None:
+    def save(self, state: TrainingState) -> None:
         """The state to resume from, and the EMA weights so far."""
         self._require_folder()
-        mine = {"best": self.best, "since_best": self.since_best, "since_reduction": self.since_reduction}
-        mine |= {"watch": self.watch.state()}
-        content = learner.state() | {"monitor": mine}
-        checkpointing.save(self.run / "state", learner.iteration, content | {"recipe_sha256": self.recipe.sha256()})
-        self._save_weights(learner, "model.safetensors")
-        if learner.discriminator is not None and self.recipe.discriminator is not None:
-            weights = getattr(learner.discriminator, "module", learner.discriminator).state_dict()
+        progress = {"best": self.best, "since_best": self.since_best, "since_reduction": self.since_reduction}
+        progress |= {"watch": self.guard.state()}
+        content = state.state() | {"monitor": progress}
+        checkpointing.save(self.run / "state", state.iteration, content | {"recipe_sha256": self.recipe.sha256()})
+        self._save_weights(state, "model.safetensors")
+        if state.discriminator is not None and self.recipe.discriminator is not None:
+            weights = getattr(state.discriminator, "module", state.discriminator).state_dict()
             name = self.recipe.discriminator.name
             checkpoint.save_discriminator(self.run / "discriminator.safetensors", weights, name)
 
@@ -116,28 +116,28 @@ class Monitor:
         best = saved["best"]
         self.best = best if isinstance(best, dict) else {"psnr": best}  # of 0.1.0
         self.since_best, self.since_reduction = saved["since_best"], saved.get("since_reduction", 0)
-        self.watch.restore(saved["watch"])
+        self.guard.restore(saved["watch"])
 
-    def _cut_log(self, learner: Learner) -> None:
+    def _cut_log(self, state: TrainingState) -> None:
         """Back to what was known at the learner's iteration: whole lines, none of what will be done again."""
         log = self.run / "log.jsonl"
         records = [json.loads(line) for line in _lines(log)]
-        kept = [one for one in records if one["iteration"] <= learner.iteration]
-        kept = [one for one in kept if one.get("rollback", 0) <= learner.rollbacks]
-        write_text(log, "".join(json.dumps(one) + "\n" for one in kept))
+        kept = [record for record in records if record["iteration"] <= state.iteration]
+        kept = [record for record in kept if record.get("rollback", 0) <= state.rollbacks]
+        write_text(log, "".join(json.dumps(record) + "\n" for record in kept))
 
     def end(self) -> None:
         """Close what is open."""
         self._board.close()
 
-    def _validate(self, learner: Learner) -> None:
+    def _validate(self, state: TrainingState) -> None:
         if not self.held_out:
             return
-        model = validation.predictor("EMA", learner.ema.module, self.spec, str(_device(learner)))
+        model = validation.predictor("EMA", state.ema.module, self.spec, str(_device(state)))
         scores = validation.score(model, self.held_out, self.spec.scale, self.measures)
-        iteration, means, metric = learner.iteration, scores.means(), self.recipe.metric
+        iteration, means, metric = state.iteration, scores.means(), self.recipe.metric
         # Seconds are no function of the recipe: only where they decide.
-        timed = {"seconds": round(learner.seconds, 3)} if self.recipe.minutes is not None else {}
+        timed = {"seconds": round(state.seconds, 3)} if self.recipe.minutes is not None else {}
         self._log({"iteration": iteration, "validation": means, **timed})
         for name, value in means.items():
             self._board.add_scalar(f"validation/{name}", value, iteration)
@@ -149,26 +149,26 @@ class Monitor:
         self.since_reduction += 1
         if validation.better(metric, means[metric], self.best.get(metric)):
             self.best, self.since_best, self.since_reduction = means, 0, 0
-            self._save_weights(learner, "best.safetensors")
+            self._save_weights(state, "best.safetensors")
 
-    def _reduce(self, learner: Learner) -> None:
+    def _reduce(self, state: TrainingState) -> None:
         """Lower the learning rate where validation has been no better for as long as the recipe's plateau."""
         plateau = self.recipe.optimizer.plateau
         if plateau is not None and self.since_reduction >= plateau:
-            learner.reductions += 1
+            state.reductions += 1
             self.since_reduction = 0
 
-    def _save_weights(self, learner: Learner, name: str) -> None:
+    def _save_weights(self, state: TrainingState, name: str) -> None:
         training = {
             "recipe": self.recipe.name,
             "recipe_sha256": self.recipe.sha256(),
-            "iterations": learner.iteration,
+            "iterations": state.iteration,
             "precision": self.precision,
             "start_from": Path(self.recipe.start_from.generator or "scratch").name,
         }
         if self.domain:
             training["domain"] = self.domain
-        checkpoint.save(self.run / name, learner.ema.module.state_dict(), self.spec, training)
+        checkpoint.save(self.run / name, state.ema.module.state_dict(), self.spec, training)
 
     def _require_folder(self) -> None:
         """See `write_checked`."""
@@ -192,8 +192,8 @@ def _lines(log: Path) -> list[str]:
     return [line for line in log.read_text(encoding="utf-8").split("\n")[:-1] if line]
 
 
-def _device(learner: Learner) -> Any:
-    return next(learner.ema.parameters()).device
+def _device(state: TrainingState) -> Any:
+    return next(state.ema.parameters()).device
 
 
 def _silent(done: float, text: str = "") -> None:

@@ -30,10 +30,10 @@ class PairPool:
         if len(self.pairs) < self.size:
             self.pairs += fresh
             return high, low
-        places = rng.choice(self.size, len(fresh), replace=False)
-        drawn = [self.pairs[place] for place in places]
-        for place, pair in zip(places, fresh, strict=True):
-            self.pairs[place] = pair
+        indices = rng.choice(self.size, len(fresh), replace=False)
+        drawn = [self.pairs[index] for index in indices]
+        for index, pair in zip(indices, fresh, strict=True):
+            self.pairs[index] = pair
         return torch.stack([pair[0] for pair in drawn]), torch.stack([pair[1] for pair in drawn])
 
     def state_dict(self) -> dict[str, list[Tensor]]:

@@ -8,12 +8,14 @@ from typing import Any
 
 def count() -> tuple[int, int]:
     """How many processes train together, and on how many nodes, as torchrun or srun says."""
-    told = os.environ
-    if "LOCAL_WORLD_SIZE" in told:
-        processes = int(told.get("WORLD_SIZE", told["LOCAL_WORLD_SIZE"]))
-        return processes, processes // int(told["LOCAL_WORLD_SIZE"])
-    if "SLURM_STEP_ID" in told and "SLURM_PROCID" in told:  # within srun; a batch script alone is one process
-        return int(told.get("SLURM_NTASKS", 1)), int(told.get("SLURM_NNODES", 1))
+    environment = os.environ
+    if "LOCAL_WORLD_SIZE" in environment:
+        processes = int(environment.get("WORLD_SIZE", environment["LOCAL_WORLD_SIZE"]))
+        return processes, processes // int(environment["LOCAL_WORLD_SIZE"])
+    if (
+        "SLURM_STEP_ID" in environment and "SLURM_PROCID" in environment
+    ):  # within srun; a batch script alone is one process
+        return int(environment.get("SLURM_NTASKS", 1)), int(environment.get("SLURM_NNODES", 1))
     return 1, 1
 
 

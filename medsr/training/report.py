@@ -39,8 +39,8 @@ def write(run: Path, recipe: Recipe, interpolated: Scores | None, skipped: int) 
         table = Table(["model", "PSNR (dB)", "SSIM"], rows, f"Held-out images. Protocol: {protocol}.")
         sections.append(Section("Validation", tables=[table], pictures=list(figures.values())))
     if setbacks := [record for record in read_log(run) if "rollback" in record]:
-        told = [[str(record["iteration"]), record["reason"]] for record in setbacks]
-        sections.append(Section("Went back", tables=[Table(["to iteration", "because"], told, text=True)]))
+        setback_rows = [[str(record["iteration"]), record["reason"]] for record in setbacks]
+        sections.append(Section("Went back", tables=[Table(["to iteration", "because"], setback_rows, text=True)]))
     samples = sorted((run / "samples").glob("*.png"))
     chosen_samples = samples if len(samples) <= SAMPLES else [samples[0], *samples[-SAMPLES + 1 :]]
     if chosen_samples:

@@ -12,7 +12,7 @@ FILE = "result.json"
 
 
 @dataclass(frozen=True)
-class Result:
+class TrainingResult:
     """A finished run. Scores are means over the held-out images, metric -> value; empty where nothing was held out.
 
     `seconds`: of training, without validation and saving.
@@ -33,11 +33,11 @@ class Result:
         return self.run / "model.safetensors"
 
     def save(self) -> None:
-        told = {name: value for name, value in vars(self).items() if name != "run"}
-        write_text(self.run / FILE, json.dumps(told, indent=1) + "\n")
+        content = {name: value for name, value in vars(self).items() if name != "run"}
+        write_text(self.run / FILE, json.dumps(content, indent=1) + "\n")
 
     @classmethod
-    def of(cls, run: Path) -> Result | None:
+    def of(cls, run: Path) -> TrainingResult | None:
         """That of a finished run; None where there is none, or it is not whole."""
         try:
             return cls(run, **json.loads(read_text(run / FILE)))

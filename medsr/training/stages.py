@@ -13,12 +13,12 @@ from medsr.io.files import atomic_path, write_text
 from medsr.recipe import PREVIOUS, Recipe
 from medsr.report.page import Section, Table, write_page
 from medsr.training import initial_weights, trainer, validation
-from medsr.training.result import Result
+from medsr.training.result import TrainingResult
 
 WEIGHTS = ("model.safetensors", "best.safetensors")
 
 
-def train(recipe: Recipe, run: Path, device: str, resuming: bool, say: Say) -> Result:
+def train(recipe: Recipe, run: Path, device: str, resuming: bool, say: Say) -> TrainingResult:
     """Every stage in turn, in `run/1-NAME`, `run/2-NAME`, ... A finished one is not done again.
 
     The last one's weights are in `run` too. Raises as `single.train`.
@@ -30,10 +30,10 @@ def train(recipe: Recipe, run: Path, device: str, resuming: bool, say: Say) -> R
         validation.measures(stage.metric)
     run.mkdir(parents=True, exist_ok=True)
     write_text(run / "recipe.yml", recipe.to_yaml())
-    results: list[Result] = []
+    results: list[TrainingResult] = []
     for index in range(len(recipe.stages)):
-        name, folder = recipe.stages[index].name, place(recipe, run, index)
-        if (done := Result.of(folder)) is not None:
+        name, folder = recipe.stages[index].name, stage_folder(recipe, run, index)
+        if (done := TrainingResult.of(folder)) is not None:
             say(f"stage {name}: finished before")
         else:
             say(f"stage {name}, {index + 1} of {len(recipe.stages)}")
@@ -55,16 +55,16 @@ def train(recipe: Recipe, run: Path, device: str, resuming: bool, say: Say) -> R
     return whole
 
 
-def place(recipe: Recipe, run: Path, index: int) -> Path:
+def stage_folder(recipe: Recipe, run: Path, index: int) -> Path:
     """The folder of a stage."""
     return run / f"{index + 1}-{recipe.stages[index].name}"
 
 
 def _hand_on(recipe: Recipe, run: Path, index: int) -> None:
     """A stage on the data of one before, or of the whole, holds out the same files."""
-    for folder in (*(place(recipe, run, before) for before in reversed(range(index))), run):
-        if (known := file_list.of(folder, recipe.stage(index))) is not None:
-            file_list.write(place(recipe, run, index), known)
+    for folder in (*(stage_folder(recipe, run, before) for before in reversed(range(index))), run):
+        if (recorded := file_list.of(folder, recipe.stage(index))) is not None:
+            file_list.write(stage_folder(recipe, run, index), recorded)
             return
 
 
@@ -74,7 +74,7 @@ def _ready(recipe: Recipe, run: Path, index: int) -> Recipe:
     if stage.start_from.generator != PREVIOUS:
         return stage
     before = recipe.stage(index - 1)
-    folder = place(recipe, run, index - 1)
+    folder = stage_folder(recipe, run, index - 1)
     weights = next(folder / name for name in reversed(WEIGHTS) if (folder / name).is_file())
     other = (stage.scale, stage.channels) != (before.scale, before.channels)
     start = stage.start_from.model_copy(
@@ -83,12 +83,12 @@ def _ready(recipe: Recipe, run: Path, index: int) -> Recipe:
     return stage.model_copy(update={"start_from": start})
 
 
-def _write_report(recipe: Recipe, run: Path, results: list[Result]) -> None:
+def _write_report(recipe: Recipe, run: Path, results: list[TrainingResult]) -> None:
     rows = []
     for stage, result in zip(recipe.stages, results, strict=True):
         scores = [
-            "; ".join(f"{name} {value:.4g}" for name, value in one.items()) or "-"
-            for one in (result.bicubic, result.start, result.best, result.end)
+            "; ".join(f"{name} {value:.4g}" for name, value in scores.items()) or "-"
+            for scores in (result.bicubic, result.start, result.best, result.end)
         ]
         rows.append([stage.name, str(result.iterations), f"{result.seconds:.0f}", *scores])
     header = ["stage", "iterations", "seconds", "interpolation", "start", "best", "end"]

@@ -87,8 +87,8 @@ def _learn(
     curve: list[tuple[int, float]] = []
     with progress("learning to fuse", how.iterations) as update:
         for iteration in range(1, how.iterations + 1):
-            given, truth = _batch(blocks, stream(how.seed, iteration, _CROPS), device)
-            loss = l1_loss(net(given), truth)
+            inputs, truth = _batch(blocks, stream(how.seed, iteration, _CROPS), device)
+            loss = l1_loss(net(inputs), truth)
             if not torch.isfinite(loss):
                 raise TrainingError(f"the loss of iteration {iteration} is not finite: damaged volumes?")
             optimizer.zero_grad()
@@ -107,8 +107,8 @@ def _gain(net: nn.Module, batches: list[tuple[Tensor, Tensor]]) -> float:
     from torch.nn.functional import mse_loss
 
     with torch.no_grad():
-        left = sum(float(mse_loss(net(given), truth)) for given, truth in batches)
-        mean = sum(float(mse_loss((given[:, 1:2] + given[:, 2:3]) / 2, truth)) for given, truth in batches)
+        left = sum(float(mse_loss(net(inputs), truth)) for inputs, truth in batches)
+        mean = sum(float(mse_loss((inputs[:, 1:2] + inputs[:, 2:3]) / 2, truth)) for inputs, truth in batches)
     return float(10 * np.log10(mean / left))
 
 
@@ -116,7 +116,7 @@ def _batch(blocks: list[Block], rng: np.random.Generator, device: str) -> tuple[
     """(BATCH, 4, CROP, CROP), what the network sees, and (BATCH, 1, CROP, CROP), the truth; flipped, planes swapped."""
     import torch
 
-    given, truth = [], []
+    inputs, truth = [], []
     for _ in range(BATCH):
         block = blocks[int(rng.integers(len(blocks)))]
         crop = block.slices[0]
@@ -129,6 +129,6 @@ def _batch(blocks: list[Block], rng: np.random.Generator, device: str) -> tuple[
             crop = crop[[0, 2, 1, 3]].transpose(0, 2, 1)
         crop = crop[:, :: rng.choice([1, -1]), :: rng.choice([1, -1])]
         coarse: Any = np.full((1, CROP, CROP), (block.factor - 1) / FACTOR_RANGE, np.float32)
-        given.append(np.concatenate([crop[:3], coarse]))
+        inputs.append(np.concatenate([crop[:3], coarse]))
         truth.append(crop[3:])
-    return torch.from_numpy(np.stack(given)).to(device), torch.from_numpy(np.stack(truth).copy()).to(device)
+    return torch.from_numpy(np.stack(inputs)).to(device), torch.from_numpy(np.stack(truth).copy()).to(device)

@@ -23,7 +23,7 @@ from medsr.recipe import Pairs, Recipe
 from medsr.training import checkpointing, initial_weights, processes, report, result, validation
 from medsr.training.interrupt import Interruption
 from medsr.training.learner import total
-from medsr.training.result import Result
+from medsr.training.result import TrainingResult
 
 
 @contextmanager
@@ -46,23 +46,25 @@ def _alone(run: Path, first: bool) -> Iterator[None]:
         lock.release()
 
 
-def train(recipe: Recipe, run: Path, device: str, resuming: bool, say: Say, whole: Path | None = None) -> Result:
+def train(
+    recipe: Recipe, run: Path, device: str, resuming: bool, say: Say, whole: Path | None = None
+) -> TrainingResult:
     """Train as `recipe` says in the folder `run`. Raises UsageError, WeightsError, TrainingError or StoppedError.
 
     `whole`: the folder to resume by, where this run is a part of that one.
     """
     if str(run).encode("utf-8", "replace") != os.fsencode(run):
         raise UsageError(f"--out {run}: TensorBoard takes no folder whose name is not UTF-8; choose another")
-    found = initial_weights.find_weights(recipe)
+    weights = initial_weights.find_weights(recipe)
     _quiet()
     from lightning_fabric import Fabric
 
     from medsr.training import loop
-    from medsr.training.learner import build_learner
+    from medsr.training.learner import build_training_state
     from medsr.training.losses import GeneratorLoss
 
-    known = file_list.of(run, recipe)
-    files = find_files(recipe, known)
+    recorded = file_list.of(run, recipe)
+    files = find_files(recipe, recorded)
     for path, reason in files.skipped:
         say(f"left out: {reason if str(path) in reason else f'{path}: {reason}'}")
     precision = "fp32" if recipe.precision == "bf16" and not computes_bf16(device) else recipe.precision
@@ -77,17 +79,17 @@ def train(recipe: Recipe, run: Path, device: str, resuming: bool, say: Say, whol
     if precision != recipe.precision:
         say(f"precision: no {recipe.precision} in {device}'s hardware was found: training in {precision} instead")
     fabric.seed_everything(recipe.seed, verbose=False)
-    generator, spec, told = initial_weights.generator(recipe, found.generator)
-    if told:
-        say(told)
-    discriminator = initial_weights.discriminator(recipe, found.discriminator)
-    learner = build_learner(recipe, generator, discriminator, fabric)
+    generator, spec, carried_over = initial_weights.generator(recipe, weights.generator)
+    if carried_over:
+        say(carried_over)
+    discriminator = initial_weights.discriminator(recipe, weights.discriminator)
+    state = build_training_state(recipe, generator, discriminator, fabric)
     held_out = validation.prepare(files.held_out, recipe)
     bicubic = validation.baseline_scores(held_out, validation.measures(recipe.metric)) if held_out else None
     _announce(recipe, files, bicubic, device, say)
 
-    loss = GeneratorLoss(recipe.losses, found.features, str(fabric.device))
-    ready = _Ready(recipe, run, whole or run, files, fabric, precision, learner, spec, held_out, bicubic, loss)
+    loss = GeneratorLoss(recipe.losses, weights.features, str(fabric.device))
+    ready = _Ready(recipe, run, whole or run, files, fabric, precision, state, spec, held_out, bicubic, loss)
     with _alone(run, fabric.is_global_zero):
         try:
             return _go(ready, resuming, say)
@@ -108,88 +110,88 @@ class _Ready:
     recipe: Recipe
     run: Path
     whole: Path
-    files: sources.Split
+    files: sources.DataSplit
     fabric: Any
     precision: str
-    learner: Any
+    state: Any
     spec: checkpoint.Spec
-    held_out: list[validation.HeldOut]
+    held_out: list[validation.ValidationSample]
     bicubic: validation.Scores | None
     loss: Any
 
 
-def _go(ready: _Ready, resuming: bool, say: Say) -> Result:
+def _go(ready: _Ready, resuming: bool, say: Say) -> TrainingResult:
     from medsr.training import loop
-    from medsr.training.monitor import Monitor, read_log
+    from medsr.training.monitor import TrainingLogger, read_log
 
-    recipe, run, fabric, learner = ready.recipe, ready.run, ready.fabric, ready.learner
-    monitor = Monitor(recipe, run, ready.spec, ready.held_out)
-    monitor.precision = ready.precision
-    monitor.domain = volumes.domain(recipe, ready.files.train) if recipe.thick_slices else {}
-    monitor.say = say
+    recipe, run, fabric, state = ready.recipe, ready.run, ready.fabric, ready.state
+    logger = TrainingLogger(recipe, run, ready.spec, ready.held_out)
+    logger.precision = ready.precision
+    logger.domain = volumes.domain(recipe, ready.files.train) if recipe.thick_slices else {}
+    logger.say = say
     resumed = None
     if resuming and not checkpointing.saved(run / "state"):
         say("no state was saved yet: starting from the beginning")
     elif resuming:
         saved = checkpointing.load_latest(run / "state")
-        learner.restore(saved, str(fabric.device))
+        state.restore(saved, str(fabric.device))
         if not fabric.is_global_zero:
-            learner.pool.pairs.clear()  # what was saved is the first device's; the others' fill anew
-        if learner.finished(recipe) and Result.of(run) is not None:
+            state.pool.pairs.clear()  # what was saved is the first device's; the others' fill anew
+        if state.finished(recipe) and TrainingResult.of(run) is not None:
             further = "iterations" if recipe.minutes is None else "minutes"
-            raise UsageError(f"{run}: is already at iteration {learner.iteration}; go further with --set {further}=N")
+            raise UsageError(f"{run}: is already at iteration {state.iteration}; go further with --set {further}=N")
         resumed = saved["monitor"]
-        say(f"resumed after iteration {learner.iteration}")
+        say(f"resumed after iteration {state.iteration}")
     if fabric.is_global_zero:
         checkpointing.clean(run)
         file_list.write(run, file_list.of_split(recipe, ready.files, file_list.of(run, recipe)))
         write_text(run / "recipe.yml", recipe.to_yaml())
-        monitor.begin(learner, resumed)
+        logger.begin(state, resumed)
         (run / result.FILE).unlink(missing_ok=True)
     drawn = _crops(recipe, ready.files)
-    began, first = time.monotonic(), learner.iteration
-    with Interruption() as interruption, progress(recipe.name, total(recipe), learner.done(recipe)) as update:
+    began, first = time.monotonic(), state.iteration
+    with Interruption() as interruption, progress(recipe.name, total(recipe), state.done(recipe)) as update:
 
         def show(done: float, text: str = "") -> None:
-            rate = (learner.iteration - first) / max(time.monotonic() - began, 1e-9)
+            rate = (state.iteration - first) / max(time.monotonic() - began, 1e-9)
             update(done, f"{text}  {rate:.2f} it/s")
 
-        monitor.show = show
-        if not learner.finished(recipe):  # else it was killed before its report was written
-            loop.train(recipe, learner, drawn, ready.loss, monitor, fabric, interruption)
-    if interruption.received is not None and not learner.finished(recipe):
-        monitor.end()
+        logger.show = show
+        if not state.finished(recipe):  # else it was killed before its report was written
+            loop.train(recipe, state, drawn, ready.loss, logger, fabric, interruption)
+    if interruption.received is not None and not state.finished(recipe):
+        logger.end()
         raise StoppedError(
-            f"stopped by {interruption.received.name} after iteration {learner.iteration}, which is saved; "
+            f"stopped by {interruption.received.name} after iteration {state.iteration}, which is saved; "
             f"go on with: medsr finetune --resume {ready.whole}",
             interruption.exit_code,
         )
     if fabric.is_global_zero:
-        monitor.end()
+        logger.end()
         report.write(run, recipe, ready.bicubic, len(ready.files.skipped))
         scores = [record["validation"] for record in read_log(run) if "validation" in record] or [{}]
         bicubic = ready.bicubic.means() if ready.bicubic else {}
-        told = (monitor.stopped_early, bicubic, scores[0], monitor.best, scores[-1])
-        Result(run, learner.iteration, round(learner.seconds, 3), *told).save()
+        scores_of_run = (logger.stopped_early, bicubic, scores[0], logger.best, scores[-1])
+        TrainingResult(run, state.iteration, round(state.seconds, 3), *scores_of_run).save()
     fabric.barrier()
-    made = Result.of(run)
-    assert made is not None
-    return made
+    outcome = TrainingResult.of(run)
+    assert outcome is not None
+    return outcome
 
 
-def find_files(recipe: Recipe, known: file_list.FileList | None = None) -> sources.Split:
+def find_files(recipe: Recipe, recorded: file_list.FileList | None = None) -> sources.DataSplit:
     """What a recipe trains on and holds out; as the `known` list says, if any. Raises UsageError for nothing."""
-    kept = known.paths(file_list.HELD_OUT) if known else None
+    kept = recorded.paths(file_list.HELD_OUT) if recorded else None
     if recipe.thick_slices:
         files = volumes.split(recipe.data, recipe.degrade_crop, recipe.seed, kept)
     elif isinstance(recipe.degradation, Pairs):
         files = pairs.split_pairs(recipe, kept)
     else:
         files = sources.split(recipe.data, recipe.degrade_crop, recipe.seed, kept)
-    return file_list.restricted(files, known) if known else files
+    return file_list.restricted(files, recorded) if recorded else files
 
 
-def _crops(recipe: Recipe, files: sources.Split) -> batches.Crops:
+def _crops(recipe: Recipe, files: sources.DataSplit) -> batches.Crops:
     if recipe.thick_slices:
         return slices.SliceCrops(files.train, recipe.data, recipe.degrade_crop, recipe.seed)
     if isinstance(recipe.degradation, Pairs):
@@ -201,7 +203,9 @@ def _say_nothing(_: str) -> None:
     """What the other devices' processes say."""
 
 
-def _announce(recipe: Recipe, files: sources.Split, bicubic: validation.Scores | None, device: str, say: Say) -> None:
+def _announce(
+    recipe: Recipe, files: sources.DataSplit, bicubic: validation.Scores | None, device: str, say: Say
+) -> None:
     images = len({source.path for source in files.train})
     kind = "volumes" if recipe.thick_slices else "images"
     reductions = f" ({len(files.train)} with reductions)" if len(files.train) > images else ""

@@ -36,7 +36,7 @@ EVERY = 8
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class ValidationSample:
     """A held-out image: its ground truth, the low resolution the protocol makes of it, and that interpolated.
 
     All (H, W, C) in [0, 1]. For slices of volumes the low resolution is what a refiner takes.
@@ -52,13 +52,13 @@ class HeldOut:
 class Scores:
     """Some model over the held-out images, 8-bit output: metric -> one value an image. PSNR in dB, all channels."""
 
-    each: Mapping[str, Sequence[float]]
+    per_image: Mapping[str, Sequence[float]]
 
     def mean(self, metric: str) -> float:
-        return float(np.mean(self.each[metric]))
+        return float(np.mean(self.per_image[metric]))
 
     def means(self) -> dict[str, float]:
-        return {metric: self.mean(metric) for metric in self.each}
+        return {metric: self.mean(metric) for metric in self.per_image}
 
     @property
     def psnr(self) -> float:
@@ -71,7 +71,7 @@ class Scores:
 
 def measures(*wanted: str) -> dict[str, Measure]:
     """PSNR, SSIM, and the metrics asked for. Raises WeightsError for LPIPS without its weights."""
-    known: dict[str, Measure] = {
+    by_name: dict[str, Measure] = {
         "psnr": psnr_ssim.psnr,
         "ssim": psnr_ssim.ssim,
         "psnr_y": lambda result, truth: psnr_ssim.psnr(psnr_ssim.luma(result), psnr_ssim.luma(truth)),
@@ -79,8 +79,8 @@ def measures(*wanted: str) -> dict[str, Measure]:
     }
     for metric in wanted:
         if metric in lpips.METRICS:
-            known[metric] = _perceptual(metric)
-    return {name: known[name] for name in dict.fromkeys(("psnr", "ssim", *wanted))}
+            by_name[metric] = _perceptual(metric)
+    return {name: by_name[name] for name in dict.fromkeys(("psnr", "ssim", *wanted))}
 
 
 def _perceptual(metric: str) -> Measure:
@@ -104,14 +104,14 @@ def lower_is_better(metric: str) -> bool:
     return split(metric)[0].better < 0
 
 
-def prepare(paths: tuple[Path, ...], recipe: Recipe) -> list[HeldOut]:
+def prepare(paths: tuple[Path, ...], recipe: Recipe) -> list[ValidationSample]:
     """Read the held-out files and make their low resolution as the recipe's protocol says, or read that too."""
     if recipe.thick_slices:
         maps = recipe.generator.architecture.condition_maps > 0
-        return [one for path in paths for one in slices_of(path, recipe.protocol.factors, maps)]
+        return [sample for path in paths for sample in slices_of(path, recipe.protocol.factors, maps)]
     if isinstance(recipe.degradation, Pairs):
-        found = Partners(recipe)
-        return [_one_pair(path, found(path), recipe) for path in paths]
+        partners = Partners(recipe)
+        return [_one_pair(path, partners(path), recipe) for path in paths]
     if isinstance(recipe.degradation, Unknown):
         return [_one_unknown(path, recipe) for path in paths]
     blur = recipe.protocol.blur_sigma
@@ -122,23 +122,23 @@ def _unit(path: Path, recipe: Recipe) -> Array:
     return image_io.read_as_shown(path, recipe.data.bits).to_unit().clip(0, 1)
 
 
-def _one_pair(path: Path, low_path: Path, recipe: Recipe) -> HeldOut:
+def _one_pair(path: Path, low_path: Path, recipe: Recipe) -> ValidationSample:
     pair = alike(*(image_io.read_as_shown(file, recipe.data.bits) for file in (path, low_path)))
-    truth, low = (as_channels(one.to_unit().clip(0, 1), recipe.channels) for one in pair)
-    return HeldOut(path.name, truth, low, Interpolation("bicubic")(low, recipe.scale))
+    truth, low = (as_channels(image.to_unit().clip(0, 1), recipe.channels) for image in pair)
+    return ValidationSample(path.name, truth, low, Interpolation("bicubic")(low, recipe.scale))
 
 
-def _one_unknown(path: Path, recipe: Recipe) -> HeldOut:
+def _one_unknown(path: Path, recipe: Recipe) -> ValidationSample:
     truth = crop_to_multiple(as_channels(_unit(path, recipe), recipe.channels), 2 * recipe.scale)
     low = unknown(truth, recipe.scale)
-    return HeldOut(path.name, truth, low, Interpolation("bicubic")(low, recipe.scale))
+    return ValidationSample(path.name, truth, low, Interpolation("bicubic")(low, recipe.scale))
 
 
-def one_image(path: Path, unit: Array, scale: int, channels: int, blur_sigma: float) -> HeldOut:
+def one_image(path: Path, unit: Array, scale: int, channels: int, blur_sigma: float) -> ValidationSample:
     """An image in unit values and the low resolution P1's protocol makes of it."""
     ground_truth = crop_to_multiple(as_channels(unit, channels), 2 * scale)
     low = bicubic_then_blur(ground_truth, scale, blur_sigma)
-    return HeldOut(path.name, ground_truth, low, Interpolation("bicubic")(low, scale))
+    return ValidationSample(path.name, ground_truth, low, Interpolation("bicubic")(low, scale))
 
 
 def describe_protocol(recipe: Recipe) -> tuple[str, str]:
@@ -155,7 +155,7 @@ def describe_protocol(recipe: Recipe) -> tuple[str, str]:
     return f"bicubic down by {recipe.scale}, {blur}, 8 bits; whole images, all channels", "bicubic"
 
 
-def slices_of(path: Path, factors: tuple[float, ...], maps: bool = True) -> list[HeldOut]:
+def slices_of(path: Path, factors: tuple[float, ...], maps: bool = True) -> list[ValidationSample]:
     """Thick slices of a volume and what they were made of, at each of the factors; `maps`: as a refiner takes them."""
     volume = volumes.load(path)
     rows, thickness = volume.shape[1], volume.shape[2]
@@ -171,7 +171,7 @@ def slices_of(path: Path, factors: tuple[float, ...], maps: bool = True) -> list
             low = np.concatenate([low, factor_maps((fine / coarse, 1.0), truth.shape)]) if maps else low
             interpolated = (plain @ thick).astype(np.float32)[:, :, None]
             name = f"{path.name} x{factor:g} slice {index}"
-            held_out.append(HeldOut(name, truth[:, :, None], np.moveaxis(low, 0, 2), interpolated))
+            held_out.append(ValidationSample(name, truth[:, :, None], np.moveaxis(low, 0, 2), interpolated))
     return held_out
 
 
@@ -183,26 +183,26 @@ def predictor(name: str, net: Any, spec: checkpoint.Spec, device: str) -> Predic
     return Network(name, engine, spec.scale, spec.channels)
 
 
-def score(model: Predict, held_out: list[HeldOut], scale: int, by: Mapping[str, Measure]) -> Scores:
+def score(model: Predict, held_out: list[ValidationSample], scale: int, by: Mapping[str, Measure]) -> Scores:
     """`model` over the held-out images."""
-    each: dict[str, list[float]] = {name: [] for name in by}
-    for one in held_out:
-        result = psnr_ssim.eight_bit(model(one.low_resolution, scale))
+    values: dict[str, list[float]] = {name: [] for name in by}
+    for sample in held_out:
+        result = psnr_ssim.eight_bit(model(sample.low_resolution, scale))
         for name, measure in by.items():
-            each[name].append(measure(result, one.ground_truth))
-    return Scores(each)
+            values[name].append(measure(result, sample.ground_truth))
+    return Scores(values)
 
 
-def baseline_scores(held_out: list[HeldOut], by: Mapping[str, Measure]) -> Scores:
+def baseline_scores(held_out: list[ValidationSample], by: Mapping[str, Measure]) -> Scores:
     """Plain interpolation: bicubic for images, cubic B-spline for volumes."""
-    given = iter(held_out)
-    return score(lambda _low, _scale: next(given).interpolated, held_out, 1, by)
+    samples = iter(held_out)
+    return score(lambda _low, _scale: next(samples).interpolated, held_out, 1, by)
 
 
-def sample_sheet(model: Predict, one: HeldOut, scale: int, side: int = 256) -> image_io.Image:
+def sample_sheet(model: Predict, sample: ValidationSample, scale: int, side: int = 256) -> image_io.Image:
     """Interpolation, model and ground truth side by side: the middle of a held-out image, as an 8-bit image."""
-    parts = [one.interpolated, model(one.low_resolution, scale), one.ground_truth]
-    height, width = one.ground_truth.shape[:2]
+    parts = [sample.interpolated, model(sample.low_resolution, scale), sample.ground_truth]
+    height, width = sample.ground_truth.shape[:2]
     top, left = max(0, (height - side) // 2), max(0, (width - side) // 2)
     sheet = np.concatenate([part[top : top + side, left : left + side] for part in parts], axis=1)
     pixels = np.rint(sheet.clip(0, 1) * 255).astype(np.uint8)

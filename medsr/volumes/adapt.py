@@ -24,7 +24,7 @@ from medsr.data.slices import SliceCrops
 from medsr.data.streams import stream
 from medsr.data.volumes import foreground
 from medsr.degradation import thick_slices
-from medsr.degradation.thick_slices import Thick
+from medsr.degradation.thick_slices import SliceSampling
 from medsr.recipe import Data, SliceProfile
 from medsr.volumes.acquisition import Acquisition
 from medsr.volumes.models import LoadedSliceModel
@@ -38,7 +38,7 @@ SIDE, BATCH, HELD_OUT = 96, 16, 4
 RATE = 5e-4
 """In 200 iterations 3e-4 to 1e-3 left 5 to 6 % less of the error on slices held out, 1e-4 left 4 % less."""
 _DRAW = 1_000_001
-Drawn = tuple[Thick, Thick | None]
+Drawn = tuple[SliceSampling, SliceSampling | None]
 Draw = Callable[[np.random.Generator, int], list[Drawn]]
 
 
@@ -143,10 +143,10 @@ def _drawn(acquisition: Acquisition, settings: SliceProfile, rng: np.random.Gene
     """Thick rows as the scan is thick across its slices, columns as within them, brought back as the scan will be."""
     through = acquisition.across
     others = [axis for axis in acquisition.refined if axis != through]
-    within = Thick(side, easing=max((easing_of_input(acquisition, axis) for axis in others), default=0.0))
+    within = SliceSampling(side, easing=max((easing_of_input(acquisition, axis) for axis in others), default=0.0))
     across = within
     if through in acquisition.refined:
-        across = Thick(side, acquisition.profile, acquisition.width, easing_of_input(acquisition, through))
+        across = SliceSampling(side, acquisition.profile, acquisition.width, easing_of_input(acquisition, through))
     return [
         (replace(across, coarse=rows.coarse), columns and replace(within, coarse=columns.coarse))
         for rows, columns in thick_slices.draw(settings, rng, BATCH, side)

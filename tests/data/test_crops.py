@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from medsr.core.errors import UsageError
-from medsr.data import batches, crops, sources
+from medsr.data import augmentation, batches, crops, sources
 from medsr.data.streams import stream
 from medsr.recipe import Data, MultiScale
 
@@ -122,19 +122,21 @@ def test_jitter_changes_intensities_within_its_ranges_and_nothing_else() -> None
 
     crop = np.random.default_rng(0).random((8, 8, 3)).astype(np.float32) * 0.5 + 0.2
     for seed in range(20):
-        changed = crops.jittered(crop, Jitter(gain=(0.5, 1.2), offset=(-0.05, 0.05)), np.random.default_rng(seed))
+        changed = augmentation.intensity_jitter(
+            crop, Jitter(gain=(0.5, 1.2), offset=(-0.05, 0.05)), np.random.default_rng(seed)
+        )
         for channel in range(3):
             gain, offset = np.polyfit(crop[:, :, channel].ravel(), changed[:, :, channel].ravel(), 1)
             assert 0.5 <= gain <= 1.2
             assert -0.05 <= offset <= 0.05
-    same = crops.jittered(crop, Jitter(), np.random.default_rng(0))
+    same = augmentation.intensity_jitter(crop, Jitter(), np.random.default_rng(0))
     np.testing.assert_array_equal(same, crop)
-    shuffled = crops.jittered(crop, Jitter(shuffle_channels=True), np.random.default_rng(1))
+    shuffled = augmentation.intensity_jitter(crop, Jitter(shuffle_channels=True), np.random.default_rng(1))
     assert sorted(shuffled[0, 0].tolist()) == sorted(crop[0, 0].tolist())
 
 
 @pytest.mark.parametrize(("flips", "expected"), [(True, 1 / 8), (False, 1.0), (0.0, 1.0), (0.2, 0.8**3), (1.0, 0.0)])
 def test_crops_lie_as_often_as_the_recipe_says(flips: bool | float, expected: float) -> None:
     crop = np.arange(9, dtype=np.float32).reshape(3, 3, 1)
-    draws = [crops.turned(crop, flips, stream(0, n, 0)) for n in range(1000)]
+    draws = [augmentation.flip_rotate(crop, flips, stream(0, n, 0)) for n in range(1000)]
     assert np.mean([np.array_equal(one, crop) for one in draws]) == pytest.approx(expected, abs=0.04)

@@ -98,7 +98,7 @@ def test_the_depth_of_all_is_decided_once_said_and_written_into_the_run(tmp_path
     assert with_depth(_recipe(tmp_path / "other.yml", folder, bits=16))[0].data.bits == 16
     said: list[str] = []
     result = medsr.finetune(tmp_path / "r.yml", out=tmp_path / "run", device="cpu", say=said.append)
-    hot = sources.Source(folder / "b.png", (96, 80))
+    hot = sources.ImageSource(folder / "b.png", (96, 80))
     assert GroundTruthCrops((hot,), settled.data, 80, 1, 0)[0, 0][0].max() <= 1
     assert load(result.run / "recipe.yml").data.bits == 14
     assert any("read as 14-bit" in line for line in said)

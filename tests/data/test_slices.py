@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from medsr.data.slices import PAIRINGS, SliceCrops, recoloured, zoomed
+from medsr.data.augmentation import random_contrast, random_zoom
+from medsr.data.slices import PAIRINGS, SliceCrops
 from medsr.data.volumes import split
 from medsr.recipe import Data, Jitter, Recipe
 from tests.conftest import smooth_volume
@@ -44,15 +45,15 @@ def test_crops_are_a_function_of_seed_iteration_and_slot(tmp_path: Path) -> None
 
 def test_a_random_contrast_moves_tissues_not_edges() -> None:
     crop = np.kron(np.array([[0.1, 0.5], [0.9, 0.5]], np.float32), np.ones((8, 8), np.float32))
-    changed = recoloured(crop, Jitter(contrast=1.0), np.random.default_rng(0))
+    changed = random_contrast(crop, Jitter(contrast=1.0), np.random.default_rng(0))
     assert len(np.unique(changed)) == 3
     assert not np.allclose(changed, crop)
-    np.testing.assert_array_equal(recoloured(crop, Jitter(), np.random.default_rng(0)), crop)
+    np.testing.assert_array_equal(random_contrast(crop, Jitter(), np.random.default_rng(0)), crop)
 
 
 def test_noise_is_of_the_standard_deviation_asked_for() -> None:
     flat = np.full((96, 96), 0.5, np.float32)
-    changed = recoloured(flat, Jitter(noise=(0.02, 0.02)), np.random.default_rng(0))
+    changed = random_contrast(flat, Jitter(noise=(0.02, 0.02)), np.random.default_rng(0))
     assert changed.mean() == pytest.approx(0.5, abs=1e-3)
     assert changed.std() == pytest.approx(0.02, rel=0.05)
 
@@ -61,7 +62,7 @@ def test_noise_is_of_the_standard_deviation_asked_for() -> None:
 def test_a_zoomed_slice_keeps_its_mean_and_its_ramps(shape: tuple[int, int]) -> None:
     rows, columns = ((np.arange(length) + 0.5) / length for length in shape)
     ramp = (rows[:, None] + 2 * columns).astype(np.float32)
-    zoom = zoomed(ramp, 64)
+    zoom = random_zoom(ramp, 64)
     expected = ((np.arange(64) + 0.5) / 64)[:, None] + 2 * (np.arange(64) + 0.5) / 64
     assert zoom.shape == (64, 64)
     np.testing.assert_allclose(zoom[8:-8, 8:-8], expected[8:-8, 8:-8], atol=2e-3)

@@ -85,7 +85,7 @@ def test_results_of_volume_are_left_out(tmp_path: Path) -> None:
 def test_what_prepare_made_stays(photographs: Path) -> None:
     (photographs / "status.tsv").write_text("")
     rows = [
-        manifest.Row(f"eye{i}.png", f"{i}", f"{i}", "train", "image", "c", "96x96", True, "s", "h", "h")
+        manifest.ManifestRow(f"eye{i}.png", f"{i}", f"{i}", "train", "image", "c", "96x96", True, "s", "h", "h")
         for i in range(3)
     ]
     (photographs / manifest.NAME).write_text(manifest.render(rows))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from medsr.degradation import high_order
-from medsr.recipe import HighOrder, KernelMix, Order, SecondOrder
+from medsr.recipe import DegradationStage, HighOrder, KernelMix, SecondDegradationStage
 
 IMAGES = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 STILL = {
@@ -16,7 +16,7 @@ STILL = {
     "noise_probability": 0,
     "jpeg_probability": 0,
 }
-NOTHING = HighOrder(first=Order(**STILL), second=SecondOrder(**STILL), final_sinc_probability=0)
+NOTHING = HighOrder(first=DegradationStage(**STILL), second=SecondDegradationStage(**STILL), final_sinc_probability=0)
 
 
 def _draw(settings: HighOrder, seed: int, batch: int = 4) -> high_order.Draw:
@@ -68,7 +68,7 @@ def test_draws_stay_within_the_recipes_ranges_and_hit_its_probabilities() -> Non
 @pytest.mark.parametrize("name", list(KernelMix.model_fields))
 def test_every_kernel_is_normalised_and_21_wide(name: str) -> None:
     mix = KernelMix(**{key: float(key == name) for key in KernelMix.model_fields})
-    order = Order(kernels=mix, sinc_probability=0)
+    order = DegradationStage(kernels=mix, sinc_probability=0)
     for seed in range(10):
         kernel = high_order._kernel(order, np.random.default_rng(seed))
         assert kernel.shape == (21, 21)

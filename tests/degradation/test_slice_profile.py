@@ -74,7 +74,7 @@ def test_training_pairs_are_thick_rows_and_say_so() -> None:
     assert {rows.profile for rows, _ in drawn} == {"box", "gaussian"}
     assert all(16 <= rows.coarse <= 48 for rows, _ in drawn)
     high = torch.rand(1, 1, 96, 96)
-    low = thick_slices.apply(high, [(thick_slices.Thick(32), None)])[0].numpy()
+    low = thick_slices.apply(high, [(thick_slices.SliceSampling(32), None)])[0].numpy()
     assert low.shape == (3, 96, 96)
     np.testing.assert_allclose(matrix(96, 32) @ low[0], matrix(96, 32) @ high[0, 0].numpy(), atol=1e-5)
     np.testing.assert_allclose(low[1], (96 / 32 - 1) / 5, atol=1e-6)

@@ -138,9 +138,9 @@ def _archives() -> dict[str, bytes]:
 
 
 def _manifest() -> dict[str, bytes]:
-    from medsr.data.manifest import Row, render
+    from medsr.data.manifest import ManifestRow, render
 
-    row = Row("train/a.png", "a", "ann", "train", "image", "x", "10x20", True, "a.png", "0" * 64, "1" * 64)
+    row = ManifestRow("train/a.png", "a", "ann", "train", "image", "x", "10x20", True, "a.png", "0" * 64, "1" * 64)
     return {"manifest.csv": render([row]).encode()}
 
 

@@ -24,7 +24,7 @@ from medsr.networks.rrdb import recoloured, rrdb
 from medsr.recipe import load
 from medsr.training import loop, stages
 from medsr.training import monitor as monitors
-from medsr.training.result import Result
+from medsr.training.result import TrainingResult
 from tests.conftest import smooth_volume, write_png
 
 RECIPE: dict[str, Any] = {
@@ -73,8 +73,8 @@ def test_two_stages_in_one_recipe(tmp_path: Path, image_folder: Path) -> None:
     assert result.iterations == 7
     assert {"l1"} == _losses(first)
     assert {"l1", "gan", "discriminator_real", "discriminator_fake"} == _losses(second)
-    began = Result.of(second)
-    ended = Result.of(first)
+    began = TrainingResult.of(second)
+    ended = TrainingResult.of(first)
     assert began is not None
     assert ended is not None
     assert began.start["psnr"] == ended.best["psnr"]  # it goes on from there
@@ -95,16 +95,18 @@ def test_stages_resume_where_they_were_stopped(
 ) -> None:
     recipe = _write(tmp_path / "r.yml", stages=STAGES, save_every=1)
     whole = finetune(recipe, image_folder, out=tmp_path / "whole", device="cpu")
-    after = monitors.Monitor.after
+    after = monitors.TrainingLogger.after
 
-    def killed(self: monitors.Monitor, learner: Any, losses: dict[str, float], interrupted: bool = False) -> bool:
+    def killed(
+        self: monitors.TrainingLogger, learner: Any, losses: dict[str, float], interrupted: bool = False
+    ) -> bool:
         stop = after(self, learner, losses, interrupted)
         if self.run.name == "2-sharp" and learner.iteration == 2:
             raise KeyboardInterrupt
         return stop
 
     with monkeypatch.context() as patch:
-        patch.setattr(monitors.Monitor, "after", killed)
+        patch.setattr(monitors.TrainingLogger, "after", killed)
         with pytest.raises(KeyboardInterrupt):
             finetune(recipe, image_folder, out=tmp_path / "run", device="cpu")
     said: list[str] = []
@@ -123,15 +125,17 @@ def test_a_stopped_stage_is_gone_on_with_by_the_whole_run(
 ) -> None:
     import signal
 
-    after = monitors.Monitor.after
+    after = monitors.TrainingLogger.after
 
-    def stopped(self: monitors.Monitor, learner: Any, losses: dict[str, float], interrupted: bool = False) -> bool:
+    def stopped(
+        self: monitors.TrainingLogger, learner: Any, losses: dict[str, float], interrupted: bool = False
+    ) -> bool:
         if self.run.name == "2-sharp" and learner.iteration == 1:
             signal.raise_signal(signal.SIGTERM)
             interrupted = True
         return after(self, learner, losses, interrupted)
 
-    monkeypatch.setattr(monitors.Monitor, "after", stopped)
+    monkeypatch.setattr(monitors.TrainingLogger, "after", stopped)
     with pytest.raises(StoppedError, match=f"--resume {tmp_path / 'run'}$"):
         finetune(_write(tmp_path / "r.yml", stages=STAGES), image_folder, out=tmp_path / "run", device="cpu")
     monkeypatch.undo()
@@ -143,7 +147,7 @@ def test_progressive_factors_carry_the_weights_over(tmp_path: Path, image_folder
     recipe = _write(tmp_path / "r.yml", stages=steps, optimizer={"learning_rate": 1e-9}, iterations=2)
     said: list[str] = []
     result = finetune(recipe, image_folder, out=tmp_path / "run", device="cpu", say=said.append)
-    nets = [_weights(stages.place(load(recipe), tmp_path / "run", n) / "best.safetensors") for n in range(3)]
+    nets = [_weights(stages.stage_folder(load(recipe), tmp_path / "run", n) / "best.safetensors") for n in range(3)]
     for before, after in pairwise(nets):
         assert torch.allclose(
             before["body.0.inner.0.convs.0.weight"], after["body.0.inner.0.convs.0.weight"], atol=1e-6
@@ -356,7 +360,7 @@ def test_minutes_end_a_run_and_are_shared_by_its_stages(
     recipe = _write(tmp_path / "r.yml", minutes=0.0399, stages=two, validate_every=10_000, save_every=10_000)
     assert [load(recipe).stage(n).minutes for n in (0, 1)] == pytest.approx([0.029925, 0.009975])
     result = finetune(recipe, image_folder, out=tmp_path / "run", device="cpu")
-    parts = [Result.of(tmp_path / "run" / name) for name in ("1-a", "2-b")]
+    parts = [TrainingResult.of(tmp_path / "run" / name) for name in ("1-a", "2-b")]
     assert [part.iterations for part in parts if part] == [18, 6]  # the first that ends after 1.7955 and 0.5985 s
     assert [part.seconds for part in parts if part] == pytest.approx([1.8, 0.6])
     assert result.iterations == 24  # though the recipe says 4: minutes decide

@@ -139,7 +139,7 @@ def test_accumulated_parts_give_the_gradient_of_the_whole_batch() -> None:
     from lightning_fabric import Fabric
 
     from medsr.recipe import Recipe
-    from medsr.training.learner import build_learner
+    from medsr.training.learner import build_training_state
     from medsr.training.losses import GeneratorLoss
 
     gradients = []
@@ -153,7 +153,7 @@ def test_accumulated_parts_give_the_gradient_of_the_whole_batch() -> None:
         torch.manual_seed(0)
         net = checkpoint.Spec("rrdb", 2, 3, {"features": 12, "blocks": 1, "growth": 4}).build()
         fabric = Fabric(accelerator="cpu", devices=1)
-        learner = build_learner(settings, net, None, fabric)
+        learner = build_training_state(settings, net, None, fabric)
         learner.iteration = 1
         pairs = [(part, torch.nn.functional.avg_pool2d(part, 2)) for part in high.chunk(accumulate)]
         losses: dict[str, float] = {}

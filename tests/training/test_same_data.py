@@ -273,7 +273,7 @@ def test_prepared_subjects_that_are_held_out_are_never_trained_on(tmp_path: Path
     from medsr.data import manifest
 
     rows = [
-        manifest.Row(f"eye{i}.png", f"{i}", f"s{i // 2}", "train", "image", "c", "64x64", True, "s", "h", "h")
+        manifest.ManifestRow(f"eye{i}.png", f"{i}", f"s{i // 2}", "train", "image", "c", "64x64", True, "s", "h", "h")
         for i in range(6)
     ]
     (photographs / manifest.NAME).write_text(manifest.render(rows))

@@ -23,9 +23,9 @@ import yaml
 from medsr.commands.finetune import finetune
 from medsr.core.errors import TrainingError, UsageError
 from medsr.networks import checkpoint
-from medsr.recipe import Guard
+from medsr.recipe import GuardSettings
 from medsr.training import checkpointing
-from medsr.training.divergence_guard import Diverged, Watch
+from medsr.training.divergence_guard import Diverged, DivergenceGuard
 from tests.training.test_loop import GAN, RECIPE
 
 LONG = RECIPE | GAN | {"iterations": 12, "save_every": 4, "validate_every": 5}
@@ -297,18 +297,18 @@ def test_attempts_are_counted(image_folder: Path, tmp_path: Path, monkeypatch: p
 
 
 def test_explosions_and_a_discriminator_that_has_won_are_seen() -> None:
-    watch = Watch(Guard(window=10, explode=20, won=0.05))
+    watch = DivergenceGuard(GuardSettings(window=10, explode=20, won=0.05))
     for iteration in range(10):
         watch.see(iteration, {"l1": 0.1, "gan": 0.1, "learning_rate": 1.0})
     watch.see(10, {"l1": 1.0, "gan": 0.1, "learning_rate": 1.0})
     with pytest.raises(Diverged, match="jumped to 30"):
         watch.see(11, {"l1": 30.0, "gan": 0.1, "learning_rate": 1.0})
-    watch = Watch(Guard(window=10, won=0.05))
+    watch = DivergenceGuard(GuardSettings(window=10, won=0.05))
     for iteration in range(9):
         watch.see(iteration, {"l1": 0.1, "discriminator_real": 0.01, "discriminator_fake": 0.01})
     with pytest.raises(Diverged, match="the discriminator has won"):
         watch.see(9, {"l1": 0.1, "discriminator_real": 0.01, "discriminator_fake": 0.01})
-    off = Watch(Guard(window=2, won=0))
+    off = DivergenceGuard(GuardSettings(window=2, won=0))
     for iteration in range(9):
         off.see(iteration, {"l1": 0.1, "discriminator_real": 0.0, "discriminator_fake": 0.0})
 

@@ -15,7 +15,7 @@ from medsr.core.errors import UsageError
 from medsr.engines.base import Compute
 from medsr.networks import checkpoint
 from medsr.training import fusion_patches
-from medsr.training.fusion_patches import SIDE, block_of
+from medsr.training.fusion_patches import SIDE, make_block
 from medsr.training.train_fusion import FusionSettings, train
 from medsr.volumes.models import open_slice_model
 from medsr.volumes.slice_models import SliceRefiner
@@ -55,7 +55,7 @@ def test_a_block_is_what_both_planes_make_of_the_piece_made_thick(tmp_path: Path
     assert isinstance(refiner, SliceRefiner)
     volume = smooth_volume((104, 100, 102)) / 1000
     for index in range(2):
-        block = block_of(volume, refiner, np.random.default_rng(index))
+        block = make_block(volume, refiner, np.random.default_rng(index))
         assert block.slices.shape == (SIDE, 4, SIDE, SIDE)
         assert 2 <= block.factor <= 6
         interpolated, first, second, truth = block.slices.transpose(1, 0, 2, 3)

@@ -9,7 +9,7 @@ from medsr.metrics.bootstrap import Summary, summarize
 from medsr.recipe import Recipe
 from medsr.training import stages, validation
 from medsr.training.monitor import read_log
-from medsr.training.result import Result
+from medsr.training.result import TrainingResult
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Leaf:
 
     of: str
     stage: str
-    result: Result
+    result: TrainingResult
     before: float = 0.0
 
     @property
@@ -26,14 +26,14 @@ class Leaf:
         return f"{self.of}: {self.stage}" if self.stage else self.of
 
 
-def leaves(recipe: Recipe, result: Result) -> list[Leaf]:
+def leaves(recipe: Recipe, result: TrainingResult) -> list[Leaf]:
     """The runs of a finished recipe, in order."""
     if not recipe.stages:
         return [Leaf(recipe.name, "", result)]
     found: list[Leaf] = []
     seconds = 0.0
     for index, stage in enumerate(recipe.stages):
-        part = Result.of(stages.place(recipe, result.run, index))
+        part = TrainingResult.of(stages.stage_folder(recipe, result.run, index))
         assert part is not None
         found.append(Leaf(recipe.name, stage.name, part, seconds))
         seconds += part.seconds
@@ -53,7 +53,7 @@ class Entry:
     @property
     def gain(self) -> Summary:
         """PSNR over interpolation on the same image, dB."""
-        pairs = zip(self.scores.each["psnr"], self.bicubic.each["psnr"], strict=True)
+        pairs = zip(self.scores.per_image["psnr"], self.bicubic.per_image["psnr"], strict=True)
         return summarize([own - other for own, other in pairs])
 
     @property

@@ -14,7 +14,7 @@ from medsr.core.types import Array
 from medsr.metrics import lpips, names
 from medsr.metrics.bootstrap import METHOD, Summary
 from medsr.report.page import Section, Table, curves, picture, write_page
-from medsr.training.validation import HeldOut, Predict, Scores
+from medsr.training.validation import Predict, Scores, ValidationSample
 
 Shown = list[Array]
 """A crop of each image shown, (SIDE, SIDE, C) in [0, 1]."""
@@ -42,7 +42,7 @@ class Told:
 def header(baseline: str, scores: Scores) -> list[str]:
     """The table's columns: those of perceptual distances only where their weights are at hand."""
     columns = ["model", "parameters", "iterations", "it/s", "start", "PSNR", f"over {baseline}", "SSIM", "PSNR on Y"]
-    return columns + [names.label(metric) for metric in scores.each if metric in lpips.METRICS]
+    return columns + [names.label(metric) for metric in scores.per_image if metric in lpips.METRICS]
 
 
 def rows(entries: Sequence[Entry], baseline: str) -> list[list[str]]:
@@ -59,7 +59,7 @@ def rows(entries: Sequence[Entry], baseline: str) -> list[list[str]]:
 
 
 def _last_columns(scores: Scores) -> list[str]:
-    distances = [f"{scores.mean(metric):.4f}" for metric in scores.each if metric in lpips.METRICS]
+    distances = [f"{scores.mean(metric):.4f}" for metric in scores.per_image if metric in lpips.METRICS]
     return [f"{scores.mean('psnr_y'):.2f}", *distances]
 
 
@@ -110,12 +110,12 @@ def write(
     write_page(path, "Comparison", lead, sections)
 
 
-def crops(model: Predict, held_out: Sequence[HeldOut], scale: int) -> Shown:
+def crops(model: Predict, held_out: Sequence[ValidationSample], scale: int) -> Shown:
     """The same place of some images, as a model shows it."""
     return [_cut(model(one.low_resolution, scale), one.ground_truth) for one in _chosen(held_out)]
 
 
-def baseline_crops(held_out: Sequence[HeldOut]) -> dict[str, Shown]:
+def baseline_crops(held_out: Sequence[ValidationSample]) -> dict[str, Shown]:
     """The same place in ground truth, low resolution (its pixels as they are) and interpolation."""
     chosen = _chosen(held_out)
     return {
@@ -125,13 +125,13 @@ def baseline_crops(held_out: Sequence[HeldOut]) -> dict[str, Shown]:
     }
 
 
-def _chosen(held_out: Sequence[HeldOut]) -> list[HeldOut]:
+def _chosen(held_out: Sequence[ValidationSample]) -> list[ValidationSample]:
     """Some, spread over all."""
     places = np.linspace(0, len(held_out) - 1, min(IMAGES, len(held_out))).round().astype(int)
     return [held_out[place] for place in places]
 
 
-def _repeated(one: HeldOut) -> Array:
+def _repeated(one: ValidationSample) -> Array:
     image = one.low_resolution[:, :, : one.ground_truth.shape[2]]
     scale = one.ground_truth.shape[0] // image.shape[0]
     return image.repeat(scale, 0).repeat(scale, 1)

@@ -24,7 +24,7 @@ from medsr.metrics.bootstrap import Summary, summarize
 from medsr.networks import checkpoint
 from medsr.recipe import Pairs, Recipe
 from medsr.training import validation
-from medsr.training.result import Result
+from medsr.training.result import TrainingResult
 from medsr.training.trainer import find_files
 
 DEFAULT_MINUTES = 5.0
@@ -143,7 +143,7 @@ class Going:
     accept_new_data: bool
 
 
-def _trained(name: str | Path, recipe: Recipe, folder: Path, going: Going) -> Result:
+def _trained(name: str | Path, recipe: Recipe, folder: Path, going: Going) -> TrainingResult:
     """The finished run of a recipe: found, gone on with, or made. Raises MedsrError."""
     place, say, device = folder_of(folder, recipe), going.say, going.device
     if (place / "recipe.yml").is_file():
@@ -151,7 +151,7 @@ def _trained(name: str | Path, recipe: Recipe, folder: Path, going: Going) -> Re
         same = recipe.model_copy(update={"data": recipe.data.model_copy(update={"keep_masks": before.data.keep_masks})})
         if at_folders_of(before, same) != before:
             raise UsageError(f"{place}: holds the run of another recipe; give another --out")
-        if (done := Result.of(place)) is not None:
+        if (done := TrainingResult.of(place)) is not None:
             say(f"{recipe.name}: finished before")
             return done
         say(f"{recipe.name}: goes on")
@@ -226,7 +226,7 @@ def _model(leaf: Leaf, device: str) -> tuple[validation.Predict, int]:
     return validation.predictor("", net, spec, choose(device)), sum(one.numel() for one in net.parameters())
 
 
-def _told(chosen: list[Recipe], held_out: list[validation.HeldOut], minutes: float | None) -> page.Told:
+def _told(chosen: list[Recipe], held_out: list[validation.ValidationSample], minutes: float | None) -> page.Told:
     protocol, baseline = validation.describe_protocol(chosen[0])
     budget = f"{minutes:g} minutes of training each" if minutes is not None else "each as long as its recipe says"
     names = tuple(one.name for one in held_out)
@@ -241,11 +241,11 @@ def _as_json(comparison: Comparison, told: page.Told) -> dict[str, Any]:
         "protocol": {"low_resolution": told.protocol, "budget": told.budget, "recipes": dict(told.recipes)},
         "n": len(told.images),
         "models": {
-            name: {metric: _interval(summarize(values)) for metric, values in one.each.items()}
+            name: {metric: _interval(summarize(values)) for metric, values in one.per_image.items()}
             for name, one in scores.items()
         },
         "images": [
-            {"id": image, "model": name, **{metric: values[index] for metric, values in one.each.items()}}
+            {"id": image, "model": name, **{metric: values[index] for metric, values in one.per_image.items()}}
             for name, one in scores.items()
             for index, image in enumerate(told.images)
         ],

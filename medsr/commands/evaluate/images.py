@@ -93,7 +93,7 @@ class ImageBenchmark:
         """Decide once how many bits the 16-bit files hold that do not declare it, and name what is not read."""
         settled = depth_of(self.bits, self.data, (item.image for item in items))
         self.bits = settled.bits
-        for line in (*filter(None, [settled.told]), *left_out(self.data)):
+        for line in (*filter(None, [settled.line]), *left_out(self.data)):
             say(line)
 
     def calibrate(self, say: Say) -> None:

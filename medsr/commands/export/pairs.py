@@ -10,9 +10,9 @@ from medsr.core.errors import InputError, MedsrError
 from medsr.core.types import Say
 from medsr.io import scans
 from medsr.io.images import image as image_io
-from medsr.recipe import Protocol
+from medsr.recipe import ValidationProtocol
 from medsr.training import validation
-from medsr.training.validation import HeldOut
+from medsr.training.validation import ValidationSample
 
 MOST, SIDE = 16, 512
 """Files that are used, and the side of the middle of an image that is."""
@@ -32,7 +32,7 @@ class Kind:
     bits: int | None = None
 
 
-def pairs_in(folder: Path, kind: Kind, say: Say) -> tuple[list[HeldOut], list[HeldOut]]:
+def pairs_in(folder: Path, kind: Kind, say: Say) -> tuple[list[ValidationSample], list[ValidationSample]]:
     """Pairs to calibrate on, and pairs of other files to measure on, from the images or volumes below a folder.
 
     What cannot be used is passed over, and said. Raises InputError where fewer than two are left.
@@ -43,7 +43,7 @@ def pairs_in(folder: Path, kind: Kind, say: Say) -> tuple[list[HeldOut], list[He
     if left_out:
         say(left_out)
     read = partial(_slices if kind.slices else _image, kind=kind)
-    found: list[list[HeldOut]] = []
+    found: list[list[ValidationSample]] = []
     for path in paths[:: max(1, len(paths) // MOST)]:
         try:
             found.append(read(path))
@@ -58,14 +58,14 @@ def pairs_in(folder: Path, kind: Kind, say: Say) -> tuple[list[HeldOut], list[He
     return [one for pairs in found[::2] for one in pairs], [one for pairs in found[1::2] for one in pairs]
 
 
-def _image(path: Path, kind: Kind) -> list[HeldOut]:
+def _image(path: Path, kind: Kind) -> list[ValidationSample]:
     unit = image_io.read_as_shown(path, kind.bits).to_unit().clip(0, 1)
     if min(unit.shape[:2]) < 32 * kind.scale:
         raise InputError(f"{path}: too small")
     top, left = (max(0, (length - SIDE) // 2) for length in unit.shape[:2])
     middle = unit[top : top + SIDE, left : left + SIDE]
-    return [validation.one_image(path, middle, kind.scale, kind.channels, Protocol().blur_sigma)]
+    return [validation.one_image(path, middle, kind.scale, kind.channels, ValidationProtocol().blur_sigma)]
 
 
-def _slices(path: Path, kind: Kind) -> list[HeldOut]:
-    return validation.slices_of(path, Protocol().factors, kind.maps)[::4]
+def _slices(path: Path, kind: Kind) -> list[ValidationSample]:
+    return validation.slices_of(path, ValidationProtocol().factors, kind.maps)[::4]

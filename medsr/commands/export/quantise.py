@@ -11,7 +11,7 @@ import numpy as np
 
 from medsr.core.errors import UsageError
 from medsr.core.types import Array, Say
-from medsr.data.depth import Settled, depth_of
+from medsr.data.depth import SettledDepth, depth_of
 from medsr.engines import openvino_engine
 from medsr.engines.base import LARGEST_LOSS
 from medsr.engines.openvino_engine import OpenvinoEngine
@@ -19,11 +19,11 @@ from medsr.images.network import Network
 from medsr.io.kinds import list_images
 from medsr.metrics import psnr_ssim
 from medsr.networks.architectures import kind_of
-from medsr.recipe import Protocol
+from medsr.recipe import ValidationProtocol
 from medsr.volumes.slice_models import SliceRefiner
 
 if TYPE_CHECKING:
-    from medsr.training.validation import HeldOut
+    from medsr.training.validation import ValidationSample
 
 TRUNK = re.compile(r"/body(?:/body)?\.(\d+)/")
 """In the names of the layers that become int8. First and last layers carry the image itself: they stay in fp32."""
@@ -46,9 +46,9 @@ def quantised(model: Any, card: dict[str, Any], folder: Path, bits: int | None, 
     spec = card["spec"]
     refiner = kind_of(spec["architecture"]) == "slice"
     slices = refiner or (spec["scale"] == 1 and bool(card.get("training", {}).get("domain")))
-    depth = Settled(None) if slices else depth_of(bits, folder, list_images(folder))
-    if depth.told:
-        say(depth.told)
+    depth = SettledDepth(None) if slices else depth_of(bits, folder, list_images(folder))
+    if depth.line:
+        say(depth.line)
     kind = Kind(spec["scale"], spec["channels"], slices, refiner, depth.bits)
     learn, judge = pairs_in(folder, kind, say)
     say(f"calibrating on {len(learn)}, measuring on {len(judge)} of {folder}")
@@ -69,7 +69,7 @@ def quantised(model: Any, card: dict[str, Any], folder: Path, bits: int | None, 
 
 
 def _protocol(slices: bool) -> str:
-    told = Protocol()
+    told = ValidationProtocol()
     factors = ", ".join(f"{one:g}" for one in told.factors)
     if slices:
         return f"mean downsampling of the third axis by {factors}"
@@ -115,7 +115,7 @@ def _quantise(model: Any, crops: list[Array], kept: list[str]) -> Any:
     )
 
 
-def _crops(pairs: list[HeldOut], image: int) -> list[Array]:
+def _crops(pairs: list[ValidationSample], image: int) -> list[Array]:
     """(1, C, CROP, CROP) pieces of the low resolution, drawn with a fixed seed, in turn from every image.
 
     Every other one is stretched to full contrast: a bright vessel, a lead marker in an image to come must not lie
@@ -142,7 +142,7 @@ def _stretched(piece: Array, image: int) -> Array:
     return result
 
 
-def _mean_psnr(model: Any, card: dict[str, Any], pairs: list[HeldOut]) -> float:
+def _mean_psnr(model: Any, card: dict[str, Any], pairs: list[ValidationSample]) -> float:
     """Of 8-bit results against the ground truth, dB."""
     spec = card["spec"]
     engine = OpenvinoEngine(model, card)

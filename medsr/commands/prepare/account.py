@@ -18,7 +18,7 @@ from medsr.commands.prepare.write_images import Made, restored_files
 from medsr.core.errors import InputError, MedsrError, UsageError
 from medsr.data import manifest
 from medsr.data.cards import IMAGE, PARTS, Card
-from medsr.data.layout import Item
+from medsr.data.layout import LayoutItem
 from medsr.io.confined import is_confined
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ def rows_of(
     plan: Plan,
     made: Mapping[str, list[Made]],
     unmade: Mapping[str, MedsrError],
-) -> tuple[list[manifest.Row], list[Outcome]]:
+) -> tuple[list[manifest.ManifestRow], list[Outcome]]:
     """The manifest's rows, and the items that could not be used."""
-    rows: list[manifest.Row] = []
+    rows: list[manifest.ManifestRow] = []
     failed: list[Outcome] = []
     for item in found.items:
         seen = looks[item.id]
@@ -44,7 +44,7 @@ def rows_of(
         common = {"id": item.id, "subject": subject, "part": plan.part.get(item.id, ""), "card": card.name}
         for one in made.get(item.id, ()):
             rows.append(
-                manifest.Row(
+                manifest.ManifestRow(
                     file=one.file,
                     role=one.role,
                     size=one.size,
@@ -64,7 +64,7 @@ def rows_of(
             note = _told(str(unmade.get(item.id) or seen.error), item, found)
             failed.append(Outcome(Path(name), Path(name), 0.0, InputError(note)))
         rows.append(
-            manifest.Row(
+            manifest.ManifestRow(
                 file="",
                 role=IMAGE,
                 size=seen.size,
@@ -80,7 +80,7 @@ def rows_of(
     return manifest.ordered(rows), failed
 
 
-def status_rows(rows: Sequence[manifest.Row]) -> list[status.Row]:
+def status_rows(rows: Sequence[manifest.ManifestRow]) -> list[status.Row]:
     """The table of a batch: one line a source. No seconds: the folder's bytes must not depend on the day."""
     table: dict[str, status.Row] = {}
     for row in rows:
@@ -90,14 +90,14 @@ def status_rows(rows: Sequence[manifest.Row]) -> list[status.Row]:
     return list(table.values())
 
 
-def _told(reason: str, item: Item, found: Source) -> str:
+def _told(reason: str, item: LayoutItem, found: Source) -> str:
     """A reason with the names of the source, wherever its files were unpacked to."""
     for name in sorted((name for names in item.files.values() for name in names), key=len, reverse=True):
         reason = reason.replace(str(found.places[name]), name)
     return reason
 
 
-def check_records(out: Path, journal: Journal, before: Sequence[manifest.Row]) -> None:
+def check_records(out: Path, journal: Journal, before: Sequence[manifest.ManifestRow]) -> None:
     """Raise UsageError where what is kept in `out` names files or folders outside of it: they are removed by name."""
     names = {row.file for row in before if row.file}
     try:
@@ -121,7 +121,7 @@ def _names() -> TypeAdapter[list[str]]:
     return TypeAdapter(list[str])
 
 
-def sweep(out: Path, keep: set[str], journal: Journal, before: Sequence[manifest.Row]) -> list[str]:
+def sweep(out: Path, keep: set[str], journal: Journal, before: Sequence[manifest.ManifestRow]) -> list[str]:
     """Remove what earlier runs made, or began to make, and this one does not have; the files that are nobody's.
 
     An image must not stay in its old part, nor half of one that is gone from the source.

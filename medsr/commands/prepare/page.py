@@ -10,7 +10,7 @@ import numpy as np
 
 from medsr.core.resample import resize
 from medsr.data.cards import IMAGE, PARTS, Card
-from medsr.data.manifest import Row
+from medsr.data.manifest import ManifestRow
 from medsr.io.images import image as image_io
 from medsr.report.page import Picture, Section, Table, picture, write_page
 
@@ -20,7 +20,7 @@ SHOWN = 256
 MOST_SIZES = 8
 
 
-def write(path: Path, card: Card, rows: Sequence[Row], notes: Sequence[str], folder: Path) -> None:
+def write(path: Path, card: Card, rows: Sequence[ManifestRow], notes: Sequence[str], folder: Path) -> None:
     """Write the page: counts, what to know, examples, licence."""
     left_out = [[row.source, row.note] for row in rows if not row.file]
     sections = [Section("Parts", tables=[parts_table(rows)])]
@@ -44,7 +44,7 @@ def write(path: Path, card: Card, rows: Sequence[Row], notes: Sequence[str], fol
     )
 
 
-def parts_table(rows: Sequence[Row]) -> Table:
+def parts_table(rows: Sequence[ManifestRow]) -> Table:
     """Subjects, sources and files of every part."""
     table = []
     for part in PARTS:
@@ -55,11 +55,11 @@ def parts_table(rows: Sequence[Row]) -> Table:
     return Table(["part", "subjects", "images", "ground-truth files"], table)
 
 
-def _subjects(rows: Sequence[Row]) -> int:
+def _subjects(rows: Sequence[ManifestRow]) -> int:
     return len({row.subject for row in rows if row.file})
 
 
-def _sizes(rows: Sequence[Row]) -> Table:
+def _sizes(rows: Sequence[ManifestRow]) -> Table:
     counted = Counter(row.size for row in rows if row.file and row.role == IMAGE).most_common()
     table = [[size, str(count)] for size, count in counted[:MOST_SIZES]]
     if rest := sum(count for _, count in counted[MOST_SIZES:]):
@@ -67,14 +67,14 @@ def _sizes(rows: Sequence[Row]) -> Table:
     return Table(["size", "files"], table)
 
 
-def _examples(rows: Sequence[Row], part: str) -> list[Row]:
+def _examples(rows: Sequence[ManifestRow], part: str) -> list[ManifestRow]:
     """Evenly spaced among the part's files of the largest kind, so that every run shows the same."""
     own = [row for row in rows if row.file and row.role == IMAGE and row.part == part]
     chosen = sorted([row for row in own if row.original] or own, key=lambda row: row.file)
     return chosen[:: max(1, len(chosen) // EXAMPLES)][:EXAMPLES]
 
 
-def _picture(row: Row, folder: Path) -> Picture:
+def _picture(row: ManifestRow, folder: Path) -> Picture:
     unit = image_io.read(folder / row.file, int(row.bits) if row.bits else None).to_unit()
     factor = SHOWN / max(unit.shape[:2])
     if factor < 1:

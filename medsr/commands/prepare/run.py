@@ -22,7 +22,7 @@ from medsr.core.errors import InputError, UsageError
 from medsr.core.types import Say
 from medsr.data import cards, manifest
 from medsr.data.cards import IMAGE, Card
-from medsr.data.depth import Settled, depth_of
+from medsr.data.depth import SettledDepth, depth_of
 from medsr.io.files import write_text
 from medsr.io.lock import HeldError, held
 from medsr.io.places import check_folder
@@ -40,7 +40,7 @@ class Prepared:
 
     out: Path
     card: Card
-    rows: Sequence[manifest.Row]
+    rows: Sequence[manifest.ManifestRow]
     failed: Sequence[Outcome]
     notes: Sequence[str]
 
@@ -128,7 +128,7 @@ def _prepare(chosen: Card, source: Path, folder: Path, workers: int | None, say:
         raise InputError(f"{source}: none of its {len(found.items)} images could be used; the first: {failed[0].error}")
     strangers = account.sweep(folder, {row.file for row in rows}, journal, before)
     notes = [*account.expectations(chosen, found, looks, plan.same), *plan.notes]
-    notes += [f"{settled.told} (ground_truth.bits says otherwise)"] if settled.told else []
+    notes += [f"{settled.line} (ground_truth.bits says otherwise)"] if settled.line else []
     if strangers:
         notes.append(f"{len(strangers)} file(s) in {folder} are not of this data set (the first: {strangers[0]})")
     result = Prepared(folder, chosen, rows, failed, notes)
@@ -139,10 +139,10 @@ def _prepare(chosen: Card, source: Path, folder: Path, workers: int | None, say:
     return result
 
 
-def _depth(card: Card, found: sources.Source) -> Settled:
+def _depth(card: Card, found: sources.Source) -> SettledDepth:
     """Of 16-bit images that do not declare it: what the card says, or what is decided for all of them together."""
     if card.kind == "volumes":
-        return Settled(None)
+        return SettledDepth(None)
     names = (item.files[IMAGE][0] for item in found.items)
     return depth_of(card.ground_truth.bits, None, (found.places[name] for name in names))
 

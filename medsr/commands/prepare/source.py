@@ -14,7 +14,7 @@ from medsr.core.text import shown
 from medsr.core.types import Say
 from medsr.data import layout
 from medsr.data.cards import Card
-from medsr.data.layout import Item
+from medsr.data.layout import LayoutItem
 from medsr.io.images import image as image_io
 from medsr.io.listing import cannot_open, files_below
 from medsr.io.volumes import volume as volume_io
@@ -27,7 +27,7 @@ class Source:
     `broken`: single compressed files that cannot be opened. `ignored`: images no pattern asks for.
     """
 
-    items: list[Item]
+    items: list[LayoutItem]
     places: dict[str, Path]
     lists: dict[str, frozenset[str]]
     broken: list[tuple[str, InputError]]

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
 from medsr.core.errors import UsageError
-from medsr.data.cards import IMAGE, PARTS, Split
-from medsr.data.layout import Item
+from medsr.data.cards import IMAGE, PARTS, SplitRule
+from medsr.data.layout import LayoutItem
 
 
 def deal(
-    items: Iterable[Item],
-    split: Split,
+    items: Iterable[LayoutItem],
+    split: SplitRule,
     lists: Mapping[str, frozenset[str]],
     patients: Mapping[str, str],
     alike: Iterable[tuple[str, str]],
@@ -56,7 +56,7 @@ def deal(
     return {item.id: parts[groups[item.id]] for item in items}, notes
 
 
-def _groups(items: list[Item], patients: Mapping[str, str], alike: Iterable[tuple[str, str]]) -> dict[str, str]:
+def _groups(items: list[LayoutItem], patients: Mapping[str, str], alike: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Item id -> the name of its group: of those joined, the first subject."""
     root: dict[str, str] = {}
 
@@ -80,7 +80,7 @@ def _groups(items: list[Item], patients: Mapping[str, str], alike: Iterable[tupl
     return {item.id: top(subject[item.id]) for item in items}
 
 
-def _owners(item: Item, split: Split, lists: Mapping[str, frozenset[str]]) -> set[str]:
+def _owners(item: LayoutItem, split: SplitRule, lists: Mapping[str, frozenset[str]]) -> set[str]:
     """The parts its owner put it in. Raises UsageError for one the card does not know."""
     wanted = {key.lower(): part for key, part in split.parts.items()}
     if wanted and item.part:

@@ -99,7 +99,7 @@ def make_all(
     journal: Journal,
     pool: Executor | None,
     out: Path,
-    before: Sequence[manifest.Row],
+    before: Sequence[manifest.ManifestRow],
 ) -> tuple[dict[str, list[Made]], dict[str, MedsrError]]:
     """The files of every item of the plan, and what went wrong with the others.
 
@@ -148,7 +148,7 @@ def _attempt(task: Task, out: Path) -> list[Made] | MedsrError:
         return as_error(error, task.files[IMAGE])
 
 
-def _finished(before: Sequence[manifest.Row]) -> dict[str, Any]:
+def _finished(before: Sequence[manifest.ManifestRow]) -> dict[str, Any]:
     """What a finished run made, in the journal's form."""
     known: dict[str, Any] = {}
     for row in before:
