@@ -209,5 +209,5 @@ def test_the_onnx_beside_the_weights_is_the_same_network(name: str) -> None:
     np.testing.assert_allclose(ours, TorchEngine(net)(given), atol=1e-5)
     engine, found = selection.open_engine(entry.path, name, Compute("cpu", "openvino"))
     assert found == spec
-    assert not selection.place(str(entry.sha256), "fp32").is_file()  # nothing had to be converted
+    assert not selection.cache_path(str(entry.sha256), "fp32").is_file()  # nothing had to be converted
     assert engine.name == "openvino"

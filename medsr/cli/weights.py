@@ -12,7 +12,7 @@ from medsr.cli.echo import echo
 from medsr.core.errors import WeightsError
 
 if TYPE_CHECKING:
-    from medsr.networks.weight_store import Entry
+    from medsr.networks.weight_store import WeightEntry
 
 
 class Via(str, Enum):
@@ -94,7 +94,7 @@ def import_(
             raise UsageError(
                 f"{name}: is the name of other weights of your own; give another --name, or --replace gives them up"
             )
-    for entry in download.bring_all(file, name, replace):
+    for entry in download.import_all(file, name, replace):
         echo(f"{entry.name}: {entry.path}{f', from {entry.form}' if entry.form else ''}")
 
 
@@ -152,7 +152,7 @@ def fusion(
     echo(f"{out}: {gain:+.3f} dB over the plain mean, on blocks of the volumes set apart")
 
 
-def _row(entry: Entry) -> dict[str, object]:
+def _row(entry: WeightEntry) -> dict[str, object]:
     return {
         "name": entry.name,
         "scale": entry.scale,

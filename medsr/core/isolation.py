@@ -32,12 +32,16 @@ def leave_working_folder() -> None:
         here = os.getcwd()
     except OSError:  # removed meanwhile
         here = ""
-    wanted = [os.path.normpath(one) for one in os.environ.get("PYTHONPATH", "").split(os.pathsep) if os.path.isabs(one)]
+    wanted = [
+        os.path.normpath(folder)
+        for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        if os.path.isabs(folder)
+    ]
     library = os.path.dirname(os.__file__)
     before = sys.path.index(library) if library in sys.path else len(sys.path)
-    first = [one for one in sys.path[:before] if one not in ("", here)]
-    first[:0] = [one for one in (here,) if one in wanted]
-    sys.path[:] = first + [one for one in sys.path[before:] if one]
+    first = [folder for folder in sys.path[:before] if folder not in ("", here)]
+    first[:0] = [folder for folder in (here,) if folder in wanted]
+    sys.path[:] = first + [folder for folder in sys.path[before:] if folder]
     if _HOME not in sys.path:  # medsr itself, run from where it lies and not installed: after everything else
         sys.path.append(_HOME)
     if here != _HOME:
@@ -68,5 +72,5 @@ def command(*arguments: str) -> list[str]:
 
 def program(module: str) -> list[str]:
     """The command line that calls `main()` of a module as a child of this process, with this process's `sys.path`."""
-    path = [one for one in sys.path if one]
+    path = [folder for folder in sys.path if folder]
     return [sys.executable, "-c", _CHILD.format(path=path, module=module)]

@@ -40,7 +40,7 @@ def bspline_matrix(coarse: int, fine: int) -> NDArray[np.float64]:
         result = np.ones((fine, 1))
     else:
         impulses = np.eye(coarse)
-        columns = [zoom(one, fine / coarse, order=3, mode="reflect", grid_mode=True) for one in impulses]
+        columns = [zoom(impulse, fine / coarse, order=3, mode="reflect", grid_mode=True) for impulse in impulses]
         result = np.stack(columns, axis=1)
     result.setflags(write=False)
     return result

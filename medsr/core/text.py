@@ -42,15 +42,17 @@ def uncelled(text: str) -> str:
     return text[1:] if text[:1] == "'" and text.lstrip("'")[:1] in _FORMULA else text
 
 
-def reason(error: BaseException, *known: object) -> str:
+def reason(error: BaseException, *allowed: object) -> str:
     """What a library says of a damaged file, on one line of at most 200 characters, without what stands in the file.
 
     Libraries quote values, and any text may stand as a value, a name too. What they quote is kept where it is a number,
-    a valid UID, a name that DICOM or Python has for something, or one of `known`; else it is "an unknown value".
+    a valid UID, a name that DICOM or Python has for something, or one of `allowed`; else it is "an unknown value".
     """
     text = " ".join(_NOT_ITS_OWN.split(str(error))[0].split())
     for match in _QUOTED.finditer(text):
-        if not _is_term(match[2]) and match[2] not in map(str, known):  # a value with quotes in it ends who knows where
+        if not _is_term(match[2]) and match[2] not in map(
+            str, allowed
+        ):  # a value with quotes in it ends who knows where
             last = max(text.rfind(quote) for quote in "'\"`")
             text = f"{text[: match.start()]}{UNKNOWN}{text[last + 1 :]}"
             break

@@ -64,13 +64,13 @@ class Compute:
             raise UsageError(f"--max-gpu-memory {self.max_gpu_memory:g}: expected GB above 0")
 
 
-def finite(made: Array, name: str, precision: str) -> Array:
-    """`made`, the answer of the network `name`. Raises ComputationError where any of it is infinite or no number.
+def finite(output: Array, name: str, precision: str) -> Array:
+    """`output`, the answer of the network `name`. Raises ComputationError where any of it is infinite or no number.
 
     Half precision overflows on some networks (Real-ESRGAN's in fp16 are known for it), and weights may be damaged:
     stored as integers such an answer would be black, a finding erased without a word.
     """
-    if np.isfinite(made).all():
-        return made
+    if np.isfinite(output).all():
+        return output
     advice = "check or replace the weights" if precision == "fp32" else "use --precision fp32"
     raise ComputationError(f"{name}: the network answers, in {precision}, with values that are no numbers; {advice}")

@@ -23,20 +23,20 @@ QUICK = 0.1
 ROUNDS = 4
 
 
-def beside_torch(net: nn.Module, model: Any, card: dict[str, Any]) -> dict[str, Any]:
+def benchmark_engines(net: nn.Module, model: Any, card: dict[str, Any]) -> dict[str, Any]:
     """For the card of `net`'s OpenVINO `model`: `difference` (the largest, of full range) and `seconds` of both."""
-    ours, theirs = OpenvinoEngine(model, card), TorchEngine(net)
+    openvino_engine, torch_engine = OpenvinoEngine(model, card), TorchEngine(net)
     spec = card["spec"]
     channels = spec["channels"] + condition_maps(spec["architecture"])
     probe = np.random.default_rng(0).random((1, channels, PROBE, PROBE), dtype=np.float32)
-    difference = float(np.abs(ours(probe).astype(np.float64) - theirs(probe)).max())
-    if _time(theirs, probe) < QUICK:  # too short to compare: four times as much
+    difference = float(np.abs(openvino_engine(probe).astype(np.float64) - torch_engine(probe)).max())
+    if _time(torch_engine, probe) < QUICK:  # too short to compare: four times as much
         probe = np.tile(probe, (1, 1, 2, 2))
-        for engine in (theirs, ours):
+        for engine in (torch_engine, openvino_engine):
             engine(probe)  # what a new shape costs once
-    rounds = [(_time(theirs, probe), _time(ours, probe)) for _ in range(ROUNDS)]
+    rounds = [(_time(torch_engine, probe), _time(openvino_engine, probe)) for _ in range(ROUNDS)]
     # The fastest of the rounds: what disturbs makes slower, never faster.
-    fastest = {"torch": min(one[0] for one in rounds), "openvino": min(one[1] for one in rounds)}
+    fastest = {"torch": min(seconds[0] for seconds in rounds), "openvino": min(seconds[1] for seconds in rounds)}
     return {"difference": difference, "seconds": fastest}
 
 

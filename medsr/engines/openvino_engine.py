@@ -69,16 +69,16 @@ class OpenvinoEngine:
         self._request = core().compile_model(model, "CPU", settings).create_infer_request()
 
     def __call__(self, batch: Array) -> Array:
-        given = np.ascontiguousarray(batch, np.float32)
-        made: Array = self._request.infer([given], share_inputs=True)[0]
-        return made
+        inputs = np.ascontiguousarray(batch, np.float32)
+        outputs: Array = self._request.infer([inputs], share_inputs=True)[0]
+        return outputs
 
 
 def threads() -> int:
     """As torch chooses: OMP_NUM_THREADS, else the cores this process may use."""
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    if told.isdigit() and int(told) > 0:
-        return int(told)
+    threads_wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if threads_wanted.isdigit() and int(threads_wanted) > 0:
+        return int(threads_wanted)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

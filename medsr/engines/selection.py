@@ -28,7 +28,7 @@ ABOUT_AS_FAST = 1.1
 """OpenVINO that takes so much longer than torch is still chosen: it is loaded three seconds sooner."""
 
 
-def place(digest: str, precision: str) -> Path:
+def cache_path(digest: str, precision: str) -> Path:
     """Where the conversion of a weight file is kept. `digest`: the weight file's SHA-256."""
     return home() / "engines" / f"{digest[:16]}-{precision}" / "model.xml"
 
@@ -46,7 +46,7 @@ def open_engine(path: Path, name: str, compute: Compute) -> tuple[Engine, Spec]:
         return _in_torch(path, choose(compute.device), compute.precision, compute.compiled)
     digest = sha256(path)
     kept = _shipped(path, digest) if compute.precision == "fp32" else None
-    kept = kept or _kept(place(digest, compute.precision), digest)
+    kept = kept or _kept(cache_path(digest, compute.precision), digest)
     if kept is None and compute.precision == "int8" and checkpoint.is_foreign(path):
         raise UsageError(f"--precision int8: {name} is another project's architecture, which runs in torch: fp32")
     if compute.precision == "int8":
@@ -113,8 +113,8 @@ def _spec(card: dict[str, Any]) -> Spec:
 def _kept(path: Path, digest: str) -> OpenvinoEngine | None:
     """What was converted before, if it is whole, of these weights and by this version of OpenVINO; else None."""
     try:
-        told = json.loads((path.parent / "files.json").read_text(encoding="utf-8"))
-        whole = told == _files(path)
+        recorded = json.loads((path.parent / "files.json").read_text(encoding="utf-8"))
+        whole = recorded == _files(path)
         model, card = openvino_engine.read(path) if whole else (None, {})
     except (OSError, ValueError, WeightsError):
         return None
@@ -144,20 +144,23 @@ def keep(path: Path, model: Any, card: dict[str, Any]) -> None:
 
 
 def _files(path: Path) -> dict[str, str]:
-    files = {one.name: sha256(one) for one in (path, path.with_suffix(".bin"))}
+    files = {file.name: sha256(file) for file in (path, path.with_suffix(".bin"))}
     return files | {"openvino": openvino_engine.package().get_version()}
 
 
 def _converted(path: Path, name: str, digest: str) -> OpenvinoEngine:
     """Convert and measure a weight file, in a process of its own: this one need not hold torch for it."""
-    known = name if name in weight_store.entries() else str(path)
-    command = isolation.command("export", known, "--to", "openvino")
+    model = name if name in weight_store.entries() else str(path)
+    command = isolation.command("export", model, "--to", "openvino")
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    kept = _kept(place(digest, "fp32"), digest)
+    kept = _kept(cache_path(digest, "fp32"), digest)
     if done.returncode or kept is None:
-        said = (done.stderr.strip().splitlines() or ["no reason given"])[-1].removeprefix("medsr: ")
-        kind = next((one for one in (UsageError, WeightsError) if one.exit_code == done.returncode), MedsrError)
-        raise kind(f"{name}: cannot be converted for OpenVINO ({said}); --engine torch goes without")
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1].removeprefix("medsr: ")
+        kind = next(
+            (error_type for error_type in (UsageError, WeightsError) if error_type.exit_code == done.returncode),
+            MedsrError,
+        )
+        raise kind(f"{name}: cannot be converted for OpenVINO ({reason}); --engine torch goes without")
     return kept
 
 

@@ -41,10 +41,10 @@ class TorchEngine:
         import torch
 
         with torch.inference_mode():
-            given = torch.from_numpy(np.ascontiguousarray(batch))
+            inputs = torch.from_numpy(np.ascontiguousarray(batch))
             if self.device.startswith("cuda"):
-                given = given.pin_memory()
-            given = given.to(self.device, non_blocking=True).to(self.dtype)
-            made = self.net(given.contiguous(memory_format=torch.channels_last))
-            result: Array = made.float().contiguous().cpu().numpy()
+                inputs = inputs.pin_memory()
+            inputs = inputs.to(self.device, non_blocking=True).to(self.dtype)
+            outputs = self.net(inputs.contiguous(memory_format=torch.channels_last))
+            result: Array = outputs.float().contiguous().cpu().numpy()
             return result

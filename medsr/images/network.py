@@ -74,10 +74,10 @@ class Network:
         if self.channels == 1 and not grey:  # each colour through the one-channel network
             planes = [self(unit[:, :, c : c + 1], scale, on_tile) for c in range(unit.shape[2])]
             return np.concatenate(planes, axis=2)
-        given = np.repeat(unit, 3, axis=2) if grey and self.channels == 3 else unit
-        out = self._tiled(given, on_tile)
+        inputs = np.repeat(unit, 3, axis=2) if grey and self.channels == 3 else unit
+        out = self._tiled(inputs, on_tile)
         if self.consistency:
-            keep_intensities(out, given, self.scale)
+            keep_intensities(out, inputs, self.scale)
         out = out.mean(axis=2, keepdims=True) if grey else out
         return out if scale == self.scale else resize(out, target_size(unit, scale), "lanczos")
 
@@ -101,8 +101,8 @@ class Network:
             release_memory()
 
     def _forward(self, unit: Array) -> Array:
-        made = self.engine(unit.transpose(2, 0, 1)[None])[0]
-        return finite(made, self.name, self.engine.precision).transpose(1, 2, 0)
+        output = self.engine(unit.transpose(2, 0, 1)[None])[0]
+        return finite(output, self.name, self.engine.precision).transpose(1, 2, 0)
 
     @property
     def _whole(self) -> bool:

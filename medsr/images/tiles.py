@@ -62,10 +62,10 @@ def run(
     for done, (row, column) in enumerate(_product(rows, columns), 1):
         out = network(image[row.read_start : row.read_stop, column.read_start : column.read_stop])
         ramp = np.outer(_ramp(row, height, scale), _ramp(column, width, scale))[:, :, None]
-        place = np.s_[
+        region = np.s_[
             row.read_start * scale : row.read_stop * scale, column.read_start * scale : column.read_stop * scale
         ]
-        total[place] += out * ramp
+        total[region] += out * ramp
         if on_tile:
             on_tile(done, len(rows) * len(columns))
     total /= sums[0][:, None, None]

@@ -16,7 +16,7 @@ METHOD = f"95 % bootstrap interval over images (BCa, {RESAMPLES} resamples, seed
 
 
 @dataclass(frozen=True)
-class Summary:
+class IntervalSummary:
     """The mean of `n` values; `low` and `high`: its 95 % interval, None where one value cannot tell."""
 
     mean: float
@@ -35,7 +35,7 @@ class Summary:
         return self.high is not None and self.high < 0
 
 
-def summarize(values: Sequence[float]) -> Summary:
+def summarize(values: Sequence[float]) -> IntervalSummary:
     """The mean and its 95 % bootstrap interval (bias-corrected and accelerated; Efron 1987), always the same one.
 
     Raises ValueError for no value at all.
@@ -45,9 +45,9 @@ def summarize(values: Sequence[float]) -> Summary:
     array = np.asarray(values, np.float64)
     mean = float(array.mean())
     if len(array) < 2:
-        return Summary(mean, None, None, 1)
+        return IntervalSummary(mean, None, None, 1)
     if np.ptp(array) <= 1e-9 * max(1.0, abs(mean)):
-        return Summary(mean, mean, mean, len(array))
+        return IntervalSummary(mean, mean, mean, len(array))
     from scipy.stats import bootstrap
 
     interval = bootstrap(
@@ -58,4 +58,4 @@ def summarize(values: Sequence[float]) -> Summary:
         method="BCa" if len(array) < MANY else "percentile",
         rng=np.random.default_rng(0),
     ).confidence_interval
-    return Summary(mean, float(interval.low), float(interval.high), len(array))
+    return IntervalSummary(mean, float(interval.low), float(interval.high), len(array))

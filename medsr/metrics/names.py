@@ -46,11 +46,11 @@ PLACES = {
 
 def split(key: str) -> tuple[Metric, tuple[str, ...]]:
     """A metric's key, such as `psnr_y_fov`, to what it is and where it was measured, in words."""
-    places: list[str] = []
+    regions: list[str] = []
     while key not in METRICS:
-        key, _, place = key.rpartition("_")
-        places.insert(0, PLACES[place])
-    return METRICS[key], tuple(places)
+        key, _, region = key.rpartition("_")
+        regions.insert(0, PLACES[region])
+    return METRICS[key], tuple(regions)
 
 
 def label(key: str) -> str:

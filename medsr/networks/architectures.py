@@ -71,8 +71,8 @@ class Architecture:
         return _function(self.adapter)(state, before, channels, own) if self.adapter else state
 
 
-def _function(place: str) -> Callable[..., Any]:
-    module, name = place.split(":")
+def _function(reference: str) -> Callable[..., Any]:
+    module, name = reference.split(":")
     function: Callable[..., Any] = getattr(import_module(module), name)
     return function
 

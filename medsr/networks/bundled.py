@@ -50,8 +50,8 @@ class Choice:
     hint: str = ""
 
     def __str__(self) -> str:
-        said = f"{self.model}: {self.why}{self.hint}" if self.fits else f"{self.why}{self.hint}"
-        return said if self.fits and not self.guessed else f"warning: {said}"
+        line = f"{self.model}: {self.why}{self.hint}" if self.fits else f"{self.why}{self.hint}"
+        return line if self.fits and not self.guessed else f"warning: {line}"
 
 
 def for_image(image: Image, scale: float) -> Choice:
@@ -63,17 +63,19 @@ def for_image(image: Image, scale: float) -> Choice:
     model = model_for(kind, scale)
     if caution := weight_store.entries()[model].caution:
         why += f"; {caution}"
-    told = image.of_chest is True or image.of_retina is True
+    certain = image.of_chest is True or image.of_retina is True
     doubtful = kind == CHEST or (image.kind == DICOM and not _looks_like_fundus(image))
-    return Choice(model, why, guessed=doubtful and not told, hint="" if told else DOUBT)
+    return Choice(model, why, guessed=doubtful and not certain, hint="" if certain else DOUBT)
 
 
 def model_for(kind: str, scale: float = 1) -> str:
     """The faithful bundled model for a kind of image, of the least factor that reaches `scale`, else of the largest."""
-    found = sorted((one.scale or 0, name) for name, one in weight_store.entries().items() if _is_for(one, kind))
-    if not found:
+    candidates = sorted(
+        (entry.scale or 0, name) for name, entry in weight_store.entries().items() if _is_for(entry, kind)
+    )
+    if not candidates:
         raise WeightsError(f"no model for {kind} came with this medsr; name a --model")
-    return next((name for factor, name in found if factor >= scale), found[-1][1])
+    return next((name for factor, name in candidates if factor >= scale), candidates[-1][1])
 
 
 def _kind_of(image: Image) -> tuple[str | None, str]:
@@ -88,19 +90,19 @@ def _kind_of(image: Image) -> tuple[str | None, str]:
 
 
 def _kind_of_dicom(image: Image) -> tuple[str | None, str]:
-    said = f"{image.modality or 'no modality'}{PARTS[image.of_chest]}"
+    header = f"{image.modality or 'no modality'}{PARTS[image.of_chest]}"
     if image.pixels.shape[2] == 3:
         if image.modality in EYES and image.of_retina:
             return FUNDUS, f"its header says {image.modality} of the retina"
         if image.modality in UNSAID and image.of_retina is not False and _looks_like_fundus(image):
-            return FUNDUS, f"its header says {said}; taken for a fundus by its colours and dark corners"
+            return FUNDUS, f"its header says {header}; taken for a fundus by its colours and dark corners"
         if image.modality == "OP" and image.of_retina is None:
             return FUNDUS, "its header says OP and names no part of the eye, so taken for a fundus"
-        return None, f"what its header says ({said}, in colour)"
+        return None, f"what its header says ({header}, in colour)"
     if image.modality in RADIOGRAPHS and image.of_chest is not False:
         doubt = "" if image.of_chest else " and names no part of the body, so taken for a chest"
-        return CHEST, f"its header says {said}{doubt}"
-    return None, f"what its header says ({said})"
+        return CHEST, f"its header says {header}{doubt}"
+    return None, f"what its header says ({header})"
 
 
 def _is_grey(image: Image) -> bool:
@@ -156,13 +158,13 @@ def _interpolated(what: str) -> Choice:
     )
 
 
-def _is_for(entry: weight_store.Entry, kind: str) -> bool:
+def _is_for(entry: weight_store.WeightEntry, kind: str) -> bool:
     return entry.suits == kind and entry.style == "faithful"
 
 
 def candidates_hash() -> str:
     """One SHA-256 for all that may be chosen: when it changes, so may a result."""
     chosen = sorted(
-        one.sha256 or "" for one in weight_store.entries().values() if one.suits and one.style == "faithful"
+        entry.sha256 or "" for entry in weight_store.entries().values() if entry.suits and entry.style == "faithful"
     )
     return hashlib.sha256("\n".join(chosen).encode()).hexdigest()

@@ -107,10 +107,10 @@ def _check_shapes(spec: Spec, state: Mapping[str, Tensor], path: Path) -> None:
         wanted = {name: tensor.shape for name, tensor in spec.build().state_dict().items()}
     for name, shape in wanted.items():
         if name not in state or state[name].shape != shape:
-            found = tuple(state[name].shape) if name in state else "no such tensor"
+            stored_shape = tuple(state[name].shape) if name in state else "no such tensor"
             raise WeightsError(
                 f"{path}: the weights do not fit a {spec.architecture} generator: {name} should be {tuple(shape)}, "
-                f"found {found}"
+                f"found {stored_shape}"
             )
 
 

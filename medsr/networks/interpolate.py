@@ -17,16 +17,16 @@ def interpolate(first: str | Path, second: str | Path, share: float, out: Path) 
     either on images that are like neither's (Wortsman et al. 2022). `first`, `second`: known names or weight files.
     Raises UsageError where they are not of one architecture, WeightsError where they cannot be read.
     """
-    paths = [weight_store.locate(one) for one in (first, second)]
+    paths = [weight_store.locate(model) for model in (first, second)]
     if not 0 <= share <= 1:
         raise UsageError(f"--share {share:g}: expected a number from 0 to 1")
     if out.suffix != ".safetensors":
         raise UsageError(f"--out {out}: expected a name that ends in .safetensors")
-    (one, spec), (other, other_spec) = (checkpoint.load(path) for path in paths)
+    (first_net, spec), (second_net, other_spec) = (checkpoint.load(path) for path in paths)
     if spec != other_spec:
         raise UsageError(f"{first} and {second}: {spec} and {other_spec} have no weights between them")
-    ours, theirs = one.state_dict(), other.state_dict()
-    between = {name: ours[name].lerp(theirs[name], share) for name in ours}
+    first_state, second_state = first_net.state_dict(), second_net.state_dict()
+    between = {name: first_state[name].lerp(second_state[name], share) for name in first_state}
     hashes = [sha256(path) for path in paths]
     training = checkpoint.describe(paths[1]).get("training", {})
     if not isinstance(training, dict):

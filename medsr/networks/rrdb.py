@@ -20,11 +20,11 @@ def rrdb(scale: int, channels: int = 3, features: int = 64, blocks: int = 23, gr
 
 def adapted(state: dict[str, Tensor], before: int, channels: int, own: dict[str, Tensor]) -> dict[str, Tensor]:
     """Weights of a network of `before` channels, for one of `channels` whose fresh weights are `own`; any scale."""
-    state = recoloured(state, before, channels)
+    state = convert_channels(state, before, channels)
     return state | {"conv_first.weight": refolded(state["conv_first.weight"], channels, own["conv_first.weight"])}
 
 
-def recoloured(state: dict[str, Tensor], before: int, channels: int) -> dict[str, Tensor]:
+def convert_channels(state: dict[str, Tensor], before: int, channels: int) -> dict[str, Tensor]:
     """An RRDBNet's weights for grey instead of colour, or colour instead of grey.
 
     The grey network does what the colour one does to a grey image repeated, its output averaged; and the other way
@@ -49,7 +49,7 @@ def refolded(weight: Tensor, channels: int, like: Tensor) -> Tensor:
     replace one share its weight.
     """
     features, height, width = weight.shape[0], *weight.shape[2:]
-    old, new = (math.isqrt(one.shape[1] // channels) for one in (weight, like))
+    old, new = (math.isqrt(tensor.shape[1] // channels) for tensor in (weight, like))
     if old >= new:
         ratio = old // new
         parts = weight.reshape(features, channels, new, ratio, new, ratio, height, width).sum((3, 5))

@@ -32,10 +32,10 @@ def residual_in_residual(
 
 def steps_to(scale: int) -> list[int]:
     """The factors of the sub-pixel convolutions that lead to a scale. Raises ValueError for one there is no way to."""
-    known = {1: [], 2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}
-    if scale not in known:
-        raise ValueError(f"scale {scale}: expected one of {', '.join(map(str, known))}")
-    return known[scale]
+    steps_by_scale = {1: [], 2: [2], 3: [3], 4: [2, 2], 8: [2, 2, 2]}
+    if scale not in steps_by_scale:
+        raise ValueError(f"scale {scale}: expected one of {', '.join(map(str, steps_by_scale))}")
+    return steps_by_scale[scale]
 
 
 def _conv_norm(features: int) -> tuple[nn.Module, nn.Module]:

@@ -32,7 +32,7 @@ _PACKAGES = (
     "realesrgan.archs",
 )
 # What the parts want of these packages, and where it stands.
-_PLACES = {("basicsr.utils", "get_root_logger"): "basicsr.utils.logger"}
+_MODULES = {("basicsr.utils", "get_root_logger"): "basicsr.utils.logger"}
 
 
 def rrdbnet() -> type:
@@ -135,9 +135,9 @@ def _begin_packages() -> None:
 
 def _of_package(module: types.ModuleType, name: str) -> Any:
     """What a package lacks so far: from its place, or its `__init__` runs now."""
-    place = _PLACES.get((module.__name__, name))
-    if place:
-        return getattr(importlib.import_module(place), name)
+    module_name = _MODULES.get((module.__name__, name))
+    if module_name:
+        return getattr(importlib.import_module(module_name), name)
     looked_for_by_python = name.startswith("__") and name not in ("__all__", "__version__", "__gitsha__")
     if looked_for_by_python or "__getattr__" not in vars(module):
         raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")

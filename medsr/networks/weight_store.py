@@ -25,7 +25,7 @@ RESERVED = (*BASELINES, "scratch", "auto")
 
 
 @dataclass(frozen=True)
-class Entry:
+class WeightEntry:
     """One weight file. `sha256` may be a prefix where the publisher states no more; None where nothing is known yet.
 
     Only models that come with medsr have the last four: `onnx_sha256`, of the same weights as ONNX beside it; `suits`,
@@ -61,23 +61,23 @@ class Entry:
         return shipped if self.url is None and shipped.is_file() else home() / "weights" / self.file
 
 
-def entries() -> dict[str, Entry]:
+def entries() -> dict[str, WeightEntry]:
     """Every weight file known by name: the manifest's and the user's own, with hashes recorded on first download."""
-    known = dict(_manifest(resource_dir("pretrained") / "manifest.yml"))
+    by_name = dict(_manifest(resource_dir("pretrained") / "manifest.yml"))
     recorded = records.read()
-    for name, one in recorded["own"].items():
-        known.setdefault(name, Entry(**one))
+    for name, fields in recorded["own"].items():
+        by_name.setdefault(name, WeightEntry(**fields))
     for name, digest in recorded["hashes"].items():
-        if name in known and known[name].sha256 is None:
-            known[name] = replace(known[name], sha256=digest, recorded=True)
+        if name in by_name and by_name[name].sha256 is None:
+            by_name[name] = replace(by_name[name], sha256=digest, recorded=True)
     for name, converted in recorded.get("forms", {}).items():
-        if name in known and not known[name].path.is_file():  # the original counts where it is here, too
-            known[name] = _converted(known[name], converted)
-    return known
+        if name in by_name and not by_name[name].path.is_file():  # the original counts where it is here, too
+            by_name[name] = _converted(by_name[name], converted)
+    return by_name
 
 
 @lru_cache(1)
-def _manifest(path: Path) -> Mapping[str, Entry]:
+def _manifest(path: Path) -> Mapping[str, WeightEntry]:
     """The entries that came with medsr. Read once: it is asked for many times, and does not change."""
     fields = yaml.safe_load(path.read_text(encoding="utf-8"))["weights"]
     return {entry["name"]: _entry(entry) for entry in fields}
@@ -88,12 +88,12 @@ def known_names() -> set[str]:
     return {name for name, entry in entries().items() if entry.licence != USER_LICENCE}
 
 
-def _entry(fields: dict[str, Any]) -> Entry:
+def _entry(fields: dict[str, Any]) -> WeightEntry:
     forms = tuple(Form(**form) for form in fields.get("forms", ()))
-    return Entry(**fields | {"forms": forms})
+    return WeightEntry(**fields | {"forms": forms})
 
 
-def _converted(entry: Entry, record: Mapping[str, str]) -> Entry:
+def _converted(entry: WeightEntry, record: Mapping[str, str]) -> WeightEntry:
     """The entry with the converted file recorded, where a form of today's manifest is its origin; else unchanged."""
     for form in entry.forms:
         if str(form) == record.get("form") and record.get("file") == form.stored_name(entry.file):
@@ -102,14 +102,14 @@ def _converted(entry: Entry, record: Mapping[str, str]) -> Entry:
     return entry
 
 
-def get(name: str) -> Entry:
+def get(name: str) -> WeightEntry:
     """The entry of that name. Raises UsageError with the nearest name."""
-    known = entries()
-    if name not in known:
-        close = difflib.get_close_matches(name, [*known, *BASELINES], 1, 0.4)
+    by_name = entries()
+    if name not in by_name:
+        close = difflib.get_close_matches(name, [*by_name, *BASELINES], 1, 0.4)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise UsageError(f"{name}: no weight file and no known name{hint} (see: medsr weights list)")
-    return known[name]
+    return by_name[name]
 
 
 def locate(name: str | Path) -> Path:
@@ -139,7 +139,7 @@ def locate(name: str | Path) -> Path:
     return entry.path
 
 
-def verify(entry: Entry) -> None:
+def verify(entry: WeightEntry) -> None:
     """Check that the file is there and is what its entry says. Raises WeightsError."""
     if not entry.path.is_file():
         how = f"fetch it (medsr weights fetch {entry.name}) or " if entry.url else ""
@@ -151,7 +151,7 @@ def verify(entry: Entry) -> None:
     check(entry, entry.path)
 
 
-def check(entry: Entry, path: Path) -> None:
+def check(entry: WeightEntry, path: Path) -> None:
     """Raise WeightsError where the file is not what the entry says."""
     size = path.stat().st_size
     if entry.size is not None and size != entry.size:

@@ -59,7 +59,9 @@ class Jitter(RecipeSection):
     def of_volumes(self) -> str | None:
         """The first setting asked for that images know nothing of."""
         fresh = Jitter()
-        return next((one for one in ("contrast", "zoom", "noise") if getattr(self, one) != getattr(fresh, one)), None)
+        return next(
+            (field for field in ("contrast", "zoom", "noise") if getattr(self, field) != getattr(fresh, field)), None
+        )
 
 
 def _fraction_or_name(value: Any) -> Any:

@@ -41,8 +41,8 @@ def load(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         try:
             recipe.stage(index)
         except ValidationError as error:
-            told = "; ".join(f"stages.{index}.{_explain(item, Recipe)}" for item in error.errors())
-            raise UsageError(f"{path}: {told}") from None
+            reasons = "; ".join(f"stages.{index}.{_explain(item, Recipe)}" for item in error.errors())
+            raise UsageError(f"{path}: {reasons}") from None
         if index and not _follows(recipe.stage(index - 1), recipe.stage(index)):
             raise UsageError(
                 f"{path}: stages.{index}.generator: another network than that of the stage before, whose weights it "
@@ -87,7 +87,7 @@ class _StrictLoader(yaml.SafeLoader):
 
     def get_single_node(self) -> yaml.Node | None:
         node = super().get_single_node()
-        if node is not None and _values(node, {}) > MOST_VALUES:
+        if node is not None and _count_values(node, {}) > MOST_VALUES:
             raise yaml.YAMLError(f"more than {MOST_VALUES} values")
         return node
 
@@ -99,14 +99,14 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _values(node: yaml.Node, known: dict[int, int]) -> int:
+def _count_values(node: yaml.Node, counts: dict[int, int]) -> int:
     """How many values a node has with its aliases written out. Raises RecursionError for one that holds itself."""
     if isinstance(node, yaml.ScalarNode):
         return 1
-    if id(node) not in known:
+    if id(node) not in counts:
         parts = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
-        known[id(node)] = 1 + sum(_values(part, known) for part in parts)
-    return known[id(node)]
+        counts[id(node)] = 1 + sum(_count_values(part, counts) for part in parts)
+    return counts[id(node)]
 
 
 def _override(content: dict[str, Any], override: str) -> None:
@@ -114,15 +114,15 @@ def _override(content: dict[str, Any], override: str) -> None:
     if not equals or not all(key.split(".")):
         raise UsageError(f"--set {override}: expected KEY=VALUE, for example optimizer.learning_rate=5e-5")
     *parents, last = key.split(".")
-    place = content
+    mapping = content
     for parent in parents:
-        place = place.setdefault(parent, {})
-        if place is None or not isinstance(place, dict):
+        mapping = mapping.setdefault(parent, {})
+        if mapping is None or not isinstance(mapping, dict):
             raise UsageError(f"--set {override}: {parent} holds a value, not keys")
     try:
-        place[last] = yaml.safe_load(text)
+        mapping[last] = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError):
-        place[last] = text  # a pattern such as *.png is no YAML, and is meant as it stands
+        mapping[last] = text  # a pattern such as *.png is no YAML, and is meant as it stands
 
 
 def _explain(item: Any, model: type[BaseModel]) -> str:

@@ -180,15 +180,15 @@ class Recipe(RecipeSection):
 
         Its generator starts from PREVIOUS where neither it nor, for the first, the recipe says otherwise.
         """
-        one, content = self.stages[index], self.model_dump(mode="json", exclude={"stages"})
-        said = one.model_extra or {}
+        chosen_stage, content = self.stages[index], self.model_dump(mode="json", exclude={"stages"})
+        overrides = chosen_stage.model_extra or {}
         if index:
             content["start_from"] |= {"generator": PREVIOUS, "matching": False}
-        content = _merged(content, said) | {"name": f"{self.name}-{one.name}"}
+        content = _merged(content, overrides) | {"name": f"{self.name}-{chosen_stage.name}"}
         if self.minutes is not None:
-            told = [(stage.model_extra or {}).get("iterations", self.iterations) for stage in self.stages]
-            if all(isinstance(count, int) and count > 0 for count in told):
-                content["minutes"] = self.minutes * told[index] / sum(told)
+            counts = [(stage.model_extra or {}).get("iterations", self.iterations) for stage in self.stages]
+            if all(isinstance(count, int) and count > 0 for count in counts):
+                content["minutes"] = self.minutes * counts[index] / sum(counts)
         return Recipe.model_validate(content)
 
     @property
@@ -232,7 +232,7 @@ def _check_blur(degradation: HighOrder, side: int, scale: int) -> None:
 
 def _with_names_only(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _with_names_only(one) for key, one in value.items()}
+        return {key: _with_names_only(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_with_names_only(one) for one in value]
+        return [_with_names_only(item) for item in value]
     return Path(value).name if isinstance(value, str) and expanded(value).is_absolute() else value

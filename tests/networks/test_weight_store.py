@@ -113,7 +113,7 @@ def test_a_mirror_serves_files_under_their_own_names(manifest: str, server: tupl
 def test_import_recognises_a_file_by_its_content(manifest: str, tmp_path: Path) -> None:
     brought = tmp_path / "renamed on a usb stick.bin"
     brought.write_bytes(CONTENT)
-    assert download.bring(brought).name == "known"
+    assert download.import_weights(brought).name == "known"
     assert weight_store.locate("known").read_bytes() == CONTENT
 
 
@@ -121,19 +121,19 @@ def test_import_refuses_what_is_not_in_the_manifest(manifest: str, tmp_path: Pat
     brought = tmp_path / "known.pth"
     brought.write_bytes(b"something else")
     with pytest.raises(WeightsError):
-        download.bring(brought)
+        download.import_weights(brought)
     with pytest.raises(WeightsError):
-        download.bring(brought, "known")
+        download.import_weights(brought, "known")
     other = tmp_path / "other.pth"
     other.write_bytes(b"something else")
     with pytest.raises(WeightsError, match="--name NAME"):
-        download.bring(other)
+        download.import_weights(other)
 
 
 def test_a_model_of_ones_own_is_imported_by_name_and_held_to_its_hash(tmp_path: Path) -> None:
     brought = tmp_path / "mine.pth"
     torch.save(Spec("rrdb", 2, 3, {"features": 8, "blocks": 1, "growth": 4}).build().state_dict(), brought)
-    entry = download.bring(brought, "my-model")
+    entry = download.import_weights(brought, "my-model")
     assert (entry.scale, entry.architecture) == (2, "rrdb")
     path = weight_store.locate("my-model")
     path.write_bytes(path.read_bytes()[:-1] + b"!")
@@ -146,7 +146,7 @@ def test_names_that_are_paths_or_baselines_are_refused(tmp_path: Path, name: str
     brought = tmp_path / "mine.pth"
     torch.save(Spec("rrdb", 2, 3, {"features": 8, "blocks": 1, "growth": 4}).build().state_dict(), brought)
     with pytest.raises(UsageError):
-        download.bring(brought, name)
+        download.import_weights(brought, name)
 
 
 def test_missing_and_mistyped_names_say_what_to_do() -> None:
@@ -296,8 +296,8 @@ def test_a_taken_name_is_not_overwritten_in_silence(manifest: str, tmp_path: Pat
         net = Spec("rrdb", 2, 3, {"features": 8, "blocks": 1, "growth": 4}).build()
         torch.save(net.state_dict(), tmp_path / f"{seed}.pth")
     first, other = tmp_path / "0.pth", tmp_path / "1.pth"
-    kept = download.bring(first, "mine")
-    assert download.bring(first, "mine").sha256 == kept.sha256  # the same bytes again
+    kept = download.import_weights(first, "mine")
+    assert download.import_weights(first, "mine").sha256 == kept.sha256  # the same bytes again
     from typer.testing import CliRunner
 
     from medsr.cli.weights import app
@@ -306,9 +306,9 @@ def test_a_taken_name_is_not_overwritten_in_silence(manifest: str, tmp_path: Pat
     assert isinstance(done.exception, UsageError)
     assert "--replace" in str(done.exception)
     with pytest.raises(UsageError, match="other weights of your own"):
-        download.bring(other, "mine")
+        download.import_weights(other, "mine")
     assert weight_store.locate("mine").read_bytes() == first.read_bytes()
     with pytest.raises(UsageError, match="give another name"):
-        download.bring(other, "known", replace=True)
+        download.import_weights(other, "known", replace=True)
     assert CliRunner().invoke(app, ["import", str(other), "--name", "mine", "--replace"]).exit_code == 0
     assert weight_store.locate("mine").read_bytes() == other.read_bytes()

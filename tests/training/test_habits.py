@@ -20,7 +20,7 @@ from medsr.commands.volume.run import volume
 from medsr.core.errors import InputError, StoppedError, UsageError, WeightsError
 from medsr.io.images import image as image_io
 from medsr.networks import checkpoint
-from medsr.networks.rrdb import recoloured, rrdb
+from medsr.networks.rrdb import convert_channels, rrdb
 from medsr.recipe import load
 from medsr.training import loop, stages
 from medsr.training import monitor as monitors
@@ -162,13 +162,13 @@ def test_progressive_factors_carry_the_weights_over(tmp_path: Path, image_folder
 def test_a_colour_network_made_grey_does_to_grey_what_it_did(scale: int) -> None:
     torch.manual_seed(0)
     colour, grey = (rrdb(scale, channels, 8, 1, 8).eval() for channels in (3, 1))
-    grey.load_state_dict(recoloured(colour.state_dict(), 3, 1))
+    grey.load_state_dict(convert_channels(colour.state_dict(), 3, 1))
     image = torch.rand(1, 1, 16, 12)
     with torch.no_grad():
         expected = colour(image.expand(-1, 3, -1, -1)).mean(1, keepdim=True)
         torch.testing.assert_close(grey(image), expected)
         back = rrdb(scale, 3, 8, 1, 8).eval()
-        back.load_state_dict(recoloured(grey.state_dict(), 1, 3))
+        back.load_state_dict(convert_channels(grey.state_dict(), 1, 3))
         torch.testing.assert_close(back(image.expand(-1, 3, -1, -1)), expected.expand(-1, 3, -1, -1))
 
 

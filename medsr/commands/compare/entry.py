@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from medsr.metrics.bootstrap import Summary, summarize
+from medsr.metrics.bootstrap import IntervalSummary, summarize
 from medsr.recipe import Recipe
 from medsr.training import stages, validation
 from medsr.training.monitor import read_log
@@ -51,7 +51,7 @@ class Entry:
     bicubic: validation.Scores
 
     @property
-    def gain(self) -> Summary:
+    def gain(self) -> IntervalSummary:
         """PSNR over interpolation on the same image, dB."""
         pairs = zip(self.scores.per_image["psnr"], self.bicubic.per_image["psnr"], strict=True)
         return summarize([own - other for own, other in pairs])

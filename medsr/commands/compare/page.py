@@ -12,7 +12,7 @@ from scipy.ndimage import uniform_filter
 from medsr.commands.compare.entry import Entry, Failed
 from medsr.core.types import Array
 from medsr.metrics import lpips, names
-from medsr.metrics.bootstrap import METHOD, Summary
+from medsr.metrics.bootstrap import METHOD, IntervalSummary
 from medsr.report.page import Section, Table, curves, picture, write_page
 from medsr.training.validation import Predict, Scores, ValidationSample
 
@@ -63,7 +63,7 @@ def _last_columns(scores: Scores) -> list[str]:
     return [f"{scores.mean('psnr_y'):.2f}", *distances]
 
 
-def interval(gain: Summary) -> str:
+def interval(gain: IntervalSummary) -> str:
     """A difference in dB with its interval."""
     return f"{gain.mean:+.2f}" + (f" [{gain.low:+.2f}, {gain.high:+.2f}]" if gain.low is not None else "")
 

@@ -20,7 +20,7 @@ from medsr.data import changes, file_list
 from medsr.data.depth import with_depth
 from medsr.io.files import write_text
 from medsr.metrics import lpips
-from medsr.metrics.bootstrap import Summary, summarize
+from medsr.metrics.bootstrap import IntervalSummary, summarize
 from medsr.networks import checkpoint
 from medsr.recipe import Pairs, Recipe
 from medsr.training import validation
@@ -263,5 +263,5 @@ def _as_json(comparison: Comparison, told: page.Told) -> dict[str, Any]:
     }
 
 
-def _interval(summary: Summary) -> dict[str, Any]:
+def _interval(summary: IntervalSummary) -> dict[str, Any]:
     return {"mean": summary.mean, "ci95": [summary.low, summary.high], "n": summary.n}

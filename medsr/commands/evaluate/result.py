@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from medsr.batch.outcome import Outcome
-from medsr.metrics.bootstrap import METHOD, Summary, summarize
+from medsr.metrics.bootstrap import METHOD, IntervalSummary, summarize
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Evaluation:
         return {row.id: row.metrics[metric] for row in self.rows if row.model == model and metric in row.metrics}
 
     @cached_property
-    def means(self) -> dict[str, dict[str, Summary]]:
+    def means(self) -> dict[str, dict[str, IntervalSummary]]:
         """Model -> metric -> mean with its interval."""
         return {
             model: {key: summarize(list(found.values())) for key in self.metrics if (found := self.values(model, key))}
@@ -58,7 +58,7 @@ class Evaluation:
         }
 
     @cached_property
-    def differences(self) -> dict[str, dict[str, Summary]]:
+    def differences(self) -> dict[str, dict[str, IntervalSummary]]:
         """Model -> metric -> mean of its difference to the baseline on the same image, with the interval of that."""
         return {
             model: {key: summarize(list(found.values())) for key in self.metrics if (found := self.gains(model, key))}
@@ -88,5 +88,5 @@ class Evaluation:
         }
 
 
-def _json(summary: Summary) -> dict[str, Any]:
+def _json(summary: IntervalSummary) -> dict[str, Any]:
     return {"mean": summary.mean, "ci95": [summary.low, summary.high], "n": summary.n}

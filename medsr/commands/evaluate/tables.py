@@ -9,7 +9,7 @@ from typing import Any
 
 from medsr.commands.evaluate.result import Evaluation
 from medsr.core.text import cell, shown
-from medsr.metrics.bootstrap import FEW, METHOD, Summary
+from medsr.metrics.bootstrap import FEW, METHOD, IntervalSummary
 from medsr.metrics.names import label, split
 
 Grid = list[list[str]]
@@ -49,7 +49,7 @@ def _grid(result: Evaluation, metrics: Sequence[str], columns: Sequence[tuple[st
     return header, rows
 
 
-def interval(summary: Summary | None, digits: int, sign: str = "") -> str:
+def interval(summary: IntervalSummary | None, digits: int, sign: str = "") -> str:
     """`33.92 [33.50, 34.31]`."""
     if summary is None:
         return "-"

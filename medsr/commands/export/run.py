@@ -11,8 +11,8 @@ from medsr.commands.export import openmodeldb
 from medsr.core.errors import InputError, UsageError
 from medsr.core.types import Say
 from medsr.engines import conversion, openvino_engine
-from medsr.engines.benchmark_engines import beside_torch
-from medsr.engines.selection import exported_hash, keep, place
+from medsr.engines.benchmark_engines import benchmark_engines
+from medsr.engines.selection import cache_path, exported_hash, keep
 from medsr.io.files import sha256, write_text
 from medsr.networks import checkpoint, spandrel_loader, weight_store
 
@@ -72,7 +72,7 @@ def export(
     if path.suffix in SUFFIXES.values():
         raise UsageError(f"{path}: is exported already; give the weight file")
     digest = sha256(path)
-    target = Path(out) if out is not None else place(digest, "int8" if int8 else "fp32")
+    target = Path(out) if out is not None else cache_path(digest, "int8" if int8 else "fp32")
     if target.suffix != SUFFIXES[to]:
         raise UsageError(f"--out {target}: expected a name that ends in {SUFFIXES[to]}")
     if to == "openmodeldb":
@@ -92,7 +92,7 @@ def export(
     content = conversion.to_onnx(net, spec)
     if to == "onnx":
         if openvino_engine.available():
-            card |= beside_torch(net, conversion.to_openvino(content), card)
+            card |= benchmark_engines(net, conversion.to_openvino(content), card)
         conversion.save_onnx(target, content, card)
         return Exported(target, exported_hash(target), card)
     converted = conversion.to_openvino(content)
@@ -102,7 +102,7 @@ def export(
         converted, told = quantised(converted, card, Path(str(calibrate)), bits, say)
         card |= {"precision": "int8", **told}
     else:
-        card |= beside_torch(net, converted, card)
+        card |= benchmark_engines(net, converted, card)
     if out is None:
         keep(target, converted, card)
     else:
