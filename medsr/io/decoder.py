@@ -152,11 +152,11 @@ def _answer(stream: IO[bytes], samples: int) -> tuple[dict[str, Any], NDArray[np
         return header, np.empty(0, np.uint8)
     count = int(np.prod(header["shape"], dtype=np.int64))
     pixels = np.empty(count * np.dtype(header["dtype"]).itemsize, np.uint8)
-    room, place = pixels.data, 0
-    while place < len(room):
-        if not (length := stream.readinto(room[place:])):  # type: ignore[attr-defined]
+    room, offset = pixels.data, 0
+    while offset < len(room):
+        if not (length := stream.readinto(room[offset:])):  # type: ignore[attr-defined]
             raise EOFError
-        place += length
+        offset += length
     if count != samples:
         return {"error": f"{count} samples came out, its header says {samples}"}, np.empty(0, np.uint8)
     return header, pixels

@@ -39,7 +39,7 @@ def content_of(path: Path) -> Content:
     """
     with path.open("rb") as stream:
         head = stream.read(HEAD)
-    kind = image_io.sniff(path)
+    kind = image_io.detect_file_type(path)
     if kind == image_io.DICOM:
         return Content("volume" if _is_stack(path) else "image", ".dcm")
     if (suffix := _volume(head)) is not None:

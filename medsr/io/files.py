@@ -210,7 +210,7 @@ def expand(
     `in_folder` says what a folder gives, `meant` which of the paths a glob matches count. Raises UsageError when one
     of the inputs gives nothing.
     """
-    found: dict[Path, None] = {}
+    paths: dict[Path, None] = {}
     for entry in inputs:
         if not str(entry):
             raise UsageError("an input is empty: expected a file, a folder or a glob")
@@ -223,5 +223,5 @@ def expand(
             matches = sorted(filter(meant, map(Path, glob.glob(str(entry), recursive=True))))
         if not matches:
             raise UsageError(f"{entry}: nothing to work on there")
-        found.update(dict.fromkeys(matches))
-    return list(found)
+        paths.update(dict.fromkeys(matches))
+    return list(paths)

@@ -78,7 +78,7 @@ _HEADS = (
 )
 
 
-def sniff(path: Path) -> str | None:
+def detect_file_type(path: Path) -> str | None:
     """The format by the first bytes: PNG (also for what becomes PNG), JPEG, TIFF, DICOM or None."""
     try:
         check_regular(path)
@@ -89,7 +89,7 @@ def sniff(path: Path) -> str | None:
 
 
 def kind_of(head: bytes) -> str | None:
-    """As `sniff`, of a file that begins with these bytes (`HEAD` of them are enough)."""
+    """As `detect_file_type`, of a file that begins with these bytes (`HEAD` of them are enough)."""
     if begins_as_dicom(head):  # first: its 128 free bytes may look like another format
         return DICOM
     return next((kind for pattern, kind in _HEADS if pattern.match(head)), None)
@@ -120,7 +120,7 @@ def is_image(path: Path) -> bool:
 
 def is_dicom(path: Path) -> bool:
     """Whether the file begins as DICOM files do."""
-    return sniff(path) == DICOM
+    return detect_file_type(path) == DICOM
 
 
 def list_images(folder: Path, pattern: str = "*") -> list[Path]:
@@ -148,9 +148,9 @@ def unread_reason(path: Path) -> str:
     return f"{path}: {UNREAD[suffix]} images are not read; convert it to PNG or TIFF"
 
 
-def matches(place: Path, pattern: str) -> bool:
+def matches(relative: Path, pattern: str) -> bool:
     """Whether a path below a folder matches a pattern of names or places; upper and lower case are one."""
     wanted = pattern.lower()
     while wanted.startswith("**/"):
         wanted = wanted[3:]
-    return PurePosixPath(place.as_posix().lower()).match(wanted)
+    return PurePosixPath(relative.as_posix().lower()).match(wanted)

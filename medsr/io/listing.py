@@ -25,13 +25,13 @@ def files_below(folder: Path, apart: Iterable[Path] = (), closed: list[Path] | N
     and devices are left out; so is what lies below a folder of `apart`. `closed` gets what cannot be opened: links that
     lead nowhere, folders without permission, pipes.
     """
-    seen = {os.path.realpath(one) for one in apart}
+    seen = {os.path.realpath(path) for path in apart}
     waiting = [folder]
     closed = [] if closed is None else closed
     while waiting:
-        place = waiting.pop(0)
-        if os.path.realpath(place) not in seen:
-            yield from _below(place, seen, waiting, closed)
+        folder_path = waiting.pop(0)
+        if os.path.realpath(folder_path) not in seen:
+            yield from _below(folder_path, seen, waiting, closed)
 
 
 def cannot_open(folder: Path, closed: Sequence[Path]) -> str:
@@ -77,9 +77,9 @@ def left_out(files: Iterable[Path], read: Callable[[Path], bool], folder: Path |
     if not kinds:
         return ""
     total = sum(kinds.values())
-    told = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items(), key=lambda one: (-one[1], one[0])))
+    counts = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items(), key=lambda item: (-item[1], item[0])))
     where = f"{shown(folder)}: " if folder is not None else ""
-    return f"{where}left out: {total} file{'s' * (total > 1)} of kinds medsr does not read ({told})"
+    return f"{where}left out: {total} file{'s' * (total > 1)} of kinds medsr does not read ({counts})"
 
 
 def _kind(path: Path) -> str:

@@ -48,7 +48,7 @@ def valid(value: Any) -> int:
     return int(value) if isinstance(value, int) and value in _TURNS else UPRIGHT
 
 
-def turned(stored: NDArray, orientation: int) -> NDArray:
+def apply_orientation(stored: NDArray, orientation: int) -> NDArray:
     """(H, W[, C]) as stored to what is shown."""
     turn = _TURNS.get(orientation)
     return stored if turn is None else np.ascontiguousarray(turn(stored))
@@ -59,9 +59,9 @@ def as_shown(image: Image) -> Image:
     orientation = image.extra.get("orientation", UPRIGHT)
     if orientation == UPRIGHT:
         return image
-    alpha = None if image.alpha is None else turned(image.alpha, orientation)
+    alpha = None if image.alpha is None else apply_orientation(image.alpha, orientation)
     extra = {key: value for key, value in image.extra.items() if key not in _SHOWN_ONCE}
-    return replace(image, pixels=turned(image.pixels, orientation), alpha=alpha, extra=extra)
+    return replace(image, pixels=apply_orientation(image.pixels, orientation), alpha=alpha, extra=extra)
 
 
 MASKS = ("PNG", "JPEG", "TIFF", "BMP", "DIB", "GIF", "WEBP", "PPM")
@@ -97,8 +97,8 @@ def _upright_tiff(content: bytes) -> tuple[bytes, int]:
         if tag is None:
             return content, UPRIGHT
         order: Literal["little", "big"] = "little" if tiff.byteorder == "<" else "big"
-        place, size = tag.valueoffset, 2 if tag.dtype == 3 else 4
-        return content[:place] + UPRIGHT.to_bytes(size, order) + content[place + size :], valid(tag.value)
+        offset, size = tag.valueoffset, 2 if tag.dtype == 3 else 4
+        return content[:offset] + UPRIGHT.to_bytes(size, order) + content[offset + size :], valid(tag.value)
 
 
 def stated(exif: bytes, xmp: bytes | str = b"") -> int:
@@ -106,8 +106,8 @@ def stated(exif: bytes, xmp: bytes | str = b"") -> int:
     if value := _of_exif(exif).get(TAG):
         return valid(value)
     text = xmp.encode() if isinstance(xmp, str) else xmp
-    found = re.search(rb"tiff:Orientation(?:=\"|>)([1-8])", text)
-    return valid(int(found[1])) if found else UPRIGHT
+    match = re.search(rb"tiff:Orientation(?:=\"|>)([1-8])", text)
+    return valid(int(match[1])) if match else UPRIGHT
 
 
 def exif_saying(exif: bytes, orientation: int) -> bytes:

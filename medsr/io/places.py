@@ -12,7 +12,7 @@ from pathlib import Path
 from medsr.core.errors import UsageError
 from medsr.io.files import LONGEST
 
-Place = tuple[int, int, str]
+FileIdentity = tuple[int, int, str]
 """Device and inode of the nearest folder that is there, and the names below it."""
 
 
@@ -41,7 +41,7 @@ def check(writings: Sequence[Writing]) -> dict[int, str]:
         identity: writing.source for writing in writings for file in writing.reads if (identity := _identity(file))
     }
     places = _places([file for writing in writings for file in writing.writes])
-    first: dict[Place, tuple[int, Path]] = {}
+    first: dict[FileIdentity, tuple[int, Path]] = {}
     clashes: dict[int, str] = {}
     for number, writing in enumerate(writings):
         for file in writing.writes:
@@ -57,45 +57,45 @@ def check(writings: Sequence[Writing]) -> dict[int, str]:
             if other != number:
                 spelt = "" if str(path) == str(file) else f" ({path} is the same file on this disk)"
                 both = f"{writings[other].source} and {writing.source}"
-                for one in (other, number):
-                    clashes.setdefault(one, f"{both} would both be written to {file}{spelt}; run them separately")
+                for clash in (other, number):
+                    clashes.setdefault(clash, f"{both} would both be written to {file}{spelt}; run them separately")
     return clashes
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
     """Device and inode of what is there, whatever link, mount or spelling leads to it; None where nothing is."""
     try:
-        found = path.stat()
+        info = path.stat()
     except (OSError, ValueError):
         return None
-    return found.st_dev, found.st_ino
+    return info.st_dev, info.st_ino
 
 
-def place_of(path: Path) -> Place:
+def target_identity(path: Path) -> FileIdentity:
     """Where a file is written, by rename: equal for two paths that lead to one entry of one folder."""
     here = Path(os.path.abspath(path))
     names = [here.name]
-    while (found := _identity(here.parent)) is None and here.parent != here:
+    while (identity := _identity(here.parent)) is None and here.parent != here:
         here = here.parent
         names.append(here.name)
-    return (*(found or (0, 0)), "/".join(reversed(names)))
+    return (*(identity or (0, 0)), "/".join(reversed(names)))
 
 
-def _places(paths: Iterable[Path]) -> dict[Path, Place]:
+def _places(paths: Iterable[Path]) -> dict[Path, FileIdentity]:
     """The place of every path, with names that the disk takes for one told as one."""
-    exact = {path: place_of(path) for path in paths}
-    spelt: dict[Place, set[str]] = {}
+    exact = {path: target_identity(path) for path in paths}
+    spelt: dict[FileIdentity, set[str]] = {}
     for device, inode, rest in exact.values():
         spelt.setdefault((device, inode, _folded(rest)), set()).add(rest)
-    alike = {place for place, names in spelt.items() if len(names) > 1}
+    alike = {identity for identity, names in spelt.items() if len(names) > 1}
     folds: dict[int, bool] = {}
-    found = {}
+    identities = {}
     for path, (device, inode, rest) in exact.items():
-        place = (device, inode, _folded(rest))
-        if place in alike and device not in folds:
+        identity = (device, inode, _folded(rest))
+        if identity in alike and device not in folds:
             folds[device] = folds_names(_nearest(path))
-        found[path] = place if place in alike and folds[device] else (device, inode, rest)
-    return found
+        identities[path] = identity if identity in alike and folds[device] else (device, inode, rest)
+    return identities
 
 
 def folds_names(folder: Path) -> bool:

@@ -23,19 +23,19 @@ LEFT_OUT_NAMED = 5
 class Scan:
     """`path`: a file, or the folder below which a DICOM series lies. `series`: its UID where others lie there, too.
 
-    `number`: from 1, where several series have one folder. `place`: of its result below the folder of results, None
+    `number`: from 1, where several series have one folder. `subfolder`: of its result below the folder of results, None
     for a scan that was named by itself. `volume`: from 1, where the user names one of a series' volumes.
     """
 
     path: Path
     series: str | None = None
     number: int = 0
-    place: Path | None = None
+    subfolder: Path | None = None
     volume: int = 0
 
 
 @dataclass(frozen=True)
-class Found:
+class ScanListing:
     """`left_out`: files below the folders that are not scans. `barren`: folders without any; reading them says so.
 
     `closed`: what cannot be opened there, in words.
@@ -50,11 +50,11 @@ class Found:
         """What was left out, in words; empty when there is nothing."""
         names = ", ".join(path.name for path in self.left_out[:LEFT_OUT_NAMED])
         more = len(self.left_out) - LEFT_OUT_NAMED
-        told = f"left out, not scans: {names}{f' and {more} more' if more > 0 else ''}"
-        return "; ".join([*([told] if names else []), *self.closed])
+        line = f"left out, not scans: {names}{f' and {more} more' if more > 0 else ''}"
+        return "; ".join([*([line] if names else []), *self.closed])
 
 
-def expand(inputs: Iterable[str | Path], out: Path | None = None, series: str | None = None) -> Found:
+def expand(inputs: Iterable[str | Path], out: Path | None = None, series: str | None = None) -> ScanListing:
     """Files, folders and globs to scans, each once.
 
     A DICOM series is one scan however many folders it is spread over; everything below a folder is looked at, but not
@@ -73,21 +73,21 @@ def expand(inputs: Iterable[str | Path], out: Path | None = None, series: str | 
                 continue
             if not any(path.iterdir()):
                 raise InputError(f"{path}: the folder is empty")
-            below = find(path, out) if series is None else Found([], [])
+            below = find(path, out) if series is None else ScanListing([], [])
             left_out += below.left_out
             closed += below.closed
             barren += [] if below.scans or series is not None else [path]
             for scan in below.scans or [Scan(path)]:
-                place = scan.path.parent.relative_to(path) if scan.path != path else Path()
-                scans.setdefault((scan.path, scan.series), replace(scan, place=place))
+                subfolder = scan.path.parent.relative_to(path) if scan.path != path else Path()
+                scans.setdefault((scan.path, scan.series), replace(scan, subfolder=subfolder))
     for scan in _loose(loose):
         scans.setdefault((scan.path, scan.series), scan)
     volume = (series or "").rpartition(":")[2] if ":" in (series or "") else ""
     named = [replace(scan, volume=int(volume)) if volume.isdecimal() else scan for scan in scans.values()]
-    return Found(named, left_out, tuple(barren), tuple(closed))
+    return ScanListing(named, left_out, tuple(barren), tuple(closed))
 
 
-def find(folder: Path, out: Path | None = None, results: bool = False) -> Found:
+def find(folder: Path, out: Path | None = None, results: bool = False) -> ScanListing:
     """Every scan below a folder; what medsr made of scans only with `results`."""
     skipped = None if out is None or not _within(out, folder) else Path(os.path.realpath(out))
     scans: list[Scan] = []
@@ -117,11 +117,11 @@ def find(folder: Path, out: Path | None = None, results: bool = False) -> Found:
             scans.append(Scan(file))
             own.update(volume_io.files_of(file))
     series = series_files.scattered(slices)
-    scans += _numbered([Scan(one.place, one.named) for one in series])
-    scans += [Scan(file) for file in damaged if not any(file.is_relative_to(one.place) for one in series)]
+    scans += _numbered([Scan(group.folder, group.named) for group in series])
+    scans += [Scan(file) for file in damaged if not any(file.is_relative_to(group.folder) for group in series)]
     rest = [file for file in left_out if file not in own]
-    told = cannot_open(folder, closed)
-    return Found(sorted(scans, key=lambda scan: (scan.path, scan.number)), rest, (), (told,) if told else ())
+    line = cannot_open(folder, closed)
+    return ScanListing(sorted(scans, key=lambda scan: (scan.path, scan.number)), rest, (), (line,) if line else ())
 
 
 def paths_below(folder: Path, pattern: str = "*", results: bool = False) -> tuple[list[Path], str]:
@@ -129,15 +129,15 @@ def paths_below(folder: Path, pattern: str = "*", results: bool = False) -> tupl
     DICOM series in one folder, which a path alone does not tell apart. `pattern`: of names or places below the folder.
     `results`: whether medsr's own are found, too.
     """
-    found = find(folder, results=results)
+    listing = find(folder, results=results)
     wanted = {
-        path for path in (*(scan.path for scan in found.scans), *found.left_out) if _matches(path, folder, pattern)
+        path for path in (*(scan.path for scan in listing.scans), *listing.left_out) if _matches(path, folder, pattern)
     }
-    mixed = dict.fromkeys(scan.path for scan in found.scans if scan.series is not None and scan.path in wanted)
+    mixed = dict.fromkeys(scan.path for scan in listing.scans if scan.series is not None and scan.path in wanted)
     notes = [f"left out, several DICOM series in one folder, give each its own: {path}" for path in mixed]
-    rest = [file for file in found.left_out if file in wanted and file.name.lower() not in RECORDS]
-    notes += filter(None, [replace(found, left_out=rest).note()])
-    return [scan.path for scan in found.scans if scan.series is None and scan.path in wanted], "; ".join(notes)
+    rest = [file for file in listing.left_out if file in wanted and file.name.lower() not in RECORDS]
+    notes += filter(None, [replace(listing, left_out=rest).note()])
+    return [scan.path for scan in listing.scans if scan.series is None and scan.path in wanted], "; ".join(notes)
 
 
 def _matches(path: Path, folder: Path, pattern: str) -> bool:
@@ -173,9 +173,9 @@ def _loose(paths: list[Path]) -> list[Scan]:
             image = None
         slices += [image] if image else []
     whole = series_files.complete(slices)
-    taken = {file for one in whole for file in one.files}
+    taken = {file for series in whole for file in series.files}
     single = [Scan(path) for path in paths if path not in taken]
-    return single + _numbered([Scan(one.place, one.named) for one in whole])
+    return single + _numbered([Scan(series.folder, series.named) for series in whole])
 
 
 def _numbered(scans: list[Scan]) -> list[Scan]:
@@ -205,7 +205,7 @@ def _is_ours(file: Path, folder: Path) -> bool:
     for name in ("_preview.png", "_report.html", ".json"):
         if file.name.endswith(name) and volume_io.is_result(file.with_name(file.name[: -len(name)] + ".nii")):
             return True
-    above = [one for one in file.parents if one != folder and one.is_relative_to(folder)]
+    above = [parent for parent in file.parents if parent != folder and parent.is_relative_to(folder)]
     return (volume_io.is_volume(file) and volume_io.is_result(file)) or any(map(volume_io.is_result, above))
 
 

@@ -43,12 +43,12 @@ def scans(inputs: Sequence[str], out: Path, dicom: bool, uncertainty: bool) -> F
         raise UsageError(f"{error}: no scan there") from error
     if found.barren:
         raise UsageError(f"{found.barren[0]}: no scan there")
-    loose = [os.path.dirname(os.path.abspath(scan.path)) for scan in found.scans if scan.place is None]
+    loose = [os.path.dirname(os.path.abspath(scan.path)) for scan in found.scans if scan.subfolder is None]
     shared = os.path.commonpath(loose) if loose else ""
     placed = [
         scan
-        if scan.place is not None
-        else replace(scan, place=Path(os.path.abspath(scan.path)).parent.relative_to(shared))
+        if scan.subfolder is not None
+        else replace(scan, subfolder=Path(os.path.abspath(scan.path)).parent.relative_to(shared))
         for scan in found.scans
     ]
     targets = [target_of(scan, out, dicom) for scan in placed]

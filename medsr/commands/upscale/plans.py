@@ -71,7 +71,7 @@ def _originals(sources: list[Path], folder: Path, out: Path, notes: list[str]) -
 
 def _added_suffix(source: Path) -> str:
     """Nothing where the name says the format of the content; else that format's suffix, after the whole name."""
-    kind = image_io.sniff(source)
+    kind = image_io.detect_file_type(source)
     suffix = {image_io.JPEG: ".jpg", image_io.TIFF: ".tif", image_io.DICOM: ".dcm"}.get(kind or "", ".png")
     named = source.suffix.lower()
     said = image_io.SUFFIXES.get(named) if named in image_io.WRITABLE else None

@@ -183,7 +183,7 @@ class Job:
         """Each frame by the model of the first, one after the other; only stored results are kept."""
         pixels = None
         for n, image in enumerate(frames):
-            last = image_io.enlarge(image, used.model(background.filled(image), used.scale))
+            last = image_io.upsampled(image, used.model(background.filled(image), used.scale))
             if pixels is None:
                 pixels = np.empty((len(frames), *last.pixels.shape), last.pixels.dtype)
             pixels[n] = last.pixels
@@ -196,7 +196,7 @@ class Job:
         assert self.result is not None or self.stacked is not None
         image, result, stacked = self.image, self.result, self.stacked
         self.forget()
-        enlarged = image_io.enlarge(image, result) if result is not None else stacked
+        enlarged = image_io.upsampled(image, result) if result is not None else stacked
         assert enlarged is not None
         self.written = image_io.write(self.target, enlarged, self.how.models.keep_metadata)
         return tuple(note for note in (self.chosen, image.note) if note)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medsr.core.errors import UsageError
-from medsr.io.places import Writing, place_of
+from medsr.io.places import Writing, target_identity
 from medsr.io.places import check as places_check
 from medsr.io.scans import Scan
 from medsr.io.volumes.volume import OURS, SUFFIXES, files_of, files_written, split_suffix
@@ -69,7 +69,7 @@ def check(
     writings = []
     for target in targets:
         written = _outputs(target, also, uncertainty)
-        places = {place_of(file) for file in written}
+        places = {target_identity(file) for file in written}
         if len(places) < len(written):
             names = ", ".join(map(str, also))
             raise UsageError(f"--also: {names} would overwrite each other or the uncertainty; rename one")
@@ -116,7 +116,7 @@ def target_of(scan: Scan, out: Path, dicom: bool) -> Target:
     number = f"_{scan.number}" if scan.number else ""
     volume = f"_volume{scan.volume}" if scan.volume else ""
     name = f"{stem}{number}{volume}{suffix}"
-    return Target(scan.path, out / (scan.place or Path()) / name, dicom, scan.series)
+    return Target(scan.path, out / (scan.subfolder or Path()) / name, dicom, scan.series)
 
 
 def name_for(scan: Path, dicom: bool) -> str:

@@ -84,18 +84,18 @@ def checked_values(dataset: Any, stream: Codestream | None, pixels: NDArray, nam
 
 def _jpeg(content: bytes) -> Codestream | None:
     """Of JPEG and JPEG-LS, whose segments are walked by their lengths."""
-    place = 2 if content[:2] == START_OF_JPEG else len(content)
-    while place + 4 <= len(content) and content[place] == 0xFF:
-        marker = content[place + 1]
-        if marker in SIZES and place + 10 <= len(content):
-            rows, columns = (_number(content, place + at, 2) for at in (5, 7))
-            return Codestream(rows, columns, content[place + 9], content[place + 4], None)
+    offset = 2 if content[:2] == START_OF_JPEG else len(content)
+    while offset + 4 <= len(content) and content[offset] == 0xFF:
+        marker = content[offset + 1]
+        if marker in SIZES and offset + 10 <= len(content):
+            rows, columns = (_number(content, offset + at, 2) for at in (5, 7))
+            return Codestream(rows, columns, content[offset + 9], content[offset + 4], None)
         if marker == SCAN:
             break
         if marker == 0xFF:  # a byte of filling
-            place += 1
+            offset += 1
         else:
-            place += 2 if marker in WITHOUT_LENGTH else 2 + _number(content, place + 2, 2)
+            offset += 2 if marker in WITHOUT_LENGTH else 2 + _number(content, offset + 2, 2)
     return None
 
 
@@ -116,18 +116,18 @@ def _jpeg_2000(content: bytes) -> Codestream | None:
 
 def _start_in_boxes(content: bytes) -> int:
     """Where the codestream of a JP2 file begins; its end where there is none."""
-    place = 0
-    while place + 8 <= len(content):
-        length, kind, head = _number(content, place, 4), content[place + 4 : place + 8], 8
+    offset = 0
+    while offset + 8 <= len(content):
+        length, kind, head = _number(content, offset, 4), content[offset + 4 : offset + 8], 8
         if length == 1:
-            length, head = _number(content, place + 8, 8), 16
+            length, head = _number(content, offset + 8, 8), 16
         if kind == b"jp2c":
-            return place + head
+            return offset + head
         if length < head:
             break
-        place += length
+        offset += length
     return len(content)
 
 
-def _number(content: bytes, place: int, length: int) -> int:
-    return int.from_bytes(content[place : place + length], "big")
+def _number(content: bytes, offset: int, length: int) -> int:
+    return int.from_bytes(content[offset : offset + length], "big")

@@ -141,7 +141,7 @@ def _settle_types(dataset: Any, signed: bool | None = None) -> None:
             continue
         options = element.VR.split(" or ")
         raw = isinstance(element.value, bytes)
-        element.VR = next((one for one in options if (one in WIDTHS) == raw), options[-1 if raw else 0])
+        element.VR = next((option for option in options if (option in WIDTHS) == raw), options[-1 if raw else 0])
 
 
 def _little_endian(dataset: Any) -> Any:
@@ -152,7 +152,7 @@ def _little_endian(dataset: Any) -> Any:
         width = WIDTHS.get(element.VR)
         if width and element.keyword != "PixelData" and isinstance(element.value, bytes):
             element.value = np.frombuffer(element.value, f"V{width}").view(f">u{width}").astype(f"<u{width}").tobytes()
-    turned = Dataset()
-    turned.update(dataset)
-    turned.file_meta = dataset.file_meta
-    return turned
+    little = Dataset()
+    little.update(dataset)
+    little.file_meta = dataset.file_meta
+    return little

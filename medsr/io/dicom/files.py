@@ -118,8 +118,8 @@ def members(path: Path) -> list[zipfile.ZipInfo]:
     expansion.check(whole, min(size, path.stat().st_size), str(path))  # members may share their bytes
     if any(member.flag_bits & 1 for member in packed):
         raise InputError(f"{path}: the zip is encrypted; unpack it first")
-    shown = (one for one in packed if "__MACOSX" not in one.filename and Path(one.filename).name[:1] != ".")
-    ordered = sorted(shown, key=lambda one: one.filename)
+    shown = (member for member in packed if "__MACOSX" not in member.filename and Path(member.filename).name[:1] != ".")
+    ordered = sorted(shown, key=lambda member: member.filename)
     return _renamed(ordered) if _numbered.get() else ordered
 
 

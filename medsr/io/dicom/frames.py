@@ -130,10 +130,10 @@ def keep(dataset: Any, numbers: Sequence[int]) -> list[str]:
 
 
 def _forget(dataset: Any, words: dict[str, str], left_out: list[str]) -> None:
-    for keyword, said in words.items():
+    for keyword, description in words.items():
         if keyword in dataset:
             del dataset[keyword]
-            left_out.append(said)
+            left_out.append(description)
 
 
 def _values(dataset: Any, keyword: str) -> list[Any]:

@@ -34,30 +34,30 @@ MODALITIES = frozenset(
 
 def photometric_of(dataset: Any) -> str:
     """What the pixels' values mean; nothing where that is none of DICOM's terms: any text may stand there."""
-    said = str(dataset.get("PhotometricInterpretation") or "")
-    return said if said in (*PHOTOMETRIC, *COLOURS) else ""
+    value = str(dataset.get("PhotometricInterpretation") or "")
+    return value if value in (*PHOTOMETRIC, *COLOURS) else ""
 
 
 def modality_of(dataset: Any) -> str:
     """DICOM's term, such as CT or MR; OT (other) for a text that is none: any text may stand there, a name too."""
-    said = str(dataset.get("Modality") or "").strip().upper()
-    return said if said in MODALITIES else "OT" * bool(said)
+    value = str(dataset.get("Modality") or "").strip().upper()
+    return value if value in MODALITIES else "OT" * bool(value)
 
 
 def of_chest(dataset: Any) -> bool | None:
     """Whether the header says that the chest is shown; None where it names no part of the body, as is common."""
-    said = str(dataset.get("BodyPartExamined") or "").strip().upper()
-    return bool(re.match(r"(CHEST|THORAX|LUNG|RIBS?\b)", said)) if said else None
+    value = str(dataset.get("BodyPartExamined") or "").strip().upper()
+    return bool(re.match(r"(CHEST|THORAX|LUNG|RIBS?\b)", value)) if value else None
 
 
 def burned_in(dataset: Any) -> str:
     """A warning where text is, or may well be, part of the picture (PS3.3 C.7.6.1); "" where nothing says so."""
     from pydicom.uid import SecondaryCaptureImageStorage
 
-    said = str(dataset.get("BurnedInAnnotation") or "")
-    if said == "YES":
+    value = str(dataset.get("BurnedInAnnotation") or "")
+    if value == "YES":
         return "text is burned into the pixels (BurnedInAnnotation YES): it may name the patient, and stays there"
-    if said != "NO" and (dataset.get("Modality") == "US" or dataset.SOPClassUID == SecondaryCaptureImageStorage):
+    if value != "NO" and (dataset.get("Modality") == "US" or dataset.SOPClassUID == SecondaryCaptureImageStorage):
         return "the header does not say whether text is burned into the pixels, as is common in this kind of image"
     return ""
 
@@ -77,8 +77,10 @@ def patient_of(path: Path) -> str:
 
 def of_retina(dataset: Any) -> bool | None:
     """Whether the header says that the retina is shown; None where it does not say, or is not an eye's photograph."""
-    said = [_meaning(dataset, keyword) for keyword in ("AcquisitionDeviceTypeCodeSequence", "AnatomicRegionSequence")]
-    words = " ".join(said).lower()
+    meanings = [
+        _meaning(dataset, keyword) for keyword in ("AcquisitionDeviceTypeCodeSequence", "AnatomicRegionSequence")
+    ]
+    words = " ".join(meanings).lower()
     if re.search(r"fundus|retina|macula|optic disc|ophthalmoscop", words):
         return True
     if re.search(r"slit|anterior|cornea|iris|lens|eyelid|external|specular", words):

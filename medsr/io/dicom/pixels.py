@@ -96,9 +96,9 @@ def _decompress(dataset: Any, name: str, index: int | None) -> NDArray:
     """The frames of compressed pixels, each by itself."""
     count = int(dataset.get("NumberOfFrames") or 1)
     pixels: NDArray | None = None
-    place = 0
-    for place, frame in enumerate(_frames(dataset, count, index), 1):
-        if place > count:
+    number = 0
+    for number, frame in enumerate(_frames(dataset, count, index), 1):
+        if number > count:
             raise InputError(f"{name}: damaged header: it declares {count} frame(s), its pixels are enough for more")
         picture = _decompress_frame(dataset, frame, name)
         if count == 1 or index is not None:
@@ -106,11 +106,11 @@ def _decompress(dataset: Any, name: str, index: int | None) -> NDArray:
         elif pixels is None:
             pixels = np.empty((count, *picture.shape), picture.dtype)
         elif pixels.shape[1:] != picture.shape or pixels.dtype != picture.dtype:
-            raise InputError(f"{name}: damaged: frame {place} is compressed in another size or depth than the first")
+            raise InputError(f"{name}: damaged: frame {number} is compressed in another size or depth than the first")
         if pixels.ndim > picture.ndim:
-            pixels[place - 1] = picture
-    if pixels is None or (index is None and place < count):
-        raise InputError(f"{name}: damaged: it declares {count} frames and holds only {place}")
+            pixels[number - 1] = picture
+    if pixels is None or (index is None and number < count):
+        raise InputError(f"{name}: damaged: it declares {count} frames and holds only {number}")
     return pixels
 
 

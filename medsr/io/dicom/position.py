@@ -19,7 +19,7 @@ def shift_positions(dataset: Any, scale: Scale, left_out: list[str]) -> None:
     shared = (items(dataset, "SharedFunctionalGroupsSequence") or [None])[0]
     for group in [shared, *items(dataset, "PerFrameFunctionalGroupsSequence")]:
         for plane in items(group, "PlanePositionSequence") if group is not None else []:
-            sources = [one for one in (group, shared, dataset) if one is not None]
+            sources = [source for source in (group, shared, dataset) if source is not None]
             spacing = _of(sources, "PixelMeasuresSequence", "PixelSpacing", 2)
             cosines = _of(sources, "PlaneOrientationSequence", "ImageOrientationPatient", 6)
             _shift(plane, "ImagePositionPatient", _step(spacing, cosines, scale), left_out)

@@ -42,10 +42,10 @@ def dataset_of(stream: IO[bytes], name: str, pixels: bool = True, tags: list[str
         blocks = _unpacked(stream, name)
         if blocks is None:
             stream.seek(0)
-            return _read(_Counted(stream, size, name), pixels, tags)
+            return _read(_CountingStream(stream, size, name), pixels, tags)
         room = max(LARGEST_HEADER, 8 * size)
         why = f"{name}: its header unpacks to more than {room >> 20} MB; no DICOM header is so large"
-        source = _Counted(expansion.Forward(blocks, room, why), size, name)
+        source = _CountingStream(expansion.Forward(blocks, room, why), size, name)
         header = _read(source, False, None if pixels else tags)
         return _with_pixels(stream, name, header, source.tell()) if pixels else header
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -60,12 +60,12 @@ def _with_pixels(stream: IO[bytes], name: str, header: Any, begin: int) -> Any:
     _check_free(promised, name)
     why = f"{name}: damaged: it unpacks to more than the {promised / 1e6:.3g} MB of pixels that its header promises"
     whole = expansion.Forward(_unpacked(stream, name) or iter(()), begin + promised + TRAILER, why)
-    dataset = _read(_Counted(whole, size, name), True, None)
+    dataset = _read(_CountingStream(whole, size, name), True, None)
     whole.read()  # to the end: there stands the checksum
     return dataset
 
 
-class _Counted:
+class _CountingStream:
     """A stream that may be read only so often: a few bytes of zeros are an element, and a file can have millions."""
 
     def __init__(self, stream: Any, size: int, name: str) -> None:
@@ -82,7 +82,7 @@ class _Counted:
         return content
 
 
-def _read(source: _Counted, pixels: bool, tags: list[str] | None) -> Any:
+def _read(source: _CountingStream, pixels: bool, tags: list[str] | None) -> Any:
     """What pydicom makes of it, pixels left out or not; elements that repeat for ever are an error."""
     from pydicom.filereader import read_partial
     from pydicom.tag import Tag

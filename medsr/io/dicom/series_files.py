@@ -25,19 +25,19 @@ class Slice:
 
 @dataclass
 class Series:
-    """The files of one series; `place`: the folder that holds all of them. `named`: the UID, where others lie there."""
+    """The files of one series; `folder` holds all of them. `named`: the UID, where others lie there."""
 
     uid: str
     slices: list[Slice] = field(default_factory=list)
     named: str | None = None
 
     @property
-    def place(self) -> Path:
-        return Path(os.path.commonpath([one.file.parent for one in self.slices]))
+    def folder(self) -> Path:
+        return Path(os.path.commonpath([item.file.parent for item in self.slices]))
 
     @property
     def files(self) -> list[Path]:
-        return [one.file for one in self.slices]
+        return [item.file for item in self.slices]
 
 
 def slice_of(file: Path) -> Slice | None:
@@ -57,34 +57,36 @@ def scattered(slices: list[Slice]) -> list[Series]:
     Sorted by UID, as the series of a folder are listed.
     """
     folders: dict[tuple[str, Path], list[Slice]] = {}
-    for one in slices:
-        folders.setdefault((one.series, one.file.parent), []).append(one)
-    found: list[Series] = []
+    for item in slices:
+        folders.setdefault((item.series, item.file.parent), []).append(item)
+    all_series: list[Series] = []
     for (uid, _), inside in sorted(folders.items()):
-        whole = next((one for one in found if uid and one.uid == uid and _continues(one.slices, inside)), None)
+        whole = next(
+            (series for series in all_series if uid and series.uid == uid and _continues(series.slices, inside)), None
+        )
         if whole is None:
-            found.append(whole := Series(uid))
+            all_series.append(whole := Series(uid))
         whole.slices += inside
-    for series in found:
-        beside = {other.series for other in slices if other.file.is_relative_to(series.place)}
+    for series in all_series:
+        beside = {other.series for other in slices if other.file.is_relative_to(series.folder)}
         series.named = series.uid if len(beside) > 1 and series.uid else None
-    return found
+    return all_series
 
 
 def complete(slices: list[Slice]) -> list[Series]:
     """The series of which all files in their folder are among these, several each."""
-    named = {one.file for one in slices}
-    beside = [one for folder in {file.parent for file in named} for one in _in_folder(folder)]
-    return [one for one in scattered(beside) if len(one.files) > 1 and named >= set(one.files)]
+    named = {item.file for item in slices}
+    beside = [item for folder in {file.parent for file in named} for item in _in_folder(folder)]
+    return [series for series in scattered(beside) if len(series.files) > 1 and named >= set(series.files)]
 
 
 def _in_folder(folder: Path) -> list[Slice]:
-    found = []
+    slices = []
     for file in sorted(folder.iterdir()):
         if file.is_file() and not file.name.startswith(".") and file.name.upper() != "DICOMDIR":
-            one = slice_of(file)
-            found += [one] if one else []
-    return found
+            item = slice_of(file)
+            slices += [item] if item else []
+    return slices
 
 
 def _continues(before: list[Slice], new: list[Slice]) -> bool:
@@ -92,11 +94,11 @@ def _continues(before: list[Slice], new: list[Slice]) -> bool:
 
     Nothing has a number twice, or a position twice where a folder gives one number to several files.
     """
-    if {one.patient for one in before} != {one.patient for one in new}:
+    if {item.patient for item in before} != {item.patient for item in new}:
         return False
-    if {one.instance for one in before} & {one.instance for one in new} - {""}:
+    if {item.instance for item in before} & {item.instance for item in new} - {""}:
         return False
-    told = [[one.number for one in part] for part in (before, new)]
-    if any(len(set(part)) < len(part) for part in told):
-        told = [[one.position for one in part] for part in (before, new)]
-    return not set(told[0]) & set(told[1]) - {""}
+    keys = [[item.number for item in part] for part in (before, new)]
+    if any(len(set(part)) < len(part) for part in keys):
+        keys = [[item.position for item in part] for part in (before, new)]
+    return not set(keys[0]) & set(keys[1]) - {""}

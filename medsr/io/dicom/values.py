@@ -31,7 +31,7 @@ def numbers_of(dataset: Any, keyword: str) -> list[float] | None:
         return None
     try:
         numbers = [
-            float(one) for one in (value if hasattr(value, "__iter__") and not isinstance(value, str) else [value])
+            float(item) for item in (value if hasattr(value, "__iter__") and not isinstance(value, str) else [value])
         ]
     except (TypeError, ValueError) as error:
         raise ValueError(keyword) from error

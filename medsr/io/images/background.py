@@ -57,5 +57,5 @@ def restore(image: Image, pixels: NDArray) -> None:
         np.minimum((np.arange(new) + 0.5) * old // new, old - 1).astype(int)
         for new, old in zip(pixels.shape[:2], mask.shape, strict=True)
     ]
-    place = np.ix_(*lines)
-    pixels[mask[place]] = image.pixels[place][mask[place]]
+    index = np.ix_(*lines)
+    pixels[mask[index]] = image.pixels[index][mask[index]]

@@ -22,12 +22,12 @@ from medsr.io.kinds import (
     SUFFIXES,
     UNREAD,
     WRITABLE,
+    detect_file_type,
     is_dicom,
     is_image,
     kind_of,
     list_images,
     matches,
-    sniff,
     unread_reason,
 )
 from medsr.io.metadata import describing_image
@@ -43,7 +43,7 @@ __all__ = [
     "Image",
     "check_result",
     "decide_depth",
-    "enlarge",
+    "detect_file_type",
     "expand",
     "is_dicom",
     "is_image",
@@ -52,7 +52,7 @@ __all__ = [
     "read",
     "read_as_shown",
     "read_frames",
-    "sniff",
+    "upsampled",
     "write",
 ]
 
@@ -95,7 +95,7 @@ def decide_depth(paths: Iterable[Path], frames: str | None = None) -> dict[str, 
     The same for all files of a series, and all `frames` of a file: the most that one of them needs. Files that cannot
     be read do not count.
     """
-    found: dict[str, int] = {}
+    bits_by_series: dict[str, int] = {}
     for path in paths:
         if not _may_be_open(path):
             continue
@@ -104,10 +104,10 @@ def decide_depth(paths: Iterable[Path], frames: str | None = None) -> dict[str, 
                 if not depth.is_open(image):
                     break
                 series = depth.series_of(image)
-                found[series] = max(found.get(series, 0), depth.needed(image))
+                bits_by_series[series] = max(bits_by_series.get(series, 0), depth.needed(image))
         except (InputError, UsageError, MemoryExhaustedError):  # said where it is worked on
             continue
-    return found
+    return bits_by_series
 
 
 def _pictures(path: Path, frames: str | None) -> Iterator[Image]:
@@ -134,7 +134,7 @@ def write(path: Path, image: Image, keep_metadata: bool = False) -> str:
         return files.sha256(temporary)  # not yet in its place, where another process may put another
 
 
-def enlarge(image: Image, unit: NDArray[np.float32]) -> Image:
+def upsampled(image: Image, unit: NDArray[np.float32]) -> Image:
     """`image` holding the enlarged unit values `unit`; transparency follows bicubically, resolution (dpi) in step."""
     height, width = unit.shape[:2]
     alpha = image.alpha
@@ -145,9 +145,9 @@ def enlarge(image: Image, unit: NDArray[np.float32]) -> Image:
     if dpi := extra.get("dpi"):
         old_height, old_width = image.pixels.shape[:2]
         extra["dpi"] = (float(dpi[0]) * width / old_width, float(dpi[1]) * height / old_height)
-    enlarged = image.with_unit(unit, alpha)
-    background.restore(image, enlarged.pixels)
-    return replace(enlarged, extra=extra)
+    result = image.with_unit(unit, alpha)
+    background.restore(image, result.pixels)
+    return replace(result, extra=extra)
 
 
 def expand(inputs: Iterable[str | Path]) -> list[Path]:

@@ -83,13 +83,13 @@ def decode(stream: bytes, name: str) -> NDArray[np.uint8]:
 
 def _frame(content: bytes) -> tuple[int, int]:
     """The marker of the frame, which says how it is coded, and its bits a sample; (0, 0) where there is none."""
-    place = 2
-    while place + 5 <= len(content) and content[place] == 0xFF:
-        marker = content[place + 1]
+    offset = 2
+    while offset + 5 <= len(content) and content[offset] == 0xFF:
+        marker = content[offset + 1]
         if marker in _FRAMES:
-            return marker, content[place + 4]
+            return marker, content[offset + 4]
         if marker == 0xFF or marker == 0x01 or 0xD0 <= marker <= 0xD8:  # fill bytes, and marks without data
-            place += 1 if marker == 0xFF else 2
+            offset += 1 if marker == 0xFF else 2
             continue
-        place += 2 + int.from_bytes(content[place + 2 : place + 4], "big")
+        offset += 2 + int.from_bytes(content[offset + 2 : offset + 4], "big")
     return 0, 0

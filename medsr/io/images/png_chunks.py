@@ -20,13 +20,13 @@ MOST_TEXT = 1 << 24
 
 def read(content: bytes) -> dict[bytes, bytes]:
     """The kept chunks of a PNG file, name -> data. EXIF may stand behind the pixels, or in a text."""
-    found: dict[bytes, bytes] = {}
+    chunks: dict[bytes, bytes] = {}
     for name, data in _chunks(content):
         if name in KEPT:
-            found.setdefault(name, data)
-    if b"eXIf" not in found and (exif := _raw_profile(text(content, RAW_EXIF))):
-        found[b"eXIf"] = exif
-    return found
+            chunks.setdefault(name, data)
+    if b"eXIf" not in chunks and (exif := _raw_profile(text(content, RAW_EXIF))):
+        chunks[b"eXIf"] = exif
+    return chunks
 
 
 def text(content: bytes, keyword: bytes) -> bytes:
@@ -80,13 +80,13 @@ def _raw_profile(written: bytes) -> bytes:
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    place = 8
-    while place + 8 <= len(content):
-        length, name = struct.unpack(">I4s", content[place : place + 8])
+    offset = 8
+    while offset + 8 <= len(content):
+        length, name = struct.unpack(">I4s", content[offset : offset + 8])
         if name == b"IEND":
             return
-        yield name, content[place + 8 : place + 8 + length] if name != b"IDAT" else b""
-        place += 12 + length
+        yield name, content[offset + 8 : offset + 8 + length] if name != b"IDAT" else b""
+        offset += 12 + length
 
 
 def _chunk(name: bytes, data: bytes) -> bytes:

@@ -28,11 +28,11 @@ OF_CONTRAST = frozenset(
 
 def described(volume: Volume, path: Path, stem: str) -> Volume:
     """The volume with what is known of its content beside its header. `stem`: its name without the suffix."""
-    said = _json(path.with_name(f"{stem}.json"))
-    if said.get("tool") == "medsr":  # a sidecar of ours is of a result
-        said = {}
-    kinds = dicom_content.words_of(said.get(key) for key in KEYS)
-    modality = said.get("Modality")
+    sidecar = _json(path.with_name(f"{stem}.json"))
+    if sidecar.get("tool") == "medsr":  # a sidecar of ours is of a result
+        sidecar = {}
+    kinds = dicom_content.words_of(sidecar.get(key) for key in KEYS)
+    modality = sidecar.get("Modality")
     if modality not in ("MR", None):
         kinds = set()
     words = stem.lower().split("_")
@@ -42,9 +42,9 @@ def described(volume: Volume, path: Path, stem: str) -> Volume:
         wrapped=volume.wrapped
         or _named(words, PHASE)
         or not dicom_content.PHASE.isdisjoint(kinds)
-        or str(said.get("Units", "")).lower() in RADIANS,
+        or str(sidecar.get("Units", "")).lower() in RADIANS,
         signed=volume.signed or _named(words, SIGNED) or not dicom_content.SIGNED.isdisjoint(kinds),
-        elsewhere=volume.elsewhere or body_parts.elsewhere(said.get(key) for key in dicom_content.REGIONS),
+        elsewhere=volume.elsewhere or body_parts.elsewhere(sidecar.get(key) for key in dicom_content.REGIONS),
     )
 
 

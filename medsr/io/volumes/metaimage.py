@@ -39,11 +39,11 @@ def check_header(path: Path) -> dict[str, str]:
         axes = counts["NDims"]
         if not 1 <= axes <= MOST_DIMENSIONS:
             raise ValueError(f"NDims {axes}")
-        sizes = [int(one) for one in fields["DimSize"].split()]
-        if len(sizes) != axes or not all(0 < one < 1 << 31 for one in sizes):
+        sizes = [int(word) for word in fields["DimSize"].split()]
+        if len(sizes) != axes or not all(0 < size < 1 << 31 for size in sizes):
             raise ValueError(f"DimSize {sizes} for {axes} axes")
-        for key, expected in [*((one, axes) for one in PER_AXIS), *((one, axes * axes) for one in MATRICES)]:
-            if key in fields and len([float(one) for one in fields[key].split()]) != expected:
+        for key, expected in [*((key, axes) for key in PER_AXIS), *((key, axes * axes) for key in MATRICES)]:
+            if key in fields and len([float(number) for number in fields[key].split()]) != expected:
                 raise ValueError(f"{key} has not {expected} numbers")
             if key in MATRICES and key in fields and _rank(fields[key], axes) < axes:
                 raise ValueError(f"the axes of {key} lie in one plane")
@@ -126,7 +126,7 @@ def _check_several(path: Path, name: str, rest: str) -> None:
         pattern, *numbers = name.split()
         if not re.fullmatch(r"[^%\x00-\x1f\x7f-\x9f]*%0?[0-9]?d[^%\x00-\x1f\x7f-\x9f]*", pattern):
             raise InputError(f"{path}: its ElementDataFile {name[:60]!a} is no pattern of file names")
-        if not 2 <= len(numbers) <= 3 or not all(re.fullmatch("[0-9]{1,6}", one) for one in numbers):
+        if not 2 <= len(numbers) <= 3 or not all(re.fullmatch("[0-9]{1,6}", number) for number in numbers):
             raise InputError(f"{path}: its ElementDataFile {name[:60]!a} names no first and last slice")
         first, last, step = (*map(int, numbers), 1)[:3]
         files = [pattern % number for number in range(first, last + 1, max(1, step))]

@@ -81,9 +81,9 @@ def read(path: Path, series: str | None = None, choice: GeometryChoice = NO_CHOI
         if path.is_dir():
             volume = dicom_series.read(path, series)
         else:
-            with wrapped.named_by_content(path, suffix, tuple(SUFFIXES)) as (named, known):
-                volume = _read_file(named, SUFFIXES.get(known), series, choice)
-            if named.name != path.name and not zipfile.is_zipfile(path):
+            with wrapped.named_by_content(path, suffix, tuple(SUFFIXES)) as (link, link_suffix):
+                volume = _read_file(link, SUFFIXES.get(link_suffix), series, choice)
+            if link.name != path.name and not zipfile.is_zipfile(path):
                 volume = replace(volume, notes=(*volume.notes, f"{volume.kind} by its content, unlike its name"))
         if volume.kind != DICOM:
             volume = bids.described(volume, path, split_suffix(path)[0])
@@ -199,7 +199,7 @@ def is_result(file: Path) -> bool:
     """Whether medsr made it, or the folder of slices: a sidecar of ours stands beside it."""
     stem = split_suffix(file)[0]
     sidecars = (file.with_name(f"{name}.json") for name in (stem, stem.removesuffix("_uncertainty")))
-    return any(os.path.isfile(one) and OURS in one.read_text("utf-8", errors="replace") for one in sidecars)
+    return any(os.path.isfile(sidecar) and OURS in sidecar.read_text("utf-8", errors="replace") for sidecar in sidecars)
 
 
 def digest(path: Path) -> str:

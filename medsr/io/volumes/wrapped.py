@@ -36,25 +36,25 @@ BLOCK = 1 << 22
 
 
 @contextmanager
-def named_by_content(path: Path, suffix: str, known: tuple[str, ...]) -> Iterator[tuple[Path, str]]:
+def named_by_content(path: Path, suffix: str, suffixes: tuple[str, ...]) -> Iterator[tuple[Path, str]]:
     """The scan at `path` (a file named with `suffix`) under a name that its reader takes, and that name's suffix.
 
-    `known`: suffixes of volumes. Errors that are raised within name `path`. Raises InputError for a zip that holds no
+    `suffixes`: those of volumes. Errors that are raised within name `path`. Raises InputError for a zip that holds no
     scan or several, and for what other programs packed.
     """
-    found = _content(path, suffix)
-    if found == DICOM or found is None:
-        if found is None:
+    content = _content(path, suffix)
+    if content == DICOM or content is None:
+        if content is None:
             _refuse_packed(path)
-        yield path, found or suffix
-    elif found == ZIP:
-        volumes, slices = in_zip(path, known)
+        yield path, content or suffix
+    elif content == ZIP:
+        volumes, slices = in_zip(path, suffixes)
         if not volumes:
             if not slices and (inner := zips_in(path)):
                 raise InputError(f"{path}: holds another zip ({inner[0]}); unpack it first")
             yield path, DICOM
         elif slices or len(volumes) > 1:
-            several = ", ".join([*(one.filename for one in volumes[:3]), *(["DICOM slices"] if slices else [])])
+            several = ", ".join([*(member.filename for member in volumes[:3]), *(["DICOM slices"] if slices else [])])
             raise InputError(f"{path}: holds several scans ({several}); unpack it, and name the one you mean")
         else:
             with _elsewhere(path) as folder:
@@ -63,31 +63,31 @@ def named_by_content(path: Path, suffix: str, known: tuple[str, ...]) -> Iterato
                     _unpack(path, member, folder / Path(member.filename).name)
                 if file_type.scan_suffix(inner_path) in UNPACKED:
                     _check_whole(inner_path)  # a header out of a zip must not name files of this machine
-                with named_by_content(inner_path, _suffix(inner_path, known), known) as inside:
+                with named_by_content(inner_path, _suffix(inner_path, suffixes), suffixes) as inside:
                     if inside[1] in (DICOM, ZIP):
                         raise InputError(f"{path}: {volumes[0].filename} is not a volume file; unpack the zip first")
                     yield inside
-    elif not (found in UNPACKED and file_type.is_gzip(path)) and (
-        found == suffix or any(found in family and suffix in family for family in FAMILIES)
+    elif not (content in UNPACKED and file_type.is_gzip(path)) and (
+        content == suffix or any(content in family and suffix in family for family in FAMILIES)
     ):
         yield path, suffix
     else:
-        if found in UNPACKED:
+        if content in UNPACKED:
             _check_whole(path)
         with _elsewhere(path) as folder:
-            called = folder / f"scan{found}"
+            called = folder / f"scan{content}"
             link_or_copy(called, path)
-            yield called, found
+            yield called, content
 
 
-def in_zip(path: Path, known: tuple[str, ...]) -> tuple[list[zipfile.ZipInfo], bool]:
+def in_zip(path: Path, suffixes: tuple[str, ...]) -> tuple[list[zipfile.ZipInfo], bool]:
     """The volume files in a zip, and whether it holds DICOM. Raises InputError as `dicom_files.members`."""
     volumes, slices = [], False
     members = files.members(path)
     names = {member.filename.lower() for member in members}
     with zipfile.ZipFile(path) as archive:
         for member in members:
-            suffix = _suffix(Path(member.filename), known)
+            suffix = _suffix(Path(member.filename), suffixes)
             if suffix.startswith(".img") and member.filename.lower().replace(".img", ".hdr") in names:
                 continue
             with archive.open(member) as stream:
@@ -99,13 +99,13 @@ def in_zip(path: Path, known: tuple[str, ...]) -> tuple[list[zipfile.ZipInfo], b
 
 def zips_in(path: Path) -> list[str]:
     """Zips within a zip: they are not opened."""
-    return [one.filename for one in files.members(path) if one.filename.lower().endswith(ZIP)]
+    return [member.filename for member in files.members(path) if member.filename.lower().endswith(ZIP)]
 
 
-def is_packed_scan(path: Path, known: tuple[str, ...]) -> bool:
+def is_packed_scan(path: Path, suffixes: tuple[str, ...]) -> bool:
     """Whether the name is a scan's that another program packed: `scan.nii.bz2`."""
     return path.suffix.lower() in (".bz2", ".xz", ".zst", ".gz") and bool(
-        _suffix(path.with_suffix(""), (*known, DICOM))
+        _suffix(path.with_suffix(""), (*suffixes, DICOM))
     )
 
 
@@ -116,8 +116,8 @@ def _content(path: Path, suffix: str) -> str | None:
         and path.with_name(path.name[: -len(suffix)] + suffix.replace("img", "hdr")).exists()
     ):
         return suffix
-    found = file_type.scan_suffix(path)
-    return suffix if suffix in DETACHED and found in (None, ".nrrd", ".mha") else found
+    content = file_type.scan_suffix(path)
+    return suffix if suffix in DETACHED and content in (None, ".nrrd", ".mha") else content
 
 
 def _refuse_packed(path: Path) -> None:
@@ -166,12 +166,14 @@ def _elsewhere(path: Path) -> Iterator[Path]:
         except MemoryError:
             raise
         except Exception as error:  # the readers raise whatever they like on damaged files
-            told = " ".join(str(error).split()) or type(error).__name__
-            for place in sorted(_files(name), key=len, reverse=True):
-                told = told.replace(place, str(path))
+            message = " ".join(str(error).split()) or type(error).__name__
+            for hidden_path in sorted(_files(name), key=len, reverse=True):
+                message = message.replace(hidden_path, str(path))
             if isinstance(error, MedsrError):
-                raise type(error)(told) from error
-            raise InputError(f"{path}: damaged or not a readable volume ({reason(Exception(told), path)})") from error
+                raise type(error)(message) from error
+            raise InputError(
+                f"{path}: damaged or not a readable volume ({reason(Exception(message), path)})"
+            ) from error
 
 
 def _files(folder: str) -> list[str]:
@@ -180,6 +182,8 @@ def _files(folder: str) -> list[str]:
     return [folder]
 
 
-def _suffix(path: Path, known: tuple[str, ...]) -> str:
+def _suffix(path: Path, suffixes: tuple[str, ...]) -> str:
     lower = path.name.lower()
-    return next((one for one in sorted(known, key=len, reverse=True) if lower.endswith(one) and lower != one), "")
+    return next(
+        (suffix for suffix in sorted(suffixes, key=len, reverse=True) if lower.endswith(suffix) and lower != suffix), ""
+    )

@@ -120,7 +120,7 @@ def test_a_bug_on_one_file_does_not_cost_the_others(
     from medsr.commands.upscale import run
 
     inputs = [write_png(tmp_path / f"{name}.png", fundus[:8, :8]) for name in "ab"]
-    enlarge = run.image_io.enlarge
+    enlarge = run.image_io.upsampled
 
     def broken(image: image_io.Image, unit: np.ndarray) -> image_io.Image:
         if not (tmp_path / "out").exists():
@@ -128,7 +128,7 @@ def test_a_bug_on_one_file_does_not_cost_the_others(
             raise ZeroDivisionError("oops")
         return enlarge(image, unit)
 
-    monkeypatch.setattr(run.image_io, "enlarge", broken)
+    monkeypatch.setattr(run.image_io, "upsampled", broken)
     outcomes = upscale(inputs, tmp_path / "out", model="bicubic")
     assert [outcome.error is None for outcome in outcomes] == [False, True]
     assert "bug in medsr" in str(outcomes[0].error)
@@ -230,13 +230,13 @@ def test_what_was_decoded_is_what_is_written_down(
     from medsr.io.images.frames import Frames
 
     source = write_png(tmp_path / "a.png", fundus[:8, :8])
-    before, enlarge, read = sha256(source), run.image_io.enlarge, run.image_io.read_frames
+    before, enlarge, read = sha256(source), run.image_io.upsampled, run.image_io.read_frames
 
     def changed(image: image_io.Image, unit: np.ndarray) -> image_io.Image:
         write_png(source, fundus[8:16, :8])
         return enlarge(image, unit)
 
-    monkeypatch.setattr(run.image_io, "enlarge", changed)
+    monkeypatch.setattr(run.image_io, "upsampled", changed)
     [outcome] = upscale([source], tmp_path / "out", model="bicubic")
     assert outcome.input_sha256 == before
     assert not upscale([source], tmp_path / "out", model="bicubic", skip_done=True)[0].skipped

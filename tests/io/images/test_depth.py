@@ -43,7 +43,7 @@ def test_a_few_hot_pixels_do_not_decide(tmp_path: Path, top: int, hot: int, hot_
     image = image_io.read(_film(tmp_path / "a.png", top, hot, hot_value))
     assert image.window.high == (1 << bits) - 1
     assert ("hot pixels" in image.note) == (hot in (1, 4, 3))
-    image_io.write(tmp_path / "b.png", image_io.enlarge(image, image.to_unit()))
+    image_io.write(tmp_path / "b.png", image_io.upsampled(image, image.to_unit()))
     np.testing.assert_array_equal(image_io.read(tmp_path / "b.png").pixels, image.pixels)
 
 
@@ -106,7 +106,7 @@ def test_dicom_that_declares_16_bits_and_uses_12_is_read_as_12_by_series(tmp_pat
     assert together == {"1.2.3": 14, "1.2.4": 12}
     images = [image_io.read(path, assumed=together) for path in paths]
     assert [image.window.high for image in images] == [16383, 16383, 4095]
-    image_io.write(tmp_path / "b.dcm", image_io.enlarge(images[2], images[2].to_unit()))
+    image_io.write(tmp_path / "b.dcm", image_io.upsampled(images[2], images[2].to_unit()))
     again = image_io.read(tmp_path / "b.dcm")
     np.testing.assert_array_equal(again.pixels, images[2].pixels)
     assert again.extra["dataset"].BitsStored == 16

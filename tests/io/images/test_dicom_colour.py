@@ -81,7 +81,7 @@ def saved(dataset: Dataset, path: Path) -> Path:
 def doubled(path: Path, target: Path) -> pydicom.Dataset:
     """Read, every pixel made four, written, read by pydicom."""
     image = image_io.read(path)
-    image_io.write(target, image_io.enlarge(image, image.to_unit().repeat(2, axis=0).repeat(2, axis=1)))
+    image_io.write(target, image_io.upsampled(image, image.to_unit().repeat(2, axis=0).repeat(2, axis=1)))
     return pydicom.dcmread(target)
 
 

@@ -75,7 +75,7 @@ def test_derived_image_is_new_scaled_and_noted(tmp_path: Path) -> None:
     source.add_new(0x60000010, "US", 4)
     source.save_as(path)
     image = image_io.read(path)
-    image_io.write(tmp_path / "b.dcm", image_io.enlarge(image, np.full((12, 16, 1), 0.5, np.float32)))
+    image_io.write(tmp_path / "b.dcm", image_io.upsampled(image, np.full((12, 16, 1), 0.5, np.float32)))
     derived = pydicom.dcmread(tmp_path / "b.dcm")
     assert derived.SOPInstanceUID != source.SOPInstanceUID
     assert derived.file_meta.MediaStorageSOPInstanceUID == derived.SOPInstanceUID

@@ -128,7 +128,7 @@ def test_a_palette_tiff_is_what_its_16_bit_colours_show(tmp_path: Path, bits: in
     tags = {256: 23, 257: 17, 258: bits, 262: 3, 273: 0, 277: 1, 279: len(rows), 320: 0}
     (tmp_path / "a.tif").write_bytes(_tiff(tags, rows, colours.astype("<u2").tobytes()))
     image = image_io.read(tmp_path / "a.tif")
-    image_io.write(tmp_path / "b.tif", image_io.enlarge(image, image.to_unit()))
+    image_io.write(tmp_path / "b.tif", image_io.upsampled(image, image.to_unit()))
     shown = np.moveaxis(colours[:, index], 0, -1)
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "b.tif"), shown)
     with Pillow.open(tmp_path / "a.tif") as before, Pillow.open(tmp_path / "b.tif") as after:
@@ -219,7 +219,7 @@ def test_planar_and_big_endian_tiffs_are_read_as_they_look(tmp_path: Path) -> No
 def test_resolution_and_profile_are_kept_and_follow_the_size(tmp_path: Path) -> None:
     Pillow.new("RGB", (20, 10)).save(tmp_path / "a.jpg", dpi=(72, 72), icc_profile=b"profile")
     image = image_io.read(tmp_path / "a.jpg")
-    enlarged = image_io.enlarge(image, np.zeros((20, 40, 3), np.float32))
+    enlarged = image_io.upsampled(image, np.zeros((20, 40, 3), np.float32))
     image_io.write(tmp_path / "b.jpg", enlarged)
     with Pillow.open(tmp_path / "b.jpg") as file:
         assert file.size == (40, 20)
@@ -247,7 +247,7 @@ def test_exif_orientation_of_a_jpeg_is_kept(tmp_path: Path) -> None:
     Pillow.new("RGB", (20, 10)).save(tmp_path / "a.jpg", exif=exif)
     image = image_io.read(tmp_path / "a.jpg")
     assert image.pixels.shape[:2] == (10, 20)
-    image_io.write(tmp_path / "b.jpg", image_io.enlarge(image, np.zeros((20, 40, 3), np.float32)))
+    image_io.write(tmp_path / "b.jpg", image_io.upsampled(image, np.zeros((20, 40, 3), np.float32)))
     with Pillow.open(tmp_path / "b.jpg") as file:
         assert file.getexif()[274] == 6
 
@@ -352,7 +352,7 @@ def test_png_keeps_what_says_how_it_is_shown(tmp_path: Path, dtype: type) -> Non
     path = tmp_path / "a.png"
     path.write_bytes(png_chunks.insert(imagecodecs.png_encode(_pixels(dtype, 3)), chunks))
     image = image_io.read(path)
-    image_io.write(tmp_path / "b.png", image_io.enlarge(image, np.zeros((34, 46, 3), np.float32)))
+    image_io.write(tmp_path / "b.png", image_io.upsampled(image, np.zeros((34, 46, 3), np.float32)))
     with Pillow.open(tmp_path / "b.png") as file:
         assert file.getexif()[274] == 6
         assert file.info["gamma"] == pytest.approx(0.45455)

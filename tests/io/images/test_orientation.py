@@ -85,7 +85,7 @@ def test_any_orientation_is_taken_as_shown_and_kept_in_the_result(
     np.testing.assert_array_equal(read.pixels[:, :, 0], shown)
     image = image_io.read(tmp_path / name)
     result = tmp_path / ("b.png" if name.endswith(".webp") else f"b{Path(name).suffix}")
-    image_io.write(result, image_io.enlarge(image, image.to_unit()))
+    image_io.write(result, image_io.upsampled(image, image.to_unit()))
     np.testing.assert_allclose(_shown(result).astype(int), shown, atol=6 if name.endswith(".jpg") else 0)
     image_io.write(tmp_path / "c.png", read)  # turned once is not turned again
     np.testing.assert_array_equal(_shown(tmp_path / "c.png"), shown)

@@ -26,7 +26,7 @@ def _again(path: Path) -> Path:
     """Read, and written back as a result of the same size."""
     image = image_io.read(path)
     result = path.with_name(f"result-{path.stem}.png")
-    image_io.write(result, image_io.enlarge(image, image.to_unit()))
+    image_io.write(result, image_io.upsampled(image, image.to_unit()))
     return result
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from medsr.io.volumes.dicom.stack import Frame
 
 
-def without_copies(frames: list[Frame], decode: Callable[[Frame], NDArray], notes: list[str]) -> list[Frame]:
+def drop_copies(frames: list[Frame], decode: Callable[[Frame], NDArray], notes: list[str]) -> list[Frame]:
     """Frames that are there twice, each once: one instance, place and rescale, and the same pixels.
 
     `decode`: gives the pixels of all frames of a frame's file. What was dropped is added to `notes`.

@@ -22,27 +22,27 @@ def settle(dataset: Any) -> None:
     """Write what private elements say under the standard's keywords, which tell volumes apart and go into results."""
     if "DiffusionBValue" in dataset or dataset.get("Modality") != "MR":
         return
-    for place in B_VALUES:
-        numbers = _numbers(dataset, place)
+    for element in B_VALUES:
+        numbers = _numbers(dataset, element)
         if not numbers or numbers[0] < 0:
             continue
-        value = numbers[0] % GE_FLAG if place[2] == GE else numbers[0]
-        if place[2] != SIEMENS and not value:  # others write 0 into images without diffusion, too
+        value = numbers[0] % GE_FLAG if element[2] == GE else numbers[0]
+        if element[2] != SIEMENS and not value:  # others write 0 into images without diffusion, too
             continue
         dataset.DiffusionBValue = value
         break
     else:
         return
-    for places in DIRECTIONS:
-        direction = [number for place in places for number in _numbers(dataset, place)]
+    for elements in DIRECTIONS:
+        direction = [number for element in elements for number in _numbers(dataset, element)]
         if len(direction) == 3 and any(direction) and "DiffusionGradientOrientation" not in dataset:
             dataset.DiffusionGradientOrientation = direction
 
 
-def _numbers(dataset: Any, place: tuple[int, int, str]) -> list[float]:
+def _numbers(dataset: Any, element: tuple[int, int, str]) -> list[float]:
     """What a private element holds as numbers; none where it is not there, or is bytes of an unknown kind."""
     try:
-        value = dataset.get_private_item(*place).value
+        value = dataset.get_private_item(*element).value
         values = [value] if isinstance(value, str | int | float) else list(value)
         numbers = [] if isinstance(value, bytes) else [float(number) for number in values]
     except (KeyError, TypeError, ValueError):

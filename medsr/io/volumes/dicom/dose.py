@@ -34,9 +34,9 @@ def frames_of(name: str, opener: Open, dataset: Any) -> Iterator[Frame]:
         raise InputError(f"{name}: a dose grid of {frames} planes and {len(offsets)} places (GridFrameOffsetVector)")
     if len(scaling) != 1 or scaling[0] <= 0:
         raise InputError(f"{name}: a dose grid without DoseGridScaling: what its values mean is not known")
-    for index, place in enumerate(_places(name, np.array(position), np.array(cosines), np.array(offsets))):
+    for index, frame_position in enumerate(_places(name, np.array(position), np.array(cosines), np.array(offsets))):
         steps = spacing[0], spacing[1]
-        yield Frame(name, opener, dataset, index, place, np.array(cosines), steps, (scaling[0], 0.0))
+        yield Frame(name, opener, dataset, index, frame_position, np.array(cosines), steps, (scaling[0], 0.0))
 
 
 def _places(

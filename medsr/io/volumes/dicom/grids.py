@@ -27,14 +27,14 @@ FREE_TEXT = "ContrastBolusAgent"
 
 
 @dataclass(frozen=True)
-class Grid:
+class SeriesGrid:
     """Volumes whose slices lie in the same places, in order of acquisition; `normal`: of their slices, LPS."""
 
     volumes: list[list[Frame]]
     normal: NDArray[np.float64]
 
 
-def asked(series: str | None) -> tuple[str | None, int | None]:
+def parse_series(series: str | None) -> tuple[str | None, int | None]:
     """`UID:N`, `UID` or `:N` as the series and which of its grids, counted from 1."""
     uid, colon, number = (series or "").rpartition(":")
     if series is None or not colon:
@@ -44,25 +44,25 @@ def asked(series: str | None) -> tuple[str | None, int | None]:
     return uid or None, int(number)
 
 
-def grids_of(frames: list[Frame], name: str) -> list[Grid]:
+def grids_of(frames: list[Frame], name: str) -> list[SeriesGrid]:
     """The grids of one series, in order of acquisition.
 
     Slices of another size, spacing or orientation have grids of their own, and so have parts of complex values.
     Raises InputError for slices whose axes are not at right angles.
     """
-    grids: list[Grid] = []
+    grids: list[SeriesGrid] = []
     for stack in _stacks(frames):
-        ordered, normal = dicom_stack.arrange(stack, name)
+        ordered, normal = dicom_stack.sort_slices(stack, name)
         for volume in split.volumes_of(ordered, normal):
             grid = next((grid for grid in grids if _fits(grid.volumes[0], volume)), None)
             if grid is None:
-                grids.append(Grid([volume], normal))
+                grids.append(SeriesGrid([volume], normal))
             else:
                 grid.volumes.append(volume)
     return sorted(grids, key=lambda grid: order_of(grid.volumes[0]))
 
 
-def choose(grids: list[Grid], number: int | None, path: Path) -> tuple[list[list[Frame]], NDArray[np.float64]]:
+def choose(grids: list[SeriesGrid], number: int | None, path: Path) -> tuple[list[list[Frame]], NDArray[np.float64]]:
     """The volumes of the one grid, or of the named one, and the normal of their slices.
 
     Raises UsageError where there are several grids and none is named; InputError where none has two slices.
@@ -91,30 +91,30 @@ def _stacks(frames: list[Frame]) -> list[list[Frame]]:
     return stacks
 
 
-def _fits(one: list[Frame], other: list[Frame]) -> bool:
+def _fits(first: list[Frame], second: list[Frame]) -> bool:
     return (
-        len(one) == len(other)
-        and dicom_stack.is_parallel(one[0], other[0])
-        and content.component(one) == content.component(other)
-        and all(np.allclose(a.position, b.position, atol=SAME_GRID) for a, b in zip(one, other, strict=True))
+        len(first) == len(second)
+        and dicom_stack.is_parallel(first[0], second[0])
+        and content.component(first) == content.component(second)
+        and all(np.allclose(a.position, b.position, atol=SAME_GRID) for a, b in zip(first, second, strict=True))
     )
 
 
-def _describe(grid: Grid, grids: list[Grid]) -> str:
+def _describe(grid: SeriesGrid, grids: list[SeriesGrid]) -> str:
     """How many volumes and slices, and the first thing in which the grids differ."""
     first = grid.volumes[0][0].dataset
     count = f"{len(grid.volumes)} volumes of " if len(grid.volumes) > 1 else ""
     slices = len(grid.volumes[0])
     words = f"{count}{slices} slice{'s' * (slices > 1)}, {term(first.Columns)}x{term(first.Rows)}"
     for keyword in SHOWN:
-        values = [{value_of(frame, keyword) for volume in one.volumes for frame in volume} for one in grids]
+        values = [{value_of(frame, keyword) for volume in other.volumes for frame in volume} for other in grids]
         if all(len(value) == 1 for value in values) and len(set.union(*values)) == len(grids):
             value = next(iter(values[grids.index(grid)]))
-            return f"{words}, {_said(keyword, value)}"
+            return f"{words}, {_header_words(keyword, value)}"
     return words
 
 
-def _said(keyword: str, value: Hashable) -> str:
+def _header_words(keyword: str, value: Hashable) -> str:
     if keyword == FREE_TEXT:
         return f"{'with' if value else 'without'} {keyword}"
     parts = value if isinstance(value, tuple) else (value,)

@@ -31,17 +31,17 @@ def read(path: Path, series: str | None) -> Volume:
     Raises UsageError when there are several and none is named; InputError for missing or doubled slices, slices
     without a position, colours.
     """
-    found, others = _headers(path)
-    if not found and not path.is_dir() and not others:
+    files_by_uid, others = _headers(path)
+    if not files_by_uid and not path.is_dir() and not others:
         raise InputError(f"{path}: {dicom_image.NO_FILE_SET}")
-    if not found:
+    if not files_by_uid:
         raise InputError(f"{path}: no DICOM image there{f' among {len(others)} file(s)' if others else ''}")
-    uid, number = grids.asked(series)
-    files = found[_choose(found, uid, path)]
+    uid, number = grids.parse_series(series)
+    files = files_by_uid[_choose(files_by_uid, uid, path)]
     frames = [frame for name, opener, dataset in files for frame in _frames(name, opener, dataset)]
     left_out = f"{len(others)} file(s) that are not DICOM images left out: {uniform.named(others)}"
     notes = [left_out] if others else []
-    frames = copies.without_copies(frames, _decoded, notes)
+    frames = copies.drop_copies(frames, _decoded, notes)
     volumes, normal = grids.choose(grids.grids_of(frames, str(path)), number, path)
     count, frames = len(frames), [frame for volume in volumes for frame in volume]
     if rest := count - len(frames):
@@ -52,9 +52,9 @@ def read(path: Path, series: str | None) -> Volume:
     check_memory(shape, 4 if len(volumes) == 1 else 8, str(path))
     stored, slope, intercept = _pixels(frames, shape, notes)
     if len(volumes) == 1:
-        frames, stored = stack.without_twins(frames, stored, str(path), notes)
+        frames, stored = stack.drop_duplicates(frames, stored, str(path), notes)
         empty = padding.mask_of(frames, stored)
-        stored, affine, empty = stack.affine_of(frames, stored, normal, notes, empty)
+        stored, affine, empty = stack.build_affine(frames, stored, normal, notes, empty)
     else:
         empty = padding.mask_of(frames, stored)
         stored, affine, empty = _series_of(volumes, stored, normal, notes, empty)
@@ -69,7 +69,7 @@ def read(path: Path, series: str | None) -> Volume:
         frames,
         dicom_image.modality_of(first),
         tuple(notes),
-        time_step=time.step_of(volumes),
+        time_step=time.time_step(volumes),
         wrapped=content.is_phase(frames),
         signed=content.is_signed(frames),
         elsewhere=content.elsewhere(first),
@@ -89,10 +89,10 @@ def _series_of(
     count = len(volumes[0])
     parts, masks = [], []
     for n, volume in enumerate(volumes):
-        place = (slice(None), slice(None), slice(n * count, (n + 1) * count))
-        said = notes if n == 0 else []
-        mask = None if empty is None else empty[place]
-        part, affine, mask = stack.affine_of(volume, stored[place], normal, said, mask)
+        part_index = (slice(None), slice(None), slice(n * count, (n + 1) * count))
+        notes_of_part = notes if n == 0 else []
+        mask = None if empty is None else empty[part_index]
+        part, affine, mask = stack.build_affine(volume, stored[part_index], normal, notes_of_part, mask)
         parts.append(part)
         masks.append(mask)
     notes.append(f"{len(volumes)} volumes in one series, read as 4D in order of acquisition")
@@ -107,31 +107,31 @@ def listed(path: Path) -> dict[str, str]:
 
 def _headers(path: Path) -> tuple[dict[str, list[tuple[str, Open, Any]]], list[str]]:
     """The images of every series (by UID), and the names of files that are none."""
-    found: dict[str, list[tuple[str, Open, Any]]] = defaultdict(list)
+    files_by_uid: dict[str, list[tuple[str, Open, Any]]] = defaultdict(list)
     others = []
     for name, opener, head in dicom_files.sources(path):
         dataset = dicom_files.header(name, opener, head)
         if dataset is not None and dicom_files.is_image(dataset):
-            found[str(dataset.get("SeriesInstanceUID", ""))].append((name, opener, dataset))
+            files_by_uid[str(dataset.get("SeriesInstanceUID", ""))].append((name, opener, dataset))
         elif dataset is None or dicom_image.FILE_SET not in dataset:
             others.append(name)
-    return found, others
+    return files_by_uid, others
 
 
-def _choose(found: dict[str, list], series: str | None, path: Path) -> str:
+def _choose(files_by_uid: dict[str, list], series: str | None, path: Path) -> str:
     """The UID of the series to read."""
-    listed = "; ".join(f"{_uid_told(uid)} ({_describe(files)})" for uid, files in sorted(found.items()))
+    listed = "; ".join(f"{_shown_uid(uid)} ({_describe(files)})" for uid, files in sorted(files_by_uid.items()))
     if series is not None:
-        matching = [series] if series in found else [uid for uid in found if uid.endswith(series)]
+        matching = [series] if series in files_by_uid else [uid for uid in files_by_uid if uid.endswith(series)]
         if len(matching) != 1:
             raise UsageError(f"--series {series}: {len(matching)} series match in {path}: {listed}")
         return matching[0]
-    if len(found) > 1:
-        raise UsageError(f"{path}: holds {len(found)} series; name one with --series UID: {listed}")
-    return next(iter(found))
+    if len(files_by_uid) > 1:
+        raise UsageError(f"{path}: holds {len(files_by_uid)} series; name one with --series UID: {listed}")
+    return next(iter(files_by_uid))
 
 
-def _uid_told(uid: str) -> str:
+def _shown_uid(uid: str) -> str:
     """A UID as a message has it; what is not one may be any text, a name too."""
     return uid if re.fullmatch("[0-9.]{1,64}", uid) else "(an invalid UID)"
 
@@ -167,16 +167,16 @@ def _frames(name: str, opener: Open, dataset: Any) -> Iterator[Frame]:
         rescale = (float(1 if slope in (None, "") else slope), float(0 if intercept in (None, "") else intercept))
         if not rescale[0]:
             raise InputError(f"{name}: RescaleSlope is 0, so that all its voxels mean the same; mend the header")
-        place, turned = np.array(position, float), np.array(cosines, float)
+        origin, directions = np.array(position, float), np.array(cosines, float)
         steps = (float(spacing[0]), float(spacing[1]))
-        if place.shape != (3,) or turned.shape != (6,) or not np.isfinite([*place, *turned, *steps]).all():
+        if origin.shape != (3,) or directions.shape != (6,) or not np.isfinite([*origin, *directions, *steps]).all():
             raise InputError(f"{name}: its position or orientation is damaged")
         if min(steps) <= 0:
             raise InputError(f"{name}: PixelSpacing {steps[0]:g} x {steps[1]:g}, expected mm above 0")
         if mosaic.is_mosaic(dataset):
             yield from mosaic.frames_of(name, opener, dataset, rescale)
             return
-        yield Frame(name, opener, dataset, index, place, turned, steps, rescale)
+        yield Frame(name, opener, dataset, index, origin, directions, steps, rescale)
 
 
 def _tag(dataset: Any, index: int, group: str, keyword: str) -> Any:

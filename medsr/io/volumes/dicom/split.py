@@ -87,7 +87,7 @@ def _told_apart(frames: list[Frame], places: Places, keywords: tuple[str, ...]) 
 def _sound(part: list[Frame], frames: list[Frame], places: Places) -> bool:
     """Whether the part may be a volume by itself: no slices of the others lie between its own, but by overlap."""
     own, every = sorted({places[frame] for frame in part}), {places[frame] for frame in frames}
-    if own == sorted(every) or len([place for place in every if own[0] <= place <= own[-1]]) == len(own):
+    if own == sorted(every) or len([position for position in every if own[0] <= position <= own[-1]]) == len(own):
         return True
     step, union = _step(part), _step(frames)
     spacing, thickness = (

@@ -36,21 +36,21 @@ class Frame:
     cosines: NDArray[np.float64]
     spacing: tuple[float, float]
     rescale: tuple[float, float]
-    said: dict[str, Hashable] = field(default_factory=dict, repr=False)
+    lookups: dict[str, Hashable] = field(default_factory=dict, repr=False)
     """What was looked up in its header before: series of thousands are looked through tag by tag."""
 
 
-def is_parallel(one: Frame, other: Frame) -> bool:
+def is_parallel(first: Frame, second: Frame) -> bool:
     """Whether two slices have the same size, pixel spacing and orientation."""
-    same_size = (one.dataset.Rows, one.dataset.Columns) == (other.dataset.Rows, other.dataset.Columns)
+    same_size = (first.dataset.Rows, first.dataset.Columns) == (second.dataset.Rows, second.dataset.Columns)
     return (
         same_size
-        and np.allclose(one.spacing, other.spacing, rtol=1e-3)
-        and np.allclose(one.cosines, other.cosines, atol=2e-3)
+        and np.allclose(first.spacing, second.spacing, rtol=1e-3)
+        and np.allclose(first.cosines, second.cosines, atol=2e-3)
     )
 
 
-def arrange(frames: list[Frame], name: str) -> tuple[list[Frame], NDArray[np.float64]]:
+def sort_slices(frames: list[Frame], name: str) -> tuple[list[Frame], NDArray[np.float64]]:
     """Parallel slices in order along their common normal, and that normal (LPS).
 
     Raises InputError when their axes are not at right angles.
@@ -63,7 +63,7 @@ def arrange(frames: list[Frame], name: str) -> tuple[list[Frame], NDArray[np.flo
     return sorted(frames, key=lambda frame: (float(normal @ frame.position), frame.name)), normal / length
 
 
-def without_twins(frames: list[Frame], stored: NDArray, name: str, notes: list[str]) -> tuple[list[Frame], NDArray]:
+def drop_duplicates(frames: list[Frame], stored: NDArray, name: str, notes: list[str]) -> tuple[list[Frame], NDArray]:
     """Drop slices that are there twice with the same pixels. Raises InputError when they differ."""
     normal = np.cross(frames[0].cosines[:3], frames[0].cosines[3:])
     kept = [0]
@@ -81,7 +81,7 @@ def without_twins(frames: list[Frame], stored: NDArray, name: str, notes: list[s
     return frames, stored
 
 
-def affine_of(
+def build_affine(
     frames: list[Frame],
     stored: NDArray,
     normal: NDArray[np.float64],
@@ -170,12 +170,12 @@ def _refuse_multiples(steps: NDArray[np.float64], frames: list[Frame]) -> None:
                 f"{step:.2f} mm where others are {base:.2f} mm; {_repair(frames)}"
             )
     numbers = [float(frame.dataset.get("InstanceNumber") or 0) for frame in frames]
-    said = float(frames[0].dataset.get("SpacingBetweenSlices") or 0)
+    stated = float(frames[0].dataset.get("SpacingBetweenSlices") or 0)
     jumps = set(np.abs(np.diff(numbers)))
-    if said > 0 and len(jumps) == 1 and (jump := jumps.pop()) > 1 and abs(base / said - jump) < UNEVEN * jump:
+    if stated > 0 and len(jumps) == 1 and (jump := jumps.pop()) > 1 and abs(base / stated - jump) < UNEVEN * jump:
         raise InputError(
             f"only one in {jump:g} slices is there ({frames[0].name}, {frames[1].name}): steps of {base:.2f} mm, "
-            f"{said:g} mm by the header; {_repair(frames)}"
+            f"{stated:g} mm by the header; {_repair(frames)}"
         )
 
 
@@ -201,9 +201,9 @@ def _onto(
     """
     moved = np.empty((*stored.shape[:2], len(wanted)), stored.dtype, order="F")
     moved_empty = None if empty is None else np.zeros(moved.shape, bool, order="F")
-    for k, place in enumerate(wanted):
-        upper = int(np.clip(np.searchsorted(places, place), 1, len(places) - 1))
-        share = float(np.clip((place - places[upper - 1]) / (places[upper] - places[upper - 1]), 0, 1))
+    for k, position in enumerate(wanted):
+        upper = int(np.clip(np.searchsorted(places, position), 1, len(places) - 1))
+        share = float(np.clip((position - places[upper - 1]) / (places[upper] - places[upper - 1]), 0, 1))
         mixed = stored[:, :, upper - 1] * (1 - share) + stored[:, :, upper] * share
         moved[:, :, k] = np.rint(mixed) if stored.dtype.kind in "iu" else mixed
         if empty is not None and moved_empty is not None:

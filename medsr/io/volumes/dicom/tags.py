@@ -27,9 +27,9 @@ def value_of(frame: Frame, keyword: str) -> Hashable:
 
     Of its dimension indices those that do not count places.
     """
-    if keyword not in frame.said:
-        frame.said[keyword] = _dimensions(frame) if keyword == "DimensionIndexValues" else _looked_up(frame, keyword)
-    return frame.said[keyword]
+    if keyword not in frame.lookups:
+        frame.lookups[keyword] = _dimensions(frame) if keyword == "DimensionIndexValues" else _looked_up(frame, keyword)
+    return frame.lookups[keyword]
 
 
 def _looked_up(frame: Frame, keyword: str) -> Hashable:

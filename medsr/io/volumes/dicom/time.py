@@ -15,14 +15,14 @@ MILLISECONDS = ("FrameReferenceTime", "TriggerTime", "NominalCardiacTriggerDelay
 CLOCKS = ("FrameAcquisitionDateTime", "AcquisitionDateTime", "AcquisitionTime")
 
 
-def step_of(volumes: list[list[Frame]]) -> float:
+def time_step(volumes: list[list[Frame]]) -> float:
     """Seconds from volume to volume: the usual one by their clocks, else the repetition time, else 1."""
-    said = number_of(value_of(volumes[0][0], "RepetitionTime")) / 1000
-    measured = [_usual([number_of(value_of(one[0], key)) / 1000 for one in volumes]) for key in MILLISECONDS]
-    measured += [_usual([_seconds(str(value_of(one[0], key))) for one in volumes]) for key in CLOCKS]
+    repetition = number_of(value_of(volumes[0][0], "RepetitionTime")) / 1000
+    measured = [_usual([number_of(value_of(volume[0], key)) / 1000 for volume in volumes]) for key in MILLISECONDS]
+    measured += [_usual([_seconds(str(value_of(volume[0], key))) for volume in volumes]) for key in CLOCKS]
     by_clock = next((step for step in measured if step > 0), 0.0)
-    if said > 0 and (not by_clock or abs(by_clock - said) <= AS_SAID * said):
-        return said
+    if repetition > 0 and (not by_clock or abs(by_clock - repetition) <= AS_SAID * repetition):
+        return repetition
     return by_clock or 1.0
 
 

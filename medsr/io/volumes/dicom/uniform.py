@@ -15,11 +15,16 @@ MOST_NAMED = 3
 def check(frames: list[Frame], name: str) -> None:
     """Raise InputError, naming the slices that are fewer, where the values of some mean something else."""
     _same(
-        frames, name, "of different PhotometricInterpretation", lambda one: one.dataset.get("PhotometricInterpretation")
+        frames,
+        name,
+        "of different PhotometricInterpretation",
+        lambda frame: frame.dataset.get("PhotometricInterpretation"),
     )
-    _same(frames, name, "of signed and unsigned values", lambda one: int(one.dataset.get("PixelRepresentation") or 0))
-    _same(frames, name, "of different RescaleType", lambda one: value_of(one, "RescaleType"))
-    _same(frames, name, "in different Units", lambda one: value_of(one, "Units"))
+    _same(
+        frames, name, "of signed and unsigned values", lambda frame: int(frame.dataset.get("PixelRepresentation") or 0)
+    )
+    _same(frames, name, "of different RescaleType", lambda frame: value_of(frame, "RescaleType"))
+    _same(frames, name, "in different Units", lambda frame: value_of(frame, "Units"))
     if any(frame.rescale != (1.0, 0.0) for frame in frames):
         _same(frames, name, "with and without a rescale", _is_scaled)
 

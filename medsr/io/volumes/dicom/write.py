@@ -60,7 +60,7 @@ def _slice(volume: Volume, part: int, index: int, uid: str, what: str) -> tuple[
     from pydicom.valuerep import DSfloat
 
     affine = LPS @ volume.affine
-    place = affine @ [0, 0, index, 1]
+    position = affine @ [0, 0, index, 1]
     count, slices = len(volume.extra) // volume.volumes, volume.stored.shape[2]
     own = volume.extra[part * count : (part + 1) * count]
     source = min(own, key=lambda frame: float(np.linalg.norm(_centre(frame) - _middle(volume, index))))
@@ -72,9 +72,9 @@ def _slice(volume: Volume, part: int, index: int, uid: str, what: str) -> tuple[
     between = float(abs(normal @ affine[:3, 2]))
     dataset.Rows, dataset.Columns = volume.stored.shape[1], volume.stored.shape[0]
     dataset.PixelSpacing = [DSfloat(float(step), auto_format=True) for step in (steps[1], steps[0])]
-    dataset.ImagePositionPatient = [DSfloat(float(value), auto_format=True) for value in place[:3]]
+    dataset.ImagePositionPatient = [DSfloat(float(value), auto_format=True) for value in position[:3]]
     dataset.SliceThickness = dataset.SpacingBetweenSlices = DSfloat(between, auto_format=True)
-    dataset.SliceLocation = DSfloat(float(normal @ place[:3]), auto_format=True)
+    dataset.SliceLocation = DSfloat(float(normal @ position[:3]), auto_format=True)
     dataset.InstanceNumber = part * slices + index + 1
     _count_anew(dataset, slices)
     name_series(dataset, source.dataset, uid)
