@@ -1,4 +1,4 @@
-"""One list of options: the command line, the library, cohorts and their plans offer the same, with the same defaults."""
+"""One list of options: the command line, the library, cohorts and their plans agree, defaults included."""
 
 from __future__ import annotations
 

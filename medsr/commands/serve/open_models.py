@@ -13,7 +13,7 @@ from medsr.core.text import shown
 from medsr.engines.base import Compute
 from medsr.images.network import Model
 from medsr.networks import weight_store
-from medsr.volumes.models import SliceEngine, open_model, open_slice_model
+from medsr.volumes.models import LoadedSliceModel, open_model, open_slice_model
 
 KEPT = 4
 
@@ -26,7 +26,7 @@ def image_model(name: str, compute: Compute, tile: int | None, consistency: bool
 
 
 @lru_cache(KEPT)
-def slice_model(name: str, compute: Compute) -> SliceEngine:
+def slice_model(name: str, compute: Compute) -> LoadedSliceModel:
     """As `open_slice_model`. Raises WeightsError that says nothing of the file but its name."""
     with _without_reasons(name):
         engine = open_slice_model(name, compute)
