@@ -11,7 +11,8 @@ from medsr.data import manifest
 from medsr.data.own_outputs import part_own
 from medsr.data.sources import folder_of
 from medsr.io.images import image as image_io
-from medsr.recipe import Pairs, Recipe
+from medsr.recipe import Recipe
+from medsr.recipe.degradation import low_resolution_folder
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def with_depth(recipe: Recipe) -> tuple[Recipe, str]:
     if data.bits is not None or data.train is None or recipe.thick_slices:
         return recipe, ""
     folders = [folder_of(data.train, "data.train")]
-    low = recipe.degradation.low_resolution if isinstance(recipe.degradation, Pairs) else None
+    low = low_resolution_folder(recipe.degradation)
     for name in (low, data.validation):
         if isinstance(name, str) and expanded(name).is_dir():
             folders.append(expanded(name))

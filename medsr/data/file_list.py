@@ -18,7 +18,8 @@ from medsr.io.files import write_text
 from medsr.io.images import image as image_io
 from medsr.io.listing import files_below
 from medsr.io.volumes import volume as volume_io
-from medsr.recipe import Pairs, Recipe
+from medsr.recipe import Recipe
+from medsr.recipe.degradation import low_resolution_folder
 
 NAME = "files.json"
 TRAIN, HELD_OUT, LEFT_OUT, NEVER = "train", "validation", "left out", "never"
@@ -58,7 +59,7 @@ class FileList:
 
 def folders_of(recipe: Recipe) -> dict[str, str]:
     """The folders a recipe takes files from, absolute, by their keys."""
-    low = recipe.degradation.low_resolution if isinstance(recipe.degradation, Pairs) else None
+    low = low_resolution_folder(recipe.degradation)
     named = {"data.train": recipe.data.train, "degradation.low_resolution": low}
     if isinstance(recipe.data.validation, str) and expanded(recipe.data.validation).is_dir():
         named["data.validation"] = recipe.data.validation
@@ -116,7 +117,7 @@ def of_split(recipe: Recipe, files: DataSplit, recorded: FileList | None) -> Fil
     parts |= dict.fromkeys((source.path.absolute() for source in files.train), TRAIN)
     held_out = dict.fromkeys((path.absolute() for path in files.held_out), HELD_OUT)
     low = {}
-    if isinstance(recipe.degradation, Pairs):
+    if low_resolution_folder(recipe.degradation) is not None:
         partners = Partners(recipe)
         pairs = ((source.path, TRAIN) for source in files.train), ((path, HELD_OUT) for path in files.held_out)
         low = {partners(path).absolute(): LOW[part] for path, part in chain(*pairs)}

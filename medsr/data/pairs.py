@@ -18,7 +18,8 @@ from medsr.data.crops import DRAWS, GroundTruthCrops, as_channels
 from medsr.data.sources import DataSplit, ImageSource, folder_of, split
 from medsr.data.streams import stream
 from medsr.io.images import image as image_io
-from medsr.recipe import Pairs, Recipe
+from medsr.recipe import Recipe
+from medsr.recipe.degradation import low_resolution_folder
 
 if TYPE_CHECKING:
     import torch
@@ -28,8 +29,7 @@ class Partners:
     """The low-resolution file of every ground truth. Raises UsageError where the recipe's folders are not there."""
 
     def __init__(self, recipe: Recipe) -> None:
-        assert isinstance(recipe.degradation, Pairs)
-        low = folder_of(recipe.degradation.low_resolution, "degradation.low_resolution")
+        low = folder_of(low_resolution_folder(recipe.degradation), "degradation.low_resolution")
         self.roots = [folder_of(recipe.data.train, "data.train")]
         if isinstance(recipe.data.validation, str):
             other = expanded(recipe.data.validation)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from medsr.recipe.fields import (
     CountOrNone,
@@ -17,7 +17,7 @@ from medsr.recipe.fields import (
     RecipeSection,
     Three,
     ascending,
-    named,
+    one_of,
 )
 
 
@@ -178,13 +178,13 @@ class Pairs(RecipeSection):
         return 0
 
 
-Degradation = Annotated[
-    Annotated[HighOrder, Tag("high-order")]
-    | Annotated[Bicubic, Tag("bicubic")]
-    | Annotated[Unknown, Tag("unknown")]
-    | Annotated[Pairs, Tag("pairs")]
-    | Annotated[SliceProfile, Tag("slice-profile")]
-    | Annotated[ThroughPlaneMean, Tag("through-plane-mean")],
-    Discriminator(named("high-order")),
-]
 DEGRADATIONS: tuple[type[RecipeSection], ...] = (HighOrder, Bicubic, Unknown, Pairs, SliceProfile, ThroughPlaneMean)
+if TYPE_CHECKING:
+    Degradation = HighOrder | Bicubic | Unknown | Pairs | SliceProfile | ThroughPlaneMean
+else:
+    Degradation = one_of(DEGRADATIONS)
+
+
+def low_resolution_folder(degradation: Degradation) -> str | None:
+    """The folder of low resolution that was made elsewhere; None where medsr makes it."""
+    return degradation.low_resolution if isinstance(degradation, Pairs) else None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 
 def _number(value: Any) -> Any:
@@ -50,3 +50,12 @@ def named(default: str) -> Callable[[Any], Any]:
 def name_of(section: Any) -> str:
     """The `name` that chooses a section."""
     return str(section.model_fields["name"].annotation.__args__[0])
+
+
+def one_of(sections: Sequence[type[RecipeSection]]) -> Any:
+    """The type of a key that takes any of these sections, told apart by `name`; the first where it is not said."""
+    union: Any = None
+    for section in sections:
+        choice: Any = Annotated[section, Tag(name_of(section))]
+        union = choice if union is None else union | choice
+    return Annotated[union, Discriminator(named(name_of(sections[0])))]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Discriminator, Field, Tag, create_model
+from pydantic import Field, create_model
 
 from medsr.networks import architectures
 from medsr.networks.architectures import Architecture
-from medsr.recipe.fields import Count, Flag, RecipeSection, named
+from medsr.recipe.fields import Count, Flag, RecipeSection, one_of
 
 LARGEST_SCALES = 4
 
@@ -38,20 +38,10 @@ def _section(entry: Architecture) -> type[NetworkSection]:
     return section
 
 
-def _one_of(entries: tuple[Architecture, ...]) -> Any:
-    """A section of any of the entries, told apart by `name`; the first where it is not said."""
-    union: Any = None
-    for entry in entries:
-        section: Any = SECTIONS[entry.name]
-        choice: Any = Annotated[section, Tag(entry.name)]
-        union = choice if union is None else union | choice
-    return Annotated[union, Discriminator(named(entries[0].name))]
-
-
 SECTIONS = {entry.name: _section(entry) for entry in (*architectures.GENERATORS, *architectures.DISCRIMINATORS)}
 if TYPE_CHECKING:
     Generator = NetworkSection
     DiscriminatorConfig = NetworkSection
 else:
-    Generator = _one_of(architectures.GENERATORS)
-    DiscriminatorConfig = _one_of(architectures.DISCRIMINATORS)
+    Generator = one_of([SECTIONS[entry.name] for entry in architectures.GENERATORS])
+    DiscriminatorConfig = one_of([SECTIONS[entry.name] for entry in architectures.DISCRIMINATORS])

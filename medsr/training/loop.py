@@ -10,8 +10,8 @@ import numpy as np
 
 from medsr.data.batches import Crops, batches
 from medsr.data.streams import stream
-from medsr.degradation import high_order, protocols, thick_slices
-from medsr.recipe import Bicubic, HighOrder, Optimizer, Recipe, Unknown
+from medsr.recipe import Optimizer, Recipe
+from medsr.training.degradations import strategy_of
 from medsr.training.divergence_guard import Diverged
 from medsr.training.interrupt import Interruption
 from medsr.training.learner import TrainingState, total
@@ -170,38 +170,12 @@ def _pairs(recipe: Recipe, state: TrainingState, batch: list[Tensor], rank: int)
         chunks = zip(*(tensor.chunk(recipe.accumulate) for tensor in batch), strict=True)
         for index, (high, *low_crops) in enumerate(chunks, rank * recipe.accumulate):
             rng = stream(seed, iteration, _DEGRADE + 10 * index)
-            low = low_crops[0] if low_crops else _degraded(recipe, high, rng)
+            low = low_crops[0] if low_crops else strategy_of(recipe).apply(recipe, high, rng)
             cropped = _paired_crop(high, low, recipe, stream(seed, iteration, _CROP + 10 * index))
             pair = state.pool.swap(*cropped, stream(seed, iteration, _POOL + 10 * index))
             layout = {"memory_format": torch.channels_last}
             parts.append((pair[0].contiguous(**layout), pair[1].contiguous(**layout)))
     return parts
-
-
-def _degraded(recipe: Recipe, high: Tensor, rng: np.random.Generator) -> Tensor:
-    settings = recipe.degradation
-    if isinstance(settings, Bicubic | Unknown):
-        return _fixed(recipe, high)
-    if isinstance(settings, HighOrder):
-        return high_order.apply(high, high_order.draw(settings, rng, len(high)), recipe.scale, settings.antialias)
-    assert recipe.thick_slices is not None
-    low = thick_slices.apply(high, thick_slices.draw(recipe.thick_slices, rng, len(high), high.shape[-1]))
-    return low if recipe.generator.architecture.condition_maps else low[:, :1]
-
-
-def _fixed(recipe: Recipe, high: Tensor) -> Tensor:
-    """The papers' degradations without anything drawn, image by image on the CPU."""
-    import torch
-
-    lows = []
-    for image in high.cpu().numpy().transpose(0, 2, 3, 1):
-        if isinstance(recipe.degradation, Unknown):
-            low = protocols.unknown(image, recipe.scale)
-        else:
-            size = (image.shape[0] // recipe.scale, image.shape[1] // recipe.scale)
-            low = np.rint(protocols.matlab_bicubic(image, size).clip(0, 1) * 255) / 255
-        lows.append(torch.from_numpy(np.ascontiguousarray(low.transpose(2, 0, 1), np.float32)))
-    return torch.stack(lows).to(high.device)
 
 
 def _paired_crop(high: Tensor, low: Tensor, recipe: Recipe, rng: np.random.Generator) -> tuple[Tensor, Tensor]:

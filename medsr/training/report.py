@@ -7,8 +7,9 @@ from typing import Any
 
 from medsr.recipe import Recipe
 from medsr.report.page import Picture, Section, Table, curves, picture_file, smooth, write_page
+from medsr.training.degradations import strategy_of
 from medsr.training.monitor import read_log
-from medsr.training.validation import Scores, describe_protocol, lower_is_better
+from medsr.training.validation import Scores, lower_is_better
 
 SAMPLES = 6
 
@@ -17,7 +18,8 @@ def write(run: Path, recipe: Recipe, interpolated: Scores | None, skipped: int) 
     """Write `report.html` into the run's folder from its log and samples."""
     sections = [Section("Losses", pictures=loss_curves(run))]
     records = [record for record in read_log(run) if "validation" in record]
-    protocol, baseline = describe_protocol(recipe)
+    strategy = strategy_of(recipe)
+    protocol, baseline = strategy.describe(recipe), strategy.baseline
     if interpolated and records:
         iterations = [record["iteration"] for record in records]
         figures = {

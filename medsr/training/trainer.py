@@ -16,11 +16,12 @@ from medsr.batch.progress import progress
 from medsr.core.devices import computes_bf16
 from medsr.core.errors import StoppedError, TrainingError, UsageError
 from medsr.core.types import Say
-from medsr.data import batches, crops, file_list, pairs, slices, sources, volumes
+from medsr.data import file_list, sources, volumes
 from medsr.io.files import write_text
 from medsr.networks import checkpoint
-from medsr.recipe import Pairs, Recipe
+from medsr.recipe import Recipe
 from medsr.training import checkpointing, initial_weights, processes, report, result, validation
+from medsr.training.degradations import strategy_of
 from medsr.training.interrupt import Interruption
 from medsr.training.learner import total
 from medsr.training.result import TrainingResult
@@ -84,7 +85,7 @@ def train(
         say(carried_over)
     discriminator = initial_weights.discriminator(recipe, weights.discriminator)
     state = build_training_state(recipe, generator, discriminator, fabric)
-    held_out = validation.prepare(files.held_out, recipe)
+    held_out = strategy_of(recipe).validation_samples(files.held_out, recipe)
     bicubic = validation.baseline_scores(held_out, validation.measures(recipe.metric)) if held_out else None
     _announce(recipe, files, bicubic, device, say)
 
@@ -148,7 +149,7 @@ def _go(ready: _Ready, resuming: bool, say: Say) -> TrainingResult:
         write_text(run / "recipe.yml", recipe.to_yaml())
         logger.begin(state, resumed)
         (run / result.FILE).unlink(missing_ok=True)
-    drawn = _crops(recipe, ready.files)
+    drawn = strategy_of(recipe).crops(recipe, ready.files)
     began, first = time.monotonic(), state.iteration
     with Interruption() as interruption, progress(recipe.name, total(recipe), state.done(recipe)) as update:
 
@@ -182,21 +183,8 @@ def _go(ready: _Ready, resuming: bool, say: Say) -> TrainingResult:
 def find_files(recipe: Recipe, recorded: file_list.FileList | None = None) -> sources.DataSplit:
     """What a recipe trains on and holds out; as the `known` list says, if any. Raises UsageError for nothing."""
     kept = recorded.paths(file_list.HELD_OUT) if recorded else None
-    if recipe.thick_slices:
-        files = volumes.split(recipe.data, recipe.degrade_crop, recipe.seed, kept)
-    elif isinstance(recipe.degradation, Pairs):
-        files = pairs.split_pairs(recipe, kept)
-    else:
-        files = sources.split(recipe.data, recipe.degrade_crop, recipe.seed, kept)
+    files = strategy_of(recipe).split(recipe, kept)
     return file_list.restricted(files, recorded) if recorded else files
-
-
-def _crops(recipe: Recipe, files: sources.DataSplit) -> batches.Crops:
-    if recipe.thick_slices:
-        return slices.SliceCrops(files.train, recipe.data, recipe.degrade_crop, recipe.seed)
-    if isinstance(recipe.degradation, Pairs):
-        return pairs.PairedCrops(files.train, recipe)
-    return crops.GroundTruthCrops(files.train, recipe.data, recipe.degrade_crop, recipe.channels, recipe.seed)
 
 
 def _say_nothing(_: str) -> None:
@@ -207,11 +195,11 @@ def _announce(
     recipe: Recipe, files: sources.DataSplit, bicubic: validation.Scores | None, device: str, say: Say
 ) -> None:
     images = len({source.path for source in files.train})
-    kind = "volumes" if recipe.thick_slices else "images"
+    kind = strategy_of(recipe).kind
     reductions = f" ({len(files.train)} with reductions)" if len(files.train) > images else ""
     say(f"{images} {kind} to train on{reductions}, {len(files.held_out)} held out, on {device}")
     if bicubic:
-        name = validation.describe_protocol(recipe)[1]
+        name = strategy_of(recipe).baseline
         say(f"{name} on the held-out images: {bicubic.psnr:.2f} dB, SSIM {bicubic.ssim:.4f}")
     elif recipe.patience is not None or recipe.optimizer.schedule == "plateau":
         raise TrainingError("patience and a plateau need held-out images: data.validation is 0")

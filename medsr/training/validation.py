@@ -15,8 +15,7 @@ from medsr.core.resample import bspline_matrix
 from medsr.core.types import Array
 from medsr.data import volumes
 from medsr.data.crops import as_channels
-from medsr.data.pairs import Partners, alike
-from medsr.degradation.protocols import bicubic_then_blur, crop_to_multiple, unknown
+from medsr.degradation.protocols import bicubic_then_blur, crop_to_multiple
 from medsr.degradation.slice_profile import consistent_spline, matrix
 from medsr.degradation.thick_slices import factor_maps
 from medsr.engines.torch_engine import TorchEngine
@@ -26,7 +25,6 @@ from medsr.metrics import lpips, psnr_ssim
 from medsr.metrics.names import split
 from medsr.networks import checkpoint
 from medsr.networks.architectures import kind_of
-from medsr.recipe import Pairs, Recipe, Unknown
 from medsr.volumes.slice_models import SliceRefiner
 
 Predict = Callable[[Array, float], Array]
@@ -104,55 +102,11 @@ def lower_is_better(metric: str) -> bool:
     return split(metric)[0].better < 0
 
 
-def prepare(paths: tuple[Path, ...], recipe: Recipe) -> list[ValidationSample]:
-    """Read the held-out files and make their low resolution as the recipe's protocol says, or read that too."""
-    if recipe.thick_slices:
-        maps = recipe.generator.architecture.condition_maps > 0
-        return [sample for path in paths for sample in slices_of(path, recipe.protocol.factors, maps)]
-    if isinstance(recipe.degradation, Pairs):
-        partners = Partners(recipe)
-        return [_one_pair(path, partners(path), recipe) for path in paths]
-    if isinstance(recipe.degradation, Unknown):
-        return [_one_unknown(path, recipe) for path in paths]
-    blur = recipe.protocol.blur_sigma
-    return [one_image(path, _unit(path, recipe), recipe.scale, recipe.channels, blur) for path in paths]
-
-
-def _unit(path: Path, recipe: Recipe) -> Array:
-    return image_io.read_as_shown(path, recipe.data.bits).to_unit().clip(0, 1)
-
-
-def _one_pair(path: Path, low_path: Path, recipe: Recipe) -> ValidationSample:
-    pair = alike(*(image_io.read_as_shown(file, recipe.data.bits) for file in (path, low_path)))
-    truth, low = (as_channels(image.to_unit().clip(0, 1), recipe.channels) for image in pair)
-    return ValidationSample(path.name, truth, low, Interpolation("bicubic")(low, recipe.scale))
-
-
-def _one_unknown(path: Path, recipe: Recipe) -> ValidationSample:
-    truth = crop_to_multiple(as_channels(_unit(path, recipe), recipe.channels), 2 * recipe.scale)
-    low = unknown(truth, recipe.scale)
-    return ValidationSample(path.name, truth, low, Interpolation("bicubic")(low, recipe.scale))
-
-
 def one_image(path: Path, unit: Array, scale: int, channels: int, blur_sigma: float) -> ValidationSample:
     """An image in unit values and the low resolution P1's protocol makes of it."""
     ground_truth = crop_to_multiple(as_channels(unit, channels), 2 * scale)
     low = bicubic_then_blur(ground_truth, scale, blur_sigma)
     return ValidationSample(path.name, ground_truth, low, Interpolation("bicubic")(low, scale))
-
-
-def describe_protocol(recipe: Recipe) -> tuple[str, str]:
-    """The protocol in words, and the name of the interpolation it is compared with."""
-    if isinstance(recipe.degradation, Pairs):
-        return "pairs of files; whole images, all channels", "bicubic"
-    if isinstance(recipe.degradation, Unknown):
-        return f"track unknown: a fixed blur and shift, down by {recipe.scale}, 8 bits; all channels", "bicubic"
-    if recipe.thick_slices:
-        factors = ", ".join(f"{factor:g}" for factor in recipe.protocol.factors)
-        every = f"every {EVERY}th slice of the middle half, perpendicular to the second axis"
-        return f"mean downsampling of the third axis by {factors}; {every}, 8 bits", "cubic B-spline"
-    blur = f"Gaussian blur of sigma {recipe.protocol.blur_sigma:g}"
-    return f"bicubic down by {recipe.scale}, {blur}, 8 bits; whole images, all channels", "bicubic"
 
 
 def slices_of(path: Path, factors: tuple[float, ...], maps: bool = True) -> list[ValidationSample]:

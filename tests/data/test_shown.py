@@ -18,7 +18,7 @@ from medsr.data.depth import with_depth
 from medsr.data.pairs import PairedCrops, split_pairs
 from medsr.io.images import image as image_io
 from medsr.recipe import load
-from medsr.training import validation
+from medsr.training.degradations import strategy_of
 
 TURNS = {1: None, 3: Pillow.Transpose.ROTATE_180, 6: Pillow.Transpose.ROTATE_90, 8: Pillow.Transpose.ROTATE_270}
 """How a picture must be stored for its EXIF orientation to show it upright."""
@@ -70,7 +70,7 @@ def test_crops_and_validation_are_of_what_is_shown(tmp_path: Path, fundus: np.nd
     crop = GroundTruthCrops((source,), recipe.data, 64, 3, 0)[0, 0][0].numpy()
     windows = np.lib.stride_tricks.sliding_window_view(shown[:, :, 0], (64, 64))
     assert any(np.allclose(crop[0] * 255, window, atol=0.01) for window in windows[:, 0])
-    [held_out] = validation.prepare((source.path,), recipe)
+    [held_out] = strategy_of(recipe).validation_samples((source.path,), recipe)
     np.testing.assert_allclose(held_out.ground_truth * 255, shown, atol=0.01)
 
 

@@ -22,8 +22,10 @@ from medsr.io.files import write_text
 from medsr.metrics import lpips
 from medsr.metrics.bootstrap import IntervalSummary, summarize
 from medsr.networks import checkpoint
-from medsr.recipe import Pairs, Recipe
+from medsr.recipe import Recipe
+from medsr.recipe.degradation import low_resolution_folder
 from medsr.training import validation
+from medsr.training.degradations import strategy_of
 from medsr.training.result import TrainingResult
 from medsr.training.trainer import find_files
 
@@ -95,7 +97,7 @@ def compare(
     _check_comparable(chosen)
     folder = Path(out) if out else Path("runs") / f"compare-{time.strftime('%Y%m%d-%H%M%S')}"
     paths = _same_held_out(chosen, folder, accept_new_data)
-    held_out = validation.prepare(paths, chosen[0])
+    held_out = strategy_of(chosen[0]).validation_samples(paths, chosen[0])
     by = validation.measures("psnr_y", *lpips.at_hand())
     bicubic = validation.baseline_scores(held_out, by)
     entries: list[Entry] = []
@@ -115,7 +117,7 @@ def compare(
             say(f"{recipe.name}: {type(error).__name__}: {error}")
             continue
         parts = leaves(recipe, result)
-        mine = validation.prepare(paths, recipe)  # a refiner takes more than the slice
+        mine = strategy_of(recipe).validation_samples(paths, recipe)  # a refiner takes more than the slice
         for leaf in parts:
             model, parameters = _model(leaf, device)
             scores = validation.score(model, mine, recipe.scale, by)
@@ -180,9 +182,13 @@ def _check_comparable(chosen: list[Recipe]) -> None:
             for key, one, other in (
                 ("scale", part.scale, first.scale),
                 ("channels", part.channels, first.channels),
-                ("protocol", validation.describe_protocol(part)[0], validation.describe_protocol(first)[0]),
+                ("protocol", strategy_of(part).describe(part), strategy_of(first).describe(first)),
                 ("data.train", part.data.train, first.data.train),
-                ("degradation.low_resolution", _low_resolution(part), _low_resolution(first)),
+                (
+                    "degradation.low_resolution",
+                    low_resolution_folder(part.degradation),
+                    low_resolution_folder(first.degradation),
+                ),
                 ("data.validation", part.data.validation, first.data.validation),
                 ("data.bits", part.data.bits, first.data.bits),
                 ("data.pattern", part.data.pattern, first.data.pattern),
@@ -194,10 +200,6 @@ def _check_comparable(chosen: list[Recipe]) -> None:
                         f"compare: {part.name} and {first.name} differ in {key} ({one} and {other}); "
                         "--set KEY=VALUE changes all"
                     )
-
-
-def _low_resolution(recipe: Recipe) -> str | None:
-    return recipe.degradation.low_resolution if isinstance(recipe.degradation, Pairs) else None
 
 
 def _same_held_out(chosen: list[Recipe], folder: Path, accept_new_data: bool) -> tuple[Path, ...]:
@@ -227,7 +229,8 @@ def _model(leaf: Leaf, device: str) -> tuple[validation.Predict, int]:
 
 
 def _told(chosen: list[Recipe], held_out: list[validation.ValidationSample], minutes: float | None) -> page.Told:
-    protocol, baseline = validation.describe_protocol(chosen[0])
+    strategy = strategy_of(chosen[0])
+    protocol, baseline = strategy.describe(chosen[0]), strategy.baseline
     budget = f"{minutes:g} minutes of training each" if minutes is not None else "each as long as its recipe says"
     names = tuple(one.name for one in held_out)
     return page.Told(protocol, baseline, budget, names, {one.name: one.for_page() for one in chosen})
