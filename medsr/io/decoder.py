@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from medsr.core import isolation
 from medsr.core.errors import InputError, MemoryExhaustedError
+from medsr.io import expansion
 
 SECONDS, SAMPLES_A_SECOND = 10.0, 1e6
 """What one request may take: so long, and as much again as a very slow machine takes for its samples."""
@@ -25,18 +26,22 @@ BASE, BYTES_A_SAMPLE = 256 << 20, 32
 """The memory that one request may add: decoders of JPEG 2000 hold samples in 32 bits, several times over."""
 LARGE, MOST_A_BYTE = 1 << 24, 4096
 """Samples: a picture of more than `LARGE` may have so many for every compressed byte; decoders fill memory first."""
+LARGE_SLOW = 1 << 26
+"""Samples that a slow decoder takes from however few bytes."""
 TIME_IS_UP = 1
 """Exit status of the process when it ended itself, as `faulthandler` does."""
 
 
-def check_size(samples: int, stored: int, name: str) -> None:
+def check_size(samples: int, stored: int, name: str, slow: bool = False) -> None:
     """Raise InputError where `stored` compressed bytes cannot be a picture of `samples`, pixels times channels.
 
+    `slow`: whether the decoder takes seconds for 100 million samples, so that nearly empty ones have fewer.
     Raises MemoryExhaustedError where it is one that the free memory does not hold while it is decoded.
     """
     import psutil
 
-    if samples > LARGE and samples > MOST_A_BYTE * stored:
+    dense = samples > LARGE and samples > MOST_A_BYTE * stored
+    if dense or (slow and samples > LARGE_SLOW and samples > expansion.MOST_DENSE * stored):
         raise InputError(f"{name}: damaged: {stored} compressed bytes cannot hold the {samples} samples they claim")
     needed, free = BYTES_A_SAMPLE // 2 * samples, psutil.virtual_memory().available
     if needed > free:

@@ -6,6 +6,7 @@ import io
 import re
 import warnings
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
+from medsr.io.images import netpbm, opening
 from medsr.io.images.base import Image
 
 UPRIGHT = 1
@@ -71,20 +73,20 @@ MASKS = ("PNG", "JPEG", "TIFF", "BMP", "DIB", "GIF", "WEBP", "PPM")
 def picture_as_shown(path: Path) -> Pillow.Image:
     """A file as Pillow reads it, mode and values as they are, turned as it is shown: for masks.
 
-    Raises OSError, ValueError or SyntaxError, as Pillow does.
+    Raises OSError, ValueError or SyntaxError, as Pillow does; InputError for what unpacks to far more than it is.
     """
     content = path.read_bytes()
+    if content[:2] in netpbm.PLAIN:  # Pillow takes seconds for what it says in numbers
+        return Pillow.fromarray(netpbm.read(path).pixels.squeeze(2))
     if content[:2] in (b"II", b"MM"):
         content, orientation = _upright_tiff(content)
     else:
         orientation = UPRIGHT
-    try:
-        opened = Pillow.open(io.BytesIO(content), formats=MASKS)
-    except Pillow.DecompressionBombError as error:  # neither an OSError nor a ValueError
-        raise OSError("it claims more pixels than are read") from error
-    except UnidentifiedImageError as error:
-        raise OSError("its content is not PNG, JPEG, TIFF, BMP, GIF, WebP or PGM") from error
-    with opened as picture:
+    with ExitStack() as stack:
+        try:
+            picture = stack.enter_context(opening.opened(content, MASKS, str(path)))
+        except UnidentifiedImageError as error:
+            raise OSError("its content is not PNG, JPEG, TIFF, BMP, GIF, WebP or PGM") from error
         picture.load()
         turn = _PILLOW_TURNS.get(orientation if orientation != UPRIGHT else picture.getexif().get(TAG, UPRIGHT))
         return picture if turn is None else picture.transpose(turn)

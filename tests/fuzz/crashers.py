@@ -9,6 +9,7 @@ import io
 import json
 import struct
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,6 +62,23 @@ def _zip(at: int, value: bytes) -> bytes:
     at += content.index(b"PK\1\2")
     content[at : at + len(value)] = value
     return bytes(content)
+
+
+def _png_header() -> bytes:
+    """A PNG of a few bytes that claims 400 million pixels: Pillow's DecompressionBombError is neither error of ours."""
+    content = bytearray(READERS["pictures"].seeds()["a.png"])
+    struct.pack_into(">II", content, 16, 20_000, 20_000)
+    struct.pack_into(">I", content, 29, zlib.crc32(content[12:29]))
+    return bytes(content)
+
+
+def _gif() -> bytes:
+    """One of 100 kB and 144 million pixels, which took 2 GB."""
+    from PIL import Image as Pillow
+
+    stream = io.BytesIO()
+    Pillow.new("P", (12_000, 12_000)).save(stream, "GIF")
+    return stream.getvalue()
 
 
 def _torn_zip() -> bytes:
@@ -118,6 +136,9 @@ CRASHERS: dict[str, tuple[str, str, Callable[[], bytes]]] = {
     ),
     "jpeg-many-pixels": ("pictures", "x.jpg", _jpeg),
     "tiff-many-rows": ("pictures", "x.tif", lambda: _tiff(ImageLength=4_000_000_000)),
+    "gif-of-nothing": ("pictures", "x.gif", _gif),
+    "png-many-pixels": ("pictures", "x.png", _png_header),
+    "mask-many-pixels": ("masks", "x.png", _png_header),
     # OSError, which passed for an error of the disk
     "zip-torn": ("archives", "x.zip", _torn_zip),
     "zip-bzip2-that-is-none": ("archives", "x.zip", lambda: _zip(10, b"\x0c")),

@@ -8,6 +8,7 @@ import os
 import struct
 import subprocess
 import sys
+import time
 import zipfile
 import zlib
 from pathlib import Path
@@ -16,13 +17,17 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK
+import tifffile
+from PIL import Image as Pillow
 from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from medsr.core.errors import InputError
-from medsr.io import expansion
+from medsr.io import decoder, expansion
 from medsr.io.dicom import reader
 from medsr.io.images import image as image_io
+from medsr.io.images import opening
+from medsr.io.orientation import picture_as_shown
 from medsr.io.volumes import volume as volume_io
 from tests.io.volumes.dicom.test_series import slice_of, write
 
@@ -30,7 +35,9 @@ READ = """
 import resource, sys
 from pathlib import Path
 from medsr.core.errors import MedsrError
-from medsr.io import image, scans, volume
+from medsr.io import scans
+from medsr.io.images import image
+from medsr.io.volumes import volume
 import SimpleITK, imagecodecs, nibabel, pydicom.pixels, simplejpeg, tifffile
 held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (held + 200_000_000,) * 2)
@@ -213,3 +220,79 @@ def test_going_back_within_what_was_unpacked() -> None:
     short = expansion.Forward(expansion.inflated(iter([packed])), len(content) - 1, "too much")
     with pytest.raises(InputError, match="too much"):
         short.read()
+
+
+def blank(side: int, form: str, mode: str = "RGB", **options: object) -> bytes:
+    stream = io.BytesIO()
+    Pillow.new(mode, (side, side)).save(stream, form, **options)
+    return stream.getvalue()
+
+
+def pictures(side: int) -> dict[str, bytes]:
+    """Blank pictures of `side` by `side` pixels."""
+    grey, colour = np.zeros((side, side), np.uint8), np.zeros((side, side, 3), np.uint8)
+    found = {"a.gif": blank(side, "GIF", "P"), "a.webp": blank(side, "WEBP", lossless=True)}
+    found["rgb.png"] = blank(side, "PNG")
+    found["palette.png"] = blank(side, "PNG", "P")
+    for name, pixels in (("zlib", colour), ("lzw", colour), ("packbits", grey), ("lzma", grey), ("jpeg", colour)):
+        stream = io.BytesIO()
+        tifffile.imwrite(stream, pixels, compression=name, photometric="rgb" if pixels.ndim == 3 else "minisblack")
+        found[f"{name}.tif"] = stream.getvalue()
+    return found
+
+
+def test_pictures_of_next_to_nothing_are_refused_where_they_are_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    side = 2000
+    files = pictures(side)
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+        assert image_io.read(tmp_path / name).pixels.shape[:2] == (side, side)
+        assert picture_as_shown(tmp_path / name).size == (side, side)
+    monkeypatch.setattr(opening, "LARGE", 1_000_000)
+    monkeypatch.setattr(decoder, "LARGE_SLOW", 1_000_000)
+    monkeypatch.setattr(expansion, "MOST_DENSE", 20)
+    for name in files:
+        with pytest.raises(InputError, match=r"times as much|cannot hold"):
+            image_io.read(tmp_path / name)
+        with pytest.raises(InputError, match="times as much"):
+            picture_as_shown(tmp_path / name)
+    (tmp_path / "full.png").write_bytes(png_of_noise(1000))
+    assert image_io.read(tmp_path / "full.png").pixels.shape == (1000, 1000, 3)
+
+
+def png_of_noise(side: int) -> bytes:
+    stream = io.BytesIO()
+    Pillow.fromarray(np.random.default_rng(0).integers(0, 255, (side, side, 3), np.uint8)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def test_pictures_whose_pages_or_frames_take_minutes_to_count_are_refused_at_once(tmp_path: Path) -> None:
+    pages = [b"II*\0" + struct.pack("<I", 8)]
+    pages += [struct.pack("<HHHIII", 1, 256, 4, 1, 10, 8 + 18 * n) for n in range(1, 300_000)]
+    (tmp_path / "a.tif").write_bytes(b"".join(pages))
+    frame = b"\x2c" + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\2\2\x44\1\0"
+    head = b"GIF89a" + struct.pack("<HHBBB", 1, 1, 0x80, 0, 0) + bytes(6)
+    (tmp_path / "a.gif").write_bytes(head + frame * 300_000 + b";")
+    begin = time.process_time()
+    with pytest.raises(InputError, match="has more than 1000 pages"):
+        image_io.read(tmp_path / "a.tif")
+    with pytest.raises(InputError, match="an animation of several pictures"):
+        image_io.read(tmp_path / "a.gif")
+    assert time.process_time() - begin < 2
+
+
+def test_a_plain_graymap_is_read_as_numbers_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a.pgm"
+    path.write_bytes(b"P2\n3 2\n255 # grey\n0 10 # ten\n255\n7\t8 009\n")
+    expected = [[0, 10, 255], [7, 8, 9]]
+    np.testing.assert_array_equal(image_io.read(path).pixels[:, :, 0], expected)
+    np.testing.assert_array_equal(np.asarray(picture_as_shown(path)), expected)
+    for values, what in (("1 2 3 4 5", "5 values"), ("1 2 3 4 5 -6", "whole"), ("1 2 3 4 5 1e2", "whole")):
+        path.write_bytes(b"P2\n3 2\n255\n" + values.encode())
+        with pytest.raises(InputError, match=what):
+            image_io.read(path)
+    path.write_bytes(b"P2\n3 2\n255\n1 2 3 4 5 " + b"9" * 400)
+    with pytest.raises(InputError, match="more than its largest"):
+        image_io.read(path)

@@ -67,6 +67,15 @@ def shape_pixels(array: NDArray, path: Path) -> tuple[NDArray, NDArray | None]:
     return np.ascontiguousarray(array[:, :, :colours]), alpha
 
 
+def looked_up(table: NDArray, indices: NDArray) -> NDArray:
+    """`table[indices]` for (height, width, ...), some rows at a time: numpy makes 8 bytes of every index."""
+    found = np.empty(indices.shape + table.shape[1:], table.dtype)
+    rows = max(1, (1 << 20) // max(1, indices[:1].size))
+    for start in range(0, len(indices), rows):
+        found[start : start + rows] = table[indices[start : start + rows].astype(np.intp)]
+    return found
+
+
 def window_of(dtype: np.dtype, bits: int | None = None, inverted: bool = False) -> Window:
     """The window of an unsigned dtype, or of the bits its file declares."""
     stored = dtype.itemsize * 8

@@ -22,6 +22,8 @@ HOT = 0.001
 """Of an image's values: so many may lie above its depth (hot pixels of a detector)."""
 FILES, ANY = "", "*"
 """The series of all files that are not DICOM; whatever series there is."""
+BLOCK = 1 << 22
+"""Values that are compared at once."""
 
 
 def is_open(image: Image) -> bool:
@@ -48,7 +50,9 @@ def needed(image: Image) -> int:
 def above(pixels: NDArray, bits: int) -> int:
     """How many values so many bits cannot hold."""
     least, most = bit_range(bits, pixels.dtype.kind == "i")
-    return int(np.count_nonzero((pixels > most) | (pixels < least)))
+    flat = pixels.reshape(-1)
+    parts = (flat[start : start + BLOCK] for start in range(0, flat.size, BLOCK))  # for less memory
+    return sum(int(np.count_nonzero((part > most) | (part < least))) for part in parts)
 
 
 def allowed(pixels: NDArray) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from PIL import Image as Pillow
 
 from medsr.core.errors import InputError
 from medsr.core.text import reason
+from medsr.io.images import opening
 from medsr.io.images.base import JPEG, Image, joined, resolution_within, shape_pixels, window_of
 from medsr.io.images.png import metadata
 from medsr.io.orientation import UPRIGHT, exif_saying
@@ -37,7 +37,7 @@ def read(path: Path) -> Image:
     if precision not in (0, 8) or kind in _LOSSLESS:
         what = f"{precision}-bit" if precision not in (0, 8) else "lossless"
         raise InputError(f"{path}: a {what} JPEG is not handled, only 8-bit ones; convert it to PNG or TIFF")
-    with Pillow.open(io.BytesIO(content), formats=["JPEG"]) as file:
+    with opening.opened(content, ("JPEG",), str(path)) as file:
         mode, extra = file.mode, metadata(file)
     if mode not in ("L", "RGB"):
         raise InputError(f"{path}: a {mode} JPEG is not handled, only grey and RGB; convert it first")

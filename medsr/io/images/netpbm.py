@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsr.core.errors import InputError
-from medsr.io.images.base import MAX_PIXELS, PNG, Image, shape_pixels, window_of
+from medsr.io.images.base import MAX_PIXELS, PNG, Image, looked_up, shape_pixels, window_of
 
 CHANNELS = {b"P2": 1, b"P3": 3, b"P5": 1, b"P6": 3}
 PLAIN = (b"P2", b"P3")
+_BLANKS = b" \t\r\n\v\f"
 _GAP = rb"(?:\s|#[^\r\n]*[\r\n])+"
 _HEADER = re.compile(rb"(P[2356])" + _GAP + rb"(\d{1,9})" + _GAP + rb"(\d{1,9})" + _GAP + rb"(\d{1,6})(?:#[^\r\n]*)?\s")
 
@@ -51,15 +52,20 @@ def _raw(content: bytes, start: int, shape: tuple[int, ...], largest: int, path:
     return np.frombuffer(content, dtype, int(np.prod(shape)), start).reshape(shape)
 
 
-def _plain(content: bytes, start: int, shape: tuple[int, ...], largest: int, path: Path) -> NDArray:
-    words = re.sub(rb"#[^\r\n]*", b"", content[start:]).split()
-    if len(words) != int(np.prod(shape)) or not all(word.isdigit() and len(word) < 7 for word in words):
-        raise InputError(f"{path}: damaged: {len(words)} values, expected {int(np.prod(shape))} whole numbers")
-    return np.array(words, dtype="S6").astype(np.int64).reshape(shape)
+def _plain(content: bytes, start: int, shape: tuple[int, ...], _: int, path: Path) -> NDArray:
+    text = re.sub(rb"#[^\r\n]*", b"", content[start:])
+    count = int(np.prod(shape))
+    if text.translate(None, b"0123456789" + _BLANKS):
+        raise InputError(f"{path}: damaged: its pixels are not whole numbers")
+    values = np.fromstring(text.decode("ascii"), np.float64, sep=" ")  # exact up to far above any largest value
+    if len(values) != count:
+        raise InputError(f"{path}: damaged: {len(values)} values, expected {count} whole numbers")
+    return values.reshape(shape)
 
 
 def _full_range(values: NDArray, largest: int) -> NDArray:
     dtype, full = (np.uint8, 255) if largest < 256 else (np.uint16, 65535)
     if largest == full:
         return values.astype(dtype)
-    return ((values.astype(np.int64) * full + largest // 2) // largest).astype(dtype)
+    table = ((np.arange(largest + 1) * full + largest // 2) // largest).astype(dtype)
+    return looked_up(table, values)

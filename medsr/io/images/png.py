@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import io
 import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from medsr.core.errors import InputError
-from medsr.io.images import png_chunks
-from medsr.io.images.base import PNG, Image, joined, resolution_within, shape_pixels, window_of
+from medsr.io.images import opening, png_chunks
+from medsr.io.images.base import PNG, Image, joined, looked_up, resolution_within, shape_pixels, window_of
 from medsr.io.orientation import UPRIGHT, exif_saying, stated
 
 ONE_BIT = "a 1-bit image has no intensities to super-resolve"
 PLAIN = ("BMP", "DIB", "GIF", "WEBP")
 """What Pillow may open here: of the others some start programs, as EPS starts Ghostscript."""
+CHANNELS, PALETTE = {0: 1, 2: 3, 4: 2, 6: 4}, 3
+"""Of a pixel, by a PNG's kind of colour."""
 MOST_PER_METRE = (1 << 31) - 1
 
 
@@ -28,12 +30,11 @@ def read_png(path: Path) -> Image:
     content = path.read_bytes()
     if (frames := png_chunks.frames(content)) > 1:
         raise InputError(f"{path}: an animation of {frames} pictures; only single images are handled")
-    with Pillow.open(io.BytesIO(content), formats=["PNG"]) as header:
+    with opening.opened(content, ("PNG",), str(path), _png_bytes(content)) as header:
         mode, extra = header.mode, {key: header.info[key] for key in ("dpi",) if header.info.get(key)}
         palette = mode == "P"
         if palette:
-            header.load()
-            array = np.asarray(header.convert("RGBA" if "transparency" in header.info else "RGB"))
+            array = _colours(header)
     if mode == "1":
         raise InputError(f"{path}: {ONE_BIT}")
     if not palette:
@@ -50,21 +51,36 @@ def read_png(path: Path) -> Image:
 
 def read_plain(path: Path) -> Image:
     """BMP, GIF or WebP, through Pillow. Raises InputError for animations and for black and white alone."""
-    with Pillow.open(path, formats=PLAIN) as file:
-        if (frames := getattr(file, "n_frames", 1)) > 1:
-            raise InputError(f"{path}: an animation of {frames} pictures; only single images are handled")
+    with opening.opened(path.read_bytes(), PLAIN, str(path)) as file:
+        if getattr(file, "is_animated", False):  # how many pictures it holds may take long to count
+            raise InputError(f"{path}: an animation of several pictures; only single images are handled")
         if file.mode == "1":
             raise InputError(f"{path}: {ONE_BIT}")
-        file.load()
-        see_through = "transparency" in file.info
-        if file.mode in ("P", "PA"):
-            shown = file.convert("RGBA" if see_through or file.mode == "PA" else "RGB")
+        if file.mode == "P":
+            array = _colours(file)
         else:
-            shown = file.convert("LA") if file.mode == "L" and see_through else file
-        if shown.mode not in ("L", "LA", "RGB", "RGBA"):
-            raise InputError(f"{path}: a {shown.mode} image is not handled, only 8-bit grey and RGB")
-        pixels, alpha = shape_pixels(np.asarray(shown), path)
+            file.load()
+            shown = file.convert("LA") if file.mode == "L" and "transparency" in file.info else file
+            if shown.mode not in ("L", "LA", "RGB", "RGBA"):
+                raise InputError(f"{path}: a {shown.mode} image is not handled, only 8-bit grey and RGB")
+            array = np.asarray(shown)
+        pixels, alpha = shape_pixels(array, path)
         return Image(pixels, window_of(pixels.dtype), PNG, alpha, metadata(file))
+
+
+def _colours(file: Pillow.Image) -> NDArray[np.uint8]:
+    """What the palette of `file` shows: Pillow's own colours, without its copies of the whole picture."""
+    file.load()
+    table = file.crop((0, 0, 1, 1)).resize((256, 1))
+    table.putdata(range(256))
+    colours = np.asarray(table.convert("RGBA" if "transparency" in file.info else "RGB"))[0]
+    return looked_up(colours, np.asarray(file))
+
+
+def _png_bytes(content: bytes) -> int:
+    """Bytes that a pixel of a PNG takes, by the depth and the kind of colour in its header; a palette's by Pillow."""
+    depth, colour = content[24:26]
+    return -(-depth * CHANNELS.get(colour, 4) // 8) if colour != PALETTE else opening.HELD["P"]
 
 
 def metadata(file: Pillow.Image) -> dict[str, Any]:

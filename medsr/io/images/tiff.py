@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from numpy.typing import NDArray
 
 from medsr.core.errors import InputError
 from medsr.io import decoder
-from medsr.io.images import jpeg
-from medsr.io.images.base import MAX_PIXELS, TIFF, Image, joined, resolution_within, shape_pixels, window_of
+from medsr.io.images import jpeg, opening
+from medsr.io.images.base import MAX_PIXELS, TIFF, Image, joined, looked_up, resolution_within, shape_pixels, window_of
 from medsr.io.orientation import UPRIGHT, valid
 
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it logs about damaged files it also raises
@@ -29,6 +30,11 @@ JPEG_XR = (22610, 34934)
 """Compression whose decoder makes up what is missing, without a word."""
 PLAIN = (1, 5, 8, 32773, 32946)
 """None, LZW, deflate and PackBits: whatever is compressed otherwise is decoded in a process of its own."""
+SLOW = (34712, 33003, 33005, 34925, 50000, 50001, 50002, 52546)
+"""JPEG 2000, LZMA, Zstandard, WebP and JPEG XL: 100 million blank samples take them up to 10 s."""
+WORKERS_UP_TO = 200_000_000
+"""Bytes of pixels: more are not unpacked on several cores, each of which holds a piece."""
+MOST_PAGES = 1000
 MOST_DPI = 1e6
 REDUCED, MASK = 1, 4
 """Of NewSubfileType: pages that are not the picture itself."""
@@ -39,12 +45,17 @@ def read(path: Path) -> Image:
     with tifffile.TiffFile(path) as tiff:
         page, note = _page(tiff, path)
         _check_kind(page, path)
+        stored = min(sum(page.databytecounts), path.stat().st_size)  # pieces may share their bytes
+        in_process = page.compression in PLAIN or (page.compression == JPEG and page.dtype == np.uint8)
+        if in_process:
+            a_sample = 6 if int(page.photometric) == PALETTE else page.dtype.itemsize
+            opening.check_size(math.prod(page.shape) * a_sample, stored, str(path))
         _check_pieces(page, path)
-        if page.compression in PLAIN or (page.compression == JPEG and page.dtype == np.uint8):
-            array = page.asarray()
+        if in_process:
+            array = page.asarray(maxworkers=1 if page.nbytes > WORKERS_UP_TO else None)
         else:
             request = {"kind": "tiff", "path": os.path.abspath(path), "index": page.index}
-            decoder.check_size(math.prod(page.shape), sum(page.databytecounts), str(path))
+            decoder.check_size(math.prod(page.shape), stored, str(path), page.compression in SLOW)
             array = decoder.decode(request, b"", math.prod(page.shape), str(path))
         if page.planarconfig == SEPARATE and array.ndim == 3:
             array = np.moveaxis(array, 0, -1)
@@ -83,6 +94,9 @@ def write(path: Path, image: Image) -> None:
 
 def _page(tiff: Any, path: Path) -> tuple[Any, str]:
     """The one page that is the picture, and what to say about others."""
+    with suppress(IndexError):  # more would take minutes to count
+        if tiff.pages[MOST_PAGES] is not None:
+            raise InputError(f"{path}: has more than {MOST_PAGES} pages; only single images are handled")
     if not len(tiff.pages):
         raise InputError(f"{path}: damaged: it holds no image")
     if len(tiff.pages) == 1:
@@ -162,7 +176,7 @@ def _colours(page: Any, array: NDArray, path: Path) -> NDArray[np.uint16]:
     table = table.astype(np.uint16)
     if table.max() < 256:
         table *= 257
-    return np.moveaxis(table, 0, -1)[array.astype(np.intp)]
+    return looked_up(np.moveaxis(table, 0, -1), array)
 
 
 def _dpi(page: Any) -> tuple[float, float] | None:

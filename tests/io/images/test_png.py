@@ -84,7 +84,7 @@ def test_other_formats_become_png_with_the_same_pixels(tmp_path: Path, name: str
 def test_animations_are_refused(tmp_path: Path, name: str) -> None:
     frames = [Pillow.fromarray(RGB), Pillow.fromarray(255 - RGB)]
     frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
-    with pytest.raises(InputError, match="an animation of 2 pictures"):
+    with pytest.raises(InputError, match="an animation of"):
         image_io.read(tmp_path / name)
 
 
