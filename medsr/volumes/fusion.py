@@ -8,7 +8,8 @@ import numpy as np
 
 from medsr.core.geometry import Shape
 from medsr.core.types import Array
-from medsr.volumes.acquisition import Acquisition, residual, slabs, upsampled
+from medsr.volumes.acquisition import Acquisition, slabs, upsampled
+from medsr.volumes.back_projection import residual
 from medsr.volumes.learned_fusion import Learned, open_fuser
 
 Fuse = Literal["mean", "median", "weighted", "learned"]

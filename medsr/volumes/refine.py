@@ -17,15 +17,8 @@ from medsr.core.intensity import Window
 from medsr.core.types import Array
 from medsr.degradation.slice_profile import Profile
 from medsr.volumes import fusion
-from medsr.volumes.acquisition import (
-    Acquisition,
-    ConstantRegion,
-    ResidualStats,
-    back_project,
-    residual,
-    slabs,
-    upsampled,
-)
+from medsr.volumes.acquisition import Acquisition, ConstantRegion, slabs, upsampled
+from medsr.volumes.back_projection import ResidualStats, back_project, residual
 from medsr.volumes.noise import eased, gain, input_operators
 from medsr.volumes.plane import FLIPS, PlaneRun
 from medsr.volumes.slice_models import InterpolatedSlices, SliceModel

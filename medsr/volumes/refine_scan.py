@@ -17,7 +17,8 @@ from medsr.core.version import __version__
 from medsr.io.volumes.base import DICOM, NIFTI
 from medsr.io.volumes.volume import Volume
 from medsr.volumes import domain, labels
-from medsr.volumes.acquisition import Acquisition, ResidualStats
+from medsr.volumes.acquisition import Acquisition
+from medsr.volumes.back_projection import ResidualStats
 from medsr.volumes.background import Background
 from medsr.volumes.choose_model import ResolvedRequest
 from medsr.volumes.models import LoadedSliceModel, weights_form

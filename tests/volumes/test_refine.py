@@ -10,7 +10,8 @@ import pytest
 
 from medsr.core.errors import ComputationError, UsageError
 from medsr.engines.base import Compute, Engine
-from medsr.volumes.acquisition import Acquisition, ConstantRegion, back_project, slabs
+from medsr.volumes.acquisition import Acquisition, ConstantRegion, slabs
+from medsr.volumes.back_projection import back_project
 from medsr.volumes.fusion import Median, UncertaintyAccumulator
 from medsr.volumes.models import open_slice_model
 from medsr.volumes.refine import Method, check_planes, planes_for, refine, slices_to_run
