@@ -76,24 +76,26 @@ def finer(grid: Grid, scale: float | None, spacing: tuple[float, ...] | None, is
     check_wish(scale, spacing, isotropic)
     if scale == 1:
         return grid.shape
-    own = np.array(grid.spacing)
+    spacings = np.array(grid.spacing)
     if scale is None and spacing is None and not isotropic:
-        isotropic = own.max() / own.min() >= ISOTROPIC_WITHIN
+        isotropic = spacings.max() / spacings.min() >= ISOTROPIC_WITHIN
         scale = None if isotropic else 2.0
     if scale is not None:
-        wanted = own / scale
+        wanted = spacings / scale
     elif spacing is not None:
         wanted = np.broadcast_to(np.array(spacing, float), 3)
-        if (own / wanted).max() > 16:
-            raise UsageError(f"--spacing {_text(spacing)}: more than 16 times finer than the scan ({_text(own)} mm)")
+        if (spacings / wanted).max() > 16:
+            raise UsageError(
+                f"--spacing {_text(spacing)}: more than 16 times finer than the scan ({_text(spacings)} mm)"
+            )
     else:
-        wanted = np.where(own / own.min() < ISOTROPIC_WITHIN, own, own.min())
-    i, j, k = (max(1, round(float(n))) for n in np.round(np.array(grid.shape) * own / wanted, 3))
+        wanted = np.where(spacings / spacings.min() < ISOTROPIC_WITHIN, spacings, spacings.min())
+    i, j, k = (max(1, round(float(n))) for n in np.round(np.array(grid.shape) * spacings / wanted, 3))
     if min(i, j, k) < 2:
         raise UsageError(f"the refined scan would have {i} x {j} x {k} voxels: no volume any more")
     if not any(new > old for new, old in zip((i, j, k), grid.shape, strict=True)):
         raise UsageError(
-            f"nothing to refine: the scan already has {_text(own)} mm; ask for --scale 2 or a finer --spacing"
+            f"nothing to refine: the scan already has {_text(spacings)} mm; ask for --scale 2 or a finer --spacing"
         )
     return i, j, k
 

@@ -25,8 +25,8 @@ def flip_rotate(crop: NDArray[np.float32], flips: bool | float, rng: np.random.G
 def intensity_jitter(crop: NDArray[np.float32], jitter: Jitter, rng: np.random.Generator) -> NDArray[np.float32]:
     """(H, W, C) in [0, 1] with a gain (half of it common to all channels) and an offset drawn for every channel."""
     channels = crop.shape[2]
-    common, own = rng.uniform(*jitter.gain), rng.uniform(*jitter.gain, channels)
-    gain = np.sqrt(common * own)
+    common, per_channel = rng.uniform(*jitter.gain), rng.uniform(*jitter.gain, channels)
+    gain = np.sqrt(common * per_channel)
     offset = rng.uniform(*jitter.offset, channels)
     if jitter.shuffle_channels:
         crop = crop[:, :, rng.permutation(channels)]

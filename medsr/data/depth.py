@@ -47,8 +47,8 @@ def with_depth(recipe: Recipe) -> tuple[Recipe, str]:
             folders.append(expanded(name))
     paths = image_io.list_images(folders[0], data.pattern)
     paths += [path for folder in folders[1:] for path in image_io.list_images(folder)]
-    settled = depth_of(None, folders[0], part_own(folders[0], paths)[0])
-    if settled.bits is None:
+    depth = depth_of(None, folders[0], part_own(folders[0], paths)[0])
+    if depth.bits is None:
         return recipe, ""
-    line = f"{settled.line}; data.bits says otherwise"
-    return recipe.model_copy(update={"data": data.model_copy(update={"bits": settled.bits})}), line
+    line = f"{depth.line}; data.bits says otherwise"
+    return recipe.model_copy(update={"data": data.model_copy(update={"bits": depth.bits})}), line

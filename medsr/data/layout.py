@@ -48,15 +48,15 @@ def match(card: Card, names: Iterable[str], above: str = "") -> list[LayoutItem]
     companions = {role: _by_fields(matches, shared) for role, matches in by_role.items() if role != IMAGE}
     items = []
     for key, claims in images.items():
-        own = dict(key)
+        image_fields = dict(key)
         files = {IMAGE: tuple(sorted(claims))}
         for role, index in companions.items():
             claims_of_role = [
-                name for fields, by_values in index.items() for name in by_values.get(_values(own, fields), ())
+                name for fields, by_values in index.items() for name in by_values.get(_values(image_fields, fields), ())
             ]
             if claims_of_role:
                 files[role] = tuple(sorted(claims_of_role))
-        items.append(LayoutItem(ids[key], own.get("subject", ""), own.get("part", ""), files))
+        items.append(LayoutItem(ids[key], image_fields.get("subject", ""), image_fields.get("part", ""), files))
     return sorted(items, key=lambda item: item.id)
 
 
@@ -88,12 +88,12 @@ def unlike(card: Card, folder: Path, names: list[str]) -> str:
     wanted = " or ".join(card.files[IMAGE][:SHOWN])
     count = f"{card.expected.images} images " if card.expected.images else "images "
     shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
-    there = f"{len(names)} files ({shown})" if names else "nothing"
-    text = f"{folder}: not {card.title} as its owner ships it: expected {count}named {wanted}, found {there}"
+    contents = f"{len(names)} files ({shown})" if names else "nothing"
+    text = f"{folder}: not {card.title} as its owner ships it: expected {count}named {wanted}, found {contents}"
     if strange := [name for name in names if name.lower().endswith((".rar", ".7z"))]:
         text += f"; unpack {strange[0]} yourself"
-    likely = [other.name for other in cards.shipped() if not other.tells_nobody and len(match(other, names)) > 0]
-    return text + (f"; it looks like {' or '.join(likely[:SHOWN])}" if likely else "")
+    candidates = [other.name for other in cards.shipped() if not other.tells_nobody and len(match(other, names)) > 0]
+    return text + (f"; it looks like {' or '.join(candidates[:SHOWN])}" if candidates else "")
 
 
 def _matches(card: Card, role: str, names: Iterable[str], above: str) -> dict[str, dict[str, str]]:
@@ -113,15 +113,15 @@ def _by_fields(
 ) -> dict[tuple[str, ...], dict[tuple[str | None, ...], list[str]]]:
     """Names by the fields they share with images, and by those fields' values."""
     index: dict[tuple[str, ...], dict[tuple[str | None, ...], list[str]]] = {}
-    for name, own in matches.items():
-        fields = tuple(sorted(set(own) & image_fields))
-        values = tuple(own[field].lower() for field in fields)
+    for name, matched in matches.items():
+        fields = tuple(sorted(set(matched) & image_fields))
+        values = tuple(matched[field].lower() for field in fields)
         index.setdefault(fields, {}).setdefault(values, []).append(name)
     return index
 
 
-def _values(own: Mapping[str, str], fields: tuple[str, ...]) -> tuple[str | None, ...]:
-    return tuple(own.get(field) for field in fields)
+def _values(values: Mapping[str, str], fields: tuple[str, ...]) -> tuple[str | None, ...]:
+    return tuple(values.get(field) for field in fields)
 
 
 def _unique(first: Mapping[Key, str]) -> dict[Key, str]:
@@ -131,8 +131,8 @@ def _unique(first: Mapping[Key, str]) -> dict[Key, str]:
     }
     for attempt in (_stem, lambda name: f"{_stem(name)}-{sha256(name.encode()).hexdigest()[:8]}"):
         ids = {key: id.replace("/", "__").replace("@", "_") for key, id in ids.items()}
-        taken = Counter(id.lower() for id in ids.values())
-        ids = {key: id if taken[id.lower()] == 1 else attempt(first[key]) for key, id in ids.items()}
+        counts = Counter(id.lower() for id in ids.values())
+        ids = {key: id if counts[id.lower()] == 1 else attempt(first[key]) for key, id in ids.items()}
     return {key: id.replace("/", "__").replace("@", "_") for key, id in ids.items()}
 
 
@@ -143,9 +143,9 @@ def _stem(name: str) -> str:
 
 
 def _prepared(card: Card, folder: Path, rows: list[manifest.ManifestRow]) -> list[tuple[LayoutItem, dict[str, Path]]]:
-    whose = {row.card for row in rows}
-    if whose and whose != {card.name}:
-        raise InputError(f"{folder}: was prepared as {', '.join(sorted(whose))}, not as {card.name}")
+    card_names = {row.card for row in rows}
+    if card_names and card_names != {card.name}:
+        raise InputError(f"{folder}: was prepared as {', '.join(sorted(card_names))}, not as {card.name}")
     files: dict[str, dict[str, Path]] = {}
     about: dict[str, LayoutItem] = {}
     for row in rows:

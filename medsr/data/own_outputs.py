@@ -22,14 +22,18 @@ def part_own(folder: Path, paths: Iterable[Path]) -> tuple[list[Path], list[tupl
     _written_in.cache_clear()
     _is_result.cache_clear()
     kept: list[Path] = []
-    own: list[Path] = []
+    outputs: list[Path] = []
     for path in paths:
-        (own if is_own(path) else kept).append(path)
-    if not own:
+        (outputs if is_own(path) else kept).append(path)
+    if not outputs:
         return kept, []
-    names = ", ".join(_named(folder, path) for path in own[:SHOWN])
-    more = f" and {len(own) - SHOWN} more" if len(own) > SHOWN else ""
-    files = "1 file that medsr wrote itself is" if len(own) == 1 else f"{len(own)} files that medsr wrote itself are"
+    names = ", ".join(_named(folder, path) for path in outputs[:SHOWN])
+    more = f" and {len(outputs) - SHOWN} more" if len(outputs) > SHOWN else ""
+    files = (
+        "1 file that medsr wrote itself is"
+        if len(outputs) == 1
+        else f"{len(outputs)} files that medsr wrote itself are"
+    )
     return kept, [(folder, f"{folder}: {files} not ground truth (samples, results): {names}{more}")]
 
 

@@ -48,8 +48,8 @@ def split(data: Data, side: int, seed: int, kept: Collection[Path] | None = None
     paths, left_out = scans.paths_below(folder, data.pattern, results=True)
     skipped: list[tuple[Path, str]] = [(folder, left_out)] if left_out else []
     if not part:
-        paths, own = part_own(folder, paths)
-        skipped += own
+        paths, outputs = part_own(folder, paths)
+        skipped += outputs
     for path in paths:
         if part and part.get(path, "test") == "test":  # a prepared set: neither its test part nor its masks
             continue

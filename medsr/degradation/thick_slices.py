@@ -38,7 +38,7 @@ def draw(
 
     Factors are drawn evenly in their logarithm and rounded so that whole coarse voxels fill the crop.
     """
-    drawn = []
+    samplings = []
     low, high = settings.factors
     fewest, most = int(np.ceil(side / high)), int(side / low)
     for _ in range(count):
@@ -46,17 +46,17 @@ def draw(
         coarse = int(np.clip(round(side / factor), fewest, most))
         gaussian = rng.random() < settings.gaussian_probability
         thick = SliceSampling(coarse, "gaussian", rng.uniform(*settings.fwhm)) if gaussian else SliceSampling(coarse)
-        drawn.append((thick, thick if rng.random() < settings.both_axes else None))
-    return drawn
+        samplings.append((thick, thick if rng.random() < settings.both_axes else None))
+    return samplings
 
 
-def apply(high: Tensor, drawn: list[tuple[SliceSampling, SliceSampling | None]]) -> Tensor:
+def apply(high: Tensor, samplings: list[tuple[SliceSampling, SliceSampling | None]]) -> Tensor:
     """(B, C, S, S) fine crops to (B, C + 2, S, S): acquired thick and interpolated back; then the two factor maps."""
     import torch
 
     side = high.shape[-1]
     crops = []
-    for crop, (rows, columns) in zip(high, drawn, strict=True):
+    for crop, (rows, columns) in zip(high, samplings, strict=True):
         low = torch.from_numpy(downsample_upsample(side, rows)).to(crop) @ crop
         if columns is not None:
             low = low @ torch.from_numpy(downsample_upsample(side, columns)).to(crop).T

@@ -152,12 +152,12 @@ def _converted(path: Path, name: str, digest: str) -> OpenvinoEngine:
     """Convert and measure a weight file, in a process of its own: this one need not hold torch for it."""
     model = name if name in weight_store.entries() else str(path)
     command = isolation.command("export", model, "--to", "openvino")
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
     kept = _kept(cache_path(digest, "fp32"), digest)
-    if done.returncode or kept is None:
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1].removeprefix("medsr: ")
+    if process.returncode or kept is None:
+        reason = (process.stderr.strip().splitlines() or ["no reason given"])[-1].removeprefix("medsr: ")
         kind = next(
-            (error_type for error_type in (UsageError, WeightsError) if error_type.exit_code == done.returncode),
+            (error_type for error_type in (UsageError, WeightsError) if error_type.exit_code == process.returncode),
             MedsrError,
         )
         raise kind(f"{name}: cannot be converted for OpenVINO ({reason}); --engine torch goes without")

@@ -94,7 +94,7 @@ def find(folder: Path, out: Path | None = None, results: bool = False) -> ScanLi
     left_out: list[Path] = []
     slices: list[Slice] = []
     damaged: list[Path] = []
-    own: set[Path] = set()
+    volume_files: set[Path] = set()
     closed: list[Path] = []
     for file in sorted(files_below(folder, closed=closed)):
         if skipped is not None and _within(file, skipped):
@@ -115,11 +115,11 @@ def find(folder: Path, out: Path | None = None, results: bool = False) -> ScanLi
             left_out.append(file)
         elif kind:
             scans.append(Scan(file))
-            own.update(volume_io.files_of(file))
+            volume_files.update(volume_io.files_of(file))
     series = series_files.scattered(slices)
     scans += _numbered([Scan(group.folder, group.named) for group in series])
     scans += [Scan(file) for file in damaged if not any(file.is_relative_to(group.folder) for group in series)]
-    rest = [file for file in left_out if file not in own]
+    rest = [file for file in left_out if file not in volume_files]
     line = cannot_open(folder, closed)
     return ScanListing(sorted(scans, key=lambda scan: (scan.path, scan.number)), rest, (), (line,) if line else ())
 
@@ -173,8 +173,8 @@ def _loose(paths: list[Path]) -> list[Scan]:
             image = None
         slices += [image] if image else []
     whole = series_files.complete(slices)
-    taken = {file for series in whole for file in series.files}
-    single = [Scan(path) for path in paths if path not in taken]
+    series_files_taken = {file for series in whole for file in series.files}
+    single = [Scan(path) for path in paths if path not in series_files_taken]
     return single + _numbered([Scan(series.folder, series.named) for series in whole])
 
 

@@ -34,11 +34,11 @@ def lpips(metric: str = "lpips", device: str = "cpu") -> Callable[[Array, Array]
 
     state, _ = read_state(weight_store.locate(backbone))
     distance = LPIPS(net=net, pnet_rand=True, verbose=False)
-    own = distance.net.state_dict()
+    net_state = distance.net.state_dict()
     # torchvision counts the layers through, lpips keeps their numbers inside its slices: slice2.3 is features.3.
-    names = {key: "features." + key.split(".", 1)[1] for key in own}
+    names = {key: "features." + key.split(".", 1)[1] for key in net_state}
     features = {key: state[name] for key, name in names.items() if name in state}
-    if absent := [key for key in own if key not in features]:
+    if absent := [key for key in net_state if key not in features]:
         raise WeightsError(
             f"{backbone}: {weight_store.get(backbone).path} holds no layer for {absent[0]}; fetch it again"
         )

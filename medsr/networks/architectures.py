@@ -66,9 +66,9 @@ class Architecture:
         if self.initialiser:
             _function(self.initialiser)(net)
 
-    def adapt(self, state: State, before: int, channels: int, own: State) -> State:
-        """Weights of a network of `before` channels and any scale, for a network with the fresh weights `own`."""
-        return _function(self.adapter)(state, before, channels, own) if self.adapter else state
+    def adapt(self, state: State, before: int, channels: int, fresh: State) -> State:
+        """Weights of a network of `before` channels and any scale, for a network with the weights `fresh`."""
+        return _function(self.adapter)(state, before, channels, fresh) if self.adapter else state
 
 
 def _function(reference: str) -> Callable[..., Any]:

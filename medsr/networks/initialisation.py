@@ -55,7 +55,7 @@ def rdn(net: Any) -> None:
     _sub_pixels(net.up, [[k for k, colour in enumerate(carried) if colour == c] for c in range(colours)])
 
 
-def _sub_pixels(up: nn.Sequential, held: list[list[int]]) -> None:
+def _sub_pixels(up: nn.Sequential, carriers: list[list[int]]) -> None:
     """Let every step interpolate: output n of the first is the mean of the inputs `held[n]`, then n is n."""
     for index, layer in enumerate(up):
         if not isinstance(layer, nn.Conv2d):
@@ -64,13 +64,13 @@ def _sub_pixels(up: nn.Sequential, held: list[list[int]]) -> None:
         shuffle = up[index + 1] if index + 1 < len(up) else None
         if isinstance(shuffle, nn.PixelShuffle):
             step = int(shuffle.upscale_factor)
-            for n, inputs in enumerate(held):
+            for n, inputs in enumerate(carriers):
                 for sub_pixel in range(step * step):
                     kernel = _bilinear(sub_pixel // step, step)[:, None] * _bilinear(sub_pixel % step, step)[None]
                     layer.weight[n * step * step + sub_pixel, inputs] += kernel / len(inputs)
-            held = [[n] for n in range(len(held))]
+            carriers = [[n] for n in range(len(carriers))]
         else:
-            for n in range(len(held)):
+            for n in range(len(carriers)):
                 layer.weight[n, n, 1, 1] += 1
 
 
@@ -89,8 +89,8 @@ def _gather(weight: Tensor, carried: list[int], inputs: int) -> None:
     """Let every colour be the mean of the features that carry it."""
     colours, middle = weight.shape[0], weight.shape[2] // 2
     for colour in range(colours):
-        held = [k for k, source in enumerate(carried) if source // (inputs // colours) == colour]
-        weight[colour, held, middle, middle] += 1 / max(1, len(held))
+        carriers = [k for k, source in enumerate(carried) if source // (inputs // colours) == colour]
+        weight[colour, carriers, middle, middle] += 1 / max(1, len(carriers))
 
 
 def _pass_evenly(conv: Any) -> list[int]:
@@ -100,9 +100,9 @@ def _pass_evenly(conv: Any) -> list[int]:
     conv.bias.zero_()
     carried = [k % colours for k in range(features)]
     for colour in range(colours):
-        held = range(colour, features, colours)
-        conv.weight[held] -= conv.weight[held].mean(0, keepdim=True)
-        conv.weight[held, colour, middle, middle] += 1
+        carriers = range(colour, features, colours)
+        conv.weight[carriers] -= conv.weight[carriers].mean(0, keepdim=True)
+        conv.weight[carriers, colour, middle, middle] += 1
     return carried
 
 

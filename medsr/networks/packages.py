@@ -33,15 +33,15 @@ def download(form: Form, folder: Path) -> Path:
         wanted.write_text(f"{requirement} --hash=sha256:{form.archive}\n", encoding="utf-8")
         command += ["--no-build-isolation", "--require-hashes", "--requirement", wanted.name]
     try:  # in that folder: nothing from the working folder is imported
-        done = subprocess.run(
+        process = subprocess.run(
             command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=TIMEOUT, check=False
         )
     except subprocess.TimeoutExpired as error:
         raise WeightsError(f"pip did not fetch {requirement} within {TIMEOUT / 60:.0f} minutes") from error
     archives = [path for path in sorted(folder.iterdir()) if path.name.endswith(SUFFIXES)]
-    if done.returncode == 0 and len(archives) == 1:
+    if process.returncode == 0 and len(archives) == 1:
         return archives[0]
-    raise WeightsError(f"pip could not fetch {requirement} ({_reason(done.stderr)})")
+    raise WeightsError(f"pip could not fetch {requirement} ({_reason(process.stderr)})")
 
 
 def _reason(output: str) -> str:

@@ -68,7 +68,7 @@ def _check(records: object) -> None:
         forms: dict[str, Form] = {}
 
     whole = Records.model_validate(records)
-    files = [own.file for own in whole.own.values()] + [form.file for form in whole.forms.values()]
+    files = [weights.file for weights in whole.own.values()] + [form.file for form in whole.forms.values()]
     for file in files:
         if check_path(file) != Path(file).name:
             raise ValueError(f"{file!r} is not the name of a file")

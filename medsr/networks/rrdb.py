@@ -18,10 +18,10 @@ def rrdb(scale: int, channels: int = 3, features: int = 64, blocks: int = 23, gr
     return net
 
 
-def adapted(state: dict[str, Tensor], before: int, channels: int, own: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of a network of `before` channels, for one of `channels` whose fresh weights are `own`; any scale."""
+def adapted(state: dict[str, Tensor], before: int, channels: int, fresh: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of a network of `before` channels, for one of `channels` with the weights `fresh`; any scale."""
     state = convert_channels(state, before, channels)
-    return state | {"conv_first.weight": refolded(state["conv_first.weight"], channels, own["conv_first.weight"])}
+    return state | {"conv_first.weight": refolded(state["conv_first.weight"], channels, fresh["conv_first.weight"])}
 
 
 def convert_channels(state: dict[str, Tensor], before: int, channels: int) -> dict[str, Tensor]:

@@ -63,9 +63,9 @@ def read_pth(path: Path, role: Role = "generator") -> dict[str, Tensor]:
     for name, tensor in state.items():  # one number with a stride of 0 would stand for gigabytes
         if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
             raise WeightsError(f"{path}: {name} claims more numbers than the file holds")
-    held = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in state.values()}
+    storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in state.values()}
     claimed = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
-    if claimed > MOST_SHARED * sum(held.values()) + (1 << 20):  # a copy of each would fill the memory
+    if claimed > MOST_SHARED * sum(storages.values()) + (1 << 20):  # a copy of each would fill the memory
         raise WeightsError(f"{path}: its tensors claim more numbers than the file holds, as most of them are shared")
     return plain_names(state, role)
 

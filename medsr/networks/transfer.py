@@ -19,8 +19,8 @@ LARGEST = 4_000_000_000
 def refuse_plain(url: str, name: str) -> None:
     """Raise WeightsError for an address anybody on the way could answer for; this machine itself may be plain."""
     parts = urlparse(url)
-    here = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")
-    if parts.scheme != "https" and not here:
+    local = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")
+    if parts.scheme != "https" and not local:
         raise WeightsError(
             f"{name}: {url} is not https; give an https address, or bring the file: medsr weights import"
         )

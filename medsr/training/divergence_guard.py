@@ -30,17 +30,20 @@ class DivergenceGuard:
         for name, value in losses.items():
             if not math.isfinite(value):
                 raise Diverged(f"iteration {iteration}: the {name} loss is {value}")
-        mine = sum(value for name, value in losses.items() if not name.startswith(("discriminator", "learning_rate")))
-        theirs = [value for name, value in losses.items() if name.startswith("discriminator")]
+        generator_loss = sum(
+            value for name, value in losses.items() if not name.startswith(("discriminator", "learning_rate"))
+        )
+        discriminator_losses = [value for name, value in losses.items() if name.startswith("discriminator")]
         if len(self.generator) == self.settings.window:
             usual = max(median(map(abs, self.generator)), SMALLEST)  # a hinge loss may be below zero
-            if abs(mine) > self.settings.explode * usual:
+            if abs(generator_loss) > self.settings.explode * usual:
                 raise Diverged(
-                    f"iteration {iteration}: the loss jumped to {mine:.4g}, {mine / usual:.0f} times its median"
+                    f"iteration {iteration}: the loss jumped to {generator_loss:.4g}, "
+                    f"{generator_loss / usual:.0f} times its median"
                 )
-        self.generator.append(mine)
-        if theirs:
-            self.discriminator.append(sum(theirs))
+        self.generator.append(generator_loss)
+        if discriminator_losses:
+            self.discriminator.append(sum(discriminator_losses))
             mean = sum(self.discriminator) / len(self.discriminator)
             if len(self.discriminator) == self.settings.window and mean < self.settings.won:
                 raise Diverged(

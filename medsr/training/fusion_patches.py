@@ -48,8 +48,8 @@ def make_block(volume: Array, refiner: SliceRefiner, rng: np.random.Generator) -
     """A piece of a volume in unit values: another contrast, made thick along one axis, refined in both its planes."""
     fine = random_contrast(_piece(volume, rng), JITTER, rng)
     axis = int(rng.integers(3))
-    drawn = np.exp(rng.uniform(*np.log(FACTORS)))
-    coarse = int(np.clip(round(SIDE / drawn), SIDE / FACTORS[1], SIDE / FACTORS[0]))
+    factor = np.exp(rng.uniform(*np.log(FACTORS)))
+    coarse = int(np.clip(round(SIDE / factor), SIDE / FACTORS[1], SIDE / FACTORS[0]))
     operator = matrix(SIDE, coarse).astype(np.float32)
     thick = np.ascontiguousarray(np.moveaxis(np.tensordot(operator, fine, (1, axis)), 0, axis))
     acquisition = Acquisition(thick.shape, fine.shape)
@@ -57,8 +57,8 @@ def make_block(volume: Array, refiner: SliceRefiner, rng: np.random.Generator) -
     volumes = []
     for plane in planes_for(acquisition, Method()):
         whole = fusion.Mean(acquisition.fine)
-        for done in PlaneRun(plane, thick, acquisition, operators, refiner, None, False).run():
-            whole.add(done.index, done.samples[0])
+        for block in PlaneRun(plane, thick, acquisition, operators, refiner, None, False).run():
+            whole.add(block.index, block.samples[0])
         volumes.append(whole.total)
     truth = np.moveaxis(fine, axis, 0)
     slices = [

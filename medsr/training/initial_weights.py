@@ -90,15 +90,17 @@ def _carried_over(net: nn.Module, start: Path, spec: checkpoint.Spec) -> tuple[s
     if loaded_spec.architecture != spec.architecture:
         names = f"{loaded_spec.architecture}, the recipe asks for {spec.architecture}"
         raise UsageError(f"start_from.generator: {start} is a {names}")
-    own = net.state_dict()
-    adapted = ARCHITECTURES[spec.architecture].adapt(before.state_dict(), loaded_spec.channels, spec.channels, own)
-    fitting = {name: tensor for name, tensor in adapted.items() if name in own and own[name].shape == tensor.shape}
+    target = net.state_dict()
+    adapted = ARCHITECTURES[spec.architecture].adapt(before.state_dict(), loaded_spec.channels, spec.channels, target)
+    fitting = {
+        name: tensor for name, tensor in adapted.items() if name in target and target[name].shape == tensor.shape
+    }
     net.load_state_dict(fitting, strict=False)
-    share = sum(own[name].numel() for name in fitting) / sum(tensor.numel() for tensor in own.values())
+    share = sum(target[name].numel() for name in fitting) / sum(tensor.numel() for tensor in target.values())
     if share < LEAST_CARRIED:
         raise UsageError(f"start_from.generator: of {start} only {share:.1%} fits the recipe's generator")
-    new = f"{len(own) - len(fitting)} of {len(own)} tensors are new"
-    return f"{share:.1%} of the weights taken from {start.name}, {new}", own.keys() - fitting.keys()
+    new = f"{len(target) - len(fitting)} of {len(target)} tensors are new"
+    return f"{share:.1%} of the weights taken from {start.name}, {new}", target.keys() - fitting.keys()
 
 
 def _freeze(net: Any, blocks: int, new: set[str]) -> None:

@@ -76,13 +76,18 @@ class GeneratorLoss:
 
         losses: dict[str, Tensor] = {}
         if (perceptual := self.settings.perceptual).weight > 0:
-            ours, truth = of_result[perceptual.network], of_target("perceptual", perceptual.network)
+            result_features, truth = of_result[perceptual.network], of_target("perceptual", perceptual.network)
             distance = l1_loss if perceptual.criterion == "l1" else mse_loss
-            terms = [weight * distance(ours[layer], truth[layer]) for layer, weight in self.perceptual.items()]
+            terms = [
+                weight * distance(result_features[layer], truth[layer]) for layer, weight in self.perceptual.items()
+            ]
             losses["perceptual"] = perceptual.weight * torch.stack(terms).sum()
         if (texture := self.settings.texture).weight > 0:
-            ours, truth = of_result[texture.network], of_target("texture", texture.network)
-            terms = [weight * l1_loss(gram(ours[layer]), gram(truth[layer])) for layer, weight in self.texture.items()]
+            result_features, truth = of_result[texture.network], of_target("texture", texture.network)
+            terms = [
+                weight * l1_loss(gram(result_features[layer]), gram(truth[layer]))
+                for layer, weight in self.texture.items()
+            ]
             losses["texture"] = texture.weight * torch.stack(terms).sum()
         return losses
 

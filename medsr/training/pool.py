@@ -31,10 +31,10 @@ class PairPool:
             self.pairs += fresh
             return high, low
         indices = rng.choice(self.size, len(fresh), replace=False)
-        drawn = [self.pairs[index] for index in indices]
+        batch = [self.pairs[index] for index in indices]
         for index, pair in zip(indices, fresh, strict=True):
             self.pairs[index] = pair
-        return torch.stack([pair[0] for pair in drawn]), torch.stack([pair[1] for pair in drawn])
+        return torch.stack([pair[0] for pair in batch]), torch.stack([pair[1] for pair in batch])
 
     def state_dict(self) -> dict[str, list[Tensor]]:
         return {"high": [pair[0].cpu() for pair in self.pairs], "low": [pair[1].cpu() for pair in self.pairs]}

@@ -33,15 +33,15 @@ def train(recipe: Recipe, run: Path, device: str, resuming: bool, say: Say) -> T
     results: list[TrainingResult] = []
     for index in range(len(recipe.stages)):
         name, folder = recipe.stages[index].name, stage_folder(recipe, run, index)
-        if (done := TrainingResult.of(folder)) is not None:
+        if (stage_result := TrainingResult.of(folder)) is not None:
             say(f"stage {name}: finished before")
         else:
             say(f"stage {name}, {index + 1} of {len(recipe.stages)}")
             going_on = (folder / "recipe.yml").is_file()
             if not going_on:
                 _hand_on(recipe, run, index)
-            done = trainer.train(_ready(recipe, run, index), folder, device, going_on, say, whole=run)
-        results.append(done)
+            stage_result = trainer.train(_ready(recipe, run, index), folder, device, going_on, say, whole=run)
+        results.append(stage_result)
     last = results[-1]
     for weights in (*WEIGHTS, "discriminator.safetensors"):
         if (last.run / weights).is_file():

@@ -149,7 +149,7 @@ def _go(ready: _Ready, resuming: bool, say: Say) -> TrainingResult:
         write_text(run / "recipe.yml", recipe.to_yaml())
         logger.begin(state, resumed)
         (run / result.FILE).unlink(missing_ok=True)
-    drawn = strategy_of(recipe).crops(recipe, ready.files)
+    dataset = strategy_of(recipe).crops(recipe, ready.files)
     began, first = time.monotonic(), state.iteration
     with Interruption() as interruption, progress(recipe.name, total(recipe), state.done(recipe)) as update:
 
@@ -159,7 +159,7 @@ def _go(ready: _Ready, resuming: bool, say: Say) -> TrainingResult:
 
         logger.show = show
         if not state.finished(recipe):  # else it was killed before its report was written
-            loop.train(recipe, state, drawn, ready.loss, logger, fabric, interruption)
+            loop.train(recipe, state, dataset, ready.loss, logger, fabric, interruption)
     if interruption.received is not None and not state.finished(recipe):
         logger.end()
         raise StoppedError(

@@ -67,15 +67,15 @@ class Acquisition:
 
     def smallest(self) -> list[Array]:
         """For each axis: coarse to fine with the smallest values that agree with what was acquired."""
-        seen = [self.operator(axis, False).astype(np.float64) for axis in range(3)]
+        matrices = [self.operator(axis, False).astype(np.float64) for axis in range(3)]
         if not self.easing:
-            return [np.linalg.pinv(operator).astype(np.float32) for operator in seen]
+            return [np.linalg.pinv(operator).astype(np.float32) for operator in matrices]
         eased = [
             operator @ operator.T + self.easing / self.factor(n) * np.eye(len(operator))
-            for n, operator in enumerate(seen)
+            for n, operator in enumerate(matrices)
         ]
         return [
-            np.linalg.solve(gram, operator).T.astype(np.float32) for gram, operator in zip(eased, seen, strict=True)
+            np.linalg.solve(gram, operator).T.astype(np.float32) for gram, operator in zip(eased, matrices, strict=True)
         ]
 
     def explained(self, acquired: Array) -> Array:
@@ -83,25 +83,25 @@ class Acquisition:
         if not self.easing:
             return acquired
         for axis in self.refined:
-            seen = (self.operator(axis, False) @ self.operator(axis, True)).astype(np.float32)
-            acquired = np.moveaxis(np.tensordot(seen, acquired, (1, axis)), 0, axis)
+            round_trip = (self.operator(axis, False) @ self.operator(axis, True)).astype(np.float32)
+            acquired = np.moveaxis(np.tensordot(round_trip, acquired, (1, axis)), 0, axis)
         return np.ascontiguousarray(acquired)
 
     def simulate_acquisition(self, fine: NDArray, window: Window | None = None) -> Array:
         """(fine) to (coarse): what the scan would have seen of that volume; with a window, in its unit values."""
         operators = [self.operator(axis, False) for axis in range(3)]
         first = operators[0]
-        seen = np.zeros(self.coarse, np.float32)
+        simulated = np.zeros(self.coarse, np.float32)
         for part in slabs(fine.shape):
             slab = _within(fine[part] if window is None else window.to_unit(fine[part]), operators)
             if self.coarse[0] == self.fine[0]:
-                seen[part] = slab
+                simulated[part] = slab
                 continue
             rows = np.flatnonzero(first[:, part].any(axis=1))
             reached = slice(int(rows[0]), int(rows[-1]) + 1)
             weighted = first[reached, part] @ slab.reshape(slab.shape[0], -1)
-            seen[reached] += weighted.reshape(-1, *self.coarse[1:])
-        return seen
+            simulated[reached] += weighted.reshape(-1, *self.coarse[1:])
+        return simulated
 
     def operator(self, axis: int, up: bool) -> Array:
         """Of one axis: what the scan sees of fine voxels, or `up`, the consistent spline."""

@@ -47,10 +47,10 @@ def residual(fine: NDArray, coarse: NDArray, acquisition: Acquisition, window: W
 
     With a window both are stored values: a large offset would leave float32 no digits for what varies.
     """
-    seen = acquisition.simulate_acquisition(fine, window)
+    simulated = acquisition.simulate_acquisition(fine, window)
     for part in slabs(coarse.shape):
-        seen[part] = (coarse[part] if window is None else window.to_unit(coarse[part])) - seen[part]
-    return seen
+        simulated[part] = (coarse[part] if window is None else window.to_unit(coarse[part])) - simulated[part]
+    return simulated
 
 
 @dataclass(frozen=True)

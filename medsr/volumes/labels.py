@@ -54,7 +54,7 @@ def nearest(stored: NDArray, fine: Shape) -> NDArray:
     return stored[np.ix_(*index)]
 
 
-def onto(stored: NDArray, affine: NDArray[np.float64], grid: Grid, labels: bool) -> NDArray:
+def resampled_to(stored: NDArray, affine: NDArray[np.float64], grid: Grid, labels: bool) -> NDArray:
     """One volume onto any other grid, through both affines: labels nearest, images by cubic B-spline; 0 outside.
 
     `stored` (i, j, k) on `affine`; returns `grid.shape` in the stored dtype, rounded and clipped to what it holds.
@@ -67,11 +67,11 @@ def onto(stored: NDArray, affine: NDArray[np.float64], grid: Grid, labels: bool)
     for part in slabs(grid.shape):
         index = np.indices((part.stop - part.start, *grid.shape[1:]), np.float32).reshape(3, -1)
         index[0] += part.start
-        there = (mapping[:3, :3] @ index + mapping[:3, 3:]).round(6)
+        source_index = (mapping[:3, :3] @ index + mapping[:3, 3:]).round(6)
         order = 0 if labels else 3
-        values = map_coordinates(coefficients, there, order=order, mode="reflect", prefilter=False)
+        values = map_coordinates(coefficients, source_index, order=order, mode="reflect", prefilter=False)
         limits = np.array(stored.shape)[:, None] - 0.5
-        values[~((there >= -0.5) & (there <= limits)).all(axis=0)] = 0
+        values[~((source_index >= -0.5) & (source_index <= limits)).all(axis=0)] = 0
         if stored.dtype.kind in "iu" and not labels:
             range_of = np.iinfo(stored.dtype)
             values = np.clip(np.rint(values), range_of.min, range_of.max)

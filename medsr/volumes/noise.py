@@ -194,8 +194,10 @@ def _in_what_is_lost(normalised: Array, acquisition: Acquisition) -> float | Non
 
 
 def _along(normalised: Array, acquisition: Acquisition, axis: int) -> float | None:
-    seen = acquisition.operator(axis, False).astype(np.float64)
-    left, sizes, _ = np.linalg.svd(seen @ bspline_matrix(acquisition.coarse[axis], acquisition.fine[axis]))
+    acquisition_matrix = acquisition.operator(axis, False).astype(np.float64)
+    left, sizes, _ = np.linalg.svd(
+        acquisition_matrix @ bspline_matrix(acquisition.coarse[axis], acquisition.fine[axis])
+    )
     if sizes[-1] >= WEAK:
         return None
     lines = np.moveaxis(normalised, axis, 0).reshape(len(sizes), -1)

@@ -35,14 +35,14 @@ class Canonical:
 
     def shape(self, shape: Shape) -> Shape:
         """A shape's numbers in canonical order."""
-        turned = [0, 0, 0]
+        reordered = [0, 0, 0]
         for axis, length in zip(self.order, shape, strict=True):
-            turned[axis] = length
-        return turned[0], turned[1], turned[2]
+            reordered[axis] = length
+        return reordered[0], reordered[1], reordered[2]
 
     def steps(self, spacing: tuple[float, float, float]) -> tuple[float, float, float]:
         """Spacings in canonical order."""
-        turned = [0.0, 0.0, 0.0]
+        reordered = [0.0, 0.0, 0.0]
         for axis, step in zip(self.order, spacing, strict=True):
-            turned[axis] = step
-        return turned[0], turned[1], turned[2]
+            reordered[axis] = step
+        return reordered[0], reordered[1], reordered[2]

@@ -162,11 +162,11 @@ def _through_planes(
     corrected = method.consistency and not isinstance(model, InterpolatedSlices)
     operators = input_operators(acquisition) if corrected else acquisition.consistent()
     for plane in planes_for(acquisition, method):
-        for done in PlaneRun(plane, normalised, acquisition, operators, model, skip_mask, spread is not None).run():
+        for slices in PlaneRun(plane, normalised, acquisition, operators, model, skip_mask, spread is not None).run():
             if spread:
-                spread.add(done.index, done.samples)
-            fused.add(done.index, done.samples[0])  # the flips only tell: asking for uncertainty changes no voxel
-            on_slices((done.part.stop - done.part.start) * len(done.samples))
+                spread.add(slices.index, slices.samples)
+            fused.add(slices.index, slices.samples[0])  # the flips only tell: asking for uncertainty changes no voxel
+            on_slices((slices.part.stop - slices.part.start) * len(slices.samples))
         fused.end_plane()
         if spread:
             spread.end_plane(len(FLIPS))

@@ -120,13 +120,13 @@ def refine_scan(volume: Volume, chosen: ResolvedRequest, on_progress: OnProgress
 def _acquisition(volume: Volume, fine: Shape, request: Request, turn: Canonical) -> Acquisition:
     """How the scan sees the refined volume: a profile as wide as its slices are thick, across them alone."""
     coarse = volume.grid.shape
-    seen: Shape = tuple(min(c, f) for c, f in zip(coarse, fine, strict=True))  # type: ignore[assignment]
+    observed: Shape = tuple(min(c, f) for c, f in zip(coarse, fine, strict=True))  # type: ignore[assignment]
     width, across = 1.0, slice_axis(volume)
     if request.thickness is not None:
         width = request.thickness / volume.grid.spacing[across]
         if width > 2:
             raise UsageError(f"--thickness {request.thickness:g}: more than twice the distance of the slices")
-    return Acquisition(turn.shape(seen), turn.shape(fine), request.method.profile, width, turn.order[across])
+    return Acquisition(turn.shape(observed), turn.shape(fine), request.method.profile, width, turn.order[across])
 
 
 def slice_axis(volume: Volume) -> int:
@@ -155,11 +155,11 @@ def _adapted(
     """The engine after learning from the scan's own slices, and what to say about it."""
     from medsr.volumes.adapt import adapt_model
 
-    def tell(share: float, text: str) -> None:
+    def report_progress(share: float, text: str) -> None:
         on_progress(60 * minutes * share, 60 * minutes, f"seconds of adapting  {text}")
 
     first = reduced(Background(volume, turn, 0).filled(), acquisition.fine)
-    learned, result = adapt_model(engine, first, acquisition, minutes, tell, noise)
+    learned, result = adapt_model(engine, first, acquisition, minutes, report_progress, noise)
     change = f"{result.before:.4f} to {result.after:.4f} after {result.iterations} iterations"
     if not result.kept:
         verdict = f"adapting did not help (error on the scan's own held-out slices {change}): not used"

@@ -9,7 +9,7 @@ import pytest
 
 from medsr.core.geometry import Grid
 from medsr.io.volumes import volume as volume_io
-from medsr.volumes.labels import is_label_map, nearest, onto
+from medsr.volumes.labels import is_label_map, nearest, resampled_to
 from tests.conftest import smooth_volume
 
 
@@ -52,10 +52,10 @@ def test_another_grid_keeps_labels_and_positions() -> None:
     affine = np.diag([2.0, 2, 2, 1])
     shifted = np.diag([-1.0, 1, 1, 1])
     shifted[:3, 3] = [39, 0, 0]
-    moved = onto(stored, affine, Grid((40, 40, 40), shifted), labels=True)
+    moved = resampled_to(stored, affine, Grid((40, 40, 40), shifted), labels=True)
     assert set(np.unique(moved)) == {0, 7}
     centre = (shifted @ [*(np.argwhere(moved == 7).mean(0)), 1])[:3]
     np.testing.assert_allclose(centre, (affine @ [9.5, 9.5, 9.5, 1])[:3], atol=0.51)
-    image = onto((stored * 30).astype(np.uint8), affine, Grid((40, 40, 40), shifted), labels=False)
+    image = resampled_to((stored * 30).astype(np.uint8), affine, Grid((40, 40, 40), shifted), labels=False)
     assert image.dtype == np.uint8
     assert image.max() > 200

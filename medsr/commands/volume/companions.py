@@ -42,9 +42,9 @@ def brought(companion: Volume, scan: Volume, grid: Grid) -> tuple[Volume, str]:
         stored = stored * np.float32(companion.slope) + np.float32(companion.intercept)
         companion = replace(companion, slope=1.0, intercept=0.0)  # what lies outside it means 0
     companion = replace(companion, stored=stored)
-    moved = labels.onto(stored if is_labels else filled(companion), companion.affine, grid, is_labels)
+    moved = labels.resampled_to(stored if is_labels else filled(companion), companion.affine, grid, is_labels)
     if companion.background is not None and not is_labels:
         mask = companion.background.reshape(stored.shape)
-        empty = labels.onto(mask.astype(np.uint8), companion.affine, grid, True) > 0
-        moved[empty] = labels.onto(stored, companion.affine, grid, True)[empty]
+        empty = labels.resampled_to(mask.astype(np.uint8), companion.affine, grid, True) > 0
+        moved[empty] = labels.resampled_to(stored, companion.affine, grid, True)[empty]
     return Volume(moved, grid.affine, "", companion.slope, companion.intercept), how

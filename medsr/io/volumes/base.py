@@ -134,10 +134,10 @@ def plain(volume: Volume, path: Path, dtypes: tuple[str, ...]) -> Volume:
     if volume.scaled():
         stored = (stored * np.float32(volume.slope) + np.float32(volume.intercept)).astype(np.float32)
     if stored.dtype.name not in dtypes:
-        held = next((name for name in dtypes if np.can_cast(stored.dtype, np.dtype(name), "safe")), None)
-        if held is None:
+        dtype = next((name for name in dtypes if np.can_cast(stored.dtype, np.dtype(name), "safe")), None)
+        if dtype is None:
             raise UsageError(f"{path}: this format cannot hold {stored.dtype} values; choose .nii.gz")
-        stored = stored.astype(held)
+        stored = stored.astype(dtype)
     return replace(volume, stored=stored, slope=1.0, intercept=0.0)
 
 

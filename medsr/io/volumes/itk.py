@@ -136,14 +136,14 @@ def to_image(volume: Volume) -> Any:
     spacing = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
     direction = affine[:3, :3] / spacing
     image = sitk.GetImageFromArray(volume.stored.T, isVector=False)
-    own = volume.kind in (METAIMAGE, "SimpleITK") and volume.extra is not None
-    (start, step), keys = volume.extra if own else ((0.0, volume.time_step), _pairs(volume))
+    same_format = volume.kind in (METAIMAGE, "SimpleITK") and volume.extra is not None
+    (start, step), keys = volume.extra if same_format else ((0.0, volume.time_step), _pairs(volume))
     series = volume.stored.ndim == 4
     image.SetSpacing([*map(float, spacing), *([step] if series else [])])
     image.SetOrigin([*map(float, affine[:3, 3]), *([start] if series else [])])
-    turned: NDArray[np.float64] = np.eye(volume.stored.ndim)
-    turned[:3, :3] = direction
-    image.SetDirection(turned.ravel().tolist())
+    directions: NDArray[np.float64] = np.eye(volume.stored.ndim)
+    directions[:3, :3] = direction
+    image.SetDirection(directions.ravel().tolist())
     for key, value in keys.items():
         image.SetMetaData(key, value)
     return image

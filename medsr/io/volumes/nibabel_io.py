@@ -144,8 +144,10 @@ def write(path: Path, volume: Volume) -> None:
     """Write in the format the suffix names, with the header it was read with where that is the same format."""
     nib = nibabel()
     suffix = path.name.lower().removesuffix(".gz").rpartition(".")[2]
-    own: tuple[Any, Any] = volume.extra if volume.kind in (NIFTI, ANALYZE, MGH) and volume.extra else (None, None)
-    klass, header = own
+    source_header: tuple[Any, Any] = (
+        volume.extra if volume.kind in (NIFTI, ANALYZE, MGH) and volume.extra else (None, None)
+    )
+    klass, header = source_header
     if suffix in ("mgh", "mgz"):
         image = _mgh(nib, plain(volume, path, MGH_DTYPES), header if volume.kind == MGH else None)
     elif volume.kind == ANALYZE and suffix in ("hdr", "img"):

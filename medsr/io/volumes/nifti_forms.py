@@ -152,9 +152,9 @@ def _trouble(
 
 def _difference(sform: NDArray[np.float64], qform: NDArray[np.float64]) -> str:
     """How directions or origins differ, in words. A qform may be the rotation nearest to a sheared sform."""
-    ours, theirs = sform[:3, :3] / _steps(sform), qform[:3, :3] / _steps(qform)
-    left, _, right = np.linalg.svd(ours)
-    off = min(float(np.sqrt(((axes - theirs) ** 2).sum(axis=0)).max()) for axes in (ours, left @ right))
+    sform_axes, qform_axes = sform[:3, :3] / _steps(sform), qform[:3, :3] / _steps(qform)
+    left, _, right = np.linalg.svd(sform_axes)
+    off = min(float(np.sqrt(((axes - qform_axes) ** 2).sum(axis=0)).max()) for axes in (sform_axes, left @ right))
     if off > WITHIN:
         return f"their axes differ by up to {np.degrees(2 * np.arcsin(min(1.0, off / 2))):.3g} degrees"
     apart = float(np.linalg.norm(sform[:3, 3] - qform[:3, 3]))

@@ -86,8 +86,10 @@ def _told_apart(frames: list[Frame], places: Places, keywords: tuple[str, ...]) 
 
 def _sound(part: list[Frame], frames: list[Frame], places: Places) -> bool:
     """Whether the part may be a volume by itself: no slices of the others lie between its own, but by overlap."""
-    own, every = sorted({places[frame] for frame in part}), {places[frame] for frame in frames}
-    if own == sorted(every) or len([position for position in every if own[0] <= position <= own[-1]]) == len(own):
+    positions, every = sorted({places[frame] for frame in part}), {places[frame] for frame in frames}
+    if positions == sorted(every) or len(
+        [position for position in every if positions[0] <= position <= positions[-1]]
+    ) == len(positions):
         return True
     step, union = _step(part), _step(frames)
     spacing, thickness = (

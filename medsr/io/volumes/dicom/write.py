@@ -62,8 +62,8 @@ def _slice(volume: Volume, part: int, index: int, uid: str, what: str) -> tuple[
     affine = LPS @ volume.affine
     position = affine @ [0, 0, index, 1]
     count, slices = len(volume.extra) // volume.volumes, volume.stored.shape[2]
-    own = volume.extra[part * count : (part + 1) * count]
-    source = min(own, key=lambda frame: float(np.linalg.norm(_centre(frame) - _middle(volume, index))))
+    frames = volume.extra[part * count : (part + 1) * count]
+    source = min(frames, key=lambda frame: float(np.linalg.norm(_centre(frame) - _middle(volume, index))))
     dataset = copy.deepcopy(source.dataset)
     dataset.remove_private_tags()
     forget_stale(dataset)
