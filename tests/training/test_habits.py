@@ -287,11 +287,11 @@ def _scripted(monkeypatch: pytest.MonkeyPatch, values: list[float]) -> None:
     """Let validation find these values of the recipe's metric, one after the other."""
     given: Iterator[float] = iter(values)
 
-    def score(_model: Any, _held_out: Any, _scale: int, by: Any) -> monitors.validate.Scores:
+    def score(_model: Any, _held_out: Any, _scale: int, by: Any) -> monitors.validation.Scores:
         value = next(given)
-        return monitors.validate.Scores({name: [value] for name in by})
+        return monitors.validation.Scores({name: [value] for name in by})
 
-    monkeypatch.setattr(monitors.validate, "score", score)
+    monkeypatch.setattr(monitors.validation, "score", score)
 
 
 def _rates(run: Path) -> list[float]:
