@@ -21,15 +21,16 @@ from medsr.cli import (
     weights,
 )
 from medsr.cli.echo import echo
+from medsr.cli.group import CommandGroup
 from medsr.cli.minutes import OptionalMinutes
 from medsr.core.version import __version__
 
 app = typer.Typer(
     name="medsr",
+    cls=CommandGroup,
     help="Fine-tune super-resolution on your own medical images and run it on your scans. "
     "For research; not a medical device.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     epilog="An error is one line; --debug, anywhere, adds the traceback.",

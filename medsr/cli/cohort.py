@@ -13,6 +13,7 @@ from medsr.cli import upscale as upscale_command
 from medsr.cli import volume as volume_command
 from medsr.cli.batch import as_options, end_partly, parse_tile
 from medsr.cli.echo import echo
+from medsr.cli.group import CommandGroup
 from medsr.cli.minutes import OptionalMinutes
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from medsr.commands.cohort.run import Engine
 
 app = typer.Typer(
+    cls=CommandGroup,
     help="One command over many inputs: on this machine, on Slurm, on Dask.",
     no_args_is_help=True,
     rich_markup_mode=None,

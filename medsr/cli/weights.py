@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medsr.cli.echo import echo
+from medsr.cli.group import CommandGroup
 from medsr.core.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ class Via(str, Enum):
 
 
 app = typer.Typer(
-    help="The weight files medsr knows: list, fetch, import, verify, interpolate, fuse.", no_args_is_help=True
+    cls=CommandGroup,
+    help="The weight files medsr knows: list, fetch, import, verify, interpolate, fuse.",
+    no_args_is_help=True,
 )
 
 

@@ -110,6 +110,23 @@ def test_errors_are_one_line_with_their_exit_code(
     assert len(said) <= 1
 
 
+@pytest.mark.parametrize("group", [[], ["weights"], ["cohort"]])
+def test_the_summaries_of_commands_are_whole(group: list[str]) -> None:
+    text = medsr(*group, "--help").stdout
+    assert "..." not in text.partition("Commands:")[2]
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [("medsr up", "upscale"), ("medsr weights fe", "fetch"), ("medsr volume --iso", "--isotropic")],
+)
+def test_the_shell_completes(words: str, completed: str) -> None:
+    shell = {"_MEDSR_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
+    command = [sys.executable, "-m", "medsr"]
+    result = subprocess.run(command, env=os.environ | shell, capture_output=True, text=True)
+    assert result.stdout.split() == [completed]
+
+
 def test_debug_adds_the_traceback(tmp_path: Path) -> None:
     result = medsr("--debug", "finetune", "retinna")
     assert "Traceback" in result.stderr
