@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import FileResponse
 from starlette.exceptions import HTTPException
 
 from medsr.commands.serve import access
+from medsr.commands.serve.asker import Anybody, Asking, AtDesk
 from medsr.commands.serve.inspect_upload import Choices
 from medsr.commands.serve.responses import (
     About,
@@ -25,7 +26,6 @@ from medsr.commands.serve.responses import (
     VolumeWish,
 )
 from medsr.commands.serve.service import Desk
-from medsr.commands.serve.store import User
 from medsr.commands.serve.uploads import Sending, name_of
 from medsr.core.version import __version__
 
@@ -33,32 +33,6 @@ RAW = "application/octet-stream"
 BYTES = {RAW: {"schema": {"type": "string", "format": "binary"}}}
 ERRORS: dict[int | str, dict[str, Any]] = {code: {"model": ErrorAnswer} for code in (401, 403, 404, 413, 422, 500, 503)}
 router = APIRouter(prefix="/api", responses=ERRORS)
-
-
-class Stranger(HTTPException):
-    """Nobody this server knows: the session has ended, or the server was started anew."""
-
-    def __init__(self) -> None:
-        super().__init__(410, "this server does not know your session: it ended, or the server was started anew")
-
-
-def _desk(request: Request) -> Desk:
-    return request.app.state.desk
-
-
-def _anybody(request: Request, desk: Annotated[Desk, Depends(_desk)]) -> User | None:
-    return desk.store.user(access.cookie(request.headers, access.user_name(desk.settings)))
-
-
-def _user(known: Annotated[User | None, Depends(_anybody)]) -> User:
-    if known is None:
-        raise Stranger
-    return known
-
-
-AtDesk = Annotated[Desk, Depends(_desk)]
-Asking = Annotated[User, Depends(_user)]
-Anybody = Annotated[User | None, Depends(_anybody)]
 
 
 @router.get("/about")

@@ -14,9 +14,9 @@ from starlette.exceptions import HTTPException
 
 from medsr.commands.serve import access
 from medsr.commands.serve.api import SeveralSeriesError, router
-from medsr.commands.serve.jobs import BusyError
 from medsr.commands.serve.responses import ErrorAnswer
 from medsr.commands.serve.service import Desk
+from medsr.commands.serve.share import BusyError
 from medsr.commands.serve.store import GoneError
 from medsr.commands.serve.uploads import TooLargeError
 from medsr.commands.serve.worker import BugError

@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from medsr.commands.serve.log import trace
+from medsr.commands.serve.share import BusyError
 from medsr.core.errors import MedsrError
 
 LONGEST = 2000
@@ -64,6 +65,8 @@ def _done(function: Callable[..., Any], arguments: tuple[Any, ...], tell: Tell, 
         return "result", function(*arguments, tell)
     except Cancelled:
         return "cancelled", None
+    except BusyError as error:
+        return "busy", str(error)
     except MedsrError as error:
         return "error", str(error)[:LONGEST]
     except MemoryError:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from medsr.commands.serve.child import Tell
 from medsr.commands.serve.responses import Grid, ImageFacts, VolumeFacts
 from medsr.commands.serve.settings import Limits
+from medsr.commands.serve.share import Share
 from medsr.commands.upscale.models import DEFAULT_SCALE
 from medsr.core.errors import InputError, MedsrError
 from medsr.io.dicom.files import numbered_members
@@ -54,10 +55,14 @@ def look(upload: Path, stem: str, series: int | None, limits: Limits, tell: Tell
     content = content_of(upload)
     path = upload.with_name(stem + content.suffix)
     upload.rename(path)
+    share = Share(upload.parent.parent, limits.stored)
     if content.kind == "image":
-        return Look(path, _image(path, limits.pixels))
+        return Look(path, _image(path, limits.pixels, share))
     with numbered_members():
-        return _volume(path, content, series, limits.voxels)
+        found, uid = _series(path, content, series)
+        if len(found) > 1 and uid is None:
+            return Choices(tuple(found.values()))
+        return Look(path, _volume(path, uid, None if uid is None else found[uid], limits.voxels, share), uid)
 
 
 def beside(upload: Path, name: str) -> Path:
@@ -65,12 +70,12 @@ def beside(upload: Path, name: str) -> Path:
     return upload.parent / SHOWN / name
 
 
-def _image(path: Path, most: float) -> ImageFacts:
+def _image(path: Path, most: float, share: Share) -> ImageFacts:
     image = image_io.read(path)
     height, width, channels = image.pixels.shape
     if height * width > most:
         raise InputError(f"{width} x {height} pixels; this server takes at most {most / 1e6:g} megapixels")
-    write_pixels(beside(path, PIXELS), image)
+    write_pixels(beside(path, PIXELS), image, share)
     low, high = shown(image)
     chosen = for_image(image, DEFAULT_SCALE)
     return ImageFacts(
@@ -90,8 +95,9 @@ def _image(path: Path, most: float) -> ImageFacts:
     )
 
 
-def write_pixels(path: Path, image: Image) -> None:
-    """The stored values as they are, little-endian."""
+def write_pixels(path: Path, image: Image, share: Share) -> None:
+    """The stored values as they are, little-endian. Raises BusyError where the share has no room for them."""
+    share.check(image.pixels.nbytes)
     pixels = image.pixels.astype(image.pixels.dtype.newbyteorder("<"), copy=False)
     path.parent.mkdir(exist_ok=True)
     with path.open("wb") as stream:
@@ -106,16 +112,19 @@ def shown(image: Image) -> tuple[float, float]:
     return (low, high) if high > low else (image.window.low, image.window.high)
 
 
-def _volume(path: Path, content: Content, series: int | None, most: float) -> Look | Choices:
+def _series(path: Path, content: Content, series: int | None) -> tuple[dict[str, str], str | None]:
+    """The series of a zip in words, by their UIDs, and the UID of that asked for. Raises InputError for no such one."""
     from medsr.io.volumes.dicom.series import listed
-    from medsr.volumes import labels
 
     found = listed(path) if content.suffix == ".zip" else {}
-    if len(found) > 1 and series is None:
-        return Choices(tuple(found.values()))
     if found and series is not None and not 0 < series <= len(found):
         raise InputError(f"series {series}: there are {len(found)}")
-    uid = list(found)[series - 1] if found and series is not None else None
+    return found, list(found)[series - 1] if found and series is not None else None
+
+
+def _volume(path: Path, uid: str | None, series: str | None, most: float, share: Share) -> VolumeFacts:
+    from medsr.volumes import labels
+
     try:
         scan = volume_io.read(path, uid)
     except InputError as error:  # the page offers no choice between forms of a header
@@ -124,13 +133,13 @@ def _volume(path: Path, content: Content, series: int | None, most: float) -> Lo
     voxels = int(np.prod(scan.stored.shape))
     if voxels > most:
         raise InputError(f"{voxels / 1e6:.0f} million voxels; this server takes at most {most / 1e6:g} million")
-    write_nifti(beside(path, NIFTI), scan)
+    write_nifti(beside(path, NIFTI), scan, share)
     notes = list(scan.notes)
     if scan.volumes > 1:
         notes.append(f"{scan.volumes} time points: all are refined, the first is shown")
     is_labels = labels.is_labels(scan)
     chosen = None if is_labels else for_volume(scan)
-    facts = VolumeFacts(
+    return VolumeFacts(
         format=scan.kind,
         shape=list(scan.stored.shape),
         spacing=[round(step, 4) for step in scan.grid.spacing],
@@ -140,10 +149,9 @@ def _volume(path: Path, content: Content, series: int | None, most: float) -> Lo
         suggested=chosen.model if chosen else "",
         why=chosen.why if chosen else "",
         finer=_finer(scan),
-        series=found[uid] if uid is not None else None,
+        series=series,
         notes=notes,
     )
-    return Look(path, facts, uid)
 
 
 def _finer(scan: Volume) -> Grid | None:
@@ -161,10 +169,11 @@ def grid_of(shape: tuple[int, int, int], scan: Volume) -> Grid:
     return Grid(shape=list(shape), spacing=[round(step, 4) for step in scan.grid.on(shape).spacing])
 
 
-def write_nifti(path: Path, scan: Volume) -> None:
-    """The first volume as plain NIfTI: only for looking, never for download."""
+def write_nifti(path: Path, scan: Volume, share: Share) -> None:
+    """The first volume as plain NIfTI: only for looking, never for download. Raises BusyError as `write_pixels`."""
     first: NDArray = scan.stored[..., 0] if scan.stored.ndim == 4 else scan.stored
     if first.dtype.name not in VIEWABLE:
         first = first.astype(np.int16 if first.dtype == np.int8 else np.float32)
+    share.check(first.nbytes)
     path.parent.mkdir(exist_ok=True)
     volume_io.write(path, Volume(first, scan.affine, "", scan.slope, scan.intercept))

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from medsr.commands.serve.child import Cancelled
-from medsr.commands.serve.jobs import BusyError
+from medsr.commands.serve.share import BusyError
 from medsr.commands.serve.turns import Turns
 from medsr.commands.serve.worker import Helper
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from medsr.commands.serve.child import Cancelled
 from medsr.commands.serve.responses import State
+from medsr.commands.serve.share import BusyError
 from medsr.commands.serve.turns import Turns
 from medsr.commands.serve.worker import BugError, Helper
 from medsr.core.errors import MedsrError
@@ -26,16 +27,12 @@ def new_id() -> str:
     return secrets.token_hex(12)
 
 
-class BusyError(MedsrError):
-    """Too much is waiting already."""
-
-
 @dataclass(eq=False)
 class Job:
     """What one user asked for, of which of their files, by which models.
 
     `function` and `order`: done by the computing child; `result`: what it returned. `name`: the user's own of the file;
-    `tidy`: takes the server's places out of a text.
+    `tidy`: takes the server's places out of a text; `discard`: removes what it left where it did not end well.
     """
 
     user: str
@@ -46,6 +43,7 @@ class Job:
     order: Any
     name: str = ""
     tidy: Callable[[str], str] = str
+    discard: Callable[[], None] = lambda: None
     id: str = field(default_factory=new_id)
     state: State = "waiting"
     progress: float = 0.0
@@ -157,5 +155,7 @@ class Queue:
 
     @staticmethod
     def _finish(job: Job, state: State) -> None:
+        if state != "done":
+            job.discard()
         job.ended = time.monotonic()
         job.state = state  # last: whoever sees that it has ended sees when

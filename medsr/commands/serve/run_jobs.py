@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from medsr.commands.serve.child import Tell
 from medsr.commands.serve.inspect_upload import NIFTI, PIXELS, grid_of, write_nifti, write_pixels
 from medsr.commands.serve.open_models import image_model, slice_model
 from medsr.commands.serve.responses import Grid
+from medsr.commands.serve.share import Share
 from medsr.commands.upscale.models import DEFAULT_SCALE, Models
 from medsr.commands.upscale.plans import plan as plan_images
 from medsr.commands.upscale.run import How as ImageHow
@@ -34,7 +36,7 @@ from medsr.volumes.request import Request
 
 @dataclass(frozen=True)
 class ImageOrder:
-    """Super-resolve `source` by `models` (names or weight files) into a folder each below `folder`."""
+    """Super-resolve `source` by `models` (names or weight files) into a folder each below `folder`, within `share`."""
 
     source: Path
     folder: Path
@@ -43,6 +45,7 @@ class ImageOrder:
     ground_truth: Path | None
     compute: Compute
     most_pixels: float
+    share: Share
 
 
 @dataclass(frozen=True)
@@ -61,13 +64,14 @@ class MadeImage:
 
 @dataclass(frozen=True)
 class VolumeOrder:
-    """Refine `source` into `folder`. `series`: the UID of one of several."""
+    """Refine `source` into `folder`, within `share`. `series`: the UID of one of several."""
 
     source: Path
     folder: Path
     request: Request
     series: str | None
     most_voxels: float
+    share: Share
 
 
 @dataclass(frozen=True)
@@ -114,11 +118,13 @@ def _make_image(order: ImageOrder, index: int, scale: float, how: ImageHow) -> M
             f"the result would have {height * width / 1e6:.0f} megapixels; this server makes at most "
             f"{order.most_pixels / 1e6:g}: choose a smaller factor, or cut the image"
         )
+    order.share.check(2 * height * width * math.prod(job.image.pixels.shape[2:]) * job.image.pixels.itemsize)
     job.compute()
     notes = list(job.write())
     seconds = time.monotonic() - began
     written = image_io.read(target)  # what is shown is what is downloaded
-    write_pixels(target.with_name(PIXELS), written)
+    write_pixels(target.with_name(PIXELS), written, order.share)
+    order.share.check()
     figures: dict[str, float] = {}
     if order.ground_truth is not None:
         figures, note = _measured(as_shown(written), order.ground_truth)
@@ -164,6 +170,8 @@ def make_volume(order: VolumeOrder, tell: Tell) -> MadeVolume:
             f"the result would have {voxels / 1e6:.0f} million voxels; this server makes at most "
             f"{order.most_voxels / 1e6:g} million: choose a coarser spacing"
         )
+    files = 4 if order.request.method.uncertainty else 2
+    order.share.check(files * voxels * scan.stored.itemsize)
     job.compute()
     assert job.result is not None
     refined, uncertainty, warnings = job.result.volume, job.result.uncertainty, job.result.warnings
@@ -174,17 +182,18 @@ def make_volume(order: VolumeOrder, tell: Tell) -> MadeVolume:
     sidecar = at.beside(".json")
     _forget_places(sidecar, order.source.name)
     nifti = order.folder / "view" / NIFTI
-    write_nifti(nifti, refined)
+    write_nifti(nifti, refined, order.share)
     spread: dict[str, Any] = {}
     if uncertainty is not None:
         shown = order.folder / "view" / f"uncertainty_{NIFTI}"
-        write_nifti(shown, uncertainty)
+        write_nifti(shown, uncertainty, order.share)
         figures = json.loads(sidecar.read_text())["uncertainty"]
         spread = {
             "uncertainty": at.beside(f"_uncertainty{at.suffix}"),
             "uncertainty_nifti": shown,
             "uncertainty_p99": figures["p99"],
         }
+    order.share.check()
     return MadeVolume(at.volume, nifti, sidecar, grid_of(fine, scan), seconds, notes=(*warnings, *told), **spread)
 
 

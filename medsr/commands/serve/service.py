@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -18,6 +19,7 @@ from medsr.commands.serve.jobs import Job, Queue, new_id
 from medsr.commands.serve.responses import FileAnswer, ImageFacts, ImageWish, JobAnswer, Pixels, VolumeFacts, VolumeWish
 from medsr.commands.serve.run_jobs import ImageOrder, VolumeOrder, make_images, make_volume
 from medsr.commands.serve.settings import Settings
+from medsr.commands.serve.share import remove
 from medsr.commands.serve.store import Store, Upload, User
 from medsr.commands.serve.uploads import Receiver, plain
 from medsr.commands.serve.worker import Helper
@@ -104,6 +106,7 @@ class Desk:
             truth.path if truth else None,
             self.settings.compute,
             self.settings.limits.pixels,
+            user.share,
         )
         return self._queued(user, upload, Job(user.id, upload.id, "image", tuple(wish.models), make_images, order))
 
@@ -122,11 +125,12 @@ class Desk:
             compute=self.settings.compute,
         )
         folder = user.folder / new_id()
-        order = VolumeOrder(upload.path, folder, request, upload.series, self.settings.limits.voxels)
+        order = VolumeOrder(upload.path, folder, request, upload.series, self.settings.limits.voxels, user.share)
         return self._queued(user, upload, Job(user.id, upload.id, "volume", (wish.model,), make_volume, order))
 
     def _queued(self, user: User, upload: Upload, job: Job) -> JobAnswer:
         job.name, job.tidy = upload.name, lambda text: plain(text, self.store.folder, upload.name)
+        job.discard = partial(remove, job.order.folder)
         upload.used = time.monotonic()
         self.store.add_job(user, job)
         return self.job_answer(job)

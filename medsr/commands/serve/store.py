@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import secrets
-import shutil
 import tempfile
 import threading
 import time
@@ -16,16 +15,15 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from medsr.commands.serve.jobs import ENDED, BusyError, Job, Queue, new_id
+from medsr.commands.serve.jobs import ENDED, Job, Queue, new_id
 from medsr.commands.serve.responses import ImageFacts, VolumeFacts
-from medsr.commands.serve.settings import MB, Limits
+from medsr.commands.serve.settings import Limits
+from medsr.commands.serve.share import BusyError, Share, remove, stored
 from medsr.core.errors import MedsrError
 
 PREFIX = "medsr-serve-"
 CANCELLED = 60.0
 """Seconds a cancelled job is still known as such."""
-SPARE = 1_000_000_000
-"""Bytes of the disk that are left free."""
 
 
 class GoneError(MedsrError):
@@ -53,7 +51,7 @@ class User:
     """One browser session, or one script's. `id` is the secret its cookie carries."""
 
     id: str
-    folder: Path
+    share: Share
     files: dict[str, Upload] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
     seen: float = field(default_factory=time.monotonic)
@@ -61,6 +59,11 @@ class User:
     """One upload of a user's at a time is received and inspected."""
     uploading: int = 0
     """Uploads on their way, those that wait for their turn included."""
+
+    @property
+    def folder(self) -> Path:
+        """Where everything of this user's lies."""
+        return self.share.folder
 
 
 class Store:
@@ -86,7 +89,7 @@ class Store:
     def new_user(self) -> User:
         """Somebody who was not here before."""
         with self._lock:
-            user = User(secrets.token_urlsafe(32), self.folder / new_id())
+            user = User(secrets.token_urlsafe(32), Share(self.folder / new_id(), self.limits.stored))
             user.folder.mkdir()
             self._users[user.id] = user
             return user
@@ -110,24 +113,11 @@ class Store:
         with self._lock:
             if len(user.files) >= self.limits.files:
                 raise BusyError(f"{len(user.files)} of your files are kept here; forget one first")
-            room = self.limits.stored - stored(user.folder)
-            self.check_share(size, room)
-            self.check_room(size)
+            room = user.share.most - stored(user.folder)
+            user.share.check(size)
             folder = user.folder / new_id()
             folder.mkdir()
             return folder, room
-
-    def check_share(self, size: int, room: int) -> None:
-        """Raise BusyError where `size` bytes are more than the `room` that is left of a user's share."""
-        if size > room:
-            raise BusyError(
-                f"your files and results would take more than {self.limits.stored / MB:g} MB here; forget some first"
-            )
-
-    def check_room(self, size: int = 0) -> None:
-        """Raise BusyError where the disk has no room for that many bytes more."""
-        if shutil.disk_usage(self.folder).free < size + SPARE:
-            raise BusyError("busy: the server's disk is full; try again later")
 
     def add_file(self, user: User, upload: Upload) -> None:
         """Keep an upload. Raises GoneError where its user has been forgotten meanwhile."""
@@ -139,7 +129,7 @@ class Store:
     def add_job(self, user: User, job: Job) -> None:
         """Queue a job. Raises BusyError."""
         with self._lock:
-            self.check_share(1, self.limits.stored - stored(user.folder))
+            user.share.check(1)
             self.queue.add(job)
             user.jobs[job.id] = job
 
@@ -195,21 +185,6 @@ class Store:
         """Remove everything."""
         self._mark.release()
         remove(self.folder)
-
-
-def remove(folder: Path) -> None:
-    """A folder and what is in it; a child may just be writing there, so what comes later is swept later."""
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def stored(folder: Path) -> int:
-    """Bytes of all files below a folder, of which some may just be going."""
-    size = 0
-    for place, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(OSError):
-                size += os.lstat(os.path.join(place, name)).st_size
-    return size
 
 
 def _mark(folder: Path) -> FileLock:

@@ -15,9 +15,9 @@ from starlette.requests import ClientDisconnect
 
 from medsr.commands.serve.inspect_upload import Choices, Look, look
 from medsr.commands.serve.inspectors import Inspectors
-from medsr.commands.serve.jobs import BusyError
 from medsr.commands.serve.settings import MB, Limits
-from medsr.commands.serve.store import GoneError, Store, Upload, User, remove
+from medsr.commands.serve.share import BusyError, Share, check_disk, remove
+from medsr.commands.serve.store import GoneError, Store, Upload, User
 from medsr.commands.serve.worker import BugError
 from medsr.core.errors import InputError, MedsrError
 
@@ -91,13 +91,14 @@ class Receiver:
         folder, room = self.store.begin_upload(user, sending.declared or 0)
         try:
             async with self.refusing(sending.body):
-                size = await self._save(folder / "upload", sending.body, room)
+                size = await self._save(folder / "upload", sending.body, user.share, room)
             if size == 0:
                 raise InputError(f"{sending.name}: the file is empty")
             found = await self._inspect(folder / "upload", sending)
             if isinstance(found, Choices):
                 remove(folder)
                 return found
+            user.share.check()  # what the page shows of it counts, too
             upload = Upload(folder.name, sending.name, found.path, size, found.facts, found.series)
             self.store.add_file(user, upload)
         except FileNotFoundError as error:  # its user has been forgotten
@@ -110,8 +111,8 @@ class Receiver:
             raise
         return upload
 
-    async def _save(self, path: Path, body: AsyncIterator[bytes], room: int) -> int:
-        """Write what arrives. `room`: bytes this user may still store."""
+    async def _save(self, path: Path, body: AsyncIterator[bytes], share: Share, room: int) -> int:
+        """Write what arrives. `room`: bytes that are left of the share."""
         size = checked = 0
         with path.open("wb") as stream:
             while True:
@@ -123,10 +124,10 @@ class Receiver:
                     raise StoppedError from error
                 size += len(block)
                 self.check(size)
-                self.store.check_share(size, room)
+                share.check_left(size, room)
                 if (checked := checked + len(block)) > LOOK_EVERY:
                     checked = 0
-                    self.store.check_room()
+                    check_disk(self.store.folder)
                 stream.write(block)
 
     async def _inspect(self, path: Path, sending: Sending) -> Look | Choices:

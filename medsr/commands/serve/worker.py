@@ -12,6 +12,7 @@ from typing import Any
 
 from medsr.commands.serve import child
 from medsr.commands.serve.child import Cancelled, Tell
+from medsr.commands.serve.share import BusyError
 from medsr.core.errors import InputError, MedsrError
 from medsr.core.isolation import isolate_children
 
@@ -48,8 +49,8 @@ class Helper:
     ) -> Any:
         """`function(*arguments, tell)` in the child: a module's function, values that pickle.
 
-        Raises Cancelled once `stop` is set; MedsrError as the function did; InputError where the child died of it or
-        took too long; BugError for anything else.
+        Raises Cancelled once `stop` is set; MedsrError or BusyError as the function did; InputError where the child
+        died of it or took too long; BugError for anything else.
         """
         with self._lock:
             self.start()
@@ -67,6 +68,8 @@ class Helper:
                 raise
         if kind == "cancelled":
             raise Cancelled
+        if kind == "busy":
+            raise BusyError(content)
         if kind == "error":
             raise MedsrError(content)
         if kind == "bug":

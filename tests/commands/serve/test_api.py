@@ -341,6 +341,9 @@ def test_who_forgets_all_while_sending_is_told_so(server: Server, eye: Path) -> 
 
     def slowly():
         yield content[:100]
+        latest = time.monotonic() + 20
+        while "upload" not in {path.name for path in files_below(server.folder)} and time.monotonic() < latest:
+            time.sleep(0.02)  # the server must have begun: else the upload is a stranger's
         user.http.delete("/api/session")
         yield content[100:]
 

@@ -14,8 +14,8 @@ import pytest
 
 from medsr.commands.serve.child import Tell
 from medsr.commands.serve.inspectors import Inspectors
-from medsr.commands.serve.jobs import BusyError
 from medsr.commands.serve.settings import Limits
+from medsr.commands.serve.share import BusyError
 from medsr.commands.serve.store import Store
 from medsr.core.errors import MedsrError
 from tests.commands.serve.conftest import Server
@@ -121,7 +121,7 @@ def test_a_user_has_limits_of_bytes_and_of_uploads_on_their_way(tmp_path: Path) 
     with pytest.raises(BusyError, match=wrong):
         store.begin_upload(anna, 2_000_000)
     with pytest.raises(BusyError, match=wrong):  # its size was not said before
-        store.check_share(1_000_001, store.begin_upload(anna, 0)[1])
+        anna.share.check_left(1_000_001, store.begin_upload(anna, 0)[1])
     store.begin_upload(berta, 2_000_000)
     with store.on_its_way(anna), store.on_its_way(anna):
         with pytest.raises(BusyError, match="busy: 2 of your uploads are on their way; wait for one"):

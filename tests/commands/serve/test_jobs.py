@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medsr.commands.serve.child import Cancelled
-from medsr.commands.serve.jobs import BusyError, Job, Queue
+from medsr.commands.serve.jobs import Job, Queue
+from medsr.commands.serve.share import BusyError
 from medsr.core.errors import InputError
 
 
