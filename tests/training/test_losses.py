@@ -89,7 +89,10 @@ def test_learning_rates_in_steps() -> None:
         ({"losses": {"perceptual": {"weight": 1, "layers": {}}}}, "at least one layer"),
         ({"losses": {"l1": {"weight": 0}}, "discriminator": None}, "every weight is 0"),
         ({"optimizer": {"schedule": "step"}}, "exactly with schedule step"),
-        ({"discriminator": {"name": "attention-unet"}, "data": {"crop": 48}}, "multiple of 32 .what attention-unet takes"),
+        (
+            {"discriminator": {"name": "attention-unet"}, "data": {"crop": 48}},
+            "multiple of 32 .what attention-unet takes",
+        ),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(change: dict[str, object], said: str, tmp_path: Path) -> None:
