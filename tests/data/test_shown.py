@@ -91,25 +91,25 @@ def test_a_pair_fits_though_only_one_of_it_is_turned_by_exif(
 def test_the_depth_of_all_is_decided_once_said_and_written_into_the_run(tmp_path: Path) -> None:
     folder = _films(tmp_path / "films")
     recipe = _recipe(tmp_path / "r.yml", folder)
-    settled, told = with_depth(recipe)
+    settled, summary = with_depth(recipe)
     assert settled.data.bits == 14
-    assert "read as 14-bit" in told
+    assert "read as 14-bit" in summary
     assert with_depth(_recipe(tmp_path / "other.yml", folder, pattern="[ab].png"))[0].data.bits == 12
     assert with_depth(_recipe(tmp_path / "other.yml", folder, bits=16))[0].data.bits == 16
-    said: list[str] = []
-    result = medsr.finetune(tmp_path / "r.yml", out=tmp_path / "run", device="cpu", say=said.append)
+    lines: list[str] = []
+    result = medsr.finetune(tmp_path / "r.yml", out=tmp_path / "run", device="cpu", say=lines.append)
     hot = sources.ImageSource(folder / "b.png", (96, 80))
     assert GroundTruthCrops((hot,), settled.data, 80, 1, 0)[0, 0][0].max() <= 1
     assert load(result.run / "recipe.yml").data.bits == 14
-    assert any("read as 14-bit" in line for line in said)
+    assert any("read as 14-bit" in line for line in lines)
 
 
 def test_evaluation_decides_once_and_its_protocol_says_so(tmp_path: Path) -> None:
     folder = _films(tmp_path / "films")
-    said: list[str] = []
-    measured = medsr.evaluate("folder", folder, models=["bicubic"], device="cpu", say=said.append)
+    lines: list[str] = []
+    measured = medsr.evaluate("folder", folder, models=["bicubic"], device="cpu", say=lines.append)
     assert "14-bit" in measured.protocol["bits"]
-    assert any("read as 14-bit" in line for line in said)
+    assert any("read as 14-bit" in line for line in lines)
     by_hand = medsr.evaluate("folder", folder, models=["bicubic"], device="cpu", bits=12)
     assert "12-bit" in by_hand.protocol["bits"]
     assert [outcome.input.name for outcome in by_hand.failed] == ["c.png"]
@@ -123,9 +123,9 @@ def test_a_prepared_set_keeps_its_depth_in_the_manifest(tmp_path: Path) -> None:
     again = medsr.prepare("generic_images", folder, out=tmp_path / "set", workers=1)
     assert again.rows == result.rows
     (tmp_path / "set" / "train" / "c.png").unlink(missing_ok=True)  # what is left alone would need 12
-    settled, told = with_depth(_recipe(tmp_path / "r.yml", tmp_path / "set"))
+    settled, summary = with_depth(_recipe(tmp_path / "r.yml", tmp_path / "set"))
     assert settled.data.bits == 14
-    assert str(tmp_path / "set") in told
+    assert str(tmp_path / "set") in summary
     row = next(row for row in result.rows if row.id == "a")
     pixels = image_io.read(tmp_path / "set" / row.file).pixels
     np.testing.assert_array_equal(pixels, image_io.read(folder / "a.png").pixels)

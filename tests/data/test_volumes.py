@@ -29,10 +29,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_what_is_no_ground_truth_is_left_out_with_its_reason(folder: Path) -> None:
-    found = split(Data(train=str(folder), validation="sub-3*"), 32, 0)
-    assert [source.path.name for source in found.train] == ["sub-0.nii.gz", "sub-1.nii.gz", "sub-2.nii.gz"]
-    assert [path.name for path in found.held_out] == ["sub-3.nii.gz"]
-    reasons = {path.name: reason for path, reason in found.skipped}
+    measured = split(Data(train=str(folder), validation="sub-3*"), 32, 0)
+    assert [source.path.name for source in measured.train] == ["sub-0.nii.gz", "sub-1.nii.gz", "sub-2.nii.gz"]
+    assert [path.name for path in measured.held_out] == ["sub-3.nii.gz"]
+    reasons = {path.name: reason for path, reason in measured.skipped}
     assert set(reasons) == {"thick.nii.gz", "small.nii.gz", "broken.nii.gz", folder.name}
     assert reasons[folder.name] == "left out, not scans: notes.txt"
     assert "not isotropic" in reasons["thick.nii.gz"]
@@ -63,9 +63,9 @@ def test_training_finds_scans_as_volume_does_and_names_what_it_leaves_out(tmp_pa
     parts = split(Data(train=str(tmp_path), validation=0.0), 32, 0)
     assert {source.path.name for source in parts.train} == {"dicom", "by_content.dat", "zipped.zip"}
     assert {source.spacing for source in parts.train} == {(1, 1, 1)}
-    said = " ".join(reason for _, reason in parts.skipped)
-    assert "notes.txt" in said
-    assert f"several DICOM series in one folder, give each its own: {tmp_path / 'mixed'}" in said
+    lines = " ".join(reason for _, reason in parts.skipped)
+    assert "notes.txt" in lines
+    assert f"several DICOM series in one folder, give each its own: {tmp_path / 'mixed'}" in lines
 
 
 def series(folder: Path, numbers: range, uid: str = "1.1") -> None:

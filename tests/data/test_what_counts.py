@@ -160,8 +160,8 @@ def test_label_maps_beside_volumes_are_left_out(tmp_path: Path) -> None:
 
 def test_no_real_photograph_or_film_is_taken_for_a_mask(real_data: Path) -> None:
     taken = []
-    for place in ("retina/STARE/images", "classic/Set5/original", "chest/kermany", "retina/DRIVE/training/images"):
-        paths = image_io.list_images(real_data / place)[:6]
+    for region in ("retina/STARE/images", "classic/Set5/original", "chest/kermany", "retina/DRIVE/training/images"):
+        paths = image_io.list_images(real_data / region)[:6]
         assert paths
         taken += [path for path in paths if is_mask(image_io.read_as_shown(path).pixels)]
     assert taken == []

@@ -51,8 +51,8 @@ def test_openvino_computes_what_torch_computes_at_any_size(spec: checkpoint.Spec
     assert [engine.name for engine in engines] == ["torch", "openvino"]
     assert engines[0].features == engines[1].features
     for batch, height, width in ((1, 32, 32), (1, 20, 44), (3, 16, 8), (1, 100, 12)):
-        given = np.random.default_rng(height).random((batch, channels, height, width), dtype=np.float32)
-        theirs, ours = (engine(given) for engine in engines)
+        inputs = np.random.default_rng(height).random((batch, channels, height, width), dtype=np.float32)
+        theirs, ours = (engine(inputs) for engine in engines)
         assert theirs.shape == ours.shape == (batch, spec.channels, spec.scale * height, spec.scale * width)
         np.testing.assert_allclose(ours, theirs, atol=LARGEST_DIFFERENCE * max(1, float(np.abs(theirs).max())))
 
@@ -74,18 +74,18 @@ def test_the_threads_change_no_bit(image: Path, tmp_path: Path) -> None:
 
 def test_once_converted_torch_is_not_even_loaded(image: Path, tmp_path: Path) -> None:
     medsr.upscale(image, tmp_path / "first", model="medsr-retina-x2", device="cpu", engine="openvino")
-    given = (str(image), str(tmp_path / "second"), "medsr-retina-x2")
+    inputs = (str(image), str(tmp_path / "second"), "medsr-retina-x2")
     code = (
         "import sys, medsr\n"
-        f"[done] = medsr.upscale(*{given!r}, device='cpu', engine='openvino')\n"
+        f"[done] = medsr.upscale(*{inputs!r}, device='cpu', engine='openvino')\n"
         "assert done.error is None, done.error\n"
         "assert 'torch' not in sys.modules and 'basicsr' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert (tmp_path / "first/eye.png").read_bytes() == (tmp_path / "second/eye.png").read_bytes()
-    told = json.loads((tmp_path / "second/upscale.json").read_text())["results"]["eye.png"]["parameters"]
+    summary = json.loads((tmp_path / "second/upscale.json").read_text())["results"]["eye.png"]["parameters"]
     computed = {"engine": "openvino", "precision": "fp32", "consistency": True}
-    assert told == {"outscale": 2, "bits": None, "keep_metadata": False, **computed}
+    assert summary == {"outscale": 2, "bits": None, "keep_metadata": False, **computed}
     assert medsr.reproduce(tmp_path / "second/upscale.json")[0].how == "the same bytes"
 
 
@@ -131,14 +131,14 @@ def test_what_cannot_be_converted_is_said_with_its_code(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("own_conversion")
 def test_a_damaged_conversion_is_made_again(tiny_model: Path) -> None:
-    given = np.random.default_rng(0).random((1, 3, 16, 16), dtype=np.float32)
-    before = selection.open_engine(tiny_model, "tiny", Compute("cpu", "openvino"))[0](given)
+    inputs = np.random.default_rng(0).random((1, 3, 16, 16), dtype=np.float32)
+    before = selection.open_engine(tiny_model, "tiny", Compute("cpu", "openvino"))[0](inputs)
     kept = selection.cache_path(sha256(tiny_model), "fp32")
     content = bytearray(kept.with_suffix(".bin").read_bytes())
     content[100] ^= 64
     kept.with_suffix(".bin").write_bytes(content)
     np.testing.assert_array_equal(
-        selection.open_engine(tiny_model, "tiny", Compute("cpu", "openvino"))[0](given), before
+        selection.open_engine(tiny_model, "tiny", Compute("cpu", "openvino"))[0](inputs), before
     )
     assert kept.with_suffix(".bin").read_bytes() != content
 

@@ -78,9 +78,9 @@ def test_blur_beside_an_edge_is_not_taken_for_brightness(blur: float) -> None:
 
 def test_the_bundled_model_keeps_its_detail_and_the_images_mean(fundus: np.ndarray) -> None:
     unit = fundus.astype(np.float32)[:200, :180] / 255
-    made, kept = (open_model("medsr-retina-x2", consistency=one)(unit, 2) for one in (False, True))
-    assert np.abs(made - kept).max() * 255 < 4
-    errors = [np.abs(gaussian_filter(_reduced(one, 2) - unit, (SIGMA, SIGMA, 0))).mean() for one in (made, kept)]
+    output, kept = (open_model("medsr-retina-x2", consistency=one)(unit, 2) for one in (False, True))
+    assert np.abs(output - kept).max() * 255 < 4
+    errors = [np.abs(gaussian_filter(_reduced(one, 2) - unit, (SIGMA, SIGMA, 0))).mean() for one in (output, kept)]
     assert errors[1] < errors[0] / 2
 
 
@@ -99,13 +99,13 @@ def test_weights_that_shift_colours_give_results_of_the_same_colours(
     shifting: Path, tmp_path: Path, fundus: np.ndarray
 ) -> None:
     source = write_png(tmp_path / "eye.png", fundus[100:160, 100:180])
-    given = image_io.read(source).pixels.mean((0, 1))
+    inputs = image_io.read(source).pixels.mean((0, 1))
     shifts = {}
     for name, consistency in (("kept", True), ("made", False)):
         medsr.upscale(source, tmp_path / name, model=shifting, consistency=consistency)
-        shifts[name] = image_io.read(tmp_path / name / "eye.png").pixels.mean((0, 1)) - given
-        told = json.loads((tmp_path / name / "upscale.json").read_text())["results"]["eye.png"]["parameters"]
-        assert told["consistency"] is consistency
+        shifts[name] = image_io.read(tmp_path / name / "eye.png").pixels.mean((0, 1)) - inputs
+        summary = json.loads((tmp_path / name / "upscale.json").read_text())["results"]["eye.png"]["parameters"]
+        assert summary["consistency"] is consistency
         assert [one.same for one in medsr.reproduce(tmp_path / name / "upscale.json", model=shifting)] == [True]
     assert shifts["made"][2] < -25
     assert np.abs(shifts["kept"]).max() < 0.3
@@ -116,9 +116,9 @@ def test_a_result_of_before_is_made_again_without_it(shifting: Path, tmp_path: P
     source = write_png(tmp_path / "eye.png", fundus[:40, :40])
     medsr.upscale(source, tmp_path / "out", model=shifting, consistency=False)
     sidecar = tmp_path / "out/upscale.json"
-    told = json.loads(sidecar.read_text())
-    del told["results"]["eye.png"]["parameters"]["consistency"]
-    sidecar.write_text(json.dumps(told))
+    summary = json.loads(sidecar.read_text())
+    del summary["results"]["eye.png"]["parameters"]["consistency"]
+    sidecar.write_text(json.dumps(summary))
     assert [one.same for one in medsr.reproduce(sidecar, model=shifting)] == [True]
 
 
@@ -126,8 +126,8 @@ def test_evaluate_measures_both_ways(shifting: Path, tmp_path: Path, fundus: np.
     write_png(tmp_path / "truth/eye.png", fundus[:96, :96])
     scores = {}
     for consistency in (True, False):
-        found = medsr.evaluate("folder", tmp_path / "truth", models=[shifting], consistency=consistency)
-        scores[consistency] = next(row["psnr"] for row in found.to_json()["images"] if "shifting" in str(row))
+        measured = medsr.evaluate("folder", tmp_path / "truth", models=[shifting], consistency=consistency)
+        scores[consistency] = next(row["psnr"] for row in measured.to_json()["images"] if "shifting" in str(row))
     assert scores[True] > scores[False] + 3
     with pytest.raises(UsageError, match="none is measured"):
         medsr.evaluate("folder", tmp_path / "truth", models=["bicubic"], consistency=False)

@@ -71,17 +71,17 @@ def test_any_final_factor(factor: float) -> None:
 
 def _limited(network: Network, largest: int, error: Exception) -> list[int]:
     """Make the network run out of memory on tiles above a size; list the sizes it was asked for."""
-    asked: list[int] = []
+    requests: list[int] = []
     forward = network._forward
 
     def limited(unit: np.ndarray) -> np.ndarray:
-        asked.append(max(unit.shape[:2]))
-        if asked[-1] > largest:
+        requests.append(max(unit.shape[:2]))
+        if requests[-1] > largest:
             raise error
         return forward(unit)
 
     network._forward = limited  # type: ignore[method-assign]
-    return asked
+    return requests
 
 
 @pytest.mark.parametrize(
@@ -96,9 +96,9 @@ def test_out_of_memory_shrinks_the_tile_and_gives_the_same_image(error: Exceptio
     image = np.random.default_rng(0).random((300, 280, 3)).astype(np.float32)
     expected = _network(1)(image, 1)
     network = _network(1)
-    asked = _limited(network, 200, error)
+    requests = _limited(network, 200, error)
     np.testing.assert_allclose(network(image, 1), expected, atol=1e-3)
-    assert asked[0] > 200 >= asked[-1]
+    assert requests[0] > 200 >= requests[-1]
 
 
 def test_out_of_memory_at_the_smallest_tile_is_said() -> None:

@@ -55,6 +55,6 @@ def test_a_failed_tile_is_an_error_never_a_hole() -> None:
 
 
 def test_progress_is_told_tile_by_tile() -> None:
-    told: list[tuple[int, int]] = []
-    tiles.run(np.zeros((100, 130, 1), np.float32), lambda x: x, 1, 64, on_tile=lambda *now: told.append(now))
-    assert told == [(i, 6) for i in range(1, 7)]
+    summary: list[tuple[int, int]] = []
+    tiles.run(np.zeros((100, 130, 1), np.float32), lambda x: x, 1, 64, on_tile=lambda *now: summary.append(now))
+    assert summary == [(i, 6) for i in range(1, 7)]

@@ -98,7 +98,8 @@ def test_scripts_need_no_guard_and_leave_no_process(tmp_path: Path) -> None:
     """`multiprocessing` would run such a script again in the child."""
     script = tmp_path / "script.py"
     script.write_text(
-        "import sys, tifffile, numpy\nfrom pathlib import Path\nfrom medsr.io import decoder, image\n"
+        "import sys, tifffile, numpy\nfrom pathlib import Path\n"
+        "from medsr.io import decoder\nfrom medsr.io.images import image\n"
         f"path = Path({str(tmp_path / 'a.tif')!r})\n"
         "tifffile.imwrite(path, numpy.eye(64, dtype=numpy.uint16), compression='jpeg2000', photometric='minisblack')\n"
         "print(image.read(path).pixels.sum(), decoder._WORKER._process.pid)\n"

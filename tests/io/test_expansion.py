@@ -156,9 +156,9 @@ def test_a_deflated_series_is_read_as_it_was(tmp_path: Path) -> None:
         pack = zlib.compressobj(9, zlib.DEFLATED, -15)
         whole = body + element(0x7FE00010, len(pixels)) + pixels
         (tmp_path / "deflated" / f"{k}.dcm").write_bytes(meta + pack.compress(whole) + pack.flush())
-    found = volume_io.read(tmp_path / "deflated")
-    np.testing.assert_array_equal(found.stored, expected.stored)
-    np.testing.assert_allclose(found.affine, expected.affine)
+    measured = volume_io.read(tmp_path / "deflated")
+    np.testing.assert_array_equal(measured.stored, expected.stored)
+    np.testing.assert_allclose(measured.affine, expected.affine)
 
 
 def test_a_packed_slice_with_a_wrong_checksum_is_refused(tmp_path: Path) -> None:
@@ -231,14 +231,14 @@ def blank(side: int, form: str, mode: str = "RGB", **options: object) -> bytes:
 def pictures(side: int) -> dict[str, bytes]:
     """Blank pictures of `side` by `side` pixels."""
     grey, colour = np.zeros((side, side), np.uint8), np.zeros((side, side, 3), np.uint8)
-    found = {"a.gif": blank(side, "GIF", "P"), "a.webp": blank(side, "WEBP", lossless=True)}
-    found["rgb.png"] = blank(side, "PNG")
-    found["palette.png"] = blank(side, "PNG", "P")
+    measured = {"a.gif": blank(side, "GIF", "P"), "a.webp": blank(side, "WEBP", lossless=True)}
+    measured["rgb.png"] = blank(side, "PNG")
+    measured["palette.png"] = blank(side, "PNG", "P")
     for name, pixels in (("zlib", colour), ("lzw", colour), ("packbits", grey), ("lzma", grey), ("jpeg", colour)):
         stream = io.BytesIO()
         tifffile.imwrite(stream, pixels, compression=name, photometric="rgb" if pixels.ndim == 3 else "minisblack")
-        found[f"{name}.tif"] = stream.getvalue()
-    return found
+        measured[f"{name}.tif"] = stream.getvalue()
+    return measured
 
 
 def test_pictures_of_next_to_nothing_are_refused_where_they_are_large(

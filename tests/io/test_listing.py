@@ -38,16 +38,16 @@ def test_only_regular_visible_files_count(tmp_path: Path) -> None:
     _file(folder / ".hidden.png")
     _file(folder / ".trash/2.png")
     os.mkfifo(folder / "pipe.png")
-    with socket.socket(socket.AF_UNIX) as made:
-        made.bind(str(folder / "socket.png"))
+    with socket.socket(socket.AF_UNIX) as output:
+        output.bind(str(folder / "socket.png"))
         assert _names(folder) == ["1.png"]
 
 
 def test_what_is_not_read_is_counted_by_kind(tmp_path: Path) -> None:
     for name in ("a.xyz", "b.XYZ", "c.gif2", "d.PNG", "status.tsv", "README"):
         _file(tmp_path / "d" / name)
-    told = left_out(files_below(tmp_path / "d"), image_io.is_image)
-    assert told == "left out: 4 files of kinds medsr does not read (.xyz 2, .gif2 1, no suffix 1)"
+    summary = left_out(files_below(tmp_path / "d"), image_io.is_image)
+    assert summary == "left out: 4 files of kinds medsr does not read (.xyz 2, .gif2 1, no suffix 1)"
     assert left_out([tmp_path / "d/d.PNG"], image_io.is_image) == ""
 
 
@@ -65,9 +65,9 @@ def test_what_cannot_be_opened_is_named(tmp_path: Path) -> None:
     assert kinds.left_out(tmp_path / "d") == []
     (tmp_path / "d/eye.png").symlink_to(tmp_path / "gone.png")
     os.mkfifo(tmp_path / "d/pipe.png")
-    [said] = kinds.left_out(tmp_path / "d")
-    assert said == f"{tmp_path / 'd'}: left out, as medsr cannot open them: eye.png, pipe.png"
-    assert said in scans.expand([tmp_path / "d"]).note()
+    [lines] = kinds.left_out(tmp_path / "d")
+    assert lines == f"{tmp_path / 'd'}: left out, as medsr cannot open them: eye.png, pipe.png"
+    assert lines in scans.expand([tmp_path / "d"]).note()
 
 
 def test_a_folder_without_permission_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,8 +102,8 @@ XMP = f"<x:xmpmeta xmlns:x='adobe:ns:meta/'>{SECRET}</x:xmpmeta>".encode()
 
 
 def jpeg(path: Path) -> Path:
-    told = {"exif": exif(), "comment": SECRET.encode(), "icc_profile": profile(), "dpi": (100, 100), "xmp": XMP}
-    Pillow.fromarray(PIXELS).save(path, "JPEG", quality=95, **told)
+    summary = {"exif": exif(), "comment": SECRET.encode(), "icc_profile": profile(), "dpi": (100, 100), "xmp": XMP}
+    Pillow.fromarray(PIXELS).save(path, "JPEG", quality=95, **summary)
     return path
 
 
@@ -122,8 +122,8 @@ def webp(path: Path) -> Path:
 
 def tiff(path: Path) -> Path:
     tags = [(274, "H", 1, 6, True), (315, "s", 0, SECRET, True), (700, "B", len(XMP), XMP, True)]
-    told = {"description": SECRET, "software": SECRET, "iccprofile": profile(), "extratags": tags}
-    tifffile.imwrite(path, PIXELS, photometric="rgb", resolution=(100, 100), resolutionunit="INCH", **told)
+    summary = {"description": SECRET, "software": SECRET, "iccprofile": profile(), "extratags": tags}
+    tifffile.imwrite(path, PIXELS, photometric="rgb", resolution=(100, 100), resolutionunit="INCH", **summary)
     return path
 
 
@@ -189,10 +189,10 @@ def test_volumes_in_memory_keep_theirs_only_when_asked(tmp_path: Path) -> None:
     assert bytes(volume(image, model="cubic", isotropic=True).image.header["descrip"].item()) == b""
     kept = volume(image, model="cubic", isotropic=True, keep_metadata=True).image
     assert bytes(kept.header["descrip"].item()) == SECRET.encode()
-    given = sitk.GetImageFromArray(VOXELS.T)
-    given.SetMetaData("0010|0010", SECRET)
-    assert not volume(given, model="cubic").image.HasMetaDataKey("0010|0010")
-    assert given.GetMetaData("0010|0010") == SECRET
+    inputs = sitk.GetImageFromArray(VOXELS.T)
+    inputs.SetMetaData("0010|0010", SECRET)
+    assert not volume(inputs, model="cubic").image.HasMetaDataKey("0010|0010")
+    assert inputs.GetMetaData("0010|0010") == SECRET
 
 
 @pytest.mark.parametrize("name", PICTURES)

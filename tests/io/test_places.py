@@ -55,8 +55,8 @@ def test_names_are_one_where_the_disk_takes_them_for_one(
 ) -> None:
     monkeypatch.setattr(places, "folds_names", lambda _: folds)
     sources = [_file(tmp_path / folder / "x.png") for folder in "ab"]
-    found = check([_writing(one, tmp_path / "out" / name) for one, name in zip(sources, names, strict=True)])
-    assert sorted(found) == clash
+    measured = check([_writing(one, tmp_path / "out" / name) for one, name in zip(sources, names, strict=True)])
+    assert sorted(measured) == clash
 
 
 def test_this_disk_is_asked_whether_it_folds_names(tmp_path: Path) -> None:

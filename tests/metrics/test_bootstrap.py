@@ -10,10 +10,10 @@ def test_the_interval_holds_the_mean_as_often_as_it_says() -> None:
     rng = np.random.default_rng(0)
     hits = 0
     for _ in range(60):
-        found = summarize(rng.normal(3, 1, 25).tolist())
-        assert found.low is not None
-        assert found.high is not None
-        hits += found.low < 3 < found.high
+        measured = summarize(rng.normal(3, 1, 25).tolist())
+        assert measured.low is not None
+        assert measured.high is not None
+        hits += measured.low < 3 < measured.high
     assert hits >= 50  # 57 expected
 
 

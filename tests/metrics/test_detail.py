@@ -14,9 +14,9 @@ TRUTH = gaussian_filter(RNG.random((128, 160)), 0.6) * 0.5 + np.linspace(0, 0.5,
 
 
 def _detail(result: np.ndarray, truth: np.ndarray, scale: float) -> Detail:
-    found = detail(result, truth, scale)
-    assert found is not None
-    return found
+    measured = detail(result, truth, scale)
+    assert measured is not None
+    return measured
 
 
 def test_where_there_is_no_detail_there_is_no_figure() -> None:
@@ -28,57 +28,57 @@ def test_one_invented_line_shows_in_the_worst_place_though_not_in_the_mean() -> 
     truth = np.tile(TRUTH, (4, 4))
     result = truth.copy()
     result[100:102, 100:140] += 0.3
-    found = _detail(result, truth, 4)
-    assert found.added < 0.05
-    assert found.worst > 0.5
+    measured = _detail(result, truth, 4)
+    assert measured.added < 0.05
+    assert measured.worst > 0.5
     low = resize(truth[:, :, None].astype(np.float32), (128, 160), "lanczos")
     plain = _detail(resize(low, truth.shape, "bicubic")[:, :, 0], truth, 4)
-    assert plain.worst < 0.3 * found.worst
+    assert plain.worst < 0.3 * measured.worst
 
 
 def test_a_perfect_result_lacks_nothing_and_adds_nothing() -> None:
-    found = _detail(TRUTH, TRUTH, 4)
-    assert found.missing == pytest.approx(0, abs=1e-9)
-    assert found.added == pytest.approx(0, abs=1e-9)
+    measured = _detail(TRUTH, TRUTH, 4)
+    assert measured.missing == pytest.approx(0, abs=1e-9)
+    assert measured.added == pytest.approx(0, abs=1e-9)
 
 
 def test_interpolation_lacks_nearly_all_and_adds_little() -> None:
     low = resize(TRUTH[:, :, None], (32, 40), "lanczos")
-    found = _detail(resize(low, (128, 160), "bicubic")[:, :, 0], TRUTH, 4)
-    assert found.missing > 0.95
-    assert found.added < 0.05
+    measured = _detail(resize(low, (128, 160), "bicubic")[:, :, 0], TRUTH, 4)
+    assert measured.missing > 0.95
+    assert measured.added < 0.05
 
 
 def test_noise_is_added_and_misses_nothing() -> None:
     noise = RNG.normal(0, 0.05, TRUTH.shape)
-    found = _detail(TRUTH + noise, TRUTH, 4)
-    assert found.missing < 0.05
+    measured = _detail(TRUTH + noise, TRUTH, 4)
+    assert measured.missing < 0.05
     energy = _detail(np.zeros_like(TRUTH), TRUTH, 4).missing
     assert energy == pytest.approx(1)
-    assert found.added > 0.2
+    assert measured.added > 0.2
 
 
 def test_somebody_elses_detail_is_both() -> None:
     other = gaussian_filter(np.random.default_rng(7).random(TRUTH.shape), 0.6) * 0.5
-    found = _detail(other, TRUTH, 4)
-    assert found.missing > 0.8
-    assert found.added > 0.8
+    measured = _detail(other, TRUTH, 4)
+    assert measured.missing > 0.8
+    assert measured.added > 0.8
 
 
 def test_an_inverted_image_lacks_all_and_adds_its_inverse() -> None:
-    found = _detail(-TRUTH, TRUTH, 4)
-    assert found.missing == pytest.approx(1, abs=1e-6)
-    assert found.added == pytest.approx(3, abs=1e-6)  # |-g - g|^2 = 4 |g|^2
+    measured = _detail(-TRUTH, TRUTH, 4)
+    assert measured.missing == pytest.approx(1, abs=1e-6)
+    assert measured.added == pytest.approx(3, abs=1e-6)  # |-g - g|^2 = 4 |g|^2
 
 
 @settings(deadline=None, max_examples=20)
 @given(share=st.floats(-1, 2), noise=st.floats(0, 0.2), scale=st.sampled_from([2, 3, 4]))
 def test_missing_and_added_are_the_whole_difference(share: float, noise: float, scale: int) -> None:
     result = share * TRUTH + np.random.default_rng(3).normal(0, noise, TRUTH.shape)
-    found = _detail(result, TRUTH, scale)
-    assert found.missing >= 0
-    assert found.added >= 0
-    assert found.missing + found.added == pytest.approx(
+    measured = _detail(result, TRUTH, scale)
+    assert measured.missing >= 0
+    assert measured.added >= 0
+    assert measured.missing + measured.added == pytest.approx(
         _energy(result - TRUTH, scale) / _energy(TRUTH, scale), rel=0.02
     )
 

@@ -38,13 +38,13 @@ def test_mse_is_in_grey_levels_of_eight_bits() -> None:
 )
 def test_monai_measures_the_same(sigma: float, seed: int, shape: tuple[int, ...]) -> None:
     result, truth = _noisy(shape, sigma, seed)
-    made, true = (torch.from_numpy(np.moveaxis(one, -1, 0)[None].copy()) for one in (result, truth))
+    output, true = (torch.from_numpy(np.moveaxis(one, -1, 0)[None].copy()) for one in (result, truth))
     dimensions = len(shape) - 1
-    assert psnr_ssim.psnr(result, truth) == pytest.approx(float(PSNRMetric(1.0)(made, true)), abs=1e-3)
+    assert psnr_ssim.psnr(result, truth) == pytest.approx(float(PSNRMetric(1.0)(output, true)), abs=1e-3)
     assert psnr_ssim.ssim(result, truth) == pytest.approx(
-        float(SSIMMetric(dimensions, data_range=1.0)(made, true)), abs=1e-3
+        float(SSIMMetric(dimensions, data_range=1.0)(output, true)), abs=1e-3
     )
-    assert psnr_ssim.mse(result, truth) == pytest.approx(float(MSEMetric()(made, true).mean()) * 255**2, rel=1e-3)
+    assert psnr_ssim.mse(result, truth) == pytest.approx(float(MSEMetric()(output, true).mean()) * 255**2, rel=1e-3)
 
 
 def test_a_mask_keeps_out_what_lies_outside() -> None:

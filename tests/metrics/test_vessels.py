@@ -13,11 +13,11 @@ def test_the_width_of_a_straight_vessel_is_its_width(width: int, across: int) ->
     mask = np.zeros((60, 80), bool)
     mask[20 : 20 + width, 5:75] = True
     mask = mask if across == 0 else mask.T.copy()
-    found = vessels.widths(mask)
+    measured = vessels.widths(mask)
     middle = (slice(None), slice(20, 60)) if across == 0 else (slice(20, 60), slice(None))
-    inside = found[middle][mask[middle]]
+    inside = measured[middle][mask[middle]]
     np.testing.assert_allclose(inside, width, atol=0.6)
-    assert (found[~mask] == 0).all()
+    assert (measured[~mask] == 0).all()
     assert (vessels.widths(np.zeros((5, 5), bool)) == 0).all()
 
 
@@ -69,9 +69,9 @@ def test_the_edge_of_the_field_of_view_is_no_vessel() -> None:
 def test_chance_scores_one_half() -> None:
     _, disc, annotation = _eye()
     noise = np.random.default_rng(5).random(disc.shape).astype(np.float32)
-    found = vessels.score(Detector(), noise, disc, annotation)
-    assert found.auc == pytest.approx(0.5, abs=0.06)
-    assert found.sensitivity == pytest.approx(0.05, abs=0.06)
+    measured = vessels.score(Detector(), noise, disc, annotation)
+    assert measured.auc == pytest.approx(0.5, abs=0.06)
+    assert measured.sensitivity == pytest.approx(0.05, abs=0.06)
 
 
 def test_an_annotation_without_thin_vessels_gives_no_figure_for_them() -> None:

@@ -103,8 +103,8 @@ def test_every_image_of_a_mixed_folder_gets_its_own_and_can_be_made_again(
     write_png(tmp_path / "in" / "eye.png", whole_fundus[::4, ::4])
     make_dicom(tmp_path / "in" / "chest.dcm", FIELD)
     medsr.upscale(tmp_path / "in", tmp_path / "out")
-    told = json.loads((tmp_path / "out" / "upscale.json").read_text())["results"]
-    assert {name: one["model"]["name"] for name, one in told.items()} == {
+    summary = json.loads((tmp_path / "out" / "upscale.json").read_text())["results"]
+    assert {name: one["model"]["name"] for name, one in summary.items()} == {
         "eye.png": "medsr-retina-x2",
         "chest.dcm": "medsr-cxr-x2",
     }
@@ -149,17 +149,17 @@ def test_only_what_may_be_mri_gets_the_model_for_mri(volume: Volume, expected: s
 def test_ct_is_only_interpolated_unless_a_model_is_named(tmp_path: Path) -> None:
     ct = tmp_path / "ct.nii"
     volume_io.write(ct, _volume(-1024))
-    said: list[str] = []
-    medsr.volume(ct, tmp_path / "auto", say=said.append)
-    assert any("warning: no bundled model was made for CT" in line for line in said)
-    told = json.loads((tmp_path / "auto" / "ct.json").read_text())
-    assert told["model"]["name"] == "cubic"
-    assert "no bundled model" in told["chosen"]
+    lines: list[str] = []
+    medsr.volume(ct, tmp_path / "auto", say=lines.append)
+    assert any("warning: no bundled model was made for CT" in line for line in lines)
+    summary = json.loads((tmp_path / "auto" / "ct.json").read_text())
+    assert summary["model"]["name"] == "cubic"
+    assert "no bundled model" in summary["chosen"]
     medsr.volume(ct, tmp_path / "cubic", model="cubic")
     assert (tmp_path / "auto" / "ct.nii").read_bytes() == (tmp_path / "cubic" / "ct.nii").read_bytes()
-    assert "no bundled model" in told["warnings"][0]
-    told = medsr.volume(_volume(-1024).stored, affine=np.diag([1.0, 1, 3, 1]), uncertainty=True).summary
-    assert "it has no --uncertainty" in told["warnings"][0]
+    assert "no bundled model" in summary["warnings"][0]
+    summary = medsr.volume(_volume(-1024).stored, affine=np.diag([1.0, 1, 3, 1]), uncertainty=True).summary
+    assert "it has no --uncertainty" in summary["warnings"][0]
     medsr.volume(ct, tmp_path / "auto", model="medsr-mri", skip_done=True)  # asked for by name: another thing to do
     assert json.loads((tmp_path / "auto" / "ct.json").read_text())["model"]["name"] == "medsr-mri"
 

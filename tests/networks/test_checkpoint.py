@@ -29,8 +29,8 @@ def test_our_file_rebuilds_the_network_and_says_what_it_is(tmp_path: Path, spec:
     net = _net(spec)
     path = tmp_path / "a.safetensors"
     checkpoint.save(path, net.state_dict(), spec, {"recipe": "x", "iterations": 7})
-    loaded, found = checkpoint.load(path)
-    assert found == spec
+    loaded, measured = checkpoint.load(path)
+    assert measured == spec
     images = torch.rand(1, spec.channels, 16, 16)
     assert torch.equal(loaded(images), net(images))
     assert checkpoint.describe(path)["training"] == {"recipe": "x", "iterations": 7}
@@ -41,10 +41,10 @@ def test_the_same_weights_are_the_same_bytes_in_every_process(tmp_path: Path) ->
     state = _net(spec).state_dict()
     here = tmp_path / "here.safetensors"
     checkpoint.save(here, state, spec, {"recipe": "x", "iterations": 7})
-    given = here.read_bytes()
+    inputs = here.read_bytes()
     for name in "abcde":  # safetensors draws the order of its metadata anew each time
         checkpoint.save(tmp_path / name, state, spec, {"recipe": "x", "iterations": 7})
-        assert (tmp_path / name).read_bytes() == given
+        assert (tmp_path / name).read_bytes() == inputs
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda s: f"x{s.scale}-{s.channels}ch")
@@ -53,8 +53,8 @@ def test_official_files_load_and_their_shape_is_recognised(tmp_path: Path, spec:
     net = _net(spec)
     path = tmp_path / "a.pth"
     torch.save({wrap: net.state_dict()} if wrap else net.state_dict(), path)
-    loaded, found = checkpoint.load(path)
-    assert found == spec
+    loaded, measured = checkpoint.load(path)
+    assert measured == spec
     images = torch.rand(1, spec.channels, 16, 16)
     assert torch.equal(loaded(images), net(images))
 

@@ -72,13 +72,13 @@ def _saved(name: str, scale: int, folder: Path) -> tuple[Path, torch.nn.Module]:
 @pytest.mark.parametrize(("name", "scale"), EVERY)
 def test_saved_detected_loaded_it_gives_the_same(name: str, scale: int, tmp_path: Path) -> None:
     path, net = _saved(name, scale, tmp_path)
-    given = torch.rand(1, 3, 12, 20)
+    inputs = torch.rand(1, 3, 12, 20)
     again, spec = checkpoint.load(path)
     assert spec == checkpoint.Spec(name, scale, 3, SMALL[name])
     with torch.inference_mode():
-        expected = net(given)
+        expected = net(inputs)
         assert expected.shape == (1, 3, 12 * scale, 20 * scale)
-        torch.testing.assert_close(again(given), expected, rtol=0, atol=0)
+        torch.testing.assert_close(again(inputs), expected, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("name", [name for name in SMALL if name != "rrdb"])
@@ -88,8 +88,8 @@ def test_openvino_agrees(name: str, tmp_path: Path) -> None:
     spec = checkpoint.load(path)[1]
     model = conversion.to_openvino(conversion.to_onnx(net, spec))
     card = conversion.card_of(name, "0", spec, {})
-    given = np.random.default_rng(0).random((1, 3, 20, 28), dtype=np.float32)
-    theirs, ours = TorchEngine(net)(given), OpenvinoEngine(model, card)(given)
+    inputs = np.random.default_rng(0).random((1, 3, 20, 28), dtype=np.float32)
+    theirs, ours = TorchEngine(net)(inputs), OpenvinoEngine(model, card)(inputs)
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 

@@ -20,13 +20,13 @@ def test_a_fresh_generator_interpolates(name: str, scale: int, channels: int, fu
     truth = fundus[: 32 * scale if scale < 8 else 240, :240, :channels].astype(np.float32) / 255
     low = resize(truth, (truth.shape[0] // scale, truth.shape[1] // scale), "bicubic")
     with torch.inference_mode():
-        made = net.train()(torch.from_numpy(low.transpose(2, 0, 1)[None].copy()))[0].permute(1, 2, 0).numpy()
+        output = net.train()(torch.from_numpy(low.transpose(2, 0, 1)[None].copy()))[0].permute(1, 2, 0).numpy()
     inner = (slice(2 * scale, -2 * scale), slice(2 * scale, -2 * scale))  # beyond the border they see zeros
     bicubic = resize(low, truth.shape[:2], "bicubic")
     if name.startswith("rrdb"):  # nearest neighbours, folded pixels, and noise that tells its features apart
-        assert psnr(made[inner], truth[inner]) > 18
+        assert psnr(output[inner], truth[inner]) > 18
     else:
-        assert psnr(made[inner], bicubic[inner]) > (80 if scale == 1 else 38)
+        assert psnr(output[inner], bicubic[inner]) > (80 if scale == 1 else 38)
 
 
 @pytest.mark.parametrize(("name", "scale"), [(name, scale) for name, scale in EVERY if scale == 2])

@@ -36,9 +36,9 @@ def test_every_weight_lies_between(
     first, second, between = (checkpoint.read_state(path)[0] for path in (*pair, out))
     for name, tensor in between.items():
         torch.testing.assert_close(tensor, (1 - share) * first[name] + share * second[name])
-    told = checkpoint.describe(out)["training"]
-    assert told["recipe"] == "1"
-    assert told["interpolated"]["share"] == share
+    summary = checkpoint.describe(out)["training"]
+    assert summary["recipe"] == "1"
+    assert summary["interpolated"]["share"] == share
     checkpoint.load(out)
 
 

@@ -61,12 +61,12 @@ def test_images_of_any_size_as_the_network_itself(
     model = open_model(path, consistency=False)
     assert isinstance(model, Network)
     assert checkpoint.load(path)[1].architecture == f"spandrel:{name}"
-    given = fundus[:24, :40].astype(np.float32) / 255
+    inputs = fundus[:24, :40].astype(np.float32) / 255
     with torch.inference_mode():
-        expected = net(torch.from_numpy(np.pad(given, ((0, 16), (0, 16), (0, 0)), "reflect").transpose(2, 0, 1)[None]))
-    made = model(given, scale)
+        expected = net(torch.from_numpy(np.pad(inputs, ((0, 16), (0, 16), (0, 0)), "reflect").transpose(2, 0, 1)[None]))
+    output = model(inputs, scale)
     middle = (slice(0, 8 * scale), slice(0, 16 * scale))  # beyond, what is padded may differ
-    np.testing.assert_allclose(made[middle], expected[0].permute(1, 2, 0).numpy()[middle], atol=0.02)
+    np.testing.assert_allclose(output[middle], expected[0].permute(1, 2, 0).numpy()[middle], atol=0.02)
     write_png(tmp_path / "odd.png", fundus[:37, :51])
     outcome = upscale(tmp_path / "odd.png", tmp_path / "out", model=path)[0]
     assert outcome.error is None

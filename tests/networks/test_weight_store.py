@@ -45,25 +45,25 @@ def manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: tuple[str,
     (folder / "known.pth").write_bytes(CONTENT)
     (folder / "unknown.pth").write_bytes(CONTENT)
     common = {"role": "generator", "architecture": "rrdb", "scale": 4, "licence": "MIT", "source": "test"}
-    known = {"name": "known", "file": "known.pth", "url": f"{url}/known.pth", **common}
-    known |= {"sha256": hashlib.sha256(CONTENT).hexdigest(), "size": len(CONTENT)}
+    entries = {"name": "known", "file": "known.pth", "url": f"{url}/known.pth", **common}
+    entries |= {"sha256": hashlib.sha256(CONTENT).hexdigest(), "size": len(CONTENT)}
     unknown = {"name": "unknown", "file": "unknown.pth", "url": f"{url}/unknown.pth", **common}
     resources = tmp_path / "resources"
     resources.mkdir()
-    (resources / "manifest.yml").write_text(yaml.safe_dump({"weights": [known, unknown]}))
+    (resources / "manifest.yml").write_text(yaml.safe_dump({"weights": [entries, unknown]}))
     monkeypatch.setattr(weight_store, "resource_dir", lambda _: resources)
     return url
 
 
 def test_the_shipped_manifest_names_the_stock_files_and_invents_no_hash() -> None:
-    known = weight_store.entries()
-    stock = known["realesrgan-x4plus"]
+    entries = weight_store.entries()
+    stock = entries["realesrgan-x4plus"]
     assert stock.size == 67_040_989
     assert stock.sha256 == "4fa0d38905f75ac06eb49a7951b426670021be3018265fd191d2125df9d682f1"
     for name in ("realesrgan-x4plus-netd", "realesrgan-x2plus", "realesrnet-x4plus"):
-        assert known[name].sha256 is None
-        assert known[name].url
-    assert known["vgg19"].sha256 == "dcbb9e9d"  # what torchvision states in the file's name
+        assert entries[name].sha256 is None
+        assert entries[name].url
+    assert entries["vgg19"].sha256 == "dcbb9e9d"  # what torchvision states in the file's name
 
 
 def test_fetch_downloads_once_and_verifies(manifest: str, server: tuple[str, Path]) -> None:

@@ -117,8 +117,8 @@ def test_two_slurm_nodes_train_as_one_device(slurm: Slurm, image_folder: Path, t
         f"MASTER_ADDR=127.0.0.1 OMP_NUM_THREADS=1 srun {shlex.join(command)}\n"
     )
     done = subprocess.run(["sbatch", "--wait", str(tmp_path / "job.sh")], capture_output=True, text=True, check=False)
-    told = (tmp_path / "job.txt").read_text()
-    assert done.returncode == 0, told
-    assert told.count("images to train on") == 1
+    summary = (tmp_path / "job.txt").read_text()
+    assert done.returncode == 0, summary
+    assert summary.count("images to train on") == 1
     one, two = _weights(tmp_path / "one"), _weights(tmp_path / "two")
     assert all(torch.allclose(one[name], two[name], atol=1e-5) for name in one)

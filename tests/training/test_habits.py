@@ -67,8 +67,8 @@ STAGES = [
 
 def test_two_stages_in_one_recipe(tmp_path: Path, image_folder: Path) -> None:
     recipe = _write(tmp_path / "r.yml", stages=STAGES)
-    said: list[str] = []
-    result = finetune(recipe, image_folder, out=tmp_path / "run", device="cpu", say=said.append)
+    lines: list[str] = []
+    result = finetune(recipe, image_folder, out=tmp_path / "run", device="cpu", say=lines.append)
     first, second = tmp_path / "run" / "1-faithful", tmp_path / "run" / "2-sharp"
     assert result.iterations == 7
     assert {"l1"} == _losses(first)
@@ -109,10 +109,10 @@ def test_stages_resume_where_they_were_stopped(
         patch.setattr(monitors.TrainingLogger, "after", killed)
         with pytest.raises(KeyboardInterrupt):
             finetune(recipe, image_folder, out=tmp_path / "run", device="cpu")
-    said: list[str] = []
-    resumed = finetune("", resume=tmp_path / "run", device="cpu", say=said.append)
-    assert "stage faithful: finished before" in said
-    assert "resumed after iteration 2" in said
+    lines: list[str] = []
+    resumed = finetune("", resume=tmp_path / "run", device="cpu", say=lines.append)
+    assert "stage faithful: finished before" in lines
+    assert "resumed after iteration 2" in lines
     assert resumed.iterations == whole.iterations
     own, others = _weights(resumed.model), _weights(whole.model)
     assert all(torch.equal(own[name], others[name]) for name in others)
@@ -145,15 +145,15 @@ def test_a_stopped_stage_is_gone_on_with_by_the_whole_run(
 def test_progressive_factors_carry_the_weights_over(tmp_path: Path, image_folder: Path) -> None:
     steps = [{"name": "x2"}, {"name": "x4", "scale": 4}, {"name": "x8", "scale": 8, "data": {"crop": 64}}]
     recipe = _write(tmp_path / "r.yml", stages=steps, optimizer={"learning_rate": 1e-9}, iterations=2)
-    said: list[str] = []
-    result = finetune(recipe, image_folder, out=tmp_path / "run", device="cpu", say=said.append)
+    lines: list[str] = []
+    result = finetune(recipe, image_folder, out=tmp_path / "run", device="cpu", say=lines.append)
     nets = [_weights(stages.stage_folder(load(recipe), tmp_path / "run", n) / "best.safetensors") for n in range(3)]
     for before, after in pairwise(nets):
         assert torch.allclose(
             before["body.0.inner.0.convs.0.weight"], after["body.0.inner.0.convs.0.weight"], atol=1e-6
         )
         assert len(after) > len(before)
-    assert sum("of the weights taken from" in line for line in said) == 2
+    assert sum("of the weights taken from" in line for line in lines) == 2
     assert upscale(image_folder / "eye_0.png", tmp_path / "up", model=result.model, engine="torch")[0].error is None
     assert image_io.read(tmp_path / "up" / "eye_0.png").pixels.shape == (768, 768, 3)
 
@@ -241,13 +241,13 @@ def test_an_rrdb_of_another_scale_sees_what_it_saw(before: int, after: int, tmp_
     checkpoint.save(tmp_path / "old.safetensors", net.state_dict(), old)
     start = {"generator": str(tmp_path / "old.safetensors"), "matching": True, "freeze": 1}
     recipe = load(_write(tmp_path / "r.yml", scale=after, generator={"name": "rrdb", **settings}, start_from=start))
-    made, _, told = generator(recipe, tmp_path / "old.safetensors")
-    assert "0 of " in told  # nothing is new
-    given = torch.from_numpy(fundus[:64, :64].astype(np.float32) / 255).permute(2, 0, 1)[None]
+    output, _, summary = generator(recipe, tmp_path / "old.safetensors")
+    assert "0 of " in summary  # nothing is new
+    inputs = torch.from_numpy(fundus[:64, :64].astype(np.float32) / 255).permute(2, 0, 1)[None]
     functional = torch.nn.functional
-    seen = functional.interpolate(given, scale_factor=2) if after > before else functional.avg_pool2d(given, 2)
+    seen = functional.interpolate(inputs, scale_factor=2) if after > before else functional.avg_pool2d(inputs, 2)
     with torch.inference_mode():
-        torch.testing.assert_close(made(given), net(seen), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(output(inputs), net(seen), atol=1e-5, rtol=1e-5)
 
 
 def test_what_a_later_stage_needs_is_looked_for_first(tmp_path: Path, image_folder: Path) -> None:
@@ -285,10 +285,10 @@ def test_frozen_blocks_stay_frozen_in_later_stages(tmp_path: Path, image_folder:
 
 def _scripted(monkeypatch: pytest.MonkeyPatch, values: list[float]) -> None:
     """Let validation find these values of the recipe's metric, one after the other."""
-    given: Iterator[float] = iter(values)
+    inputs: Iterator[float] = iter(values)
 
     def score(_model: Any, _held_out: Any, _scale: int, by: Any) -> monitors.validation.Scores:
-        value = next(given)
+        value = next(inputs)
         return monitors.validation.Scores({name: [value] for name in by})
 
     monkeypatch.setattr(monitors.validation, "score", score)
@@ -424,11 +424,11 @@ def test_pairs_train_and_are_validated_on_their_own_low_resolution(
     recipe = _write(tmp_path / "p.yml", degradation={"name": "pairs", "low_resolution": str(low)})
     write_png(truth / "lonely.png", image_io.read(truth / "eye_0.png").pixels)
     write_png(low / "eye_2.png", image_io.read(low / "eye_2.png").pixels[:-2])
-    said: list[str] = []
-    result = finetune(recipe, truth, out=tmp_path / "run", device="cpu", say=said.append)
+    lines: list[str] = []
+    result = finetune(recipe, truth, out=tmp_path / "run", device="cpu", say=lines.append)
     assert result.bicubic["psnr"] < 12  # a negative
-    assert any("lonely.png" in line and "has no low resolution" in line for line in said)
-    assert any("eye_2.png" in line and "is not 2 times that" in line for line in said)
+    assert any("lonely.png" in line and "has no low resolution" in line for line in lines)
+    assert any("eye_2.png" in line and "is not 2 times that" in line for line in lines)
     with pytest.raises(UsageError, match="no pair to train on"):
         finetune(recipe, truth, out=tmp_path / "b", overrides=["scale=4"])
 
@@ -486,11 +486,11 @@ def test_partners_by_names_with_points_and_in_one_folder(tmp_path: Path, fundus:
 
 def test_the_unknown_track_is_validated_on_its_own_blur(tmp_path: Path, image_folder: Path) -> None:
     more = {"protocol": {"blur_sigma": 0}, "iterations": 1}
-    found = [
+    measured = [
         finetune(_write(tmp_path / "r.yml", degradation={"name": name}, **more), image_folder, out=tmp_path / name)
         for name in ("bicubic", "unknown")
     ]
-    assert found[0].bicubic["psnr"] > found[1].bicubic["psnr"] + 0.5
+    assert measured[0].bicubic["psnr"] > measured[1].bicubic["psnr"] + 0.5
 
 
 def test_plain_generators_learn_from_slices_and_refine_volumes(tmp_path: Path) -> None:

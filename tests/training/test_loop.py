@@ -65,14 +65,14 @@ def test_a_run_leaves_everything_the_design_names(
     recipe: Path, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("medsr.training.report.curves", page.curves)  # this once they are drawn
-    said: list[str] = []
-    result = finetune(recipe, image_folder, out=tmp_path / "run", device="cpu", say=said.append)
+    lines: list[str] = []
+    result = finetune(recipe, image_folder, out=tmp_path / "run", device="cpu", say=lines.append)
     names = {path.name for path in (tmp_path / "run").iterdir()}
     files = {"recipe.yml", "log.jsonl", "model.safetensors", "best.safetensors", "report.html", "result.json"}
     files |= {"files.json"}
     assert names == files | {"tensorboard", "samples", "state"}
-    assert any("too_small.png" in line for line in said)
-    assert "bicubic on the held-out images" in " ".join(said)
+    assert any("too_small.png" in line for line in lines)
+    assert "bicubic on the held-out images" in " ".join(lines)
     records = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
     assert [r["iteration"] for r in records if "l1" in r] == [1, 2, 3, 4, 5, 6]
     assert [r["iteration"] for r in records if "validation" in r] == [0, 3, 6]
@@ -188,13 +188,13 @@ def test_bf16_where_the_device_has_none_is_fp32_and_said(
 ) -> None:
     """Emulated, an iteration takes ten times as long."""
     monkeypatch.setattr("medsr.training.trainer.computes_bf16", lambda _: False)
-    said: list[str] = []
+    lines: list[str] = []
     more = ["iterations=2", "data.validation=0"]
     finetune(recipe, image_folder, out=tmp_path / "fp32", overrides=more, device="cpu")
     staged = [*more, "stages=[{name: a, precision: bf16}]"]
-    finetune(recipe, image_folder, out=tmp_path / "bf16", overrides=staged, device="cpu", say=said.append)
+    finetune(recipe, image_folder, out=tmp_path / "bf16", overrides=staged, device="cpu", say=lines.append)
     assert _same(_weights(tmp_path / "bf16"), _weights(tmp_path / "fp32"))
-    assert any("training in fp32" in line for line in said)
+    assert any("training in fp32" in line for line in lines)
     assert checkpoint.describe(tmp_path / "bf16/model.safetensors")["training"]["precision"] == "fp32"
     again = [*more[1:], "iterations=3", "precision=bf16"]
     finetune(recipe, image_folder, out=tmp_path / "once", overrides=[*more, "precision=bf16"], device="cpu")

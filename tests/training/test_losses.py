@@ -34,8 +34,8 @@ def _losses(**settings: object) -> dict[str, torch.Tensor]:
 
 def test_pixel_losses() -> None:
     assert _losses(mse={"weight": 2})["mse"].item() == pytest.approx(2 * 0.09, rel=1e-5)
-    found = _losses(charbonnier={"weight": 1, "epsilon": 0.4})["charbonnier"].item()
-    assert found == pytest.approx(0.5, rel=1e-5)  # sqrt(0.3^2 + 0.4^2)
+    measured = _losses(charbonnier={"weight": 1, "epsilon": 0.4})["charbonnier"].item()
+    assert measured == pytest.approx(0.5, rel=1e-5)  # sqrt(0.3^2 + 0.4^2)
     assert _losses(l1={"weight": 3, "sharpened": False})["l1"].item() == pytest.approx(0.9, rel=1e-5)
 
 
@@ -69,8 +69,8 @@ def test_the_relativistic_average_compares_with_the_other_side() -> None:
 def test_the_gradient_penalty_of_a_known_slope() -> None:
     real, fake = torch.rand(4, 3, 8, 8), torch.rand(4, 3, 8, 8)
     slope = 10 / 192 * 192**0.5  # of 192 pixels, each 10 / 192
-    found = gradient_penalty(_Mean(), real, fake, RNG(0))
-    assert found.item() == pytest.approx((slope - 1) ** 2, rel=1e-4)
+    measured = gradient_penalty(_Mean(), real, fake, RNG(0))
+    assert measured.item() == pytest.approx((slope - 1) ** 2, rel=1e-4)
 
 
 def test_learning_rates_in_steps() -> None:
@@ -106,8 +106,8 @@ def vgg19(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """VGG19 with random weights: the real ones are not here."""
     path = tmp_path / "vgg19.pth"
     torch.save(vgg19_state(), path)
-    known = weight_store.locate
-    monkeypatch.setattr(weight_store, "locate", lambda name: path if name == "vgg19" else known(name))
+    entries = weight_store.locate
+    monkeypatch.setattr(weight_store, "locate", lambda name: path if name == "vgg19" else entries(name))
     return path
 
 
@@ -126,11 +126,11 @@ def test_features_after_their_relu_and_textures(vgg19: Path) -> None:
     loss = GeneratorLoss(Losses.model_validate(settings), {"vgg19": vgg19}, "cpu")
     result, truth = torch.rand(2, 3, 16, 16), torch.rand(2, 3, 16, 16)
     ours, theirs = (loss.features["vgg19"](one)["relu1_1"] for one in (result, loss.target("perceptual", truth)))
-    found = loss(result, truth, None)
+    measured = loss(result, truth, None)
     assert ours.min() >= 0
-    torch.testing.assert_close(found["perceptual"], (ours - theirs).square().mean())
+    torch.testing.assert_close(measured["perceptual"], (ours - theirs).square().mean())
     textures = gram(ours) - gram(loss.features["vgg19"](truth)["relu1_1"])
-    torch.testing.assert_close(found["texture"], textures.abs().mean())
+    torch.testing.assert_close(measured["texture"], textures.abs().mean())
 
 
 @pytest.mark.parametrize("network", ["vgg16", "vgg19"])

@@ -59,17 +59,17 @@ def _begin(tmp_path: Path, folder: Path, /, **changes: Any) -> Path:
 
 
 def _resume(run: Path, **options: Any) -> list[str]:
-    said: list[str] = []
+    lines: list[str] = []
     iterations = json.loads((run / "result.json").read_text())["iterations"] + 2
-    finetune("", overrides=[f"iterations={iterations}"], resume=run, device="cpu", say=said.append, **options)
-    return said
+    finetune("", overrides=[f"iterations={iterations}"], resume=run, device="cpu", say=lines.append, **options)
+    return lines
 
 
 def _parts(run: Path) -> dict[str, list[str]]:
     parts: dict[str, list[str]] = {}
-    known = file_list.read(run)
-    assert known is not None
-    for entry in known.files:
+    entries = file_list.read(run)
+    assert entries is not None
+    for entry in entries.files:
         parts.setdefault(entry.part, []).append(entry.path)
     return parts
 
@@ -79,11 +79,11 @@ def test_the_list_names_every_file_with_its_hash(tmp_path: Path, photographs: Pa
     parts = _parts(run)
     assert sorted(parts["train"] + parts["validation"]) == [f"eye{index}.png" for index in range(6)]
     assert len(parts["validation"]) == 2
-    known = file_list.read(run)
-    assert known is not None
+    entries = file_list.read(run)
+    assert entries is not None
     import hashlib
 
-    for entry in known.files:
+    for entry in entries.files:
         content = (photographs / entry.path).read_bytes()
         assert (entry.size, entry.sha256) == (len(content), hashlib.sha256(content).hexdigest())
     for name in ("0", "2"):
@@ -102,8 +102,8 @@ def test_added_files_are_refused_or_only_trained_on(tmp_path: Path, photographs:
         _resume(run)
     assert "--accept-new-data" in str(refused.value)
     assert _parts(run) == before
-    said = _resume(run, accept_new_data=True)
-    assert any(line.startswith("10 images to train on, 2 held out") for line in said)
+    lines = _resume(run, accept_new_data=True)
+    assert any(line.startswith("10 images to train on, 2 held out") for line in lines)
     after = _parts(run)
     assert after["validation"] == before["validation"]
     assert set(after["train"]) == {*before["train"], *(f"a{index}.png" for index in range(6))}

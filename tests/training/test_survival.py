@@ -171,9 +171,9 @@ def test_killed_before_anything_was_saved_it_starts_from_the_beginning(whole: Pa
     for path in (run / "state").glob("*.sha256"):  # the checksum comes last: a state without it was never finished
         path.unlink()
     (run / "state/.00000006-abc.pt").write_bytes(b"half")
-    said: list[str] = []
-    finetune("", resume=run, device="cpu", say=said.append)
-    assert any("starting from the beginning" in line for line in said)
+    lines: list[str] = []
+    finetune("", resume=run, device="cpu", say=lines.append)
+    assert any("starting from the beginning" in line for line in lines)
     _same_run(whole, run)
     assert not (run / "state/.00000006-abc.pt").exists()
 
@@ -260,14 +260,14 @@ def test_what_goes_wrong_is_said_and_stops_or_goes_back_slower(
     with pytest.raises(TrainingError, match=r"iteration 7: the l1 loss is nan; stopped.*guard\.action=roll-back"):
         finetune(recipe, image_folder, out=tmp_path / "stops", device="cpu")
     seen.clear()
-    said: list[str] = []
+    lines: list[str] = []
     run = tmp_path / "goes_back"
     result = finetune(
-        recipe, image_folder, out=run, overrides=["guard.action=roll-back"], device="cpu", say=said.append
+        recipe, image_folder, out=run, overrides=["guard.action=roll-back"], device="cpu", say=lines.append
     )
     assert result.iterations == 9
     assert seen == [0, 1]
-    assert any("back to iteration 4, learning rate now times 0.25" in line for line in said)
+    assert any("back to iteration 4, learning rate now times 0.25" in line for line in lines)
     records = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     assert [one["rollback"] for one in records if "rollback" in one] == [1, 2]
     rates = {one["iteration"]: one["learning_rate"] for one in records if "learning_rate" in one}

@@ -42,9 +42,9 @@ def test_it_learns_to_do_better_than_the_mean_the_same_on_any_number_of_cores(
         gains.append(train(refiner_file, volumes, "0*", tmp_path / f"{cores}.safetensors", how, "cpu"))
     assert gains[0] == gains[1] > 0
     assert (tmp_path / "1.safetensors").read_bytes() == (tmp_path / "2.safetensors").read_bytes()
-    told = checkpoint.describe(tmp_path / "1.safetensors")["training"]
-    assert told["curve"][-1] == [25, gains[0]]
-    assert told["volumes"] == 1
+    summary = checkpoint.describe(tmp_path / "1.safetensors")["training"]
+    assert summary["curve"][-1] == [25, gains[0]]
+    assert summary["volumes"] == 1
 
 
 def test_a_block_is_what_both_planes_make_of_the_piece_made_thick(tmp_path: Path) -> None:
@@ -66,8 +66,8 @@ def test_a_block_is_what_both_planes_make_of_the_piece_made_thick(tmp_path: Path
 
 def test_the_command_makes_what_fuse_takes(volumes: Path, refiner_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "mine.safetensors"
-    given = ["weights", "fusion", str(refiner_file), "--data", str(volumes), "--out", str(out), "--validation", "0.5"]
-    done = CliRunner().invoke(app, [*given, "--blocks", "1", "--iterations", "2", "--device", "cpu"])
+    inputs = ["weights", "fusion", str(refiner_file), "--data", str(volumes), "--out", str(out), "--validation", "0.5"]
+    done = CliRunner().invoke(app, [*inputs, "--blocks", "1", "--iterations", "2", "--device", "cpu"])
     assert done.exit_code == 0, done.output
     assert "dB over the plain mean" in done.output
     scan, affine = smooth_volume((26, 24, 10)), np.diag([1, 1, 3, 1.0])
@@ -91,6 +91,8 @@ def test_the_command_makes_what_fuse_takes(volumes: Path, refiner_file: Path, tm
 def test_what_makes_no_sense_is_refused(
     change: dict[str, object], said: str, volumes: Path, refiner_file: Path, tmp_path: Path
 ) -> None:
-    given = {"model": refiner_file, "data": volumes, "validation": "0*", "out": "x.safetensors"} | change
+    inputs = {"model": refiner_file, "data": volumes, "validation": "0*", "out": "x.safetensors"} | change
     with pytest.raises(UsageError, match=said):
-        train(given["model"], volumes, given["validation"], tmp_path / str(given["out"]), FusionSettings(1, 1), "cpu")  # type: ignore[arg-type]
+        train(
+            inputs["model"], volumes, inputs["validation"], tmp_path / str(inputs["out"]), FusionSettings(1, 1), "cpu"
+        )  # type: ignore[arg-type]

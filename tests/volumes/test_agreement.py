@@ -36,12 +36,12 @@ def test_overlapping_slices_keep_their_range(model: str, options: dict) -> None:
     result = volume(scan, affine=np.diag([1, 1, 3, 1]), thickness=6, model=model, **options)
     assert scan.min() - 30 < result.image.min()
     assert result.image.max() < scan.max() + 30
-    told = result.summary["consistency"]
-    assert told["noise"]["rms"] == pytest.approx(8, rel=0.15)
-    assert told["noise"]["rms_percent_of_range"] == pytest.approx(100 * told["noise"]["rms"] / told["range"])
-    assert told["after"]["rms"] < told["noise"]["rms"]
-    assert told["noise_gain"] < 1.10
-    assert told["exact_noise_gain"] > 5
+    summary = result.summary["consistency"]
+    assert summary["noise"]["rms"] == pytest.approx(8, rel=0.15)
+    assert summary["noise"]["rms_percent_of_range"] == pytest.approx(100 * summary["noise"]["rms"] / summary["range"])
+    assert summary["after"]["rms"] < summary["noise"]["rms"]
+    assert summary["noise_gain"] < 1.10
+    assert summary["exact_noise_gain"] > 5
 
 
 def test_the_terminal_says_what_the_noise_allows(tmp_path: Path) -> None:
@@ -58,9 +58,9 @@ def test_the_terminal_says_what_the_noise_allows(tmp_path: Path) -> None:
         app, ["volume", str(tmp_path / "s.nii.gz"), "--out", str(tmp_path / "p.nii.gz"), *options, "--noise", "8"]
     )
     assert stated.exit_code == 0, stated.output
-    told = json.loads((tmp_path / "p.json").read_text())
-    assert told["parameters"]["noise"] == 8
-    assert told["consistency"]["noise"]["rms"] == pytest.approx(8)
+    summary = json.loads((tmp_path / "p.json").read_text())
+    assert summary["parameters"]["noise"] == 8
+    assert summary["consistency"]["noise"]["rms"] == pytest.approx(8)
     assert reproduce(tmp_path / "p.json")[0].same
 
 
@@ -72,9 +72,9 @@ def test_noise_is_stated_in_the_images_own_units(tmp_path: Path) -> None:
     slope = float(nib_scan.dataobj.slope)
     [outcome] = volume(tmp_path / "s.nii", tmp_path / "o.nii", model="back-projected", thickness=6, noise=8 * slope)
     assert outcome.error is None
-    told = json.loads((tmp_path / "o.json").read_text())["consistency"]
-    assert told["noise"]["rms"] == pytest.approx(8 * slope)
-    assert told["noise_gain"] < 1.10
+    summary = json.loads((tmp_path / "o.json").read_text())["consistency"]
+    assert summary["noise"]["rms"] == pytest.approx(8 * slope)
+    assert summary["noise_gain"] < 1.10
 
 
 def test_every_volume_of_a_series_is_met_to_its_own_noise() -> None:

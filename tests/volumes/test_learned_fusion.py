@@ -81,12 +81,12 @@ def test_a_refined_scan_agrees_with_what_was_acquired_and_can_be_made_again(refi
     medsr.volume(tmp_path / "scan.nii.gz", tmp_path / "mean", **options)
     medsr.volume(tmp_path / "scan.nii.gz", tmp_path / "out", fuse=str(fuser), **options)
     assert "(fuse: mine.safetensors)" in (tmp_path / "out/scan_report.html").read_text()
-    made = [volume_io.read(tmp_path / one / "scan.nii.gz").stored for one in ("mean", "out")]
-    assert not np.array_equal(*made)
-    told = json.loads((tmp_path / "out/scan.json").read_text())
-    assert len(told["parameters"]["fusion_sha256"]) == 64
+    output = [volume_io.read(tmp_path / one / "scan.nii.gz").stored for one in ("mean", "out")]
+    assert not np.array_equal(*output)
+    summary = json.loads((tmp_path / "out/scan.json").read_text())
+    assert len(summary["parameters"]["fusion_sha256"]) == 64
     assert "fusion_sha256" not in json.loads((tmp_path / "mean/scan.json").read_text())["parameters"]
-    assert told["consistency"]["after"]["rms"] <= told["consistency"]["before"]["rms"]
+    assert summary["consistency"]["after"]["rms"] <= summary["consistency"]["before"]["rms"]
     [compared] = medsr.reproduce(tmp_path / "out/scan.json", model=refiner_file)
     assert compared.same, compared.how
     [again] = medsr.volume(tmp_path / "scan.nii.gz", tmp_path / "out", fuse=str(fuser), skip_done=True, **options)
@@ -151,11 +151,11 @@ def test_what_it_does_not_fit_is_refused(refiner_file: Path, tiny_model: Path, t
 
 def test_a_known_name_is_as_good_as_a_file() -> None:
     scan, affine = smooth_volume((26, 24, 10)), np.diag([1, 1, 3, 1.0])
-    made = [
+    output = [
         medsr.volume(scan, affine=affine, model="medsr-mri", fuse=fuse, device="cpu").image
         for fuse in ("learned", learned_fusion.BUNDLED)
     ]
-    np.testing.assert_array_equal(*made)
+    np.testing.assert_array_equal(*output)
     with pytest.raises(UsageError, match="holds no fusion network"):
         medsr.volume(scan, affine=affine, model="medsr-mri", fuse="medsr-mri", device="cpu")
 

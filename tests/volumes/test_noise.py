@@ -89,12 +89,12 @@ def test_overlapping_noisy_slices_are_met_to_their_noise() -> None:
     truth = smooth((30, 30, 96), 3)
     scan = Acquisition((30, 30, 32), truth.shape, "box", 2.0).simulate_acquisition(truth)
     noisy = scan + np.random.default_rng(0).normal(0, 8, scan.shape).astype(np.float32)
-    told, wrong = (refine(noisy, truth.shape, BACK_PROJECTED, Method(width=width)) for width in (2.0, 1.0))
-    assert told.after.rms < 8
-    assert told.noise == pytest.approx(8, rel=0.15)
-    assert told.stored.min() > noisy.min() - 20
-    assert told.stored.max() < noisy.max() + 20
-    assert np.std(told.stored - truth) < np.std(wrong.stored - truth)
+    summary, wrong = (refine(noisy, truth.shape, BACK_PROJECTED, Method(width=width)) for width in (2.0, 1.0))
+    assert summary.after.rms < 8
+    assert summary.noise == pytest.approx(8, rel=0.15)
+    assert summary.stored.min() > noisy.min() - 20
+    assert summary.stored.max() < noisy.max() + 20
+    assert np.std(summary.stored - truth) < np.std(wrong.stored - truth)
 
 
 @pytest.mark.parametrize("width", [1.9, 2.0])
@@ -190,10 +190,10 @@ def test_gain_is_what_it_says() -> None:
     scan = white((30, 30, 40))
     acquisition = Acquisition(scan.shape, (60, 30, 90), easing=0.1)
     left, right = acquisition.operator(0, True), acquisition.operator(2, True)
-    made = np.einsum("xi,ijk,zk->xjz", left, scan - 500, right)
+    output = np.einsum("xi,ijk,zk->xjz", left, scan - 500, right)
     whole, slices = gain(acquisition)
-    assert made.std() / 10 == pytest.approx(whole, rel=0.02)
-    assert made.std(axis=(0, 1)).max() / 10 == pytest.approx(slices[2], rel=0.06)
+    assert output.std() / 10 == pytest.approx(whole, rel=0.02)
+    assert output.std(axis=(0, 1)).max() / 10 == pytest.approx(slices[2], rel=0.06)
 
 
 @pytest.mark.parametrize("network", ["medsr-mri", "scratch"])

@@ -143,19 +143,19 @@ def test_fusion_by_definition(model: SliceModel) -> None:
 
 
 def test_the_median_of_three_keeps_two_volumes() -> None:
-    fusion, place = Median((4, 4, 4)), (slice(None),) * 3
+    fusion, region = Median((4, 4, 4)), (slice(None),) * 3
     values = np.random.default_rng(0).random((3, 4, 4, 4)).astype(np.float32)
     for one in values:
-        fusion.add(place, one)
+        fusion.add(region, one)
         fusion.end_plane()
     np.testing.assert_allclose(fusion.result(), np.median(values, axis=0))
 
 
 def test_the_spread_is_the_standard_deviation() -> None:
-    spread, place = UncertaintyAccumulator((3, 4, 5)), (slice(None),) * 3
+    spread, region = UncertaintyAccumulator((3, 4, 5)), (slice(None),) * 3
     samples = np.random.default_rng(0).random((3, 4, 3, 4, 5)).astype(np.float32)
     for plane in samples:
-        spread.add(place, list(plane))
+        spread.add(region, list(plane))
         spread.end_plane(4)
     np.testing.assert_allclose(spread.deviation(), samples.reshape(12, 3, 4, 5).std(axis=0), atol=1e-5)
 
@@ -263,14 +263,14 @@ def test_constant_background_is_left_out_with_the_same_result(fuse: str, refiner
     scan[30:41, 50:63, 12:20] = (smooth_volume((11, 13, 8), seed=3) * 900).astype(np.int16)
     method = Method(fuse=fuse)  # type: ignore[arg-type]
     model = replace(opened, engine=Counting())
-    made = refine(scan, (90, 84, 62), model, method).stored
+    output = refine(scan, (90, 84, 62), model, method).stored
     spent, seen[:] = sum(seen), []
     whole = refine(scan, (90, 84, 62), replace(model, receptive_radius=None), method).stored
-    np.testing.assert_allclose(made, whole, rtol=0, atol=1)
-    assert np.count_nonzero(made != whole) < 10
+    np.testing.assert_allclose(output, whole, rtol=0, atol=1)
+    assert np.count_nonzero(output != whole) < 10
     assert spent < 0.8 * sum(seen)
-    assert len(np.unique(made)) > 50
-    assert (made[:20] == 7).all()
+    assert len(np.unique(output)) > 50
+    assert (output[:20] == 7).all()
 
 
 @pytest.mark.parametrize("method", [Method(), Method(consistency=False)])

@@ -105,8 +105,8 @@ def test_markers_are_walked_and_not_searched(codec: str) -> None:
     dataset = _dataset(codec)
     if codec == "j2k":
         frame = bytes(imagecodecs.jpeg2k_encode(PIXELS, codecformat="jp2", level=0, reversible=True))
-        place = frame.index(b"jp2c") - 4
-        frame = frame[:place] + b"\0\0\0\x38uuid\xff\x4f\xff\x51" + bytes(44) + frame[place:]
+        region = frame.index(b"jp2c") - 4
+        frame = frame[:region] + b"\0\0\0\x38uuid\xff\x4f\xff\x51" + bytes(44) + frame[region:]
     else:
         fake = b"\xff\xf7\0\x0b\x08\0\x01\0\x01\x01" + b"\xff\xc3\0\x0b\x08\0\x01\0\x01\x01"
         frame = _frame(dataset)
@@ -126,8 +126,8 @@ def test_a_sign_below_bits_that_are_not_used_counts(codec: str) -> None:
 def test_a_header_that_lies_is_refused_before_memory_is_taken() -> None:
     dataset = _dataset("j2k")
     frame = bytearray(_frame(dataset))
-    for place in (8, 12, 24, 28):  # of the picture and of its tile
-        frame[place : place + 4] = (20000).to_bytes(4, "big")
+    for region in (8, 12, 24, 28):  # of the picture and of its tile
+        frame[region : region + 4] = (20000).to_bytes(4, "big")
     dataset.Rows = dataset.Columns = 20000
     dataset.PixelData = encapsulate([bytes(frame)])
     with pytest.raises(InputError, match="cannot hold the 400000000 samples they claim"):

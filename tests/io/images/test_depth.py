@@ -78,8 +78,8 @@ def test_a_batch_decides_once_and_its_sidecar_makes_the_result_again(tmp_path: P
         _film(folder / f"{name}.png", top)
     outcomes = upscale(folder, tmp_path / "out", model="bicubic")
     assert all("read as 14-bit" in " ".join(outcome.notes) for outcome in outcomes)
-    told = json.loads((tmp_path / "out" / "upscale.json").read_text())["results"]
-    assert [one["parameters"]["assumed_bits"] for one in told.values()] == [14, 14]
+    summary = json.loads((tmp_path / "out" / "upscale.json").read_text())["results"]
+    assert [one["parameters"]["assumed_bits"] for one in summary.values()] == [14, 14]
     assert all(one.same for one in reproduce(tmp_path / "out" / "upscale.json"))
 
 

@@ -330,8 +330,8 @@ def test_a_fundus_photograph_gains_no_errors(tmp_path: Path, lossy: bool) -> Non
 
 
 def errors_of(path: Path) -> set[str]:
-    said = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, errors="replace", check=False)
-    return {line for line in (said.stderr + said.stdout).splitlines() if line.startswith("Error")}
+    lines = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, errors="replace", check=False)
+    return {line for line in (lines.stderr + lines.stdout).splitlines() if line.startswith("Error")}
 
 
 def test_reading_does_not_warn_of_our_own_lookups(tmp_path: Path) -> None:

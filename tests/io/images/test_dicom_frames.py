@@ -295,15 +295,15 @@ def test_a_result_has_no_more_errors_than_its_source(kind: str, frames: str, tmp
             return
     else:
         byte = MultiFrameGrayscaleByteSecondaryCaptureImageStorage
-        made = {"us": cine, "sc": lambda pixels: cine(pixels, byte), "opt": tomography}[kind](pictures())
-        path = saved(made, tmp_path / "a.dcm")
+        output = {"us": cine, "sc": lambda pixels: cine(pixels, byte), "opt": tomography}[kind](pictures())
+        path = saved(output, tmp_path / "a.dcm")
     result(path, tmp_path / "out", frames, 2)
     assert errors_of(tmp_path / "out" / path.name) - errors_of(path) == set()
 
 
 def errors_of(path: Path) -> set[str]:
-    said = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, errors="replace", check=False)
-    return {line for line in (said.stderr + said.stdout).splitlines() if line.startswith("Error")}
+    lines = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, errors="replace", check=False)
+    return {line for line in (lines.stderr + lines.stdout).splitlines() if line.startswith("Error")}
 
 
 @pytest.mark.parametrize("declared", [None, 1, 3])

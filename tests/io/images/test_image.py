@@ -313,8 +313,8 @@ def test_expand_takes_files_folders_and_globs_each_once(tmp_path: Path) -> None:
     for name in ("a.png", "sub/b.tif", "notes.txt", ".hidden.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
-    found = image_io.expand([tmp_path, str(tmp_path / "*.png"), tmp_path / "a.png"])
-    assert [path.name for path in found] == ["a.png", "b.tif"]
+    measured = image_io.expand([tmp_path, str(tmp_path / "*.png"), tmp_path / "a.png"])
+    assert [path.name for path in measured] == ["a.png", "b.tif"]
     with pytest.raises(UsageError, match="nothing to work on"):
         image_io.expand([str(tmp_path / "*.jpg")])
 

@@ -165,13 +165,13 @@ def test_formats_that_are_not_read_are_named_as_such(tmp_path: Path) -> None:
 
 
 def test_linked_folders_are_looked_through_once_and_hidden_ones_not(tmp_path: Path) -> None:
-    for place in ("site/a.PNG", "folder/b.jfif", "folder/.hidden/c.png", "folder/d.jp2", "folder/e.txt"):
-        (tmp_path / place).parent.mkdir(exist_ok=True, parents=True)
-        (tmp_path / place).write_bytes(b"x")
+    for region in ("site/a.PNG", "folder/b.jfif", "folder/.hidden/c.png", "folder/d.jp2", "folder/e.txt"):
+        (tmp_path / region).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / region).write_bytes(b"x")
     (tmp_path / "folder" / "linked").symlink_to(tmp_path / "site")
     (tmp_path / "folder" / "round").symlink_to(tmp_path / "folder")
-    found = image_io.list_images(tmp_path / "folder")
-    assert [path.relative_to(tmp_path).as_posix() for path in found] == ["folder/b.jfif", "folder/linked/a.PNG"]
+    measured = image_io.list_images(tmp_path / "folder")
+    assert [path.relative_to(tmp_path).as_posix() for path in measured] == ["folder/b.jfif", "folder/linked/a.PNG"]
     assert [path.name for path in image_io.list_images(tmp_path / "folder", "*.png")] == ["a.PNG"]
 
 
@@ -179,8 +179,8 @@ def test_jpegs_that_are_not_8_bit_grey_or_colour_are_refused_for_that(tmp_path: 
     Pillow.fromarray(RGB).convert("CMYK").save(tmp_path / "cmyk.jpg")
     stream = io.BytesIO()
     Pillow.fromarray(GREY).save(stream, "JPEG")
-    place = stream.getvalue().index(b"\xff\xc0") + 4
-    (tmp_path / "deep.jpg").write_bytes(stream.getvalue()[:place] + b"\x0c" + stream.getvalue()[place + 1 :])
+    region = stream.getvalue().index(b"\xff\xc0") + 4
+    (tmp_path / "deep.jpg").write_bytes(stream.getvalue()[:region] + b"\x0c" + stream.getvalue()[region + 1 :])
     (tmp_path / "lossless.jpg").write_bytes(stream.getvalue().replace(b"\xff\xc0", b"\xff\xc3"))
     (tmp_path / "ls.jpg").write_bytes(imagecodecs.jpegls_encode(GREY))
     for name, reason in (

@@ -81,5 +81,5 @@ def test_a_derived_series_of_volumes_has_no_more_errors_than_its_source(tmp_path
 
 
 def errors_of(path: Path) -> set[str]:
-    said = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, errors="replace", check=False)
-    return {line for line in (said.stderr + said.stdout).splitlines() if line.startswith("Error")}
+    lines = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, errors="replace", check=False)
+    return {line for line in (lines.stderr + lines.stdout).splitlines() if line.startswith("Error")}

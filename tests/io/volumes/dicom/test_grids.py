@@ -154,8 +154,8 @@ def vendor(dataset: Dataset, name: str, value: int) -> None:
 @pytest.mark.parametrize("name", ["Siemens", "Philips", "GE"])
 def test_private_b_values_tell_volumes_apart_and_go_into_results(tmp_path: Path, name: str) -> None:
     slices = [at(3 * k, code(n, k), k + 1) for n in (0, 1) for k in range(4)]
-    for place, dataset in enumerate(slices):
-        vendor(dataset, name, 1000 * (place // 4))
+    for region, dataset in enumerate(slices):
+        vendor(dataset, name, 1000 * (region // 4))
     volume = volume_io.read(write(tmp_path / "series", slices[::-1]))
     assert volume.stored[0, 0].T.tolist() == [[code(n, k) for k in range(4)] for n in (0, 1)]
     write_series(tmp_path / "new", volume, "Super-resolved")
@@ -182,8 +182,8 @@ def test_seconds_between_volumes_are_those_of_their_clocks(
 ) -> None:
     slices = []
     for n in range(3):
-        said = {key: values[n] for key, values in tags.items()}
-        slices += [at(3 * k, code(n, k), SLICES * n + k + 1, **said) for k in range(SLICES)]
+        lines = {key: values[n] for key, values in tags.items()}
+        slices += [at(3 * k, code(n, k), SLICES * n + k + 1, **lines) for k in range(SLICES)]
     assert volume_io.read(write(tmp_path / "series", slices)).time_step == pytest.approx(seconds)
 
 

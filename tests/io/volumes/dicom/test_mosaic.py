@@ -44,8 +44,8 @@ def mosaic(number: int, shift: float = 0, upwards: bool = True, **tags: object) 
     corner = first - across * 0.5 * COLUMNS * 2 / 2 - down * 0.7 * ROWS * 2 / 2  # as the scanner writes it
     picture = np.zeros((3 * ROWS, 3 * COLUMNS), np.uint16)
     for k in range(TILES):
-        place = slice(k // 3 * ROWS, (k // 3 + 1) * ROWS), slice(k % 3 * COLUMNS, (k % 3 + 1) * COLUMNS)
-        picture[place] = 100 * number + 10 * k + np.arange(COLUMNS)
+        region = slice(k // 3 * ROWS, (k // 3 + 1) * ROWS), slice(k % 3 * COLUMNS, (k % 3 + 1) * COLUMNS)
+        picture[region] = 100 * number + 10 * k + np.arange(COLUMNS)
     shown = {
         "Modality": "MR",
         "SOPClassUID": MRImageStorage,

@@ -50,8 +50,8 @@ def test_background_is_not_mixed_into_slices_at_uneven_steps(tmp_path: Path) -> 
     slices = [padded(k, -2000) for k in range(6)]
     first = np.array(slices[0].ImagePositionPatient, float)
     step = np.array(slices[1].ImagePositionPatient, float) - first
-    for k, place in enumerate((0, 1, 2.3, 3.1, 4, 5)):
-        slices[k].ImagePositionPatient = [f"{x:.6f}" for x in first + place * step]
+    for k, region in enumerate((0, 1, 2.3, 3.1, 4, 5)):
+        slices[k].ImagePositionPatient = [f"{x:.6f}" for x in first + region * step]
     volume = volume_io.read(write(tmp_path / "series", slices))
     assert set(np.unique(volume.stored)) == {-2000, 1000}
     assert volume.background is not None

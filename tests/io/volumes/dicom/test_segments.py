@@ -21,9 +21,9 @@ def segmentation(path: Path, segments: int, places: tuple[int, ...], kind: str =
     orientation, measures = Dataset(), Dataset()
     orientation.ImageOrientationPatient, measures.PixelSpacing = [1, 0, 0, 0, 1, 0], [1, 1]
     shared.PlaneOrientationSequence, shared.PixelMeasuresSequence = [orientation], [measures]
-    for place in places:
+    for region in places:
         group, position = Dataset(), Dataset()
-        position.ImagePositionPatient = [0, 0, 3 * place]
+        position.ImagePositionPatient = [0, 0, 3 * region]
         group.PlanePositionSequence = [position]
         groups.append(group)
     dataset.SharedFunctionalGroupsSequence, dataset.PerFrameFunctionalGroupsSequence = [shared], groups

@@ -170,9 +170,9 @@ def test_uneven_steps_are_brought_onto_even_ones_and_said(series: Callable[..., 
     places = [0, 3, 6, 9, 13, 17, 21]
     slices = [slice_of(index) for index in range(len(places))]
     normal = np.cross([1, 0, 0], [0, np.cos(0.3), -np.sin(0.3)])
-    for place, dataset in zip(places, slices, strict=True):
-        dataset.ImagePositionPatient = [round(float(x), 6) for x in np.array([-20, -30, 40]) + place * normal]
-        dataset.PixelData = np.full((6, 8), 10 * place, np.uint16).tobytes()
+    for region, dataset in zip(places, slices, strict=True):
+        dataset.ImagePositionPatient = [round(float(x), 6) for x in np.array([-20, -30, 40]) + region * normal]
+        dataset.PixelData = np.full((6, 8), 10 * region, np.uint16).tobytes()
     volume = volume_io.read(series(*slices))
     assert any("steps vary from 3.00 to 4.00" in note for note in volume.notes)
     count = volume.stored.shape[2]

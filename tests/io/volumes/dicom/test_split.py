@@ -31,8 +31,8 @@ def at(place: float, value: int, number: int, **tags: object) -> Dataset:
     "tag", ["AcquisitionNumber", "ContrastBolusAgent", "AcquisitionTime", "TemporalPositionIdentifier"]
 )
 def test_acquisitions_between_each_other_are_listed_and_one_is_named(tmp_path: Path, apart: float, tag: str) -> None:
-    said = {"ContrastBolusAgent": ("", "agent"), "AcquisitionTime": ("100000", "100500")}.get(tag, (1, 2))
-    slices = [at(3 * k + apart * n, 100 * (n + 1), 6 * n + k + 1, **{tag: said[n]}) for n in (0, 1) for k in range(6)]
+    lines = {"ContrastBolusAgent": ("", "agent"), "AcquisitionTime": ("100000", "100500")}.get(tag, (1, 2))
+    slices = [at(3 * k + apart * n, 100 * (n + 1), 6 * n + k + 1, **{tag: lines[n]}) for n in (0, 1) for k in range(6)]
     folder = write(tmp_path / "series", slices)
     with pytest.raises(UsageError, match=r"2 acquisitions .*--series :N or UID:N"):
         volume_io.read(folder)
