@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gzip
 import io
+import struct
+import zipfile
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO
 
 from medsr.core.errors import InputError
@@ -14,17 +17,50 @@ LARGE = 500_000_000
 """Bytes that anything may unpack to, however small it is: masks pack a thousand times."""
 MOST_DENSE = 100
 """Times its packed size that something larger may unpack to: scans stay far below, bombs do not."""
+MEMBERS, BYTES_A_MEMBER = 20_000, 2000
+"""Files that any archive may hold, and one more for so many of its bytes: images take more."""
+BYTES_AN_ENTRY = 300
+"""Of a zip's list of members, on average: long names and times of the system."""
 BLOCK = 1 << 18
 GZIP = b"\x1f\x8b"
+_END = b"PK\5\6"
 
 
 def check(unpacked: float, packed: int, name: str) -> None:
     """Raise InputError for what would unpack to more than any scan of that packed size."""
-    if unpacked > LARGE and unpacked > MOST_DENSE * packed:
+    if unpacked > most_bytes(packed):
         raise InputError(
             f"{name}: would unpack to {unpacked / 1e6:.0f} MB, {unpacked / max(packed, 1):.0f} times its size; no scan "
             "packs so well. If you trust it, unpack it with another program first"
         )
+
+
+def most_bytes(packed: int) -> int:
+    """How many bytes something of `packed` bytes may unpack to."""
+    return max(LARGE, MOST_DENSE * packed)
+
+
+def most_members(packed: int) -> int:
+    """How many files an archive of `packed` bytes may hold."""
+    return MEMBERS + packed // BYTES_A_MEMBER
+
+
+def open_zip(path: Path) -> zipfile.ZipFile:
+    """A zip. Raises InputError where it holds more files than one of its size, if possible before they are listed."""
+    size = path.stat().st_size
+    most = most_members(size)
+    why = f"{path}: holds more than {most} files, too many for its size; unpack it yourself"
+    with path.open("rb") as stream:
+        stream.seek(max(0, size - (1 << 16) - len(_END)))
+        _, mark, end = stream.read().rpartition(_END)
+    stated = struct.unpack_from("<I", end, 8)[0] if mark and len(end) >= 12 else 0
+    if (min(size, stated) if stated < 0xFFFFFFFF else 0) > most * BYTES_AN_ENTRY:
+        raise InputError(why)
+    archive = zipfile.ZipFile(path)
+    if len(archive.filelist) > most:
+        archive.close()
+        raise InputError(why)
+    return archive
 
 
 class Forward:

@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
+import bz2
 import errno
 import gzip
+import lzma
 import re
 import shutil
 import tarfile
-import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from medsr.core.errors import InputError, MedsrError
+from medsr.io import expansion
 from medsr.io.files import write_text
 
 SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".gz")
 NESTED = 3
 """Archives within archives are opened down to this depth."""
-LARGEST_RATIO = 100
-FREE_OF_RATIO = 1_000_000_000
-"""Bytes an archive may always give, however small it is: whole folders of blank masks pack well."""
-MOST_MEMBERS = 2_000_000
+DEEPEST = 50
+"""Folders within folders."""
+LONGEST_READ = 2 << 20
+"""Bytes that a tar may want at once: a header that claims more is damaged."""
+PACKED: dict[bytes, Callable[[Path], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
+"""How what a tar is packed in begins, and what reads it."""
 BLOCK = 1 << 20
 DONE = ".done"
 
 
 @dataclass(frozen=True)
 class Member:
-    """A file inside an archive: its name, its declared size, and how to read it."""
+    """A file inside an archive: its name, its declared size, how to read it, and how much must be unpacked if not."""
 
     name: str
     size: int
     open: Callable[[], Any]
+    passed: int = 0
 
 
 def is_archive(name: str) -> bool:
@@ -51,26 +56,47 @@ def is_single(name: str) -> bool:
 
 @dataclass
 class Budget:
-    """How many bytes may still be written for one archive, those within it included."""
+    """How many bytes and files one archive may still give, those within it included."""
 
     archive: Path
     left: int
     why: str
+    members: int
+    passing: int
+    """Bytes that may still be unpacked without being written."""
 
     @classmethod
     def of(cls, archive: Path, folder: Path) -> Budget:
         """What reason and the disk allow."""
-        reason = FREE_OF_RATIO + LARGEST_RATIO * archive.stat().st_size
+        size = archive.stat().st_size
+        reason, members = expansion.most_bytes(size), expansion.most_members(size)
         disk = int(shutil.disk_usage(folder).free * 0.95)
         if disk < reason:
-            return cls(archive, disk, f"the disk has {disk / 1e9:.1f} GB free for it")
-        return cls(archive, reason, f"more than {reason / 1e9:.1f} GB, over {LARGEST_RATIO} times its own size")
+            return cls(archive, disk, f"the disk has {disk / 1e9:.1f} GB free for it", members, reason)
+        why = f"more than {reason / 1e9:.2g} GB, over {expansion.MOST_DENSE} times its own size"
+        return cls(archive, reason, why, members, reason)
 
     def take(self, size: int) -> None:
         """Raises InputError when there is not that much left."""
         self.left -= size
-        if self.left < 0:
+        self.check(0)
+
+    def check(self, size: int) -> None:
+        """Raises InputError where more than is left would have to be unpacked, written or not."""
+        if size > self.left:
             raise InputError(f"{self.archive}: holds too much ({self.why}); not unpacked")
+
+    def pass_over(self, size: int) -> None:
+        """Raises InputError where too much that nobody wants would be unpacked."""
+        self.passing -= size
+        if self.passing < 0:
+            raise InputError(f"{self.archive}: holds too much ({self.why}); not unpacked")
+
+    def count(self) -> None:
+        """Raises InputError where it holds more files than an archive of its size."""
+        self.members -= 1
+        if self.members < 0:
+            raise InputError(f"{self.archive}: holds too many files for its size; unpack it yourself")
 
 
 def unpack(archive: Path, folder: Path, wanted: Callable[[str], bool]) -> list[str]:
@@ -96,17 +122,18 @@ def unpack(archive: Path, folder: Path, wanted: Callable[[str], bool]) -> list[s
 def _unpack(archive: Path, folder: Path, wanted: Callable[[str], bool], budget: Budget, depth: int) -> None:
     inner: list[Path] = []
     try:
-        with _members(archive) as members:
-            for count, member in enumerate(members, 1):
+        with _members(archive, budget) as members:
+            for member in members:
+                budget.count()
                 place = _safe(member.name, archive)
-                if count > MOST_MEMBERS:
-                    raise InputError(f"{archive}: more than {MOST_MEMBERS} files; not unpacked")
                 if wanted(place) or is_archive(place):
                     target = folder / place
                     if target.exists():
                         raise InputError(f"{archive}: holds two files named {place}; unpack it yourself")
                     _write(member, target, budget)
                     inner += [] if wanted(place) else [target]
+                else:
+                    budget.pass_over(member.passed)
     except MedsrError:
         raise
     except OSError as error:
@@ -135,8 +162,7 @@ DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errn
 
 
 def _write(member: Member, target: Path, budget: Budget) -> None:
-    if member.size > budget.left:
-        budget.take(member.size)
+    budget.check(member.size)
     target.parent.mkdir(parents=True, exist_ok=True)
     with member.open() as source, target.open("wb") as sink:
         while block := source.read(BLOCK):
@@ -150,20 +176,52 @@ def _safe(name: str, archive: Path) -> str:
     drive = len(path.parts) > 0 and re.fullmatch("[A-Za-z]:.*", path.parts[0])
     if path.is_absolute() or ".." in path.parts or drive or "\0" in name or not path.parts:
         raise InputError(f"{archive}: holds a file named {name!r}, which leads outside its folder; not unpacked")
+    if len(path.parts) > DEEPEST:
+        raise InputError(f"{archive}: holds a file more than {DEEPEST} folders deep; unpack it yourself")
     return str(path)
 
 
+class _Unpacked:
+    """What a tar lies in, packed or not, of which no header may want gigabytes at once."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.seek, self.tell, self.close = stream.seek, stream.tell, stream.close
+
+    def read(self, size: int) -> bytes:
+        """As of any stream. Raises OSError for a size that no header has."""
+        if size > LONGEST_READ:
+            raise OSError(f"a header claims {size >> 20} MB")
+        content: bytes = self._stream.read(size)
+        return content
+
+
+def _tar_members(tar: tarfile.TarFile, packed: bool, budget: Budget) -> Iterator[Member]:
+    """Links and devices of strangers are not followed and not made."""
+    while (member := tar.next()) is not None:
+        passed = member.size if packed else 0
+        if member.isfile():
+            yield Member(member.name, member.size, partial(tar.extractfile, member), passed)
+        else:
+            budget.count()
+            budget.pass_over(passed)
+
+
 @contextmanager
-def _members(archive: Path) -> Iterator[Iterator[Member]]:
+def _members(archive: Path, budget: Budget) -> Iterator[Iterator[Member]]:
     name = archive.name.lower()
     if name.endswith(".zip"):
-        with zipfile.ZipFile(archive) as packed:
+        with expansion.open_zip(archive) as packed:
             files = (one for one in packed.infolist() if not one.is_dir())
             yield (Member(one.filename, one.file_size, partial(packed.open, one)) for one in files)
     elif name.endswith(SUFFIXES[1:-1]):
-        with tarfile.open(archive) as tar:  # links and devices of strangers are not followed and not made
-            yield (Member(one.name, one.size, partial(tar.extractfile, one)) for one in tar if one.isfile())
-            if name.endswith(".tar") and archive.stat().st_size < tar.offset + tarfile.BLOCKSIZE:
+        with archive.open("rb") as stream:
+            begin = stream.read(6)
+        opener = next((opener for mark, opener in PACKED.items() if begin.startswith(mark)), None)
+        source: Any = _Unpacked(opener(archive) if opener else archive.open("rb"))
+        with closing(source), tarfile.open(fileobj=source, mode="r:") as tar:
+            yield _tar_members(tar, opener is not None, budget)
+            if opener is None and archive.stat().st_size < tar.offset + tarfile.BLOCKSIZE:
                 raise EOFError("its end is missing")
     else:
         yield iter([Member(archive.name[: -len(".gz")], 0, partial(gzip.open, archive))])

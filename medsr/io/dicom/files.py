@@ -20,7 +20,6 @@ from medsr.io.kinds import HEAD, begins_as_dicom
 from medsr.io.listing import files_below
 
 Open = Callable[[], IO[bytes]]
-MOST_IN_ZIP = 16 << 30
 _SUFFIX = re.compile(r"(\.(dcm|nii|hdr|img|nrrd|nhdr|mha|mhd|mgh|mgz|raw|zip))?(\.(gz|bz2|xz|zst))?$", re.IGNORECASE)
 _numbered: ContextVar[bool] = ContextVar("numbered", default=False)
 
@@ -99,7 +98,7 @@ def _file(path: Path) -> tuple[str, Open, bytes]:
 
 def _members(path: Path) -> Iterator[tuple[str, Open, bytes]]:
     """A zip's files, unpacked in memory one at a time."""
-    archive = zipfile.ZipFile(path)  # kept open for what `Open` reads later: its list of members may be long
+    archive = expansion.open_zip(path)  # kept open for what `Open` reads later: its list of members may be long
     for member in members(path):
         name = Path(member.filename).name
         if name.upper() != "DICOMDIR":
@@ -110,11 +109,9 @@ def _members(path: Path) -> Iterator[tuple[str, Open, bytes]]:
 
 def members(path: Path) -> list[zipfile.ZipInfo]:
     """A zip's files by name, those that a Mac adds and hidden ones left out. Raises InputError as `sources`."""
-    with zipfile.ZipFile(path) as archive:
+    with expansion.open_zip(path) as archive:
         packed = [member for member in archive.infolist() if not member.is_dir()]
     whole, size = sum(member.file_size for member in packed), sum(member.compress_size for member in packed)
-    if whole > MOST_IN_ZIP:
-        raise InputError(f"{path}: would unpack to more than {MOST_IN_ZIP >> 30} GB")
     expansion.check(whole, min(size, path.stat().st_size), str(path))  # members may share their bytes
     if any(member.flag_bits & 1 for member in packed):
         raise InputError(f"{path}: the zip is encrypted; unpack it first")

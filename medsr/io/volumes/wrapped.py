@@ -12,7 +12,7 @@ from pathlib import Path
 
 from medsr.core.errors import InputError, MedsrError
 from medsr.core.text import reason
-from medsr.io import file_type
+from medsr.io import expansion, file_type
 from medsr.io.dicom import files
 from medsr.io.files import link_or_copy
 from medsr.io.kinds import begins_as_dicom
@@ -85,7 +85,7 @@ def in_zip(path: Path, suffixes: tuple[str, ...]) -> tuple[list[zipfile.ZipInfo]
     volumes, slices = [], False
     members = files.members(path)
     names = {member.filename.lower() for member in members}
-    with zipfile.ZipFile(path) as archive:
+    with expansion.open_zip(path) as archive:
         for member in members:
             suffix = _suffix(Path(member.filename), suffixes)
             if suffix.startswith(".img") and member.filename.lower().replace(".img", ".hdr") in names:
@@ -151,7 +151,7 @@ def _unpack(path: Path, member: zipfile.ZipInfo, target: Path) -> None:
     if member.file_size > 0.9 * free:
         raise InputError(f"{path}: {member.filename} takes {member.file_size >> 20} MB, {free >> 20} MB are free")
     left = member.file_size
-    with zipfile.ZipFile(path) as archive, archive.open(member) as source, target.open("wb") as sink:
+    with expansion.open_zip(path) as archive, archive.open(member) as source, target.open("wb") as sink:
         while left > 0 and (block := source.read(min(BLOCK, left))):
             sink.write(block)
             left -= len(block)

@@ -11,6 +11,7 @@ import pytest
 
 from medsr.commands.prepare import archives
 from medsr.core.errors import InputError
+from medsr.io import expansion
 
 EVERY = lambda name: name.endswith(".png")  # noqa: E731
 
@@ -79,7 +80,7 @@ def test_links_are_neither_made_nor_followed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["zip", "tar", "gz"])
 def test_a_bomb_is_stopped(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archives, "FREE_OF_RATIO", 100_000)
+    monkeypatch.setattr(expansion, "LARGE", 100_000)
     content = bytes(5_000_000)
     if kind == "zip":
         path = _zip(tmp_path / "bomb.zip", {"0.png": content})
@@ -112,8 +113,8 @@ def test_a_damaged_archive_is_named(tmp_path: Path, suffix: str) -> None:
 
 
 def test_a_bomb_of_many_archives_is_one_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archives, "FREE_OF_RATIO", 5_000_000)
-    monkeypatch.setattr(archives, "LARGEST_RATIO", 0)
+    monkeypatch.setattr(expansion, "LARGE", 5_000_000)
+    monkeypatch.setattr(expansion, "MOST_DENSE", 0)
     inner = _zip(tmp_path / "inner.zip", {"0.png": bytes(3_000_000)}).read_bytes()
     path = _zip(tmp_path / "outer.zip", {f"{n}.zip": inner for n in range(2)})
     with pytest.raises(InputError, match=r"outer\.zip: holds too much"):
@@ -167,3 +168,56 @@ def test_unpacked_once_is_not_unpacked_again_half_and_changed_is(tmp_path: Path)
     assert (out / "1.png").read_bytes() == b"touched"
     _zip(path, {"2.png": b"another archive of the same name"})
     assert archives.unpack(path, out, EVERY) == ["2.png"]
+
+
+def _many(path: Path, count: int) -> Path:
+    if path.suffix == ".zip":
+        return _zip(path, {f"{n}.png": b"" for n in range(count)})
+    return _tar(path, {f"{n}.png": b"" for n in range(count)}, "w" if path.suffix == ".tar" else "w:gz")
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tgz"])
+def test_more_files_than_an_archive_of_that_size_holds_are_not_written(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expansion, "MEMBERS", 30)
+    assert len(archives.unpack(_many(tmp_path / name, 30), tmp_path / "out", EVERY)) == 30
+    with pytest.raises(InputError, match="too many"):
+        archives.unpack(_many(tmp_path / name, 200), tmp_path / "out", EVERY)
+    inner = _many(tmp_path / f"inner-{name}", 20).read_bytes()
+    outer = _zip(tmp_path / "outer.zip", {f"{n}-{name}": inner for n in range(2)})
+    with pytest.raises(InputError, match=r"outer\.zip: holds too many"):
+        archives.unpack(outer, tmp_path / "out", EVERY)
+
+
+def test_what_nobody_wants_is_not_unpacked_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expansion, "LARGE", 1_000_000)
+    path = _tar(tmp_path / "a.tar.gz", {"0.bin": bytes(5_000_000), "1.png": b"1"})
+    with pytest.raises(InputError, match="holds too much"):
+        archives.unpack(path, tmp_path / "out", EVERY)
+    plain = _tar(tmp_path / "a.tar", {"0.bin": bytes(5_000_000), "1.png": b"1"}, "w")
+    assert archives.unpack(plain, tmp_path / "out", EVERY) == ["1.png"]
+
+
+def test_a_header_of_gigabytes_is_damage(tmp_path: Path) -> None:
+    info = tarfile.TarInfo("x")
+    info.type, info.size = tarfile.XHDTYPE, 1 << 32
+    path = tmp_path / "a.tar"
+    path.write_bytes(info.tobuf() + bytes(1 << 16))
+    with pytest.raises(InputError, match="a header claims"):
+        archives.unpack(path, tmp_path / "out", EVERY)
+
+
+def test_folders_without_end_are_not_made(tmp_path: Path) -> None:
+    path = _zip(tmp_path / "a.zip", {"a/" * 100 + "1.png": b"1"})
+    with pytest.raises(InputError, match="more than 50 folders deep"):
+        archives.unpack(path, tmp_path / "out", EVERY)
+
+
+def test_a_list_of_members_is_measured_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = _many(tmp_path / "a.zip", 500)
+    monkeypatch.setattr(expansion, "MEMBERS", 10)
+    monkeypatch.setattr(expansion, "BYTES_AN_ENTRY", 100)
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *_: pytest.fail("was read"))
+    with pytest.raises(InputError, match="too many for its size"):
+        expansion.open_zip(path)
