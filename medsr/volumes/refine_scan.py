@@ -96,9 +96,8 @@ def refine_scan(volume: Volume, chosen: ResolvedRequest, on_progress: OnProgress
         if spread is not None and result.spread is not None:
             background.silence(result.spread)
             turn.view(spread, index)[...] = result.spread
-        parts.append(
-            replace(result, stored=np.empty(0), spread=None, difference=result.difference if index == 0 else none)
-        )
+        difference = result.difference if index == 0 else none
+        parts.append(replace(result, stored=np.empty(0), spread=None, difference=difference))
     refined = volume.refined(stored)
     uncertainty = None
     if spread is not None:

@@ -69,11 +69,11 @@ def shape_pixels(array: NDArray, path: Path) -> tuple[NDArray, NDArray | None]:
 
 def looked_up(table: NDArray, indices: NDArray) -> NDArray:
     """`table[indices]` for (height, width, ...), some rows at a time: numpy makes 8 bytes of every index."""
-    found = np.empty(indices.shape + table.shape[1:], table.dtype)
+    values = np.empty(indices.shape + table.shape[1:], table.dtype)
     rows = max(1, (1 << 20) // max(1, indices[:1].size))
     for start in range(0, len(indices), rows):
-        found[start : start + rows] = table[indices[start : start + rows].astype(np.intp)]
-    return found
+        values[start : start + rows] = table[indices[start : start + rows].astype(np.intp)]
+    return values
 
 
 def window_of(dtype: np.dtype, bits: int | None = None, inverted: bool = False) -> Window:
