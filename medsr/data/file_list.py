@@ -60,10 +60,10 @@ class FileList:
 def folders_of(recipe: Recipe) -> dict[str, str]:
     """The folders a recipe takes files from, absolute, by their keys."""
     low = low_resolution_folder(recipe.degradation)
-    named = {"data.train": recipe.data.train, "degradation.low_resolution": low}
+    by_key = {"data.train": recipe.data.train, "degradation.low_resolution": low}
     if isinstance(recipe.data.validation, str) and expanded(recipe.data.validation).is_dir():
-        named["data.validation"] = recipe.data.validation
-    return {key: str(expanded(name).absolute()) for key, name in named.items() if name is not None}
+        by_key["data.validation"] = recipe.data.validation
+    return {key: str(expanded(name).absolute()) for key, name in by_key.items() if name is not None}
 
 
 def drawn_by(recipe: Recipe) -> str:

@@ -85,11 +85,11 @@ def find(card: Card, folder: Path) -> list[tuple[LayoutItem, dict[str, Path]]]:
 
 def unlike(card: Card, folder: Path, names: list[str]) -> str:
     """What was expected in a folder and what is there instead, in one line."""
-    wanted = " or ".join(card.files[IMAGE][:SHOWN])
+    patterns = " or ".join(card.files[IMAGE][:SHOWN])
     count = f"{card.expected.images} images " if card.expected.images else "images "
-    shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
-    contents = f"{len(names)} files ({shown})" if names else "nothing"
-    text = f"{folder}: not {card.title} as its owner ships it: expected {count}named {wanted}, found {contents}"
+    listing = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+    contents = f"{len(names)} files ({listing})" if names else "nothing"
+    text = f"{folder}: not {card.title} as its owner ships it: expected {count}named {patterns}, found {contents}"
     if strange := [name for name in names if name.lower().endswith((".rar", ".7z"))]:
         text += f"; unpack {strange[0]} yourself"
     candidates = [other.name for other in cards.shipped() if not other.tells_nobody and len(match(other, names)) > 0]

@@ -60,8 +60,8 @@ class SliceCrops:
         crop = random_zoom(volume[tuple(region)], self.side)
         crop = crop.T if rows > 3 - normal - rows else crop
         if self.data.flips:  # no quarter turns: the rows are what is made thick
-            kept = 0.5 if self.data.flips is True else 1 - self.data.flips
-            crop = crop[:: 1 if rng.random() < kept else -1, :: 1 if rng.random() < kept else -1]
+            upright_share = 0.5 if self.data.flips is True else 1 - self.data.flips
+            crop = crop[:: 1 if rng.random() < upright_share else -1, :: 1 if rng.random() < upright_share else -1]
         return crop
 
     def _taken(self, rng: np.random.Generator, length: int) -> int:

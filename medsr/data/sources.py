@@ -69,10 +69,10 @@ def split(data: Data, smallest: int, seed: int, kept: Collection[Path] | None = 
             f"that match {data.pattern!r} (--set data.pattern=...){first_reason(skipped)}"
         )
     held_out = held_out_of(data, folder, [path for path, _ in readable], seed, kept=kept)
-    shown = real(held_out)
+    held_out_paths = real(held_out)
     sources: list[ImageSource] = []
     for path, size in readable:
-        if os.path.realpath(path) not in shown:
+        if os.path.realpath(path) not in held_out_paths:
             reductions = data.multiscale
             every = (
                 multiscale.sizes(size, reductions.scales, reductions.shortest_edge, smallest) if reductions else [size]
@@ -105,8 +105,8 @@ def _prepared(
         first = {row.id: folder / row.file for row in reversed(train)}
         paths = held_out_of(data, folder, sorted(first.values()), seed, kept=kept)
         places = real(paths)
-        shown = {row.subject for row in train if os.path.realpath(first[row.id]) in places}
-        train = [row for row in train if row.subject not in shown]
+        subjects = {row.subject for row in train if os.path.realpath(first[row.id]) in places}
+        train = [row for row in train if row.subject not in subjects]
     else:
         paths = [folder / row.file for row in whole]
     if not train:

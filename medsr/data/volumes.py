@@ -76,8 +76,8 @@ def split(data: Data, side: int, seed: int, kept: Collection[Path] | None = None
         held_out = set_apart
     else:
         held_out = held_out_of(data, folder, list(sources), seed, kept, lambda other: scans.paths_below(other)[0])
-    shown = real(held_out)
-    train = tuple(source for path, source in sources.items() if os.path.realpath(path) not in shown)
+    held_out_paths = real(held_out)
+    train = tuple(source for path, source in sources.items() if os.path.realpath(path) not in held_out_paths)
     if not train:
         raise UsageError(f"{folder}: all {len(held_out)} volumes are held out, none is left to train on")
     return DataSplit(train, tuple(held_out), tuple(skipped))

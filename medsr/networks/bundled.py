@@ -164,7 +164,7 @@ def _is_for(entry: weight_store.WeightEntry, kind: str) -> bool:
 
 def candidates_hash() -> str:
     """One SHA-256 for all that may be chosen: when it changes, so may a result."""
-    chosen = sorted(
+    hashes = sorted(
         entry.sha256 or "" for entry in weight_store.entries().values() if entry.suits and entry.style == "faithful"
     )
-    return hashlib.sha256("\n".join(chosen).encode()).hexdigest()
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()

@@ -104,8 +104,8 @@ def _check_shapes(spec: Spec, state: Mapping[str, Tensor], path: Path) -> None:
     if layers > len(state):
         raise WeightsError(f"{path}: holds {len(state)} tensors, too few for {layers} layers")
     with torch.device("meta"):
-        wanted = {name: tensor.shape for name, tensor in spec.build().state_dict().items()}
-    for name, shape in wanted.items():
+        expected = {name: tensor.shape for name, tensor in spec.build().state_dict().items()}
+    for name, shape in expected.items():
         if name not in state or state[name].shape != shape:
             stored_shape = tuple(state[name].shape) if name in state else "no such tensor"
             raise WeightsError(
@@ -127,7 +127,7 @@ def read_state(path: Path, role: Role = "generator") -> tuple[dict[str, Tensor],
         if head[8:9] == b"{":
             from safetensors import safe_open
 
-            with utf8_name(path) as named, safe_open(named, framework="pt") as file:
+            with utf8_name(path) as link, safe_open(link, framework="pt") as file:
                 state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 metadata = dict(file.metadata() or {})
         else:

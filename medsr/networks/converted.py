@@ -52,20 +52,20 @@ def import_converted(file: Path, name: str | None = None) -> list[weight_store.W
     none, or not what the manifest says.
     """
     entries = [entry for entry in weight_store.entries().values() if name in (None, entry.name)]
-    kept = []
+    imported = []
     for entry in entries:
         form = next((form for form in entry.forms if _holds(file, form)), None)
         if form is None:
             continue
         with tempfile.TemporaryDirectory(prefix="medsr-") as folder:
             if file.suffix == ".param":
-                kept.append(_keep(entry, form, [file, file.with_suffix(".bin")]))
+                imported.append(_keep(entry, form, [file, file.with_suffix(".bin")]))
             else:
-                kept.append(_keep(entry, form, packages.extract(file, form, Path(folder))))
-    if not kept:
+                imported.append(_keep(entry, form, packages.extract(file, form, Path(folder))))
+    if not imported:
         wanted = f"the weights of {name}" if name else "weights of a known name"
         raise WeightsError(f"{file}: does not hold {wanted}")
-    return kept
+    return imported
 
 
 @contextmanager

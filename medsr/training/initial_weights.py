@@ -58,14 +58,14 @@ def _at_hand(network: str) -> bool:
 
 def generator(recipe: Recipe, start: Path | None) -> tuple[nn.Module, checkpoint.Spec, str]:
     """The generator to train: loaded, or fresh and close to an interpolator; and what to say about it."""
-    wanted = recipe.generator
-    hyperparameters = wanted.model_dump(exclude={"name"})
-    spec = checkpoint.Spec(wanted.name, recipe.scale, recipe.channels, hyperparameters)
+    settings = recipe.generator
+    hyperparameters = settings.model_dump(exclude={"name"})
+    spec = checkpoint.Spec(settings.name, recipe.scale, recipe.channels, hyperparameters)
     line = ""
     new: set[str] = set()
     if start is None or recipe.start_from.matching:
         net = spec.build()
-        ARCHITECTURES[wanted.name].initialise(net)
+        ARCHITECTURES[settings.name].initialise(net)
         if start is not None:
             line, new = _carried_over(net, start, spec)
     else:

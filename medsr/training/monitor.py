@@ -68,8 +68,8 @@ class TrainingLogger:
         self._log({"iteration": iteration, **losses})
         for name, value in losses.items():
             self._board.add_scalar(f"loss/{name}" if name != "learning_rate" else name, value, iteration)
-        shown = " ".join(f"{name} {value:.4f}" for name, value in losses.items() if name != "learning_rate")
-        self.show(state.done(recipe), shown + self._scores)
+        text = " ".join(f"{name} {value:.4f}" for name, value in losses.items() if name != "learning_rate")
+        self.show(state.done(recipe), text + self._scores)
         if iteration % recipe.validate_every == 0 or last:
             self._validate(state)
             self._reduce(state)
@@ -122,9 +122,9 @@ class TrainingLogger:
         """Back to what was known at the learner's iteration: whole lines, none of what will be done again."""
         log = self.run / "log.jsonl"
         records = [json.loads(line) for line in _lines(log)]
-        kept = [record for record in records if record["iteration"] <= state.iteration]
-        kept = [record for record in kept if record.get("rollback", 0) <= state.rollbacks]
-        write_text(log, "".join(json.dumps(record) + "\n" for record in kept))
+        remaining = [record for record in records if record["iteration"] <= state.iteration]
+        remaining = [record for record in remaining if record.get("rollback", 0) <= state.rollbacks]
+        write_text(log, "".join(json.dumps(record) + "\n" for record in remaining))
 
     def end(self) -> None:
         """Close what is open."""

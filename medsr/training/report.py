@@ -34,8 +34,8 @@ def write(run: Path, recipe: Recipe, interpolated: Scores | None, skipped: int) 
             for key in ("psnr", "ssim")
         }
         rows = [[baseline, f"{interpolated.psnr:.2f}", f"{interpolated.ssim:.4f}"]]
-        chosen = {"start": records[0], "best": _best(records, recipe.metric), "end": records[-1]}
-        for name, record in chosen.items():
+        milestones = {"start": records[0], "best": _best(records, recipe.metric), "end": records[-1]}
+        for name, record in milestones.items():
             scores = record["validation"]
             rows.append([f"{name} (iteration {record['iteration']})", f"{scores['psnr']:.2f}", f"{scores['ssim']:.4f}"])
         table = Table(["model", "PSNR (dB)", "SSIM"], rows, f"Held-out images. Protocol: {protocol}.")
@@ -64,8 +64,8 @@ def write(run: Path, recipe: Recipe, interpolated: Scores | None, skipped: int) 
 
 
 def _best(records: list[dict[str, Any]], metric: str) -> dict[str, Any]:
-    chosen = min if lower_is_better(metric) else max
-    return chosen(records, key=lambda record: record["validation"][metric])
+    best_of = min if lower_is_better(metric) else max
+    return best_of(records, key=lambda record: record["validation"][metric])
 
 
 def loss_curves(run: Path) -> list[Picture]:

@@ -50,9 +50,9 @@ def train(recipe: Recipe, run: Path, device: str, resuming: bool, say: Say) -> T
     _write_report(recipe, run, results)
     seconds = sum(result.seconds for result in results)
     iterations = sum(result.iterations for result in results)
-    whole = replace(last, run=run, seconds=seconds, iterations=iterations, start=results[0].start)
-    whole.save()
-    return whole
+    summary = replace(last, run=run, seconds=seconds, iterations=iterations, start=results[0].start)
+    summary.save()
+    return summary
 
 
 def stage_folder(recipe: Recipe, run: Path, index: int) -> Path:

@@ -107,9 +107,9 @@ def _gain(net: nn.Module, batches: list[tuple[Tensor, Tensor]]) -> float:
     from torch.nn.functional import mse_loss
 
     with torch.no_grad():
-        left = sum(float(mse_loss(net(inputs), truth)) for inputs, truth in batches)
+        error = sum(float(mse_loss(net(inputs), truth)) for inputs, truth in batches)
         mean = sum(float(mse_loss((inputs[:, 1:2] + inputs[:, 2:3]) / 2, truth)) for inputs, truth in batches)
-    return float(10 * np.log10(mean / left))
+    return float(10 * np.log10(mean / error))
 
 
 def _batch(blocks: list[Block], rng: np.random.Generator, device: str) -> tuple[Tensor, Tensor]:

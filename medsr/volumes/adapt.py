@@ -97,8 +97,8 @@ def adapt(
         on_progress(min(share, 1.0), f"l1 {float(loss.detach()):.4f}")
     after = _error(average.module, held_out)
     kept = after < before
-    chosen = average.module if kept else net
-    return Adapted(chosen.eval().requires_grad_(False), iteration, before, after, kept)
+    best_net = average.module if kept else net
+    return Adapted(best_net.eval().requires_grad_(False), iteration, before, after, kept)
 
 
 def adapt_model(

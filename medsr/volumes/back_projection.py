@@ -26,10 +26,10 @@ def back_project(fine: Array, coarse: Array, acquisition: Acquisition, constant:
     splines = acquisition.consistent()
     difference = residual(fine, coarse, acquisition)
     before = ResidualStats.of(difference)
-    wanted = acquisition.explained(coarse)
-    if wanted is not coarse:
-        np.copyto(wanted, coarse, where=constant.mask)
-        difference += wanted
+    target = acquisition.explained(coarse)
+    if target is not coarse:
+        np.copyto(target, coarse, where=constant.mask)
+        difference += target
         difference -= coarse
     for count in range(ROUNDS):
         if np.abs(difference).max() < CLOSE:
@@ -38,7 +38,7 @@ def back_project(fine: Array, coarse: Array, acquisition: Acquisition, constant:
         for part in slabs(fine.shape):
             fine[part] += upsampled(difference, operators, part)
             constant.restore(fine[part], coarse, part)
-        difference = residual(fine, wanted, acquisition)
+        difference = residual(fine, target, acquisition)
     return before
 
 

@@ -41,10 +41,10 @@ def choose_model(request: Request, engine: LoadedSliceModel, volume: Volume) -> 
     if is_phase(volume) and request.adapt is None:
         plain = replace(request, kind="labels", method=replace(request.method, uncertainty=False))
         return ResolvedRequest(plain, engine, PHASE, fits=False)
-    chosen = for_volume(volume)
-    if chosen.fits or request.adapt is not None:
-        why = chosen.why if chosen.fits else "to begin with; it learns from the scan"
+    choice = for_volume(volume)
+    if choice.fits or request.adapt is not None:
+        why = choice.why if choice.fits else "to begin with; it learns from the scan"
         return ResolvedRequest(replace(request, model=engine.name), engine, f"model {engine.name}: {why}")
-    why = chosen.why + chosen.hint + ("; it has no --uncertainty" if request.method.uncertainty else "")
-    plain = replace(request, model=chosen.model, method=replace(request.method, uncertainty=False))
-    return ResolvedRequest(plain, LoadedSliceModel(chosen.model, None), why, fits=False)
+    why = choice.why + choice.hint + ("; it has no --uncertainty" if request.method.uncertainty else "")
+    plain = replace(request, model=choice.model, method=replace(request.method, uncertainty=False))
+    return ResolvedRequest(plain, LoadedSliceModel(choice.model, None), why, fits=False)

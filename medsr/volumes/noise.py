@@ -76,8 +76,8 @@ def eased(
     thin = _thinned(normalised, acquisition)
     while low < high:  # the most easing at which the scan is still met to its noise; at least `low`
         middle = (low + high + 1) // 2
-        chosen = replace(acquisition, coarse=thin[0], fine=thin[1], easing=EASINGS[middle])
-        missed = chosen.explained(thin[2]) - thin[2]
+        candidate = replace(acquisition, coarse=thin[0], fine=thin[1], easing=EASINGS[middle])
+        missed = candidate.explained(thin[2]) - thin[2]
         if float(np.sqrt(np.mean(missed**2, dtype=np.float64))) <= DISCREPANCY * noise.level:
             low = middle
         else:
@@ -90,8 +90,8 @@ def _least(acquisition: Acquisition, allowed: float) -> int:
     low, high = 0, len(EASINGS) - 1
     while low < high:
         middle = (low + high) // 2
-        chosen = replace(acquisition, easing=EASINGS[middle])
-        if within(gain(chosen), chosen, allowed):
+        candidate = replace(acquisition, easing=EASINGS[middle])
+        if within(gain(candidate), candidate, allowed):
             high = middle
         else:
             low = middle + 1
@@ -161,9 +161,9 @@ def of_scan(normalised: Array) -> float:
     constant (a background of zeros) is left out.
     """
     corners = [(i, j, k) for i, j, k in np.ndindex(*(-(-n // SIDE) for n in normalised.shape))]
-    chosen = np.unique(np.linspace(0, len(corners) - 1, min(BLOCKS, len(corners))).round().astype(int))
+    sample_indices = np.unique(np.linspace(0, len(corners) - 1, min(BLOCKS, len(corners))).round().astype(int))
     differences = []
-    for index in chosen:
+    for index in sample_indices:
         block = normalised[tuple(slice(SIDE * corner, SIDE * (corner + 1)) for corner in corners[index])]
         values = block.astype(np.float64)
         for axis, length in enumerate(block.shape):
@@ -195,7 +195,7 @@ def _in_what_is_lost(normalised: Array, acquisition: Acquisition) -> float | Non
 
 def _along(normalised: Array, acquisition: Acquisition, axis: int) -> float | None:
     acquisition_matrix = acquisition.operator(axis, False).astype(np.float64)
-    left, sizes, _ = np.linalg.svd(
+    left_vectors, sizes, _ = np.linalg.svd(
         acquisition_matrix @ bspline_matrix(acquisition.coarse[axis], acquisition.fine[axis])
     )
     if sizes[-1] >= WEAK:
@@ -205,7 +205,7 @@ def _along(normalised: Array, acquisition: Acquisition, axis: int) -> float | No
     lines = lines[:, np.ptp(lines, axis=0) > 0]
     if not lines.shape[1]:
         return 0.0
-    parts = left[:, sizes < FAINT].T @ (lines - lines.mean(axis=0)).astype(np.float64)
+    parts = left_vectors[:, sizes < FAINT].T @ (lines - lines.mean(axis=0)).astype(np.float64)
     power, sizes = (parts**2).mean(axis=1), sizes[sizes < FAINT]
     # What belongs to the object was weakened as much as the acquisition says; noise was not.
     stronger = sizes >= WEAK

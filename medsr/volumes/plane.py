@@ -81,8 +81,8 @@ class PlaneRun:
         """The slices `part` of the fine grid, (n, first, second), coarse within."""
         operator = self.operators[self.axis]
         if operator.shape[0] == operator.shape[1]:
-            chosen = self.normalised[tuple(part if n == self.axis else slice(None) for n in range(3))]
-            return np.moveaxis(chosen, self.axis, 0)
+            slices = self.normalised[tuple(part if n == self.axis else slice(None) for n in range(3))]
+            return np.moveaxis(slices, self.axis, 0)
         return np.tensordot(operator[part], self.normalised, (1, self.axis))
 
     def _model_input(self, block: Array, box: Box | None) -> SliceInput:

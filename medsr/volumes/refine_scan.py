@@ -42,14 +42,14 @@ class RefinedScan:
     """What acquiring the first refined volume again leaves unexplained: (coarse shape), in the image's own units."""
 
 
-def refine_scan(volume: Volume, chosen: ResolvedRequest, on_progress: OnProgress = lambda *_: None) -> RefinedScan:
+def refine_scan(volume: Volume, resolved: ResolvedRequest, on_progress: OnProgress = lambda *_: None) -> RefinedScan:
     """Super-resolve a scan, volume by volume, as was asked for, by what was chosen.
 
     Geometry: the refined voxels fill the same box. Values: those of the stored dtype, through its scaling. Raises
     UsageError for what cannot be done, MemoryExhaustedError before beginning what would not fit.
     """
     began = time.monotonic()
-    request, engine = chosen.request, chosen.engine
+    request, engine = resolved.request, resolved.engine
     turn = Canonical(volume)
     fine = request.target(volume.grid)
     acquisition = _acquisition(volume, fine, request, turn)
@@ -60,7 +60,7 @@ def refine_scan(volume: Volume, chosen: ResolvedRequest, on_progress: OnProgress
             warnings = [f"{warnings[0]}; --uncertainty and --adapt do not apply"]
         refined = volume.refined(labels.nearest(volume.stored, fine))
         if request.kind == "labels":
-            warnings = [] if chosen.fits else [chosen.why]
+            warnings = [] if resolved.fits else [resolved.why]
         return RefinedScan(refined, None, _summary(volume, refined, request, None, (), began, warnings), warnings)
     if fine == volume.grid.shape:  # written anew, every voxel as it is
         same = volume.refined(volume.stored.copy(order="K"))
@@ -68,7 +68,7 @@ def refine_scan(volume: Volume, chosen: ResolvedRequest, on_progress: OnProgress
     check_planes(request.method.planes, acquisition)
     if engine.model is not None:
         check_fusion(request.method, acquisition)
-    warnings = ([] if chosen.fits else [chosen.why]) + domain.domain_warnings(engine, volume, fine, acquisition)
+    warnings = ([] if resolved.fits else [resolved.why]) + domain.domain_warnings(engine, volume, fine, acquisition)
     warnings += domain.content_warnings(engine, volume)
     warnings += domain.fusion_warnings(engine, request.method.fuse)
     noise = None if request.noise is None else request.noise / abs(volume.slope)
@@ -108,8 +108,8 @@ def refine_scan(volume: Volume, chosen: ResolvedRequest, on_progress: OnProgress
         "consistency": figures,
         "clipped_voxels": sum(part.clipped for part in parts),
     }
-    if chosen.why:
-        summary["chosen"] = chosen.why
+    if resolved.why:
+        summary["chosen"] = resolved.why
     if spread is not None:
         summary["uncertainty"] = _spread_figures(spread)
     inconsistency = turn.back(parts[0].difference * np.float32(volume.slope))
