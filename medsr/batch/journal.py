@@ -28,15 +28,18 @@ def read(path: Path) -> dict[str, Any]:
 def append(path: Path, lines: bytes, first: bytes = b"") -> None:
     """Add lines to a file, as long as nobody else does; half a line of a process that was killed is closed.
 
-    `first`: what a new file begins with.
+    `first`: what a new file begins with. A link is replaced by a new file: it may name a file of the user's elsewhere.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with held(path.parent), path.open("ab+") as stream:
-        end = stream.seek(0, os.SEEK_END)
-        if end:
-            stream.seek(end - 1)
-            first = b"" if stream.read(1) == b"\n" else b"\n"
-        stream.write(first + lines)
+    with held(path.parent):
+        if path.is_symlink():
+            path.unlink()
+        with path.open("ab+") as stream:
+            end = stream.seek(0, os.SEEK_END)
+            if end:
+                stream.seek(end - 1)
+                first = b"" if stream.read(1) == b"\n" else b"\n"
+            stream.write(first + lines)
 
 
 class Journal:

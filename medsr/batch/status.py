@@ -101,7 +101,9 @@ class Status:
 
 
 def append(path: Path, row: Row) -> None:
-    """Add one line to a table, which begins with its header."""
+    """Add one line to a table, which begins with its header. The rows of a link become this folder's own."""
+    if path.is_symlink():
+        merge(path, ())
     journal.append(path, render([row], header=False).encode("utf-8", ESCAPED), render([]).encode())
 
 
@@ -171,5 +173,5 @@ def render(rows: Iterable[Row], header: bool = True) -> str:
     writer = csv.DictWriter(stream, HEADER, dialect="excel-tab", lineterminator="\n")
     if header:
         writer.writeheader()
-    writer.writerows({key: cell(text) for key, text in asdict(row).items()} for row in rows)
+    writer.writerows({key: cell(shown(text)) for key, text in asdict(row).items()} for row in rows)
     return stream.getvalue()

@@ -81,6 +81,8 @@ def load(out: Path, known: str | None = None) -> Plan:
         raise UsageError(f"{out / FOLDER}: damaged; begin the cohort again") from error
     if plan.id != name or not lies_below(out, plan.hidden / "plan.json"):
         raise UsageError(f"{out / FOLDER}: its plan is not its own; begin the cohort again")
+    if any(path.is_symlink() for pattern in ("*", "*/*") for path in plan.hidden.glob(pattern)):
+        raise UsageError(f"{plan.hidden}: holds a link, which medsr never makes there; begin the cohort again")
     for unit in plan.units:
         if not lies_below(out, Path(unit.target)):
             raise UsageError(
@@ -111,9 +113,11 @@ def _adapter() -> TypeAdapter[Plan]:
 
 @contextmanager
 def alone(out: Path) -> Iterator[None]:
-    """Hold a folder of results. Raises UsageError where another command is at work there."""
+    """Hold a folder of results. Raises UsageError where another command is at work there, or its work is a link."""
     from filelock import FileLock, Timeout
 
+    if (out / FOLDER).is_symlink():
+        raise UsageError(f"{out / FOLDER}: a link, which medsr never makes there; remove it and begin the cohort again")
     (out / FOLDER).mkdir(parents=True, exist_ok=True)
     lock = FileLock(out / FOLDER / LOCK, timeout=0)
     try:

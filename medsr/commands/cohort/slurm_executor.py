@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from medsr.batch import journal
 from medsr.commands.cohort import results
 from medsr.commands.cohort.plan import Plan
 from medsr.core import isolation
@@ -100,8 +101,7 @@ def _submit(plan: Plan, todo: Sequence[int], wanted: Wanted, say: Say) -> list[s
         if answer.returncode:
             raise UsageError(f"sbatch refused: {' '.join(answer.stderr.split())}")
         jobs.append(answer.stdout.strip())
-        with (plan.hidden / JOBS).open("a") as stream:
-            stream.write(jobs[-1] + "\n")
+        journal.append(plan.hidden / JOBS, f"{jobs[-1]}\n".encode())
         say(f"submitted {len(part)} tasks as job {jobs[-1].partition(';')[0]}")
     return jobs
 

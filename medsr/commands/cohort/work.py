@@ -22,7 +22,7 @@ from medsr.commands.upscale import sidecar
 from medsr.core.errors import UsageError
 from medsr.core.text import shown
 from medsr.engines.base import Compute
-from medsr.io.files import read_text, sha256
+from medsr.io.files import read_text, sha256, write_text
 from medsr.io.volumes import volume as volume_io
 
 PARTS = "parts"
@@ -76,7 +76,7 @@ def work(out: str, plan_id: str, indices: Sequence[int], part: str = "", device:
         plan = _plan(out, plan_id)
         place = plan.hidden / PARTS / name
         place.mkdir(parents=True, exist_ok=True)
-        (place / RUNNING).write_text("\n".join(map(str, indices)))
+        write_text(place / RUNNING, "\n".join(map(str, indices)))
         crew, records, made = _desk(out, plan_id, name, device)
         jobs = [crew.job(plan.units[n], records) for n in indices]
         by_target = {job.target: job for job in jobs}
