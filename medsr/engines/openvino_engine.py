@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from medsr.core.errors import UsageError, WeightsError
+from medsr.core.text import reason
 from medsr.core.types import Array
 from medsr.io.files import utf8_name
 
@@ -95,8 +96,7 @@ def read(path: Path) -> tuple[Any, dict[str, Any]]:
         if not isinstance(card, dict) or not {"spec", "sha256", "precision"} <= card.keys():
             raise ValueError("its card is not whole")
     except (RuntimeError, ValueError, KeyError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise WeightsError(f"{path}: not a model that medsr exported ({reason})") from error
+        raise WeightsError(f"{path}: not a model that medsr exported ({reason(error, path)})") from error
     return model, card
 
 

@@ -14,6 +14,7 @@ from medsr.core import isolation
 from medsr.core.devices import choose
 from medsr.core.errors import MedsrError, UsageError, WeightsError
 from medsr.core.resources import home, resource_dir
+from medsr.core.text import reason
 from medsr.engines import openvino_engine
 from medsr.engines.base import LARGEST_DIFFERENCE, LARGEST_LOSS, Compute, Engine
 from medsr.engines.openvino_engine import OpenvinoEngine
@@ -107,7 +108,7 @@ def _spec(card: dict[str, Any]) -> Spec:
     try:
         return Spec(**card["spec"])
     except TypeError as error:
-        raise WeightsError(f"the exported model's card is damaged ({error})") from error
+        raise WeightsError(f"the exported model's card is damaged ({reason(error)})") from error
 
 
 def _kept(path: Path, digest: str) -> OpenvinoEngine | None:

@@ -87,12 +87,18 @@ def _dicom_frame(request: dict[str, Any], frame: bytes) -> NDArray:
     return pixels
 
 
+NUMBERS = ("compression", "photometric", "planarconfig", "predictor", "sampleformat", "fillorder", "bitspersample")
+"""Of a page of a TIFF, what tifffile decodes by."""
+
+
 def _tiff_page(request: dict[str, Any], _: bytes) -> NDArray:
     """The page `index` of the TIFF at `path`, as tifffile lays out its samples."""
     import tifffile
 
     with tifffile.TiffFile(request["path"]) as tiff:
         page = tiff.pages[request["index"]]
+        if any(isinstance(getattr(page, name), str) for name in NUMBERS):
+            raise ValueError("text stands where a number should")  # tifffile would quote it
         _check_pieces(page)
         pixels: NDArray = page.asarray(maxworkers=1)
         return pixels

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medsr.core.errors import WeightsError
+from medsr.core.text import reason
 from medsr.core.version import __version__
 from medsr.io.files import utf8_name, write_checked
 from medsr.networks import spandrel_loader
@@ -86,13 +87,12 @@ def load(path: Path) -> tuple[nn.Module, Spec]:
         _check_shapes(spec, state, path)
         net = spec.build()
     except (TypeError, ValueError, RuntimeError, MemoryError) as error:
-        raise WeightsError(f"{path}: its metadata names no network that can be built: {_first(error)}") from error
+        raise WeightsError(f"{path}: its metadata names no network that can be built: {reason(error)}") from error
     try:
         net.load_state_dict(dict(state), strict=True)
     except RuntimeError as error:
-        raise WeightsError(
-            f"{path}: the weights do not fit a {spec.architecture} generator: {_first(error)}"
-        ) from error
+        told = reason(error, *net.state_dict())
+        raise WeightsError(f"{path}: the weights do not fit a {spec.architecture} generator: {told}") from error
     return net.eval().requires_grad_(False), spec
 
 
@@ -163,9 +163,9 @@ def spec_of(described: Any, path: Path) -> Spec:
         if not all(isinstance(size, int) and 0 < size <= LARGEST for size in sizes):
             raise ValueError(f"sizes {sizes}")
     except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
-        raise WeightsError(f"{path}: its metadata is damaged: {_first(error)}") from error
+        raise WeightsError(f"{path}: its metadata is damaged: {reason(error)}") from error
     if kind_of(spec.architecture) in (None, "discriminator"):
-        raise WeightsError(f"{path}: made for architecture {spec.architecture!r}, which this medsr does not know")
+        raise WeightsError(f"{path}: made for an architecture that this medsr does not know; try a newer medsr")
     return spec
 
 
@@ -184,7 +184,9 @@ def _is_foreign(metadata: Mapping[str, str], state: Mapping[str, Tensor]) -> boo
 def _spec_from(metadata: Mapping[str, str], state: Mapping[str, Tensor], path: Path) -> Spec:
     if metadata.get("format") == FORMAT:
         if "discriminator" in metadata:
-            raise WeightsError(f"{path}: holds a {metadata['discriminator']} discriminator, not a generator")
+            name = metadata["discriminator"]
+            known = f"{name} " if kind_of(name) == "discriminator" else ""
+            raise WeightsError(f"{path}: holds a {known}discriminator, not a generator")
         return spec_of(metadata.get("spec"), path)
     return rrdb_spec(state, path)
 
@@ -203,8 +205,3 @@ def rrdb_spec(state: Mapping[str, Tensor], path: Path) -> Spec:
     blocks = 1 + max(int(name.split(".")[1]) for name in state if name.startswith("body."))
     hyperparameters = {"features": int(features), "blocks": blocks, "growth": int(growth)}
     return Spec("rrdb", folds[inputs // channels], int(channels), hyperparameters)
-
-
-def _first(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[:2])[:200] if lines else type(error).__name__

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsr.core.errors import WeightsError
+from medsr.core.text import reason
 
 Arrays = dict[str, NDArray[np.float32]]
 _RECONSTRUCT = np.empty(0).__reduce__()[0]
@@ -39,7 +40,7 @@ def read(content: bytes) -> Arrays:
     try:
         tree = _ArrayUnpickler(io.BytesIO(content)).load()
     except Exception as error:  # a damaged pickle raises a dozen types
-        raise WeightsError(f"damaged, or holds more than arrays of numbers ({str(error)[:80]})") from error
+        raise WeightsError(f"damaged, or holds more than arrays of numbers ({reason(error)})") from error
     arrays: Arrays = {}
     _collect(tree, "", arrays)
     if not arrays:
@@ -54,4 +55,4 @@ def _collect(tree: Any, path: str, arrays: Arrays) -> None:
     elif isinstance(tree, np.ndarray) and tree.dtype == np.float32:
         arrays[path] = tree
     else:
-        raise WeightsError(f"holds something else than arrays of float32 ({path or 'at its top'})")
+        raise WeightsError("holds something else than arrays of float32")

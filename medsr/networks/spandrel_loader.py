@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medsr.core.errors import UsageError, WeightsError
+from medsr.core.text import reason
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -41,8 +42,7 @@ def load(state: Mapping[str, Tensor], path: Path) -> tuple[nn.Module, str, int, 
     except UnsupportedModelError as error:
         raise WeightsError(f"{path}: the weights of no architecture that medsr or spandrel knows") from error
     except Exception as error:  # each of forty architectures fails in its own way on damaged shapes
-        reason = " ".join(str(error).split())[:200]
-        raise WeightsError(f"{path}: its weights do not fit together: {reason}") from error
+        raise WeightsError(f"{path}: its weights do not fit together: {reason(error)}") from error
     name, channels = str(descriptor.architecture.id), descriptor.input_channels
     if isinstance(descriptor, ImageModelDescriptor) and descriptor.purpose not in PURPOSES:
         raise WeightsError(f"{path}: a {name} network, which draws faces; medsr takes networks for any image")
@@ -109,8 +109,7 @@ def _try(net: Any, name: str, channels: int, scale: int, path: Path) -> None:
             first, second = net(image).clone(), net(image).clone()
             net.clips = float(net(image.new_full(image.shape, FAR_BEYOND)).max()) == 1
         except Exception as error:  # each architecture fails in its own way
-            reason = " ".join(str(error).split())[:200]
-            raise WeightsError(f"{path}: a {name} network that medsr cannot call ({reason})") from error
+            raise WeightsError(f"{path}: a {name} network that medsr cannot call ({reason(error)})") from error
     if first.shape != (1, channels, PROBE * scale, PROBE * scale):
         shape = " x ".join(map(str, first.shape))
         raise WeightsError(f"{path}: a {name} network, which makes {shape} of a {PROBE}x{PROBE} image at x{scale}")

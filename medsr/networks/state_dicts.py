@@ -60,9 +60,9 @@ def read_pth(path: Path, role: Role = "generator") -> dict[str, Tensor]:
         raise WeightsError(f"{path}: holds no network weights (expected 'params_ema', 'params' or bare tensors)")
     if len(state) > MOST_TENSORS:
         raise WeightsError(f"{path}: holds {len(state)} tensors, more than any network has")
-    for name, tensor in state.items():  # one number with a stride of 0 would stand for gigabytes
+    for tensor in state.values():  # one number with a stride of 0 would stand for gigabytes
         if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
-            raise WeightsError(f"{path}: {name} claims more numbers than the file holds")
+            raise WeightsError(f"{path}: one of its tensors claims more numbers than the file holds")
     storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in state.values()}
     claimed = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
     if claimed > MOST_SHARED * sum(storages.values()) + (1 << 20):  # a copy of each would fill the memory

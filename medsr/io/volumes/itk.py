@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,11 @@ from medsr.io.volumes.base import (
     plain,
 )
 
+FIELDS = (
+    *("type", "encoding", "endian", "dimension", "sizes", "space", "space_dimension", "space_directions", "kinds"),
+    *("space_origin", "spacings", "centers", "thicknesses", "measurement_frame", "line_skip", "byte_skip"),
+)
+"""Of an NRRD, as ITK's functions are called that read them."""
 DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64")
 
 
@@ -69,7 +76,8 @@ def _read(source: Path, path: Path, series: bool) -> Any:
     sitk = _simpleitk()
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(source))
-    reader.ReadImageInformation()
+    with _in_our_words(path):
+        reader.ReadImageInformation()
     components = reader.GetNumberOfComponents()
     if components != 1 and not series:
         raise InputError(f"{path}: {components} numbers a voxel (colour or vectors) are not handled, only one")
@@ -83,7 +91,19 @@ def _read(source: Path, path: Path, series: bool) -> Any:
         )
     if path.suffix.lower() in (".mha", ".mhd"):
         metaimage.verify(path)
-    return reader.Execute()
+    with _in_our_words(path):
+        return reader.Execute()
+
+
+@contextmanager
+def _in_our_words(path: Path) -> Iterator[None]:
+    """ITK quotes values of the header, some without quotation marks; a person may be named there."""
+    try:
+        yield
+    except RuntimeError as error:
+        field = next((name for name in FIELDS if f"Parse_{name}:" in str(error)), None)
+        told = f"its header's {field.replace('_', ' ')} is not understood" if field else "ITK cannot read it"
+        raise InputError(f"{path}: damaged or not a readable volume ({told})") from error
 
 
 def from_image(image: Any, kind: str, series: bool = False) -> Volume:

@@ -57,7 +57,7 @@ def look(fields: dict[str, str], path: Path) -> tuple[bool, tuple[str, ...]]:
     notes: tuple[str, ...] = ()
     for key in ("ElementSpacing", "ElementSize"):
         if key in fields and not all(0 < float(step) < np.inf for step in fields[key].split()):
-            raise InputError(f"{path}: the header's {key} is {fields[key]}, expected mm above 0")
+            raise InputError(f"{path}: the header's {key} is wrong, expected mm above 0")
     spacing, size = fields.get("ElementSpacing", ""), fields.get("ElementSize", "")
     if spacing and size and not np.allclose(_numbers(spacing), _numbers(size), rtol=0.01):
         notes += (f"ElementSpacing {spacing} is taken; ElementSize {size} differs (slices overlap or leave gaps?)",)

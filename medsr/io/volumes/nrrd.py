@@ -124,18 +124,23 @@ def _name(key: str) -> str:
     )
 
 
+_SEVERAL = re.compile(r"[234]-(vector|color)|(rgba?|hsv|xyz)-color|(covariant-)?vector|(3-)?(normal|gradient)|complex")
+"""Kinds of NRRD's own that hold several numbers; any other text is not repeated."""
+
+
 def _check(header: Header, path: Path) -> None:
     placed = [direction for direction in header.directions if direction.lower() != "none"]
     if header.directions and len(placed) < 3 <= len(header.directions):
         raise InputError(f"{path}: the header's space directions are for {len(placed)} axes only; correct the header")
     if any(step <= 0 for step in header.spacings):
-        raise InputError(f"{path}: the header's spacings are {header.fields['spacings']}, expected mm above 0")
+        raise InputError(f"{path}: the header's spacings are wrong, expected mm above 0")
     if len(set(header.units)) > 1:
-        raise InputError(f"{path}: the header gives lengths in {', '.join(header.units)}: medsr takes one unit for all")
+        raise InputError(f"{path}: the header gives lengths in several units: medsr takes one unit for all")
     axis = header.axis
     if axis is not None and header.kinds[axis].lower() not in SERIES and header.fields["sizes"].split()[axis] != "1":
         size, kind = header.fields["sizes"].split()[axis], header.kinds[axis]
-        raise InputError(f"{path}: {size} numbers a voxel ({kind}) are not handled, only one")
+        told = f" ({kind})" if _SEVERAL.fullmatch(kind.lower()) else ""
+        raise InputError(f"{path}: {size} numbers a voxel{told} are not handled, only one")
 
 
 def scale_of(header: Header) -> float:
@@ -157,12 +162,13 @@ def notes_of(header: Header) -> tuple[str, ...]:
     notes: tuple[str, ...] = ()
     unit = header.units[0] if header.units else ""
     if unit not in _MILLIMETRES:
-        notes += (f"the header gives lengths in {unit!r}, which medsr does not know: taken as mm",)
+        notes += ("the header gives lengths in a unit that medsr does not know: taken as mm",)
     elif scale_of(header) != 1:
         notes += (f"the header gives lengths in {unit}: converted to mm",)
     space = header.fields.get("space", "")
     if not re.match(r"(right|left)-(anterior|posterior)-superior|[rl][ap]st?$", space.lower()):
-        notes += (f"the header's space is {space or 'not stated'}: axes taken as left, posterior, superior",)
+        told = "another" if space else "not stated"
+        notes += (f"the header's space is {told}: axes taken as left, posterior, superior",)
     return notes
 
 
