@@ -34,16 +34,16 @@ def _bar(title: str, total: float, done: float) -> Iterator[Update]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),  # names of recipes and files may hold brackets
         BarColumn(bar_width=None),
         TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-        TextColumn("{task.fields[text]}", markup=False),  # names of files may hold brackets
+        TextColumn("{task.fields[text]}", markup=False),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), speed_estimate_period=60) as bars:
-        task = bars.add_task(title, total=total, completed=int(done), text="")
+        task = bars.add_task(shown(title), total=total, completed=int(done), text="")
 
         def update(done: float, text: str = "") -> None:
             bars.update(task, completed=done, text=shown(text))

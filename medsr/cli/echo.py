@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from medsr.core.text import shown
+from medsr.core.text import shown_lines
 
 
 def echo(text: object = "", err: bool = False) -> None:
-    """Print `text`, line by line as `text.shown` has it. `err`: to the standard error stream."""
-    typer.echo("\n".join(map(shown, str(text).split("\n"))), err=err)
+    """Print `text`, as `text.shown_lines` has it. `err`: to the standard error stream."""
+    typer.echo(shown_lines(text), err=err)

@@ -13,6 +13,7 @@ _TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u20
 
 _QUOTED = re.compile(r"(?<!\w)[bru]?(['\"`])(.*?)\1")
 _NOT_ITS_OWN = re.compile(r"\n\s*Traceback|\nfor data_element", re.IGNORECASE)
+_OBJECT = re.compile(r"<[\w.]+ object at 0x[0-9a-fA-F]+>")
 UNKNOWN = "an unknown value"
 _FORMULA = ("=", "+", "-", "@")
 _FOLDERS = re.compile(r"(?<![\w.<:/])(?:[A-Za-z]:)?[\\/](?:[^\\/:;,'\"<>\n]+[\\/])+(?=[^\s\\/])")
@@ -24,7 +25,15 @@ def shown(text: object) -> str:
     Line ends and control characters become `\\n`, `\\x1b`; bytes that are not UTF-8, as old archives leave in names of
     files, `\\xfc`. The same text always gives the same, so that names can be compared by it.
     """
-    return "".join(_escape(letter) if _is_hidden(letter) else letter for letter in str(text))
+    text = str(text)
+    if text.isprintable():
+        return text
+    return "".join(_escape(letter) if _is_hidden(letter) else letter for letter in text)
+
+
+def shown_lines(text: object) -> str:
+    """`shown` for a text of several lines, which stay."""
+    return "\n".join(map(shown, str(text).split("\n")))
 
 
 def names_only(text: str) -> str:
@@ -48,7 +57,7 @@ def reason(error: BaseException, *allowed: object) -> str:
     Libraries quote values, and any text may stand as a value, a name too. What they quote is kept where it is a number,
     a valid UID, a name that DICOM or Python has for something, or one of `allowed`; else it is "an unknown value".
     """
-    text = " ".join(_NOT_ITS_OWN.split(str(error))[0].split())
+    text = " ".join(_OBJECT.sub("", _NOT_ITS_OWN.split(str(error))[0]).split())
     for match in _QUOTED.finditer(text):
         if not _is_term(match[2]) and match[2] not in map(
             str, allowed

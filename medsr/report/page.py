@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from medsr.core.text import shown_lines
 from medsr.core.version import __version__
 from medsr.io.files import write_text
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from jinja2 import Environment, Template
     from matplotlib.figure import Figure
 
 
@@ -66,10 +67,19 @@ def write_page(path: Path, title: str, lead: str, sections: Sequence[Section]) -
 
 @lru_cache(1)
 def _template() -> Template:
+    return environment("medsr.report").get_template("page.html")
+
+
+def environment(package: str) -> Environment:
+    """Templates of a package whose values, whoever wrote them, are text: no tags, no escape sequences."""
     import jinja2
 
-    environment = jinja2.Environment(loader=jinja2.PackageLoader("medsr.report"), autoescape=True)
-    return environment.get_template("page.html")
+    loader = jinja2.PackageLoader(package)
+    return jinja2.Environment(loader=loader, autoescape=True, finalize=_plain)
+
+
+def _plain(value: object) -> object:
+    return shown_lines(value) if type(value) is str else value  # a subclass is what the template itself wrote
 
 
 def picture(caption: str, unit: NDArray[np.float32], enlarge: int = 1) -> Picture:

@@ -66,6 +66,7 @@ def test_names_only(text: str, told: str) -> None:
         ("received b'Doe' with length 3", "received an unknown value with length 3"),
         ("bad\nTraceback (most recent call last):\n  File '/home/alice/x.py'", "bad"),
         ("With (0010,0010) got 1\nfor data_element:\n(0010,0010) Doe", "With (0010,0010) got 1"),
+        ("cannot identify image file <_io.BytesIO object at 0x7f28c2943c40>", "cannot identify image file"),
         ("cannot identify image file '/home/alice/a.png'", "cannot identify image file '/home/alice/a.png'"),
     ],
 )

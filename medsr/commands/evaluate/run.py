@@ -27,6 +27,7 @@ from medsr.core.devices import choose as choose_device
 from medsr.core.errors import InputError, UsageError
 from medsr.core.geometry import parse_planes
 from medsr.core.meter import Meter
+from medsr.core.text import shown_lines
 from medsr.core.types import Say
 from medsr.core.version import __version__
 from medsr.engines.base import Compute
@@ -136,7 +137,7 @@ def evaluate(
         from medsr.commands.evaluate import page, tables
 
         folder = Path(out)
-        write_text(folder / "results.md", tables.markdown(result))
+        write_text(folder / "results.md", shown_lines(tables.markdown(result)))
         write_text(folder / "results.csv", tables.csv_of_means(result))
         write_text(folder / "images.csv", tables.csv_of_images(result))
         page.write(folder / "report.html", result, gallery)

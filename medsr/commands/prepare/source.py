@@ -56,7 +56,7 @@ def collect(card: Card, source: Path, out: Path, work: Path, say: Say) -> Source
             inside = work / "unpacked" / name
             try:
                 for inner in archives.unpack(path, inside, wanted):
-                    places[f"{name}/{inner}"] = inside / inner
+                    places[_readable(f"{name}/{inner}", places)] = inside / inner
             except InputError as error:
                 if not single:
                     raise
@@ -82,7 +82,7 @@ def _files(source: Path, out: Path, closed: list[Path]) -> dict[str, Path]:
     Of a name that is not readable text (bytes that are not UTF-8, control characters) those letters are spelt out.
     """
     if source.is_file():
-        return {source.name: source}
+        return {_readable(source.name, ()): source}
     found: dict[str, Path] = {}
     for path in files_below(source, (out,), closed):
         found[_readable(path.relative_to(source).as_posix(), found)] = path

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from medsr.commands.volume.pictures import EDGES, Pictures, View
 from medsr.core.geometry import PLANES
 from medsr.io.files import write_text
+from medsr.report.page import environment
 
 SLICES = 12
 """Views of each plane in the page."""
@@ -21,8 +22,6 @@ SLICES = 12
 def write(path: Path, pictures: Pictures, summary: dict[str, Any]) -> None:
     """Write the page, whole or not at all."""
     import json
-
-    import jinja2
 
     scales = _scales(pictures)
     planes = [
@@ -33,15 +32,18 @@ def write(path: Path, pictures: Pictures, summary: dict[str, Any]) -> None:
         }
         for plane in reversed(PLANES)
     ]
-    environment = jinja2.Environment(loader=jinja2.PackageLoader("medsr.commands.volume"), autoescape=True)
     overlays = [name for name in ("spread", "difference") if scales[name]]
-    page = environment.get_template("volume.html").render(
-        planes=planes,
-        overlays=overlays,
-        scales={name: f"{value:.4g}" for name, value in scales.items()},
-        summary=summary,
-        figures=summary.get("consistency"),
-        details=json.dumps(_with_names_only(summary), indent=2),
+    page = (
+        environment("medsr.commands.volume")
+        .get_template("volume.html")
+        .render(
+            planes=planes,
+            overlays=overlays,
+            scales={name: f"{value:.4g}" for name, value in scales.items()},
+            summary=summary,
+            figures=summary.get("consistency"),
+            details=json.dumps(_with_names_only(summary), indent=2),
+        )
     )
     write_text(path, page)
 
