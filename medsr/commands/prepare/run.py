@@ -19,6 +19,7 @@ from medsr.batch.workers import workers as pool_of
 from medsr.commands.prepare import account, page, steps
 from medsr.commands.prepare import source as sources
 from medsr.core.errors import InputError, UsageError
+from medsr.core.text import shown_lines
 from medsr.core.types import Say
 from medsr.data import cards, manifest
 from medsr.data.cards import IMAGE, Card
@@ -163,4 +164,8 @@ def _check(card: Card, folder: Path) -> None:
 
 
 def _settings(card: Card) -> str:
-    return yaml.safe_dump(card.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+    fields = card.model_dump(mode="json")
+    text = str(yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=120))
+    if text == shown_lines(text):
+        return text
+    return str(yaml.safe_dump(fields, sort_keys=False, width=120))  # letters that turn text around are spelt out
