@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import SchemaError, SchemaValidator, core_schema
 
 from medsr.core.resources import resource_dir
 from medsr.recipe import MultiScale, check, find
@@ -20,14 +21,23 @@ Part = Literal["train", "validation", "test"]
 _FIELD = re.compile(r"\{(\w+)(?::((?:[^{}]|\{[\d,]+\})+))?\}")
 
 
+LONGEST = 300
+"""Characters of a pattern."""
+MOST_REPEATS = 12
+"""Of a pattern: how many of its parts may be of any length."""
+_REPEAT = r"(?<!\\)(?:[*+]|\{\d*,\d*\})"
+
+
 class Pattern:
     """The end of a path: literal names, `*`, `?`, and fields such as `{subject}` or `{id:[0-9]+}`. Case is ignored.
 
-    Raises ValueError for a field whose expression is not valid.
+    Raises ValueError for a field whose expression is not valid, or so that a search by it might never end.
     """
 
     def __init__(self, text: str) -> None:
         self.text = text
+        if len(text) > LONGEST:
+            raise ValueError(f"{text[:30]!r}...: longer than {LONGEST} characters")
         parts, start = [], 0
         for match in _FIELD.finditer(text):
             parts.append(_literal(text[start : match.start()]))
@@ -36,8 +46,11 @@ class Pattern:
         parts.append(_literal(text[start:]))
         try:
             self._expression = re.compile(f"(?:(?s:.*)/)?{''.join(parts)}", re.IGNORECASE)
-        except re.error as error:
-            raise ValueError(f"{text!r}: {error}") from None
+            self._fits = _linear(f"(?i)^(?:(?s:.*)/)?{''.join(parts)}$")
+        except (re.error, SchemaError) as error:
+            raise ValueError(f"{text!r}: {' '.join(str(error).split())[:200]}") from None
+        if re.search(rf"\){_REPEAT}", "".join(parts)) or len(re.findall(_REPEAT, "".join(parts))) > MOST_REPEATS:
+            raise ValueError(f"{text!r}: repeats a group, or more than {MOST_REPEATS} parts: simplify it")
 
     @property
     def fields(self) -> set[str]:
@@ -46,8 +59,17 @@ class Pattern:
 
     def match(self, name: str) -> dict[str, str] | None:
         """The fields of a path with `/` between its names; None where it does not fit."""
-        match = self._expression.fullmatch(name)
+        match = self._expression.fullmatch(name) if self._fits(name) else None
         return match.groupdict() if match else None
+
+
+def _linear(expression: str) -> Callable[[str], bool]:
+    """Whether a name fits, in a time that grows with its length alone: Python's own search may take for ever to fail.
+
+    Raises SchemaError for an expression that looks back or ahead.
+    """
+    schema = core_schema.str_schema(pattern=expression, regex_engine="rust-regex")
+    return SchemaValidator(schema).isinstance_python
 
 
 def _literal(text: str) -> str:

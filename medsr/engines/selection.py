@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,7 @@ from medsr.core import isolation
 from medsr.core.devices import choose
 from medsr.core.errors import MedsrError, UsageError, WeightsError
 from medsr.core.resources import home, resource_dir
-from medsr.core.text import reason
+from medsr.core.text import reason, shown
 from medsr.engines import openvino_engine
 from medsr.engines.base import LARGEST_DIFFERENCE, LARGEST_LOSS, Compute, Engine
 from medsr.engines.openvino_engine import OpenvinoEngine
@@ -63,6 +65,12 @@ def open_engine(path: Path, name: str, compute: Compute) -> tuple[Engine, Spec]:
             raise UsageError(f"{name}: another project's architecture, which runs in torch: leave --engine out")
         return _in_torch(path, "cpu", "fp32")
     if kept is None or (wanted == "auto" and "seconds" not in kept.card):
+        if wanted == "auto" and not _writable(cache_path(digest, "fp32").parent.parent):
+            logging.getLogger(__name__).warning(
+                f"{shown(name)}: computed in torch, as its conversion for OpenVINO cannot be kept: {home()} cannot be "
+                "written; MEDSR_HOME names another folder"
+            )
+            return _in_torch(path, "cpu", "fp32")
         kept = _converted(path, name, digest)
     if wanted == "auto" and not _better(kept.card):
         return _in_torch(path, "cpu", "fp32")
@@ -147,6 +155,15 @@ def keep(path: Path, model: Any, card: dict[str, Any]) -> None:
 def _files(path: Path) -> dict[str, str]:
     files = {file.name: sha256(file) for file in (path, path.with_suffix(".bin"))}
     return files | {"openvino": openvino_engine.package().get_version()}
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 def _converted(path: Path, name: str, digest: str) -> OpenvinoEngine:

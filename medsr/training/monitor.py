@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from medsr.batch.progress import Update
-from medsr.core.errors import TrainingError
+from medsr.core.errors import InputError, TrainingError
 from medsr.io.files import write_text
 from medsr.io.images import image as image_io
 from medsr.networks import checkpoint
@@ -121,8 +121,7 @@ class TrainingLogger:
     def _cut_log(self, state: TrainingState) -> None:
         """Back to what was known at the learner's iteration: whole lines, none of what will be done again."""
         log = self.run / "log.jsonl"
-        records = [json.loads(line) for line in _lines(log)]
-        remaining = [record for record in records if record["iteration"] <= state.iteration]
+        remaining = [record for record in read_log(self.run) if record["iteration"] <= state.iteration]
         remaining = [record for record in remaining if record.get("rollback", 0) <= state.rollbacks]
         write_text(log, "".join(json.dumps(record) + "\n" for record in remaining))
 
@@ -181,15 +180,26 @@ class TrainingLogger:
 
 
 def read_log(run: Path) -> list[dict[str, Any]]:
-    """The records of a run's log."""
-    return [json.loads(line) for line in _lines(run / "log.jsonl")]
+    """The records of a run's log. Raises InputError naming a line that is damaged."""
+    log = run / "log.jsonl"
+    records = []
+    for number, line in enumerate(_lines(log), 1):
+        try:
+            record = json.loads(line)
+            whole = all(isinstance(record.get(key, 0), int) for key in ("iteration", "rollback"))
+        except (ValueError, AttributeError, RecursionError):
+            whole, record = False, {}
+        if not whole or "iteration" not in record:
+            raise InputError(f"{log}: line {number} is damaged; remove that line, then resume")
+        records.append(record)
+    return records
 
 
-def _lines(log: Path) -> list[str]:
+def _lines(log: Path) -> list[bytes]:
     """Whole lines only: a killed process may leave half of one."""
     if not log.is_file():
         return []
-    return [line for line in log.read_text(encoding="utf-8").split("\n")[:-1] if line]
+    return [line for line in log.read_bytes().split(b"\n")[:-1] if line]
 
 
 def _device(state: TrainingState) -> Any:

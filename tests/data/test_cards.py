@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,20 @@ def test_patterns_that_cannot_work_are_refused(tmp_path: Path, files: str, said:
 def test_an_unknown_card_suggests_the_nearest() -> None:
     with pytest.raises(UsageError, match="did you mean 'drive'"):
         cards.load("drvie")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{id:(a+)+}b.png", "{id:(?:a|a)*}b.png", "{id:(?=a)a}.png", "{id:" + "a+" * 20 + "}.png", "x" * 400 + "{id}.png"],
+)
+def test_patterns_whose_search_may_never_end_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"repeats a group|look-around|longer than"):
+        Pattern(text)
+
+
+def test_a_name_that_does_not_fit_is_seen_at_once() -> None:
+    pattern = Pattern("{id:a+a+a+a+a+a+}*b.png")
+    begin = time.process_time()
+    assert pattern.match("a" * 4000) is None
+    assert pattern.match("x/aaaaaaab.png") == {"id": "aaaaaaa"}
+    assert time.process_time() - begin < 1

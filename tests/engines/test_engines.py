@@ -221,3 +221,13 @@ def test_openvino_leaves_its_threads_where_the_system_puts_them(refiner_file: Pa
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     assert done.stdout.strip() == "1"
+
+
+def test_without_a_cache_that_can_be_written_auto_computes_in_torch_and_says_so(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MEDSR_HOME", str(tmp_path / "file" / "home"))
+    monkeypatch.setattr(selection, "_converted", lambda *_: pytest.fail("converted"))
+    assert selection.open_engine(tiny_model, "tiny", Compute("cpu"))[0].name == "torch"
+    assert "computed in torch" in caplog.text

@@ -8,11 +8,12 @@ import torch
 import yaml
 
 from medsr.commands.finetune import describe, finetune
-from medsr.core.errors import MedsrError, TrainingError, UsageError, WeightsError
+from medsr.core.errors import InputError, MedsrError, TrainingError, UsageError, WeightsError
 from medsr.networks import checkpoint, discriminators
 from medsr.recipe import Optimizer
 from medsr.report import page
 from medsr.training import loop
+from medsr.training.monitor import read_log
 
 RECIPE = {
     "name": "test",
@@ -353,3 +354,15 @@ def test_compiled_networks_follow_the_same_course(image_folder: Path, tmp_path: 
         losses[compiled] = [record["l1"] for record in records if "l1" in record]
         assert len(checkpoint.load(run / "model.safetensors")[0].state_dict()) > 10
     assert losses[True] == pytest.approx(losses[False], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["{", "[]", "{}", '{"iteration": "x"}', "[" * 99_999, "\udcff"],
+    ids=["cut", "list", "empty", "text", "deep", "bytes"],
+)
+def test_a_damaged_line_of_the_log_is_named(tmp_path: Path, line: str) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(b'{"iteration": 1}\n' + line.encode("utf-8", "surrogateescape") + b"\n")
+    with pytest.raises(InputError, match=r"log\.jsonl: line 2 is damaged; remove that line"):
+        read_log(tmp_path)

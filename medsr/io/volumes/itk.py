@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -68,11 +69,12 @@ def _image(source: Path, path: Path, series: bool) -> Any:
     from medsr.io.volumes import volume as volume_io
 
     data = [file for file in volume_io.files_of(source) if file != source and file.is_relative_to(source.parent)]
+    packed = sum(file.stat().st_size for file in {source, *data} if file.is_file())
     with utf8_name(source, data) as named:
-        return _read(named, path, series)
+        return _read(named, path, series, packed)
 
 
-def _read(source: Path, path: Path, series: bool) -> Any:
+def _read(source: Path, path: Path, series: bool, packed: int) -> Any:
     sitk = _simpleitk()
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(source))
@@ -85,10 +87,9 @@ def _read(source: Path, path: Path, series: bool) -> Any:
         raise InputError(f"{path}: complex voxels are not handled, only one number a voxel")
     check_shape(reader.GetSize(), str(path))
     check_memory((*reader.GetSize(), components), 4, str(path))
-    if path.suffix.lower() in (".mha", ".nrrd"):  # a byte a voxel at least
-        expansion.check(
-            float(np.prod([float(n) for n in reader.GetSize()])) * components, path.stat().st_size, str(path)
-        )
+    bits = re.search(r"(\d+)-bit", sitk.GetPixelIDValueAsString(reader.GetPixelID()))
+    each = components * int(bits[1]) / 8 if bits else components
+    expansion.check(float(np.prod([float(n) for n in reader.GetSize()])) * each, packed, str(path))
     if path.suffix.lower() in (".mha", ".mhd"):
         metaimage.verify(path)
     with _in_our_words(path):

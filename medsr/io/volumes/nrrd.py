@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsr.core.errors import InputError
+from medsr.io import expansion
 from medsr.io.files import link_or_copy
 
 SERIES = ("list", "time", "none", "???", "domain", "space", "stub", "scalar")
@@ -190,8 +191,11 @@ def readable(path: Path, header: Header) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="medsr-") as folder:
         if packed:
             raw = Path(folder, "plain.raw")
-            most = 8 * math.prod(map(int, header.fields["sizes"].split())) + int(header.fields.get("byte skip", 0))
-            _unpack(file, skip, raw, most)
+            voxels, size = math.prod(map(int, header.fields["sizes"].split())), file.stat().st_size
+            expansion.check(voxels, size, str(path))  # a byte each at least
+            most = 8 * voxels + int(header.fields.get("byte skip", 0))
+            _unpack(file, skip, raw, min(most, expansion.most_bytes(size) + 1))
+            expansion.check(raw.stat().st_size, size, str(path))
             fields |= {"data file": raw.name, "line skip": "0", "encoding": "raw"}
         else:
             link_or_copy(Path(folder, "data"), file)

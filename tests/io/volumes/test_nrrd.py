@@ -12,6 +12,7 @@ import pytest
 import SimpleITK as sitk
 
 from medsr.core.errors import InputError
+from medsr.io import expansion
 from medsr.io.volumes import volume as volume_io
 from medsr.io.volumes.volume import GeometryChoice, Volume
 
@@ -282,3 +283,16 @@ def test_metaimage_units_and_byte_order(tmp_path: Path) -> None:
     volume = volume_io.read(mha(tmp_path / "b.mha", "DistanceUnits = um\nElementSpacing = 1000 1000 4000\n"))
     assert volume.grid.spacing == pytest.approx((1, 1, 4))
     assert "converted to mm" in " ".join(volume.notes)
+
+
+def test_bzip2_of_next_to_nothing_is_refused_before_it_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = np.zeros((60, 50, 40), "<i2")
+    header = LPS + THREE.replace("6 5 4", "60 50 40").replace("raw", "bzip2")
+    path = nrrd(tmp_path / "a.nrrd", header, bz2.compress(content.tobytes()))
+    assert volume_io.read(path).stored.shape == (60, 50, 40)
+    for large, why in ((100_000, "would unpack to 0 MB"), (200_000, "times its size")):
+        monkeypatch.setattr(expansion, "LARGE", large)
+        with pytest.raises(InputError, match=why):
+            volume_io.read(path)
