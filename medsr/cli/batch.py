@@ -10,7 +10,6 @@ import typer
 from medsr.batch.outcome import Outcome
 from medsr.cli.echo import echo
 from medsr.core.errors import BatchError, UsageError
-from medsr.core.text import shown
 
 ENGINE = "auto (the fastest that differs by less than 1e-4 of full range), torch or openvino."
 PRECISION = "fp32; fp16 or bf16 on a CUDA device; int8 for what `medsr export --int8` has calibrated."
@@ -30,7 +29,7 @@ def as_options(text: str) -> str:
 def told_failure(outcome: Outcome) -> bool:
     """Print the one line of a failed input, if it failed."""
     if outcome.error:
-        echo(f"medsr: {shown(as_options(' '.join(str(outcome.error).split())))}", err=True)
+        echo(f"medsr: {as_options(' '.join(str(outcome.error).split()))}", err=True)
     return outcome.error is not None
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from medsr.cli.batch import BITS, end_partly, parse_tile, told_failure
-from medsr.cli.echo import echo
+from medsr.cli.echo import echo, echo_lines
 from medsr.cli.minutes import MINUTES
 
 
@@ -87,9 +87,10 @@ def evaluate(
         bits=bits,
         say=lambda line: echo(line, err=True),
     )
-    echo(tables.text(result))
+    echo_lines(tables.text(result))
     if out is not None:
-        echo(f"\n{out / 'report.html'}")
+        echo()
+        echo(out / "report.html")
     for outcome in result.failed:
         told_failure(outcome)
     end_partly(len(result.failed), len(result.failed) + len(result.ids))

@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from medsr.cli.echo import echo
+from medsr.cli.echo import echo, echo_lines
 from medsr.core.errors import MedsrError
 from medsr.core.text import reason
 
@@ -22,7 +22,7 @@ def fail(error: BaseException, message: str, code: int, debug: bool) -> int:
     if debug:
         for failure in _chain(error):
             echo("Traceback (most recent call last):", err=True)
-            echo("".join(traceback.format_tb(failure.__traceback__)).rstrip("\n"), err=True)
+            echo_lines("".join(traceback.format_tb(failure.__traceback__)).rstrip("\n"), err=True)
             words = str(failure) if isinstance(failure, MedsrError) else reason(failure)
             echo(f"{type(failure).__name__}: {words}", err=True)
     echo(f"medsr: {' '.join(message.split())}", err=True)
@@ -33,7 +33,7 @@ def refuse(error: Any) -> int:
     """Print how a command is used and what is wrong with this command line; returns the exit code."""
     stream = io.StringIO()
     error.show(stream)
-    echo(stream.getvalue().rstrip("\n"), err=True)
+    echo_lines(stream.getvalue().rstrip("\n"), err=True)
     return int(error.exit_code)
 
 

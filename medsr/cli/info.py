@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from medsr.cli.echo import echo
+from medsr.cli.echo import echo, echo_lines
 
 
 def info(
@@ -20,7 +20,7 @@ def info(
     if json_:
         import json
 
-        echo(json.dumps(facts, indent=1))
+        echo_lines(json.dumps(facts, indent=1))
         return
     for name, value in facts.items():
         if isinstance(value, dict):

@@ -19,7 +19,6 @@ from medsr.cli.batch import (
     told_failure,
 )
 from medsr.cli.echo import echo
-from medsr.core.text import shown
 
 if TYPE_CHECKING:
     from medsr.batch.outcome import Outcome
@@ -87,10 +86,10 @@ def upscale(
 
 def _tell(outcome: Outcome) -> None:
     if outcome.skipped:
-        echo(f"{shown(outcome.output)}  done before")
+        echo(f"{outcome.output}  done before")
     elif not told_failure(outcome):
         rest = [note for note in outcome.notes if note not in outcome.warnings]
         told = f"  ({'; '.join(rest)})" if rest else ""
-        echo(f"{shown(outcome.output)}  {outcome.seconds:.1f} s{told}")
+        echo(f"{outcome.output}  {outcome.seconds:.1f} s{told}")
         for warning in outcome.warnings:
-            echo(f"{shown(outcome.output.name)}: {warning}", err=True)
+            echo(f"{outcome.output.name}: {warning}", err=True)

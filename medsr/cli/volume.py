@@ -9,7 +9,6 @@ import typer
 from medsr.cli.batch import COMPILE, ENGINE, KEEP_METADATA, MAX_GPU_MEMORY, PRECISION, as_options, end, told_failure
 from medsr.cli.echo import echo
 from medsr.cli.minutes import MINUTES
-from medsr.core.text import shown
 
 if TYPE_CHECKING:
     from medsr.batch.outcome import Outcome
@@ -124,8 +123,8 @@ def volume(
 
 def _tell(outcome: Outcome) -> None:
     if outcome.skipped:
-        echo(f"{shown(outcome.output)}  done before")
+        echo(f"{outcome.output}  done before")
     elif not told_failure(outcome):
-        echo(f"{shown(outcome.output)}  {outcome.seconds:.1f} s")
+        echo(f"{outcome.output}  {outcome.seconds:.1f} s")
         for note in outcome.notes:
             echo(f"  {as_options(note)}")

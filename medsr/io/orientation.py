@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
+from medsr.core.text import reason
 from medsr.io.images import netpbm, opening
 from medsr.io.images.base import Image
 
@@ -75,13 +76,16 @@ def picture_as_shown(path: Path) -> Pillow.Image:
 
     Raises OSError, ValueError or SyntaxError, as Pillow does; InputError for what unpacks to far more than it is.
     """
-    content = path.read_bytes()
+    content, orientation = path.read_bytes(), UPRIGHT
     if content[:2] in netpbm.PLAIN:  # Pillow takes seconds for what it says in numbers
         return Pillow.fromarray(netpbm.read(path).pixels.squeeze(2))
     if content[:2] in (b"II", b"MM"):
-        content, orientation = _upright_tiff(content)
-    else:
-        orientation = UPRIGHT
+        try:
+            content, orientation = _upright_tiff(content)
+        except MemoryError:
+            raise
+        except Exception as error:  # tifffile raises whatever it likes on damaged files
+            raise OSError(f"damaged TIFF: {reason(error)}") from error
     with ExitStack() as stack:
         try:
             picture = stack.enter_context(opening.opened(content, MASKS, str(path)))

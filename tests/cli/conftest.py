@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from medsr.networks import checkpoint
 from tests.commands.compare.test_run import RECIPE
 from tests.commands.prepare.test_run import CARD
 from tests.conftest import TINY, smooth_volume, write_png
+from tests.helpers.forked import Forked
 
 COMMANDS = {
     "info": "info",
@@ -38,6 +40,7 @@ COMMANDS = {
     "compare": "compare {kit}/recipe.yml {kit}/other.yml --data {kit}/truth --out out --device cpu --minutes 0",
 }
 FAST = ("info", "upscale")
+BY_PYTHON = (sys.executable, "-m", "medsr")
 
 
 def table(*fast: str) -> list[object]:
@@ -48,10 +51,11 @@ def table(*fast: str) -> list[object]:
 
 @dataclass(frozen=True)
 class Kit:
-    """`folder`: the inputs; `work`: where commands are run."""
+    """`folder`: the inputs; `work`: where commands are run; `forked`: what starts them without importing all anew."""
 
     folder: Path
     work: Path
+    forked: Forked | None = None
 
     def command(self, name: str) -> list[str]:
         made = Kit(self.folder, self.folder)
@@ -74,19 +78,30 @@ class Kit:
         self,
         *arguments: object,
         shell: str = '"$@"',
-        by: tuple[str, ...] = (sys.executable, "-m", "medsr"),
+        by: tuple[str, ...] = BY_PYTHON,
         env: dict[str, str] | None = None,
         timeout: float = 120,
     ) -> subprocess.CompletedProcess[str]:
         """Run medsr by a shell that may close or redirect its streams; it must end, without a traceback."""
-        command = ["bash", "-c", shell, "medsr", *by, *map(os.fsdecode, map(_text, arguments))]
+        texts = [os.fsdecode(_text(argument)) for argument in arguments]
+        if self.forked and (shell, by, env) == ('"$@"', BY_PYTHON, None):
+            done = self.forked.run(texts, self.work, timeout)
+        else:
+            environment = (os.environ | {"OMP_NUM_THREADS": "1"}) if env is None else env
+            done = self._run(["bash", "-c", shell, "medsr", *by, *texts], environment, timeout)
+        for trace in ("Traceback", "is a bug", "Exception ignored"):
+            assert trace not in done.stdout + done.stderr, done.stderr
+        assert done.returncode >= 0, done.stderr
+        return done
+
+    def _run(self, command: list[str], env: dict[str, str], timeout: float) -> subprocess.CompletedProcess[str]:
         with subprocess.Popen(
             command,
             cwd=self.work,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=(os.environ | {"OMP_NUM_THREADS": "1"}) if env is None else env,
+            env=env,
             start_new_session=True,
             text=True,
             errors="surrogateescape",
@@ -96,9 +111,6 @@ class Kit:
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 raise
-        for trace in ("Traceback", "is a bug", "Exception ignored"):
-            assert trace not in out + err, err
-        assert process.returncode >= 0, err
         return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
@@ -124,8 +136,16 @@ def kit_folder(tmp_path_factory: pytest.TempPathFactory, fundus: np.ndarray) -> 
     return folder
 
 
+@pytest.fixture(scope="session")
+def forked() -> Iterator[Forked]:
+    one = Forked()
+    yield one
+    one.close()
+
+
 @pytest.fixture
-def kit(kit_folder: Path, tmp_path: Path) -> Kit:
+def kit(request: pytest.FixtureRequest, kit_folder: Path, tmp_path: Path, forked: Forked) -> Kit:
+    """Slow tests are tables of hundreds of commands: these are forked, but where a test starts them in its own way."""
     work = tmp_path / "work"
     work.mkdir()
-    return Kit(kit_folder, work)
+    return Kit(kit_folder, work, forked if request.node.get_closest_marker("slow") else None)

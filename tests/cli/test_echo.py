@@ -11,17 +11,22 @@ from pathlib import Path
 import pytest
 
 import medsr.cli
-from medsr.cli.echo import echo
+from medsr.cli.echo import echo, echo_lines
 
 ESCAPE = "\x1b]0;owned\x07\x1b[31m\u202e"
 
 
 def test_what_is_printed_holds_no_escapes(capsys: pytest.CaptureFixture[str]) -> None:
-    echo(f"a\nb{ESCAPE}")
+    echo_lines(f"a\nb{ESCAPE}")
     echo(f"{ESCAPE}", err=True)
     told = capsys.readouterr()
     assert told.out == "a\nb\\x1b]0;owned\\x07\\x1b[31m\\u202e\n"
     assert not set(ESCAPE[:1] + "\x07\u202e") & set(told.err)
+
+
+def test_a_name_with_line_ends_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    echo("a\nb.png: the same bytes")
+    assert capsys.readouterr().out == "a\\nb.png: the same bytes\n"
 
 
 def test_commands_print_by_that_door_alone() -> None:

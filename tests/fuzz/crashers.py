@@ -127,6 +127,8 @@ CRASHERS: dict[str, tuple[str, str, Callable[[], bytes]]] = {
     "metaimage-pattern-string": ("metaimage", "x.mha", lambda: _metaimage(ElementDataFile="a%s.raw 1 5 1")),
     "metaimage-pattern-twice": ("metaimage", "x.mha", lambda: _metaimage(ElementDataFile="a%d%d.raw 1 5 1")),
     "metaimage-pattern-absent": ("metaimage", "x.mha", lambda: _metaimage(ElementDataFile="a%03d.raw 1 5 1")),
+    # struct.error of tifffile, which only looks for the orientation of a mask
+    "mask-tiff-torn": ("masks", "tiff-l.png", lambda: b"II*\0"),
     # minutes, and gigabytes
     "tiff-million-strips": ("pictures", "x.tif", lambda: _tiff(ImageLength=14_811_148)),
     "tiff-many-channels": (
