@@ -74,10 +74,10 @@ def test_the_threads_change_no_bit(image: Path, tmp_path: Path) -> None:
 
 def test_once_converted_torch_is_not_even_loaded(image: Path, tmp_path: Path) -> None:
     medsr.upscale(image, tmp_path / "first", model="medsr-retina-x2", device="cpu", engine="openvino")
-    inputs = (str(image), str(tmp_path / "second"), "medsr-retina-x2")
+    inputs = (str(image), str(tmp_path / "second"))
     code = (
         "import sys, medsr\n"
-        f"[done] = medsr.upscale(*{inputs!r}, device='cpu', engine='openvino')\n"
+        f"[done] = medsr.upscale(*{inputs!r}, model='medsr-retina-x2', device='cpu', engine='openvino')\n"
         "assert done.error is None, done.error\n"
         "assert 'torch' not in sys.modules and 'basicsr' not in sys.modules"
     )

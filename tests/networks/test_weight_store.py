@@ -272,9 +272,9 @@ def test_a_redirect_away_from_https_is_refused(manifest: str, tmp_path: Path, fl
 def test_two_processes_that_fetch_at_once_both_end_well(manifest: str, tmp_path: Path, medsr_home: Path) -> None:
     """Both files, each by two processes: one of them has its hash recorded, which no process may lose."""
     code = (
-        "import sys, pathlib\nfrom medsr.networks import obtain, weights\n"
-        "weights.resource_dir = lambda _: pathlib.Path(sys.argv[1])\n"
-        "print(obtain.fetch(sys.argv[2]))"
+        "import sys, pathlib\nfrom medsr.networks import download, weight_store\n"
+        "weight_store.resource_dir = lambda _: pathlib.Path(sys.argv[1])\n"
+        "print(download.fetch(sys.argv[2]))"
     )
     call = [sys.executable, "-c", code, str(tmp_path / "resources")]
     running = [
