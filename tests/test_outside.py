@@ -50,10 +50,10 @@ HOSTILE: dict[str, Callable[[], object]] = {
     "volume": lambda: medsr.volume("in/scan.nii", "out/v.nii.gz", model="cubic"),
     "volume-skip": lambda: medsr.volume("in", "out", model="cubic", skip_done=True),
     "volume-folder": lambda: medsr.volume("in", "out", model="cubic"),
-    "prepare": lambda: medsr.prepare("generic_images", "in/photos", "out", workers=1),
+    "prepare": lambda: medsr.prepare("generic_images", "in/photos", out="out", workers=1),
     "reproduce": lambda: medsr.reproduce("out/upscale.json"),
     "reproduce-volume": lambda: medsr.reproduce("out/v.json"),
-    "cohort": lambda: medsr.cohort("upscale", "in/photos", "out", Engine(workers=1), model="bicubic"),
+    "cohort": lambda: medsr.cohort("upscale", "in/photos", out="out", on=Engine(workers=1), model="bicubic"),
     "cohort-retry": lambda: cohort_again("out", Engine(workers=1)),
 }
 FIRST = {"cohort-retry": "cohort", "reproduce": "upscale", "reproduce-volume": "volume"}

@@ -14,11 +14,16 @@ import SimpleITK as sitk
 import tifffile
 from PIL import Image as Pillow
 from PIL import ImageCms, PngImagePlugin
+from pydicom.uid import ExplicitVRLittleEndian
 
+from medsr.commands.prepare.run import prepare
 from medsr.commands.reproduce import reproduce
 from medsr.commands.upscale.run import upscale
 from medsr.commands.volume.run import volume
 from medsr.io.volumes import volume as volume_io
+from tests.io.volumes.dicom.test_series import slice_of
+from tests.test_patients import SECRET as SENTINEL
+from tests.test_patients import marked
 
 SECRET = "SECRET"
 VOXELS = np.random.default_rng(0).integers(0, 1000, (6, 7, 5)).astype(np.int16)
@@ -171,6 +176,28 @@ def test_a_refined_scan_has_none_of_the_texts(tmp_path: Path, name: str) -> None
     assert (after.slope, after.intercept) == (before.slope, before.intercept)
     assert np.allclose(after.grid.spacing, 1, atol=1e-5)
     assert STAYS[name](outcome.output)
+
+
+@pytest.mark.parametrize("name", ["v.nii", "v.nrrd", "v.mha", "v.mgh"])
+def test_a_series_in_another_format_has_no_tag_with_it(tmp_path: Path, name: str) -> None:
+    """Not even when everything of the header is asked for: those formats have no place for DICOM's."""
+    for number in range(4):
+        path = tmp_path / "series" / f"{number}.dcm"
+        path.parent.mkdir(exist_ok=True)
+        slice_of(number).save_as(path, enforce_file_format=True)
+        marked(path, ExplicitVRLittleEndian)
+    [outcome] = volume(tmp_path / "series", tmp_path / "out" / name, model="cubic", keep_metadata=True)
+    assert outcome.error is None
+    assert volume_io.read(outcome.output).stored.ndim == 3
+    assert SENTINEL.encode() not in everything_in(tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_ground_truth_of_pictures_has_none_of_the_texts(tmp_path: Path, name: str) -> None:
+    """Volumes are another matter: `prepare` copies them as they are."""
+    PICTURES[name](tmp_path / name)
+    assert prepare("generic_images", tmp_path, out=tmp_path / "out", workers=1).rows[0].file
+    assert SECRET.encode() not in everything_in(tmp_path / "out")
 
 
 @pytest.mark.parametrize("name", ["a.nii", "d.nrrd"])
