@@ -104,13 +104,15 @@ def outside(root: Path, results: tuple[str, ...] = ("out", "cache")) -> Snapshot
 @pytest.mark.parametrize(
     "command", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in COMMANDS]
 )
-def test_only_the_folder_of_results_changes(recipes: Path, command: str) -> None:
-    before = outside(recipes)
+def test_only_the_folder_of_results_changes(world: Path, command: str, request: pytest.FixtureRequest) -> None:
+    if command not in FAST:
+        request.getfixturevalue("recipes")
+    before = outside(world)
     code = f"{PRELUDE.get(command, '')}from medsr.cli import main; main()"
     call = [sys.executable, "-c", code, *COMMANDS[command].split()]
     done = subprocess.run(call, capture_output=True, text=True, check=False)
     assert done.returncode == NO_RESULT.get(command, 0), done.stderr
-    assert outside(recipes) == before
+    assert outside(world) == before
 
 
 @pytest.mark.slow
@@ -124,7 +126,7 @@ def test_a_server_leaves_nothing_behind(world: Path) -> None:
     assert not list((world / "out").iterdir())
 
 
-@pytest.mark.parametrize("command", ["upscale", "volume"])
+@pytest.mark.parametrize("command", ["upscale", pytest.param("volume", marks=pytest.mark.slow)])
 def test_making_a_result_again_changes_nothing(world: Path, command: str) -> None:
     HOSTILE[command]()
     before = outside(world, ("cache",))
@@ -138,8 +140,8 @@ def quietly(command: str) -> None:
         HOSTILE[command]()
 
 
-LONGER = ("cohort", "cohort-retry", "volume-folder", "reproduce-volume")
-SLOW = [pytest.param(name, marks=pytest.mark.slow) if name in LONGER else name for name in HOSTILE]
+QUICK = ("upscale", "upscale-skip", "prepare", "reproduce")
+SLOW = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in HOSTILE]
 
 
 @pytest.mark.parametrize("command", SLOW)
