@@ -91,8 +91,8 @@ def load(path: Path) -> tuple[nn.Module, Spec]:
     try:
         net.load_state_dict(dict(state), strict=True)
     except RuntimeError as error:
-        told = reason(error, *net.state_dict())
-        raise WeightsError(f"{path}: the weights do not fit a {spec.architecture} generator: {told}") from error
+        message = reason(error, *net.state_dict())
+        raise WeightsError(f"{path}: the weights do not fit a {spec.architecture} generator: {message}") from error
     return net.eval().requires_grad_(False), spec
 
 
@@ -185,8 +185,8 @@ def _spec_from(metadata: Mapping[str, str], state: Mapping[str, Tensor], path: P
     if metadata.get("format") == FORMAT:
         if "discriminator" in metadata:
             name = metadata["discriminator"]
-            known = f"{name} " if kind_of(name) == "discriminator" else ""
-            raise WeightsError(f"{path}: holds a {known}discriminator, not a generator")
+            prefix = f"{name} " if kind_of(name) == "discriminator" else ""
+            raise WeightsError(f"{path}: holds a {prefix}discriminator, not a generator")
         return spec_of(metadata.get("spec"), path)
     return rrdb_spec(state, path)
 

@@ -88,8 +88,8 @@ def _read(source: Path, path: Path, series: bool, packed: int) -> Any:
     check_shape(reader.GetSize(), str(path))
     check_memory((*reader.GetSize(), components), 4, str(path))
     bits = re.search(r"(\d+)-bit", sitk.GetPixelIDValueAsString(reader.GetPixelID()))
-    each = components * int(bits[1]) / 8 if bits else components
-    expansion.check(float(np.prod([float(n) for n in reader.GetSize()])) * each, packed, str(path))
+    bytes_per_voxel = components * int(bits[1]) / 8 if bits else components
+    expansion.check(float(np.prod([float(n) for n in reader.GetSize()])) * bytes_per_voxel, packed, str(path))
     if path.suffix.lower() in (".mha", ".mhd"):
         metaimage.verify(path)
     with _in_our_words(path):
@@ -103,8 +103,8 @@ def _in_our_words(path: Path) -> Iterator[None]:
         yield
     except RuntimeError as error:
         field = next((name for name in FIELDS if f"Parse_{name}:" in str(error)), None)
-        told = f"its header's {field.replace('_', ' ')} is not understood" if field else "ITK cannot read it"
-        raise InputError(f"{path}: damaged or not a readable volume ({told})") from error
+        message = f"its header's {field.replace('_', ' ')} is not understood" if field else "ITK cannot read it"
+        raise InputError(f"{path}: damaged or not a readable volume ({message})") from error
 
 
 def from_image(image: Any, kind: str, series: bool = False) -> Volume:

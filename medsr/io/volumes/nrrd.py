@@ -140,8 +140,8 @@ def _check(header: Header, path: Path) -> None:
     axis = header.axis
     if axis is not None and header.kinds[axis].lower() not in SERIES and header.fields["sizes"].split()[axis] != "1":
         size, kind = header.fields["sizes"].split()[axis], header.kinds[axis]
-        told = f" ({kind})" if _SEVERAL.fullmatch(kind.lower()) else ""
-        raise InputError(f"{path}: {size} numbers a voxel{told} are not handled, only one")
+        message = f" ({kind})" if _SEVERAL.fullmatch(kind.lower()) else ""
+        raise InputError(f"{path}: {size} numbers a voxel{message} are not handled, only one")
 
 
 def scale_of(header: Header) -> float:
@@ -168,8 +168,8 @@ def notes_of(header: Header) -> tuple[str, ...]:
         notes += (f"the header gives lengths in {unit}: converted to mm",)
     space = header.fields.get("space", "")
     if not re.match(r"(right|left)-(anterior|posterior)-superior|[rl][ap]st?$", space.lower()):
-        told = "another" if space else "not stated"
-        notes += (f"the header's space is {told}: axes taken as left, posterior, superior",)
+        message = "another" if space else "not stated"
+        notes += (f"the header's space is {message}: axes taken as left, posterior, superior",)
     return notes
 
 
