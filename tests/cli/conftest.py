@@ -34,7 +34,7 @@ COMMANDS = {
     "cohort": "cohort upscale {kit}/eyes --out out --model bicubic",
     "cohort status": "cohort status {kit}/cohort",
     "evaluate": "evaluate folder --data {kit}/truth --model bicubic --out out",
-    "reproduce": "reproduce {kit}/made/scan.json",
+    "reproduce": "reproduce {kit}/made/scan.json --input {kit}/scans/scan.nii.gz",  # each test has another cache
     "export": "export {kit}/tiny.safetensors --to onnx --out out.onnx",
     "finetune": "finetune {kit}/recipe.yml --data {kit}/truth --out out --device cpu",
     "compare": "compare {kit}/recipe.yml {kit}/other.yml --data {kit}/truth --out out --device cpu --minutes 0",
