@@ -15,7 +15,7 @@ from medsr.core.version import __version__
 from medsr.io.files import utf8_name, write_checked
 from medsr.networks import spandrel_loader
 from medsr.networks.architectures import ARCHITECTURES, kind_of
-from medsr.networks.state_dicts import PLAIN_OBJECTS, Role, plain_names, read_pth, rrdb_names
+from medsr.networks.state_dicts import MOST_TENSORS, PLAIN_OBJECTS, Role, plain_names, read_pth, rrdb_names
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -128,6 +128,8 @@ def read_state(path: Path, role: Role = "generator") -> tuple[dict[str, Tensor],
             from safetensors import safe_open
 
             with utf8_name(path) as link, safe_open(link, framework="pt") as file:
+                if (count := len(file.keys())) > MOST_TENSORS:
+                    raise WeightsError(f"{path}: holds {count} tensors, more than any network has")
                 state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 metadata = dict(file.metadata() or {})
         else:

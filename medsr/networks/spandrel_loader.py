@@ -18,6 +18,8 @@ PURPOSES = ("SR", "Restoration")
 """What may be done to an image; a network for faces draws faces."""
 
 
+FEWEST = 3
+"""Tensors of the smallest network."""
 PROBE = 8
 """Side of the image a network is tried on before it is used, pixels."""
 FAR_BEYOND = 1000.0
@@ -31,6 +33,8 @@ def load(state: Mapping[str, Tensor], path: Path) -> tuple[nn.Module, str, int, 
     architecture, for networks that are no generators of images in 1 or 3 channels or do not compute as one, and where
     spandrel is missing.
     """
+    if len(state) < FEWEST:  # not worth the seconds that its import takes
+        raise WeightsError(f"{path}: holds {len(state)} tensors; no network that medsr or spandrel knows has so few")
     try:
         from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
     except ImportError as error:

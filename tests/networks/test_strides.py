@@ -1,12 +1,15 @@
 """Weights that claim more numbers than their file holds."""
 
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
 from medsr.core.errors import WeightsError
+from medsr.networks import checkpoint
 from medsr.networks.state_dicts import read_pth
 
 
@@ -34,3 +37,16 @@ def test_packed_zeros_are_not_weights(tmp_path: Path) -> None:
             target.writestr(name, source.read(name))
     with pytest.raises(WeightsError, match="would unpack to 8 MB"):
         read_pth(packed)
+
+
+def test_a_file_of_one_tensor_or_of_too_many_is_refused_before_anything_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.save({"a.weight": torch.zeros(2, 2)}, tmp_path / "a.pth", _use_new_zipfile_serialization=False)
+    monkeypatch.setitem(sys.modules, "spandrel", None)
+    with pytest.raises(WeightsError, match="holds 1 tensors"):
+        checkpoint.load(tmp_path / "a.pth")
+    monkeypatch.setattr(checkpoint, "MOST_TENSORS", 5)
+    safetensors.torch.save_file({f"t{n}": torch.zeros(1) for n in range(6)}, tmp_path / "a.safetensors")
+    with pytest.raises(WeightsError, match="holds 6 tensors, more than any network has"):
+        checkpoint.load(tmp_path / "a.safetensors")
