@@ -366,7 +366,7 @@ def test_the_keyboard_is_enough(browser: Any, server: Server, eye: Path) -> None
 def test_the_vendored_viewer_is_what_its_licences_say() -> None:
     import hashlib
 
-    vendor = Path(medsr.__file__).parent / "serving" / "page" / "vendor"
+    vendor = Path(medsr.__file__).parent / "commands" / "serve" / "page" / "vendor"
     told = (vendor / "LICENSES.txt").read_text().split("sha256 ")[1].split()[0]
     assert hashlib.sha256((vendor / "niivue.umd.js").read_bytes()).hexdigest() == told
 
