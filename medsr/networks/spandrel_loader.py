@@ -34,7 +34,7 @@ def load(state: Mapping[str, Tensor], path: Path) -> tuple[nn.Module, str, int, 
     spandrel is missing.
     """
     if len(state) < FEWEST:  # not worth the seconds that its import takes
-        raise WeightsError(f"{path}: holds {len(state)} tensors; no network that medsr or spandrel knows has so few")
+        raise WeightsError(f"{path}: the weights of no architecture that medsr or spandrel knows")
     try:
         from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
     except ImportError as error:

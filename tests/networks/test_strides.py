@@ -44,7 +44,7 @@ def test_a_file_of_one_tensor_or_of_too_many_is_refused_before_anything_is_impor
 ) -> None:
     torch.save({"a.weight": torch.zeros(2, 2)}, tmp_path / "a.pth", _use_new_zipfile_serialization=False)
     monkeypatch.setitem(sys.modules, "spandrel", None)
-    with pytest.raises(WeightsError, match="holds 1 tensors"):
+    with pytest.raises(WeightsError, match="no architecture that medsr or spandrel knows"):
         checkpoint.load(tmp_path / "a.pth")
     monkeypatch.setattr(checkpoint, "MOST_TENSORS", 5)
     safetensors.torch.save_file({f"t{n}": torch.zeros(1) for n in range(6)}, tmp_path / "a.safetensors")
