@@ -78,7 +78,10 @@ def picture_as_shown(path: Path) -> Pillow.Image:
     """
     content, orientation = path.read_bytes(), UPRIGHT
     if content[:2] in netpbm.PLAIN:  # Pillow takes seconds for what it says in numbers
-        return Pillow.fromarray(netpbm.read(path).pixels.squeeze(2))
+        pixels = netpbm.read(path).pixels
+        if pixels.shape[2] == 1:
+            return Pillow.fromarray(pixels[:, :, 0])
+        return Pillow.fromarray((pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels)
     if content[:2] in (b"II", b"MM"):
         try:
             content, orientation = _upright_tiff(content)

@@ -42,3 +42,15 @@ def test_every_opening_names_its_formats() -> None:
     for path in Path(medsr.__file__).parent.rglob("*.py"):
         for call in re.findall(r"\b(?:Pillow|Image)\.open\(.*", path.read_text()):
             assert "formats=" in call, f"{path}: {call}"
+
+
+@pytest.mark.parametrize("largest", [1, 255, 65535])
+@pytest.mark.parametrize(("kind", "channels"), [("P2", 1), ("P3", 3)])
+def test_masks_written_as_numbers_are_read_as_pillow_reads_them(
+    kind: str, channels: int, largest: int, tmp_path: Path
+) -> None:
+    values = np.random.default_rng(0).integers(0, 2, 20 * channels) * largest
+    path = tmp_path / "mask.pnm"
+    path.write_text(f"{kind}\n5 4\n{largest}\n{' '.join(map(str, values))}\n")
+    with Pillow.open(path) as expected:
+        np.testing.assert_array_equal(np.asarray(picture_as_shown(path)), np.asarray(expected))
