@@ -19,7 +19,13 @@ from medsr.io.images import image as image_io
 from medsr.networks import checkpoint
 from medsr.report.page import Picture
 from tests.helpers import slurm_here
-from tests.helpers.side_by_side import all_threads, in_worker, pytest_cmdline_main, turn  # noqa: F401  a hook, for pytest
+from tests.helpers.side_by_side import (  # noqa: F401  two hooks, for pytest
+    all_threads,
+    in_worker,
+    pytest_cmdline_main,
+    pytest_report_to_serializable,
+    turn,
+)
 
 TINY = checkpoint.Spec("rrdb", 2, 3, {"features": 12, "blocks": 1, "growth": 4})
 

@@ -168,7 +168,7 @@ def test_workers_of_a_script_that_lies_elsewhere(tmp_path: Path, fundus: np.ndar
     card, source = people(tmp_path, fundus)
     script = tmp_path / "code" / "mine.py"
     script.parent.mkdir()
-    call = f"medsr.prepare({str(card)!r}, {str(source)!r}, 'prepared', workers=2)"
+    call = f"medsr.prepare({str(card)!r}, {str(source)!r}, out='prepared', workers=2)"
     script.write_text(f"import medsr\nif __name__ == '__main__':\n    {call}\n")
     place.run(by=(str(script),))
 

@@ -19,6 +19,7 @@ IMAGE = "image"
 PARTS = ("train", "validation", "test")
 Part = Literal["train", "validation", "test"]
 _FIELD = re.compile(r"\{(\w+)(?::((?:[^{}]|\{[\d,]+\})+))?\}")
+SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 LONGEST = 300
@@ -59,7 +60,8 @@ class Pattern:
 
     def match(self, name: str) -> dict[str, str] | None:
         """The fields of a path with `/` between its names; None where it does not fit."""
-        match = self._expression.fullmatch(name) if self._fits(name) else None
+        readable = SURROGATES.sub("\ufffd", name)  # bytes of a name that are not UTF-8
+        match = self._expression.fullmatch(name) if self._fits(readable) else None
         return match.groupdict() if match else None
 
 
