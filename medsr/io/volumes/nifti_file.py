@@ -158,7 +158,7 @@ def _raw_nifti(nib: Any, head: bytes, path: Path) -> Any:
     if np.isinf(slope):
         raise InputError(f"{path}: the header's scl_slope is infinite; correct it")
     if np.isfinite(slope) and slope != 0 and not np.isfinite(intercept):
-        raise InputError(f"{path}: the header's scl_slope is {slope:g}, but its scl_inter is no number; correct it")
+        raise InputError(f"{path}: the header's scl_slope is {slope:g}, but its scl_inter is not a number; correct it")
     if (code := int(raw["datatype"])) not in raw._data_type_codes.value_set():
         raise InputError(f"{path}: the header's datatype is {code}, which NIfTI does not define; correct it")
     if code in LONG:

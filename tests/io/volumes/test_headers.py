@@ -248,7 +248,7 @@ def test_compression_goes_by_content(tmp_path: Path) -> None:
         ({"dim": [9, 6, 5, 4, 1, 1, 1, 1]}, r"dim\[0\] is 9"),
         ({"dim": [5, 6, 5, 2, 1, 2, 1, 1]}, "2 numbers a voxel"),
         ({"scl_slope": np.inf}, "scl_slope is infinite"),
-        ({"scl_slope": 2, "scl_inter": np.nan}, "scl_inter is no number"),
+        ({"scl_slope": 2, "scl_inter": np.nan}, "scl_inter is not a number"),
         ({"datatype": 1536, "bitpix": 128}, "float128 voxels are not handled"),
         ({"datatype": 1}, "1-bit voxels are not handled"),
         ({"datatype": 77}, "datatype is 77"),

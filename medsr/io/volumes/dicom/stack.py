@@ -134,7 +134,7 @@ def _about_steps(frame: Frame, between: float) -> list[str]:
     overlap = float(thickness) > between
     if stated and not overlap:  # usual, and said by the header itself
         return []
-    lie = "they overlap; state the thickness to have that counted" if overlap else "with gaps"
+    lie = "they overlap; it counts where thickness states it" if overlap else "with gaps"
     return [f"the header says slices of {float(thickness):g} mm, their positions one every {between:.3f} mm: {lie}"]
 
 
