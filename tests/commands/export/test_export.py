@@ -127,9 +127,9 @@ def test_nobody_is_told_that_openvino_is_used(eyes: Path, tiny_model: Path, tmp_
     """OpenVINO and NNCF send usage events over the network when imported, if they find what sends them."""
     code = (
         "import sys, medsr\n"
-        f"medsr.upscale({str(eyes)!r}, {str(tmp_path / 'out')!r}, 'medsr-retina-x2', engine='openvino')\n"
+        f"medsr.upscale({str(eyes)!r}, {str(tmp_path / 'out')!r}, model='medsr-retina-x2', engine='openvino')\n"
         f"out = {str(tmp_path / 'x.xml')!r}\n"
-        f"medsr.export({str(tiny_model)!r}, 'openvino', out, int8=True, calibrate={str(eyes)!r})\n"
+        f"medsr.export({str(tiny_model)!r}, 'openvino', out=out, int8=True, calibrate={str(eyes)!r})\n"
         "assert {'openvino', 'nncf'} <= set(sys.modules)\n"
         "found = [name for name, module in sys.modules.items() if name.startswith('openvino_telemetry') and module]\n"
         "assert not found, found\n"
