@@ -89,7 +89,8 @@ def test_the_same_bytes_whatever_the_threads_and_the_order(tmp_path: Path, fundu
         code = (
             "import sys, torch, medsr\n"
             f"torch.set_num_threads({count})\n"
-            f"medsr.upscale([f'{tmp_path}/in/{{n}}.png' for n in {order}], '{tmp_path}/{name}', model='medsr-retina-x2')\n"
+            f"inputs = [f'{tmp_path}/in/{{n}}.png' for n in {order}]\n"
+            f"medsr.upscale(inputs, '{tmp_path}/{name}', model='medsr-retina-x2')\n"
             f"medsr.volume('{scan}', '{tmp_path}/{name}', model='medsr-mri', device='cpu')\n"
         )
         subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
