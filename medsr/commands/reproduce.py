@@ -190,6 +190,8 @@ def _scan(sidecar: Path, told: dict[str, Any], given: Given) -> Comparison:
 def _input(sidecar: Path, told: dict[str, Any], given: str | Path | None, digest: Callable[[Path], str]) -> Path:
     named = told["input_file"] if "input_file" in told else told["input"]
     path = sidecar.parent / named if given is None else Path(given)
+    if given is None and os.path.realpath(path) == os.path.abspath(os.sep):  # all of the disk would be read
+        raise InputError(f"{sidecar}: names the whole disk as the input; say where the input is with --input")
     try:
         if given is None and not (os.path.exists(path) and digest(path) == told["input_sha256"]):
             path = place_of(told["input_sha256"]) or path

@@ -87,13 +87,18 @@ def bits_of(rows: Iterable[ManifestRow]) -> int | None:
     return max((int(row.bits) for row in rows if row.bits), default=None)
 
 
+def is_depth(bits: str) -> bool:
+    """Whether a text is a number of bits as manifests have it: 8 to 16, or empty."""
+    return not bits or (bits.isascii() and bits.isdigit() and len(bits) < 3 and 8 <= int(bits) <= 16)
+
+
 def _row(record: dict[str, str]) -> ManifestRow:
     if None in record or not all(isinstance(value, str) for value in record.values()):
         raise ValueError("a line has too few or too many columns")
     row = ManifestRow(original=record.pop("original") == "yes", **record)
     if row.file and not re.fullmatch(r"[1-9][0-9]{0,8}(x[1-9][0-9]{0,8}){1,3}", row.size):
         raise ValueError(f"{row.file}: {row.size!r} is no size")
-    if row.bits and not (row.bits.isdigit() and 8 <= int(row.bits) <= 16):
+    if not is_depth(row.bits):
         raise ValueError(f"{row.file}: {row.bits!r} is not a number of bits")
     return row
 

@@ -161,6 +161,7 @@ CRASHERS: dict[str, tuple[str, str, Callable[[], bytes]]] = {
     "sidecar-results-list": ("sidecars", "upscale.json", lambda: _told("sidecars", "upscale.json", results=[{}])),
     "sidecar-without-kind": ("sidecars", "scan.json", lambda: _told("sidecars", "scan.json", parameters={"scale": 2})),
     "sidecar-file-long": ("sidecars", "scan.json", lambda: _told("sidecars", "scan.json", input_file="x" * 3000)),
+    "sidecar-file-disk": ("sidecars", "scan.json", lambda: _told("sidecars", "scan.json", input_file="/")),
     "plan-options-none": ("plans", "volume.json", lambda: _told("plans", "volume.json", options={"scale": "x"})),
     "plan-options-other": ("plans", "upscale.json", lambda: _told("plans", "upscale.json", options={"x": 1})),
     "plan-bids-absent": ("plans", "volume.json", lambda: _told("plans", "volume.json", bids="/nowhere\0")),

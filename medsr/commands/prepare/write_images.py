@@ -16,6 +16,7 @@ from medsr.commands.prepare.inspect_images import SIZE
 from medsr.core.errors import InputError
 from medsr.core.intensity import Window
 from medsr.core.text import reason
+from medsr.data import manifest
 from medsr.data.cards import IMAGE, GroundTruth
 from medsr.degradation import multiscale
 from medsr.io.files import atomic_path, sha256
@@ -60,6 +61,8 @@ def restored_files(record: object) -> list[Made]:
     for file in files:
         if not re.fullmatch(SIZE, file.size):
             raise ValueError(f"{file.size!r} is not a size")
+        if not manifest.is_depth(file.bits):
+            raise ValueError(f"{file.bits!r} is not a number of bits")
     return files
 
 

@@ -20,6 +20,14 @@ from medsr.recipe import MultiScale
 from tests.conftest import write_png
 
 
+@pytest.mark.parametrize("bits", ["auto", "7", "17", "-9", "\u0661\u0662"])
+def test_a_journal_with_another_depth_is_damaged(bits: str) -> None:
+    record = {"file": "a.png", "role": "image", "size": "4x4", "original": False, "sha256": "0" * 64}
+    assert write_images.restored_files([record | {"bits": "12"}])
+    with pytest.raises(ValueError, match="number of bits"):
+        write_images.restored_files([record | {"bits": bits}])
+
+
 @given(height=st.integers(20, 90), width=st.integers(20, 90), side=st.integers(5, 20), stride=st.integers(1, 30))
 def test_crops_lie_inside_and_lose_no_pixel_up_to_their_stride(height: int, width: int, side: int, stride: int) -> None:
     seen = np.zeros((height, width), bool)
