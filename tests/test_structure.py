@@ -58,6 +58,29 @@ def test_each_folder_imports_only_from_those_before_it() -> None:
     assert not wrong
 
 
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """Imports within functions count too."""
+    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}
+    modules = {name.removesuffix(".__init__"): path for name, path in modules.items() if path.name != "__main__.py"}
+    uses = {
+        name: {used if used in modules else used.rpartition(".")[0] for used in _imports(path)}
+        for name, path in modules.items()
+        if name != "medsr"
+    }
+
+    def reached(start: str) -> set[str]:
+        seen: set[str] = set()
+        waiting = list(uses[start])
+        while waiting:
+            name = waiting.pop()
+            if name in uses and name not in seen:
+                seen.add(name)
+                waiting += uses[name]
+        return seen
+
+    assert [name for name in uses if name in reached(name)] == []
+
+
 def test_every_folder_has_its_place_in_the_order() -> None:
     rooms = {_room(path) for path in PACKAGE.rglob("*.py")} - {"__init__", "__main__"}
     assert rooms == set(ORDER)

@@ -25,6 +25,7 @@ from medsr.io.images.depth import ANY
 from medsr.io.images.frames import ALL
 from medsr.io.local_record import place_of
 from medsr.io.volumes import volume as volume_io
+from medsr.io.volumes import volume_files
 from medsr.volumes.learned_fusion import file_of
 from medsr.volumes.models import weights_hash
 
@@ -147,7 +148,7 @@ def _scan(sidecar: Path, told: dict[str, Any], given: Given) -> Comparison:
     if asked["adapt_minutes"] is not None:
         raise UsageError(f"{sidecar}: learned from the scan for a time (--adapt): that cannot be made again exactly")
     output = sidecar.parent / told["output_file"]
-    scan = _input(sidecar, told, given.source, volume_io.digest)
+    scan = _input(sidecar, told, given.source, volume_files.digest)
     nearest = told["model"]["name"] == "nearest"  # a label map: no network was asked
     weights = "cubic" if nearest else _weights(sidecar, told["model"], given.model)
     fusion = asked.get("fusion_sha256")
@@ -183,7 +184,9 @@ def _scan(sidecar: Path, told: dict[str, Any], given: Given) -> Comparison:
         made = _made(outcome)
         before, after = volume_io.read(output), volume_io.read(made)
         same_place = np.array_equal(before.affine, after.affine)
-        compared = _compared(output, before.stored, after.stored, volume_io.digest(output) == volume_io.digest(made))
+        compared = _compared(
+            output, before.stored, after.stored, volume_files.digest(output) == volume_files.digest(made)
+        )
         return compared if same_place else Comparison(output, False, "lies elsewhere: another affine")
 
 

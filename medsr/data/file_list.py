@@ -17,7 +17,7 @@ from medsr.io import scans
 from medsr.io.files import write_text
 from medsr.io.images import image as image_io
 from medsr.io.listing import files_below
-from medsr.io.volumes import volume as volume_io
+from medsr.io.volumes import volume_files
 from medsr.recipe import Recipe
 from medsr.recipe.degradation import low_resolution_folder
 
@@ -147,7 +147,7 @@ def entry_of(folders: dict[str, str], path: Path, part: str, hashes: dict[Path, 
     size, modified = sum(file.st_size for file in files), max(file.st_mtime_ns for file in files)
     before = hashes.get(absolute)
     same = before is not None and (before.size, before.modified) == (size, modified)
-    digest = before.sha256 if before is not None and same else volume_io.digest(path)
+    digest = before.sha256 if before is not None and same else volume_files.digest(path)
     return FileEntry(key, absolute.relative_to(folders[key]).as_posix(), size, modified, digest, part)
 
 
@@ -165,4 +165,4 @@ def _files(path: Path) -> list[Path]:
     """A file, a header with its data, or the slices in a folder."""
     if path.is_dir():
         return list(files_below(path))
-    return [file for file in volume_io.files_of(path) if file.is_file()] or [path]
+    return [file for file in volume_files.files_of(path) if file.is_file()] or [path]

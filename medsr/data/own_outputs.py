@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path, PurePath
 
 from medsr.batch import status
-from medsr.io.volumes import volume as volume_io
+from medsr.io.volumes import volume_files
 
 _RUN = ("log.jsonl", "recipe.yml", "state")
 """What lies in a run's folder."""
@@ -60,7 +60,7 @@ def is_own(path: Path) -> bool:
 @lru_cache(maxsize=4096)
 def _is_result(path: Path) -> bool:
     try:
-        return volume_io.is_result(path)
+        return volume_files.is_result(path)
     except OSError:
         return False
 

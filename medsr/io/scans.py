@@ -13,9 +13,9 @@ from medsr.io.dicom import series_files
 from medsr.io.dicom.series_files import Slice
 from medsr.io.listing import RECORDS, cannot_open, files_below
 from medsr.io.volumes import volume as volume_io
-from medsr.io.volumes import wrapped
+from medsr.io.volumes import volume_files, wrapped
 
-KNOWN = tuple(volume_io.SUFFIXES)
+KNOWN = tuple(volume_files.SUFFIXES)
 LEFT_OUT_NAMED = 5
 
 
@@ -94,7 +94,7 @@ def find(folder: Path, out: Path | None = None, results: bool = False) -> ScanLi
     left_out: list[Path] = []
     slices: list[Slice] = []
     damaged: list[Path] = []
-    volume_files: set[Path] = set()
+    scan_files: set[Path] = set()
     closed: list[Path] = []
     for file in sorted(files_below(folder, closed=closed)):
         if skipped is not None and _within(file, skipped):
@@ -115,11 +115,11 @@ def find(folder: Path, out: Path | None = None, results: bool = False) -> ScanLi
             left_out.append(file)
         elif kind:
             scans.append(Scan(file))
-            volume_files.update(volume_io.files_of(file))
+            scan_files.update(volume_files.files_of(file))
     series = series_files.scattered(slices)
     scans += _numbered([Scan(group.folder, group.named) for group in series])
     scans += [Scan(file) for file in damaged if not any(file.is_relative_to(group.folder) for group in series)]
-    rest = [file for file in left_out if file not in volume_files]
+    rest = [file for file in left_out if file not in scan_files]
     line = cannot_open(folder, closed)
     return ScanListing(sorted(scans, key=lambda scan: (scan.path, scan.number)), rest, (), (line,) if line else ())
 
@@ -146,8 +146,8 @@ def _matches(path: Path, folder: Path, pattern: str) -> bool:
 
 def _kind(file: Path) -> str | None:
     """The suffix of a scan by its content or else its name; empty for data of a header; None for no scan."""
-    suffix = volume_io.split_suffix(file)[1].lower()
-    if suffix in KNOWN and not volume_io.is_volume(file):
+    suffix = volume_files.split_suffix(file)[1].lower()
+    if suffix in KNOWN and not volume_files.is_volume(file):
         return ""
     try:
         kind = file_type.scan_suffix(file)
@@ -192,7 +192,7 @@ def _numbered(scans: list[Scan]) -> list[Scan]:
 
 def _may_be_scan(path: Path) -> bool:
     """Whether a glob that found it can have meant it: no sidecar, no picture, no data of a header beside it."""
-    if path.is_dir() or volume_io.is_volume(path):
+    if path.is_dir() or volume_files.is_volume(path):
         return True
     try:
         return bool(path.is_file() and _kind(path))
@@ -203,10 +203,10 @@ def _may_be_scan(path: Path) -> bool:
 def _is_ours(file: Path, folder: Path) -> bool:
     """Whether medsr made it: a result, slices of one, or what stands beside it."""
     for name in ("_preview.png", "_report.html", ".json"):
-        if file.name.endswith(name) and volume_io.is_result(file.with_name(file.name[: -len(name)] + ".nii")):
+        if file.name.endswith(name) and volume_files.is_result(file.with_name(file.name[: -len(name)] + ".nii")):
             return True
     above = [parent for parent in file.parents if parent != folder and parent.is_relative_to(folder)]
-    return (volume_io.is_volume(file) and volume_io.is_result(file)) or any(map(volume_io.is_result, above))
+    return (volume_files.is_volume(file) and volume_files.is_result(file)) or any(map(volume_files.is_result, above))
 
 
 def _within(path: Path, folder: Path) -> bool:

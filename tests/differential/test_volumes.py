@@ -14,13 +14,14 @@ import SimpleITK as sitk
 
 from medsr.commands.volume.run import volume
 from medsr.io.volumes import volume as volume_io
+from medsr.io.volumes import volume_files
 
 FOLDERS = ("odd", "mri", "mri_thick", "ct")
 SERIES = ("ct/head_gantry_tilt_dicom", "mri_thick/fse_pd_dicom")
 LARGEST = 30_000_000
 STUDY = "ds002748"
 """Eight subjects written by one program: the first is looked at."""
-SUFFIXES = (*volume_io.SUFFIXES, ".mnc", ".par", ".rec")
+SUFFIXES = (*volume_files.SUFFIXES, ".mnc", ".par", ".rec")
 REFUSED = {
     # No volumes of one number a voxel: medsr has nothing to refine.
     "odd/itksnap/X300.mha": "a 2D image",
@@ -56,7 +57,7 @@ def _files() -> list[str]:
     found = itertools.chain.from_iterable(sorted(Path(root, folder).rglob("*")) for folder in FOLDERS)
     scans = (path for path in found if path.is_file() and path.name.lower().endswith(SUFFIXES))
     scans = (path for path in scans if path.parent.name != STUDY or path.name.startswith("sub-01"))
-    pairs = (path for path in scans if volume_io.is_volume(path) or path.suffix.lower() in (".mnc", ".par", ".rec"))
+    pairs = (path for path in scans if volume_files.is_volume(path) or path.suffix.lower() in (".mnc", ".par", ".rec"))
     return [path.relative_to(root).as_posix() for path in pairs]
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from medsr.core.errors import UsageError
 from medsr.io.volumes import volume as volume_io
+from medsr.io.volumes import volume_files
 from medsr.io.volumes.base import Volume
 from tests.conftest import smooth_volume
 
@@ -25,7 +26,7 @@ def test_scans_of_any_name_come_back(tmp_path: Path, name: bytes, suffix: str) -
     volume_io.write(path, Volume(stored, np.diag([1.0, 1.0, 3.0, 1.0]), KINDS[suffix]))
     again = volume_io.read(path)
     np.testing.assert_array_equal(again.stored, stored)
-    assert {file.name for file in path.parent.iterdir()} == {file.name for file in volume_io.files_written(path)}
+    assert {file.name for file in path.parent.iterdir()} == {file.name for file in volume_files.files_written(path)}
 
 
 @pytest.mark.parametrize("suffix", [".mhd", ".nhdr"])
@@ -35,7 +36,7 @@ def test_a_header_of_any_name_finds_its_data(tmp_path: Path, name: bytes, suffix
     volume_io.write(tmp_path / f"plain{suffix}", Volume(stored, np.diag([1.0, 1.0, 3.0, 1.0]), "NRRD"))
     path = (tmp_path / f"plain{suffix}").rename(tmp_path / (os.fsdecode(name) + suffix))
     np.testing.assert_array_equal(volume_io.read(path).stored, stored)
-    assert len(volume_io.files_of(path)) == 2
+    assert len(volume_files.files_of(path)) == 2
 
 
 @pytest.mark.parametrize("suffix", [".mhd", ".nhdr"])
@@ -45,4 +46,4 @@ def test_a_header_that_cannot_name_its_data_is_refused(tmp_path: Path, suffix: s
         with pytest.raises(UsageError, match="cannot name its data file"):
             volume_io.write(tmp_path / (os.fsdecode(name) + suffix), volume)
     volume_io.write(tmp_path / f"Mueller Ärztin{suffix}", volume)
-    assert len(volume_io.files_of(tmp_path / f"Mueller Ärztin{suffix}")) == 2
+    assert len(volume_files.files_of(tmp_path / f"Mueller Ärztin{suffix}")) == 2

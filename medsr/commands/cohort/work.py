@@ -23,7 +23,7 @@ from medsr.core.errors import UsageError
 from medsr.core.text import shown
 from medsr.engines.base import Compute
 from medsr.io.files import read_text, sha256, write_text
-from medsr.io.volumes import volume as volume_io
+from medsr.io.volumes import volume_files
 
 PARTS = "parts"
 RUNNING = "running"
@@ -130,7 +130,7 @@ def _scans(given: dict[str, Any], compute: Compute) -> Crew:
         how = How(request, extras, opened, lambda _: None, status, lambda *_: None)
         return Job(Target(Path(unit.source), Path(unit.target), extras.dicom, unit.series), how)
 
-    return Crew(settings_of(request, extras, opened), volume_io.digest, job)
+    return Crew(settings_of(request, extras, opened), volume_files.digest, job)
 
 
 def _images(given: dict[str, Any], compute: Compute) -> Crew:

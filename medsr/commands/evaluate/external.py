@@ -11,7 +11,7 @@ from medsr.commands.evaluate.case import Benchmark, Case, Item
 from medsr.commands.evaluate.gallery import TRUTH
 from medsr.core.errors import InputError, UsageError
 from medsr.core.types import Array
-from medsr.io.volumes.volume import split_suffix
+from medsr.io.volumes.volume_files import split_suffix
 from medsr.networks import weight_store
 
 

@@ -14,7 +14,7 @@ from medsr.batch.outcome import Outcome
 from medsr.batch.status import Status
 from medsr.commands.evaluate.case import Item
 from medsr.commands.evaluate.result import Row
-from medsr.io.volumes.volume import digest
+from medsr.io.volumes.volume_files import digest
 from medsr.metrics.names import split
 
 NAME = "measured.jsonl"

@@ -21,6 +21,7 @@ from medsr.engines.base import Compute
 from medsr.io import scans
 from medsr.io.files import sha256
 from medsr.io.volumes import volume as volume_io
+from medsr.io.volumes import volume_files
 from medsr.metrics import psnr_ssim
 from medsr.networks.weight_store import VOLUME_BASELINES
 from medsr.volumes.acquisition import Acquisition
@@ -144,7 +145,7 @@ class Volume:
 
     def is_result(self, path: Path) -> bool:
         """By its suffix; of header and data, the header."""
-        return volume_io.is_volume(path)
+        return volume_files.is_volume(path)
 
     def take_in(self, path: Path, case: Case) -> Array:
         """(I, J, K) float32, what the stored values mean, turned to right, anterior, superior.

@@ -21,6 +21,7 @@ from medsr.io.files import sha256
 from medsr.io.images import image as image_io
 from medsr.io.images.base import DICOM
 from medsr.io.volumes import volume as volume_io
+from medsr.io.volumes import volume_files
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -112,7 +113,7 @@ def _thumbnail(unit: NDArray[np.float32]) -> str:
 
 
 def _volume(path: Path, hashes: dict[str, str]) -> Look:
-    if len(volume_io.files_of(path)) > 1:
+    if len(volume_files.files_of(path)) > 1:
         raise InputError(f"{path}: header and data are apart; convert it to .nii.gz first")
     volume = volume_io.read(path)
     digest = hashlib.sha256(f"{volume.stored.shape}{volume.stored.dtype}".encode())

@@ -17,7 +17,7 @@ from medsr.data.cards import Card
 from medsr.data.layout import LayoutItem
 from medsr.io.images import image as image_io
 from medsr.io.listing import cannot_open, files_below
-from medsr.io.volumes import volume as volume_io
+from medsr.io.volumes import volume_files
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def collect(card: Card, source: Path, out: Path, work: Path, say: Say) -> Source
 
 def _is_scan(card: Card, name: str) -> bool:
     if card.kind == "volumes":
-        return volume_io.is_volume(Path(name))
+        return volume_files.is_volume(Path(name))
     return PurePosixPath(name).suffix.lower() in {*image_io.SUFFIXES, *image_io.UNREAD}
 
 

@@ -24,6 +24,7 @@ from medsr.io.images import image as image_io
 from medsr.io.images.base import PNG, TIFF, Image
 from medsr.io.orientation import picture_as_shown
 from medsr.io.volumes import volume as volume_io
+from medsr.io.volumes import volume_files
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -188,9 +189,9 @@ def _companion(task: Task, role: str, path: Path, out: Path, shown: tuple[int, .
 
 def _copied(task: Task, role: str, path: Path, out: Path) -> Made:
     """A volume, byte for byte."""
-    stem = task.id.removesuffix(volume_io.split_suffix(Path(task.id))[1])
+    stem = task.id.removesuffix(volume_files.split_suffix(Path(task.id))[1])
     folder = task.part if role == IMAGE else role
-    file = f"{folder}/{stem}{volume_io.split_suffix(path)[1]}"
+    file = f"{folder}/{stem}{volume_files.split_suffix(path)[1]}"
     with atomic_path(out / file) as temporary:
         shutil.copyfile(path, temporary)
     shape = volume_io.read(out / file).stored.shape

@@ -8,7 +8,7 @@ from medsr.commands.serve.inspect_upload import PIXELS
 from medsr.commands.serve.jobs import Job
 from medsr.commands.serve.responses import ImageResult, Pixels, VolumeResult
 from medsr.commands.serve.run_jobs import MadeImage, MadeVolume
-from medsr.io.volumes.volume import split_suffix
+from medsr.io.volumes.volume_files import split_suffix
 
 
 def images(job: Job) -> list[ImageResult]:

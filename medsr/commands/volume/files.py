@@ -10,7 +10,7 @@ from medsr.core.errors import UsageError
 from medsr.io.places import Writing, target_identity
 from medsr.io.places import check as places_check
 from medsr.io.scans import Scan
-from medsr.io.volumes.volume import OURS, SUFFIXES, files_of, files_written, split_suffix
+from medsr.io.volumes.volume_files import OURS, SUFFIXES, files_of, files_written, split_suffix
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from medsr.core.types import Say
 from medsr.io.files import read_unchanged, write_text
 from medsr.io.local_record import named_from
 from medsr.io.volumes import volume as volume_io
+from medsr.io.volumes import volume_files
 from medsr.io.volumes.base import Volume
 from medsr.volumes.choose_model import choose_model
 from medsr.volumes.models import LoadedSliceModel
@@ -101,12 +102,12 @@ class Job:
         taken: list[dict[Path, str]] = []
 
         def digest(path: Path) -> dict[Path, str]:
-            taken.append(volume_io.hashes(path))
+            taken.append(volume_files.hashes(path))
             return {file: known for file, known in taken[-1].items() if file in taken[0] and not _is_ours(file)}
 
         series, choice = self.at.series or self.how.extras.series, self.how.request.choice
         scan, _ = read_unchanged(self.source, digest, lambda: volume_io.read(self.source, series, choice))
-        self.digest = volume_io.digest_of(taken[0])
+        self.digest = volume_files.digest_of(taken[0])
         return scan
 
     def compute(self) -> None:
@@ -172,7 +173,7 @@ class Job:
 
 def _is_ours(file: Path) -> bool:
     """Whether a file below a folder of slices is no slice: a result, a table or a page."""
-    return volume_io.is_volume(file) or file.suffix.lower() in (".tsv", ".json", ".html", ".png")
+    return volume_files.is_volume(file) or file.suffix.lower() in (".tsv", ".json", ".html", ".png")
 
 
 def _told(summary: dict[str, Any]) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from medsr.core.geometry import parse_planes
 from medsr.core.types import Say
 from medsr.engines.base import Compute
 from medsr.io.scans import expand
-from medsr.io.volumes import volume as volume_io
+from medsr.io.volumes import volume_files
 from medsr.networks.bundled import AUTO
 from medsr.volumes.models import LoadedSliceModel, open_slice_model
 from medsr.volumes.refine import Method
@@ -162,7 +162,7 @@ def volume(
         if skip_done:
             raise UsageError("--skip-done: --out names one file; give a folder")
         return pipeline.run([Job(targets[0], How(request, extras, opened, say))], on_outcome)
-    with Status(Path(out), known, volume_io.digest) as status:
+    with Status(Path(out), known, volume_files.digest) as status:
         for outcome in refused:
             on_outcome(outcome)
             status.record(outcome)

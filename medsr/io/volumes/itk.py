@@ -17,7 +17,7 @@ from medsr.core.geometry import LPS
 from medsr.core.text import shown
 from medsr.io import expansion
 from medsr.io.files import utf8_name
-from medsr.io.volumes import metaimage, nrrd, nrrd_write
+from medsr.io.volumes import metaimage, nrrd, nrrd_write, volume_files
 from medsr.io.volumes.base import (
     METAIMAGE,
     NO_CHOICE,
@@ -66,9 +66,7 @@ def read(path: Path, choice: GeometryChoice = NO_CHOICE) -> Volume:
 
 def _image(source: Path, path: Path, series: bool) -> Any:
     """ITK's image of `source`; errors name `path`. `series`: whether several numbers a voxel are volumes."""
-    from medsr.io.volumes import volume as volume_io
-
-    data = [file for file in volume_io.files_of(source) if file != source and file.is_relative_to(source.parent)]
+    data = [file for file in volume_files.files_of(source) if file != source and file.is_relative_to(source.parent)]
     packed = sum(file.stat().st_size for file in {source, *data} if file.is_file())
     with utf8_name(source, data) as named:
         return _read(named, path, series, packed)

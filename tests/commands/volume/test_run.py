@@ -23,6 +23,7 @@ from medsr.cli.app import app
 from medsr.commands.volume.run import volume
 from medsr.core.errors import InputError, MedsrError, UsageError
 from medsr.io.volumes import volume as volume_io
+from medsr.io.volumes import volume_files
 from medsr.volumes.models import open_slice_model
 from tests.conftest import smooth_volume
 from tests.io.volumes.dicom.test_series import slice_of
@@ -100,7 +101,7 @@ def test_one_scan_and_everything_beside_it(refiner_file: Path, tmp_path: Path) -
     np.testing.assert_allclose(refined.header.get_zooms(), 1.0, atol=0.03)
     summary = json.loads((tmp_path / "out" / "scan.json").read_text())
     assert summary["planes"] == ["sagittal", "coronal"]
-    assert summary["input_sha256"] == volume_io.digest(source)
+    assert summary["input_sha256"] == volume_files.digest(source)
     assert len(summary["model"]["sha256"]) == 64
     assert summary["seconds"] > 0
     assert summary["peak_memory_bytes"] > 1e7

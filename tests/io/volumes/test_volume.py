@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from medsr.core.errors import InputError, MedsrError, MemoryExhaustedError, UsageError
 from medsr.io import scans
 from medsr.io.volumes import volume as volume_io
+from medsr.io.volumes import volume_files
 
 OBLIQUE = np.array([[0.9, 0.1, -0.2, -40.5], [-0.15, 1.1, 0.3, 12.25], [0.2, -0.25, 2.4, 7.75], [0, 0, 0, 1]])
 RIGID = nib.affines.from_matvec(np.linalg.qr(OBLIQUE[:3, :3])[0] @ np.diag([0.9, 1.1, 2.5]), [-40.5, 12.25, 7.75])
@@ -186,7 +187,7 @@ def test_unusual_but_valid_metaimages_are_read(tmp_path: Path) -> None:
     names = "\n".join(f"q{index}.raw" for index in range(4))
     (tmp_path / "list.mhd").write_text(f"{header}BinaryData = True\nElementDataFile = LIST\n{names}\n")
     np.testing.assert_array_equal(volume_io.read(tmp_path / "list.mhd").stored.ravel("F"), values)
-    assert len(volume_io.digest(tmp_path / "list.mhd")) == 64
+    assert len(volume_files.digest(tmp_path / "list.mhd")) == 64
     no_size = f"{header}BinaryData = True\nCompressedData = True\nElementDataFile = LOCAL\n".encode()
     (tmp_path / "a.mha").write_bytes(no_size + packed)
     with pytest.raises(InputError, match="CompressedDataSize"):  # ITK would give what is in the memory
@@ -203,7 +204,7 @@ def test_the_digest_covers_header_and_data(tmp_path: Path) -> None:
     digests = set()
     for value in (1, 2):
         write(tmp_path / "a.mhd", np.full((4, 4, 4), value, np.int16))
-        digests.add(volume_io.digest(tmp_path / "a.mhd"))
+        digests.add(volume_files.digest(tmp_path / "a.mhd"))
     assert len(digests) == 2
 
 
