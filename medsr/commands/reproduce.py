@@ -193,13 +193,17 @@ def _scan(sidecar: Path, told: dict[str, Any], given: Given) -> Comparison:
 def _input(sidecar: Path, told: dict[str, Any], given: str | Path | None, digest: Callable[[Path], str]) -> Path:
     named = told["input_file"] if "input_file" in told else told["input"]
     path = sidecar.parent / named if given is None else Path(given)
-    if given is None and os.path.realpath(path) == os.path.abspath(os.sep):  # all of the disk would be read
-        raise InputError(f"{sidecar}: names the whole disk as the input; say where the input is with --input")
     try:
-        if given is None and not (os.path.exists(path) and digest(path) == told["input_sha256"]):
+        holds = sidecar.resolve().is_relative_to(path.resolve())  # a stranger's may name the whole disk
+        if given is None and (holds or not os.path.exists(path) or digest(path) != told["input_sha256"]):
             path = place_of(told["input_sha256"]) or path
         if not os.path.exists(path):
             raise InputError(f"{path}: the input is not there; say where it is with --input")
+        if sidecar.resolve().is_relative_to(path.resolve()):
+            raise InputError(
+                f"{path}: the folder of the input holds this sidecar, so its files are not the same; "
+                "copy the scan alone, and name the copy with --input"
+            )
         same = digest(path) == told["input_sha256"]
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error

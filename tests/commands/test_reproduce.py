@@ -13,6 +13,8 @@ import pytest
 import medsr
 from medsr.core.errors import InputError, UsageError, WeightsError
 from tests.conftest import smooth_volume, write_png
+from tests.io.volumes.dicom.test_series import slice_of
+from tests.io.volumes.dicom.test_series import write as write_series
 
 
 @pytest.fixture
@@ -77,6 +79,21 @@ def test_images_are_made_again_all_of_a_batch(tmp_path: Path, fundus: np.ndarray
     compared = medsr.reproduce(out / "upscale.json", model=tiny_model)
     assert len(compared) == 3
     assert all(one.how == "the same bytes" for one in compared)
+
+
+def test_a_folder_that_holds_the_results_is_not_read_for_the_input(tmp_path: Path) -> None:
+    series = write_series(tmp_path / "series", [slice_of(index) for index in range(5)])
+    shutil.copytree(series, tmp_path / "copy")
+    [outcome] = medsr.volume(series, series / "finer" / "scan.nii", model="cubic")
+    sidecar = outcome.output.with_suffix(".json")
+    with pytest.raises(InputError, match="holds this sidecar"):
+        medsr.reproduce(sidecar)
+    assert medsr.reproduce(sidecar, tmp_path / "copy")[0].same
+    content = json.loads(sidecar.read_text())
+    for folder in ("/", "..", "../../.."):  # all of the disk would be read
+        sidecar.write_text(json.dumps(content | {"input_file": folder, "input_sha256": "0" * 64}))
+        with pytest.raises(InputError, match="holds this sidecar"):
+            medsr.reproduce(sidecar)
 
 
 @pytest.mark.slow
