@@ -146,7 +146,7 @@ def retry(
     """Do again, with the same options, what of a cohort failed or was never done."""
     from medsr.commands.cohort.run import retry as run
 
-    _end(run(folder, _engine(engine, workers, dask, per_task, throttle, sbatch, no_wait), say=_say), no_wait)
+    _end(run(folder, _engine(engine, workers, dask, per_task, throttle, sbatch, no_wait), notify=_say), no_wait)
 
 
 @app.command("work", hidden=True)
@@ -191,7 +191,7 @@ def _begin(
     from medsr.commands.cohort.run import cohort as run
 
     _end(
-        run(command, inputs, out=out, on=engine, suffixes=suffixes, skip_done=skip_done, say=_say, **options),
+        run(command, inputs, out=out, on=engine, suffixes=suffixes, skip_done=skip_done, notify=_say, **options),
         not engine.wait,
     )
 

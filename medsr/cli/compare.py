@@ -45,7 +45,7 @@ def compare(
         device=device,
         seed=seed,
         json_file=json_,
-        say=echo,
+        notify=echo,
         accept_new_data=accept_new_data,
     )
     baseline = "interpolation"

@@ -17,4 +17,4 @@ def demo(
     """Fine-tune and super-resolve a real fundus photograph that comes with the installation, in minutes."""
     from medsr.commands.demo import demo as run
 
-    run(out, device, say=echo)
+    run(out, device, notify=echo)

@@ -85,7 +85,7 @@ def evaluate(
         tile=parse_tile(tile),
         skip_done=skip_done,
         bits=bits,
-        say=lambda line: echo(line, err=True),
+        notify=lambda line: echo(line, err=True),
     )
     echo_lines(tables.text(result))
     if out is not None:

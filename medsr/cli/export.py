@@ -29,7 +29,7 @@ def export(
     """Write a model for OpenVINO or ONNX, in fp32 or int8, with its card; or the card alone, for OpenModelDB."""
     from medsr.commands.export.run import export as run
 
-    done = run(model, to, out=out, int8=int8, calibrate=calibrate, bits=bits, say=lambda line: echo(line, err=True))
+    done = run(model, to, out=out, int8=int8, calibrate=calibrate, bits=bits, notify=lambda line: echo(line, err=True))
     echo(f"{done.path}  {done.card.get('precision', '')}".rstrip())
     if seconds := done.card.get("seconds"):
         times = f"{seconds['openvino']:.3f} s where torch takes {seconds['torch']:.3f}"

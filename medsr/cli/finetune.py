@@ -52,7 +52,7 @@ def finetune(
         resume=resume,
         device=device,
         seed=seed,
-        say=echo,
+        notify=echo,
         accept_new_data=accept_new_data,
     )
     for line in run.describe(result):

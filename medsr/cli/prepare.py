@@ -39,7 +39,7 @@ def prepare(
         out=out,
         workers=workers,
         overrides=[*changed, *(overrides or [])],
-        say=lambda line: echo(line, err=True),
+        notify=lambda line: echo(line, err=True),
     )
     made = [row for row in result.rows if row.file and row.role == IMAGE]
     echo(f"{result.card.title}: {len({row.id for row in made})} images, {len(made)} ground-truth files")

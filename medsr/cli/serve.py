@@ -63,5 +63,5 @@ def serve(
         engine=engine,
         precision=precision,
         max_gpu_memory=max_gpu_memory,
-        say=echo,
+        notify=echo,
     )

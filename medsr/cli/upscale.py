@@ -76,7 +76,7 @@ def upscale(
         frames=frames,
         keep_metadata=keep_metadata,
         on_outcome=_tell,
-        say=lambda line: echo(line, err=True),
+        notify=lambda line: echo(line, err=True),
     )
     warned = sum(bool(outcome.warnings) for outcome in outcomes)
     if warned and len(outcomes) > 1:

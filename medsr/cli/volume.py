@@ -116,7 +116,7 @@ def volume(
         skip_done=skip_done,
         keep_metadata=keep_metadata,
         on_outcome=_tell,
-        say=lambda line: echo(as_options(line), err=True),
+        notify=lambda line: echo(as_options(line), err=True),
     )
     end(outcomes)
 

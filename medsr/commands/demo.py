@@ -42,7 +42,7 @@ class Row:
     seconds: float
 
 
-def demo(out: str | Path = "medsr-demo", device: str = "auto", *, say: Callable[[str], None] = print) -> list[Row]:
+def demo(out: str | Path = "medsr-demo", device: str = "auto", *, notify: Callable[[str], None] = print) -> list[Row]:
     """Fine-tune the bundled retinal generator on one part of a fundus photograph, and super-resolve the other part.
 
     It takes some minutes. The ground truth, the run, the results and `report.html` are written below `out`.
@@ -50,7 +50,7 @@ def demo(out: str | Path = "medsr-demo", device: str = "auto", *, say: Callable[
     Args:
         out: The folder for everything.
         device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
-        say: Called with each line that a user should read.
+        notify: Called with each line that a user should read.
 
     Returns:
         The table's rows: bicubic, before and after fine-tuning. PSNR (dB) and SSIM over all channels of the held-out
@@ -66,9 +66,9 @@ def demo(out: str | Path = "medsr-demo", device: str = "auto", *, say: Callable[
     train, truth, low = prepare(out / "data")
     settings = load(RECIPE)
     scale, blur = settings.scale, settings.protocol.blur_sigma
-    say(f"training on {len(list(train.iterdir()))} images cut from the photograph; the rest of it is for the report")
+    notify(f"training on {len(list(train.iterdir()))} images cut from the photograph; the rest of it is for the report")
     run = out / f"run-{time.strftime('%Y%m%d-%H%M%S')}"
-    result = finetune(RECIPE, data=train, out=run, device=device, say=say)
+    result = finetune(RECIPE, data=train, out=run, device=device, notify=notify)
     models = {"bicubic": "bicubic", "before": BEFORE, "after": str(result.model)}
     rows, pictures = [], {}
     ground_truth = image_io.read(truth).to_unit()
@@ -82,11 +82,11 @@ def demo(out: str | Path = "medsr-demo", device: str = "auto", *, say: Callable[
     protocol = f"bicubic down by {scale}, Gaussian blur of sigma {blur:g} low-resolution pixels, 8 bits"
     page = out / "report.html"
     _write_report(page, rows, pictures | {"ground truth": ground_truth}, protocol, run)
-    say("")
+    notify("")
     for line in table(rows):
-        say(line)
-    say(f"Held-out part, {ground_truth.shape[1]}x{ground_truth.shape[0]}, all channels. Protocol: {protocol}.")
-    say(f"report: {page}  ({time.monotonic() - began:.0f} s in all)")
+        notify(line)
+    notify(f"Held-out part, {ground_truth.shape[1]}x{ground_truth.shape[0]}, all channels. Protocol: {protocol}.")
+    notify(f"report: {page}  ({time.monotonic() - began:.0f} s in all)")
     return rows
 
 

@@ -10,7 +10,7 @@ from medsr import recipe as recipes
 from medsr.core.devices import choose
 from medsr.core.errors import UsageError
 from medsr.core.resources import expanded
-from medsr.core.types import Say
+from medsr.core.types import Notify
 from medsr.data import changes, file_list
 from medsr.data.depth import with_depth
 from medsr.recipe import Pairs, Recipe
@@ -27,7 +27,7 @@ def finetune(
     resume: str | Path | None = None,
     device: str = "auto",
     seed: int | None = None,
-    say: Say = lambda _: None,
+    notify: Notify = lambda _: None,
     accept_new_data: bool = False,
 ) -> TrainingResult:
     """Fine-tune a generator as a recipe says.
@@ -40,7 +40,7 @@ def finetune(
         resume: A run's folder to go on with, by its own recipe. Only `iterations` or `minutes` may be raised.
         device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
         seed: Of everything random, instead of the recipe's.
-        say: Called with each line that a user should read.
+        notify: Called with each line that a user should read.
         accept_new_data: Whether a resumed run trains on what was added or changed since. What was held out stays so.
 
     Returns:
@@ -61,11 +61,11 @@ def finetune(
     if resume is not None:
         run = Path(resume)
         settings = _resumed_recipe(recipe, run, out, given(data, overrides, seed))
-        settings = _with_same_data(settings, run, accept_new_data, say)
+        settings = _with_same_data(settings, run, accept_new_data, notify)
     else:
         settings, told = with_depth(recipes.load(recipe, given(data, overrides, seed)))
         if told:
-            say(told)
+            notify(told)
         if not out and processes.count()[0] > 1:
             raise UsageError("--out: several processes train together; say where, the same for all of them")
         run = Path(out) if out else Path("runs") / f"{settings.name}-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -74,7 +74,7 @@ def finetune(
         if (run / "recipe.yml").exists() or (run / "log.jsonl").exists():
             raise UsageError(f"{run}: already holds a run; give another --out, or --resume {run}")
     train = stages.train if settings.stages else trainer.train
-    return train(settings, run, choose(device), resume is not None, say)
+    return train(settings, run, choose(device), resume is not None, notify)
 
 
 def given(data: str | Path | None, overrides: list[str] | None, seed: int | None) -> list[str]:
@@ -121,7 +121,7 @@ def at_folders_of(before: Recipe, after: Recipe) -> Recipe:
     return after.model_copy(update=changed)
 
 
-def _with_same_data(recipe: Recipe, run: Path, accept: bool, say: Say) -> Recipe:
+def _with_same_data(recipe: Recipe, run: Path, accept: bool, notify: Notify) -> Recipe:
     """The recipe to resume by, once its files are those that the run began with. Raises UsageError."""
     for name in file_list.folders_of(recipe).values():
         if not Path(name).is_dir():
@@ -135,7 +135,7 @@ def _with_same_data(recipe: Recipe, run: Path, accept: bool, say: Say) -> Recipe
         return recipe
     if at_folders_of(recipes.load(run / "recipe.yml"), recipe) != recipe:
         raise UsageError(f"{run}: has no {file_list.NAME}, so whether other folders hold the same files is not known")
-    say(
+    notify(
         f"{run}: an earlier medsr began it, without a list of its files: what is held out is drawn as before, from the "
         "files that are there now"
     )

@@ -54,7 +54,7 @@ def reproduce(
     *,
     model: str | Path | None = None,
     device: str = "cpu",
-    say: Callable[[str], None] = lambda _: None,
+    notify: Callable[[str], None] = lambda _: None,
 ) -> list[Comparison]:
     """Make again what a sidecar is about, and compare.
 
@@ -65,7 +65,7 @@ def reproduce(
         source: The input, where it is no longer at the place the sidecar names. For images: their folder.
         model: The weight file, where it is no longer the one of that name.
         device: `cpu`, `auto`, `cuda`, `cuda:1` or `mps`.
-        say: Called with each line that a user should read.
+        notify: Called with each line that a user should read.
 
     Returns:
         For each result whether it came out the same, and if not, by how much it differs.
@@ -86,7 +86,7 @@ def reproduce(
     told = _read(path)
     given = Given(source, model, device)
     if told["version"] != __version__:
-        say(f"note: made by medsr {told['version']}, this is {__version__}")
+        notify(f"note: made by medsr {told['version']}, this is {__version__}")
     if told.get("command") == "upscale":
         return [_image(path, name, one, given) for name, one in told["results"].items()]
     return [_scan(path, told, given)]

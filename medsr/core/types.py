@@ -9,5 +9,5 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 """Pixels or voxels as the networks see them."""
-Say = Callable[[str], None]
+Notify = Callable[[str], None]
 """What takes a line to be shown to the user."""

@@ -34,7 +34,7 @@ class TrainingLogger:
         self.since_reduction = 0
         self.stopped_early = False
         self.guard = DivergenceGuard(recipe.guard)
-        self.say: Callable[[str], None] = lambda _: None
+        self.notify: Callable[[str], None] = lambda _: None
         self.precision: str = recipe.precision
         """What is trained in."""
         self.domain: dict[str, Any] = {}
@@ -97,7 +97,7 @@ class TrainingLogger:
         self._log({"iteration": state.iteration, "rollback": state.rollbacks, "reason": str(reason)})
         self.save(state)
         rate = guard.slow_down**state.rollbacks
-        self.say(f"{reason}; back to iteration {state.iteration}, learning rate now times {rate:g}")
+        self.notify(f"{reason}; back to iteration {state.iteration}, learning rate now times {rate:g}")
 
     def save(self, state: TrainingState) -> None:
         """The state to resume from, and the EMA weights so far."""

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from medsr.core.types import Say
+from medsr.core.types import Notify
 from medsr.data import file_list
 from medsr.data.sources import folder_of
 from medsr.io.files import atomic_path, write_text
@@ -18,7 +18,7 @@ from medsr.training.result import TrainingResult
 WEIGHTS = ("model.safetensors", "best.safetensors")
 
 
-def train(recipe: Recipe, run: Path, device: str, resuming: bool, say: Say) -> TrainingResult:
+def train(recipe: Recipe, run: Path, device: str, resuming: bool, notify: Notify) -> TrainingResult:
     """Every stage in turn, in `run/1-NAME`, `run/2-NAME`, ... A finished one is not done again.
 
     The last one's weights are in `run` too. Raises as `single.train`.
@@ -34,13 +34,13 @@ def train(recipe: Recipe, run: Path, device: str, resuming: bool, say: Say) -> T
     for index in range(len(recipe.stages)):
         name, folder = recipe.stages[index].name, stage_folder(recipe, run, index)
         if (stage_result := TrainingResult.of(folder)) is not None:
-            say(f"stage {name}: finished before")
+            notify(f"stage {name}: finished before")
         else:
-            say(f"stage {name}, {index + 1} of {len(recipe.stages)}")
+            notify(f"stage {name}, {index + 1} of {len(recipe.stages)}")
             going_on = (folder / "recipe.yml").is_file()
             if not going_on:
                 _hand_on(recipe, run, index)
-            stage_result = trainer.train(_ready(recipe, run, index), folder, device, going_on, say, whole=run)
+            stage_result = trainer.train(_ready(recipe, run, index), folder, device, going_on, notify, whole=run)
         results.append(stage_result)
     last = results[-1]
     for weights in (*WEIGHTS, "discriminator.safetensors"):

@@ -15,7 +15,7 @@ from typing import Any
 from medsr.batch.progress import progress
 from medsr.core.devices import computes_bf16
 from medsr.core.errors import StoppedError, TrainingError, UsageError
-from medsr.core.types import Say
+from medsr.core.types import Notify
 from medsr.data import file_list, sources, volumes
 from medsr.io.files import write_text
 from medsr.networks import checkpoint
@@ -48,7 +48,7 @@ def _alone(run: Path, first: bool) -> Iterator[None]:
 
 
 def train(
-    recipe: Recipe, run: Path, device: str, resuming: bool, say: Say, whole: Path | None = None
+    recipe: Recipe, run: Path, device: str, resuming: bool, notify: Notify, whole: Path | None = None
 ) -> TrainingResult:
     """Train as `recipe` says in the folder `run`. Raises UsageError, WeightsError, TrainingError or StoppedError.
 
@@ -67,7 +67,7 @@ def train(
     recorded = file_list.of(run, recipe)
     files = find_files(recipe, recorded)
     for path, reason in files.skipped:
-        say(f"left out: {reason if str(path) in reason else f'{path}: {reason}'}")
+        notify(f"left out: {reason if str(path) in reason else f'{path}: {reason}'}")
     precision = "fp32" if recipe.precision == "bf16" and not computes_bf16(device) else recipe.precision
     fabric = Fabric(
         accelerator=device.partition(":")[0], **processes.places(device), precision=loop.PRECISIONS[precision]
@@ -76,24 +76,24 @@ def train(
     if recipe.batch % (fabric.world_size * recipe.accumulate):
         raise UsageError(f"batch: {recipe.batch} does not divide over {fabric.world_size} devices x accumulate")
     if not fabric.is_global_zero:
-        say = _say_nothing
+        notify = _no_notice
     if precision != recipe.precision:
-        say(f"precision: no {recipe.precision} in {device}'s hardware was found: training in {precision} instead")
+        notify(f"precision: no {recipe.precision} in {device}'s hardware was found: training in {precision} instead")
     fabric.seed_everything(recipe.seed, verbose=False)
     generator, spec, carried_over = initial_weights.generator(recipe, weights.generator)
     if carried_over:
-        say(carried_over)
+        notify(carried_over)
     discriminator = initial_weights.discriminator(recipe, weights.discriminator)
     state = build_training_state(recipe, generator, discriminator, fabric)
     held_out = strategy_of(recipe).validation_samples(files.held_out, recipe)
     bicubic = validation.baseline_scores(held_out, validation.measures(recipe.metric)) if held_out else None
-    _announce(recipe, files, bicubic, device, say)
+    _announce(recipe, files, bicubic, device, notify)
 
     loss = GeneratorLoss(recipe.losses, weights.features, str(fabric.device))
     ready = _Ready(recipe, run, whole or run, files, fabric, precision, state, spec, held_out, bicubic, loss)
     with _alone(run, fabric.is_global_zero):
         try:
-            return _go(ready, resuming, say)
+            return _go(ready, resuming, notify)
         except OSError as error:
             states = checkpointing.saved(run / "state")
             last = f", the state of iteration {int(states[-1].stem)} is whole" if states else ""
@@ -121,7 +121,7 @@ class _Ready:
     loss: Any
 
 
-def _go(ready: _Ready, resuming: bool, say: Say) -> TrainingResult:
+def _go(ready: _Ready, resuming: bool, notify: Notify) -> TrainingResult:
     from medsr.training import loop
     from medsr.training.monitor import TrainingLogger, read_log
 
@@ -129,10 +129,10 @@ def _go(ready: _Ready, resuming: bool, say: Say) -> TrainingResult:
     logger = TrainingLogger(recipe, run, ready.spec, ready.held_out)
     logger.precision = ready.precision
     logger.domain = volumes.domain(recipe, ready.files.train) if recipe.thick_slices else {}
-    logger.say = say
+    logger.notify = notify
     resumed = None
     if resuming and not checkpointing.saved(run / "state"):
-        say("no state was saved yet: starting from the beginning")
+        notify("no state was saved yet: starting from the beginning")
     elif resuming:
         saved = checkpointing.load_latest(run / "state")
         state.restore(saved, str(fabric.device))
@@ -142,7 +142,7 @@ def _go(ready: _Ready, resuming: bool, say: Say) -> TrainingResult:
             further = "iterations" if recipe.minutes is None else "minutes"
             raise UsageError(f"{run}: is already at iteration {state.iteration}; go further with --set {further}=N")
         resumed = saved["monitor"]
-        say(f"resumed after iteration {state.iteration}")
+        notify(f"resumed after iteration {state.iteration}")
     if fabric.is_global_zero:
         checkpointing.clean(run)
         file_list.write(run, file_list.of_split(recipe, ready.files, file_list.of(run, recipe)))
@@ -187,20 +187,20 @@ def find_files(recipe: Recipe, recorded: file_list.FileList | None = None) -> so
     return file_list.restricted(files, recorded) if recorded else files
 
 
-def _say_nothing(_: str) -> None:
+def _no_notice(_: str) -> None:
     """What the other devices' processes say."""
 
 
 def _announce(
-    recipe: Recipe, files: sources.DataSplit, bicubic: validation.Scores | None, device: str, say: Say
+    recipe: Recipe, files: sources.DataSplit, bicubic: validation.Scores | None, device: str, notify: Notify
 ) -> None:
     images = len({source.path for source in files.train})
     kind = strategy_of(recipe).kind
     reductions = f" ({len(files.train)} with reductions)" if len(files.train) > images else ""
-    say(f"{images} {kind} to train on{reductions}, {len(files.held_out)} held out, on {device}")
+    notify(f"{images} {kind} to train on{reductions}, {len(files.held_out)} held out, on {device}")
     if bicubic:
         name = strategy_of(recipe).baseline
-        say(f"{name} on the held-out images: {bicubic.psnr:.2f} dB, SSIM {bicubic.ssim:.4f}")
+        notify(f"{name} on the held-out images: {bicubic.psnr:.2f} dB, SSIM {bicubic.ssim:.4f}")
     elif recipe.patience is not None or recipe.optimizer.schedule == "plateau":
         raise TrainingError("patience and a plateau need held-out images: data.validation is 0")
 

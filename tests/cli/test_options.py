@@ -12,7 +12,7 @@ import medsr
 from medsr.cli.app import app
 from medsr.commands.cohort import options
 
-CALLBACKS = {"on_outcome", "say"}
+CALLBACKS = {"on_outcome", "notify"}
 INPUTS = {"upscale": "inputs", "volume": "scans"}
 OF_COHORTS = {"bids_suffix", "compute", "dask", "no_wait", "per_task", "sbatch", "throttle", "workers"}
 """Where a cohort runs, and what of a BIDS dataset."""

@@ -97,7 +97,7 @@ def test_the_depth_of_all_is_decided_once_said_and_written_into_the_run(tmp_path
     assert with_depth(_recipe(tmp_path / "other.yml", folder, pattern="[ab].png"))[0].data.bits == 12
     assert with_depth(_recipe(tmp_path / "other.yml", folder, bits=16))[0].data.bits == 16
     lines: list[str] = []
-    result = medsr.finetune(tmp_path / "r.yml", out=tmp_path / "run", device="cpu", say=lines.append)
+    result = medsr.finetune(tmp_path / "r.yml", out=tmp_path / "run", device="cpu", notify=lines.append)
     hot = sources.ImageSource(folder / "b.png", (96, 80))
     assert GroundTruthCrops((hot,), settled.data, 80, 1, 0)[0, 0][0].max() <= 1
     assert load(result.run / "recipe.yml").data.bits == 14
@@ -107,7 +107,7 @@ def test_the_depth_of_all_is_decided_once_said_and_written_into_the_run(tmp_path
 def test_evaluation_decides_once_and_its_protocol_says_so(tmp_path: Path) -> None:
     folder = _films(tmp_path / "films")
     lines: list[str] = []
-    measured = medsr.evaluate("folder", folder, models=["bicubic"], device="cpu", say=lines.append)
+    measured = medsr.evaluate("folder", folder, models=["bicubic"], device="cpu", notify=lines.append)
     assert "14-bit" in measured.protocol["bits"]
     assert any("read as 14-bit" in line for line in lines)
     by_hand = medsr.evaluate("folder", folder, models=["bicubic"], device="cpu", bits=12)

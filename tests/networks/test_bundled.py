@@ -150,7 +150,7 @@ def test_ct_is_only_interpolated_unless_a_model_is_named(tmp_path: Path) -> None
     ct = tmp_path / "ct.nii"
     volume_io.write(ct, _volume(-1024))
     lines: list[str] = []
-    medsr.volume(ct, tmp_path / "auto", say=lines.append)
+    medsr.volume(ct, tmp_path / "auto", notify=lines.append)
     assert any("warning: no bundled model was made for CT" in line for line in lines)
     summary = json.loads((tmp_path / "auto" / "ct.json").read_text())
     assert summary["model"]["name"] == "cubic"

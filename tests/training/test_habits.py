@@ -68,7 +68,7 @@ STAGES = [
 def test_two_stages_in_one_recipe(tmp_path: Path, image_folder: Path) -> None:
     recipe = _write(tmp_path / "r.yml", stages=STAGES)
     lines: list[str] = []
-    result = finetune(recipe, image_folder, out=tmp_path / "run", device="cpu", say=lines.append)
+    result = finetune(recipe, image_folder, out=tmp_path / "run", device="cpu", notify=lines.append)
     first, second = tmp_path / "run" / "1-faithful", tmp_path / "run" / "2-sharp"
     assert result.iterations == 7
     assert {"l1"} == _losses(first)
@@ -110,7 +110,7 @@ def test_stages_resume_where_they_were_stopped(
         with pytest.raises(KeyboardInterrupt):
             finetune(recipe, image_folder, out=tmp_path / "run", device="cpu")
     lines: list[str] = []
-    resumed = finetune("", resume=tmp_path / "run", device="cpu", say=lines.append)
+    resumed = finetune("", resume=tmp_path / "run", device="cpu", notify=lines.append)
     assert "stage faithful: finished before" in lines
     assert "resumed after iteration 2" in lines
     assert resumed.iterations == whole.iterations
@@ -146,7 +146,7 @@ def test_progressive_factors_carry_the_weights_over(tmp_path: Path, image_folder
     steps = [{"name": "x2"}, {"name": "x4", "scale": 4}, {"name": "x8", "scale": 8, "data": {"crop": 64}}]
     recipe = _write(tmp_path / "r.yml", stages=steps, optimizer={"learning_rate": 1e-9}, iterations=2)
     lines: list[str] = []
-    result = finetune(recipe, image_folder, out=tmp_path / "run", device="cpu", say=lines.append)
+    result = finetune(recipe, image_folder, out=tmp_path / "run", device="cpu", notify=lines.append)
     nets = [_weights(stages.stage_folder(load(recipe), tmp_path / "run", n) / "best.safetensors") for n in range(3)]
     for before, after in pairwise(nets):
         assert torch.allclose(
@@ -425,7 +425,7 @@ def test_pairs_train_and_are_validated_on_their_own_low_resolution(
     write_png(truth / "lonely.png", image_io.read(truth / "eye_0.png").pixels)
     write_png(low / "eye_2.png", image_io.read(low / "eye_2.png").pixels[:-2])
     lines: list[str] = []
-    result = finetune(recipe, truth, out=tmp_path / "run", device="cpu", say=lines.append)
+    result = finetune(recipe, truth, out=tmp_path / "run", device="cpu", notify=lines.append)
     assert result.bicubic["psnr"] < 12  # a negative
     assert any("lonely.png" in line and "has no low resolution" in line for line in lines)
     assert any("eye_2.png" in line and "is not 2 times that" in line for line in lines)

@@ -67,7 +67,7 @@ def test_a_run_leaves_everything_the_design_names(
 ) -> None:
     monkeypatch.setattr("medsr.training.report.curves", page.curves)  # this once they are drawn
     lines: list[str] = []
-    result = finetune(recipe, image_folder, out=tmp_path / "run", device="cpu", say=lines.append)
+    result = finetune(recipe, image_folder, out=tmp_path / "run", device="cpu", notify=lines.append)
     names = {path.name for path in (tmp_path / "run").iterdir()}
     files = {"recipe.yml", "log.jsonl", "model.safetensors", "best.safetensors", "report.html", "result.json"}
     files |= {"files.json"}
@@ -193,7 +193,7 @@ def test_bf16_where_the_device_has_none_is_fp32_and_said(
     more = ["iterations=2", "data.validation=0"]
     finetune(recipe, image_folder, out=tmp_path / "fp32", overrides=more, device="cpu")
     staged = [*more, "stages=[{name: a, precision: bf16}]"]
-    finetune(recipe, image_folder, out=tmp_path / "bf16", overrides=staged, device="cpu", say=lines.append)
+    finetune(recipe, image_folder, out=tmp_path / "bf16", overrides=staged, device="cpu", notify=lines.append)
     assert _same(_weights(tmp_path / "bf16"), _weights(tmp_path / "fp32"))
     assert any("training in fp32" in line for line in lines)
     assert checkpoint.describe(tmp_path / "bf16/model.safetensors")["training"]["precision"] == "fp32"

@@ -61,7 +61,7 @@ def _begin(tmp_path: Path, folder: Path, /, **changes: Any) -> Path:
 def _resume(run: Path, **options: Any) -> list[str]:
     lines: list[str] = []
     iterations = json.loads((run / "result.json").read_text())["iterations"] + 2
-    finetune("", overrides=[f"iterations={iterations}"], resume=run, device="cpu", say=lines.append, **options)
+    finetune("", overrides=[f"iterations={iterations}"], resume=run, device="cpu", notify=lines.append, **options)
     return lines
 
 

@@ -172,7 +172,7 @@ def test_killed_before_anything_was_saved_it_starts_from_the_beginning(whole: Pa
         path.unlink()
     (run / "state/.00000006-abc.pt").write_bytes(b"half")
     lines: list[str] = []
-    finetune("", resume=run, device="cpu", say=lines.append)
+    finetune("", resume=run, device="cpu", notify=lines.append)
     assert any("starting from the beginning" in line for line in lines)
     _same_run(whole, run)
     assert not (run / "state/.00000006-abc.pt").exists()
@@ -263,7 +263,7 @@ def test_what_goes_wrong_is_said_and_stops_or_goes_back_slower(
     lines: list[str] = []
     run = tmp_path / "goes_back"
     result = finetune(
-        recipe, image_folder, out=run, overrides=["guard.action=roll-back"], device="cpu", say=lines.append
+        recipe, image_folder, out=run, overrides=["guard.action=roll-back"], device="cpu", notify=lines.append
     )
     assert result.iterations == 9
     assert seen == [0, 1]

@@ -80,7 +80,7 @@ def test_adapting_on_the_command_line(refiner_file: Path, tmp_path: Path) -> Non
     lines: list[str] = []
     scan = anatomy() * 100 + smooth_volume((72, 64, 24))
     nib.Nifti1Image(scan, np.diag([1, 1, 2, 1.0])).to_filename(tmp_path / "a.nii.gz")
-    outcomes = volume(tmp_path / "a.nii.gz", tmp_path / "out", model=refiner_file, adapt=0.03, say=lines.append)
+    outcomes = volume(tmp_path / "a.nii.gz", tmp_path / "out", model=refiner_file, adapt=0.03, notify=lines.append)
     assert outcomes[0].error is None
     assert any("held-out slices" in line for line in lines)
 

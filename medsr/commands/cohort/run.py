@@ -19,13 +19,13 @@ from medsr.commands.cohort.plan import Command, Plan
 from medsr.commands.cohort.results import Standing
 from medsr.core.errors import UsageError
 from medsr.core.text import shown
-from medsr.core.types import Say
+from medsr.core.types import Notify
 from medsr.engines.base import Compute
 from medsr.io.images import image as image_io
 from medsr.io.images.frames import canonical
 
 Name = Literal["local", "slurm", "dask"]
-LEFT_OUT = ("scans", "inputs", "out", "skip_done", "on_outcome", "say")
+LEFT_OUT = ("scans", "inputs", "out", "skip_done", "on_outcome", "notify")
 """What `medsr volume` and `medsr upscale` take that is not the same for every input."""
 ONE_SCAN = ("also", "series")
 
@@ -61,7 +61,7 @@ def cohort(
     on: Engine = Engine(),
     suffixes: Sequence[str] = ("T1w",),
     skip_done: bool = False,
-    say: Say = lambda _: None,
+    notify: Notify = lambda _: None,
     **options: Any,
 ) -> Standing:
     """Run `medsr.volume` or `medsr.upscale` over many inputs, each done once, wherever `on` says.
@@ -73,7 +73,7 @@ def cohort(
         on: Where it runs: processes here, a Slurm cluster, or Dask.
         suffixes: Of a BIDS dataset, which images become derivatives.
         skip_done: Leave out what status.tsv calls done, as long as input, settings and result are the same.
-        say: Called with each line that a user should read.
+        notify: Called with each line that a user should read.
         options: Those of `medsr.volume` or `medsr.upscale`.
 
     Returns:
@@ -91,15 +91,15 @@ def cohort(
     """
     given = [str(inputs)] if isinstance(inputs, str | Path) else [str(one) for one in inputs]
     folder = Path(os.path.abspath(out))
-    made = _plan(command, given, folder, suffixes, skip_done, options, say)
+    made = _plan(command, given, folder, suffixes, skip_done, options, notify)
     _check_engine(on)
     with plan.alone(folder):
         _put_away(folder)
         made.save()
-        return _do(made, range(len(made.units)), on, say)
+        return _do(made, range(len(made.units)), on, notify)
 
 
-def retry(out: str | Path, on: Engine = Engine(), say: Say = lambda _: None) -> Standing:
+def retry(out: str | Path, on: Engine = Engine(), notify: Notify = lambda _: None) -> Standing:
     """Do again, as it was asked for, what of a cohort failed or was never done."""
     made = plan.load(Path(os.path.abspath(out)))
     model = whole(made.command, made.options)["model"]
@@ -112,7 +112,7 @@ def retry(out: str | Path, on: Engine = Engine(), say: Say = lambda _: None) -> 
         again = {n for n, unit in enumerate(made.units) if shown(unit.target) in failed}
         todo = sorted(again | set(results.missing(made)))
         results.take_back(made, todo)
-        return _do(made, todo, on, say)
+        return _do(made, todo, on, notify)
 
 
 def finish(out: str | Path) -> Standing:
@@ -125,11 +125,11 @@ def finish(out: str | Path) -> Standing:
     return now
 
 
-def _do(made: Plan, todo: Sequence[int], on: Engine, say: Say) -> Standing:
+def _do(made: Plan, todo: Sequence[int], on: Engine, notify: Notify) -> Standing:
     with progress(f"cohort {made.command}", len(todo)) as update:
         try:
             if todo:
-                _start(made, todo, on, update, say)
+                _start(made, todo, on, update, notify)
         finally:
             now = results.gather(made)
     if on.wait:
@@ -139,7 +139,7 @@ def _do(made: Plan, todo: Sequence[int], on: Engine, say: Say) -> Standing:
     return now
 
 
-def _start(made: Plan, todo: Sequence[int], on: Engine, update: Update, say: Say) -> None:
+def _start(made: Plan, todo: Sequence[int], on: Engine, update: Update, notify: Notify) -> None:
     ended = failed = 0
 
     def on_done(failures: int) -> None:
@@ -157,7 +157,7 @@ def _start(made: Plan, todo: Sequence[int], on: Engine, update: Update, say: Say
         dask_executor.run(made, todo, on.address, on.workers, on_done)
     else:
         wanted = slurm_executor.Wanted(on.per_task, on.throttle, _split(on.sbatch))
-        slurm_executor.run(made, todo, wanted, on_change, say, on.wait)
+        slurm_executor.run(made, todo, wanted, on_change, notify, on.wait)
 
 
 def _gathered(made: Plan) -> Standing:
@@ -207,7 +207,7 @@ def _plan(
     suffixes: Sequence[str],
     skip_done: bool,
     options: dict[str, Any],
-    say: Say,
+    notify: Notify,
 ) -> Plan:
     given = _options(command, options)
     root = find.dataset(inputs) if command == "volume" else None
@@ -223,7 +223,7 @@ def _plan(
         if given["assumed_bits"] is None and not given["bits"]:  # here, for all: a worker sees only its own
             given["assumed_bits"] = image_io.decide_depth((Path(unit.source) for unit in found.units), given["frames"])
     for note in found.notes:
-        say(note)
+        notify(note)
     clashes = tuple((os.path.abspath(source), reason) for source, reason in found.clashes)
     dataset = None if root is None else str(root)
     return Plan(command, out, given, tuple(found.units), dataset, skip_done, _weights(given["model"]), clashes)

@@ -14,7 +14,7 @@ from medsr.commands.cohort import results
 from medsr.commands.cohort.plan import Plan
 from medsr.core import isolation
 from medsr.core.errors import UsageError
-from medsr.core.types import Say
+from medsr.core.types import Notify
 from medsr.io.files import write_text
 
 ROUNDS = 3
@@ -43,7 +43,7 @@ def check() -> None:
 
 
 def run(
-    plan: Plan, todo: Sequence[int], wanted: Wanted, on_change: Callable[[], None], say: Say, wait: bool = True
+    plan: Plan, todo: Sequence[int], wanted: Wanted, on_change: Callable[[], None], notify: Notify, wait: bool = True
 ) -> None:
     """Submit the inputs of those numbers.
 
@@ -54,7 +54,7 @@ def run(
     for number in range(ROUNDS):
         again = Wanted(1 if number else wanted.per_task, wanted.throttle, wanted.options)
         try:
-            jobs = _submit(plan, left, again, say)
+            jobs = _submit(plan, left, again, notify)
         except UsageError:
             if number == 0:
                 raise
@@ -84,7 +84,7 @@ def queued(plan: Plan) -> list[str]:
     return [job for job in jobs if _queued(job)]
 
 
-def _submit(plan: Plan, todo: Sequence[int], wanted: Wanted, say: Say) -> list[str]:
+def _submit(plan: Plan, todo: Sequence[int], wanted: Wanted, notify: Notify) -> list[str]:
     chunks = [todo[start : start + wanted.per_task] for start in range(0, len(todo), wanted.per_task)]
     (plan.hidden / "logs").mkdir(parents=True, exist_ok=True)
     jobs = []
@@ -102,7 +102,7 @@ def _submit(plan: Plan, todo: Sequence[int], wanted: Wanted, say: Say) -> list[s
             raise UsageError(f"sbatch refused: {' '.join(answer.stderr.split())}")
         jobs.append(answer.stdout.strip())
         journal.append(plan.hidden / JOBS, f"{jobs[-1]}\n".encode())
-        say(f"submitted {len(part)} tasks as job {jobs[-1].partition(';')[0]}")
+        notify(f"submitted {len(part)} tasks as job {jobs[-1].partition(';')[0]}")
     return jobs
 
 

@@ -15,7 +15,7 @@ from medsr.commands.compare.entry import Entry, Failed, Leaf, folder_of, leaves
 from medsr.commands.finetune import at_folders_of, finetune, given
 from medsr.core.devices import choose
 from medsr.core.errors import MedsrError, StoppedError, UsageError
-from medsr.core.types import Say
+from medsr.core.types import Notify
 from medsr.data import changes, file_list
 from medsr.data.depth import with_depth
 from medsr.io.files import write_text
@@ -52,7 +52,7 @@ def compare(
     device: str = "auto",
     seed: int | None = None,
     json_file: str | Path | None = None,
-    say: Say = lambda _: None,
+    notify: Notify = lambda _: None,
     accept_new_data: bool = False,
 ) -> Comparison:
     """Train several recipes for the same time and measure them alike.
@@ -69,7 +69,7 @@ def compare(
         device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
         seed: Of everything random, instead of the recipes'.
         json_file: A second place for compare.json.
-        say: Called with each line that a user should read.
+        notify: Called with each line that a user should read.
         accept_new_data: As in `medsr.finetune`.
 
     Returns:
@@ -91,7 +91,7 @@ def compare(
     overridden = [*given(data, list(overrides), seed), *budget]
     first, line = with_depth(recipes.load(names[0], overridden))
     if line:  # the same for all of them
-        say(line)
+        notify(line)
         overridden.append(f"data.bits={first.data.bits}")
     chosen = [recipes.load(name, overridden) for name in names]
     _check_comparable(chosen)
@@ -105,16 +105,16 @@ def compare(
     pictures: dict[str, page.Shown] = {}
     for name, recipe in zip(names, chosen, strict=True):
         try:
-            result = _trained(name, recipe, folder, Going(overridden, device, say, accept_new_data))
+            result = _trained(name, recipe, folder, Going(overridden, device, notify, accept_new_data))
         except StoppedError as error:
             raise StoppedError(f"{error}; or the same medsr compare with --out {folder}", error.exit_code) from error
         except MedsrError as error:
             failed.append(Failed(recipe.name, str(error)))
-            say(f"{recipe.name}: {error}")
+            notify(f"{recipe.name}: {error}")
             continue
         except Exception as error:  # a bug of ours, or of a network in a GPU's memory, must not cost the others
             failed.append(Failed(recipe.name, f"{type(error).__name__}: {error}"))
-            say(f"{recipe.name}: {type(error).__name__}: {error}")
+            notify(f"{recipe.name}: {type(error).__name__}: {error}")
             continue
         parts = leaves(recipe, result)
         mine = strategy_of(recipe).validation_samples(paths, recipe)  # a refiner takes more than the slice
@@ -141,30 +141,30 @@ class Going:
 
     changes: list[str]
     device: str
-    say: Say
+    notify: Notify
     accept_new_data: bool
 
 
 def _trained(name: str | Path, recipe: Recipe, folder: Path, going: Going) -> TrainingResult:
     """The finished run of a recipe: found, gone on with, or made. Raises MedsrError."""
-    place, say, device = folder_of(folder, recipe), going.say, going.device
+    place, notify, device = folder_of(folder, recipe), going.notify, going.device
     if (place / "recipe.yml").is_file():
         before = recipes.load(place / "recipe.yml")
         same = recipe.model_copy(update={"data": recipe.data.model_copy(update={"keep_masks": before.data.keep_masks})})
         if at_folders_of(before, same) != before:
             raise UsageError(f"{place}: holds the run of another recipe; give another --out")
         if (done := TrainingResult.of(place)) is not None:
-            say(f"{recipe.name}: finished before")
+            notify(f"{recipe.name}: finished before")
             return done
-        say(f"{recipe.name}: goes on")
+        notify(f"{recipe.name}: goes on")
         moved = [] if same == before else _folders(recipe)
         return finetune(
-            "", overrides=moved, resume=place, device=device, say=say, accept_new_data=going.accept_new_data
+            "", overrides=moved, resume=place, device=device, notify=notify, accept_new_data=going.accept_new_data
         )
-    say(f"{recipe.name}:")
+    notify(f"{recipe.name}:")
     if (known := file_list.read(folder)) is not None:
         file_list.write(place, known)
-    return finetune(name, out=place, overrides=going.changes, device=device, say=say)
+    return finetune(name, out=place, overrides=going.changes, device=device, notify=notify)
 
 
 def _folders(recipe: Recipe) -> list[str]:

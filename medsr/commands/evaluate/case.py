@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from medsr.core.types import Array, Say
+from medsr.core.types import Array, Notify
 from medsr.engines.base import Compute
 
 Mask = NDArray[np.bool_]
@@ -74,11 +74,11 @@ class Benchmark(Protocol):
         """Whether networks are run in another way than by default."""
         ...
 
-    def settle(self, items: Sequence[Item], say: Say) -> None:
+    def settle(self, items: Sequence[Item], notify: Notify) -> None:
         """What all cases share and is decided by their files, after `items`."""
         ...
 
-    def calibrate(self, say: Say) -> None:
+    def calibrate(self, notify: Notify) -> None:
         """What is done once, after `items` and before the first case."""
         ...
 

@@ -14,7 +14,7 @@ from medsr.commands.evaluate.images import ImageBenchmark, check_size, green, sc
 from medsr.core.errors import InputError
 from medsr.core.resample import resize
 from medsr.core.text import reason
-from medsr.core.types import Array, Say
+from medsr.core.types import Array, Notify
 from medsr.data import cards, layout
 from medsr.io.orientation import picture_as_shown
 from medsr.metrics import vessels
@@ -45,18 +45,18 @@ class Drive(ImageBenchmark):
             raise InputError(f"{self.data}: holds {len(found)} training images of DRIVE, none of its test images")
         return tests
 
-    def calibrate(self, say: Say) -> None:
+    def calibrate(self, notify: Notify) -> None:
         """Choose the vessel detector on the training images' ground truth."""
         annotated = [item for item in self._training if {"vessels", "field_of_view"} <= set(item.files)]
         chosen = annotated[:: max(1, len(annotated) // EXAMPLES)][:EXAMPLES]
         if chosen:
-            say(f"choosing the vessel detector on {len(chosen)} training images")
+            notify(f"choosing the vessel detector on {len(chosen)} training images")
         examples = []
         for item in chosen:
             try:
                 case = self.load(item)
             except Exception as error:  # told where it is measured, too; the others are still good for the choice
-                say(f"left out of the choice: {as_error(error, item.image)}")
+                notify(f"left out of the choice: {as_error(error, item.image)}")
                 continue
             examples.append((green(case.ground_truth)[:, :, 0], case.regions["fov"], case.extra))
         if not examples:

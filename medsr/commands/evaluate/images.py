@@ -14,7 +14,7 @@ import numpy as np
 from medsr.commands.evaluate.case import Case, Item, Mask
 from medsr.core.errors import InputError
 from medsr.core.intensity import Window
-from medsr.core.types import Array, Say
+from medsr.core.types import Array, Notify
 from medsr.data.depth import depth_of
 from medsr.degradation.protocols import bicubic_then_blur
 from medsr.engines.base import Compute
@@ -89,14 +89,14 @@ class ImageBenchmark:
         """An image file as it is shown, (H, W, 1 or 3) in [0, 1]. Raises InputError."""
         return image_io.read_as_shown(path, self.bits).to_unit()
 
-    def settle(self, items: Sequence[Item], say: Say) -> None:
+    def settle(self, items: Sequence[Item], notify: Notify) -> None:
         """Decide once how many bits the 16-bit files hold that do not declare it, and name what is not read."""
         settled = depth_of(self.bits, self.data, (item.image for item in items))
         self.bits = settled.bits
         for line in (*filter(None, [settled.line]), *left_out(self.data)):
-            say(line)
+            notify(line)
 
-    def calibrate(self, say: Say) -> None:
+    def calibrate(self, notify: Notify) -> None:
         """Nothing to do."""
 
     def open(self, model: str, compute: Compute, tile: int | None) -> ImageRunner:

@@ -28,7 +28,7 @@ from medsr.core.errors import InputError, UsageError
 from medsr.core.geometry import parse_planes
 from medsr.core.meter import Meter
 from medsr.core.text import shown_lines
-from medsr.core.types import Say
+from medsr.core.types import Notify
 from medsr.core.version import __version__
 from medsr.engines.base import Compute
 from medsr.io.files import read_unchanged, write_text
@@ -58,7 +58,7 @@ def evaluate(
     tile: int | None = None,
     skip_done: bool = False,
     bits: int | None = None,
-    say: Say = lambda _: None,
+    notify: Notify = lambda _: None,
 ) -> Evaluation:
     """Measure models on a benchmark, beside its baseline.
 
@@ -82,7 +82,7 @@ def evaluate(
         tile: As in `medsr.upscale`.
         skip_done: Leave out what was measured into `out` before, by the same protocol, models and images.
         bits: Bits stored in 16-bit images that do not say. None: decided once for all, and said.
-        say: Called with each line that a user should read.
+        notify: Called with each line that a user should read.
 
     Returns:
         Means with intervals for each model, the figures of every image, and the images that failed.
@@ -114,12 +114,12 @@ def evaluate(
     bench = choose(benchmark, Path(data), scale, blur_sigma, track, chosen_device, method, adapt, bits)
     every = bench.items()  # those that --limit leaves out have names too, which no other may take
     items, names = _drawn(every, limit), external.names(every) if results or inputs is not None else {}
-    bench.settle(every, say)
+    bench.settle(every, notify)
     runners = opened(bench, models, results or {}, names, Compute(chosen_device), tile)
-    say(f"{benchmark}: {len(items)} image{'s' if len(items) > 1 else ''}, {', '.join(runners)}")
+    notify(f"{benchmark}: {len(items)} image{'s' if len(items) > 1 else ''}, {', '.join(runners)}")
     if len(runners) == 1 and not models:
-        say(f"no bundled model is made for {benchmark}: only {bench.baseline} is measured; give others with --model")
-    bench.calibrate(say)
+        notify(f"no bundled model is made for {benchmark}: only {bench.baseline} is measured; give others with --model")
+    bench.calibrate(notify)
     gallery = Gallery(bench, {item.id: item for item in items}, runners)
     about = {name: _about(runner) for name, runner in runners.items()}
     record = None if out is None else Record(Path(out), {"protocol": bench.protocol(), "models": about}, skip_done)

@@ -14,7 +14,7 @@ from medsr.commands.evaluate.case import Case, Item
 from medsr.commands.volume.run import open_for
 from medsr.core.errors import InputError
 from medsr.core.intensity import Window
-from medsr.core.types import Array, Say
+from medsr.core.types import Array, Notify
 from medsr.data.volumes import FOREGROUND, ISOTROPIC_WITHIN
 from medsr.degradation.slice_profile import matrix
 from medsr.engines.base import Compute
@@ -101,12 +101,12 @@ class Volume:
         names = [path.relative_to(self.data).as_posix() if path != self.data else path.name for path in paths]
         return [Item(name, {"image": path}) for name, path in zip(names, paths, strict=True)]
 
-    def settle(self, items: Sequence[Item], say: Say) -> None:
+    def settle(self, items: Sequence[Item], notify: Notify) -> None:
         """Say what was left out."""
         if self._left_out:
-            say(self._left_out)
+            notify(self._left_out)
 
-    def calibrate(self, say: Say) -> None:
+    def calibrate(self, notify: Notify) -> None:
         """Nothing to do."""
 
     def load(self, item: Item) -> Case:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from medsr.core.errors import InputError, MedsrError
-from medsr.core.types import Say
+from medsr.core.types import Notify
 from medsr.io import scans
 from medsr.io.images import image as image_io
 from medsr.recipe import ValidationProtocol
@@ -32,7 +32,7 @@ class Kind:
     bits: int | None = None
 
 
-def pairs_in(folder: Path, kind: Kind, say: Say) -> tuple[list[ValidationSample], list[ValidationSample]]:
+def pairs_in(folder: Path, kind: Kind, notify: Notify) -> tuple[list[ValidationSample], list[ValidationSample]]:
     """Pairs to calibrate on, and pairs of other files to measure on, from the images or volumes below a folder.
 
     What cannot be used is passed over, and said. Raises InputError where fewer than two are left.
@@ -41,14 +41,14 @@ def pairs_in(folder: Path, kind: Kind, say: Say) -> tuple[list[ValidationSample]
         raise InputError(f"{folder}: no such folder")
     paths, left_out = scans.paths_below(folder) if kind.slices else (image_io.list_images(folder), "")
     if left_out:
-        say(left_out)
+        notify(left_out)
     read = partial(_slices if kind.slices else _image, kind=kind)
     found: list[list[ValidationSample]] = []
     for path in paths[:: max(1, len(paths) // MOST)]:
         try:
             found.append(read(path))
         except (MedsrError, ValueError) as error:
-            say(f"left out: {error if str(path) in str(error) else f'{path}: {error}'}")
+            notify(f"left out: {error if str(path) in str(error) else f'{path}: {error}'}")
             continue
         if len(found) == MOST:
             break

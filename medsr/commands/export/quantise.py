@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from medsr.core.errors import UsageError
-from medsr.core.types import Array, Say
+from medsr.core.types import Array, Notify
 from medsr.data.depth import SettledDepth, depth_of
 from medsr.engines import openvino_engine
 from medsr.engines.base import LARGEST_LOSS
@@ -33,7 +33,9 @@ CROP, CROPS = 96, 64
 """Side in low-resolution pixels and number of the pieces that ranges of activations are taken from."""
 
 
-def quantised(model: Any, card: dict[str, Any], folder: Path, bits: int | None, say: Say) -> tuple[Any, dict[str, Any]]:
+def quantised(
+    model: Any, card: dict[str, Any], folder: Path, bits: int | None, notify: Notify
+) -> tuple[Any, dict[str, Any]]:
     """OpenVINO's model with an int8 trunk, and for its card: what it was calibrated on and what it loses.
 
     `bits`: of 16-bit images that do not declare how many they hold. Half of the files calibrate, the other half
@@ -48,17 +50,17 @@ def quantised(model: Any, card: dict[str, Any], folder: Path, bits: int | None, 
     slices = refiner or (spec["scale"] == 1 and bool(card.get("training", {}).get("domain")))
     depth = SettledDepth(None) if slices else depth_of(bits, folder, list_images(folder))
     if depth.line:
-        say(depth.line)
+        notify(depth.line)
     kind = Kind(spec["scale"], spec["channels"], slices, refiner, depth.bits)
-    learn, judge = pairs_in(folder, kind, say)
-    say(f"calibrating on {len(learn)}, measuring on {len(judge)} of {folder}")
+    learn, judge = pairs_in(folder, kind, notify)
+    notify(f"calibrating on {len(learn)}, measuring on {len(judge)} of {folder}")
     crops = _crops(learn, spec["channels"])
     before = _mean_psnr(model, card, judge)
     for kept in _choices(model):
         made = _quantise(model, crops, kept)
         after = _mean_psnr(made, card | {"precision": "int8"}, judge)
         loss = before - after
-        say(f"{len(kept)} trunk layers in fp32: {before:.2f} dB to {after:.2f} dB")
+        notify(f"{len(kept)} trunk layers in fp32: {before:.2f} dB to {after:.2f} dB")
         if loss <= LARGEST_LOSS:
             told: dict[str, Any] = {"bits": depth.bits} if depth.bits else {}
             told |= {"calibrated_on": len(learn), "crops": len(crops), "fp32_layers": len(kept)}

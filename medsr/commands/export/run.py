@@ -9,7 +9,7 @@ from typing import Any
 
 from medsr.commands.export import openmodeldb
 from medsr.core.errors import InputError, UsageError
-from medsr.core.types import Say
+from medsr.core.types import Notify
 from medsr.engines import conversion, openvino_engine
 from medsr.engines.benchmark_engines import benchmark_engines
 from medsr.engines.selection import cache_path, exported_hash, keep
@@ -36,7 +36,7 @@ def export(
     int8: bool = False,
     calibrate: str | Path | None = None,
     bits: int | None = None,
-    say: Say = lambda _: None,
+    notify: Notify = lambda _: None,
 ) -> Exported:
     """Write a model as OpenVINO (`.xml` and `.bin`), ONNX (`.onnx`) or as a card of OpenModelDB (`.json`).
 
@@ -47,7 +47,7 @@ def export(
         int8: Whether it is quantised. What that costs in PSNR is measured and written into its card.
         calibrate: The folder of images (of networks for volumes: scans) to calibrate and measure int8 on.
         bits: Bits stored in 16-bit images there that do not say. None: decided once for all, and said.
-        say: Called with each line that a user should read.
+        notify: Called with each line that a user should read.
 
     Returns:
         The file, its hash and its card.
@@ -99,7 +99,7 @@ def export(
     if int8:
         from medsr.commands.export.quantise import quantised
 
-        converted, told = quantised(converted, card, Path(str(calibrate)), bits, say)
+        converted, told = quantised(converted, card, Path(str(calibrate)), bits, notify)
         card |= {"precision": "int8", **told}
     else:
         card |= benchmark_engines(net, converted, card)

@@ -20,7 +20,7 @@ from medsr.commands.prepare import account, page, steps
 from medsr.commands.prepare import source as sources
 from medsr.core.errors import InputError, UsageError
 from medsr.core.text import shown_lines
-from medsr.core.types import Say
+from medsr.core.types import Notify
 from medsr.data import cards, manifest
 from medsr.data.cards import IMAGE, Card
 from medsr.data.depth import SettledDepth, depth_of
@@ -53,7 +53,7 @@ def prepare(
     out: str | Path,
     workers: int | None = None,
     overrides: Sequence[str] = (),
-    say: Say = lambda _: None,
+    notify: Notify = lambda _: None,
 ) -> Prepared:
     """Make ground truth for training of a public data set.
 
@@ -65,7 +65,7 @@ def prepare(
         out: The folder for train, validation, test, manifest.csv and summary.html.
         workers: Processes, at least 1. None: the cores, at most 4.
         overrides: `KEY=VALUE` for the card, such as `ground_truth.crop=256`.
-        say: Called with each line that a user should read.
+        notify: Called with each line that a user should read.
 
     Returns:
         What was made. Images that cannot be used are named in `failed`.
@@ -93,7 +93,7 @@ def prepare(
     _check(chosen, folder)
     with _alone(folder):
         _check(chosen, folder)
-        return _prepare(chosen, Path(source), folder, workers, say)
+        return _prepare(chosen, Path(source), folder, workers, notify)
 
 
 @contextmanager
@@ -112,8 +112,8 @@ def _alone(folder: Path) -> Iterator[None]:
                 folder.rmdir()
 
 
-def _prepare(chosen: Card, source: Path, folder: Path, workers: int | None, say: Say) -> Prepared:
-    found = sources.collect(chosen, source, folder, folder / WORK, say)
+def _prepare(chosen: Card, source: Path, folder: Path, workers: int | None, notify: Notify) -> Prepared:
+    found = sources.collect(chosen, source, folder, folder / WORK, notify)
     write_text(folder / SETTINGS, _settings(chosen))
     settled = _depth(chosen, found)
     chosen = chosen.model_copy(update={"ground_truth": chosen.ground_truth.model_copy(update={"bits": settled.bits})})

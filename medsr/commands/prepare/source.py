@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from medsr.commands.prepare import archives
 from medsr.core.errors import InputError
 from medsr.core.text import shown
-from medsr.core.types import Say
+from medsr.core.types import Notify
 from medsr.data import layout
 from medsr.data.cards import Card
 from medsr.data.layout import LayoutItem
@@ -34,7 +34,7 @@ class Source:
     ignored: list[str]
 
 
-def collect(card: Card, source: Path, out: Path, work: Path, say: Say) -> Source:
+def collect(card: Card, source: Path, out: Path, work: Path, notify: Notify) -> Source:
     """Look through `source` (a folder or an archive), unpacking into `work` what the card asks for.
 
     Raises InputError where nothing fits the card, saying what was expected and what was found; and for an archive that
@@ -43,7 +43,7 @@ def collect(card: Card, source: Path, out: Path, work: Path, say: Say) -> Source
     closed: list[Path] = []
     plain = _files(source, out, closed)
     if told := cannot_open(source, closed):
-        say(told)
+        notify(told)
     places = dict(plain)
     above = source.resolve().name if source.is_dir() else ""
     wanted = _wanted(card, above)
@@ -52,7 +52,7 @@ def collect(card: Card, source: Path, out: Path, work: Path, say: Say) -> Source
         if archives.is_archive(name) and not wanted(name):
             single = archives.is_single(name)
             if not single:
-                say(f"unpacking {name}")
+                notify(f"unpacking {name}")
             inside = work / "unpacked" / name
             try:
                 for inner in archives.unpack(path, inside, wanted):

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from medsr.commands.serve.settings import MB, Connections, Limits, Settings, is_loopback, new_token
 from medsr.core.errors import DependencyError, UsageError
-from medsr.core.types import Say
+from medsr.core.types import Notify
 from medsr.engines.base import Compute
 
 Bound = TypeVar("Bound", bound=socket.socket)
@@ -39,7 +39,7 @@ def serve(
     precision: str = "fp32",
     max_gpu_memory: float | None = None,
     connections: Connections | None = None,
-    say: Say = print,
+    notify: Notify = print,
 ) -> None:
     """Serve the page and its API until interrupted. Blocks.
 
@@ -63,7 +63,7 @@ def serve(
         precision: As in `medsr.upscale`.
         max_gpu_memory: As in `medsr.upscale`.
         connections: All limits of a connection, instead of `max_connections`.
-        say: Called with each line that a user should read.
+        notify: Called with each line that a user should read.
 
     Raises:
         UsageError: An argument is wrong, before anything is served.
@@ -116,7 +116,7 @@ def serve(
         listening.close()
         raise
     for line in _told(settings, list(desk.offers)):
-        say(line)
+        notify(line)
     # Addresses hold nothing of a file, but who looked at what and when is nobody's business either: no access log.
     log.set_up()
     config = uvicorn.Config(

@@ -47,7 +47,7 @@ def upscale(
     frames: str | None = None,
     keep_metadata: bool = False,
     on_outcome: Callable[[Outcome], None] = lambda _: None,
-    say: Callable[[str], None] = lambda _: None,
+    notify: Callable[[str], None] = lambda _: None,
 ) -> list[Outcome]:
     """Super-resolve images, each in its own format and bit depth.
 
@@ -72,7 +72,7 @@ def upscale(
         frames: Of files with several: `all`, or numbers from 1 and ranges (`1-5`, `1,3`). None: such files fail.
         keep_metadata: Whether results get the EXIF of their inputs, which may name a person or a place.
         on_outcome: Called with each outcome as soon as it is there.
-        say: Called with each line that a user should read.
+        notify: Called with each line that a user should read.
 
     Returns:
         One outcome for each input: `input`, `output`, `seconds`, `error`, `notes`.
@@ -99,7 +99,7 @@ def upscale(
     asked = (str(model), compute, tile, outscale, bits, consistency)
     models = Models(*asked, assumed_bits=assumed_bits, frames=frames, keep_metadata=keep_metadata)
     for note in planned.notes:
-        say(note)
+        notify(note)
     refused = [Outcome(source, source, 0.0, UsageError(reason)) for source, reason in planned.clashes]
     for outcome in refused:
         on_outcome(outcome)

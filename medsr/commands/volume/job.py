@@ -15,7 +15,7 @@ from medsr.commands.volume import companions, preview, report
 from medsr.commands.volume.files import Target
 from medsr.commands.volume.pictures import Pictures
 from medsr.core.geometry import Grid
-from medsr.core.types import Say
+from medsr.core.types import Notify
 from medsr.io.files import read_unchanged, write_text
 from medsr.io.local_record import named_from
 from medsr.io.volumes import volume as volume_io
@@ -48,7 +48,7 @@ class How:
     request: Request
     extras: Extras
     engine: LoadedSliceModel
-    say: Say
+    notify: Notify
     done: Status | None = None
     watch: OnProgress | None = None
 
@@ -112,24 +112,24 @@ class Job:
 
     def compute(self) -> None:
         assert self.given is not None
-        scan, say = self.given.scan, self.how.say
+        scan, notify = self.given.scan, self.how.notify
         fine = self.how.request.target(scan.grid)
-        say(f"{self.source.name}: {_text(scan.grid)} to {_text(scan.grid.on(fine))}")
+        notify(f"{self.source.name}: {_text(scan.grid)} to {_text(scan.grid.on(fine))}")
         for note in scan.notes:
-            say(f"{self.source.name}: note: {note}")
+            notify(f"{self.source.name}: note: {note}")
         chosen = choose_model(self.how.request, self.how.engine, scan)
         if chosen.why and chosen.fits:
-            say(f"{self.source.name}: {chosen.why}")
+            notify(f"{self.source.name}: {chosen.why}")
         with _Progress(self.source.name) as shown:
             self.result = refine_scan(scan, chosen, self.how.watch or shown)
         for warning in self.result.warnings:
-            say(f"{self.source.name}: warning: {warning}")
+            notify(f"{self.source.name}: warning: {warning}")
         for path, companion in self.given.companions:
             moved, how = companions.brought(companion, scan, self.result.volume.grid)
             self.moved.append((path, moved))
             for note in companion.notes:
-                say(f"{path.name}: note: {note}")
-            say(f"{path.name}: {how}, {self.at.companion(path)}")
+                notify(f"{path.name}: note: {note}")
+            notify(f"{path.name}: {how}, {self.at.companion(path)}")
 
     def write(self) -> tuple[str, ...]:
         assert self.given is not None

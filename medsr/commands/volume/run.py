@@ -18,7 +18,7 @@ from medsr.commands.volume.files import plan
 from medsr.commands.volume.job import Extras, How, Job
 from medsr.core.errors import UsageError
 from medsr.core.geometry import parse_planes
-from medsr.core.types import Say
+from medsr.core.types import Notify
 from medsr.engines.base import Compute
 from medsr.io.scans import expand
 from medsr.io.volumes import volume_files
@@ -59,7 +59,7 @@ def volume(
     skip_done: bool = False,
     keep_metadata: bool = False,
     on_outcome: Callable[[Outcome], None] = lambda _: None,
-    say: Say = lambda _: None,
+    notify: Notify = lambda _: None,
 ) -> Any:
     """Super-resolve 3D scans: files, folders of DICOM slices, or one volume in memory.
 
@@ -99,7 +99,7 @@ def volume(
         skip_done: Leave out what status.tsv calls done, as long as scan, settings and result are the same.
         keep_metadata: Whether results get the texts of the scan's header, which may name a person or a place.
         on_outcome: Called with each outcome as soon as it is there.
-        say: Called with each line that a user should read.
+        notify: Called with each line that a user should read.
 
     Returns:
         Files: a list of outcomes, one for each scan, failed ones with their error. In memory: a `Result` whose
@@ -153,7 +153,7 @@ def volume(
     if extras.also and len(found.scans) > 1:
         raise UsageError(f"--also goes with one scan, not with {len(found.scans)}")
     if note := found.note():
-        say(note)
+        notify(note)
     targets, clashes = plan(found.scans, Path(out), dicom, extras.also, uncertainty)
     refused = [Outcome(scan, scan, 0.0, UsageError(reason)) for scan, reason in clashes]
     opened = open_for(request)
@@ -161,12 +161,12 @@ def volume(
     if targets[0].volume == Path(out):
         if skip_done:
             raise UsageError("--skip-done: --out names one file; give a folder")
-        return pipeline.run([Job(targets[0], How(request, extras, opened, say))], on_outcome)
+        return pipeline.run([Job(targets[0], How(request, extras, opened, notify))], on_outcome)
     with Status(Path(out), known, volume_files.digest) as status:
         for outcome in refused:
             on_outcome(outcome)
             status.record(outcome)
-        how = How(request, extras, opened, say, status if skip_done else None)
+        how = How(request, extras, opened, notify, status if skip_done else None)
         return refused + pipeline.run([Job(target, how) for target in targets], on_outcome, status.record)
 
 

@@ -197,7 +197,7 @@ def test_what_is_left_out_is_named(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     a_disc(tmp_path / "in")
     said: list[str] = []
-    medsr.volume(tmp_path / "in", tmp_path / "out", model="cubic", say=said.append)
+    medsr.volume(tmp_path / "in", tmp_path / "out", model="cubic", notify=said.append)
     assert "left out, not scans: AUTORUN.INF, v.exe" in said
 
 

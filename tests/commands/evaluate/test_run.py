@@ -356,7 +356,7 @@ def test_scans_are_found_as_volume_finds_them_and_what_is_left_out_is_named(tmp_
         archive.write(tmp_path / "a.nii.gz", "inside.nii.gz")
     (tmp_path / "notes.txt").write_text("no scan")
     said: list[str] = []
-    result = medsr.evaluate("volume", tmp_path, models=["cubic"], device="cpu", say=said.append)
+    result = medsr.evaluate("volume", tmp_path, models=["cubic"], device="cpu", notify=said.append)
     assert result.ids == ["a.nii.gz", "b.zip"]
     one, other = result.values("cubic", "psnr").values()
     assert one == other
@@ -403,7 +403,7 @@ def test_one_bad_mask_costs_no_other_image_its_figures(tmp_path: Path) -> None:
     (data / "04_test_mask.gif").unlink()
     os.mkfifo(data / "04_test_mask.gif")  # as if there were none
     told: list[str] = []
-    result = medsr.evaluate("drive", data, models=["bicubic"], out=tmp_path / "out", device="cpu", say=told.append)
+    result = medsr.evaluate("drive", data, models=["bicubic"], out=tmp_path / "out", device="cpu", notify=told.append)
     assert [one.input.name for one in result.failed] == ["02_test.tif", "03_test.tif"]
     assert result.ids == ["01_test", "04_test"]
     assert any("cannot open them: 04_test_mask.gif" in line for line in told)

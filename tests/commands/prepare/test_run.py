@@ -480,7 +480,7 @@ def test_no_mask_whatever_it_is_ends_the_set(card: Path, eyes: Path, tmp_path: P
     (eyes / "cyd_L_vessels.gif").write_bytes(whole[:40])
     (eyes / "dan_L_vessels.gif").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n")
     told: list[str] = []
-    result = medsr.prepare(card, eyes, out=tmp_path / "out", workers=1, say=told.append)
+    result = medsr.prepare(card, eyes, out=tmp_path / "out", workers=1, notify=told.append)
     assert sorted(one.input.name for one in result.failed) == ["cyd_L.png", "dan_L.png"]
     assert any("cannot open them: ann_L_vessels.gif, bob_L_vessels.gif" in line for line in told)
     assert len({row.id for row in result.rows if row.file}) == 14

@@ -162,7 +162,7 @@ def test_results_in_folders_within_the_input_are_known_by_their_tables(tmp_path:
     write_png(tmp_path / "x2/own.png", fundus[:8, :8])  # the user's, in a folder of results
     upscale([tmp_path / "a.png"], tmp_path / "x2", model="bicubic")
     told: list[str] = []
-    outcomes = upscale([tmp_path], tmp_path / "x4", model="bicubic", outscale=4, say=told.append)
+    outcomes = upscale([tmp_path], tmp_path / "x4", model="bicubic", outscale=4, notify=told.append)
     assert sorted(one.input.name for one in outcomes) == ["a.png", "own.png"]
     assert any("1 result of earlier runs" in line for line in told)
     again = upscale([tmp_path / "x2"], tmp_path / "x8", model="bicubic")  # named itself, its results are meant

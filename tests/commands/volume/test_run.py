@@ -90,7 +90,7 @@ def test_landmarks_stay_at_their_millimetre(model: str, options: dict, fresh_ref
 def test_one_scan_and_everything_beside_it(refiner_file: Path, tmp_path: Path) -> None:
     source = scan(tmp_path / "in" / "scan.nii.gz")
     said: list[str] = []
-    [outcome] = volume(source, tmp_path / "out", model=refiner_file, uncertainty=True, report=True, say=said.append)
+    [outcome] = volume(source, tmp_path / "out", model=refiner_file, uncertainty=True, report=True, notify=said.append)
     assert outcome.error is None
     names = sorted(path.name for path in (tmp_path / "out").iterdir() if path.name != "status.tsv")
     beside = ["scan.json", "scan.nii.gz", "scan_preview.png", "scan_report.html", "scan_uncertainty.nii.gz"]
@@ -247,7 +247,8 @@ def test_a_label_map_keeps_its_labels_and_says_so(tmp_path: Path) -> None:
     labels = (smooth_volume() // 200).astype(np.uint8)
     said: list[str] = []
     assert (
-        volume(scan(tmp_path / "l.nii.gz", labels), tmp_path / "out", model="cubic", say=said.append)[0].error is None
+        volume(scan(tmp_path / "l.nii.gz", labels), tmp_path / "out", model="cubic", notify=said.append)[0].error
+        is None
     )
     refined = np.asarray(nib.load(tmp_path / "out" / "l.nii.gz").dataobj)
     assert set(np.unique(refined)) == set(np.unique(labels))

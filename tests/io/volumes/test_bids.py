@@ -42,7 +42,7 @@ def test_the_name_tells_a_phase(tmp_path: Path, name: str, is_phase: bool) -> No
 def test_a_phase_by_its_name_is_not_interpolated_unasked(tmp_path: Path) -> None:
     scan = noise(tmp_path / "in/sub-01_part-phase_T2starw.nii.gz")
     lines: list[str] = []
-    medsr.volume(scan, tmp_path / "out.nii.gz", say=lines.append)
+    medsr.volume(scan, tmp_path / "out.nii.gz", notify=lines.append)
     result = volume_io.read(tmp_path / "out.nii.gz").stored
     np.testing.assert_array_equal(result, np.repeat(volume_io.read(scan).stored, 3, axis=2))
     assert any("nearest neighbour" in line for line in lines)
@@ -72,9 +72,9 @@ def test_a_strange_json_beside_a_scan_says_nothing(tmp_path: Path, content: str)
 def test_the_real_part_of_a_signal_gets_no_network_unasked_and_its_text_is_not_repeated(tmp_path: Path) -> None:
     scan = noise(tmp_path / "in/a.nii.gz", Modality="MR", ImageType=["REAL"], ProtocolName="Doe Jane knee")
     lines: list[str] = []
-    medsr.volume(scan, tmp_path / "out.nii.gz", say=lines.append)
+    medsr.volume(scan, tmp_path / "out.nii.gz", notify=lines.append)
     assert json.loads((tmp_path / "out.json").read_text())["model"]["name"] == "cubic"
-    medsr.volume(scan, tmp_path / "asked.nii.gz", model="medsr-mri", say=lines.append)
+    medsr.volume(scan, tmp_path / "asked.nii.gz", model="medsr-mri", notify=lines.append)
     written = (tmp_path / "asked.json").read_text()
     assert "trained on magnitudes" in written
     assert "KNEE" in written
@@ -84,7 +84,7 @@ def test_the_real_part_of_a_signal_gets_no_network_unasked_and_its_text_is_not_r
 def test_a_phase_that_goes_with_a_scan_is_not_interpolated_either(tmp_path: Path) -> None:
     scan, phase = noise(tmp_path / "scan.nii.gz"), noise(tmp_path / "sub-01_part-phase_bold.nii.gz")
     lines: list[str] = []
-    medsr.volume(scan, tmp_path / "out", model="cubic", also=[phase], say=lines.append)
+    medsr.volume(scan, tmp_path / "out", model="cubic", also=[phase], notify=lines.append)
     (moved,) = (file for file in (tmp_path / "out").rglob("*.nii.gz") if "part-phase" in file.name)
     before, after = volume_io.read(phase).stored, volume_io.read(moved).stored
     np.testing.assert_array_equal(after, np.repeat(before, 3, axis=2))

@@ -29,13 +29,13 @@ def test_a_phase_is_not_interpolated_unasked_and_warned_of_where_asked(tmp_path:
     folder = mr(tmp_path / "series", ImageType=kind)
     scan = volume_io.read(folder)
     lines: list[str] = []
-    (outcome,) = medsr.volume(folder, tmp_path / "out.nii.gz", spacing=(0.5, 0.7, 1.0), say=lines.append)
+    (outcome,) = medsr.volume(folder, tmp_path / "out.nii.gz", spacing=(0.5, 0.7, 1.0), notify=lines.append)
     assert outcome.error is None
     result = volume_io.read(tmp_path / "out.nii.gz")
     np.testing.assert_array_equal(result.stored, np.repeat(scan.stored, 3, axis=2))
     assert any("nearest neighbour" in line for line in lines)
     lines.clear()
-    medsr.volume(folder, tmp_path / "cubic.nii.gz", model="cubic", spacing=(0.5, 0.7, 1.0), say=lines.append)
+    medsr.volume(folder, tmp_path / "cubic.nii.gz", model="cubic", spacing=(0.5, 0.7, 1.0), notify=lines.append)
     assert any("phase wraps" in line for line in lines)
 
 
@@ -66,7 +66,7 @@ def test_another_part_of_the_body_than_the_head_is_read_from_the_header(
 def test_a_knee_is_remarked_upon(tmp_path: Path) -> None:
     lines: list[str] = []
     folder = mr(tmp_path / "series", BodyPartExamined="KNEE")
-    medsr.volume(folder, tmp_path / "out.nii.gz", say=lines.append)
+    medsr.volume(folder, tmp_path / "out.nii.gz", notify=lines.append)
     assert any("another part of the body (KNEE" in line for line in lines)
 
 

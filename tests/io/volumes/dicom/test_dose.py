@@ -66,7 +66,7 @@ def test_planes_may_run_downwards_or_name_their_own_z(tmp_path: Path) -> None:
 
 def test_a_dose_is_interpolated_in_its_own_units(tmp_path: Path) -> None:
     path, lines = dose(tmp_path / "dose.dcm"), list[str]()
-    (outcome,) = medsr.volume(path, tmp_path / "out.nii.gz", spacing=(0.5, 0.7, 1.5), say=lines.append)
+    (outcome,) = medsr.volume(path, tmp_path / "out.nii.gz", spacing=(0.5, 0.7, 1.5), notify=lines.append)
     assert outcome.error is None
     assert any("no bundled model was made for RTDOSE" in line for line in lines)
     before, after = (volume_io.read(file) for file in (path, tmp_path / "out.nii.gz"))
