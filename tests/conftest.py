@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medsr.core.intensity import Window
-from medsr.io.images import image as image_io
 from medsr.networks import checkpoint
 from medsr.report.page import Picture
 from tests.helpers import slurm_here
+from tests.helpers.images import write_png
+from tests.helpers.models import TINY, convert
 from tests.helpers.side_by_side import (  # noqa: F401  two hooks, for pytest
     all_threads,
     in_worker,
@@ -26,8 +26,6 @@ from tests.helpers.side_by_side import (  # noqa: F401  two hooks, for pytest
     pytest_report_to_serializable,
     turn,
 )
-
-TINY = checkpoint.Spec("rrdb", 2, 3, {"features": 12, "blocks": 1, "growth": 4})
 
 
 @pytest.fixture(autouse=True)
@@ -55,16 +53,6 @@ def shared_home(conversions: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MEDSR_HOME", str(conversions.parent))
         yield
-
-
-def convert(path: Path) -> Path:
-    """Convert a model for OpenVINO here, not in a process of its own that first loads torch."""
-    from medsr.commands.export.run import export
-    from medsr.engines import openvino_engine
-
-    if openvino_engine.available():
-        export(path, "openvino")
-    return path
 
 
 @pytest.fixture(autouse=True)
@@ -164,16 +152,6 @@ def without_curves() -> Iterator[None]:
         yield
 
 
-def smooth_volume(shape: tuple[int, ...] = (20, 18, 9), seed: int = 0) -> np.ndarray:
-    """Float32 blobs of about 0 to 1000 with a border of exact zeros."""
-    from scipy.ndimage import gaussian_filter
-
-    volume = gaussian_filter(np.random.default_rng(seed).random(shape), 1.0)
-    volume = (volume - volume.min()) / (volume.max() - volume.min()) * 1000
-    volume[:4] = 0
-    return volume.astype(np.float32)
-
-
 @pytest.fixture(scope="session")
 def written_images(tmp_path_factory: pytest.TempPathFactory, fundus: np.ndarray) -> Path:
     """What `image_folder` is a copy of."""
@@ -189,11 +167,3 @@ def written_images(tmp_path_factory: pytest.TempPathFactory, fundus: np.ndarray)
 def image_folder(tmp_path: Path, written_images: Path) -> Path:
     """Six 96 x 96 ground-truth images and one that is too small."""
     return Path(shutil.copytree(written_images, tmp_path / "ground_truth"))
-
-
-def write_png(path: Path, pixels: np.ndarray) -> Path:
-    """An 8- or 16-bit PNG through medsr's own writer."""
-    pixels = pixels[:, :, None] if pixels.ndim == 2 else pixels
-    window = Window.of_bits(pixels.dtype.itemsize * 8)
-    image_io.write(path, image_io.Image(np.ascontiguousarray(pixels), window, image_io.PNG))
-    return path

@@ -19,7 +19,8 @@ import medsr
 from tests.commands.compare.test_run import RECIPE
 from tests.commands.prepare.test_run import CARD, PEOPLE
 from tests.commands.serve.conftest import serving
-from tests.conftest import smooth_volume, write_png
+from tests.helpers.images import write_png
+from tests.helpers.scans import smooth_volume
 
 RECORDER = "open({record!r}, 'a').write(__name__ + '\\n')\nraise ImportError('planted: ' + __name__)\n"
 BY_NAME = (

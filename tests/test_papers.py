@@ -15,7 +15,8 @@ from medsr.commands.volume.run import volume
 from medsr.networks import checkpoint
 from medsr.networks.architectures import ARCHITECTURES
 from medsr.recipe import Recipe, load
-from tests.conftest import smooth_volume, write_png
+from tests.helpers.images import write_png
+from tests.helpers.scans import smooth_volume
 
 FOLDER = Path(__file__).parent.parent / "recipes" / "papers"
 FULL = sorted(path.stem for path in FOLDER.glob("*.yml"))

@@ -19,8 +19,7 @@ from medsr.commands.upscale.run import upscale
 from medsr.core.errors import MedsrError
 from medsr.io.volumes import volume as volume_io
 from medsr.io.volumes.dicom import series
-from tests.io.images.test_dicom_image import make_dicom
-from tests.io.volumes.dicom.test_series import slice_of
+from tests.helpers.dicom import slice_of, write_xray
 
 SECRET = "SENTINEL"
 PERSONAL = (  # of the patient, study, series and equipment modules (PS3.3 C.7): most of them with invalid values too
@@ -83,8 +82,8 @@ def scans(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
         slice_of(number).save_as(path, enforce_file_format=True)
         marked(path, request.param)
     pixels = np.random.default_rng(0).integers(0, 4096, (40, 50)).astype(np.uint16)
-    marked(make_dicom(folder / "rays" / "x.dcm", pixels), request.param)
-    damaged = marked(make_dicom(folder / "rays" / "y.dcm", pixels), request.param)
+    marked(write_xray(folder / "rays" / "x.dcm", pixels), request.param)
+    damaged = marked(write_xray(folder / "rays" / "y.dcm", pixels), request.param)
     damaged.write_bytes(damaged.read_bytes()[:-900])
     return folder
 
@@ -138,7 +137,7 @@ def test_a_technical_tag_that_is_not_understood_is_not_repeated(
     for keyword in DECISIVE:
         folder = tmp_path / keyword
         folder.mkdir()
-        with_secret(make_dicom(folder / "x.dcm", pixels), keyword, vr)
+        with_secret(write_xray(folder / "x.dcm", pixels), keyword, vr)
         [outcome] = upscale([folder / "x.dcm"], folder / "out", model="bicubic")
         said = [str(outcome.error), *outcome.notes]
         (folder / "out" / "x.dcm").unlink(missing_ok=True)

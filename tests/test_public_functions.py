@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 import medsr
-from tests.conftest import write_png
+from tests.helpers.images import write_png
 from tests.training.test_loop import RECIPE
 
 FUNCTIONS = [name for name in medsr.__all__ if name != "__version__"]

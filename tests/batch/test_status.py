@@ -13,7 +13,8 @@ import pytest
 import medsr
 from medsr.batch import status
 from medsr.core.errors import UsageError
-from tests.conftest import smooth_volume, write_png
+from tests.helpers.images import write_png
+from tests.helpers.scans import smooth_volume
 
 
 @pytest.fixture

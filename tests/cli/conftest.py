@@ -18,8 +18,10 @@ import yaml
 from medsr.networks import checkpoint
 from tests.commands.compare.test_run import RECIPE
 from tests.commands.prepare.test_run import CARD
-from tests.conftest import TINY, smooth_volume, write_png
 from tests.helpers.forked import Forked
+from tests.helpers.images import write_png
+from tests.helpers.models import TINY
+from tests.helpers.scans import smooth_volume
 
 COMMANDS = {
     "info": "info",

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from tests.conftest import write_png
-from tests.io.images.test_dicom_image import make_dicom
+from tests.helpers.dicom import write_xray
+from tests.helpers.images import write_png
 
 
 def medsr(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -59,7 +59,7 @@ def test_a_mixed_folder_gives_what_can_be_given_and_exit_code_5(tmp_path: Path, 
     truncated.write_bytes(truncated.read_bytes()[:2000])
     (folder / "letter.png").write_text("Dear colleague, thank you for referring this patient.")
     tifffile.imwrite(folder / "twelve.tif", np.full((30, 30), 3000, np.uint16))
-    make_dicom(folder / "inverted.dcm", np.full((30, 30), 3000, np.uint16), "MONOCHROME1")
+    write_xray(folder / "inverted.dcm", np.full((30, 30), 3000, np.uint16), "MONOCHROME1")
     result = medsr("upscale", folder, "--out", tmp_path / "out", "--model", "bicubic")
     assert result.returncode == 5
     errors = [line for line in result.stderr.splitlines() if line.startswith("medsr: ")]

@@ -20,7 +20,7 @@ from PIL import Image as Pillow
 from medsr.networks import checkpoint
 from tests.commands.compare.test_run import RECIPE
 from tests.commands.prepare.test_run import CARD
-from tests.io.volumes.dicom.test_series import slice_of
+from tests.helpers.dicom import slice_of
 from tests.test_patients import ALL_IN_TURN
 
 EVIL = "[red]x\x1b]0;owned\x07\x1b[31m\x9b31m\r\u202e"

@@ -12,9 +12,9 @@ import pytest
 
 import medsr
 from medsr.core.errors import InputError, UsageError, WeightsError
-from tests.conftest import smooth_volume, write_png
-from tests.io.volumes.dicom.test_series import slice_of
-from tests.io.volumes.dicom.test_series import write as write_series
+from tests.helpers.dicom import slice_of, write_slices
+from tests.helpers.images import write_png
+from tests.helpers.scans import smooth_volume
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_images_are_made_again_all_of_a_batch(tmp_path: Path, fundus: np.ndarray
 
 
 def test_a_folder_that_holds_the_results_is_not_read_for_the_input(tmp_path: Path) -> None:
-    series = write_series(tmp_path / "series", [slice_of(index) for index in range(5)])
+    series = write_slices(tmp_path / "series", [slice_of(index) for index in range(5)])
     shutil.copytree(series, tmp_path / "copy")
     [outcome] = medsr.volume(series, series / "finer" / "scan.nii", model="cubic")
     sidecar = outcome.output.with_suffix(".json")

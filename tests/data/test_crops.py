@@ -87,7 +87,7 @@ def test_batches_are_the_same_with_and_without_workers_and_from_the_middle(image
 
 
 def test_dark_crops_are_drawn_again(tmp_path: Path) -> None:
-    from tests.conftest import write_png
+    from tests.helpers.images import write_png
 
     picture = np.zeros((64, 256), np.uint8)
     picture[:, 128:] = 200

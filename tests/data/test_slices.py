@@ -13,7 +13,7 @@ from medsr.data.augmentation import random_contrast, random_zoom
 from medsr.data.slices import PAIRINGS, SliceCrops
 from medsr.data.volumes import split
 from medsr.recipe import Data, Jitter, Recipe
-from tests.conftest import smooth_volume
+from tests.helpers.scans import smooth_volume
 
 
 def test_crops_are_slices_of_the_volume_in_all_six_pairings() -> None:

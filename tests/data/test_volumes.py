@@ -12,8 +12,8 @@ import pytest
 from medsr.core.errors import UsageError
 from medsr.data.volumes import foreground, load, split
 from medsr.recipe import Data
-from tests.conftest import smooth_volume
-from tests.io.volumes.dicom.test_series import slice_of
+from tests.helpers.dicom import slice_of
+from tests.helpers.scans import smooth_volume
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ from medsr.data.own_outputs import is_own
 from medsr.io import scans
 from medsr.io.images import image as image_io
 from medsr.recipe import Data
-from tests.conftest import smooth_volume, write_png
+from tests.helpers.images import write_png
+from tests.helpers.scans import smooth_volume
 
 NO_BORDER = {"validation": 0.0, "workers": 0}
 

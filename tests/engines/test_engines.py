@@ -20,7 +20,7 @@ from medsr.engines.base import LARGEST_DIFFERENCE, Compute
 from medsr.io.files import sha256
 from medsr.networks import checkpoint
 from medsr.volumes.models import open_model
-from tests.conftest import write_png
+from tests.helpers.images import write_png
 
 SPECS = [
     checkpoint.Spec("rrdb", 1, 3, {"features": 8, "blocks": 1, "growth": 4}),

@@ -9,6 +9,10 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from medsr.networks.checkpoint import Spec
+
+SPEC = Spec("rrdb", 4, 3, {"features": 8, "blocks": 1, "growth": 4})
+
 
 def write_ncnn(param: Path, state: Mapping[str, Tensor], half: bool = True) -> Path:
     """A `.param` and the `.bin` beside it."""

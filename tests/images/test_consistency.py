@@ -18,7 +18,8 @@ from medsr.images.consistency import SIGMA, keep_intensities
 from medsr.io.images import image as image_io
 from medsr.networks import checkpoint, weight_store
 from medsr.volumes.models import open_model
-from tests.conftest import convert, write_png
+from tests.helpers.images import write_png
+from tests.helpers.models import convert
 
 
 def _reduced(result: np.ndarray, scale: int) -> np.ndarray:

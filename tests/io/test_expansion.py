@@ -29,7 +29,7 @@ from medsr.io.images import image as image_io
 from medsr.io.images import opening
 from medsr.io.orientation import picture_as_shown
 from medsr.io.volumes import volume as volume_io
-from tests.io.volumes.dicom.test_series import slice_of, write
+from tests.helpers.dicom import slice_of, write_slices
 
 READ = """
 import resource, sys
@@ -146,7 +146,7 @@ def test_files_of_holes_are_refused_at_once(tmp_path: Path, suffix: str) -> None
 
 
 def test_a_deflated_series_is_read_as_it_was(tmp_path: Path) -> None:
-    folder = write(tmp_path / "plain", [slice_of(k) for k in range(4)])
+    folder = write_slices(tmp_path / "plain", [slice_of(k) for k in range(4)])
     expected = volume_io.read(folder)
     (tmp_path / "deflated").mkdir()
     for k in range(4):
@@ -162,7 +162,7 @@ def test_a_deflated_series_is_read_as_it_was(tmp_path: Path) -> None:
 
 
 def test_a_packed_slice_with_a_wrong_checksum_is_refused(tmp_path: Path) -> None:
-    write(tmp_path / "plain", [slice_of(0)])
+    write_slices(tmp_path / "plain", [slice_of(0)])
     packed = bytearray(gzip.compress(next((tmp_path / "plain").iterdir()).read_bytes()))
     for name, content in (("whole", packed), ("cut", packed[:-5]), ("changed", packed[:-8] + bytes(4) + packed[-4:])):
         path = tmp_path / f"{name}.dcm"

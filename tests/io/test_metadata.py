@@ -21,7 +21,7 @@ from medsr.commands.reproduce import reproduce
 from medsr.commands.upscale.run import upscale
 from medsr.commands.volume.run import volume
 from medsr.io.volumes import volume as volume_io
-from tests.io.volumes.dicom.test_series import slice_of
+from tests.helpers.dicom import slice_of
 from tests.test_patients import SECRET as SENTINEL
 from tests.test_patients import marked
 

@@ -12,7 +12,7 @@ from medsr.core.errors import UsageError
 from medsr.io.volumes import volume as volume_io
 from medsr.io.volumes import volume_files
 from medsr.io.volumes.base import Volume
-from tests.conftest import smooth_volume
+from tests.helpers.scans import smooth_volume
 
 NAMES = (b"M\xfcller", b"a\rb", b"c\nd", b"-n", b" s ", b"[a]*", "\u202ex".encode())
 KINDS = {".nii": "NIfTI", ".mgz": "MGH", ".nrrd": "NRRD", ".mha": "MetaImage"}

@@ -17,8 +17,9 @@ from medsr.io.images import image as image_io
 from medsr.io.volumes import volume as volume_io
 from medsr.io.volumes.base import Volume
 from medsr.networks import bundled
-from tests.conftest import smooth_volume, write_png
-from tests.io.images.test_dicom_image import make_dicom
+from tests.helpers.dicom import write_xray
+from tests.helpers.images import write_png
+from tests.helpers.scans import smooth_volume
 
 FIELD = (np.add.outer(np.arange(40), np.arange(48)) * 20 + 500).astype(np.uint16)
 
@@ -46,7 +47,7 @@ def test_a_fundus_gets_the_retinal_model_of_the_factor(
 )
 def test_a_dicom_says_what_it_is(tmp_path: Path, tags: dict[str, str], expected: str) -> None:
     """Only DICOM's own terms are told on: anything may stand in a tag, a name too."""
-    chosen = bundled.for_image(image_io.read(make_dicom(tmp_path / "x.dcm", FIELD, **tags)), 2)
+    chosen = bundled.for_image(image_io.read(write_xray(tmp_path / "x.dcm", FIELD, **tags)), 2)
     assert chosen.model == expected
     assert chosen.fits == (expected != "bicubic")
     assert not any(word in str(chosen) for word in ("KNEE", "RIB", "DOE", "BREAST", "PA"))
@@ -56,7 +57,7 @@ def test_a_dicom_says_what_it_is(tmp_path: Path, tags: dict[str, str], expected:
 def test_a_radiograph_of_no_named_part_of_the_body_is_taken_for_a_chest_with_a_warning(
     tmp_path: Path, tags: dict[str, str], doubtful: bool
 ) -> None:
-    image = image_io.read(make_dicom(tmp_path / "x.dcm", FIELD, **tags))
+    image = image_io.read(write_xray(tmp_path / "x.dcm", FIELD, **tags))
     chosen = bundled.for_image(image, 2)
     assert chosen.model == "medsr-cxr-x2"
     assert str(chosen).startswith("warning: ") == doubtful
@@ -101,7 +102,7 @@ def test_every_image_of_a_mixed_folder_gets_its_own_and_can_be_made_again(
     tmp_path: Path, whole_fundus: np.ndarray
 ) -> None:
     write_png(tmp_path / "in" / "eye.png", whole_fundus[::4, ::4])
-    make_dicom(tmp_path / "in" / "chest.dcm", FIELD)
+    write_xray(tmp_path / "in" / "chest.dcm", FIELD)
     medsr.upscale(tmp_path / "in", tmp_path / "out")
     summary = json.loads((tmp_path / "out" / "upscale.json").read_text())["results"]
     assert {name: one["model"]["name"] for name, one in summary.items()} == {

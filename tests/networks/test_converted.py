@@ -21,8 +21,7 @@ import yaml
 
 from medsr.core.errors import UsageError, WeightsError
 from medsr.networks import checkpoint, converted, download, forms, numpy_pickle, transfer, weight_store
-from tests.helpers.ncnn_files import to_ncnn
-from tests.networks.test_ncnn import SPEC
+from tests.helpers.ncnn_files import SPEC, to_ncnn
 
 WHEEL = "toy_weights-1.0-py3-none-any.whl"
 MEMBER = "toy_weights/x4.param"

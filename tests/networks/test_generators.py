@@ -20,17 +20,8 @@ from medsr.networks import checkpoint
 from medsr.networks.architectures import ARCHITECTURES, GENERATORS
 from medsr.recipe.schema import TAGS
 from medsr.volumes.models import open_model
-from tests.conftest import write_png
-
-SMALL: dict[str, dict[str, int]] = {
-    "rrdb": {"features": 8, "blocks": 1, "growth": 4},
-    "rrdb-aggregated": {"features": 8, "blocks": 2, "growth": 4},
-    "srresnet": {"features": 8, "blocks": 2},
-    "residual-in-residual": {"features": 8, "blocks": 2, "units": 2},
-    "rdn": {"features": 8, "growth": 4, "convs": 2, "blocks": 2},
-    "rrdn": {"features": 8, "growth": 4, "convs": 2, "dense": 2, "blocks": 2},
-}
-EVERY = [(name, scale) for name in SMALL for scale in ARCHITECTURES[name].scales]
+from tests.helpers.images import write_png
+from tests.helpers.models import EVERY, SMALL
 
 
 @pytest.mark.parametrize(

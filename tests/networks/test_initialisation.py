@@ -8,7 +8,7 @@ from medsr.core.resample import resize
 from medsr.metrics.psnr_ssim import psnr
 from medsr.networks import checkpoint
 from medsr.networks.architectures import ARCHITECTURES
-from tests.networks.test_generators import EVERY, SMALL
+from tests.helpers.models import EVERY, SMALL
 
 
 @pytest.mark.parametrize(("name", "scale"), EVERY)

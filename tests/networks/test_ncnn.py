@@ -9,10 +9,7 @@ import torch
 
 from medsr.core.errors import WeightsError
 from medsr.networks import ncnn
-from medsr.networks.checkpoint import Spec
-from tests.helpers.ncnn_files import to_ncnn, write_ncnn
-
-SPEC = Spec("rrdb", 4, 3, {"features": 8, "blocks": 1, "growth": 4})
+from tests.helpers.ncnn_files import SPEC, to_ncnn, write_ncnn
 
 
 @pytest.fixture

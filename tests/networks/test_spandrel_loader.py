@@ -19,7 +19,8 @@ from medsr.images.network import Network
 from medsr.io.images import image as image_io
 from medsr.networks import checkpoint
 from medsr.volumes.models import open_model
-from tests.conftest import smooth_volume, write_png
+from tests.helpers.images import write_png
+from tests.helpers.scans import smooth_volume
 
 
 def _compact(channels: int = 3, scale: int = 2) -> torch.nn.Module:

@@ -17,7 +17,7 @@ from medsr.core.errors import WeightsError
 from medsr.networks import checkpoint
 from medsr.networks.interpolate import interpolate
 from medsr.training import initial_weights
-from tests.conftest import TINY
+from tests.helpers.models import TINY
 
 Wrapped = dict[str, Any]
 

@@ -25,7 +25,8 @@ from medsr.recipe import load
 from medsr.training import loop, stages
 from medsr.training import monitor as monitors
 from medsr.training.result import TrainingResult
-from tests.conftest import smooth_volume, write_png
+from tests.helpers.images import write_png
+from tests.helpers.scans import smooth_volume
 
 RECIPE: dict[str, Any] = {
     "name": "habits",
@@ -460,12 +461,12 @@ def test_sixteen_bits_mean_the_same_in_both_of_a_pair(tmp_path: Path, fundus: np
 
 def test_partners_by_names_with_points_and_in_one_folder(tmp_path: Path, fundus: np.ndarray) -> None:
     from medsr.data.pairs import Partners
-    from tests.io.images.test_dicom_image import make_dicom
+    from tests.helpers.dicom import write_xray
 
     for folder, side in (("high", 64), ("low", 32)):
         (tmp_path / folder).mkdir()
         for index in range(3):
-            make_dicom(tmp_path / folder / f"IM.000{index}", np.zeros((side, side), np.uint16))
+            write_xray(tmp_path / folder / f"IM.000{index}", np.zeros((side, side), np.uint16))
     pairs = {"name": "pairs", "low_resolution": str(tmp_path / "low")}
 
     def partners(**more: Any) -> Partners:

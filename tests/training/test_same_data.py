@@ -20,7 +20,8 @@ from medsr.data import file_list
 from medsr.io.images import image as image_io
 from medsr.recipe import load
 from medsr.training.trainer import find_files
-from tests.conftest import smooth_volume, write_png
+from tests.helpers.images import write_png
+from tests.helpers.scans import smooth_volume
 
 RECIPE: dict[str, Any] = {
     "name": "same",

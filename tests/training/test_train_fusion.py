@@ -19,7 +19,7 @@ from medsr.training.fusion_patches import SIDE, make_block
 from medsr.training.train_fusion import FusionSettings, train
 from medsr.volumes.models import open_slice_model
 from medsr.volumes.slice_models import SliceRefiner
-from tests.conftest import smooth_volume
+from tests.helpers.scans import smooth_volume
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from medsr.core.errors import UsageError
 from medsr.networks import checkpoint
 from medsr.volumes.acquisition import Acquisition
 from medsr.volumes.adapt import _crops, adapt
-from tests.conftest import smooth_volume
+from tests.helpers.scans import smooth_volume
 
 SPEC = checkpoint.Spec("refiner", 1, 1, {"features": 8, "blocks": 1})
 

@@ -10,7 +10,7 @@ import pytest
 from medsr.core.geometry import Grid
 from medsr.io.volumes import volume as volume_io
 from medsr.volumes.labels import is_label_map, nearest, resampled_to
-from tests.conftest import smooth_volume
+from tests.helpers.scans import smooth_volume
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "int32", "float32"])

@@ -22,7 +22,7 @@ from medsr.volumes import learned_fusion
 from medsr.volumes.acquisition import Acquisition
 from medsr.volumes.models import open_model, open_slice_model
 from medsr.volumes.refine import Method, refine
-from tests.conftest import smooth_volume
+from tests.helpers.scans import smooth_volume
 
 
 def fuser_file(path: Path, std: float = 0.0) -> Path:

@@ -16,7 +16,7 @@ from medsr.volumes.fusion import Median, UncertaintyAccumulator
 from medsr.volumes.models import open_slice_model
 from medsr.volumes.refine import Method, check_planes, planes_for, refine, slices_to_run
 from medsr.volumes.slice_models import SliceModel, SliceRefiner
-from tests.conftest import smooth_volume
+from tests.helpers.scans import smooth_volume
 
 FINE = (20, 18, 25)
 

@@ -29,8 +29,9 @@ from medsr.commands.cohort.work import work
 from medsr.commands.reproduce import reproduce
 from medsr.core.errors import UsageError, WeightsError
 from medsr.io.files import sha256
-from tests.conftest import smooth_volume, write_png
 from tests.helpers import slurm_here
+from tests.helpers.images import write_png
+from tests.helpers.scans import smooth_volume
 
 NAMES = ("s0", "a/s0", "a/s1", "a/s2", "b/s0", "b/s1")
 COUNT = len(NAMES)

@@ -20,8 +20,7 @@ from medsr.commands.cohort import find
 from medsr.commands.volume.files import plan
 from medsr.io.scans import expand
 from medsr.io.volumes import volume as volume_io
-from tests.io.dicom.test_files import save_bare
-from tests.io.volumes.dicom.test_series import file_set, slice_of
+from tests.helpers.dicom import slice_of, write_bare, write_dicomdir
 
 COUNT = 6
 
@@ -102,7 +101,7 @@ def suffix_img(root: Path) -> None:
 def without_preamble(root: Path) -> None:
     uid = generate_uid(None)
     for k in range(COUNT):
-        save_bare(root / "p" / f"IM{k}", slice_of(k, SeriesInstanceUID=uid))
+        write_bare(root / "p" / f"IM{k}", slice_of(k, SeriesInstanceUID=uid))
 
 
 def wrong_names(root: Path) -> None:
@@ -117,7 +116,7 @@ def a_disc(root: Path) -> None:
     (root / "AUTORUN.INF").write_text("[autorun]")
     (root / "VIEWER").mkdir()
     (root / "VIEWER" / "v.exe").write_bytes(b"MZ" + bytes(500))
-    file_set(root / "DICOMDIR")
+    write_dicomdir(root / "DICOMDIR")
 
 
 def a_linked_folder(root: Path) -> None:

@@ -15,7 +15,7 @@ from medsr.commands.cohort import plan
 from medsr.commands.cohort.plan import Plan, Unit
 from medsr.commands.cohort.run import cohort, retry
 from medsr.core.errors import UsageError
-from tests.conftest import smooth_volume
+from tests.helpers.scans import smooth_volume
 
 Record = dict[str, Any]
 

@@ -12,7 +12,7 @@ from medsr.cli.app import app
 from medsr.commands.compare import run as comparing
 from medsr.commands.compare.run import compare
 from medsr.core.errors import BatchError, UsageError
-from tests.conftest import smooth_volume
+from tests.helpers.scans import smooth_volume
 from tests.training.test_habits import tick
 
 RECIPE: dict[str, Any] = {

@@ -14,7 +14,7 @@ from medsr.core.errors import InputError
 from medsr.degradation import protocols
 from medsr.io.images import image as image_io
 from medsr.metrics.psnr_ssim import eight_bit
-from tests.conftest import write_png
+from tests.helpers.images import write_png
 
 PUBLISHED = {2: (33.66, 0.9299), 3: (30.39, 0.8682), 4: (28.42, 0.8104)}
 

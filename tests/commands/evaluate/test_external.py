@@ -17,7 +17,8 @@ from medsr.commands.evaluate.choose import benchmark
 from medsr.commands.evaluate.external import names, parse, results
 from medsr.core.errors import InputError, UsageError
 from medsr.io.files import sha256
-from tests.conftest import smooth_volume, write_png
+from tests.helpers.images import write_png
+from tests.helpers.scans import smooth_volume
 
 
 def test_our_own_results_taken_in_again_score_the_same(fundus: np.ndarray, tiny_model: Path, tmp_path: Path) -> None:

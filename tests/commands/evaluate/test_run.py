@@ -22,7 +22,8 @@ from medsr.commands.evaluate.choose import BUNDLED, benchmark
 from medsr.commands.evaluate.gallery import Gallery
 from medsr.core.errors import ComputationError, InputError, UsageError, WeightsError
 from medsr.metrics import psnr_ssim
-from tests.conftest import convert, write_png
+from tests.helpers.images import write_png
+from tests.helpers.models import convert
 
 
 @pytest.fixture(scope="session")
@@ -180,7 +181,7 @@ def test_a_model_that_answers_nonsense_is_not_perfect(photographs: Path, tmp_pat
     import torch
 
     from medsr.networks import checkpoint
-    from tests.conftest import TINY
+    from tests.helpers.models import TINY
 
     net = TINY.build()
     torch.nn.init.constant_(net.conv_last.bias, float("nan"))
@@ -321,7 +322,7 @@ def test_chest_images_have_their_missing_and_added_detail(real_data: Path) -> No
 def test_a_volume_is_measured_in_its_foreground_whatever_way_it_lies(refiner_file: Path, tmp_path: Path) -> None:
     import nibabel
 
-    from tests.conftest import smooth_volume
+    from tests.helpers.scans import smooth_volume
 
     volume = smooth_volume((30, 28, 26))
     nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), tmp_path / "a.nii.gz")
@@ -349,7 +350,7 @@ def test_scans_are_found_as_volume_finds_them_and_what_is_left_out_is_named(tmp_
 
     import nibabel
 
-    from tests.conftest import smooth_volume
+    from tests.helpers.scans import smooth_volume
 
     nibabel.save(nibabel.Nifti1Image(smooth_volume((24, 22, 20)), np.eye(4)), tmp_path / "a.nii.gz")
     with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
@@ -366,7 +367,7 @@ def test_scans_are_found_as_volume_finds_them_and_what_is_left_out_is_named(tmp_
 def test_the_data_of_a_header_apart_are_looked_at_before_a_measurement_counts_as_done(tmp_path: Path) -> None:
     import nibabel
 
-    from tests.conftest import smooth_volume
+    from tests.helpers.scans import smooth_volume
 
     means = []
     (tmp_path / "data").mkdir()

@@ -21,7 +21,8 @@ from medsr.engines.openvino_engine import read
 from medsr.io.files import sha256
 from medsr.io.images import image as image_io
 from medsr.volumes.models import open_model
-from tests.conftest import smooth_volume, write_png
+from tests.helpers.images import write_png
+from tests.helpers.scans import smooth_volume
 
 
 @pytest.fixture

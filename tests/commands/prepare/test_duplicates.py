@@ -8,7 +8,7 @@ from PIL import Image as Pillow
 
 from medsr.commands.prepare import duplicates
 from medsr.commands.prepare.inspect_images import look
-from tests.conftest import write_png
+from tests.helpers.images import write_png
 
 
 def test_the_same_pixels_and_the_same_picture_are_told_from_another(tmp_path: Path, fundus: np.ndarray) -> None:

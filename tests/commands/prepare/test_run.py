@@ -25,7 +25,7 @@ from medsr.data import layout, manifest, sources
 from medsr.data.cards import load
 from medsr.io.images import image as image_io
 from medsr.recipe import Data
-from tests.conftest import write_png
+from tests.helpers.images import write_png
 
 CARD = """
 name: mine
@@ -276,7 +276,7 @@ def test_a_prepared_set_is_evaluated_and_trained_on_in_its_parts(card: Path, eye
 def test_volumes_are_taken_byte_for_byte(tmp_path: Path) -> None:
     import nibabel
 
-    from tests.conftest import smooth_volume
+    from tests.helpers.scans import smooth_volume
 
     source = tmp_path / "scans"
     source.mkdir()

@@ -17,7 +17,7 @@ from medsr.data.cards import GroundTruth
 from medsr.io.images import image as image_io
 from medsr.io.images.base import DICOM, PNG, TIFF, Image
 from medsr.recipe import MultiScale
-from tests.conftest import write_png
+from tests.helpers.images import write_png
 
 
 @pytest.mark.parametrize("bits", ["auto", "7", "17", "-9", "\u0661\u0662"])

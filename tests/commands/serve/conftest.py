@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from medsr.networks import checkpoint
-from tests.conftest import TINY
+from tests.helpers.models import TINY
 
 DEADLINE = 90.0
 TOKEN = "a token of enough letters"
@@ -166,7 +166,7 @@ def user(server: Server) -> User:
 @pytest.fixture(scope="session")
 def eye(tmp_path_factory: pytest.TempPathFactory, fundus: np.ndarray) -> Path:
     """A fundus photograph of 96 x 80 pixels."""
-    from tests.conftest import write_png
+    from tests.helpers.images import write_png
 
     return write_png(tmp_path_factory.mktemp("images") / "eye.png", fundus[:80, :96])
 

@@ -28,9 +28,8 @@ import medsr
 from medsr.io.images import image as image_io
 from medsr.io.volumes.dicom.series import listed
 from tests.commands.serve.conftest import Server, User, serving
-from tests.conftest import write_png
-from tests.io.volumes.dicom.test_series import slice_of
-from tests.io.volumes.dicom.test_series import write as write_dicom
+from tests.helpers.dicom import slice_of, write_slices
+from tests.helpers.images import write_png
 
 
 def test_an_image_comes_back_as_the_command_line_writes_it(
@@ -184,7 +183,7 @@ def test_a_zip_of_several_series_is_asked_about(user: User, tmp_path: Path) -> N
     with zipfile.ZipFile(bundle, "w") as archive:
         for series in ("1.2.3", "1.2.4"):
             for k in range(3 + int(series[-1]) % 2):
-                folder = write_dicom(tmp_path / f"{series}-{k}", [slice_of(k, SeriesInstanceUID=series)])
+                folder = write_slices(tmp_path / f"{series}-{k}", [slice_of(k, SeriesInstanceUID=series)])
                 archive.write(next(folder.iterdir()), f"{series}/{k}.dcm")
     answer = user.upload(bundle)
     assert answer.status_code == 422
@@ -256,7 +255,7 @@ def test_too_large_a_result_is_refused_with_the_reason(narrow: Server, eye: Path
 
 def test_no_tag_of_a_file_is_repeated(user: User, tmp_path: Path) -> None:
     secret = "SECRET^NAME"
-    folder = write_dicom(tmp_path / "one", [slice_of(0, PhotometricInterpretation=secret, Modality=secret * 9)])
+    folder = write_slices(tmp_path / "one", [slice_of(0, PhotometricInterpretation=secret, Modality=secret * 9)])
     answer = user.upload(next(folder.iterdir()))
     assert answer.status_code == 422
     assert "SECRET" not in answer.text
@@ -268,7 +267,7 @@ def test_a_series_whose_number_ends_like_anothers_is_found(user: User, tmp_path:
     with zipfile.ZipFile(bundle, "w") as archive:
         for series in ("1.2.840.55", "9.1.2.840.55"):
             for k in range(3):
-                folder = write_dicom(tmp_path / f"{series}-{k}", [slice_of(k, SeriesInstanceUID=series)])
+                folder = write_slices(tmp_path / f"{series}-{k}", [slice_of(k, SeriesInstanceUID=series)])
                 archive.write(next(folder.iterdir()), f"{series}/{k}.dcm")
     file = user.upload(bundle, series=1)
     assert file.status_code == 201, file.text

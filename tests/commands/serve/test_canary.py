@@ -20,8 +20,7 @@ from medsr.commands.serve.available_models import offers
 from medsr.core.errors import WeightsError
 from medsr.networks import checkpoint
 from tests.commands.serve.conftest import User, serving
-from tests.io.images.test_dicom_image import make_dicom
-from tests.io.volumes.dicom.test_series import slice_of
+from tests.helpers.dicom import slice_of, write_xray
 from tests.test_patients import DECISIVE, EVERY, SECRET, marked, with_secret
 
 ESCAPE = "\x1b[31m"
@@ -152,7 +151,7 @@ def test_a_tag_that_is_not_understood(watched: Watched, tmp_path: Path, keyword:
     for vr in ("its own", "LO"):
         slices = series(tmp_path / f"s{vr}")
         with_secret(slices[1], keyword, vr)
-        image = make_dicom(tmp_path / f"{vr}.dcm", PIXELS)
+        image = write_xray(tmp_path / f"{vr}.dcm", PIXELS)
         with_secret(image, keyword, vr)
         for path, name in ((image, "image.dcm"), (zipped(tmp_path / f"{vr}.zip", slices), "scan.zip")):
             file = watched.send(path, name)
@@ -168,7 +167,7 @@ def test_every_tag_at_once_with_a_network(watched: Watched, tmp_path: Path) -> N
     job = watched.order(file, "good")
     assert job["state"] == "done", job
     assert any("was trained on" in note for note in job["volume"]["notes"])
-    image = watched.send(marked(make_dicom(tmp_path / "a.dcm", PIXELS), ExplicitVRLittleEndian), "image.dcm")
+    image = watched.send(marked(write_xray(tmp_path / "a.dcm", PIXELS), ExplicitVRLittleEndian), "image.dcm")
     assert image is not None
     assert watched.order(image)["state"] == "done"
     assert len(EVERY) > 50
@@ -212,7 +211,7 @@ def test_names_in_a_zip(watched: Watched, tmp_path: Path) -> None:
     """Whatever is wrong with what a zip holds: its files are called by their number."""
     slices = series(tmp_path / "series", 5)
     missing = [slices[number] for number in (0, 1, 3, 4)]
-    other = make_dicom(tmp_path / "colour.dcm", np.zeros((6, 8), np.uint8), "RGB")
+    other = write_xray(tmp_path / "colour.dcm", np.zeros((6, 8), np.uint8), "RGB")
     cut = tmp_path / "cut.dcm"
     cut.write_bytes(slices[2].read_bytes()[:-40])
     text = tmp_path / "notes.txt"

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from tests.commands.serve.conftest import User
-from tests.conftest import write_png
+from tests.helpers.images import write_png
 
 LIMITS = "headers=2, idle=1, window=2, rate=2000, all=40, address=30"
 START = """

@@ -10,8 +10,8 @@ import pytest
 from medsr.commands.upscale.run import plan, upscale
 from medsr.core.errors import InputError, MedsrError, UsageError
 from medsr.io.images import image as image_io
-from tests.conftest import write_png
-from tests.io.images.test_dicom_image import make_dicom
+from tests.helpers.dicom import write_xray
+from tests.helpers.images import write_png
 
 
 def test_one_bad_file_never_stops_the_others(tmp_path: Path, tiny_model: Path, fundus: np.ndarray) -> None:
@@ -38,9 +38,9 @@ def test_every_kind_comes_back_in_its_own_format_depth_and_brightness(tmp_path: 
     tifffile.imwrite(folder / "twelve.tif", field)
     write_png(folder / "sixteen.png", field * 20)
     write_png(folder / "eight.png", (field // 16).astype(np.uint8))
-    make_dicom(folder / "plain.dcm", field)
-    make_dicom(folder / "inverted.dcm", field, "MONOCHROME1")
-    make_dicom(folder / "no_suffix", field)
+    write_xray(folder / "plain.dcm", field)
+    write_xray(folder / "inverted.dcm", field, "MONOCHROME1")
+    write_xray(folder / "no_suffix", field)
     for model in ("bicubic", "lanczos", tiny_model):
         out = tmp_path / f"out-{Path(model).stem}"
         outcomes = upscale([folder], out, model=model)
@@ -58,8 +58,8 @@ def test_every_kind_comes_back_in_its_own_format_depth_and_brightness(tmp_path: 
 
 def test_an_inverted_radiograph_gives_the_same_picture_as_a_plain_one(tmp_path: Path, tiny_model: Path) -> None:
     field = np.random.default_rng(0).integers(0, 4096, (30, 30)).astype(np.uint16)
-    plain = make_dicom(tmp_path / "plain.dcm", field)
-    inverted = make_dicom(tmp_path / "inverted.dcm", 4095 - field, "MONOCHROME1")
+    plain = write_xray(tmp_path / "plain.dcm", field)
+    inverted = write_xray(tmp_path / "inverted.dcm", 4095 - field, "MONOCHROME1")
     outcomes = upscale([plain, inverted], tmp_path / "out", model=tiny_model)
     first, second = (image_io.read(outcome.output).pixels.astype(int) for outcome in outcomes)
     assert np.abs(first - (4095 - second)).max() <= 1

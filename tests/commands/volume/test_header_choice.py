@@ -16,9 +16,7 @@ from medsr.cli.app import app
 from medsr.commands.cohort.run import cohort
 from medsr.core.errors import InputError, UsageError
 from medsr.io.volumes import volume as volume_io
-from tests.conftest import smooth_volume
-from tests.io.volumes.test_headers import ONE_MM, QFORM
-from tests.io.volumes.test_nrrd import THREE, nrrd, values
+from tests.helpers.scans import NRRD_3D, ONE_MM, QFORM, ramp, smooth_volume, write_nrrd
 
 
 def torn(path: Path) -> Path:
@@ -58,7 +56,7 @@ def test_the_command_line_refuses_in_one_line_and_takes_the_option(tmp_path: Pat
 
 
 def test_the_command_line_takes_a_spacing_that_no_header_states(tmp_path: Path) -> None:
-    scan, out = nrrd(tmp_path / "a.nrrd", THREE, values()), tmp_path / "out.nrrd"
+    scan, out = write_nrrd(tmp_path / "a.nrrd", NRRD_3D, ramp()), tmp_path / "out.nrrd"
     code, output = run(scan, "--out", out)
     assert code == 3
     assert "--input-spacing" in output
@@ -131,7 +129,7 @@ def test_the_page_refuses_in_words_without_options(tmp_path: Path) -> None:
     from medsr.commands.serve.inspect_upload import look
     from medsr.commands.serve.settings import Limits
 
-    for path in (torn(tmp_path / "a.nii.gz"), nrrd(tmp_path / "b.nrrd", THREE, values())):
+    for path in (torn(tmp_path / "a.nii.gz"), write_nrrd(tmp_path / "b.nrrd", NRRD_3D, ramp())):
         with pytest.raises(InputError) as caught:
             look(path, "seen", None, Limits(), lambda *_: None)
         assert str(caught.value).endswith("; correct the header and send it again")
@@ -144,7 +142,7 @@ def test_training_and_measuring_name_a_volume_whose_grid_is_not_known(tmp_path: 
     from medsr.recipe import Data
 
     (tmp_path / "in").mkdir()
-    nrrd(tmp_path / "in" / "a.nrrd", THREE, values())
+    write_nrrd(tmp_path / "in" / "a.nrrd", NRRD_3D, ramp())
     torn(tmp_path / "in" / "b.nii.gz")
     array = np.rint(smooth_volume((12, 12, 12))).astype(np.int16)
     nib.Nifti1Image(array, np.eye(4)).to_filename(tmp_path / "in" / "c.nii.gz")

@@ -25,9 +25,8 @@ from medsr.core.errors import InputError, MedsrError, UsageError
 from medsr.io.volumes import volume as volume_io
 from medsr.io.volumes import volume_files
 from medsr.volumes.models import open_slice_model
-from tests.conftest import smooth_volume
-from tests.io.volumes.dicom.test_series import slice_of
-from tests.io.volumes.dicom.test_series import write as write_dicom
+from tests.helpers.dicom import slice_of, write_slices
+from tests.helpers.scans import smooth_volume
 
 OBLIQUE = np.array([[1.0, 0.02, 0.1, -10], [0.03, 1.0, 0.0, 5], [-0.05, 0.04, 2.5, 7], [0, 0, 0, 1]])
 
@@ -315,7 +314,7 @@ def test_a_constant_companion_stays_constant_and_nothing_leaks_outside(tmp_path:
 
 
 def test_dicom_in_nifti_out_or_a_derived_series(tmp_path: Path) -> None:
-    folder = write_dicom(tmp_path / "dicom", [slice_of(index) for index in range(5)])
+    folder = write_slices(tmp_path / "dicom", [slice_of(index) for index in range(5)])
     assert volume(folder, tmp_path / "a", model="cubic")[0].error is None
     refined = nib.load(tmp_path / "a" / "dicom.nii.gz")
     assert (refined.dataobj.slope, refined.dataobj.inter) == (1, -1024)

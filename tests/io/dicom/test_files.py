@@ -8,28 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom.dataset import Dataset
 
 from medsr.io import kinds
 from medsr.io.dicom import files
 from medsr.io.images import image as image_io
 from medsr.io.volumes import volume as volume_io
-from tests.io.volumes.dicom.test_series import slice_of, write
-
-
-def save_bare(path: Path, dataset: Dataset, implicit: bool = True, little: bool = True) -> Path:
-    """Without preamble and meta information, as some programs write."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    del dataset.file_meta
-    if not little:
-        dataset.PixelData = np.frombuffer(dataset.PixelData, "<u2").byteswap().tobytes()
-    dataset.save_as(path, enforce_file_format=False, implicit_vr=implicit, little_endian=little)
-    return path
+from tests.helpers.dicom import slice_of, write_bare, write_slices
 
 
 @pytest.fixture
 def whole(tmp_path: Path) -> np.ndarray:
-    return volume_io.read(write(tmp_path / "whole", [slice_of(k) for k in range(4)])).stored
+    return volume_io.read(write_slices(tmp_path / "whole", [slice_of(k) for k in range(4)])).stored
 
 
 @pytest.mark.parametrize("suffix", ["", ".IMA", ".img", ".dcm", ".1"])
@@ -38,27 +27,27 @@ def test_slices_without_preamble_are_read(
     tmp_path: Path, whole: np.ndarray, suffix: str, implicit: bool, little: bool
 ) -> None:
     for k in range(4):
-        save_bare(tmp_path / "bare" / f"IM{k}{suffix}", slice_of(k), implicit, little)
+        write_bare(tmp_path / "bare" / f"IM{k}{suffix}", slice_of(k), implicit, little)
     scan = volume_io.read(tmp_path / "bare")
     np.testing.assert_array_equal(scan.stored, whole)
     assert scan.notes == ()
 
 
 def test_slices_of_which_some_lack_the_preamble_are_one_scan(tmp_path: Path, whole: np.ndarray) -> None:
-    write(tmp_path / "mixed", [slice_of(k) for k in range(2)])
+    write_slices(tmp_path / "mixed", [slice_of(k) for k in range(2)])
     for k in (2, 3):
-        save_bare(tmp_path / "mixed" / f"IM{k}", slice_of(k))
+        write_bare(tmp_path / "mixed" / f"IM{k}", slice_of(k))
     np.testing.assert_array_equal(volume_io.read(tmp_path / "mixed").stored, whole)
 
 
 def test_an_image_without_preamble_and_suffix_is_one(tmp_path: Path) -> None:
-    path = save_bare(tmp_path / "IM0", slice_of(3))
+    path = write_bare(tmp_path / "IM0", slice_of(3))
     assert image_io.read(path).kind == image_io.DICOM
     assert image_io.list_images(tmp_path) == [path]
 
 
 def test_slices_packed_one_by_one_are_read(tmp_path: Path, whole: np.ndarray) -> None:
-    folder = write(tmp_path / "packed", [slice_of(k) for k in range(4)])
+    folder = write_slices(tmp_path / "packed", [slice_of(k) for k in range(4)])
     for path in list(folder.iterdir()):
         path.with_name(path.name + ".gz").write_bytes(gzip.compress(path.read_bytes()))
         path.unlink()
@@ -66,7 +55,7 @@ def test_slices_packed_one_by_one_are_read(tmp_path: Path, whole: np.ndarray) ->
 
 
 def test_what_is_not_dicom_in_a_zip_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(tmp_path / "series", [slice_of(k) for k in range(4)])
+    write_slices(tmp_path / "series", [slice_of(k) for k in range(4)])
     with zipfile.ZipFile(tmp_path / "scan.zip", "w") as archive:
         for path in (tmp_path / "series").iterdir():
             archive.write(path, f"S\u00e9rie 3/{path.name}")

@@ -5,42 +5,16 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.uid import (
-    DigitalXRayImageStorageForPresentation,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     SecondaryCaptureImageStorage,
-    generate_uid,
 )
 
 from medsr.core.errors import InputError
 from medsr.io.images import image as image_io
-
-
-def make_dicom(
-    path: Path, pixels: np.ndarray, photometric: str = "MONOCHROME2", bits: int = 12, **tags: object
-) -> Path:
-    """A small digital X-ray."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
-    meta.MediaStorageSOPInstanceUID = generate_uid()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
-    dataset.SOPClassUID, dataset.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
-    dataset.SeriesInstanceUID = dataset.StudyInstanceUID = generate_uid()
-    dataset.PatientName, dataset.Modality = "Doe^Jane", "DX"
-    dataset.Rows, dataset.Columns = pixels.shape
-    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, photometric
-    dataset.BitsAllocated = pixels.dtype.itemsize * 8
-    dataset.BitsStored, dataset.HighBit = bits, bits - 1
-    dataset.PixelRepresentation = int(pixels.dtype.kind == "i")
-    dataset.ImagerPixelSpacing = [0.16, 0.2]
-    for keyword, value in tags.items():
-        setattr(dataset, keyword, value)
-    dataset.PixelData = pixels.tobytes()
-    dataset.save_as(path, enforce_file_format=True)
-    return path
+from tests.helpers.dicom import write_xray
 
 
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
@@ -48,7 +22,7 @@ def make_dicom(
 def test_values_come_back_exactly(tmp_path: Path, photometric: str, dtype: type, bits: int) -> None:
     low = -(1 << (bits - 1)) if dtype is np.int16 else 0
     pixels = np.random.default_rng(0).integers(low, low + (1 << bits), (8, 11)).astype(dtype)
-    image = image_io.read(make_dicom(tmp_path / "a.dcm", pixels, photometric, bits))
+    image = image_io.read(write_xray(tmp_path / "a.dcm", pixels, photometric, bits))
     np.testing.assert_array_equal(image.pixels[:, :, 0], pixels)
     assert image.window.inverted == (photometric == "MONOCHROME1")
     image_io.write(tmp_path / "b.dcm", image.with_unit(image.to_unit()))
@@ -70,7 +44,7 @@ def test_derived_image_is_new_scaled_and_noted(tmp_path: Path) -> None:
         "SeriesNumber": 2,
         "SeriesDescription": "pa",
     }
-    path = make_dicom(tmp_path / "a.dcm", np.full((6, 8), 100, np.uint16), **tags)
+    path = write_xray(tmp_path / "a.dcm", np.full((6, 8), 100, np.uint16), **tags)
     source = pydicom.dcmread(path)
     source.add_new(0x60000010, "US", 4)
     source.save_as(path)
@@ -94,7 +68,7 @@ def test_derived_image_is_new_scaled_and_noted(tmp_path: Path) -> None:
 
 
 def test_a_dicom_whose_preamble_looks_like_tiff_is_a_dicom(tmp_path: Path) -> None:
-    path = make_dicom(tmp_path / "a.dcm", np.zeros((4, 4), np.uint16))
+    path = write_xray(tmp_path / "a.dcm", np.zeros((4, 4), np.uint16))
     content = bytearray(path.read_bytes())
     content[:4] = b"II*\0"
     path.write_bytes(content)
@@ -110,7 +84,7 @@ def test_a_dicom_whose_preamble_looks_like_tiff_is_a_dicom(tmp_path: Path) -> No
     ],
 )
 def test_what_is_not_handled_is_said(tmp_path: Path, tags: dict[str, object], expected: str) -> None:
-    path = make_dicom(tmp_path / "a.dcm", np.full((4, 4), 100, np.uint16), **tags)
+    path = write_xray(tmp_path / "a.dcm", np.full((4, 4), 100, np.uint16), **tags)
     with pytest.raises(InputError, match=expected):
         image_io.read(path)
 
@@ -122,7 +96,7 @@ def test_big_endian_pixels_are_read_as_the_numbers_they_are(real_data: Path) -> 
 
 
 def test_a_big_endian_image_is_written_with_every_element_as_it_was(tmp_path: Path) -> None:
-    source = pydicom.dcmread(make_dicom(tmp_path / "little.dcm", np.arange(24, dtype=np.uint16).reshape(4, 6)))
+    source = pydicom.dcmread(write_xray(tmp_path / "little.dcm", np.arange(24, dtype=np.uint16).reshape(4, 6)))
     table = Dataset()
     table.LUTDescriptor = [4, 0, 16]
     table.add_new("LUTData", "OW", np.arange(4, dtype=">u2").tobytes())
@@ -182,10 +156,10 @@ def test_the_real_monochrome1_radiograph(real_data: Path, tmp_path: Path) -> Non
 
 def test_text_burned_into_the_pixels_is_warned_of(tmp_path: Path) -> None:
     pixels = np.zeros((4, 5), np.uint16)
-    assert image_io.read(make_dicom(tmp_path / "a.dcm", pixels)).note == ""
-    burned = make_dicom(tmp_path / "b.dcm", pixels, BurnedInAnnotation="YES")
+    assert image_io.read(write_xray(tmp_path / "a.dcm", pixels)).note == ""
+    burned = write_xray(tmp_path / "b.dcm", pixels, BurnedInAnnotation="YES")
     assert "may name the patient" in image_io.read(burned).note
-    capture = make_dicom(tmp_path / "c.dcm", pixels, SOPClassUID=SecondaryCaptureImageStorage)
+    capture = write_xray(tmp_path / "c.dcm", pixels, SOPClassUID=SecondaryCaptureImageStorage)
     assert "does not say" in image_io.read(capture).note
 
 
@@ -195,7 +169,7 @@ def test_declared_background_is_exact_and_casts_no_ring(tmp_path: Path) -> None:
     pixels = np.full((40, 40), 1200, np.int16)
     pixels[:, :15] = -2000
     tags = {"PixelPaddingValue": -2000, "SOPClassUID": SecondaryCaptureImageStorage}
-    make_dicom(tmp_path / "a.dcm", pixels, bits=16, **tags)
+    write_xray(tmp_path / "a.dcm", pixels, bits=16, **tags)
     outcome = upscale([tmp_path / "a.dcm"], tmp_path / "out", model="bicubic", outscale=2)[0]
     assert outcome.error is None
     result = pydicom.dcmread(outcome.output).pixel_array
@@ -214,7 +188,7 @@ def test_declared_background_is_exact_and_casts_no_ring(tmp_path: Path) -> None:
     ],
 )
 def test_odd_elements_are_no_bug_of_ours(tmp_path: Path, element: tuple[int, str, bytes], name: str) -> None:
-    path = make_dicom(tmp_path / "a.dcm", np.arange(24, dtype=np.uint16).reshape(4, 6))
+    path = write_xray(tmp_path / "a.dcm", np.arange(24, dtype=np.uint16).reshape(4, 6))
     content = path.read_bytes()
     tag, vr, value = element
     part = tag.to_bytes(4, "big")
@@ -229,7 +203,7 @@ def test_odd_elements_are_no_bug_of_ours(tmp_path: Path, element: tuple[int, str
 
 def test_overlays_in_the_high_bits_are_not_intensities(tmp_path: Path) -> None:
     pixels = np.arange(24, dtype=np.uint16).reshape(4, 6)
-    path = make_dicom(tmp_path / "a.dcm", pixels | 0x8000)
+    path = write_xray(tmp_path / "a.dcm", pixels | 0x8000)
     dataset = pydicom.dcmread(path)
     dataset.add_new(0x60000102, "US", 15)
     dataset.save_as(path)
@@ -240,7 +214,7 @@ def test_overlays_in_the_high_bits_are_not_intensities(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lacking", ["StudyInstanceUID", "SeriesInstanceUID", "Modality", "PatientName"])
 def test_what_else_a_header_lacks_costs_no_result(tmp_path: Path, lacking: str) -> None:
-    path = make_dicom(tmp_path / "a.dcm", np.arange(24, dtype=np.uint16).reshape(4, 6))
+    path = write_xray(tmp_path / "a.dcm", np.arange(24, dtype=np.uint16).reshape(4, 6))
     dataset = pydicom.dcmread(path)
     del dataset[lacking]
     dataset.save_as(path)
@@ -249,7 +223,7 @@ def test_what_else_a_header_lacks_costs_no_result(tmp_path: Path, lacking: str) 
 
 
 def test_a_header_without_what_the_pixels_need_is_named(tmp_path: Path) -> None:
-    path = make_dicom(tmp_path / "a.dcm", np.arange(24, dtype=np.uint16).reshape(4, 6))
+    path = write_xray(tmp_path / "a.dcm", np.arange(24, dtype=np.uint16).reshape(4, 6))
     dataset = pydicom.dcmread(path)
     del dataset.BitsStored
     dataset.save_as(path)

@@ -13,9 +13,8 @@ import pytest
 from medsr.core.errors import InputError
 from medsr.io.volumes import volume as volume_io
 from medsr.io.volumes.volume import GeometryChoice
+from tests.helpers.scans import ONE_MM, QFORM
 
-QFORM = nib.affines.from_matvec(np.diag([-0.5, 0.5, 5.0]), [12, -11, -30])
-ONE_MM = nib.affines.from_matvec(np.diag([-1.0, 1.0, 1.0]), [12, -11, -30])
 SFORM, QFORM_CHOICE = GeometryChoice("sform"), GeometryChoice("qform")
 
 

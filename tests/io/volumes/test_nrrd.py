@@ -15,29 +15,18 @@ from medsr.core.errors import InputError
 from medsr.io import expansion
 from medsr.io.volumes import volume as volume_io
 from medsr.io.volumes.volume import GeometryChoice, Volume
+from tests.helpers.scans import NRRD, NRRD_3D, ramp, write_nrrd
 
 SPACING = GeometryChoice(spacing=(1, 1, 4))
-BASE = "type: int16\nendian: little\nencoding: raw\n"
-THREE = f"{BASE}dimension: 3\nsizes: 6 5 4\n"
 DIRECTIONS = "space directions: (1,0,0) (0,1,0) (0,0,4)\nspace origin: (10,20,30)\n"
 LPS = f"space: left-posterior-superior\n{DIRECTIONS}"
 LPS_AFFINE = np.array([[-1, 0, 0, -10], [0, -1, 0, -20], [0, 0, 4, 30], [0, 0, 0, 1.0]])
 
 
-def values(shape: tuple[int, ...] = (6, 5, 4)) -> np.ndarray:
-    return np.arange(np.prod(shape)).reshape(shape).astype("<i2")
-
-
-def nrrd(path: Path, header: str, array: np.ndarray | bytes) -> Path:
-    data = array if isinstance(array, bytes) else array.tobytes(order="F")
-    path.write_bytes(f"NRRD0005\n{header}\n".encode() + data)
-    return path
-
-
 def mha(path: Path, lines: str, array: np.ndarray | bytes | None = None) -> Path:
     head = "ObjectType = Image\nNDims = 3\nBinaryData = True\nBinaryDataByteOrderMSB = False\n"
     tail = "DimSize = 6 5 4\nElementType = MET_SHORT\nElementDataFile = LOCAL\n"
-    data = values() if array is None else array
+    data = ramp() if array is None else array
     path.write_bytes((head + lines + tail).encode() + (data if isinstance(data, bytes) else data.tobytes(order="F")))
     return path
 
@@ -82,9 +71,9 @@ def assert_refined_fills_the_box(volume: Volume, target: Path, scale: float = 1.
     ],
 )
 def test_every_way_of_stating_a_grid(tmp_path: Path, geometry: str) -> None:
-    path = nrrd(tmp_path / "a.nrrd", THREE + geometry, values())
+    path = write_nrrd(tmp_path / "a.nrrd", NRRD_3D + geometry, ramp())
     volume = volume_io.read(path)
-    np.testing.assert_array_equal(volume.stored, values())
+    np.testing.assert_array_equal(volume.stored, ramp())
     assert_placed_as_itk_does(volume, path)
     anatomical = "left" in geometry or "right" in geometry or "AS\n" in geometry
     assert ("taken as left, posterior" in " ".join(volume.notes)) is not anatomical
@@ -98,33 +87,33 @@ def test_every_way_of_stating_a_grid(tmp_path: Path, geometry: str) -> None:
 @pytest.mark.parametrize(
     ("name", "fields", "content"),
     [
-        ("gz.nrrd", "encoding: gzip", gzip.compress(values().tobytes(order="F"))),
-        ("bz2.nrrd", "encoding: bzip2", bz2.compress(values().tobytes(order="F"))),
-        ("text.nrrd", "encoding: text", " ".join(map(str, values().ravel(order="F"))).encode()),
-        ("big.nrrd", "endian: big", values().astype(">i2").tobytes(order="F")),
-        ("skip.nrrd", "byte skip: 8", b"12345678" + values().tobytes(order="F")),
-        ("last.nrrd", "byte skip: -1", b"any" + values().tobytes(order="F")),
-        ("line.nrrd", "line skip: 1", b"a line\n" + values().tobytes(order="F")),
+        ("gz.nrrd", "encoding: gzip", gzip.compress(ramp().tobytes(order="F"))),
+        ("bz2.nrrd", "encoding: bzip2", bz2.compress(ramp().tobytes(order="F"))),
+        ("text.nrrd", "encoding: text", " ".join(map(str, ramp().ravel(order="F"))).encode()),
+        ("big.nrrd", "endian: big", ramp().astype(">i2").tobytes(order="F")),
+        ("skip.nrrd", "byte skip: 8", b"12345678" + ramp().tobytes(order="F")),
+        ("last.nrrd", "byte skip: -1", b"any" + ramp().tobytes(order="F")),
+        ("line.nrrd", "line skip: 1", b"a line\n" + ramp().tobytes(order="F")),
     ],
 )
 def test_every_encoding(tmp_path: Path, name: str, fields: str, content: bytes) -> None:
     key = fields.partition(":")[0]
-    kept = "".join(f"{line}\n" for line in THREE.splitlines() if not line.startswith(key))
-    path = nrrd(tmp_path / name, kept + fields + "\n" + LPS, content)
+    kept = "".join(f"{line}\n" for line in NRRD_3D.splitlines() if not line.startswith(key))
+    path = write_nrrd(tmp_path / name, kept + fields + "\n" + LPS, content)
     volume = volume_io.read(path)
-    np.testing.assert_array_equal(volume.stored, values())
+    np.testing.assert_array_equal(volume.stored, ramp())
     np.testing.assert_allclose(volume.affine, LPS_AFFINE)
 
 
 def test_detached_headers(tmp_path: Path) -> None:
-    (tmp_path / "d.raw").write_bytes(values().tobytes(order="F"))
+    (tmp_path / "d.raw").write_bytes(ramp().tobytes(order="F"))
     for index in range(4):
-        (tmp_path / f"s{index + 1:02d}.raw").write_bytes(values()[:, :, index].tobytes(order="F"))
+        (tmp_path / f"s{index + 1:02d}.raw").write_bytes(ramp()[:, :, index].tobytes(order="F"))
     files = "\n".join(f"s{index + 1:02d}.raw" for index in range(4))
     for number, data in enumerate(("d.raw", "s%02d.raw 1 4 1 2", f"LIST 2\n{files}")):
-        path = nrrd(tmp_path / f"a{number}.nhdr", f"{THREE}{LPS}data file: {data}", b"")
+        path = write_nrrd(tmp_path / f"a{number}.nhdr", f"{NRRD_3D}{LPS}data file: {data}", b"")
         volume = volume_io.read(path)
-        np.testing.assert_array_equal(volume.stored, values())
+        np.testing.assert_array_equal(volume.stored, ramp())
         np.testing.assert_allclose(volume.affine, LPS_AFFINE)
     (tmp_path / "out").mkdir()
     assert_refined_fills_the_box(volume, tmp_path / "out" / "a.nhdr")
@@ -134,15 +123,15 @@ def test_detached_headers(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["list", "time", "none", "???", "domain", ""])
 @pytest.mark.parametrize("first", [False, True])
 def test_four_axes_as_slicer_writes_them(tmp_path: Path, kind: str, first: bool) -> None:
-    series = values((6, 5, 4, 3))
+    series = ramp((6, 5, 4, 3))
     stored = np.moveaxis(series, -1, 0) if first else series
     kinds, directions = ["domain"] * 3, ["(1,0,0)", "(0,1,0)", "(0,0,4)"]
     kinds.insert(0 if first else 3, kind)
     directions.insert(0 if first else 3, "none")
-    header = f"{BASE}dimension: 4\nsizes: {' '.join(map(str, stored.shape))}\nspace: left-posterior-superior\n"
+    header = f"{NRRD}dimension: 4\nsizes: {' '.join(map(str, stored.shape))}\nspace: left-posterior-superior\n"
     header += f"space directions: {' '.join(directions)}\nspace origin: (10,20,30)\n"
     header += f"kinds: {' '.join(kinds)}\n" if kind else ""
-    path = nrrd(tmp_path / "a.nrrd", header + "MultiVolume.NumberOfFrames:=3\n", stored)
+    path = write_nrrd(tmp_path / "a.nrrd", header + "MultiVolume.NumberOfFrames:=3\n", stored)
     volume = volume_io.read(path)
     np.testing.assert_array_equal(volume.stored, series)
     np.testing.assert_allclose(volume.affine, LPS_AFFINE)
@@ -163,17 +152,17 @@ def test_colours_and_vectors_are_refused(tmp_path: Path, kind: str, first: bool)
     kinds, directions, sizes = ["domain"] * 3, ["(1,0,0)", "(0,1,0)", "(0,0,4)"], [6, 5, 4]
     for parts, part in ((kinds, kind), (directions, "none"), (sizes, 3)):
         parts.insert(0 if first else 3, part)  # type: ignore[attr-defined]
-    header = f"{BASE}dimension: 4\nsizes: {' '.join(map(str, sizes))}\nspace: left-posterior-superior\n"
+    header = f"{NRRD}dimension: 4\nsizes: {' '.join(map(str, sizes))}\nspace: left-posterior-superior\n"
     header += f"space directions: {' '.join(directions)}\nkinds: {' '.join(kinds)}\n"
     with pytest.raises(InputError, match=f"3 numbers a voxel .{kind}. are not handled"):
-        volume_io.read(nrrd(tmp_path / "a.nrrd", header, values((6, 5, 4, 3))))
+        volume_io.read(write_nrrd(tmp_path / "a.nrrd", header, ramp((6, 5, 4, 3))))
 
 
 @pytest.mark.parametrize("space", ["left-posterior-superior-time", "right-anterior-superior-time"])
 def test_time_as_a_coordinate(tmp_path: Path, space: str) -> None:
-    header = f"{BASE}dimension: 4\nsizes: 6 5 4 3\nspace: {space}\nkinds: space space space time\n"
+    header = f"{NRRD}dimension: 4\nsizes: 6 5 4 3\nspace: {space}\nkinds: space space space time\n"
     header += "space directions: (1,0,0,0) (0,1,0,0) (0,0,4,0) (0,0,0,2.5)\nspace origin: (10,20,30,0)\n"
-    path = nrrd(tmp_path / "a.nrrd", header, values((6, 5, 4, 3)))
+    path = write_nrrd(tmp_path / "a.nrrd", header, ramp((6, 5, 4, 3)))
     volume = volume_io.read(path)
     assert volume.time_step == 2.5
     signs = [1, 1, 1, 1] if space.startswith("right") else [-1, -1, 1, 1]  # ITK takes both for left and posterior
@@ -188,7 +177,7 @@ def test_time_as_a_coordinate(tmp_path: Path, space: str) -> None:
 
 @pytest.mark.parametrize(("unit", "scale"), [("um", 0.001), ("mm", 1), ("cm", 10), ("m", 1000), ("in", 25.4)])
 def test_units_of_space(tmp_path: Path, unit: str, scale: float) -> None:
-    path = nrrd(tmp_path / "a.nrrd", f'{THREE}{LPS}space units: "{unit}" "{unit}" "{unit}"\n', values())
+    path = write_nrrd(tmp_path / "a.nrrd", f'{NRRD_3D}{LPS}space units: "{unit}" "{unit}" "{unit}"\n', ramp())
     volume = volume_io.read(path)
     np.testing.assert_allclose(volume.affine, np.diag([scale, scale, scale, 1]) @ LPS_AFFINE)
     assert_refined_fills_the_box(volume, tmp_path / "out.nrrd", scale)
@@ -196,15 +185,15 @@ def test_units_of_space(tmp_path: Path, unit: str, scale: float) -> None:
 
 
 def test_units_that_are_not_known_are_said_and_mixed_ones_refused(tmp_path: Path) -> None:
-    path = nrrd(tmp_path / "a.nrrd", f'{THREE}{LPS}space units: "ell" "ell" "ell"\n', values())
+    path = write_nrrd(tmp_path / "a.nrrd", f'{NRRD_3D}{LPS}space units: "ell" "ell" "ell"\n', ramp())
     assert "does not know" in " ".join(volume_io.read(path).notes)
     with pytest.raises(InputError, match="one unit for all"):
-        volume_io.read(nrrd(tmp_path / "b.nrrd", f'{THREE}{LPS}space units: "mm" "mm" "um"\n', values()))
+        volume_io.read(write_nrrd(tmp_path / "b.nrrd", f'{NRRD_3D}{LPS}space units: "mm" "mm" "um"\n', ramp()))
 
 
 @pytest.mark.parametrize("geometry", ["", "spacings: nan nan nan\n", "spacings: 1 1 nan\n", "thicknesses: 1 1 4\n"])
 def test_an_nrrd_without_spacing_is_refused_until_it_is_given(tmp_path: Path, geometry: str) -> None:
-    path = nrrd(tmp_path / "a.nrrd", THREE + geometry, values())
+    path = write_nrrd(tmp_path / "a.nrrd", NRRD_3D + geometry, ramp())
     with pytest.raises(InputError, match="states no voxel spacing"):
         volume_io.read(path)
     volume = volume_io.read(path, None, SPACING)
@@ -214,7 +203,9 @@ def test_an_nrrd_without_spacing_is_refused_until_it_is_given(tmp_path: Path, ge
 
 
 def test_a_stated_spacing_is_not_replaced(tmp_path: Path) -> None:
-    volume = volume_io.read(nrrd(tmp_path / "a.nrrd", THREE + LPS, values()), None, GeometryChoice("sform", (2, 2, 2)))
+    volume = volume_io.read(
+        write_nrrd(tmp_path / "a.nrrd", NRRD_3D + LPS, ramp()), None, GeometryChoice("sform", (2, 2, 2))
+    )
     np.testing.assert_allclose(volume.affine, LPS_AFFINE)
     assert "input_spacing is not used" in " ".join(volume.notes)
     assert "affine=sform is not used" in " ".join(volume.notes)
@@ -222,7 +213,7 @@ def test_a_stated_spacing_is_not_replaced(tmp_path: Path) -> None:
 
 def test_pynrrd_reads_what_is_written(tmp_path: Path) -> None:
     pynrrd = pytest.importorskip("nrrd")
-    path = nrrd(tmp_path / "a.nrrd", THREE + LPS + "key:=a value\n", values())
+    path = write_nrrd(tmp_path / "a.nrrd", NRRD_3D + LPS + "key:=a value\n", ramp())
     volume_io.write(tmp_path / "out.nrrd", volume_io.read(path), keep_metadata=True)
     before, after = pynrrd.read(str(path)), pynrrd.read(str(tmp_path / "out.nrrd"))
     np.testing.assert_array_equal(before[0], after[0])
@@ -246,7 +237,7 @@ def test_pynrrd_reads_what_is_written(tmp_path: Path) -> None:
 def test_metaimage_grids(tmp_path: Path, lines: str, word: str) -> None:
     path = mha(tmp_path / "a.mha", lines)
     volume = volume_io.read(path)
-    np.testing.assert_array_equal(volume.stored, values())
+    np.testing.assert_array_equal(volume.stored, ramp())
     assert volume.grid.spacing == pytest.approx((1, 1, 4))
     assert_placed_as_itk_does(volume, path)
     assert (word in " ".join(volume.notes)) if word else not volume.notes
@@ -273,13 +264,13 @@ def test_metaimage_keys_that_are_not_text_are_written_back_as_far_as_they_are(tm
     for name in ("out.mha", "out.nrrd"):
         volume_io.write(tmp_path / name, volume_io.read(path), keep_metadata=True)
         assert b"Site" in (tmp_path / name).read_bytes()
-        np.testing.assert_array_equal(volume_io.read(tmp_path / name).stored, values())
+        np.testing.assert_array_equal(volume_io.read(tmp_path / name).stored, ramp())
 
 
 def test_metaimage_units_and_byte_order(tmp_path: Path) -> None:
-    big = values().astype(">i2")
+    big = ramp().astype(">i2")
     path = mha(tmp_path / "a.mha", "BinaryDataByteOrderMSB = True\nElementSpacing = 1 1 4\n", big)
-    np.testing.assert_array_equal(volume_io.read(path).stored, values())
+    np.testing.assert_array_equal(volume_io.read(path).stored, ramp())
     volume = volume_io.read(mha(tmp_path / "b.mha", "DistanceUnits = um\nElementSpacing = 1000 1000 4000\n"))
     assert volume.grid.spacing == pytest.approx((1, 1, 4))
     assert "converted to mm" in " ".join(volume.notes)
@@ -289,8 +280,8 @@ def test_bzip2_of_next_to_nothing_is_refused_before_it_is_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = np.zeros((60, 50, 40), "<i2")
-    header = LPS + THREE.replace("6 5 4", "60 50 40").replace("raw", "bzip2")
-    path = nrrd(tmp_path / "a.nrrd", header, bz2.compress(content.tobytes()))
+    header = LPS + NRRD_3D.replace("6 5 4", "60 50 40").replace("raw", "bzip2")
+    path = write_nrrd(tmp_path / "a.nrrd", header, bz2.compress(content.tobytes()))
     assert volume_io.read(path).stored.shape == (60, 50, 40)
     for large, why in ((100_000, "would unpack to 0 MB"), (200_000, "times its size")):
         monkeypatch.setattr(expansion, "LARGE", large)

@@ -10,13 +10,13 @@ from pydicom.uid import MRImageStorage
 
 import medsr
 from medsr.io.volumes import volume as volume_io
-from tests.io.volumes.dicom.test_series import slice_of, write
+from tests.helpers.dicom import slice_of, write_slices
 
 
 def mr(folder: Path, **tags: object) -> Path:
     shown = {"Modality": "MR", "SOPClassUID": MRImageStorage} | tags
     rng = np.random.default_rng(1)
-    return write(
+    return write_slices(
         folder,
         [slice_of(k, PixelData=rng.integers(0, 4096, (6, 8)).astype(np.uint16).tobytes(), **shown) for k in range(5)],
     )
@@ -80,7 +80,7 @@ def test_declared_background_is_exact_and_casts_no_ring(tmp_path: Path, model: s
             pixels[:] = -2000
         tags = {"PixelRepresentation": 1, "BitsStored": 16, "HighBit": 15, "PixelPaddingValue": -2000}
         slices.append(slice_of(k, PixelData=pixels.tobytes(), **tags))
-    folder = write(tmp_path / "series", slices)
+    folder = write_slices(tmp_path / "series", slices)
     (outcome,) = medsr.volume(folder, tmp_path / "out.nii.gz", model=model, kind="image", spacing=(0.5, 0.7, 1.0))
     assert outcome.error is None
     result = volume_io.read(tmp_path / "out.nii.gz").stored
@@ -98,5 +98,5 @@ def test_ge_says_by_a_private_number_what_its_values_are(
     slices = [slice_of(k, Modality="MR", SOPClassUID=MRImageStorage) for k in range(3)]
     for dataset in slices:
         dataset.private_block(0x0043, "GEMS_PARM_01", create=True).add_new(0x2F, "SS", number)
-    volume = volume_io.read(write(tmp_path / "series", slices))
+    volume = volume_io.read(write_slices(tmp_path / "series", slices))
     assert (volume.wrapped, volume.signed) == (wrapped, signed)

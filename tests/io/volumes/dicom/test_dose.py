@@ -13,7 +13,7 @@ import medsr
 from medsr.core.errors import InputError
 from medsr.io.volumes import volume as volume_io
 from medsr.io.volumes.dicom.dose import SOP_CLASS
-from tests.io.volumes.dicom.test_series import slice_of
+from tests.helpers.dicom import slice_of
 
 PLANES = 7
 

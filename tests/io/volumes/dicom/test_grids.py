@@ -13,8 +13,7 @@ from pydicom.dataset import Dataset
 from medsr.core.errors import UsageError
 from medsr.io.volumes import volume as volume_io
 from medsr.io.volumes.dicom.write import write_series
-from tests.io.volumes.dicom.test_series import write
-from tests.io.volumes.dicom.test_split import at
+from tests.helpers.dicom import axial_slice, write_slices
 
 SLICES = 6
 TRIGGERS = [(5, 45, 85), (9, 89, 169), (45, 85, 125), (85, 125, 165), (3, 63, 123), (40, 80, 120)]
@@ -48,11 +47,11 @@ def series_of(folder: Path, way: str, volumes: int, apart: float, last: int = SL
     slices = []
     for n in range(volumes):
         for k in range(SLICES if n < volumes - 1 else last):
-            dataset = at(3 * k + apart * n, code(n, k), SLICES * n + k + 1)
+            dataset = axial_slice(3 * k + apart * n, code(n, k), SLICES * n + k + 1)
             for key, value in tags_of(way, n, k).items():
                 setattr(dataset, key, value)
             slices.append(dataset)
-    return write(folder, slices[::-1])
+    return write_slices(folder, slices[::-1])
 
 
 @pytest.mark.parametrize(
@@ -92,19 +91,19 @@ def test_a_last_volume_that_is_not_whole_is_named_by_itself(tmp_path: Path) -> N
 
 
 def test_overlapping_slices_and_slices_acquired_by_turns_are_one_volume(tmp_path: Path) -> None:
-    overlapping = [at(1.5 * k, k, k + 1) for k in range(12)]
-    by_turns = [at(3 * k, k, (1, 4, 2, 5, 3, 6)[k]) for k in range(6)]
-    assert volume_io.read(write(tmp_path / "overlapping", overlapping)).stored[0, 0].tolist() == list(range(12))
-    assert volume_io.read(write(tmp_path / "by turns", by_turns)).stored[0, 0].tolist() == list(range(6))
+    overlapping = [axial_slice(1.5 * k, k, k + 1) for k in range(12)]
+    by_turns = [axial_slice(3 * k, k, (1, 4, 2, 5, 3, 6)[k]) for k in range(6)]
+    assert volume_io.read(write_slices(tmp_path / "overlapping", overlapping)).stored[0, 0].tolist() == list(range(12))
+    assert volume_io.read(write_slices(tmp_path / "by turns", by_turns)).stored[0, 0].tolist() == list(range(6))
 
 
 def test_magnitude_and_phase_are_read_one_by_one(tmp_path: Path) -> None:
     slices = [
-        at(3 * k, code(n, k), SLICES * n + k + 1, Modality="MR", ImageType=["ORIGINAL", "PRIMARY", "MP"[n]])
+        axial_slice(3 * k, code(n, k), SLICES * n + k + 1, Modality="MR", ImageType=["ORIGINAL", "PRIMARY", "MP"[n]])
         for n in (0, 1)
         for k in range(SLICES)
     ]
-    folder = write(tmp_path / "series", slices)
+    folder = write_slices(tmp_path / "series", slices)
     with pytest.raises(UsageError, match=r"ImageType ORIGINAL/PRIMARY/M\); :2 .*ImageType ORIGINAL/PRIMARY/P\)"):
         volume_io.read(folder)
     assert [volume_io.read(folder, name).wrapped for name in (":1", ":2")] == [False, True]
@@ -115,10 +114,10 @@ def test_stacks_of_several_orientations_are_named(tmp_path: Path) -> None:
     for n, cosines in enumerate(([1, 0, 0, 0, 1, 0], [0, 1, 0, 0, 0, -1], [1, 0, 0, 0, 0, -1])):
         line = np.cross(cosines[:3], cosines[3:])
         for k in range(4):
-            dataset = at(0, code(n, k), 4 * n + k + 1, SliceThickness=3)
+            dataset = axial_slice(0, code(n, k), 4 * n + k + 1, SliceThickness=3)
             dataset.ImageOrientationPatient, dataset.ImagePositionPatient = cosines, list(3.0 * k * line)
             turned.append(dataset)
-    folder = write(tmp_path / "series", turned)
+    folder = write_slices(tmp_path / "series", turned)
     with pytest.raises(UsageError, match="3 acquisitions"):
         volume_io.read(folder)
     for n in range(3):
@@ -126,8 +125,8 @@ def test_stacks_of_several_orientations_are_named(tmp_path: Path) -> None:
 
 
 def test_files_that_are_there_twice_make_no_second_volume(tmp_path: Path) -> None:
-    slices = [at(3 * k, code(n, k), 4 * n + k + 1, EchoTime=10 + n) for n in (0, 1) for k in range(4)]
-    folder = write(tmp_path / "series", [*slices, *slices[:5]])
+    slices = [axial_slice(3 * k, code(n, k), 4 * n + k + 1, EchoTime=10 + n) for n in (0, 1) for k in range(4)]
+    folder = write_slices(tmp_path / "series", [*slices, *slices[:5]])
     volume = volume_io.read(folder)
     assert volume.stored[0, 0].T.tolist() == [[code(n, k) for k in range(4)] for n in (0, 1)]
     assert any("5 slice(s) are there twice" in note for note in volume.notes)
@@ -153,10 +152,10 @@ def vendor(dataset: Dataset, name: str, value: int) -> None:
 
 @pytest.mark.parametrize("name", ["Siemens", "Philips", "GE"])
 def test_private_b_values_tell_volumes_apart_and_go_into_results(tmp_path: Path, name: str) -> None:
-    slices = [at(3 * k, code(n, k), k + 1) for n in (0, 1) for k in range(4)]
+    slices = [axial_slice(3 * k, code(n, k), k + 1) for n in (0, 1) for k in range(4)]
     for region, dataset in enumerate(slices):
         vendor(dataset, name, 1000 * (region // 4))
-    volume = volume_io.read(write(tmp_path / "series", slices[::-1]))
+    volume = volume_io.read(write_slices(tmp_path / "series", slices[::-1]))
     assert volume.stored[0, 0].T.tolist() == [[code(n, k) for k in range(4)] for n in (0, 1)]
     write_series(tmp_path / "new", volume, "Super-resolved")
     headers = [pydicom.dcmread(file) for file in sorted((tmp_path / "new").iterdir())]
@@ -183,8 +182,8 @@ def test_seconds_between_volumes_are_those_of_their_clocks(
     slices = []
     for n in range(3):
         lines = {key: values[n] for key, values in tags.items()}
-        slices += [at(3 * k, code(n, k), SLICES * n + k + 1, **lines) for k in range(SLICES)]
-    assert volume_io.read(write(tmp_path / "series", slices)).time_step == pytest.approx(seconds)
+        slices += [axial_slice(3 * k, code(n, k), SLICES * n + k + 1, **lines) for k in range(SLICES)]
+    assert volume_io.read(write_slices(tmp_path / "series", slices)).time_step == pytest.approx(seconds)
 
 
 def test_volumes_named_one_after_the_other_do_not_replace_each_other(tmp_path: Path) -> None:

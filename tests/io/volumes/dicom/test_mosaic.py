@@ -18,7 +18,7 @@ from pydicom.uid import MRImageStorage
 import medsr
 from medsr.core.errors import InputError, UsageError
 from medsr.io.volumes import volume as volume_io
-from tests.io.volumes.dicom.test_series import slice_of, write
+from tests.helpers.dicom import slice_of, write_slices
 
 REAL = Path(nib.__file__).parent / "nicom/tests/data/siemens_dwi_0.dcm.gz"
 TILES, ROWS, COLUMNS = 5, 6, 8
@@ -83,7 +83,7 @@ def test_a_real_mosaic_is_the_volume_that_nibabel_sees() -> None:
 
 @pytest.mark.parametrize("upwards", [True, False])
 def test_one_mosaic_is_refined_and_written_as_the_slices_it_holds(tmp_path: Path, upwards: bool) -> None:
-    folder = write(tmp_path / "series", [mosaic(1, upwards=upwards)])
+    folder = write_slices(tmp_path / "series", [mosaic(1, upwards=upwards)])
     volume = volume_io.read(folder)
     assert volume.stored.shape == (COLUMNS, ROWS, TILES)
     order = 10 * np.arange(TILES) if upwards else 10 * np.arange(TILES)[::-1]
@@ -99,13 +99,13 @@ def test_one_mosaic_is_refined_and_written_as_the_slices_it_holds(tmp_path: Path
 
 
 def test_mosaics_are_the_time_points_of_a_series(tmp_path: Path) -> None:
-    volume = volume_io.read(write(tmp_path / "series", [mosaic(number) for number in (2, 1, 3)]))
+    volume = volume_io.read(write_slices(tmp_path / "series", [mosaic(number) for number in (2, 1, 3)]))
     assert volume.stored.shape == (COLUMNS, ROWS, TILES, 3)
     np.testing.assert_array_equal(volume.stored[0, 0, 1], [110, 210, 310])
 
 
 def test_mosaics_that_were_moved_are_never_mixed(tmp_path: Path) -> None:
-    folder = write(tmp_path / "series", [mosaic(1), mosaic(2, shift=0.4)])
+    folder = write_slices(tmp_path / "series", [mosaic(1), mosaic(2, shift=0.4)])
     with pytest.raises(UsageError, match="2 acquisitions"):
         volume_io.read(folder)
     moved = volume_io.read(folder, ":2")
@@ -116,6 +116,6 @@ def test_a_mosaic_without_what_tells_its_slices_apart_is_refused(tmp_path: Path)
     without = mosaic(1)
     without.remove_private_tags()
     with pytest.raises(InputError, match=r"private header .* missing"):
-        volume_io.read(write(tmp_path / "a", [without]))
+        volume_io.read(write_slices(tmp_path / "a", [without]))
     with pytest.raises(InputError, match="distance of its slices"):
-        volume_io.read(write(tmp_path / "b", [mosaic(1, SpacingBetweenSlices=None)]))
+        volume_io.read(write_slices(tmp_path / "b", [mosaic(1, SpacingBetweenSlices=None)]))

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 
 import medsr
 from medsr.io.volumes import volume as volume_io
-from tests.io.volumes.dicom.test_series import slice_of, write
+from tests.helpers.dicom import slice_of, write_slices
 
 SPACING = (0.5, 0.7, 1.0)
 SIGNED = {"PixelRepresentation": 1, "BitsStored": 16, "HighBit": 15, "RescaleIntercept": 0}
@@ -32,7 +32,7 @@ def refine(folder: Path, model: str = "cubic", **options: object) -> np.ndarray:
 
 def test_a_slice_without_any_picture_casts_no_ring_into_its_neighbours(tmp_path: Path) -> None:
     empty = slice_of(5, PixelData=np.full((6, 8), -2000, np.int16).tobytes(), **SIGNED, PixelPaddingValue=-2000)
-    result = refine(write(tmp_path / "series", [*(padded(k, -2000, 1000 + k % 2) for k in range(5)), empty]))
+    result = refine(write_slices(tmp_path / "series", [*(padded(k, -2000, 1000 + k % 2) for k in range(5)), empty]))
     assert (result[:, :, 15:] == -2000).all()
     assert (result[:2] == -2000).all()
     assert abs(result[2:, :, :15] - 1000.5).max() <= 1
@@ -40,7 +40,7 @@ def test_a_slice_without_any_picture_casts_no_ring_into_its_neighbours(tmp_path:
 
 def test_slices_with_slopes_of_their_own_keep_their_background(tmp_path: Path) -> None:
     slices = [padded(k, -5, 600 // (k + 1), RescaleSlope=k + 1, RescaleIntercept=-10) for k in range(5)]
-    result = refine(write(tmp_path / "series", slices))
+    result = refine(write_slices(tmp_path / "series", slices))
     for n in range(15):
         np.testing.assert_array_equal(result[:2, :, n], -5 * (n // 3 + 1) - 10)
     assert abs(result[2:] - 590).max() < 1
@@ -52,7 +52,7 @@ def test_background_is_not_mixed_into_slices_at_uneven_steps(tmp_path: Path) -> 
     step = np.array(slices[1].ImagePositionPatient, float) - first
     for k, region in enumerate((0, 1, 2.3, 3.1, 4, 5)):
         slices[k].ImagePositionPatient = [f"{x:.6f}" for x in first + region * step]
-    volume = volume_io.read(write(tmp_path / "series", slices))
+    volume = volume_io.read(write_slices(tmp_path / "series", slices))
     assert set(np.unique(volume.stored)) == {-2000, 1000}
     assert volume.background is not None
     np.testing.assert_array_equal(volume.background, volume.stored == -2000)
@@ -66,7 +66,7 @@ def test_a_range_of_background_is_all_background_and_certain(tmp_path: Path) -> 
         pixels[:, :2] = rng.integers(-2000, -1990, (6, 2))
         tags = SIGNED | {"PixelPaddingValue": -2000, "PixelPaddingRangeLimit": -1990}
         slices.append(slice_of(k, PixelData=pixels.tobytes(), **tags))
-    folder = write(tmp_path / "series", slices)
+    folder = write_slices(tmp_path / "series", slices)
     acquired = volume_io.read(folder).stored
     result = refine(folder, "medsr-mri", uncertainty=True)
     np.testing.assert_array_equal(result[:2], np.repeat(acquired[:2], 3, axis=2))
@@ -85,7 +85,7 @@ def test_background_does_not_widen_the_intensity_window(tmp_path: Path) -> None:
             pixels[:, :2] = padding
             slices.append(slice_of(k, PixelData=pixels.tobytes(), **(SIGNED | {"PixelPaddingValue": padding})))
         (tmp_path / str(padding)).mkdir()
-        results.append(refine(write(tmp_path / str(padding) / "series", slices), "medsr-mri"))
+        results.append(refine(write_slices(tmp_path / str(padding) / "series", slices), "medsr-mri"))
     np.testing.assert_array_equal(results[0][2:], results[1][2:])
 
 
@@ -96,7 +96,8 @@ def test_a_companion_keeps_its_background(tmp_path: Path) -> None:
         pixels = rng.integers(900, 1100, (6, 8)).astype(np.int16)
         pixels[:, : 8 if k == 5 else 2] = -2000
         slices.append(slice_of(k, PixelData=pixels.tobytes(), **SIGNED, PixelPaddingValue=-2000))
-    scan, beside = write(tmp_path / "scan", [slice_of(k) for k in range(6)]), write(tmp_path / "beside", slices)
+    scan = write_slices(tmp_path / "scan", [slice_of(k) for k in range(6)])
+    beside = write_slices(tmp_path / "beside", slices)
     (outcome,) = medsr.volume(scan, tmp_path / "out", model="cubic", kind="image", spacing=SPACING, also=[beside])
     assert outcome.error is None
     (companion,) = (file for file in (tmp_path / "out").rglob("*.nii.gz") if "beside" in file.name)
@@ -132,10 +133,10 @@ def test_zeros_below_the_noise_of_air_leave_no_steps_in_an_outline(tmp_path: Pat
     for padding in (None, 0):
         tags = {} if padding is None else {"PixelPaddingValue": padding}
         slices = [slice_of(k, PixelData=pixels[k].tobytes(), Modality="MR", **SIGNED, **tags) for k in range(6)]
-        results[padding] = refine(write(tmp_path / f"series{padding}", slices))
+        results[padding] = refine(write_slices(tmp_path / f"series{padding}", slices))
     np.testing.assert_array_equal(results[0], results[None])
     pixels[pixels == 0] = -2000
     slices = [
         slice_of(k, PixelData=pixels[k].tobytes(), Modality="MR", **SIGNED, PixelPaddingValue=-2000) for k in range(6)
     ]
-    assert (refine(write(tmp_path / "far", slices))[:2] == -2000).all()
+    assert (refine(write_slices(tmp_path / "far", slices))[:2] == -2000).all()

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from medsr.core.errors import InputError
 from medsr.io.volumes import volume as volume_io
 from medsr.volumes.labels import is_labels
-from tests.io.volumes.dicom.test_series import slice_of
+from tests.helpers.dicom import slice_of
 
 
 def segmentation(path: Path, segments: int, places: tuple[int, ...], kind: str = "BINARY") -> Path:

@@ -10,54 +10,19 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MediaStorageDirectoryStorage, generate_uid
+from pydicom.uid import generate_uid
 
 from medsr.core.errors import InputError, UsageError
 from medsr.io import scans
 from medsr.io.images import image as image_io
 from medsr.io.volumes import volume as volume_io
 from medsr.io.volumes.dicom.write import write_series
-
-SERIES = generate_uid(None)
-
-
-def slice_of(index: int, **changes: object) -> Dataset:
-    """An oblique slice of a series with steps of 3 mm; its pixels say which it is."""
-    dataset = Dataset()
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID = CTImageStorage
-    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = generate_uid(None)
-    dataset.SeriesInstanceUID, dataset.StudyInstanceUID = SERIES, generate_uid(None)
-    dataset.PatientName, dataset.PatientID, dataset.Modality = "Doe^Jane", "4711", "CT"
-    dataset.SeriesNumber, dataset.InstanceNumber = 3, index + 1
-    cosines = np.array([[1, 0, 0], [0, np.cos(0.3), -np.sin(0.3)]])
-    normal = np.cross(*cosines)
-    dataset.ImageOrientationPatient = [round(float(x), 6) for x in cosines.ravel()]
-    dataset.ImagePositionPatient = [round(float(x), 6) for x in np.array([-20, -30, 40]) + 3 * index * normal]
-    dataset.PixelSpacing, dataset.SliceThickness = [0.7, 0.5], 3.0
-    dataset.Rows, dataset.Columns = 6, 8
-    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
-    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 12, 11, 0
-    dataset.RescaleSlope, dataset.RescaleIntercept = 1, -1024
-    pixels = (np.arange(48).reshape(6, 8) + 100 * index).astype(np.uint16)
-    dataset.PixelData = pixels.tobytes()
-    for key, value in changes.items():
-        setattr(dataset, key, value)
-    return dataset
-
-
-def write(folder: Path, slices: list[Dataset]) -> Path:
-    folder.mkdir(exist_ok=True)
-    for number, dataset in enumerate(slices):
-        dataset.save_as(folder / f"{(number * 7) % 11:02d}_{number}.dcm", enforce_file_format=True)
-    return folder
+from tests.helpers.dicom import SERIES, slice_of, write_dicomdir, write_slices
 
 
 @pytest.fixture
 def series(tmp_path: Path) -> Callable[..., Path]:
-    return lambda *slices, name="series": write(tmp_path / name, list(slices))
+    return lambda *slices, name="series": write_slices(tmp_path / name, list(slices))
 
 
 def test_slices_are_ordered_by_position_and_lie_where_simpleitk_sees_them(series: Callable[..., Path]) -> None:
@@ -226,28 +191,14 @@ def test_real_series(real_data: Path) -> None:
     assert any("header says 2 mm" in note for note in thick.notes)
 
 
-def file_set(path: Path) -> Path:
-    """A DICOMDIR that lists one file outside its folder."""
-    record = Dataset()
-    record.DirectoryRecordType, record.ReferencedFileID = "IMAGE", ["..", "SECRET"]
-    listing = Dataset()
-    listing.file_meta = FileMetaDataset()
-    listing.file_meta.MediaStorageSOPClassUID = MediaStorageDirectoryStorage
-    listing.file_meta.MediaStorageSOPInstanceUID = generate_uid(None)
-    listing.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    listing.FileSetID, listing.DirectoryRecordSequence = "X", [record]
-    listing.save_as(path, enforce_file_format=True)
-    return path
-
-
 def test_a_dicomdir_is_never_followed(tmp_path: Path, series: Callable[..., Path]) -> None:
     for name in ("DICOMDIR", "listing.dcm"):
         for reader in (volume_io.read, image_io.read):
             with pytest.raises(InputError, match=f"{name}.*DICOMDIR lists other files"):
-                reader(file_set(tmp_path / name))
+                reader(write_dicomdir(tmp_path / name))
     folder = series(*(slice_of(index) for index in range(4)))
-    file_set(folder / "DICOMDIR")
-    file_set(folder / "listing.dcm")
+    write_dicomdir(folder / "DICOMDIR")
+    write_dicomdir(folder / "listing.dcm")
     volume = volume_io.read(folder)
     assert volume.stored.shape == (8, 6, 4)
     assert volume.notes == ()
@@ -293,5 +244,5 @@ def test_a_uid_that_is_not_one_is_not_repeated(tmp_path: Path) -> None:
     ],
 )
 def test_what_the_header_says_of_the_slices_is_told(tags: dict[str, str], told: str, tmp_path: Path) -> None:
-    notes = volume_io.read(write(tmp_path / "series", [slice_of(k, **tags) for k in range(5)])).notes
+    notes = volume_io.read(write_slices(tmp_path / "series", [slice_of(k, **tags) for k in range(5)])).notes
     assert [told in note for note in notes if "the header says" in note] == ([True] if told else [])

@@ -12,18 +12,7 @@ from pydicom.dataset import Dataset
 from medsr.core.errors import InputError, UsageError
 from medsr.io.volumes import volume as volume_io
 from medsr.io.volumes.dicom.write import write_series
-from tests.io.volumes.dicom.test_series import slice_of, write
-
-
-def at(place: float, value: int, number: int, **tags: object) -> Dataset:
-    """An axial slice at `place` mm, 3 mm thick, of one value."""
-    return slice_of(
-        number - 1,
-        ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
-        ImagePositionPatient=[-20, -30, place],
-        PixelData=np.full((6, 8), value, np.uint16).tobytes(),
-        **tags,
-    )
+from tests.helpers.dicom import axial_slice, slice_of, write_slices
 
 
 @pytest.mark.parametrize("apart", [1.5, 1.0, 2.0])
@@ -32,8 +21,12 @@ def at(place: float, value: int, number: int, **tags: object) -> Dataset:
 )
 def test_acquisitions_between_each_other_are_listed_and_one_is_named(tmp_path: Path, apart: float, tag: str) -> None:
     lines = {"ContrastBolusAgent": ("", "agent"), "AcquisitionTime": ("100000", "100500")}.get(tag, (1, 2))
-    slices = [at(3 * k + apart * n, 100 * (n + 1), 6 * n + k + 1, **{tag: lines[n]}) for n in (0, 1) for k in range(6)]
-    folder = write(tmp_path / "series", slices)
+    slices = [
+        axial_slice(3 * k + apart * n, 100 * (n + 1), 6 * n + k + 1, **{tag: lines[n]})
+        for n in (0, 1)
+        for k in range(6)
+    ]
+    folder = write_slices(tmp_path / "series", slices)
     with pytest.raises(UsageError, match=r"2 acquisitions .*--series :N or UID:N"):
         volume_io.read(folder)
     for n in (0, 1):
@@ -54,8 +47,8 @@ def test_several_volumes_on_one_grid_are_4d_in_order(tmp_path: Path, tag: str, b
     for n in range(3):
         for k in range(4):
             number = 3 * k + n + 1 if by_slice else 4 * n + k + 1
-            slices.append(at(3 * k, 100 * n + k, number, **({tag: 10 * n + 5} if tag else {})))
-    volume = volume_io.read(write(tmp_path / "series", slices[::-1]))
+            slices.append(axial_slice(3 * k, 100 * n + k, number, **({tag: 10 * n + 5} if tag else {})))
+    volume = volume_io.read(write_slices(tmp_path / "series", slices[::-1]))
     assert volume.stored.shape == (8, 6, 4, 3)
     np.testing.assert_array_equal(volume.stored[0, 0], np.arange(4)[:, None] + 100 * np.arange(3))
     np.testing.assert_allclose(volume.affine[2], [0, 0, 3, 0], atol=1e-6)
@@ -73,15 +66,15 @@ def test_several_volumes_on_one_grid_are_4d_in_order(tmp_path: Path, tag: str, b
 
 @pytest.mark.parametrize("numbers", [[1, 1, 1, 2, 2, 2], [1, 2, 3, 4, 5, 6], [1, 2, 1, 2, 1, 2]])
 def test_chunks_numbered_slices_and_interleaved_slices_of_one_scan_stay_one(tmp_path: Path, numbers: list[int]) -> None:
-    slices = [at(3 * k, k, k + 1, AcquisitionNumber=number, Modality="MR") for k, number in enumerate(numbers)]
-    volume = volume_io.read(write(tmp_path / "series", slices))
+    slices = [axial_slice(3 * k, k, k + 1, AcquisitionNumber=number, Modality="MR") for k, number in enumerate(numbers)]
+    volume = volume_io.read(write_slices(tmp_path / "series", slices))
     np.testing.assert_array_equal(volume.stored[0, 0], np.arange(6))
 
 
 def test_slices_of_ct_are_not_acquired_by_turns(tmp_path: Path) -> None:
-    slices = [at(3 * k, k, k + 1, AcquisitionNumber=1 + k % 2) for k in range(6)]
+    slices = [axial_slice(3 * k, k, k + 1, AcquisitionNumber=1 + k % 2) for k in range(6)]
     with pytest.raises(UsageError, match=r"AcquisitionNumber 1.*AcquisitionNumber 2"):
-        volume_io.read(write(tmp_path / "series", slices))
+        volume_io.read(write_slices(tmp_path / "series", slices))
 
 
 def test_frames_of_one_file_are_told_apart_by_their_echo(tmp_path: Path) -> None:
@@ -96,15 +89,15 @@ def test_frames_of_one_file_are_told_apart_by_their_echo(tmp_path: Path) -> None
             groups.append(group)
     dataset.PerFrameFunctionalGroupsSequence = groups
     dataset.PixelData = np.repeat(np.arange(6, dtype=np.uint16), 48).tobytes()
-    volume = volume_io.read(write(tmp_path / "file", [dataset]))
+    volume = volume_io.read(write_slices(tmp_path / "file", [dataset]))
     np.testing.assert_array_equal(volume.stored[0, 0], [[0, 1], [2, 3], [4, 5]])
 
 
 @pytest.mark.parametrize("kept", [(0, 1, 2, 4, 6, 7, 8), (0, 1, 2, 4, 6), (0, 2, 4, 6)])
 def test_single_slices_missing_between_others_are_noticed(tmp_path: Path, kept: tuple[int, ...]) -> None:
-    slices = [at(3 * k, k, k + 1, SpacingBetweenSlices=3.0) for k in kept]
+    slices = [axial_slice(3 * k, k, k + 1, SpacingBetweenSlices=3.0) for k in kept]
     with pytest.raises(InputError, match="complete the series"):
-        volume_io.read(write(tmp_path / "series", slices))
+        volume_io.read(write_slices(tmp_path / "series", slices))
 
 
 @pytest.mark.parametrize(
@@ -120,9 +113,9 @@ def test_single_slices_missing_between_others_are_noticed(tmp_path: Path, kept: 
 def test_what_is_not_a_stack_of_slices_is_refused_for_its_reason(
     tmp_path: Path, tags: dict[str, object], reason: str
 ) -> None:
-    slices = [at(3 * k, k, k + 1, **tags) for k in range(3)]
+    slices = [axial_slice(3 * k, k, k + 1, **tags) for k in range(3)]
     with pytest.raises(InputError, match=reason):
-        volume_io.read(write(tmp_path / "series", slices))
+        volume_io.read(write_slices(tmp_path / "series", slices))
 
 
 def test_frames_of_one_file_are_ordered_by_their_dimensions(tmp_path: Path) -> None:
@@ -138,5 +131,5 @@ def test_frames_of_one_file_are_ordered_by_their_dimensions(tmp_path: Path) -> N
         groups.append(group)
     dataset.DimensionIndexSequence, dataset.PerFrameFunctionalGroupsSequence = pointers, groups
     dataset.PixelData = np.repeat(np.array([10 * n + k for n, k in order], np.uint16), 48).tobytes()
-    volume = volume_io.read(write(tmp_path / "file", [dataset]))
+    volume = volume_io.read(write_slices(tmp_path / "file", [dataset]))
     assert volume.stored[0, 0].T.tolist() == [[10 * n + k for k in range(4)] for n in range(3)]
