@@ -11,3 +11,5 @@ Array = NDArray[np.float32]
 """Pixels or voxels as the networks see them."""
 Notify = Callable[[str], None]
 """What takes a line to be shown to the user."""
+OnProgress = Callable[[float, float, str], None]
+"""Takes how far a task is: (done, total, what is being done)."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from medsr.core.errors import MemoryExhaustedError, UsageError
 from medsr.core.geometry import ISOTROPIC_WITHIN, Shape
 from medsr.core.meter import peak_memory
+from medsr.core.types import OnProgress
 from medsr.core.version import __version__
 from medsr.io.volumes.base import DICOM, NIFTI
 from medsr.io.volumes.volume import Volume
@@ -25,9 +25,6 @@ from medsr.volumes.models import LoadedSliceModel, weights_form
 from medsr.volumes.orientation import Canonical
 from medsr.volumes.refine import Method, Refined, check_fusion, check_planes, planes_for, reduced, refine, slices_to_run
 from medsr.volumes.request import Request
-
-OnProgress = Callable[[float, float, str], None]
-"""(done, total, what is being done): slices, or seconds while adapting."""
 
 
 @dataclass

@@ -16,8 +16,8 @@ from medsr.commands.serve.settings import Settings, is_loopback
 OPEN = ("/api/login", "/api/about")
 """Of the API, what may be asked without the token."""
 SAFE = ("GET", "HEAD")
-LONGEST_WISH = 65536
-"""Bytes of a body that is no upload."""
+MAX_REQUEST_BYTES = 65536
+"""The largest body of a request that is not an upload."""
 # NiiVue keeps its font and its compiled parts as data: and blob: addresses, and compiles WebAssembly to decompress.
 POLICY = "; ".join(
     (
@@ -44,7 +44,7 @@ HEADERS = {
 }
 
 
-class Gate:
+class AccessMiddleware:
     """Middleware (ASGI): refuses what comes from other sites or without the token."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
@@ -71,30 +71,30 @@ class Gate:
             await JSONResponse({"error": reason}, status)(scope, receive, guarded)
             return
         upload = (scope["method"], scope["path"]) == ("POST", "/api/files")
-        await self.app(scope, receive if upload else _little(receive), guarded)
+        await self.app(scope, receive if upload else _limited(receive), guarded)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         # A page elsewhere may have its own name point to this machine (DNS rebinding): only our names are served.
-        if self.settings.is_local and not is_loopback(_name(host)):
+        if self.settings.is_local and not is_loopback(_hostname(host)):
             return 403, "this server answers to this machine's own name only"
         origin = headers.get("origin")
         foreign = headers.get("sec-fetch-site") in ("cross-site", "same-site")
-        if scope["method"] not in SAFE and (foreign or (origin is not None and _place(origin) != host)):
+        if scope["method"] not in SAFE and (foreign or (origin is not None and _netloc(origin) != host)):
             return 403, "asked for by another site"
-        if (scope["method"], scope["path"]) != ("POST", "/api/files") and _length(headers) > LONGEST_WISH:
+        if (scope["method"], scope["path"]) != ("POST", "/api/files") and _length(headers) > MAX_REQUEST_BYTES:
             return 413, "more than any wish needs"
-        if scope["path"].startswith("/api/") and scope["path"] not in OPEN and not self._knows_token(headers):
+        if scope["path"].startswith("/api/") and scope["path"] not in OPEN and not self._has_token(headers):
             return 401, "this server asks for its token"
         return None
 
-    def _knows_token(self, headers: Headers) -> bool:
+    def _has_token(self, headers: Headers) -> bool:
         token = self.settings.token
         if token is None:
             return True
-        kind, _, given = headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer" and same(given.strip(), token):
+        kind, _, credentials = headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer" and same(credentials.strip(), token):
             return True
         return same(cookie(headers, pass_name(self.settings)), pass_value(token))
 
@@ -106,7 +106,7 @@ def _length(headers: Headers) -> int:
         return 0
 
 
-def _little(receive: Receive) -> Receive:
+def _limited(receive: Receive) -> Receive:
     """A body that does not say its length ends, as if the line had broken, where it gets too long."""
     size = 0
 
@@ -114,12 +114,12 @@ def _little(receive: Receive) -> Receive:
         nonlocal size
         message = await receive()
         size += len(message.get("body", b""))
-        return message if size <= LONGEST_WISH else {"type": "http.disconnect"}
+        return message if size <= MAX_REQUEST_BYTES else {"type": "http.disconnect"}
 
     return counted
 
 
-def _name(host: str) -> str:
+def _hostname(host: str) -> str:
     """A Host header without its port."""
     try:
         return urlsplit(f"//{host}").hostname or ""
@@ -127,7 +127,7 @@ def _name(host: str) -> str:
         return ""
 
 
-def _place(origin: str) -> str:
+def _netloc(origin: str) -> str:
     """Name and port of an Origin header."""
     try:
         return urlsplit(origin).netloc
@@ -135,9 +135,9 @@ def _place(origin: str) -> str:
         return ""
 
 
-def same(given: str, expected: str) -> bool:
+def same(candidate: str, expected: str) -> bool:
     """Equal, in a time that does not tell how far."""
-    return hmac.compare_digest(given.encode(), expected.encode())
+    return hmac.compare_digest(candidate.encode(), expected.encode())
 
 
 def pass_name(settings: Settings) -> str:

@@ -13,32 +13,34 @@ from fastapi.responses import FileResponse
 from starlette.exceptions import HTTPException
 
 from medsr.commands.serve import access
-from medsr.commands.serve.asker import Anybody, Asking, AtDesk
+from medsr.commands.serve.dependencies import CurrentUser, OptionalUser, ServiceDep
 from medsr.commands.serve.inspect_upload import Choices
 from medsr.commands.serve.responses import (
     About,
-    ErrorAnswer,
-    FileAnswer,
-    ImageWish,
-    JobAnswer,
+    ErrorResponse,
+    ImageRequest,
+    JobResponse,
     Login,
-    ModelAnswer,
-    VolumeWish,
+    ModelResponse,
+    UploadResponse,
+    VolumeRequest,
 )
-from medsr.commands.serve.service import Desk
-from medsr.commands.serve.uploads import Sending, name_of
+from medsr.commands.serve.service import Service
+from medsr.commands.serve.uploads import IncomingUpload, name_of
 from medsr.core.version import __version__
 
 RAW = "application/octet-stream"
 BYTES = {RAW: {"schema": {"type": "string", "format": "binary"}}}
-ERRORS: dict[int | str, dict[str, Any]] = {code: {"model": ErrorAnswer} for code in (401, 403, 404, 413, 422, 500, 503)}
+ERRORS: dict[int | str, dict[str, Any]] = {
+    code: {"model": ErrorResponse} for code in (401, 403, 404, 413, 422, 500, 503)
+}
 router = APIRouter(prefix="/api", responses=ERRORS)
 
 
 @router.get("/about")
-async def about(desk: AtDesk) -> About:
+async def about(service: ServiceDep) -> About:
     """What this server is and takes."""
-    limits = desk.settings.limits
+    limits = service.settings.limits
     return About(
         version=__version__,
         max_upload_bytes=limits.upload,
@@ -49,21 +51,21 @@ async def about(desk: AtDesk) -> About:
 
 
 @router.post("/login", status_code=204)
-async def login(wish: Login, desk: AtDesk, response: Response) -> None:
+async def login(credentials: Login, service: ServiceDep, response: Response) -> None:
     """Exchange the token for a cookie. Scripts may send `Authorization: Bearer TOKEN` with every request instead."""
-    token = desk.settings.token
+    token = service.settings.token
     if token is None:
         return
-    if not access.same(wish.token, token):
+    if not access.same(credentials.token, token):
         await asyncio.sleep(1)
         raise HTTPException(401, "that is not this server's token")
-    _set_cookie(response, desk, access.pass_name(desk.settings), access.pass_value(token))
+    _set_cookie(response, service, access.pass_name(service.settings), access.pass_value(token))
 
 
 @router.get("/models")
-async def models(desk: AtDesk) -> list[ModelAnswer]:
+async def models(service: ServiceDep) -> list[ModelResponse]:
     """The models that may be asked for."""
-    return [offer.answer for offer in desk.offers.values()]
+    return [model.response for model in service.models.values()]
 
 
 @router.post(
@@ -76,33 +78,35 @@ async def models(desk: AtDesk) -> list[ModelAnswer]:
 async def upload(
     request: Request,
     response: Response,
-    known: Anybody,
-    desk: AtDesk,
+    current: OptionalUser,
+    service: ServiceDep,
     x_file_name: Annotated[str | None, Header(description="the file's name, percent-encoded")] = None,
     content_length: Annotated[int | None, Header(include_in_schema=False)] = None,
     series: Annotated[int | None, Query(description="which series of a zip that holds several, from 1")] = None,
-) -> FileAnswer:
+) -> UploadResponse:
     """Upload one file as the request's body. What it is, its content decides. Sets the cookie of a session."""
     body = request.stream()
-    async with desk.receiver.refusing(body):
-        desk.receiver.check(content_length)
-    user = known or desk.store.new_user()
+    async with service.receiver.refusing(body):
+        service.receiver.check(content_length)
+    user = current or service.store.new_user()
     # Whoever has no session yet shares turns with others from the same address: a new one would be had for the asking.
-    sender = user.id if known else f"new from {request.client.host if request.client else ''}"
-    sending = Sending(name_of(x_file_name), body, sender, partial(_gone, request), series, content_length)
+    sender = user.id if current else f"new from {request.client.host if request.client else ''}"
+    incoming = IncomingUpload(
+        name_of(x_file_name), body, sender, partial(_disconnected, request), series, content_length
+    )
     try:
-        found = await desk.receiver.take(user, sending)
+        inspected = await service.receiver.take(user, incoming)
     except BaseException:
-        if known is None:
-            desk.store.forget_user(user)  # nobody will ever come back as this one
+        if current is None:
+            service.store.forget_user(user)  # nobody will ever come back as this one
         raise
-    _set_cookie(response, desk, access.user_name(desk.settings), user.id)
-    if isinstance(found, Choices):
-        raise SeveralSeriesError(found.series)
-    return desk.file_answer(found)
+    _set_cookie(response, service, access.user_name(service.settings), user.id)
+    if isinstance(inspected, Choices):
+        raise SeveralSeriesError(inspected.series)
+    return service.upload_response(inspected)
 
 
-async def _gone(request: Request) -> None:
+async def _disconnected(request: Request) -> None:
     """Return once the sender of a request that has been read has closed the connection."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
@@ -116,77 +120,77 @@ class SeveralSeriesError(Exception):
 
 
 @router.get("/files")
-async def files(user: Anybody, desk: AtDesk) -> list[FileAnswer]:
+async def files(user: OptionalUser, service: ServiceDep) -> list[UploadResponse]:
     """Your uploads."""
-    return [desk.file_answer(one) for one in user.files.values()] if user else []
+    return [service.upload_response(file) for file in user.files.values()] if user else []
 
 
 @router.delete("/files/{file}", status_code=204)
-async def forget_file(file: str, user: Asking, desk: AtDesk) -> None:
+async def forget_file(file: str, user: CurrentUser, service: ServiceDep) -> None:
     """Remove an upload, and what was made of it."""
-    desk.store.forget_file(user, desk.file(user, file))
+    service.store.forget_file(user, service.file(user, file))
 
 
 @router.get("/files/{file}/pixels", response_class=FileResponse)
-async def file_pixels(file: str, user: Asking, desk: AtDesk) -> FileResponse:
+async def file_pixels(file: str, user: CurrentUser, service: ServiceDep) -> FileResponse:
     """An image's stored values, as the upload's answer describes them."""
-    return _file(desk.pixels_of(desk.file(user, file)))
+    return _file(service.pixels_of(service.file(user, file)))
 
 
 @router.get("/files/{file}/view.nii", response_class=FileResponse)
-async def file_nifti(file: str, user: Asking, desk: AtDesk) -> FileResponse:
+async def file_nifti(file: str, user: CurrentUser, service: ServiceDep) -> FileResponse:
     """A scan's first volume as NIfTI, for a viewer."""
-    return _file(desk.nifti_of(desk.file(user, file)))
+    return _file(service.nifti_of(service.file(user, file)))
 
 
 @router.post("/jobs/image", status_code=202)
-async def image_job(wish: ImageWish, user: Asking, desk: AtDesk) -> JobAnswer:
+async def image_job(request: ImageRequest, user: CurrentUser, service: ServiceDep) -> JobResponse:
     """Super-resolve an image."""
-    return desk.order_image(user, wish)
+    return service.submit_image(user, request)
 
 
 @router.post("/jobs/volume", status_code=202)
-async def volume_job(wish: VolumeWish, user: Asking, desk: AtDesk) -> JobAnswer:
+async def volume_job(request: VolumeRequest, user: CurrentUser, service: ServiceDep) -> JobResponse:
     """Refine a scan."""
-    return desk.order_volume(user, wish)
+    return service.submit_volume(user, request)
 
 
 @router.get("/jobs")
-async def jobs(user: Anybody, desk: AtDesk) -> list[JobAnswer]:
+async def jobs(user: OptionalUser, service: ServiceDep) -> list[JobResponse]:
     """Your jobs."""
-    return [desk.job_answer(one) for one in user.jobs.values()] if user else []
+    return [service.job_response(job) for job in user.jobs.values()] if user else []
 
 
 @router.get("/jobs/{job}")
-async def job_state(job: str, user: Asking, desk: AtDesk) -> JobAnswer:
+async def job_state(job: str, user: CurrentUser, service: ServiceDep) -> JobResponse:
     """How far a job is, and its results."""
-    return desk.job_answer(desk.job(user, job))
+    return service.job_response(service.job(user, job))
 
 
 @router.delete("/jobs/{job}", status_code=204)
-async def end_job(job: str, user: Asking, desk: AtDesk) -> None:
+async def end_job(job: str, user: CurrentUser, service: ServiceDep) -> None:
     """Cancel a job that waits or runs; remove one that has ended, with its results."""
-    desk.store.end_job(user, desk.job(user, job))
+    service.store.end_job(user, service.job(user, job))
 
 
 @router.get("/jobs/{job}/results/{name}", response_class=FileResponse)
-async def result(job: str, name: str, user: Asking, desk: AtDesk) -> FileResponse:
+async def result(job: str, name: str, user: CurrentUser, service: ServiceDep) -> FileResponse:
     """A result: for download, or for the page to show. The addresses are in the job's answer."""
-    path, called = desk.result(desk.job(user, job), name)
-    return _file(path, called)
+    path, file_name = service.result(service.job(user, job), name)
+    return _file(path, file_name)
 
 
 @router.delete("/session", status_code=204)
-async def forget_me(user: Asking, desk: AtDesk, response: Response) -> None:
+async def forget_me(user: CurrentUser, service: ServiceDep, response: Response) -> None:
     """Remove everything of yours from the server, now."""
-    desk.store.forget_user(user)
-    response.delete_cookie(access.user_name(desk.settings))
+    service.store.forget_user(user)
+    response.delete_cookie(access.user_name(service.settings))
 
 
-def _set_cookie(response: Response, desk: Desk, name: str, value: str) -> None:
-    response.set_cookie(name, value, httponly=True, samesite="strict", secure=desk.settings.encrypted)
+def _set_cookie(response: Response, service: Service, name: str, value: str) -> None:
+    response.set_cookie(name, value, httponly=True, samesite="strict", secure=service.settings.encrypted)
 
 
-def _file(path: Path, called: str | None = None) -> FileResponse:
-    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(called)}"} if called else None
+def _file(path: Path, file_name: str | None = None) -> FileResponse:
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(file_name)}"} if file_name else None
     return FileResponse(path, media_type=RAW, headers=headers)

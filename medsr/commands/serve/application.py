@@ -1,4 +1,4 @@
-"""The application: the page, the API, the gate before both, and how every failure is told."""
+"""The application: the page, the API, the access check before both, and how every failure is answered."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from starlette.exceptions import HTTPException
 
 from medsr.commands.serve import access
 from medsr.commands.serve.api import SeveralSeriesError, router
-from medsr.commands.serve.responses import ErrorAnswer
-from medsr.commands.serve.service import Desk
+from medsr.commands.serve.responses import ErrorResponse
+from medsr.commands.serve.service import Service
 from medsr.commands.serve.share import BusyError
 from medsr.commands.serve.store import GoneError
 from medsr.commands.serve.uploads import TooLargeError
@@ -35,8 +35,8 @@ STATUS: dict[type[MedsrError], int] = {
 LOG = logging.getLogger("uvicorn.error")
 
 
-def make_app(desk: Desk) -> access.Gate:
-    """The application: the page, the API, and the gate before both."""
+def make_app(service: Service) -> access.AccessMiddleware:
+    """The application: the page, the API, and the access check before both."""
     app = FastAPI(
         title="medsr serve",
         version=__version__,
@@ -46,26 +46,26 @@ def make_app(desk: Desk) -> access.Gate:
         redoc_url=None,
         lifespan=_sweeping,
     )
-    app.state.desk = desk
+    app.state.service = service
     app.include_router(router)
-    desk.serve_page(app)
+    service.serve_page(app)
     app.add_exception_handler(MedsrError, _failed)
     app.add_exception_handler(SeveralSeriesError, _choose)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _misread)
     app.add_exception_handler(Exception, _broken)
-    return access.Gate(app, desk.settings)
+    return access.AccessMiddleware(app, service.settings)
 
 
 @contextlib.asynccontextmanager
 async def _sweeping(app: FastAPI) -> AsyncIterator[None]:
-    desk: Desk = app.state.desk
+    service: Service = app.state.service
 
     async def sweep() -> None:
         while True:
-            await asyncio.sleep(min(30.0, desk.settings.limits.keep / 4))
+            await asyncio.sleep(min(30.0, service.settings.limits.keep / 4))
             try:
-                await asyncio.to_thread(desk.store.sweep)
+                await asyncio.to_thread(service.store.sweep)
             except Exception:  # what cannot be removed now can be later: sweeping must go on
                 LOG.exception("sweeping")
 
@@ -74,10 +74,10 @@ async def _sweeping(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
-        desk.close()
+        service.close()
 
 
-def _answer(text: str, status: int, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def _error_response(text: str, status: int, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """One line for a person: nothing in it moves a terminal, and no folder of the server's."""
     return JSONResponse({"error": names_only(shown(" ".join(text.split())))}, status, headers)
 
@@ -88,27 +88,27 @@ async def _failed(_: Request, error: Exception) -> JSONResponse:
     headers = {"Retry-After": "5"} if status == 503 else None
     # An upload that is refused half way is not read to its end: say so, or the sender would wait.
     headers = {"Connection": "close"} if status == 413 else headers
-    return _answer(str(error), status, headers)
+    return _error_response(str(error), status, headers)
 
 
 async def _broken(_: Request, error: Exception) -> JSONResponse:
-    """A bug of ours: the server's log has it, the asker does not."""
-    return _answer(str(BugError()), 500)
+    """A bug of ours: the server's log has it, the user does not."""
+    return _error_response(str(BugError()), 500)
 
 
 async def _choose(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, SeveralSeriesError)
-    told = ErrorAnswer(error=f"this zip holds {len(error.series)} series: choose one", choices=list(error.series))
-    return JSONResponse(told.model_dump(), 422)
+    response = ErrorResponse(error=f"this zip holds {len(error.series)} series: choose one", choices=list(error.series))
+    return JSONResponse(response.model_dump(), 422)
 
 
 async def _refused(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    return _answer(error.detail, error.status_code, error.headers)
+    return _error_response(error.detail, error.status_code, error.headers)
 
 
 async def _misread(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"][1:]) or "the request"
-    return _answer(f"{where}: {first['msg']}", 422)
+    return _error_response(f"{where}: {first['msg']}", 422)

@@ -17,13 +17,12 @@ from typing import Any
 from medsr.commands.serve.log import trace
 from medsr.commands.serve.share import BusyError
 from medsr.core.errors import MedsrError
+from medsr.core.types import OnProgress
 
 LONGEST = 2000
 """Letters of a message: a file may put anything into one."""
-TELL_EVERY = 0.2
-"""Seconds between words of progress."""
-Tell = Callable[[float, float, str], None]
-"""(done, total, what is being done). Raises Cancelled where nobody wants the result any more."""
+PROGRESS_INTERVAL = 0.2
+"""Seconds between reports of progress."""
 
 
 class Cancelled(BaseException):
@@ -49,7 +48,7 @@ def main(pipe: Connection, memory: int | None) -> None:
             return
         if message[0] == "do":
             _, number, function, arguments = message
-            pipe.send((number, *_done(function, arguments, _teller(pipe, number), errors)))
+            pipe.send((number, *_execute(function, arguments, _progress_sender(pipe, number), errors)))
 
 
 def _limit(memory: int) -> None:
@@ -60,9 +59,11 @@ def _limit(memory: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
 
 
-def _done(function: Callable[..., Any], arguments: tuple[Any, ...], tell: Tell, errors: Any) -> tuple[str, Any]:
+def _execute(
+    function: Callable[..., Any], arguments: tuple[Any, ...], on_progress: OnProgress, errors: Any
+) -> tuple[str, Any]:
     try:
-        return "result", function(*arguments, tell)
+        return "result", function(*arguments, on_progress)
     except Cancelled:
         return "cancelled", None
     except BusyError as error:
@@ -78,16 +79,17 @@ def _done(function: Callable[..., Any], arguments: tuple[Any, ...], tell: Tell, 
         return "bug", None
 
 
-def _teller(pipe: Connection, number: int) -> Tell:
+def _progress_sender(pipe: Connection, number: int) -> OnProgress:
+    """Sends progress to the server. Raises Cancelled where nobody wants the result any more."""
     last = 0.0
 
-    def tell(done: float, total: float, text: str) -> None:
+    def on_progress(done: float, total: float, text: str) -> None:
         nonlocal last
         while pipe.poll():
             if pipe.recv() == ("cancel", number):
                 raise Cancelled
-        if (now := time.monotonic()) - last >= TELL_EVERY:
+        if (now := time.monotonic()) - last >= PROGRESS_INTERVAL:
             last = now
             pipe.send((number, "progress", (done, total, text)))
 
-    return tell
+    return on_progress

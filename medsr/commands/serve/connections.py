@@ -133,11 +133,11 @@ class Listening(socket.socket):
     def accept(self) -> tuple[socket.socket, Any]:
         """The next connection there is room for. Raises BlockingIOError where none waits."""
         while True:
-            number, place = self._accept()  # type: ignore[attr-defined]
-            address = str(place[0])
+            number, peer = self._accept()  # type: ignore[attr-defined]
+            address = str(peer[0])
             accepted = _Accepted(self.family, self.type, self.proto, fileno=number)
             if self._open[address] < self._limits.address and sum(self._open.values()) < self._limits.all:
                 accepted.listening, accepted.address = self, address
                 self.count(address, 1)
-                return accepted, place
+                return accepted, peer
             accepted.close()

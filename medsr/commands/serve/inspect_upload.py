@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from medsr.commands.serve.child import Tell
-from medsr.commands.serve.responses import Grid, ImageFacts, VolumeFacts
+from medsr.commands.serve.responses import ImageFacts, VolumeFacts, VoxelGrid
 from medsr.commands.serve.settings import Limits
 from medsr.commands.serve.share import Share
 from medsr.commands.upscale.models import DEFAULT_SCALE
 from medsr.core.errors import InputError, MedsrError
+from medsr.core.types import OnProgress
 from medsr.io.dicom.files import numbered_members
 from medsr.io.file_type import Content, content_of
 from medsr.io.images import image as image_io
@@ -23,7 +23,7 @@ from medsr.io.volumes.base import REPAIR, Volume
 from medsr.networks.bundled import for_image, for_volume
 
 PIXELS, NIFTI = "pixels.raw", "view.nii"
-SHOWN = "shown"
+VIEW_FOLDER = "shown"
 """The folder beside an upload for what the page shows of it: no upload is called like a file in there."""
 VIEWABLE = ("uint8", "int16", "int32", "float32", "float64", "uint16")
 """Types of voxels the page's viewer takes."""
@@ -37,15 +37,17 @@ class Choices:
 
 
 @dataclass(frozen=True)
-class Look:
-    """What was found. `path`: the upload under a name that says what it holds. `series`: the UID of that asked for."""
+class InspectedUpload:
+    """`path`: the upload under a name that says what it holds; `series`: the UID of the series that was chosen."""
 
     path: Path
     facts: ImageFacts | VolumeFacts
     series: str | None = None
 
 
-def look(upload: Path, stem: str, series: int | None, limits: Limits, tell: Tell) -> Look | Choices:
+def inspect_upload(
+    upload: Path, stem: str, series: int | None, limits: Limits, on_progress: OnProgress
+) -> InspectedUpload | Choices:
     """Read an upload, name it by its content, and write beside it what the page shows.
 
     `series`: which one, counted from 1, where a zip holds several. Raises InputError for what medsr does not read.
@@ -57,26 +59,27 @@ def look(upload: Path, stem: str, series: int | None, limits: Limits, tell: Tell
     upload.rename(path)
     share = Share(upload.parent.parent, limits.stored)
     if content.kind == "image":
-        return Look(path, _image(path, limits.pixels, share))
+        return InspectedUpload(path, _image(path, limits.pixels, share))
     with numbered_members():
-        found, uid = _series(path, content, series)
-        if len(found) > 1 and uid is None:
-            return Choices(tuple(found.values()))
-        return Look(path, _volume(path, uid, None if uid is None else found[uid], limits.voxels, share), uid)
+        descriptions, uid = _series(path, content, series)
+        if len(descriptions) > 1 and uid is None:
+            return Choices(tuple(descriptions.values()))
+        description = None if uid is None else descriptions[uid]
+        return InspectedUpload(path, _volume(path, uid, description, limits.voxels, share), uid)
 
 
-def beside(upload: Path, name: str) -> Path:
-    """Where that which the page shows of an upload lies."""
-    return upload.parent / SHOWN / name
+def view_path(upload: Path, name: str) -> Path:
+    """The file of this name beside an upload, from which the page shows it."""
+    return upload.parent / VIEW_FOLDER / name
 
 
-def _image(path: Path, most: float, share: Share) -> ImageFacts:
+def _image(path: Path, limit: float, share: Share) -> ImageFacts:
     image = image_io.read(path)
     height, width, channels = image.pixels.shape
-    if height * width > most:
-        raise InputError(f"{width} x {height} pixels; this server takes at most {most / 1e6:g} megapixels")
-    write_pixels(beside(path, PIXELS), image, share)
-    low, high = shown(image)
+    if height * width > limit:
+        raise InputError(f"{width} x {height} pixels; this server takes at most {limit / 1e6:g} megapixels")
+    write_pixels(view_path(path, PIXELS), image, share)
+    low, high = display_window(image)
     chosen = for_image(image, DEFAULT_SCALE)
     return ImageFacts(
         format=image.kind,
@@ -104,7 +107,7 @@ def write_pixels(path: Path, image: Image, share: Share) -> None:
         np.ascontiguousarray(pixels).tofile(stream)
 
 
-def shown(image: Image) -> tuple[float, float]:
+def display_window(image: Image) -> tuple[float, float]:
     """The stored values shown as black and white at first: colours and 8 bits whole, others' 0.5 to 99.5 percentile."""
     if image.pixels.dtype.itemsize == 1 or image.pixels.shape[2] == 3:
         return image.window.low, image.window.high
@@ -116,13 +119,13 @@ def _series(path: Path, content: Content, series: int | None) -> tuple[dict[str,
     """The series of a zip in words, by their UIDs, and the UID of that asked for. Raises InputError for no such one."""
     from medsr.io.volumes.dicom.series import listed
 
-    found = listed(path) if content.suffix == ".zip" else {}
-    if found and series is not None and not 0 < series <= len(found):
-        raise InputError(f"series {series}: there are {len(found)}")
-    return found, list(found)[series - 1] if found and series is not None else None
+    descriptions = listed(path) if content.suffix == ".zip" else {}
+    if descriptions and series is not None and not 0 < series <= len(descriptions):
+        raise InputError(f"series {series}: there are {len(descriptions)}")
+    return descriptions, list(descriptions)[series - 1] if descriptions and series is not None else None
 
 
-def _volume(path: Path, uid: str | None, series: str | None, most: float, share: Share) -> VolumeFacts:
+def _volume(path: Path, uid: str | None, series: str | None, limit: float, share: Share) -> VolumeFacts:
     from medsr.volumes import labels
 
     try:
@@ -131,9 +134,9 @@ def _volume(path: Path, uid: str | None, series: str | None, most: float, share:
         wrong, mark, _ = str(error).partition(REPAIR)
         raise InputError(f"{wrong}; correct the header and send it again" if mark else wrong) from error
     voxels = int(np.prod(scan.stored.shape))
-    if voxels > most:
-        raise InputError(f"{voxels / 1e6:.0f} million voxels; this server takes at most {most / 1e6:g} million")
-    write_nifti(beside(path, NIFTI), scan, share)
+    if voxels > limit:
+        raise InputError(f"{voxels / 1e6:.0f} million voxels; this server takes at most {limit / 1e6:g} million")
+    write_nifti(view_path(path, NIFTI), scan, share)
     notes = list(scan.notes)
     if scan.volumes > 1:
         notes.append(f"{scan.volumes} time points: all are refined, the first is shown")
@@ -148,13 +151,13 @@ def _volume(path: Path, uid: str | None, series: str | None, most: float, share:
         labels=is_labels,
         suggested=chosen.model if chosen else "",
         why=chosen.why if chosen else "",
-        finer=_finer(scan),
+        finer=_finer_grid(scan),
         series=series,
         notes=notes,
     )
 
 
-def _finer(scan: Volume) -> Grid | None:
+def _finer_grid(scan: Volume) -> VoxelGrid | None:
     from medsr.volumes.request import Request
 
     try:
@@ -164,9 +167,9 @@ def _finer(scan: Volume) -> Grid | None:
     return grid_of(shape, scan)
 
 
-def grid_of(shape: tuple[int, int, int], scan: Volume) -> Grid:
+def grid_of(shape: tuple[int, int, int], scan: Volume) -> VoxelGrid:
     """A finer shape over the scan's box."""
-    return Grid(shape=list(shape), spacing=[round(step, 4) for step in scan.grid.on(shape).spacing])
+    return VoxelGrid(shape=list(shape), spacing=[round(step, 4) for step in scan.grid.on(shape).spacing])
 
 
 def write_nifti(path: Path, scan: Volume, share: Share) -> None:

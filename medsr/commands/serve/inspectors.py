@@ -14,7 +14,7 @@ from typing import Any
 from medsr.commands.serve.child import Cancelled
 from medsr.commands.serve.share import BusyError
 from medsr.commands.serve.turns import Turns
-from medsr.commands.serve.worker import Helper
+from medsr.commands.serve.worker import Worker
 
 PROCESSES = 4
 QUICK, SLOW = 2, 1
@@ -22,7 +22,7 @@ QUICK, SLOW = 2, 1
 SLOW_IN_ALL = 2
 PATIENCE = 3.0
 """Seconds somebody waits before others must make way, and a first try has before it must."""
-TRIES, LONGER = 3, 4
+TRIES, PATIENCE_GROWTH = 3, 4
 """A file that made way is tried again; each time it may take so many times longer before it must."""
 
 
@@ -33,7 +33,7 @@ class _Inspection:
     sender: str
     tries: int
     turn: float
-    ready: asyncio.Future[Helper]
+    ready: asyncio.Future[Worker]
     since: float = field(default_factory=time.monotonic)
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -57,7 +57,7 @@ class Inspectors:
 
     def __init__(self, memory: int | None, seconds: float, patience: float = PATIENCE) -> None:
         self.patience = patience
-        self._free = [Helper(memory, seconds, grace=0) for _ in range(PROCESSES)]
+        self._free = [Worker(memory, seconds, grace=0) for _ in range(PROCESSES)]
         self._all = tuple(self._free)
         self._threads = ThreadPoolExecutor(PROCESSES)
         self._turns = Turns()
@@ -66,9 +66,9 @@ class Inspectors:
         self._timer: asyncio.TimerHandle | None = None
 
     async def do(self, sender: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        """`function(*arguments, tell)` in a child, once it is this sender's turn. It may be called several times.
+        """`function(*arguments, on_progress)` in a child, at this sender's turn. It may be called several times.
 
-        Raises what `Helper.do` does; BusyError where it had to make way too often. A caller that is cancelled ends it.
+        Raises what `Worker.do` does; BusyError where it had to make way too often. A caller that is cancelled ends it.
         """
         for tries in range(TRIES):
             try:
@@ -83,13 +83,13 @@ class Inspectors:
         self._waiting.append(inspection)
         self._start()
         try:
-            helper = await inspection.ready
+            worker = await inspection.ready
         except asyncio.CancelledError:
             self._leave(inspection)
             raise
-        work = partial(helper.do, function, *arguments, stop=inspection.stop)
+        work = partial(worker.do, function, *arguments, stop=inspection.stop)
         running = loop.run_in_executor(self._threads, work)
-        running.add_done_callback(partial(self._ended, inspection, helper))
+        running.add_done_callback(partial(self._ended, inspection, worker))
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
@@ -103,20 +103,20 @@ class Inspectors:
         elif inspection.ready.done() and not inspection.ready.cancelled():
             self._release(inspection, inspection.ready.result())
 
-    def _ended(self, inspection: _Inspection, helper: Helper, running: asyncio.Future[Any]) -> None:
+    def _ended(self, inspection: _Inspection, worker: Worker, running: asyncio.Future[Any]) -> None:
         if not running.cancelled():
             running.exception()  # looked at: whoever asked may have gone
-        self._release(inspection, helper)
+        self._release(inspection, worker)
 
-    def _release(self, inspection: _Inspection, helper: Helper) -> None:
+    def _release(self, inspection: _Inspection, worker: Worker) -> None:
         self._running.remove(inspection)
-        self._free.append(helper)
+        self._free.append(worker)
         self._free.sort(key=self._all.index)  # few senders use few processes
         self._start()
 
     def _start(self) -> None:
         """Give free processes to those whose turn it is."""
-        for inspection in sorted(self._waiting, key=lambda one: (one.tries, one.turn)):
+        for inspection in sorted(self._waiting, key=lambda waiting: (waiting.tries, waiting.turn)):
             if self._free and self._blockers(inspection) is None:
                 self._waiting.remove(inspection)
                 self._running.append(inspection)
@@ -124,33 +124,35 @@ class Inspectors:
                 inspection.since = time.monotonic()
                 inspection.ready.set_result(self._free.pop(0))
         if self._waiting and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self.patience / 4, self._make_way)
+            self._timer = asyncio.get_running_loop().call_later(self.patience / 4, self._preempt)
 
     def _blockers(self, inspection: _Inspection) -> list[_Inspection] | None:
         """Those of which one must end before this may begin; None where there is room."""
-        lane = [one for one in self._running if one.slow == inspection.slow]
-        own = [one for one in lane if one.sender == inspection.sender]
+        lane = [running for running in self._running if running.slow == inspection.slow]
+        own = [running for running in lane if running.sender == inspection.sender]
         if len(own) >= (SLOW if inspection.slow else QUICK):
             return own
         if inspection.slow and len(lane) >= SLOW_IN_ALL:
             return lane
         return None if self._free else self._running
 
-    def _make_way(self) -> None:
+    def _preempt(self) -> None:
         """End what has had its time, where somebody waits for it."""
         self._timer = None
         for inspection in list(self._waiting):
             if inspection.seconds < self.patience:
                 continue
             blockers = self._blockers(inspection) or []
-            if not any(one.stop.is_set() for one in blockers):
-                late = [one for one in blockers if one.seconds > self.patience * LONGER**one.tries]
+            if not any(blocker.stop.is_set() for blocker in blockers):
+                late = [
+                    blocker for blocker in blockers if blocker.seconds > self.patience * PATIENCE_GROWTH**blocker.tries
+                ]
                 if late:
-                    max(late, key=lambda one: one.seconds).stop.set()
+                    max(late, key=lambda blocker: blocker.seconds).stop.set()
         self._start()
 
     def close(self) -> None:
         """End the processes."""
-        for helper in self._all:
-            helper.end()
+        for worker in self._all:
+            worker.end()
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -14,7 +14,7 @@ from medsr.commands.serve.child import Cancelled
 from medsr.commands.serve.responses import State
 from medsr.commands.serve.share import BusyError
 from medsr.commands.serve.turns import Turns
-from medsr.commands.serve.worker import BugError, Helper
+from medsr.commands.serve.worker import BugError, Worker
 from medsr.core.errors import MedsrError
 from medsr.core.text import names_only, shown
 
@@ -28,10 +28,10 @@ def new_id() -> str:
 
 
 @dataclass(eq=False)
-class Job:
+class UserJob:
     """What one user asked for, of which of their files, by which models.
 
-    `function` and `order`: done by the computing child; `result`: what it returned. `name`: the user's own of the file;
+    `function` and `task`: done by the computing child; `result`: what it returned. `name`: the user's own of the file;
     `tidy`: takes the server's places out of a text; `discard`: removes what it left where it did not end well.
     """
 
@@ -40,7 +40,7 @@ class Job:
     kind: Literal["image", "volume"]
     models: tuple[str, ...]
     function: Callable[..., Any]
-    order: Any
+    task: Any
     name: str = ""
     tidy: Callable[[str], str] = str
     discard: Callable[[], None] = lambda: None
@@ -50,8 +50,8 @@ class Job:
     doing: str = ""
     error: str | None = None
     result: Any = None
-    began: float = 0.0
-    ended: float = 0.0
+    started_at: float = 0.0
+    ended_at: float = 0.0
     turn: float = 0.0
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -60,41 +60,43 @@ class Job:
         """An estimate from how far it is; None while that says nothing."""
         if self.state != "running" or self.progress < 0.02:
             return None
-        return (time.monotonic() - self.began) * (1 - self.progress) / self.progress
+        return (time.monotonic() - self.started_at) * (1 - self.progress) / self.progress
 
 
 class Queue:
     """Jobs of all users, who take turns, and one thread that does them."""
 
-    def __init__(self, helper: Helper, per_user: int, waiting: int) -> None:
-        self.helper, self.per_user, self.most = helper, per_user, waiting
+    def __init__(self, worker: Worker, per_user: int, waiting: int) -> None:
+        self.worker, self.per_user, self.max_waiting = worker, per_user, waiting
         self._changed = threading.Condition()
-        self._waiting: list[Job] = []
-        self._running: Job | None = None
+        self._waiting: list[UserJob] = []
+        self._running: UserJob | None = None
         self._turns = Turns()
         self._open = True
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
-    def add(self, job: Job) -> None:
+    def add(self, job: UserJob) -> None:
         """Let a job wait for its turn. Raises BusyError where this user, or all together, have too many."""
         with self._changed:
-            own = [one for one in self._all() if one.user == job.user]
+            own = [queued for queued in self._all() if queued.user == job.user]
             if len(own) >= self.per_user:
                 raise BusyError(f"busy: {len(own)} of your jobs are waiting or running; wait for one, or cancel one")
-            if len(self._waiting) >= self.most:
-                raise BusyError(f"busy: {len(self._waiting)} jobs are waiting; your place would be {self.most + 1}")
+            if len(self._waiting) >= self.max_waiting:
+                raise BusyError(
+                    f"busy: {len(self._waiting)} jobs are waiting; your place would be {self.max_waiting + 1}"
+                )
             job.turn = self._turns.take(job.user)
             self._waiting.append(job)
             self._changed.notify_all()
 
-    def place(self, job: Job) -> int | None:
+    def position(self, job: UserJob) -> int | None:
         """1 for the job that comes next, None where it waits no more."""
         with self._changed:
-            order = sorted(self._waiting, key=lambda one: one.turn)
-            return order.index(job) + 1 if job in order else None
+            waiting = sorted(self._waiting, key=lambda queued: queued.turn)
+            return waiting.index(job) + 1 if job in waiting else None
 
-    def cancel(self, job: Job) -> None:
+    def cancel(self, job: UserJob) -> None:
         """End a job, or take it out of the queue. What has ended already stays as it is."""
         with self._changed:
             job.stop.set()
@@ -110,14 +112,14 @@ class Queue:
                 job.stop.set()
             self._waiting.clear()
             self._changed.notify_all()
-        self.helper.end()
+        self.worker.end()
         self._thread.join(10)
 
-    def _all(self) -> list[Job]:
+    def _all(self) -> list[UserJob]:
         return [*self._waiting, *([self._running] if self._running else [])]
 
-    def _next(self) -> Job:
-        return min(self._waiting, key=lambda one: one.turn)
+    def _next(self) -> UserJob:
+        return min(self._waiting, key=lambda queued: queued.turn)
 
     def _work(self) -> None:
         while True:
@@ -129,17 +131,17 @@ class Queue:
                 self._waiting.remove(job)
                 self._running = job
                 self._turns.reach(job.turn)
-                job.state, job.began = "running", time.monotonic()
+                job.state, job.started_at = "running", time.monotonic()
             self._do(job)
             with self._changed:
                 self._running = None
 
-    def _do(self, job: Job) -> None:
-        def tell(done: float, total: float, text: str) -> None:
+    def _do(self, job: UserJob) -> None:
+        def on_progress(done: float, total: float, text: str) -> None:
             job.progress, job.doing = (min(1.0, done / total) if total > 0 else 0.0), text
 
         try:
-            job.result = self.helper.do(job.function, job.order, tell=tell, stop=job.stop)
+            job.result = self.worker.do(job.function, job.task, on_progress=on_progress, stop=job.stop)
         except Cancelled:
             self._finish(job, "cancelled")
         except MedsrError as error:
@@ -154,8 +156,8 @@ class Queue:
             self._finish(job, "done")
 
     @staticmethod
-    def _finish(job: Job, state: State) -> None:
+    def _finish(job: UserJob, state: State) -> None:
         if state != "done":
             job.discard()
-        job.ended = time.monotonic()
+        job.ended_at = time.monotonic()
         job.state = state  # last: whoever sees that it has ended sees when

@@ -19,12 +19,12 @@ def trace(error: BaseException) -> str:
     while cause is not None and len(lines) < 200:
         lines.append(type(cause).__name__)
         frames = traceback.extract_tb(cause.__traceback__)
-        lines += [f"  {_place(frame.filename)}, line {frame.lineno}, in {frame.name}" for frame in frames]
+        lines += [f"  {_code_path(frame.filename)}, line {frame.lineno}, in {frame.name}" for frame in frames]
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
     return "\n".join(map(shown, lines))
 
 
-def _place(file: str) -> str:
+def _code_path(file: str) -> str:
     """A file of code, from its package on."""
     path = Path(file)
     if path.is_relative_to(_PACKAGES):

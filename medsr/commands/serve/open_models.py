@@ -30,8 +30,8 @@ def slice_model(name: str, compute: Compute) -> LoadedSliceModel:
     """As `open_slice_model`. Raises WeightsError that says nothing of the file but its name."""
     with _without_reasons(name):
         engine = open_slice_model(name, compute)
-    known = weight_store.entries().get(name)
-    if known is not None and known.suits:
+    entry = weight_store.entries().get(name)
+    if entry is not None and entry.suits:
         return engine
     # Warnings quote what a model was trained on, and in a file of the server's any text may stand there.
     modality = "MRI" if "MRI" in str(engine.domain.get("modality", "")) else ""

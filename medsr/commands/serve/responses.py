@@ -10,20 +10,20 @@ Dtype = Literal["uint8", "int8", "uint16", "int16"]
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 
-class Answer(BaseModel):
-    """Nothing that is not listed."""
+class Schema(BaseModel):
+    """What passes through the API: its listed fields, and nothing else."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class ErrorAnswer(Answer):
+class ErrorResponse(Schema):
     """Whatever went wrong, in one line for a person. `choices`: the series of a zip, of which one must be named."""
 
     error: str
     choices: list[str] | None = None
 
 
-class About(Answer):
+class About(Schema):
     """This server."""
 
     version: str
@@ -34,13 +34,13 @@ class About(Answer):
     keep_seconds: int = Field(description="files and results are removed after this time, or when you forget them")
 
 
-class Login(Answer):
+class Login(Schema):
     """The token the server was started with."""
 
     token: str = Field(max_length=500)
 
 
-class ModelAnswer(Answer):
+class ModelResponse(Schema):
     """A model that can be asked for."""
 
     name: str
@@ -49,7 +49,7 @@ class ModelAnswer(Answer):
     about: str
 
 
-class Pixels(Answer):
+class Pixels(Schema):
     """How to read the raw values at `url`: row by row, channels last, little-endian."""
 
     url: str
@@ -59,7 +59,7 @@ class Pixels(Answer):
     dtype: Dtype
 
 
-class ImageFacts(Answer):
+class ImageFacts(Schema):
     """An image as its file stores it. `low` and `high`: the stored values that mean darkest and brightest."""
 
     kind: Literal["image"] = "image"
@@ -78,7 +78,7 @@ class ImageFacts(Answer):
     notes: list[str] = []
 
 
-class VolumeFacts(Answer):
+class VolumeFacts(Schema):
     """A scan. `spacing`: mm along each axis of its array. `finer`: what it becomes where nothing else is asked for."""
 
     kind: Literal["volume"] = "volume"
@@ -88,21 +88,21 @@ class VolumeFacts(Answer):
     dtype: str
     modality: str
     labels: bool = Field(description="it looks like a label map, which is resampled and not super-resolved")
-    finer: Grid | None
+    finer: VoxelGrid | None
     series: str | None = Field(default=None, description="the DICOM series that was asked for")
     suggested: str = Field(default="", description="the model or interpolation that suits it; none for label maps")
     why: str = Field(default="", description="why that one")
     notes: list[str] = []
 
 
-class Grid(Answer):
+class VoxelGrid(Schema):
     """Voxels along each axis, and mm from one to the next."""
 
     shape: list[int]
     spacing: list[float]
 
 
-class FileAnswer(Answer):
+class UploadResponse(Schema):
     """An upload. `pixels` of an image, `nifti` (for a viewer) of a scan."""
 
     id: str
@@ -113,7 +113,7 @@ class FileAnswer(Answer):
     nifti: str | None = None
 
 
-class ImageWish(Answer):
+class ImageRequest(Schema):
     """Super-resolve an uploaded image by one or several models, one after the other."""
 
     file: str
@@ -127,7 +127,7 @@ class ImageWish(Answer):
     ground_truth: str | None = Field(default=None, description="the id of an upload to measure the results by")
 
 
-class VolumeWish(Answer):
+class VolumeRequest(Schema):
     """Refine an uploaded scan. At most one of `isotropic`, `scale` and `spacing`."""
 
     file: str
@@ -138,7 +138,7 @@ class VolumeWish(Answer):
     uncertainty: bool = False
 
 
-class ImageResult(Answer):
+class ImageResult(Schema):
     """One model's image. `download` is the file `medsr upscale` writes; `psnr` in dB and `ssim` by the ground truth."""
 
     model: str
@@ -152,11 +152,11 @@ class ImageResult(Answer):
     notes: list[str] = []
 
 
-class VolumeResult(Answer):
+class VolumeResult(Schema):
     """The refined scan. `download` is the file `medsr volume` writes, `sidecar` its JSON; `nifti` is for a viewer."""
 
     model: str
-    grid: Grid
+    grid: VoxelGrid
     file_name: str
     download: str
     nifti: str
@@ -168,7 +168,7 @@ class VolumeResult(Answer):
     notes: list[str] = []
 
 
-class JobAnswer(Answer):
+class JobResponse(Schema):
     """A job. `place`: 1 is next. `progress`: 0 to 1. `error`: why it failed."""
 
     id: str

@@ -102,7 +102,7 @@ def serve(
         from medsr.commands.serve import log
         from medsr.commands.serve.application import make_app
         from medsr.commands.serve.connections import Listening, protocol
-        from medsr.commands.serve.service import Desk
+        from medsr.commands.serve.service import Service
     except ImportError as error:
         raise DependencyError(
             f"medsr serve needs what is not installed ({error.name}): pip install medsr[serve]"
@@ -111,16 +111,16 @@ def serve(
     listening.limit(settings.connections)
     settings = replace(settings, port=listening.getsockname()[1])
     try:
-        desk = Desk(settings)
+        service = Service(settings)
     except BaseException:
         listening.close()
         raise
-    for line in _told(settings, list(desk.offers)):
+    for line in _startup_lines(settings, list(service.models)):
         notify(line)
     # Addresses hold nothing of a file, but who looked at what and when is nobody's business either: no access log.
     log.set_up()
     config = uvicorn.Config(
-        make_app(desk),
+        make_app(service),
         http=protocol(settings.connections),
         loop="asyncio",
         log_config=None,
@@ -152,7 +152,7 @@ def _listen(settings: Settings, kind: type[Bound]) -> Bound:
     return bound
 
 
-def _told(settings: Settings, models: list[str]) -> list[str]:
+def _startup_lines(settings: Settings, models: list[str]) -> list[str]:
     """What the person who starts it wants to know."""
     host = settings.host if settings.host not in ("0.0.0.0", "::") else socket.gethostname()
     host = f"[{host}]" if ":" in host else host

@@ -1,4 +1,4 @@
-"""Between the API and the work: wishes become orders, results become answers with addresses."""
+"""Between the API and the work: requests become tasks, results become responses with addresses."""
 
 from __future__ import annotations
 
@@ -12,17 +12,25 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from medsr.commands.serve import results
-from medsr.commands.serve.available_models import Offer, offers
-from medsr.commands.serve.inspect_upload import NIFTI, PIXELS, beside
+from medsr.commands.serve.available_models import AvailableModel, available_models
+from medsr.commands.serve.inspect_upload import NIFTI, PIXELS, view_path
 from medsr.commands.serve.inspectors import PROCESSES, Inspectors
-from medsr.commands.serve.jobs import Job, Queue, new_id
-from medsr.commands.serve.responses import FileAnswer, ImageFacts, ImageWish, JobAnswer, Pixels, VolumeFacts, VolumeWish
-from medsr.commands.serve.run_jobs import ImageOrder, VolumeOrder, make_images, make_volume
+from medsr.commands.serve.jobs import Queue, UserJob, new_id
+from medsr.commands.serve.responses import (
+    ImageFacts,
+    ImageRequest,
+    JobResponse,
+    Pixels,
+    UploadResponse,
+    VolumeFacts,
+    VolumeRequest,
+)
+from medsr.commands.serve.run_jobs import ImageTask, VolumeTask, run_image_task, run_volume_task
 from medsr.commands.serve.settings import Settings
 from medsr.commands.serve.share import remove
 from medsr.commands.serve.store import Store, Upload, User
 from medsr.commands.serve.uploads import Receiver, plain
-from medsr.commands.serve.worker import Helper
+from medsr.commands.serve.worker import Worker
 from medsr.core.errors import UsageError
 from medsr.volumes.refine import Method
 from medsr.volumes.request import Request
@@ -31,14 +39,14 @@ PAGE = Path(__file__).parent / "page"
 LEAST_READER_MEMORY = 4e9
 
 
-class Desk:
+class Service:
     """One server's parts. Raises UsageError or WeightsError where a model that was asked for is not there."""
 
     def __init__(self, settings: Settings) -> None:
         limits = settings.limits
         self.settings = settings
-        self.offers: dict[str, Offer] = offers(settings.models)
-        self.queue = Queue(Helper(None, limits.minutes * 60), limits.per_user, limits.waiting)
+        self.models: dict[str, AvailableModel] = available_models(settings.models)
+        self.queue = Queue(Worker(None, limits.minutes * 60), limits.per_user, limits.waiting)
         self.store = Store(settings.folder, limits, self.queue)
         self.receiver = Receiver(self.store, Inspectors(_reader_memory(), limits.inspection), limits)
 
@@ -58,7 +66,7 @@ class Desk:
             raise HTTPException(404, "no such file of yours; it may have been removed")
         return user.files[key]
 
-    def job(self, user: User, key: str) -> Job:
+    def job(self, user: User, key: str) -> UserJob:
         """A user's own job."""
         if key not in user.jobs:
             raise HTTPException(404, "no such job of yours; it may have been removed")
@@ -66,110 +74,115 @@ class Desk:
 
     def pixels_of(self, upload: Upload) -> Path:
         """What the page shows of an image."""
-        return _there(beside(upload.path, PIXELS))
+        return _existing(view_path(upload.path, PIXELS))
 
     def nifti_of(self, upload: Upload) -> Path:
         """What the page shows of a scan."""
-        return _there(beside(upload.path, NIFTI))
+        return _existing(view_path(upload.path, NIFTI))
 
-    def file_answer(self, upload: Upload) -> FileAnswer:
+    def upload_response(self, upload: Upload) -> UploadResponse:
         """An upload, for its user."""
         facts = upload.facts
-        place = f"/api/files/{upload.id}"
+        address = f"/api/files/{upload.id}"
         pixels = nifti = None
         if isinstance(facts, ImageFacts):
             pixels = Pixels(
-                url=f"{place}/pixels",
+                url=f"{address}/pixels",
                 width=facts.width,
                 height=facts.height,
                 channels=facts.channels,
                 dtype=facts.dtype,
             )
         else:
-            nifti = f"{place}/{NIFTI}"
-        return FileAnswer(id=upload.id, name=upload.name, bytes=upload.size, facts=facts, pixels=pixels, nifti=nifti)
+            nifti = f"{address}/{NIFTI}"
+        return UploadResponse(
+            id=upload.id, name=upload.name, bytes=upload.size, facts=facts, pixels=pixels, nifti=nifti
+        )
 
-    def order_image(self, user: User, wish: ImageWish) -> JobAnswer:
+    def submit_image(self, user: User, request: ImageRequest) -> JobResponse:
         """Queue an image. Raises UsageError for what does not go together, BusyError."""
-        upload = self.file(user, wish.file)
+        upload = self.file(user, request.file)
         if not isinstance(upload.facts, ImageFacts):
             raise UsageError(f"{upload.name}: is a scan, not an image")
-        truth = self.file(user, wish.ground_truth) if wish.ground_truth else None
+        truth = self.file(user, request.ground_truth) if request.ground_truth else None
         if truth is not None and not isinstance(truth.facts, ImageFacts):
             raise UsageError(f"{truth.name}: a ground truth is an image")
-        models = [self._offer(name, "image") for name in wish.models]
-        order = ImageOrder(
+        models = [self._model(name, "image") for name in request.models]
+        task = ImageTask(
             upload.path,
             user.folder / new_id(),
-            tuple(offer.model for offer in models),
-            wish.outscale,
+            tuple(model.source for model in models),
+            request.outscale,
             truth.path if truth else None,
             self.settings.compute,
             self.settings.limits.pixels,
             user.share,
         )
-        return self._queued(user, upload, Job(user.id, upload.id, "image", tuple(wish.models), make_images, order))
+        job = UserJob(user.id, upload.id, "image", tuple(request.models), run_image_task, task)
+        return self._enqueue(user, upload, job)
 
-    def order_volume(self, user: User, wish: VolumeWish) -> JobAnswer:
+    def submit_volume(self, user: User, request: VolumeRequest) -> JobResponse:
         """Queue a scan. Raises UsageError for what does not go together, BusyError."""
-        upload = self.file(user, wish.file)
+        upload = self.file(user, request.file)
         if not isinstance(upload.facts, VolumeFacts):
             raise UsageError(f"{upload.name}: is an image, not a scan")
-        offer = self._offer(wish.model, "volume")
-        request = Request(
-            offer.model,
-            wish.isotropic,
-            wish.scale,
-            None if wish.spacing is None else (wish.spacing,),
-            Method(uncertainty=wish.uncertainty),
+        model = self._model(request.model, "volume")
+        refinement = Request(
+            model.source,
+            request.isotropic,
+            request.scale,
+            None if request.spacing is None else (request.spacing,),
+            Method(uncertainty=request.uncertainty),
             compute=self.settings.compute,
         )
         folder = user.folder / new_id()
-        order = VolumeOrder(upload.path, folder, request, upload.series, self.settings.limits.voxels, user.share)
-        return self._queued(user, upload, Job(user.id, upload.id, "volume", (wish.model,), make_volume, order))
+        task = VolumeTask(upload.path, folder, refinement, upload.series, self.settings.limits.voxels, user.share)
+        job = UserJob(user.id, upload.id, "volume", (request.model,), run_volume_task, task)
+        return self._enqueue(user, upload, job)
 
-    def _queued(self, user: User, upload: Upload, job: Job) -> JobAnswer:
+    def _enqueue(self, user: User, upload: Upload, job: UserJob) -> JobResponse:
         job.name, job.tidy = upload.name, lambda text: plain(text, self.store.folder, upload.name)
-        job.discard = partial(remove, job.order.folder)
+        job.discard = partial(remove, job.task.folder)
         upload.used = time.monotonic()
         self.store.add_job(user, job)
-        return self.job_answer(job)
+        return self.job_response(job)
 
-    def _offer(self, name: str, kind: str) -> Offer:
-        offer = self.offers.get(name)
-        if offer is None or offer.answer.kind != kind:
-            there = ", ".join(one for one, other in self.offers.items() if other.answer.kind == kind)
-            raise UsageError(f"{name}: no model for this here; there are {there}")
-        return offer
+    def _model(self, name: str, kind: str) -> AvailableModel:
+        model = self.models.get(name)
+        if model is None or model.response.kind != kind:
+            alike = ", ".join(key for key, other in self.models.items() if other.response.kind == kind)
+            raise UsageError(f"{name}: no model for this here; there are {alike}")
+        return model
 
-    def job_answer(self, job: Job) -> JobAnswer:
+    def job_response(self, job: UserJob) -> JobResponse:
         """How a job stands, for its user."""
-        answer = JobAnswer(
+        response = JobResponse(
             id=job.id,
             file=job.file,
             kind=job.kind,
             state=job.state,
-            place=self.queue.place(job),
+            place=self.queue.position(job),
             progress=round(job.progress, 4),
             seconds_left=job.seconds_left,
             doing=job.doing,
             error=job.error and job.tidy(job.error),
         )
         if job.state == "done" and job.kind == "image":
-            answer.images = results.images(job)
+            response.images = results.images(job)
         elif job.state == "done":
-            answer.volume = results.volume(job)
-        return answer
+            response.volume = results.volume(job)
+        return response
 
-    def result(self, job: Job, name: str) -> tuple[Path, str | None]:
+    def result(self, job: UserJob, name: str) -> tuple[Path, str | None]:
         """A result's file by the last part of its address, and what it is called when downloaded."""
-        found = results.files(job).get(name)
-        if found is None:
+        files = results.files(job)
+        if name not in files:
             raise HTTPException(404, "no such result")
-        return _there(found[0]), found[1]
+        path, file_name = files[name]
+        return _existing(path), file_name
 
 
-def _there(path: Path) -> Path:
+def _existing(path: Path) -> Path:
     if not path.is_file():
         raise HTTPException(404, "it has been removed")
     return path

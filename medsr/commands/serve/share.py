@@ -49,10 +49,10 @@ def check_disk(folder: Path, size: int = 0) -> None:
 def stored(folder: Path) -> int:
     """Bytes of all files below a folder, of which some may just be going."""
     size = 0
-    for place, _, names in os.walk(folder):
+    for directory, _, names in os.walk(folder):
         for name in names:
             with contextlib.suppress(OSError):
-                size += os.lstat(os.path.join(place, name)).st_size
+                size += os.lstat(os.path.join(directory, name)).st_size
     return size
 
 

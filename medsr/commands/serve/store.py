@@ -15,7 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from medsr.commands.serve.jobs import ENDED, Job, Queue, new_id
+from medsr.commands.serve.jobs import ENDED, Queue, UserJob, new_id
 from medsr.commands.serve.responses import ImageFacts, VolumeFacts
 from medsr.commands.serve.settings import Limits
 from medsr.commands.serve.share import BusyError, Share, remove, stored
@@ -53,9 +53,9 @@ class User:
     id: str
     share: Share
     files: dict[str, Upload] = field(default_factory=dict)
-    jobs: dict[str, Job] = field(default_factory=dict)
+    jobs: dict[str, UserJob] = field(default_factory=dict)
     seen: float = field(default_factory=time.monotonic)
-    sending: asyncio.Lock = field(default_factory=asyncio.Lock)
+    upload_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     """One upload of a user's at a time is received and inspected."""
     uploading: int = 0
     """Uploads on their way, those that wait for their turn included."""
@@ -73,9 +73,9 @@ class Store:
         self.limits, self.queue = limits, queue
         self._lock = threading.RLock()
         self._users: dict[str, User] = {}
-        place = Path(parent or tempfile.gettempdir())
-        _remove_left_over(place)
-        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))  # for this account alone (mode 700)
+        root = Path(parent or tempfile.gettempdir())
+        _remove_leftovers(root)
+        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))  # for this account alone (mode 700)
         self._mark = _mark(self.folder)
 
     def user(self, key: str | None) -> User | None:
@@ -126,7 +126,7 @@ class Store:
                 raise GoneError
             user.files[upload.id] = upload
 
-    def add_job(self, user: User, job: Job) -> None:
+    def add_job(self, user: User, job: UserJob) -> None:
         """Queue a job. Raises BusyError."""
         with self._lock:
             user.share.check(1)
@@ -136,19 +136,19 @@ class Store:
     def forget_file(self, user: User, upload: Upload) -> None:
         """Remove an upload, and what was asked of it."""
         with self._lock:
-            for job in [one for one in user.jobs.values() if one.file == upload.id]:
+            for job in [listed for listed in user.jobs.values() if listed.file == upload.id]:
                 self.end_job(user, job)
             user.files.pop(upload.id, None)
         remove(upload.path.parent)
 
-    def end_job(self, user: User, job: Job) -> None:
+    def end_job(self, user: User, job: UserJob) -> None:
         """Cancel a job that waits or runs; forget one that has ended, with its results."""
         if job.state not in ENDED:
             self.queue.cancel(job)
             return
         with self._lock:
             user.jobs.pop(job.id, None)
-        remove(job.order.folder)
+        remove(job.task.folder)
 
     def forget_user(self, user: User) -> None:
         """Remove everything of a user's."""
@@ -165,7 +165,7 @@ class Store:
             users = list(self._users.values())
         for user in users:
             for job in list(user.jobs.values()):
-                if job.state in ENDED and job.ended < (
+                if job.state in ENDED and job.ended_at < (
                     old if job.state != "cancelled" else time.monotonic() - CANCELLED
                 ):
                     self.end_job(user, job)
@@ -176,9 +176,9 @@ class Store:
             if not user.files and not user.jobs and user.seen < old:
                 self.forget_user(user)
         with self._lock:  # a job that was just being written when its user went
-            known = {user.folder for user in self._users.values()}
+            active = {user.folder for user in self._users.values()}
             for folder in self.folder.iterdir():
-                if folder.is_dir() and folder not in known:
+                if folder.is_dir() and folder not in active:
                     remove(folder)
 
     def close(self) -> None:
@@ -194,7 +194,7 @@ def _mark(folder: Path) -> FileLock:
     return mark
 
 
-def _remove_left_over(parent: Path) -> None:
+def _remove_leftovers(parent: Path) -> None:
     """What servers left that were killed. Other accounts' folders cannot be opened, and stay."""
     for folder in parent.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError, Timeout):

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import anyio
 from starlette.requests import ClientDisconnect
 
-from medsr.commands.serve.inspect_upload import Choices, Look, look
+from medsr.commands.serve.inspect_upload import Choices, InspectedUpload, inspect_upload
 from medsr.commands.serve.inspectors import Inspectors
 from medsr.commands.serve.settings import MB, Limits
 from medsr.commands.serve.share import BusyError, Share, check_disk, remove
@@ -23,7 +23,7 @@ from medsr.core.errors import InputError, MedsrError
 
 LONGEST_NAME = 120
 DISCARDED = 64 * MB
-LOOK_EVERY = 16 * MB
+DISK_CHECK_INTERVAL = 16 * MB
 """Bytes written between looks at the room on the disk."""
 
 
@@ -31,7 +31,7 @@ class TooLargeError(MedsrError):
     """More bytes than this server takes."""
 
 
-class StoppedError(MedsrError):
+class UploadStoppedError(MedsrError):
     """The sender left before the upload was through."""
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class StoppedError(MedsrError):
 
 
 @dataclass(frozen=True)
-class Sending:
+class IncomingUpload:
     """One upload as it arrives: what the user calls the file, and its bytes.
 
     `series`: which one of a zip's; `declared`: how many bytes are to come, if that is known; `sender`: whose turn it is
@@ -49,7 +49,7 @@ class Sending:
     name: str
     body: AsyncIterator[bytes]
     sender: str
-    gone: Callable[[], Awaitable[None]]
+    disconnected: Callable[[], Awaitable[None]]
     series: int | None = None
     declared: int | None = None
 
@@ -81,25 +81,25 @@ class Receiver:
                 f"{declared / MB:.0f} MB; this server takes files of at most {self.limits.upload / MB:g} MB"
             )
 
-    async def take(self, user: User, sending: Sending) -> Upload | Choices:
+    async def take(self, user: User, incoming: IncomingUpload) -> Upload | Choices:
         """Raises TooLargeError, BusyError, GoneError, InputError with the user's own name of the file."""
         with self.store.on_its_way(user):
-            async with user.sending:
-                return await self._take(user, sending)
+            async with user.upload_lock:
+                return await self._take(user, incoming)
 
-    async def _take(self, user: User, sending: Sending) -> Upload | Choices:
-        folder, room = self.store.begin_upload(user, sending.declared or 0)
+    async def _take(self, user: User, incoming: IncomingUpload) -> Upload | Choices:
+        folder, room = self.store.begin_upload(user, incoming.declared or 0)
         try:
-            async with self.refusing(sending.body):
-                size = await self._save(folder / "upload", sending.body, user.share, room)
+            async with self.refusing(incoming.body):
+                size = await self._save(folder / "upload", incoming.body, user.share, room)
             if size == 0:
-                raise InputError(f"{sending.name}: the file is empty")
-            found = await self._inspect(folder / "upload", sending)
-            if isinstance(found, Choices):
+                raise InputError(f"{incoming.name}: the file is empty")
+            inspected = await self._inspect(folder / "upload", incoming)
+            if isinstance(inspected, Choices):
                 remove(folder)
-                return found
+                return inspected
             user.share.check()  # what the page shows of it counts, too
-            upload = Upload(folder.name, sending.name, found.path, size, found.facts, found.series)
+            upload = Upload(folder.name, incoming.name, inspected.path, size, inspected.facts, inspected.series)
             self.store.add_file(user, upload)
         except FileNotFoundError as error:  # its user has been forgotten
             raise GoneError from error
@@ -121,34 +121,36 @@ class Receiver:
                 except StopAsyncIteration:
                     return size
                 except ClientDisconnect as error:
-                    raise StoppedError from error
+                    raise UploadStoppedError from error
                 size += len(block)
                 self.check(size)
                 share.check_left(size, room)
-                if (checked := checked + len(block)) > LOOK_EVERY:
+                if (checked := checked + len(block)) > DISK_CHECK_INTERVAL:
                     checked = 0
                     check_disk(self.store.folder)
                 stream.write(block)
 
-    async def _inspect(self, path: Path, sending: Sending) -> Look | Choices:
+    async def _inspect(self, path: Path, incoming: IncomingUpload) -> InspectedUpload | Choices:
         work = asyncio.ensure_future(
-            self.inspectors.do(sending.sender, look, path, stem_of(sending.name), sending.series, self.limits)
+            self.inspectors.do(
+                incoming.sender, inspect_upload, path, stem_of(incoming.name), incoming.series, self.limits
+            )
         )
-        gone = asyncio.ensure_future(sending.gone())
+        disconnected = asyncio.ensure_future(incoming.disconnected())
         try:
-            await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({work, disconnected}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
-                raise StoppedError
+                raise UploadStoppedError
             return await work
         except MedsrError as error:
             if not path.parent.is_dir():
                 raise GoneError from error
-            if isinstance(error, BugError | BusyError | StoppedError):
+            if isinstance(error, BugError | BusyError | UploadStoppedError):
                 raise
-            raise InputError(named(plain(str(error), self.store.folder, sending.name), sending.name)) from error
+            raise InputError(named(plain(str(error), self.store.folder, incoming.name), incoming.name)) from error
         finally:
             work.cancel()
-            gone.cancel()
+            disconnected.cancel()
 
     def close(self) -> None:
         """Stop inspecting."""

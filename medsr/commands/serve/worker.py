@@ -11,10 +11,11 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from medsr.commands.serve import child
-from medsr.commands.serve.child import Cancelled, Tell
+from medsr.commands.serve.child import Cancelled
 from medsr.commands.serve.share import BusyError
 from medsr.core.errors import InputError, MedsrError
 from medsr.core.isolation import isolate_children
+from medsr.core.types import OnProgress
 
 POLL = 0.1
 GRACE = 5.0
@@ -27,7 +28,7 @@ class BugError(MedsrError):
         super().__init__("an error in medsr itself; the server's log has the details")
 
 
-class Helper:
+class Worker:
     """A child process. `memory`: bytes of address space it may take, None for any; `seconds`: one task may take.
 
     `grace`: seconds a cancelled task has to end by itself before its process is ended.
@@ -44,10 +45,10 @@ class Helper:
         self,
         function: Callable[..., Any],
         *arguments: Any,
-        tell: Tell = lambda *_: None,
+        on_progress: OnProgress = lambda *_: None,
         stop: threading.Event | None = None,
     ) -> Any:
-        """`function(*arguments, tell)` in the child: a module's function, values that pickle.
+        """`function(*arguments, on_progress)` in the child: a module's function, values that pickle.
 
         Raises Cancelled once `stop` is set; MedsrError or BusyError as the function did; InputError where the child
         died of it or took too long; BugError for anything else.
@@ -57,7 +58,7 @@ class Helper:
             number = next(self._numbers)
             try:
                 self._pipe.send(("do", number, function, arguments))
-                kind, content = self._wait(number, tell, stop)
+                kind, content = self._wait(number, on_progress, stop)
             except (EOFError, OSError) as error:
                 self.end()
                 raise InputError(
@@ -76,22 +77,22 @@ class Helper:
             raise BugError
         return content
 
-    def _wait(self, number: int, tell: Tell, stop: threading.Event | None) -> tuple[str, Any]:
-        latest, told = time.monotonic() + self.seconds, False
+    def _wait(self, number: int, on_progress: OnProgress, stop: threading.Event | None) -> tuple[str, Any]:
+        latest, cancelling = time.monotonic() + self.seconds, False
         while True:
             if self._pipe.poll(POLL):
-                said, kind, content = self._pipe.recv()
-                if said != number:
+                task, kind, content = self._pipe.recv()
+                if task != number:
                     continue
                 if kind != "progress":
                     return kind, content
-                tell(*content)
-            if stop is not None and stop.is_set() and not told:
+                on_progress(*content)
+            if stop is not None and stop.is_set() and not cancelling:
                 self._pipe.send(("cancel", number))
-                latest, told = time.monotonic() + self.grace, True
+                latest, cancelling = time.monotonic() + self.grace, True
             if time.monotonic() > latest:
                 self.end()
-                if told:
+                if cancelling:
                     return "cancelled", None
                 return "error", f"not done after {_duration(self.seconds)}, the most this server gives"
 

@@ -15,7 +15,7 @@ from medsr.commands.volume import companions, preview, report
 from medsr.commands.volume.files import Target
 from medsr.commands.volume.pictures import Pictures
 from medsr.core.geometry import Grid
-from medsr.core.types import Notify
+from medsr.core.types import Notify, OnProgress
 from medsr.io.files import read_unchanged, write_text
 from medsr.io.local_record import named_from
 from medsr.io.volumes import volume as volume_io
@@ -23,7 +23,7 @@ from medsr.io.volumes import volume_files
 from medsr.io.volumes.base import Volume
 from medsr.volumes.choose_model import choose_model
 from medsr.volumes.models import LoadedSliceModel
-from medsr.volumes.refine_scan import OnProgress, RefinedScan, refine_scan
+from medsr.volumes.refine_scan import RefinedScan, refine_scan
 from medsr.volumes.request import Request
 
 

@@ -68,8 +68,8 @@ class User:
         assert answer.status_code == 201, answer.text
         return answer.json()
 
-    def order(self, kind: str, **wish: Any) -> dict[str, Any]:
-        answer = self.http.post(f"/api/jobs/{kind}", json=wish)
+    def order(self, kind: str, **request: Any) -> dict[str, Any]:
+        answer = self.http.post(f"/api/jobs/{kind}", json=request)
         assert answer.status_code == 202, answer.text
         return answer.json()
 
@@ -82,8 +82,8 @@ class User:
             time.sleep(0.1)
         raise AssertionError(f"still {now}")
 
-    def done(self, kind: str, **wish: Any) -> dict[str, Any]:
-        job = self.wait(self.order(kind, **wish))
+    def done(self, kind: str, **request: Any) -> dict[str, Any]:
+        job = self.wait(self.order(kind, **request))
         assert job["state"] == "done", job
         return job
 
@@ -98,9 +98,9 @@ def serving(folder: Path, *options: str, **environment: str) -> Iterator[Server]
     )
     assert process.stdout is not None
     first = process.stdout.readline()
-    found = re.search(r"https?://\S+", first)
-    assert found, first + process.stdout.read()
-    server = Server(process, found[0], folder)
+    address = re.search(r"https?://\S+", first)
+    assert address, first + process.stdout.read()
+    server = Server(process, address[0], folder)
     try:
         latest = time.monotonic() + DEADLINE
         while time.monotonic() < latest:

@@ -351,7 +351,7 @@ def test_who_forgets_all_while_sending_is_told_so(server: Server, eye: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "request_body",
     [
         {"models": ["no-such-model"]},
         {"models": []},
@@ -363,8 +363,8 @@ def test_who_forgets_all_while_sending_is_told_so(server: Server, eye: Path) -> 
         {"models": ["bicubic"], "unknown": 1},
     ],
 )
-def test_a_wish_that_makes_no_sense_is_refused(user: User, eye: Path, wish: dict) -> None:
-    answer = user.http.post("/api/jobs/image", json={"file": user.file(eye)["id"], **wish})
+def test_a_request_that_makes_no_sense_is_refused(user: User, eye: Path, request_body: dict) -> None:
+    answer = user.http.post("/api/jobs/image", json={"file": user.file(eye)["id"], **request_body})
     assert answer.status_code == 422
     assert set(answer.json()) == {"error"}
 

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 from pydicom.uid import ExplicitVRLittleEndian
 
-from medsr.commands.serve.available_models import offers
+from medsr.commands.serve.available_models import available_models
 from medsr.core.errors import WeightsError
 from medsr.networks import checkpoint
 from tests.commands.serve.conftest import User, serving
@@ -204,7 +204,7 @@ def test_a_model_whose_card_makes_no_sense_is_refused_before_anything_is_served(
     path = tmp_path / "own.safetensors"
     checkpoint._write(path, {"weight": torch.zeros(1)}, {"format": checkpoint.FORMAT, "spec": json.dumps(spec)})
     with pytest.raises(WeightsError, match=r"own\.safetensors: (its metadata is damaged|made for an architecture)"):
-        offers((str(path),))
+        available_models((str(path),))
 
 
 def test_names_in_a_zip(watched: Watched, tmp_path: Path) -> None:

@@ -12,16 +12,16 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from medsr.commands.serve.child import Tell
 from medsr.commands.serve.inspectors import Inspectors
 from medsr.commands.serve.settings import Limits
 from medsr.commands.serve.share import BusyError
 from medsr.commands.serve.store import Store
 from medsr.core.errors import MedsrError
+from medsr.core.types import OnProgress
 from tests.commands.serve.conftest import Server
 
 
-def sleep(seconds: float, tell: Tell) -> float:
+def sleep(seconds: float, on_progress: OnProgress) -> float:
     time.sleep(seconds)
     return seconds
 
@@ -41,8 +41,8 @@ def test_many_slow_ones_of_many_senders_delay_nobody_else() -> None:
         await asyncio.sleep(1)
         other = await timed(inspectors, "other", 0.01)
         same = await timed(inspectors, "s0", 0.01)
-        for one in slow:
-            one.cancel()
+        for task in slow:
+            task.cancel()
         ended = await asyncio.gather(*slow, return_exceptions=True)
         inspectors.close()
         return other, same, ended
@@ -50,7 +50,7 @@ def test_many_slow_ones_of_many_senders_delay_nobody_else() -> None:
     other, same, ended = asyncio.run(main())
     assert other < 20
     assert same < 20
-    assert {type(one) for one in ended} <= {asyncio.CancelledError, BusyError}
+    assert {type(outcome) for outcome in ended} <= {asyncio.CancelledError, BusyError}
 
 
 def test_what_takes_long_is_inspected_to_its_end_where_nobody_waits() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medsr.commands.serve.child import Cancelled
-from medsr.commands.serve.jobs import Job, Queue
+from medsr.commands.serve.jobs import Queue, UserJob
 from medsr.commands.serve.share import BusyError
 from medsr.core.errors import InputError
 
@@ -24,33 +24,33 @@ class Hands:
         self.done: list[str] = []
         self.free = threading.Event()
 
-    def do(self, function: Any, order: str, *, tell: Callable, stop: threading.Event) -> str:
+    def do(self, function: Any, task: str, *, on_progress: Callable, stop: threading.Event) -> str:
         while not self.free.wait(0.01):
             if stop.is_set():
                 raise Cancelled
-        if order == "bad":
+        if task == "bad":
             raise InputError("bad.png: damaged")
-        if order == "worse":
+        if task == "worse":
             raise ZeroDivisionError
-        tell(1, 2, "half")
-        self.done.append(order)
-        return order
+        on_progress(1, 2, "half")
+        self.done.append(task)
+        return task
 
     def end(self) -> None:
         self.free.set()
 
 
-def job(user: str, order: str) -> Job:
-    return Job(user, "file", "image", ("bicubic",), print, order)
+def job(user: str, task: str) -> UserJob:
+    return UserJob(user, "file", "image", ("bicubic",), print, task)
 
 
-def ended(*jobs: Job) -> None:
+def ended(*jobs: UserJob) -> None:
     latest = time.monotonic() + 10
     while not all(one.state in ("done", "failed", "cancelled") for one in jobs) and time.monotonic() < latest:
         time.sleep(0.005)
 
 
-def held() -> tuple[Hands, Queue, Job]:
+def held() -> tuple[Hands, Queue, UserJob]:
     """A queue whose first job is running, until `free` is set."""
     hands = Hands()
     queue = Queue(hands, 50, 100)  # type: ignore[arg-type]
@@ -66,11 +66,11 @@ def test_users_take_turns() -> None:
     jobs = [job("anna", f"a{n}") for n in range(4)] + [job("berta", f"b{n}") for n in range(2)] + [job("clara", "c0")]
     for one in jobs:
         queue.add(one)
-    assert [queue.place(one) for one in jobs] == [1, 4, 6, 7, 2, 5, 3]
+    assert [queue.position(one) for one in jobs] == [1, 4, 6, 7, 2, 5, 3]
     hands.free.set()
     ended(*jobs)
     assert hands.done == ["first", "a0", "b0", "c0", "a1", "b1", "a2", "a3"]
-    assert queue.place(jobs[0]) is None
+    assert queue.position(jobs[0]) is None
     queue.close()
 
 
@@ -89,7 +89,7 @@ def test_nobody_waits_longer_than_a_round(users: list[str]) -> None:
     for end, user in enumerate(order):
         mine = order[: end + 1].count(user)
         assert all(order[:end].count(other) <= mine for other in set(order))
-    assert sorted(hands.done[1:]) == sorted(one.order for one in jobs)
+    assert sorted(hands.done[1:]) == sorted(one.task for one in jobs)
 
 
 def test_one_who_comes_later_is_not_behind_all_who_asked_for_much() -> None:
@@ -99,7 +99,7 @@ def test_one_who_comes_later_is_not_behind_all_who_asked_for_much() -> None:
         queue.add(one)
     late = job("berta", "b0")
     queue.add(late)
-    assert queue.place(late) == 2
+    assert queue.position(late) == 2
     queue.close()
     assert all(one.state in ("cancelled", "waiting") for one in many[1:])
 
@@ -109,7 +109,7 @@ def test_a_waiting_job_is_cancelled_at_once_and_a_running_one_stops() -> None:
     waiting = job("anna", "a0")
     queue.add(waiting)
     queue.cancel(waiting)
-    assert (waiting.state, queue.place(waiting)) == ("cancelled", None)
+    assert (waiting.state, queue.position(waiting)) == ("cancelled", None)
     queue.cancel(first)
     ended(first)
     assert first.state == "cancelled"

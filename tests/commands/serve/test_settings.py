@@ -9,7 +9,7 @@ import httpx
 import pytest
 import trustme
 
-from medsr.commands.serve.available_models import offers
+from medsr.commands.serve.available_models import available_models
 from medsr.commands.serve.run import serve
 from medsr.commands.serve.settings import Limits, Settings, is_loopback, new_token
 from medsr.core.errors import UsageError, WeightsError
@@ -29,7 +29,7 @@ def test_loopback_is_what_the_system_says() -> None:
 
 
 @pytest.mark.parametrize(
-    "given",
+    "arguments",
     [
         {"token": "short"},
         {"port": 99999},
@@ -38,9 +38,9 @@ def test_loopback_is_what_the_system_says() -> None:
         {"folder": Path("/no/such/folder")},
     ],
 )
-def test_what_makes_no_sense_is_refused(given: dict) -> None:
+def test_what_makes_no_sense_is_refused(arguments: dict) -> None:
     with pytest.raises(UsageError):
-        Settings(**given)
+        Settings(**arguments)
 
 
 @pytest.mark.parametrize("limit", ["upload", "pixels", "voxels", "minutes", "keep"])
@@ -59,18 +59,18 @@ def test_a_taken_port_and_a_missing_model_are_told(server: Server) -> None:
 
 
 def test_everything_installed_is_offered() -> None:
-    found = offers(())
-    assert {"medsr-retina-x2", "medsr-mri", "bicubic", "lanczos", "cubic"} <= set(found)
-    assert found["medsr-mri"].answer.kind == "volume"
-    assert found["medsr-retina-x2"].answer.scale == 2
-    assert "realesrgan-x4plus" not in found  # not on this machine
+    models = available_models(())
+    assert {"medsr-retina-x2", "medsr-mri", "bicubic", "lanczos", "cubic"} <= set(models)
+    assert models["medsr-mri"].response.kind == "volume"
+    assert models["medsr-retina-x2"].response.scale == 2
+    assert "realesrgan-x4plus" not in models  # not on this machine
 
 
 def test_weight_files_are_offered_by_their_name_not_their_place(eye_model: Path, refiner_file: Path) -> None:
-    found = offers((str(eye_model), str(refiner_file)))
-    assert (found["eye-x2"].answer.kind, found["eye-x2"].answer.scale) == ("image", 2)
-    assert found["refiner"].answer.kind == "volume"
-    assert str(eye_model.parent) not in found["eye-x2"].answer.model_dump_json()
+    models = available_models((str(eye_model), str(refiner_file)))
+    assert (models["eye-x2"].response.kind, models["eye-x2"].response.scale) == ("image", 2)
+    assert models["refiner"].response.kind == "volume"
+    assert str(eye_model.parent) not in models["eye-x2"].response.model_dump_json()
 
 
 def test_without_the_token_nothing_is_told(guarded: Server) -> None:

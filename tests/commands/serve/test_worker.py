@@ -12,106 +12,107 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medsr.commands.serve.child import Cancelled, Tell
-from medsr.commands.serve.worker import BugError, Helper
+from medsr.commands.serve.child import Cancelled
+from medsr.commands.serve.worker import BugError, Worker
 from medsr.core.errors import InputError, MedsrError
+from medsr.core.types import OnProgress
 
 
-def add(a: int, b: int, tell: Tell) -> int:
-    tell(1, 2, "adding")
+def add(a: int, b: int, on_progress: OnProgress) -> int:
+    on_progress(1, 2, "adding")
     return a + b
 
 
-def refuse(tell: Tell) -> None:
+def refuse(on_progress: OnProgress) -> None:
     raise InputError("eye.png: damaged")
 
 
-def fail(tell: Tell) -> None:
+def fail(on_progress: OnProgress) -> None:
     raise KeyError("secret")
 
 
-def crash(tell: Tell) -> None:
+def crash(on_progress: OnProgress) -> None:
     ctypes.string_at(0)
 
 
-def hog(gigabytes: int, tell: Tell) -> int:
+def hog(gigabytes: int, on_progress: OnProgress) -> int:
     return int(np.ones(gigabytes << 27).sum())
 
 
-def count(path: str, tell: Tell) -> None:
+def count(path: str, on_progress: OnProgress) -> None:
     for n in range(10_000):
         Path(path).write_text(str(n))
-        tell(n, 10_000, "counting")
+        on_progress(n, 10_000, "counting")
         time.sleep(0.01)
 
 
-def sleep(tell: Tell) -> None:
+def sleep(on_progress: OnProgress) -> None:
     time.sleep(60)
 
 
-def who(tell: Tell) -> int:
+def who(on_progress: OnProgress) -> int:
     return os.getpid()
 
 
 @pytest.fixture
-def helper() -> Iterator[Helper]:
-    one = Helper(6 << 30, 60)
-    yield one
-    one.end()
+def worker() -> Iterator[Worker]:
+    child = Worker(6 << 30, 60)
+    yield child
+    child.end()
 
 
-def test_work_is_done_and_told(helper: Helper) -> None:
+def test_work_is_done_and_told(worker: Worker) -> None:
     told: list[tuple[float, float, str]] = []
-    assert helper.do(add, 2, 3, tell=lambda *words: told.append(words)) == 5
+    assert worker.do(add, 2, 3, on_progress=lambda *words: told.append(words)) == 5
     assert told == [(1, 2, "adding")]
-    assert helper.do(who) == helper.do(who) != os.getpid()
+    assert worker.do(who) == worker.do(who) != os.getpid()
 
 
-def test_failures_are_told_apart(helper: Helper) -> None:
+def test_failures_are_told_apart(worker: Worker) -> None:
     with pytest.raises(MedsrError, match=r"^eye\.png: damaged$"):
-        helper.do(refuse)
+        worker.do(refuse)
     with pytest.raises(BugError) as raised:
-        helper.do(fail)
+        worker.do(fail)
     assert "secret" not in str(raised.value)
     with pytest.raises(MedsrError, match="more memory than"):
-        helper.do(hog, 30)
+        worker.do(hog, 30)
     with pytest.raises(InputError, match="ended unexpectedly"):
-        helper.do(crash)
-    assert helper.do(add, 1, 1) == 2
+        worker.do(crash)
+    assert worker.do(add, 1, 1) == 2
 
 
-def test_a_cancelled_task_stops_and_the_next_is_not_cancelled(helper: Helper, tmp_path: Path) -> None:
+def test_a_cancelled_task_stops_and_the_next_is_not_cancelled(worker: Worker, tmp_path: Path) -> None:
     stop = threading.Event()
     threading.Timer(1.5, stop.set).start()
     with pytest.raises(Cancelled):
-        helper.do(count, str(tmp_path / "n"), stop=stop)
+        worker.do(count, str(tmp_path / "n"), stop=stop)
     stopped = (tmp_path / "n").read_text()
     time.sleep(0.2)
     assert (tmp_path / "n").read_text() == stopped
-    assert helper.do(add, 1, 1) == 2
+    assert worker.do(add, 1, 1) == 2
 
 
 def test_a_task_that_does_not_listen_is_ended() -> None:
-    helper = Helper(None, 60, grace=0.5)
+    worker = Worker(None, 60, grace=0.5)
     stop = threading.Event()
     stop.set()
     with pytest.raises(Cancelled):
-        helper.do(sleep, stop=stop)
-    assert helper.do(add, 1, 1) == 2
-    helper.end()
+        worker.do(sleep, stop=stop)
+    assert worker.do(add, 1, 1) == 2
+    worker.end()
 
 
-def test_nobody_hears_what_was_meant_for_another(helper: Helper) -> None:
+def test_nobody_hears_what_was_meant_for_another(worker: Worker) -> None:
     def deaf(*_: object) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        helper.do(add, 2, 3, tell=deaf)
-    assert helper.do(add, 20, 30) == 50
+        worker.do(add, 2, 3, on_progress=deaf)
+    assert worker.do(add, 20, 30) == 50
 
 
 def test_a_task_has_its_time() -> None:
-    helper = Helper(None, 1.5)
+    worker = Worker(None, 1.5)
     with pytest.raises(MedsrError, match="the most this server gives"):
-        helper.do(sleep)
-    helper.end()
+        worker.do(sleep)
+    worker.end()

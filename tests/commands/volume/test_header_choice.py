@@ -126,12 +126,12 @@ def test_a_companion_with_the_same_header_is_read_by_the_same_choice(tmp_path: P
 
 
 def test_the_page_refuses_in_words_without_options(tmp_path: Path) -> None:
-    from medsr.commands.serve.inspect_upload import look
+    from medsr.commands.serve.inspect_upload import inspect_upload
     from medsr.commands.serve.settings import Limits
 
     for path in (torn(tmp_path / "a.nii.gz"), write_nrrd(tmp_path / "b.nrrd", NRRD_3D, ramp())):
         with pytest.raises(InputError) as caught:
-            look(path, "seen", None, Limits(), lambda *_: None)
+            inspect_upload(path, "seen", None, Limits(), lambda *_: None)
         assert str(caught.value).endswith("; correct the header and send it again")
         assert "affine" not in str(caught.value)
         assert "input_spacing" not in str(caught.value)
