@@ -17,10 +17,10 @@ import yaml
 
 import medsr
 from tests.commands.compare.test_run import RECIPE
-from tests.commands.prepare.test_run import CARD, PEOPLE
-from tests.commands.serve.conftest import serving
+from tests.helpers.cards import CARD, PEOPLE
 from tests.helpers.images import write_png
 from tests.helpers.scans import smooth_volume
+from tests.helpers.server import serving
 
 RECORDER = "open({record!r}, 'a').write(__name__ + '\\n')\nraise ImportError('planted: ' + __name__)\n"
 BY_NAME = (

@@ -23,7 +23,7 @@ from medsr.commands.cohort.run import Engine
 from medsr.commands.cohort.run import retry as cohort_again
 from medsr.core.errors import MedsrError
 from tests.commands.compare.test_run import RECIPE
-from tests.commands.serve.conftest import serving
+from tests.helpers.server import serving
 
 Snapshot = dict[str, tuple[int, int, str]]
 TRAINING = "--data in/photos --device cpu --out out"

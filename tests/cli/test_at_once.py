@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from medsr.batch import journal, status
-from tests.cli.conftest import Kit
+from tests.helpers.kit import Kit
 
 EACH = 3
 

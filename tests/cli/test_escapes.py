@@ -19,9 +19,9 @@ from PIL import Image as Pillow
 
 from medsr.networks import checkpoint
 from tests.commands.compare.test_run import RECIPE
-from tests.commands.prepare.test_run import CARD
+from tests.helpers.cards import CARD
 from tests.helpers.dicom import slice_of
-from tests.test_patients import ALL_IN_TURN
+from tests.helpers.processes import ALL_IN_TURN
 
 EVIL = "[red]x\x1b]0;owned\x07\x1b[31m\x9b31m\r\u202e"
 FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")

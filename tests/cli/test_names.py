@@ -12,7 +12,7 @@ import pytest
 from medsr.batch import status
 from medsr.core.text import shown
 from medsr.data import manifest
-from tests.cli.conftest import Kit
+from tests.helpers.kit import Kit
 
 NAMES = {
     "latin": b"M\xfcller",

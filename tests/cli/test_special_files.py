@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Kit
+from tests.helpers.kit import Kit
 
 STRANGE = ("pipe", "socket", "broken", "loop", "/dev/zero", "/dev/stdin", "/proc/self/mem", "/proc/self/fd")
 PLACES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from medsr.batch import status
-from tests.cli.conftest import COMMANDS, Kit, table
+from tests.helpers.kit import COMMANDS, Kit, table
 
 CLOSED = {
     "no stdin": '"$@" <&-',

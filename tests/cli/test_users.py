@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.cli.conftest import COMMANDS, FAST, Kit
+from tests.helpers.kit import COMMANDS, FAST, Kit
 
 NOBODY = """
 import os, pwd, sys

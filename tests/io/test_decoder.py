@@ -25,7 +25,7 @@ from medsr.core.errors import InputError
 from medsr.io import decoder
 from medsr.io.dicom import pixels as dicom_pixels
 from medsr.io.images import image
-from tests.io.dicom.test_codestream import _dataset
+from tests.helpers.codestreams import compressed
 
 PICTURE = np.arange(48 * 64, dtype=np.uint16).reshape(48, 64) * 7
 
@@ -118,7 +118,7 @@ def test_nothing_from_the_working_folder_runs(tmp_path: Path, monkeypatch: pytes
         (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(decoder, "_WORKER", worker := decoder._Worker())
-    assert dicom_pixels.decode(_dataset("jls"), "a.dcm").shape == (48, 64)
+    assert dicom_pixels.decode(compressed("jls"), "a.dcm").shape == (48, 64)
     worker.close()
     assert not (tmp_path / "ran").exists()
 

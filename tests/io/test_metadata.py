@@ -22,8 +22,8 @@ from medsr.commands.upscale.run import upscale
 from medsr.commands.volume.run import volume
 from medsr.io.volumes import volume as volume_io
 from tests.helpers.dicom import slice_of
-from tests.test_patients import SECRET as SENTINEL
-from tests.test_patients import marked
+from tests.helpers.patients import SECRET as SENTINEL
+from tests.helpers.patients import marked
 
 SECRET = "SECRET"
 VOXELS = np.random.default_rng(0).integers(0, 1000, (6, 7, 5)).astype(np.int16)

@@ -25,20 +25,8 @@ from medsr.data import layout, manifest, sources
 from medsr.data.cards import load
 from medsr.io.images import image as image_io
 from medsr.recipe import Data
+from tests.helpers.cards import CARD, PEOPLE
 from tests.helpers.images import write_png
-
-CARD = """
-name: mine
-title: my eyes
-licence: mine
-files:
-  image: "{subject:[a-z]+}_{eye:[LR]}.png"
-  vessels: "{subject:[a-z]+}_{eye:[LR]}_vessels.gif"
-split: {train: 0.5, validation: 0.25, test: 0.25}
-ground_truth:
-  multiscale: {scales: [0.75, 0.5], shortest_edge: null}
-"""
-PEOPLE = ("ann", "bob", "cyd", "dan", "eve", "fay", "gus", "hal")
 
 
 @pytest.fixture

@@ -27,9 +27,9 @@ from hypothesis import strategies as st
 import medsr
 from medsr.io.images import image as image_io
 from medsr.io.volumes.dicom.series import listed
-from tests.commands.serve.conftest import Server, User, serving
 from tests.helpers.dicom import slice_of, write_slices
 from tests.helpers.images import write_png
+from tests.helpers.server import Server, User, serving
 
 
 def test_an_image_comes_back_as_the_command_line_writes_it(

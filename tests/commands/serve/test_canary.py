@@ -19,9 +19,9 @@ from pydicom.uid import ExplicitVRLittleEndian
 from medsr.commands.serve.available_models import available_models
 from medsr.core.errors import WeightsError
 from medsr.networks import checkpoint
-from tests.commands.serve.conftest import User, serving
 from tests.helpers.dicom import slice_of, write_xray
-from tests.test_patients import DECISIVE, EVERY, SECRET, marked, with_secret
+from tests.helpers.patients import DECISIVE, EVERY, SECRET, marked, with_secret
+from tests.helpers.server import User, serving
 
 ESCAPE = "\x1b[31m"
 MORE = (

@@ -16,8 +16,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.commands.serve.conftest import User
 from tests.helpers.images import write_png
+from tests.helpers.server import User
 
 LIMITS = "headers=2, idle=1, window=2, rate=2000, all=40, address=30"
 START = """

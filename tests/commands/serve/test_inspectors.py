@@ -18,7 +18,7 @@ from medsr.commands.serve.share import BusyError
 from medsr.commands.serve.store import Store
 from medsr.core.errors import MedsrError
 from medsr.core.types import OnProgress
-from tests.commands.serve.conftest import Server
+from tests.helpers.server import Server
 
 
 def sleep(seconds: float, on_progress: OnProgress) -> float:

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.commands.serve.conftest import Server, User, serving
+from tests.helpers.server import Server, User, serving
 
 USERS, SECONDS = 20, 120.0
 

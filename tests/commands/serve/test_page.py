@@ -19,8 +19,8 @@ import pytest
 
 import medsr
 from medsr.io.images import image as image_io
-from tests.commands.serve.conftest import TOKEN, Server, serving
 from tests.helpers.images import write_png
+from tests.helpers.server import TOKEN, Server, serving
 
 sync_api = pytest.importorskip("playwright.sync_api")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

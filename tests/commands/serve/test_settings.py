@@ -13,7 +13,7 @@ from medsr.commands.serve.available_models import available_models
 from medsr.commands.serve.run import serve
 from medsr.commands.serve.settings import Limits, Settings, is_loopback, new_token
 from medsr.core.errors import UsageError, WeightsError
-from tests.commands.serve.conftest import TOKEN, Server, serving
+from tests.helpers.server import TOKEN, Server, serving
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "::", "hospital.example"])

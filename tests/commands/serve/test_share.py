@@ -15,8 +15,8 @@ import pytest
 
 import medsr
 from medsr.commands.serve.share import stored
-from tests.commands.serve.conftest import Server, User, serving
 from tests.helpers.images import write_png
+from tests.helpers.server import Server, User, serving
 
 FULL = "your files and results would take more than 1 MB here; forget some first"
 

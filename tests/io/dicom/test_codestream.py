@@ -6,43 +6,15 @@ import imagecodecs
 import numpy as np
 import pydicom
 import pytest
-from numpy.typing import NDArray
 from pydicom.data import get_testdata_file
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.uid import HTJ2KLossless, JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless
 
 from medsr.core.errors import InputError
 from medsr.io.dicom.pixels import decode
+from tests.helpers.codestreams import PIXELS, SYNTAXES, compressed
 
-PIXELS = np.random.default_rng(0).integers(0, 255, (48, 64), dtype=np.uint8)
-SYNTAXES = {"j2k": JPEG2000Lossless, "htj2k": HTJ2KLossless, "jls": JPEGLSLossless, "ljpeg": JPEGLosslessSV1}
 CODECS = list(SYNTAXES)
-
-
-def _encoded(codec: str, pixels: NDArray, bits: int) -> bytes:
-    if codec == "j2k":
-        return bytes(imagecodecs.jpeg2k_encode(pixels, codecformat="j2k", level=0, reversible=True, bitspersample=bits))
-    if codec == "htj2k":
-        return bytes(imagecodecs.htj2k_encode(pixels, reversible=True))
-    unsigned = pixels.view(pixels.dtype.str.replace("i", "u"))
-    if codec == "jls":
-        return bytes(imagecodecs.jpegls_encode(unsigned))
-    unsigned = (unsigned & ((1 << bits) - 1)).astype(np.uint8 if bits <= 8 else np.uint16)
-    return bytes(imagecodecs.ljpeg_encode(unsigned, bitspersample=bits))
-
-
-def _dataset(codec: str, pixels: NDArray = PIXELS, bits: int = 8) -> Dataset:
-    """`bits`: of the compressed data and of the header."""
-    dataset = Dataset()
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = SYNTAXES[codec]
-    dataset.Rows, dataset.Columns, dataset.SamplesPerPixel = *pixels.shape, 1
-    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 8 * pixels.itemsize, bits, bits - 1
-    dataset.PixelRepresentation = int(pixels.dtype.kind == "i")
-    dataset.PhotometricInterpretation = "MONOCHROME2"
-    dataset.PixelData = encapsulate([_encoded(codec, pixels, bits)])
-    return dataset
 
 
 def _frame(dataset: Dataset) -> bytes:
@@ -51,9 +23,9 @@ def _frame(dataset: Dataset) -> bytes:
 
 @pytest.mark.parametrize("codec", CODECS)
 def test_sizes_must_agree(codec: str) -> None:
-    assert np.array_equal(decode(_dataset(codec), "a.dcm"), PIXELS)
+    assert np.array_equal(decode(compressed(codec), "a.dcm"), PIXELS)
     for tag, value in (("Columns", 32), ("Rows", 24), ("Columns", 128), ("SamplesPerPixel", 3)):
-        dataset = _dataset(codec)
+        dataset = compressed(codec)
         setattr(dataset, tag, value)
         with pytest.raises(InputError, match=r"^a\.dcm: damaged: its compressed picture is 64x48"):
             decode(dataset, "a.dcm")
@@ -64,7 +36,7 @@ def test_sizes_must_agree(codec: str) -> None:
 def test_more_bits_than_the_header_says_are_usual_and_their_values_must_fit(codec: str, dtype: type) -> None:
     lowest = -2048 if dtype is np.int16 else 0
     pixels = np.random.default_rng(1).integers(lowest, lowest + 4096, (48, 64)).astype(dtype)
-    dataset = _dataset(codec, pixels, 16)
+    dataset = compressed(codec, pixels, 16)
     dataset.BitsStored, dataset.HighBit = 12, 11
     assert np.array_equal(decode(dataset, "a.dcm"), pixels)
     dataset.BitsStored, dataset.HighBit = 11, 10
@@ -75,7 +47,7 @@ def test_more_bits_than_the_header_says_are_usual_and_their_values_must_fit(code
 def test_fewer_bits_are_taken_where_values_are_the_same() -> None:
     pixels = np.random.default_rng(2).integers(0, 4096, (48, 64)).astype(np.uint16)
     for codec in ("j2k", "ljpeg"):
-        dataset = _dataset(codec, pixels, 12)
+        dataset = compressed(codec, pixels, 12)
         dataset.BitsStored, dataset.HighBit = 16, 15
         assert np.array_equal(decode(dataset, "a.dcm"), pixels)
     dataset.PixelRepresentation = 1  # where the sign would be, readers do not agree
@@ -85,14 +57,14 @@ def test_fewer_bits_are_taken_where_values_are_the_same() -> None:
 
 @pytest.mark.parametrize("codec", CODECS)
 def test_bytes_of_a_value_must_agree(codec: str) -> None:
-    dataset = _dataset(codec)
+    dataset = compressed(codec)
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 12, 11
     with pytest.raises(InputError, match="has 8 bits, its header says 12 of 16"):
         decode(dataset, "a.dcm")
 
 
 def test_signed_values_of_jpeg_2000_are_not_taken_as_unsigned() -> None:
-    dataset = _dataset("j2k", np.full((48, 64), -5, np.int16), 16)
+    dataset = compressed("j2k", np.full((48, 64), -5, np.int16), 16)
     assert np.all(decode(dataset, "a.dcm") == -5)
     dataset.PixelRepresentation = 0
     with pytest.raises(InputError, match="values are signed"):
@@ -102,7 +74,7 @@ def test_signed_values_of_jpeg_2000_are_not_taken_as_unsigned() -> None:
 @pytest.mark.parametrize("codec", ["j2k", "jls", "ljpeg"])
 def test_markers_are_walked_and_not_searched(codec: str) -> None:
     """What a comment or a box holds is not a header."""
-    dataset = _dataset(codec)
+    dataset = compressed(codec)
     if codec == "j2k":
         frame = bytes(imagecodecs.jpeg2k_encode(PIXELS, codecformat="jp2", level=0, reversible=True))
         region = frame.index(b"jp2c") - 4
@@ -118,13 +90,13 @@ def test_markers_are_walked_and_not_searched(codec: str) -> None:
 @pytest.mark.parametrize("codec", ["jls", "ljpeg"])
 def test_a_sign_below_bits_that_are_not_used_counts(codec: str) -> None:
     pixels = np.random.default_rng(3).integers(-2048, 2048, (48, 64)).astype(np.int16)
-    dataset = _dataset(codec, pixels.view(np.uint16) & 4095, 16)
+    dataset = compressed(codec, pixels.view(np.uint16) & 4095, 16)
     dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 12, 11, 1
     assert np.array_equal(decode(dataset, "a.dcm"), pixels)
 
 
 def test_a_header_that_lies_is_refused_before_memory_is_taken() -> None:
-    dataset = _dataset("j2k")
+    dataset = compressed("j2k")
     frame = bytearray(_frame(dataset))
     for region in (8, 12, 24, 28):  # of the picture and of its tile
         frame[region : region + 4] = (20000).to_bytes(4, "big")
@@ -135,7 +107,7 @@ def test_a_header_that_lies_is_refused_before_memory_is_taken() -> None:
 
 
 def test_frames_are_as_many_as_the_header_says() -> None:
-    dataset = _dataset("jls")
+    dataset = compressed("jls")
     frame = _frame(dataset)
     dataset.PixelData = encapsulate([frame] * 3)
     dataset.NumberOfFrames = 3
