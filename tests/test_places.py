@@ -76,7 +76,7 @@ def test_a_recipe_on_a_page_names_folders_only(home: Path) -> None:
 
 
 def test_tables_hold_no_formulas_and_are_read_back(tmp_path: Path) -> None:
-    row = status.Row("=cmd()", "failed", "+1", "0.1", "-a.png")
+    row = status.StatusRow("=cmd()", "failed", "+1", "0.1", "-a.png")
     status.merge(tmp_path / "status.tsv", [row])
     cells = [text for line in csv.reader((tmp_path / "status.tsv").open(), "excel-tab") for text in line]
     assert not [text for text in cells if text[:1] in ("=", "+", "-", "@")]
@@ -84,7 +84,7 @@ def test_tables_hold_no_formulas_and_are_read_back(tmp_path: Path) -> None:
 
 
 def test_tables_of_before_are_read(tmp_path: Path) -> None:
-    row = status.Row("=a.png", "done", "", "0.1", "-a.png", "1", "2", "3")
+    row = status.StatusRow("=a.png", "done", "", "0.1", "-a.png", "1", "2", "3")
     head = "\t".join(status.HEADER)
     (tmp_path / "status.tsv").write_text(f"{head}\n=a.png\tdone\t\t0.1\t-a.png\t1\t2\t3\n")
     assert status.read(tmp_path / "status.tsv") == [row]

@@ -35,7 +35,7 @@ class Outcome:
         return [note for note in self.notes if note.startswith("warning:")]
 
 
-def attempt(source: Path, target: Path, job: Callable[[], tuple[str, ...]]) -> Outcome:
+def run_safely(source: Path, target: Path, job: Callable[[], tuple[str, ...]]) -> Outcome:
     """Run `job`, which writes `target` and returns its notes; any failure becomes an outcome."""
     began = time.monotonic()
     try:

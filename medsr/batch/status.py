@@ -22,13 +22,13 @@ from medsr.io.lock import held
 
 NAME = "status.tsv"
 PICTURES = "upscale.json"
-"""How the images of a folder were made (`infer.sidecar`)."""
+"""How the images of a folder were made (`commands.upscale.sidecar`)."""
 PREPARED = "prepare.yml"
 DONE, FAILED = "done", "failed"
 
 
 @dataclass(frozen=True)
-class Row:
+class StatusRow:
     """One input. `outcome`: done or failed, with the `reason`. `settings`: a hash of everything else that decides.
 
     `input`, `output`: names as `text.shown` writes them.
@@ -44,7 +44,7 @@ class Row:
     settings: str = ""
 
 
-HEADER = [field.name for field in fields(Row)]
+HEADER = [field.name for field in fields(StatusRow)]
 
 
 class Status:
@@ -56,8 +56,8 @@ class Status:
 
     def __init__(self, folder: Path, settings: Mapping[str, Any], digest: Callable[[Path], str] = sha256) -> None:
         self.path, self.digest = folder / NAME, digest
-        told = json.dumps({"medsr": __version__, **settings}, sort_keys=True, default=str)
-        self.settings = hashlib.sha256(told.encode()).hexdigest()[:16]
+        canonical = json.dumps({"medsr": __version__, **settings}, sort_keys=True, default=str)
+        self.settings = hashlib.sha256(canonical.encode()).hexdigest()[:16]
         self.rows = _by_key(read(self.path))
 
     def __enter__(self) -> Status:
@@ -90,24 +90,24 @@ class Status:
             if output and not outcome.output_sha256:
                 hashes[1] = self.digest(outcome.output)
         reason = shown(" ".join(str(outcome.error or "").split()))
-        told = (shown(outcome.input), FAILED if failed else DONE, reason, f"{outcome.seconds:.1f}", output)
-        row = Row(*told, hashes[0], hashes[1], self.settings)
+        columns = (shown(outcome.input), FAILED if failed else DONE, reason, f"{outcome.seconds:.1f}", output)
+        row = StatusRow(*columns, hashes[0], hashes[1], self.settings)
         self.rows[row.output or row.input] = row
         try:
             append(self.path, row)
         except OSError:
-            if not failed:  # where nothing can be written, that is the failure told already
+            if not failed:  # where nothing can be written, that is the failure reported already
                 raise
 
 
-def append(path: Path, row: Row) -> None:
+def append(path: Path, row: StatusRow) -> None:
     """Add one line to a table, which begins with its header. The rows of a link become this folder's own."""
     if path.is_symlink():
         merge(path, ())
     journal.append(path, render([row], header=False).encode("utf-8", ESCAPED), render([]).encode())
 
 
-def merge(path: Path, rows: Iterable[Row]) -> None:
+def merge(path: Path, rows: Iterable[StatusRow]) -> None:
     """Bring rows into a table, one an output; whatever others have added to it meanwhile stays."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with held(path.parent):
@@ -116,9 +116,9 @@ def merge(path: Path, rows: Iterable[Row]) -> None:
             write_text(path, render(table.values()))
 
 
-def _by_key(rows: Iterable[Row]) -> dict[str, Row]:
+def _by_key(rows: Iterable[StatusRow]) -> dict[str, StatusRow]:
     """The latest row of each output; of an input without one (it clashed, say) only while it has no other row."""
-    table: dict[str, Row] = {}
+    table: dict[str, StatusRow] = {}
     for row in rows:
         key = row.output or row.input
         table.pop(key, None)
@@ -151,7 +151,7 @@ def pictures_in(folder: Path) -> dict[str, dict[str, Any]]:
     return {name: result for name, result in results.items() if isinstance(result, dict)}
 
 
-def read(path: Path) -> list[Row]:
+def read(path: Path) -> list[StatusRow]:
     """The rows of a table; none where there is none, or where it is not one of ours."""
     if not path.is_file():
         return []
@@ -163,11 +163,11 @@ def read(path: Path) -> list[Row]:
         with suppress(csv.Error):  # damaged: what comes before counts
             for row in table:
                 if None not in row and None not in row.values():
-                    rows.append(Row(**{key: uncelled(text) for key, text in row.items()}))
+                    rows.append(StatusRow(**{key: uncelled(text) for key, text in row.items()}))
         return rows
 
 
-def render(rows: Iterable[Row], header: bool = True) -> str:
+def render(rows: Iterable[StatusRow], header: bool = True) -> str:
     """The rows as text."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, HEADER, dialect="excel-tab", lineterminator="\n")

@@ -32,7 +32,7 @@ def workers(count: int, fewer: str = "with --workers 1") -> Iterator[Executor | 
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def each(
+def run_jobs(
     title: str, jobs: Mapping[str, Callable[[], Any]], pool: Executor | None, done: Callable[[str, Any], None]
 ) -> None:
     """Run every job and give its result to `done` as soon as it is there."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from medsr.batch.workers import each, workers
+from medsr.batch.workers import run_jobs, workers
 from medsr.core.devices import choose
 from medsr.core.errors import UsageError
 from medsr.core.types import Array
@@ -117,7 +117,7 @@ def make_blocks(maker: BlockMaker, count: int) -> list[Block]:
     blocks: dict[str, Block] = {}
     with workers(at_once, "with OMP_NUM_THREADS=1") as pool:
         jobs = {str(index): partial(maker, index) for index in range(count)}
-        each("refining blocks", jobs, pool, lambda key, block: blocks.update({key: block}))
+        run_jobs("refining blocks", jobs, pool, lambda key, block: blocks.update({key: block}))
     return [blocks[str(index)] for index in range(count)]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medsr.batch.pipeline import ahead
+from medsr.batch.pipeline import prefetch
 from medsr.core.geometry import PLANES, Plane
 from medsr.core.resample import resize
 from medsr.core.types import Array
@@ -62,7 +62,7 @@ class PlaneRun:
         shape = (fine[rows], fine[columns])
         count, last = self.model.batch(shape), fine[self.axis]
         parts = [slice(start, min(start + count, last)) for start in range(0, last, count)]
-        for part, inputs in zip(parts, ahead(self._prepare, parts), strict=True):
+        for part, inputs in zip(parts, prefetch(self._prepare, parts), strict=True):
             computed = [self._compute(slices, shape)[flip] for slices, flip in zip(inputs, FLIPS, strict=False)]
             index = tuple(part if n == self.axis else slice(None) for n in range(3))
             yield Slices(part, index, [self._in_place(stack) for stack in computed])

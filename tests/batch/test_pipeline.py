@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from medsr.batch.outcome import Outcome
-from medsr.batch.pipeline import ahead, run
+from medsr.batch.pipeline import prefetch, run
 from medsr.core.errors import InputError
 
 SOON = 20.0
@@ -27,7 +27,7 @@ class Step:
         default_factory=lambda: {name: threading.Event() for name in ("read", "compute", "write")}
     )
     threads: dict[str, int] = field(default_factory=dict)
-    forgotten: bool = False
+    released: bool = False
     digest: str = ""
     written: str = ""
 
@@ -55,8 +55,8 @@ class Step:
         self._do("write")
         return (f"note {self.number}",)
 
-    def forget(self) -> None:
-        self.forgotten = True
+    def release(self) -> None:
+        self.released = True
 
 
 def _fail() -> None:
@@ -83,14 +83,14 @@ def test_a_step_that_fails_costs_no_other_job(step: str) -> None:
     jobs = [Step(n) for n in range(5)]
     jobs[2].on[step] = _fail
     jobs[4].wanted = False
-    told: list[Outcome] = []
-    outcomes = run(jobs, told.append)
-    assert told == outcomes
+    reported: list[Outcome] = []
+    outcomes = run(jobs, reported.append)
+    assert reported == outcomes
     assert [outcome.error is None for outcome in outcomes] == [True, True, False, True, True]
     assert [outcome.skipped for outcome in outcomes] == [False, False, False, False, True]
     assert not jobs[4].began["compute"].is_set()
     assert jobs[2].began["write"].is_set() == (step == "write")
-    assert [job.forgotten for job in jobs] == [False, False, step != "read", False, False]
+    assert [job.released for job in jobs] == [False, False, step != "read", False, False]
 
 
 def test_what_is_written_is_recorded_at_once_and_told_by_the_thread_that_asked() -> None:
@@ -117,13 +117,13 @@ def test_what_is_being_written_is_finished_and_told_when_interrupted() -> None:
         ended.set()
 
     jobs[0].on["write"], jobs[1].on["compute"] = slow, interrupt
-    told: list[Outcome] = []
+    reported: list[Outcome] = []
     recorded: list[Outcome] = []
     with pytest.raises(KeyboardInterrupt):
-        run(jobs, told.append, recorded.append)
+        run(jobs, reported.append, recorded.append)
     assert ended.is_set()
-    assert recorded == told
-    assert [outcome.input for outcome in told] == [jobs[0].source]
+    assert recorded == reported
+    assert [outcome.input for outcome in reported] == [jobs[0].source]
     assert not jobs[1].began["write"].is_set()
     assert not jobs[2].began["compute"].is_set()
     assert not jobs[3].began["read"].is_set()
@@ -131,5 +131,5 @@ def test_what_is_being_written_is_finished_and_told_when_interrupted() -> None:
 
 def test_nothing_is_nothing() -> None:
     assert run([], lambda _: None) == []
-    assert list(ahead(str, [])) == []
-    assert list(ahead(str, [1, 2, 3])) == ["1", "2", "3"]
+    assert list(prefetch(str, [])) == []
+    assert list(prefetch(str, [1, 2, 3])) == ["1", "2", "3"]

@@ -47,21 +47,22 @@ def test_only_what_is_missing_damaged_or_changed_is_done_again(pictures: Path, t
     results[1].write_bytes(results[1].read_bytes()[:-10])
     write_png(pictures / "eye\t2.png", np.full((60, 64, 3), 9, np.uint8))
     outcomes = {
-        one.input.name: one for one in medsr.upscale([pictures], out, model="bicubic", device="cpu", skip_done=True)
+        outcome.input.name: outcome
+        for outcome in medsr.upscale([pictures], out, model="bicubic", device="cpu", skip_done=True)
     }
-    assert {name for name, one in outcomes.items() if one.skipped} == {"eye\t3.png"}
+    assert {name for name, outcome in outcomes.items() if outcome.skipped} == {"eye\t3.png"}
     assert outcomes["bad.png"].error is not None
     again = medsr.upscale([pictures], out, model="bicubic", device="cpu", skip_done=True)
-    assert sum(one.skipped for one in again) == 4
+    assert sum(outcome.skipped for outcome in again) == 4
     assert len(status.read(out / "status.tsv")) == 5
     other = medsr.upscale([pictures], out, model="lanczos", device="cpu", skip_done=True)
-    assert not [one for one in other if one.skipped]  # another model is another result
+    assert not [outcome for outcome in other if outcome.skipped]  # another model is another result
 
 
 def test_without_the_option_everything_is_done_again(pictures: Path, tmp_path: Path) -> None:
     for _ in range(2):
         outcomes = medsr.upscale([pictures], tmp_path / "out", model="bicubic", device="cpu")
-        assert not [one for one in outcomes if one.skipped]
+        assert not [outcome for outcome in outcomes if outcome.skipped]
 
 
 def test_killed_in_the_middle_the_rest_is_done_and_every_result_is_whole(tmp_path: Path, fundus: np.ndarray) -> None:
@@ -95,11 +96,11 @@ def test_scans_are_skipped_too(tmp_path: Path, fresh_refiner: Path) -> None:
         )
     (source / "bad.nii.gz").write_bytes(b"bad")
     first = medsr.volume(source, out, model=fresh_refiner, device="cpu")
-    assert [one.error is None for one in first] == [True, True, False]
+    assert [outcome.error is None for outcome in first] == [True, True, False]
     again = medsr.volume(source, out, model=fresh_refiner, device="cpu", skip_done=True)
-    assert [one.skipped for one in again] == [True, True, False]
+    assert [outcome.skipped for outcome in again] == [True, True, False]
     finer = medsr.volume(source, out, model=fresh_refiner, device="cpu", scale=2, skip_done=True)
-    assert not [one for one in finer if one.skipped]
+    assert not [outcome for outcome in finer if outcome.skipped]
     with pytest.raises(UsageError, match="give a folder"):
         medsr.volume(source / "0.nii.gz", tmp_path / "x.nii.gz", model="cubic", skip_done=True)
 

@@ -64,12 +64,12 @@ def _scan(path: Path) -> Path:
 
 
 def _status() -> dict[str, bytes]:
-    from medsr.batch.status import Row, render
+    from medsr.batch.status import StatusRow, render
 
     rows = [
-        Row("in/a.png", "done", "", "0.1", f"{OUT}/a.png", "0" * 64, "1" * 64, "2" * 16),
-        Row("in/b.png", "failed", "in/b.png: damaged", "0.2", f"{OUT}/b.png", "", "", "2" * 16),
-        Row("in/c.png", "done", "", "1.5", f"{OUT}/c.png", "3" * 64, "4" * 64, "2" * 16),
+        StatusRow("in/a.png", "done", "", "0.1", f"{OUT}/a.png", "0" * 64, "1" * 64, "2" * 16),
+        StatusRow("in/b.png", "failed", "in/b.png: damaged", "0.2", f"{OUT}/b.png", "", "", "2" * 16),
+        StatusRow("in/c.png", "done", "", "1.5", f"{OUT}/c.png", "3" * 64, "4" * 64, "2" * 16),
     ]
     return {"status.tsv": render(rows).encode()}
 
@@ -183,7 +183,7 @@ def _read_sidecar(path: Path) -> object:
     status.results_in(out), part_own(out, [*images, scan]), volume.read(scan)
     command, result = ("volume", scan) if path.name == "scan.json" else ("upscale", images[0])
     plan = _plan(command, out)
-    row = status.Row("x", "done", "", "0.1", str(result))
+    row = status.StatusRow("x", "done", "", "0.1", str(result))
     figures._subject(plan, Unit("x", str(result)), row, status.pictures_in(out))
     sidecar.write(out, {"a.png": {}})
     shutil.copy(path, out / path.name)

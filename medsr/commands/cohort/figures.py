@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, Field
 
-from medsr.batch.status import Row, pictures_in
+from medsr.batch.status import StatusRow, pictures_in
 from medsr.commands.cohort.plan import Plan, Unit
 from medsr.commands.volume.files import Target
 from medsr.core.text import shown
@@ -66,7 +66,7 @@ class Subject:
     """One done input. `outlying`: how far its most unusual figure is from the median, and which that is."""
 
     name: str
-    row: Row
+    row: StatusRow
     values: dict[str, float]
     notes: list[str]
     picture: Path | None
@@ -75,7 +75,7 @@ class Subject:
     unlike: dict[str, float] = field(default_factory=dict)
 
 
-def subjects(plan: Plan, rows: list[Row]) -> list[Subject]:
+def subjects(plan: Plan, rows: list[StatusRow]) -> list[Subject]:
     """Those that are done, the most unlike first."""
     images = pictures_in(plan.out) if plan.command == "upscale" else {}
     units = {shown(unit.target): unit for unit in plan.units}
@@ -85,7 +85,7 @@ def subjects(plan: Plan, rows: list[Row]) -> list[Subject]:
     return sorted(found, key=lambda one: (-one.outlying, one.name))
 
 
-def _subject(plan: Plan, unit: Unit, row: Row, images: Mapping[str, Any]) -> Subject:
+def _subject(plan: Plan, unit: Unit, row: StatusRow, images: Mapping[str, Any]) -> Subject:
     """`images`: what `upscale.json` tells of each."""
     output = Path(unit.target)
     name = str(output.relative_to(plan.out)) if output.is_relative_to(plan.out) else output.name

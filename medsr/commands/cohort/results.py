@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from medsr.batch import journal
-from medsr.batch.status import DONE, FAILED, NAME, Row, append, merge, read, render
+from medsr.batch.status import DONE, FAILED, NAME, StatusRow, append, merge, read, render
 from medsr.commands.cohort.plan import Plan
 from medsr.commands.cohort.work import MADE, PARTS, RUNNING
 from medsr.commands.upscale import sidecar
@@ -29,17 +29,17 @@ class Standing:
     `rows`: by the result's path, of an input that clashes by its own. `total`: of all inputs.
     """
 
-    rows: dict[str, Row]
+    rows: dict[str, StatusRow]
     running: tuple[int, ...]
     total: int
 
     @property
-    def done(self) -> list[Row]:
+    def done(self) -> list[StatusRow]:
         """Those whose result is there."""
         return [row for row in self.rows.values() if row.outcome == DONE]
 
     @property
-    def failed(self) -> list[Row]:
+    def failed(self) -> list[StatusRow]:
         """Those that failed, with the reason."""
         return [row for row in self.rows.values() if row.outcome == FAILED]
 
@@ -47,9 +47,9 @@ class Standing:
 def standing(plan: Plan) -> Standing:
     """Read what the workers have written down so far. Where one says done and another failed, it is done."""
     wanted = {shown(unit.target): unit.target for unit in plan.units}
-    rows: dict[str, Row] = {}
+    rows: dict[str, StatusRow] = {}
     for source, reason in plan.clashes:
-        rows[source] = Row(shown(source), FAILED, shown(reason), "0.0", "")
+        rows[source] = StatusRow(shown(source), FAILED, shown(reason), "0.0", "")
     running: set[int] = set()
     for part in parts(plan):
         for row in read(part / NAME):
@@ -105,7 +105,7 @@ def give_up(plan: Plan, numbers: Iterable[int], reason: str) -> None:
     place.mkdir(parents=True, exist_ok=True)
     for unit in units:
         told = shown(f"{unit.source}: {reason}")
-        append(place / NAME, Row(shown(unit.source), FAILED, told, "0.0", shown(unit.target)))
+        append(place / NAME, StatusRow(shown(unit.source), FAILED, told, "0.0", shown(unit.target)))
 
 
 def take_back(plan: Plan, todo: Iterable[int]) -> None:

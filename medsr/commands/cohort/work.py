@@ -56,11 +56,11 @@ class Records(Status):
 
 @dataclass(frozen=True)
 class Crew:
-    """What all inputs share. `job(unit, status)` makes an `overlap.Job`."""
+    """What all inputs share. `job(unit, status)` makes an `pipeline.BatchJob`."""
 
     known: Mapping[str, Any]
     digest: Callable[[Path], str]
-    job: Callable[[Unit, Status], pipeline.Job]
+    job: Callable[[Unit, Status], pipeline.BatchJob]
 
 
 def work(out: str, plan_id: str, indices: Sequence[int], part: str = "", device: str | None = None) -> int:
@@ -126,7 +126,7 @@ def _scans(given: dict[str, Any], compute: Compute) -> Crew:
     request, extras = asked(**given, compute=compute)
     opened = open_for(request)
 
-    def job(unit: Unit, status: Status) -> pipeline.Job:
+    def job(unit: Unit, status: Status) -> pipeline.BatchJob:
         how = How(request, extras, opened, lambda _: None, status, lambda *_: None)
         return Job(Target(Path(unit.source), Path(unit.target), extras.dicom, unit.series), how)
 
@@ -142,7 +142,7 @@ def _images(given: dict[str, Any], compute: Compute) -> Crew:
     more["frames"] = given["frames"]
     models = Models(given["model"], compute, *asked, **more)
 
-    def job(unit: Unit, status: Status) -> pipeline.Job:
+    def job(unit: Unit, status: Status) -> pipeline.BatchJob:
         return Job(Path(unit.source), Path(unit.target), 0, How(models, status, lambda *_: None))
 
     return Crew(models.known, sha256, job)

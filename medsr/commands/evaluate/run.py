@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from medsr.batch.outcome import Outcome, attempt
+from medsr.batch.outcome import Outcome, run_safely
 from medsr.batch.progress import progress
 from medsr.commands.evaluate import external
 from medsr.commands.evaluate.case import Benchmark, Item, Runner
@@ -187,7 +187,7 @@ def _measure(
             seen = record.look(item) if record else None
             found = record.known(item, seen) if record and seen else []
             if not found:
-                outcome = attempt(
+                outcome = run_safely(
                     item.image,
                     item.image,
                     partial(_one, bench, item, runners, gallery, device, found, stems.get(item.id)),

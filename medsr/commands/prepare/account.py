@@ -80,13 +80,13 @@ def rows_of(
     return manifest.ordered(rows), failed
 
 
-def status_rows(rows: Sequence[manifest.ManifestRow]) -> list[status.Row]:
+def status_rows(rows: Sequence[manifest.ManifestRow]) -> list[status.StatusRow]:
     """The table of a batch: one line a source. No seconds: the folder's bytes must not depend on the day."""
-    table: dict[str, status.Row] = {}
+    table: dict[str, status.StatusRow] = {}
     for row in rows:
         outcome = status.DONE if row.file or row.note.startswith(SAME) else status.FAILED
         hashes = (row.source_sha256, row.sha256)
-        table.setdefault(row.source, status.Row(row.source, outcome, row.note, "", row.file, *hashes))
+        table.setdefault(row.source, status.StatusRow(row.source, outcome, row.note, "", row.file, *hashes))
     return list(table.values())
 
 

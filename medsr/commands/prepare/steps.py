@@ -12,7 +12,7 @@ from typing import Any
 
 from medsr.batch.journal import Journal, stamp
 from medsr.batch.outcome import as_error
-from medsr.batch.workers import each
+from medsr.batch.workers import run_jobs
 from medsr.commands.prepare import duplicates, splits
 from medsr.commands.prepare.inspect_images import Look, look, restored
 from medsr.commands.prepare.source import Source
@@ -44,7 +44,7 @@ def look_all(card: Card, found: Source, journal: Journal, pool: Executor | None)
         looks[one] = seen
         journal.add(f"look {one}", {"stamp": stamps[one], "look": vars(seen)})
 
-    each("looking", jobs, pool, done)
+    run_jobs("looking", jobs, pool, done)
     return looks
 
 
@@ -132,7 +132,7 @@ def make_all(
         made[one] = result
         journal.add(f"make {one}", {"of": wanted[one], "made": [asdict(file) for file in result]})
 
-    each("making", jobs, pool, done)
+    run_jobs("making", jobs, pool, done)
     return made, failed
 
 

@@ -195,11 +195,11 @@ class Job:
         assert self.image is not None
         assert self.result is not None or self.stacked is not None
         image, result, stacked = self.image, self.result, self.stacked
-        self.forget()
+        self.release()
         enlarged = image_io.upsampled(image, result) if result is not None else stacked
         assert enlarged is not None
         self.written = image_io.write(self.target, enlarged, self.how.models.keep_metadata)
         return tuple(note for note in (self.chosen, image.note) if note)
 
-    def forget(self) -> None:
+    def release(self) -> None:
         self.image = self.result = self.frames = self.stacked = None

@@ -63,7 +63,7 @@ class Given:
 
 @dataclass
 class Job:
-    """One scan of a batch (`overlap.Job`). Only `compute` tells the user anything, so that lines keep together."""
+    """One scan of a batch (a `BatchJob`). Only `compute` tells the user anything, so that lines keep together."""
 
     at: Target
     how: How
@@ -166,7 +166,7 @@ class Job:
         write_text(at.beside(".json"), json.dumps(summary, indent=2) + "\n")
         return _told(summary)
 
-    def forget(self) -> None:
+    def release(self) -> None:
         self.given = self.result = None
         self.moved.clear()
 
