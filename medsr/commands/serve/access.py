@@ -13,9 +13,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from medsr.commands.serve.settings import Settings, is_loopback
 
-OPEN = ("/api/login", "/api/about")
+PUBLIC_PATHS = ("/api/login", "/api/about")
 """Of the API, what may be asked without the token."""
-SAFE = ("GET", "HEAD")
+SAFE_METHODS = ("GET", "HEAD")
 MAX_REQUEST_BYTES = 65536
 """The largest body of a request that is not an upload."""
 # NiiVue keeps its font and its compiled parts as data: and blob: addresses, and compiles WebAssembly to decompress.
@@ -81,11 +81,11 @@ class AccessMiddleware:
             return 403, "this server answers to this machine's own name only"
         origin = headers.get("origin")
         foreign = headers.get("sec-fetch-site") in ("cross-site", "same-site")
-        if scope["method"] not in SAFE and (foreign or (origin is not None and _netloc(origin) != host)):
+        if scope["method"] not in SAFE_METHODS and (foreign or (origin is not None and _netloc(origin) != host)):
             return 403, "asked for by another site"
         if (scope["method"], scope["path"]) != ("POST", "/api/files") and _length(headers) > MAX_REQUEST_BYTES:
             return 413, "more than any wish needs"
-        if scope["path"].startswith("/api/") and scope["path"] not in OPEN and not self._has_token(headers):
+        if scope["path"].startswith("/api/") and scope["path"] not in PUBLIC_PATHS and not self._has_token(headers):
             return 401, "this server asks for its token"
         return None
 
@@ -94,9 +94,9 @@ class AccessMiddleware:
         if token is None:
             return True
         kind, _, credentials = headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer" and same(credentials.strip(), token):
+        if kind.lower() == "bearer" and equal_in_constant_time(credentials.strip(), token):
             return True
-        return same(cookie(headers, pass_name(self.settings)), pass_value(token))
+        return equal_in_constant_time(cookie(headers, token_cookie_name(self.settings)), token_cookie_value(token))
 
 
 def _length(headers: Headers) -> int:
@@ -135,22 +135,22 @@ def _netloc(origin: str) -> str:
         return ""
 
 
-def same(candidate: str, expected: str) -> bool:
+def equal_in_constant_time(candidate: str, expected: str) -> bool:
     """Equal, in a time that does not tell how far."""
     return hmac.compare_digest(candidate.encode(), expected.encode())
 
 
-def pass_name(settings: Settings) -> str:
+def token_cookie_name(settings: Settings) -> str:
     """The cookie that stands for the token. Cookies do not know ports: two servers on a machine need two names."""
     return f"medsr-pass-{settings.port}"
 
 
-def user_name(settings: Settings) -> str:
+def user_cookie_name(settings: Settings) -> str:
     """The cookie that says who is asking."""
     return f"medsr-user-{settings.port}"
 
 
-def pass_value(token: str) -> str:
+def token_cookie_value(token: str) -> str:
     """What that cookie holds: not the token itself, so that a cookie read from a disk does not give it away."""
     return hmac.new(token.encode(), b"medsr serve", hashlib.sha256).hexdigest()
 

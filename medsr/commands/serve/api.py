@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from medsr.commands.serve import access
 from medsr.commands.serve.dependencies import CurrentUser, OptionalUser, ServiceDep
-from medsr.commands.serve.inspect_upload import Choices
+from medsr.commands.serve.inspect_upload import SeriesChoices
 from medsr.commands.serve.responses import (
     About,
     ErrorResponse,
@@ -56,10 +56,10 @@ async def login(credentials: Login, service: ServiceDep, response: Response) -> 
     token = service.settings.token
     if token is None:
         return
-    if not access.same(credentials.token, token):
+    if not access.equal_in_constant_time(credentials.token, token):
         await asyncio.sleep(1)
         raise HTTPException(401, "that is not this server's token")
-    _set_cookie(response, service, access.pass_name(service.settings), access.pass_value(token))
+    _set_cookie(response, service, access.token_cookie_name(service.settings), access.token_cookie_value(token))
 
 
 @router.get("/models")
@@ -100,8 +100,8 @@ async def upload(
         if current is None:
             service.store.forget_user(user)  # nobody will ever come back as this one
         raise
-    _set_cookie(response, service, access.user_name(service.settings), user.id)
-    if isinstance(inspected, Choices):
+    _set_cookie(response, service, access.user_cookie_name(service.settings), user.id)
+    if isinstance(inspected, SeriesChoices):
         raise SeveralSeriesError(inspected.series)
     return service.upload_response(inspected)
 
@@ -184,7 +184,7 @@ async def result(job: str, name: str, user: CurrentUser, service: ServiceDep) ->
 async def forget_me(user: CurrentUser, service: ServiceDep, response: Response) -> None:
     """Remove everything of yours from the server, now."""
     service.store.forget_user(user)
-    response.delete_cookie(access.user_name(service.settings))
+    response.delete_cookie(access.user_cookie_name(service.settings))
 
 
 def _set_cookie(response: Response, service: Service, name: str, value: str) -> None:

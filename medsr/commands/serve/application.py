@@ -14,10 +14,10 @@ from starlette.exceptions import HTTPException
 
 from medsr.commands.serve import access
 from medsr.commands.serve.api import SeveralSeriesError, router
+from medsr.commands.serve.quota import BusyError
 from medsr.commands.serve.responses import ErrorResponse
 from medsr.commands.serve.service import Service
-from medsr.commands.serve.share import BusyError
-from medsr.commands.serve.store import GoneError
+from medsr.commands.serve.store import SessionEndedError
 from medsr.commands.serve.uploads import TooLargeError
 from medsr.commands.serve.worker import BugError
 from medsr.core.errors import InputError, MedsrError, UsageError
@@ -25,7 +25,7 @@ from medsr.core.text import names_only, shown
 from medsr.core.version import __version__
 
 STATUS: dict[type[MedsrError], int] = {
-    GoneError: 410,
+    SessionEndedError: 410,
     TooLargeError: 413,
     BusyError: 503,
     BugError: 500,
@@ -44,21 +44,21 @@ def make_app(service: Service) -> access.AccessMiddleware:
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
-        lifespan=_sweeping,
+        lifespan=_lifespan,
     )
     app.state.service = service
     app.include_router(router)
     service.serve_page(app)
-    app.add_exception_handler(MedsrError, _failed)
-    app.add_exception_handler(SeveralSeriesError, _choose)
-    app.add_exception_handler(HTTPException, _refused)
-    app.add_exception_handler(RequestValidationError, _misread)
-    app.add_exception_handler(Exception, _broken)
+    app.add_exception_handler(MedsrError, _on_medsr_error)
+    app.add_exception_handler(SeveralSeriesError, _on_several_series)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(Exception, _on_bug)
     return access.AccessMiddleware(app, service.settings)
 
 
 @contextlib.asynccontextmanager
-async def _sweeping(app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: Service = app.state.service
 
     async def sweep() -> None:
@@ -69,11 +69,11 @@ async def _sweeping(app: FastAPI) -> AsyncIterator[None]:
             except Exception:  # what cannot be removed now can be later: sweeping must go on
                 LOG.exception("sweeping")
 
-    task = asyncio.create_task(sweep())
+    sweeper = asyncio.create_task(sweep())
     try:
         yield
     finally:
-        task.cancel()
+        sweeper.cancel()
         service.close()
 
 
@@ -82,7 +82,7 @@ def _error_response(text: str, status: int, headers: Mapping[str, str] | None = 
     return JSONResponse({"error": names_only(shown(" ".join(text.split())))}, status, headers)
 
 
-async def _failed(_: Request, error: Exception) -> JSONResponse:
+async def _on_medsr_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, MedsrError)
     status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 422)
     headers = {"Retry-After": "5"} if status == 503 else None
@@ -91,23 +91,23 @@ async def _failed(_: Request, error: Exception) -> JSONResponse:
     return _error_response(str(error), status, headers)
 
 
-async def _broken(_: Request, error: Exception) -> JSONResponse:
+async def _on_bug(_: Request, error: Exception) -> JSONResponse:
     """A bug of ours: the server's log has it, the user does not."""
     return _error_response(str(BugError()), 500)
 
 
-async def _choose(_: Request, error: Exception) -> JSONResponse:
+async def _on_several_series(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, SeveralSeriesError)
     response = ErrorResponse(error=f"this zip holds {len(error.series)} series: choose one", choices=list(error.series))
     return JSONResponse(response.model_dump(), 422)
 
 
-async def _refused(_: Request, error: Exception) -> JSONResponse:
+async def _on_http_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     return _error_response(error.detail, error.status_code, error.headers)
 
 
-async def _misread(_: Request, error: Exception) -> JSONResponse:
+async def _on_invalid_request(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"][1:]) or "the request"

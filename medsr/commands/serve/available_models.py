@@ -33,10 +33,10 @@ def available_models(models: tuple[str, ...]) -> dict[str, AvailableModel]:
         _baseline("lanczos", "image", "Lanczos interpolation: no network, nothing invented"),
         _baseline("cubic", "volume", "cubic B-spline interpolation: no network, nothing invented"),
     ]
-    named = {(model.response.kind, model.response.name): model for model in available}
-    if len(named) < len({(model.response.kind, model.source) for model in available}):
+    by_key = {(model.response.kind, model.response.name): model for model in available}
+    if len(by_key) < len({(model.response.kind, model.source) for model in available}):
         raise UsageError("--model: two files of one name; rename one")
-    return {name: model for (_, name), model in named.items()}
+    return {name: model for (_, name), model in by_key.items()}
 
 
 def _baseline(name: str, kind: Literal["image", "volume"], about: str) -> AvailableModel:

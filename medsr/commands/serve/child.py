@@ -15,11 +15,11 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from medsr.commands.serve.log import trace
-from medsr.commands.serve.share import BusyError
+from medsr.commands.serve.quota import BusyError
 from medsr.core.errors import MedsrError
 from medsr.core.types import OnProgress
 
-LONGEST = 2000
+MAX_MESSAGE_LENGTH = 2000
 """Letters of a message: a file may put anything into one."""
 PROGRESS_INTERVAL = 0.2
 """Seconds between reports of progress."""
@@ -69,7 +69,7 @@ def _execute(
     except BusyError as error:
         return "busy", str(error)
     except MedsrError as error:
-        return "error", str(error)[:LONGEST]
+        return "error", str(error)[:MAX_MESSAGE_LENGTH]
     except MemoryError:
         return "error", "it takes more memory than this server has for it"
     except (BrokenPipeError, EOFError):  # the server is gone

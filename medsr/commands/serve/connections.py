@@ -21,7 +21,7 @@ class Pace:
     """Whether bytes pass fast enough: `rate` a second, on average of every `window` seconds."""
 
     def __init__(self, window: float, rate: float) -> None:
-        self.window, self.share = window, window * rate
+        self.window, self.window_bytes = window, window * rate
         self._since: float | None = None
         self._size = 0
 
@@ -30,12 +30,12 @@ class Pace:
         now = time.monotonic()
         if not expected:
             self._since = None
-        elif self._since is None or size - self._size >= self.share:
+        elif self._since is None or size - self._size >= self.window_bytes:
             self._since, self._size = now, size
         return self._since is not None and now - self._since > self.window
 
 
-class _Counted:
+class _CountingTransport:
     """A transport that counts what is written to it."""
 
     def __init__(self, transport: Any) -> None:
@@ -60,7 +60,7 @@ def protocol(limits: Connections) -> type[H11Protocol]:
         _look: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: Any) -> None:
-            counted: Any = _Counted(transport)
+            counted: Any = _CountingTransport(transport)
             super().connection_made(counted)
             self._reading, self._writing = Pace(limits.window, limits.rate), Pace(limits.window, limits.rate)
             self._idle_since = time.monotonic()
@@ -103,10 +103,10 @@ def protocol(limits: Connections) -> type[H11Protocol]:
     return Protocol
 
 
-class _Accepted(socket.socket):
+class _CountedConnection(socket.socket):
     """A connection that is counted until it is closed, its TLS handshake included."""
 
-    listening: Listening
+    listening: CountingListener
     address = ""
 
     def close(self) -> None:
@@ -116,7 +116,7 @@ class _Accepted(socket.socket):
         super().close()
 
 
-class Listening(socket.socket):
+class CountingListener(socket.socket):
     """A listening socket that takes so many connections in all, and of one address; the others are closed at once."""
 
     def limit(self, limits: Connections) -> None:
@@ -135,7 +135,7 @@ class Listening(socket.socket):
         while True:
             number, peer = self._accept()  # type: ignore[attr-defined]
             address = str(peer[0])
-            accepted = _Accepted(self.family, self.type, self.proto, fileno=number)
+            accepted = _CountedConnection(self.family, self.type, self.proto, fileno=number)
             if self._open[address] < self._limits.address and sum(self._open.values()) < self._limits.all:
                 accepted.listening, accepted.address = self, address
                 self.count(address, 1)

@@ -24,7 +24,7 @@ def _service(request: Request) -> Service:
 
 
 def _session_user(request: Request, service: Annotated[Service, Depends(_service)]) -> User | None:
-    return service.store.user(access.cookie(request.headers, access.user_name(service.settings)))
+    return service.store.user(access.cookie(request.headers, access.user_cookie_name(service.settings)))
 
 
 def _current_user(user: Annotated[User | None, Depends(_session_user)]) -> User:

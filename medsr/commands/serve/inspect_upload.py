@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from medsr.commands.serve.quota import Quota
 from medsr.commands.serve.responses import ImageFacts, VolumeFacts, VoxelGrid
 from medsr.commands.serve.settings import Limits
-from medsr.commands.serve.share import Share
 from medsr.commands.upscale.models import DEFAULT_SCALE
 from medsr.core.errors import InputError, MedsrError
 from medsr.core.types import OnProgress
@@ -30,7 +30,7 @@ VIEWABLE = ("uint8", "int16", "int32", "float32", "float64", "uint16")
 
 
 @dataclass(frozen=True)
-class Choices:
+class SeriesChoices:
     """Several series, of which one must be named: each in words, nothing of the patient's in them."""
 
     series: tuple[str, ...]
@@ -47,7 +47,7 @@ class InspectedUpload:
 
 def inspect_upload(
     upload: Path, stem: str, series: int | None, limits: Limits, on_progress: OnProgress
-) -> InspectedUpload | Choices:
+) -> InspectedUpload | SeriesChoices:
     """Read an upload, name it by its content, and write beside it what the page shows.
 
     `series`: which one, counted from 1, where a zip holds several. Raises InputError for what medsr does not read.
@@ -57,15 +57,15 @@ def inspect_upload(
     content = content_of(upload)
     path = upload.with_name(stem + content.suffix)
     upload.rename(path)
-    share = Share(upload.parent.parent, limits.stored)
+    quota = Quota(upload.parent.parent, limits.stored)
     if content.kind == "image":
-        return InspectedUpload(path, _image(path, limits.pixels, share))
+        return InspectedUpload(path, _image(path, limits.pixels, quota))
     with numbered_members():
         descriptions, uid = _series(path, content, series)
         if len(descriptions) > 1 and uid is None:
-            return Choices(tuple(descriptions.values()))
+            return SeriesChoices(tuple(descriptions.values()))
         description = None if uid is None else descriptions[uid]
-        return InspectedUpload(path, _volume(path, uid, description, limits.voxels, share), uid)
+        return InspectedUpload(path, _volume(path, uid, description, limits.voxels, quota), uid)
 
 
 def view_path(upload: Path, name: str) -> Path:
@@ -73,12 +73,12 @@ def view_path(upload: Path, name: str) -> Path:
     return upload.parent / VIEW_FOLDER / name
 
 
-def _image(path: Path, limit: float, share: Share) -> ImageFacts:
+def _image(path: Path, limit: float, quota: Quota) -> ImageFacts:
     image = image_io.read(path)
     height, width, channels = image.pixels.shape
     if height * width > limit:
         raise InputError(f"{width} x {height} pixels; this server takes at most {limit / 1e6:g} megapixels")
-    write_pixels(view_path(path, PIXELS), image, share)
+    write_pixels(view_path(path, PIXELS), image, quota)
     low, high = display_window(image)
     chosen = for_image(image, DEFAULT_SCALE)
     return ImageFacts(
@@ -98,9 +98,9 @@ def _image(path: Path, limit: float, share: Share) -> ImageFacts:
     )
 
 
-def write_pixels(path: Path, image: Image, share: Share) -> None:
-    """The stored values as they are, little-endian. Raises BusyError where the share has no room for them."""
-    share.check(image.pixels.nbytes)
+def write_pixels(path: Path, image: Image, quota: Quota) -> None:
+    """The stored values as they are, little-endian. Raises BusyError where the quota has no room for them."""
+    quota.check(image.pixels.nbytes)
     pixels = image.pixels.astype(image.pixels.dtype.newbyteorder("<"), copy=False)
     path.parent.mkdir(exist_ok=True)
     with path.open("wb") as stream:
@@ -125,7 +125,7 @@ def _series(path: Path, content: Content, series: int | None) -> tuple[dict[str,
     return descriptions, list(descriptions)[series - 1] if descriptions and series is not None else None
 
 
-def _volume(path: Path, uid: str | None, series: str | None, limit: float, share: Share) -> VolumeFacts:
+def _volume(path: Path, uid: str | None, series: str | None, limit: float, quota: Quota) -> VolumeFacts:
     from medsr.volumes import labels
 
     try:
@@ -136,7 +136,7 @@ def _volume(path: Path, uid: str | None, series: str | None, limit: float, share
     voxels = int(np.prod(scan.stored.shape))
     if voxels > limit:
         raise InputError(f"{voxels / 1e6:.0f} million voxels; this server takes at most {limit / 1e6:g} million")
-    write_nifti(view_path(path, NIFTI), scan, share)
+    write_nifti(view_path(path, NIFTI), scan, quota)
     notes = list(scan.notes)
     if scan.volumes > 1:
         notes.append(f"{scan.volumes} time points: all are refined, the first is shown")
@@ -172,11 +172,11 @@ def grid_of(shape: tuple[int, int, int], scan: Volume) -> VoxelGrid:
     return VoxelGrid(shape=list(shape), spacing=[round(step, 4) for step in scan.grid.on(shape).spacing])
 
 
-def write_nifti(path: Path, scan: Volume, share: Share) -> None:
+def write_nifti(path: Path, scan: Volume, quota: Quota) -> None:
     """The first volume as plain NIfTI: only for looking, never for download. Raises BusyError as `write_pixels`."""
     first: NDArray = scan.stored[..., 0] if scan.stored.ndim == 4 else scan.stored
     if first.dtype.name not in VIEWABLE:
         first = first.astype(np.int16 if first.dtype == np.int8 else np.float32)
-    share.check(first.nbytes)
+    quota.check(first.nbytes)
     path.parent.mkdir(exist_ok=True)
     volume_io.write(path, Volume(first, scan.affine, "", scan.slope, scan.intercept))

@@ -12,17 +12,17 @@ from functools import partial
 from typing import Any
 
 from medsr.commands.serve.child import Cancelled
-from medsr.commands.serve.share import BusyError
+from medsr.commands.serve.quota import BusyError
 from medsr.commands.serve.turns import Turns
 from medsr.commands.serve.worker import Worker
 
 PROCESSES = 4
-QUICK, SLOW = 2, 1
+QUICK_PER_SENDER, SLOW_PER_SENDER = 2, 1
 """Processes one sender may have at once: for first tries, for further ones."""
-SLOW_IN_ALL = 2
+MAX_SLOW = 2
 PATIENCE = 3.0
 """Seconds somebody waits before others must make way, and a first try has before it must."""
-TRIES, PATIENCE_GROWTH = 3, 4
+MAX_TRIES, PATIENCE_GROWTH = 3, 4
 """A file that made way is tried again; each time it may take so many times longer before it must."""
 
 
@@ -70,7 +70,7 @@ class Inspectors:
 
         Raises what `Worker.do` does; BusyError where it had to make way too often. A caller that is cancelled ends it.
         """
-        for tries in range(TRIES):
+        for tries in range(MAX_TRIES):
             try:
                 return await self._try(sender, tries, function, arguments)
             except Cancelled:
@@ -89,7 +89,7 @@ class Inspectors:
             raise
         work = partial(worker.do, function, *arguments, stop=inspection.stop)
         running = loop.run_in_executor(self._threads, work)
-        running.add_done_callback(partial(self._ended, inspection, worker))
+        running.add_done_callback(partial(self._finished, inspection, worker))
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
@@ -103,7 +103,7 @@ class Inspectors:
         elif inspection.ready.done() and not inspection.ready.cancelled():
             self._release(inspection, inspection.ready.result())
 
-    def _ended(self, inspection: _Inspection, worker: Worker, running: asyncio.Future[Any]) -> None:
+    def _finished(self, inspection: _Inspection, worker: Worker, running: asyncio.Future[Any]) -> None:
         if not running.cancelled():
             running.exception()  # looked at: whoever asked may have gone
         self._release(inspection, worker)
@@ -130,9 +130,9 @@ class Inspectors:
         """Those of which one must end before this may begin; None where there is room."""
         lane = [running for running in self._running if running.slow == inspection.slow]
         own = [running for running in lane if running.sender == inspection.sender]
-        if len(own) >= (SLOW if inspection.slow else QUICK):
+        if len(own) >= (SLOW_PER_SENDER if inspection.slow else QUICK_PER_SENDER):
             return own
-        if inspection.slow and len(lane) >= SLOW_IN_ALL:
+        if inspection.slow and len(lane) >= MAX_SLOW:
             return lane
         return None if self._free else self._running
 

@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from medsr.commands.serve.child import Cancelled
+from medsr.commands.serve.quota import BusyError
 from medsr.commands.serve.responses import State
-from medsr.commands.serve.share import BusyError
 from medsr.commands.serve.turns import Turns
 from medsr.commands.serve.worker import BugError, Worker
 from medsr.core.errors import MedsrError
 from medsr.core.text import names_only, shown
 
 LOG = logging.getLogger("uvicorn.error")
-ENDED = ("done", "failed", "cancelled")
+FINAL_STATES = ("done", "failed", "cancelled")
 
 
 def new_id() -> str:
@@ -32,7 +32,7 @@ class UserJob:
     """What one user asked for, of which of their files, by which models.
 
     `function` and `task`: done by the computing child; `result`: what it returned. `name`: the user's own of the file;
-    `tidy`: takes the server's places out of a text; `discard`: removes what it left where it did not end well.
+    `without_paths`: takes the server's paths out of a text; `discard`: removes what it left where it did not end well.
     """
 
     user: str
@@ -42,7 +42,7 @@ class UserJob:
     function: Callable[..., Any]
     task: Any
     name: str = ""
-    tidy: Callable[[str], str] = str
+    without_paths: Callable[[str], str] = str
     discard: Callable[[], None] = lambda: None
     id: str = field(default_factory=new_id)
     state: State = "waiting"

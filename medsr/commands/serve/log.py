@@ -51,9 +51,9 @@ def set_up() -> None:
     for name in ("", "uvicorn", "uvicorn.error", "asyncio"):
         logging.getLogger(name).setLevel(logging.ERROR)
     logging.captureWarnings(True)
-    threading.excepthook = _ended
+    threading.excepthook = _log_thread_error
 
 
-def _ended(failure: threading.ExceptHookArgs) -> None:
+def _log_thread_error(failure: threading.ExceptHookArgs) -> None:
     error = failure.exc_value
     logging.getLogger().error("a thread of the server ended", exc_info=error and (type(error), error, None))

@@ -15,17 +15,17 @@ from medsr.images.network import Model
 from medsr.networks import weight_store
 from medsr.volumes.models import LoadedSliceModel, open_model, open_slice_model
 
-KEPT = 4
+MAX_OPEN_MODELS = 4
 
 
-@lru_cache(KEPT)
+@lru_cache(MAX_OPEN_MODELS)
 def image_model(name: str, compute: Compute, tile: int | None, consistency: bool) -> Model:
     """As `open_model`. Raises WeightsError that says nothing of the file but its name."""
     with _without_reasons(name):
         return open_model(name, compute, tile, consistency)
 
 
-@lru_cache(KEPT)
+@lru_cache(MAX_OPEN_MODELS)
 def slice_model(name: str, compute: Compute) -> LoadedSliceModel:
     """As `open_slice_model`. Raises WeightsError that says nothing of the file but its name."""
     with _without_reasons(name):

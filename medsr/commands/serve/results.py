@@ -34,7 +34,7 @@ def _image(job: UserJob, index: int) -> ImageResult:
         seconds=round(output.seconds, 2),
         psnr=output.psnr,
         ssim=output.ssim,
-        notes=[job.tidy(note) for note in output.notes],
+        notes=[job.without_paths(note) for note in output.notes],
     )
 
 
@@ -53,7 +53,7 @@ def volume(job: UserJob) -> VolumeResult:
         uncertainty_nifti=_address(job, "uncertainty.nii") if has_uncertainty else None,
         uncertainty_p99=output.uncertainty_p99,
         seconds=round(output.seconds, 2),
-        notes=[job.tidy(note) for note in output.notes],
+        notes=[job.without_paths(note) for note in output.notes],
     )
 
 

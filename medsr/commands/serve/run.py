@@ -101,13 +101,13 @@ def serve(
 
         from medsr.commands.serve import log
         from medsr.commands.serve.application import make_app
-        from medsr.commands.serve.connections import Listening, protocol
+        from medsr.commands.serve.connections import CountingListener, protocol
         from medsr.commands.serve.service import Service
     except ImportError as error:
         raise DependencyError(
             f"medsr serve needs what is not installed ({error.name}): pip install medsr[serve]"
         ) from error
-    listening = _listen(settings, Listening)
+    listening = _listen(settings, CountingListener)
     listening.limit(settings.connections)
     settings = replace(settings, port=listening.getsockname()[1])
     try:

@@ -11,8 +11,8 @@ from typing import Any
 
 from medsr.commands.serve.inspect_upload import NIFTI, PIXELS, grid_of, write_nifti, write_pixels
 from medsr.commands.serve.open_models import image_model, slice_model
+from medsr.commands.serve.quota import Quota
 from medsr.commands.serve.responses import VoxelGrid
-from medsr.commands.serve.share import Share
 from medsr.commands.upscale.models import DEFAULT_SCALE, Models
 from medsr.commands.upscale.plans import plan as plan_images
 from medsr.commands.upscale.run import How as ImageHow
@@ -36,7 +36,7 @@ from medsr.volumes.request import Request
 
 @dataclass(frozen=True)
 class ImageTask:
-    """Super-resolve `source` by `models` (names or weight files) into a folder each below `folder`, within `share`."""
+    """Super-resolve `source` by `models` (names or weight files) into a folder each below `folder`, within `quota`."""
 
     source: Path
     folder: Path
@@ -44,8 +44,8 @@ class ImageTask:
     outscale: float | None
     ground_truth: Path | None
     compute: Compute
-    most_pixels: float
-    share: Share
+    max_pixels: float
+    quota: Quota
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,14 @@ class ImageOutput:
 
 @dataclass(frozen=True)
 class VolumeTask:
-    """Refine `source` into `folder`, within `share`. `series`: the UID of one of several."""
+    """Refine `source` into `folder`, within `quota`. `series`: the UID of one of several."""
 
     source: Path
     folder: Path
     request: Request
     series: str | None
-    most_voxels: float
-    share: Share
+    max_voxels: float
+    quota: Quota
 
 
 @dataclass(frozen=True)
@@ -113,18 +113,18 @@ def _upscale(task: ImageTask, index: int, scale: float, context: ImageHow) -> Im
     job.read()
     assert job.image is not None
     height, width = target_size(job.image.pixels, scale)
-    if height * width > task.most_pixels:
+    if height * width > task.max_pixels:
         raise InputError(
             f"the result would have {height * width / 1e6:.0f} megapixels; this server makes at most "
-            f"{task.most_pixels / 1e6:g}: choose a smaller factor, or cut the image"
+            f"{task.max_pixels / 1e6:g}: choose a smaller factor, or cut the image"
         )
-    task.share.check(2 * height * width * math.prod(job.image.pixels.shape[2:]) * job.image.pixels.itemsize)
+    task.quota.check(2 * height * width * math.prod(job.image.pixels.shape[2:]) * job.image.pixels.itemsize)
     job.compute()
     notes = list(job.write())
     seconds = time.monotonic() - start
     written = image_io.read(target)  # what is shown is what is downloaded
-    write_pixels(target.with_name(PIXELS), written, task.share)
-    task.share.check()
+    write_pixels(target.with_name(PIXELS), written, task.quota)
+    task.quota.check()
     figures: dict[str, float] = {}
     if task.ground_truth is not None:
         figures, note = _measure(as_shown(written), task.ground_truth)
@@ -165,13 +165,13 @@ def run_volume_task(task: VolumeTask, on_progress: OnProgress) -> VolumeOutput:
     assert job.given is not None
     scan = job.given.scan
     fine = task.request.target(scan.grid)
-    if (voxels := scan.volumes * fine[0] * fine[1] * fine[2]) > task.most_voxels:
+    if (voxels := scan.volumes * fine[0] * fine[1] * fine[2]) > task.max_voxels:
         raise InputError(
             f"the result would have {voxels / 1e6:.0f} million voxels; this server makes at most "
-            f"{task.most_voxels / 1e6:g} million: choose a coarser spacing"
+            f"{task.max_voxels / 1e6:g} million: choose a coarser spacing"
         )
     files = 4 if task.request.method.uncertainty else 2
-    task.share.check(files * voxels * scan.stored.itemsize)
+    task.quota.check(files * voxels * scan.stored.itemsize)
     job.compute()
     assert job.result is not None
     refined, uncertainty, warnings = job.result.volume, job.result.uncertainty, job.result.warnings
@@ -182,18 +182,18 @@ def run_volume_task(task: VolumeTask, on_progress: OnProgress) -> VolumeOutput:
     sidecar = paths.beside(".json")
     _hide_source(sidecar, task.source.name)
     nifti = task.folder / "view" / NIFTI
-    write_nifti(nifti, refined, task.share)
+    write_nifti(nifti, refined, task.quota)
     uncertainty_fields: dict[str, Any] = {}
     if uncertainty is not None:
         shown = task.folder / "view" / f"uncertainty_{NIFTI}"
-        write_nifti(shown, uncertainty, task.share)
+        write_nifti(shown, uncertainty, task.quota)
         figures = json.loads(sidecar.read_text())["uncertainty"]
         uncertainty_fields = {
             "uncertainty": paths.beside(f"_uncertainty{paths.suffix}"),
             "uncertainty_nifti": shown,
             "uncertainty_p99": figures["p99"],
         }
-    task.share.check()
+    task.quota.check()
     return VolumeOutput(
         paths.volume, nifti, sidecar, grid_of(fine, scan), seconds, notes=(*warnings, *notes), **uncertainty_fields
     )

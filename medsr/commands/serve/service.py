@@ -16,6 +16,7 @@ from medsr.commands.serve.available_models import AvailableModel, available_mode
 from medsr.commands.serve.inspect_upload import NIFTI, PIXELS, view_path
 from medsr.commands.serve.inspectors import PROCESSES, Inspectors
 from medsr.commands.serve.jobs import Queue, UserJob, new_id
+from medsr.commands.serve.quota import remove
 from medsr.commands.serve.responses import (
     ImageFacts,
     ImageRequest,
@@ -27,16 +28,15 @@ from medsr.commands.serve.responses import (
 )
 from medsr.commands.serve.run_jobs import ImageTask, VolumeTask, run_image_task, run_volume_task
 from medsr.commands.serve.settings import Settings
-from medsr.commands.serve.share import remove
 from medsr.commands.serve.store import Store, Upload, User
-from medsr.commands.serve.uploads import Receiver, plain
+from medsr.commands.serve.uploads import Receiver, without_paths
 from medsr.commands.serve.worker import Worker
 from medsr.core.errors import UsageError
 from medsr.volumes.refine import Method
 from medsr.volumes.request import Request
 
 PAGE = Path(__file__).parent / "page"
-LEAST_READER_MEMORY = 4e9
+MIN_READER_MEMORY = 4e9
 
 
 class Service:
@@ -116,7 +116,7 @@ class Service:
             truth.path if truth else None,
             self.settings.compute,
             self.settings.limits.pixels,
-            user.share,
+            user.quota,
         )
         job = UserJob(user.id, upload.id, "image", tuple(request.models), run_image_task, task)
         return self._enqueue(user, upload, job)
@@ -136,12 +136,12 @@ class Service:
             compute=self.settings.compute,
         )
         folder = user.folder / new_id()
-        task = VolumeTask(upload.path, folder, refinement, upload.series, self.settings.limits.voxels, user.share)
+        task = VolumeTask(upload.path, folder, refinement, upload.series, self.settings.limits.voxels, user.quota)
         job = UserJob(user.id, upload.id, "volume", (request.model,), run_volume_task, task)
         return self._enqueue(user, upload, job)
 
     def _enqueue(self, user: User, upload: Upload, job: UserJob) -> JobResponse:
-        job.name, job.tidy = upload.name, lambda text: plain(text, self.store.folder, upload.name)
+        job.name, job.without_paths = upload.name, lambda text: without_paths(text, self.store.folder, upload.name)
         job.discard = partial(remove, job.task.folder)
         upload.used = time.monotonic()
         self.store.add_job(user, job)
@@ -165,7 +165,7 @@ class Service:
             progress=round(job.progress, 4),
             seconds_left=job.seconds_left,
             doing=job.doing,
-            error=job.error and job.tidy(job.error),
+            error=job.error and job.without_paths(job.error),
         )
         if job.state == "done" and job.kind == "image":
             response.images = results.images(job)
@@ -190,4 +190,4 @@ def _existing(path: Path) -> Path:
 
 def _reader_memory() -> int:
     """What one process that inspects may take of the free memory: a file that unpacks to more is refused."""
-    return int(max(LEAST_READER_MEMORY, psutil.virtual_memory().available / PROCESSES))
+    return int(max(MIN_READER_MEMORY, psutil.virtual_memory().available / PROCESSES))

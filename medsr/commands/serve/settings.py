@@ -10,7 +10,7 @@ from pathlib import Path
 from medsr.core.errors import UsageError
 from medsr.engines.base import Compute
 
-SHORTEST_TOKEN = 16
+MIN_TOKEN_LENGTH = 16
 MB = 1_000_000
 
 
@@ -91,8 +91,8 @@ class Settings:
     def __post_init__(self) -> None:
         if not 0 <= self.port < 1 << 16:
             raise UsageError(f"--port {self.port}: expected a number from 0 to 65535")
-        if self.token is not None and len(self.token) < SHORTEST_TOKEN:
-            raise UsageError(f"--token: expected at least {SHORTEST_TOKEN} characters; leave it out to have one made")
+        if self.token is not None and len(self.token) < MIN_TOKEN_LENGTH:
+            raise UsageError(f"--token: expected at least {MIN_TOKEN_LENGTH} characters; leave it out to have one made")
         if not self.is_local and self.token is None:
             raise UsageError(f"--host {self.host}: others can reach this server; it needs a token")
         if (self.certificate is None) != (self.key is None):

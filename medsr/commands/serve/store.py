@@ -15,18 +15,18 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from medsr.commands.serve.jobs import ENDED, Queue, UserJob, new_id
+from medsr.commands.serve.jobs import FINAL_STATES, Queue, UserJob, new_id
+from medsr.commands.serve.quota import BusyError, Quota, remove, stored_bytes
 from medsr.commands.serve.responses import ImageFacts, VolumeFacts
 from medsr.commands.serve.settings import Limits
-from medsr.commands.serve.share import BusyError, Share, remove, stored
 from medsr.core.errors import MedsrError
 
 PREFIX = "medsr-serve-"
-CANCELLED = 60.0
+CANCELLED_SECONDS = 60.0
 """Seconds a cancelled job is still known as such."""
 
 
-class GoneError(MedsrError):
+class SessionEndedError(MedsrError):
     """A user has been forgotten while something of theirs was on its way."""
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class User:
     """One browser session, or one script's. `id` is the secret its cookie carries."""
 
     id: str
-    share: Share
+    quota: Quota
     files: dict[str, Upload] = field(default_factory=dict)
     jobs: dict[str, UserJob] = field(default_factory=dict)
     seen: float = field(default_factory=time.monotonic)
@@ -63,7 +63,7 @@ class User:
     @property
     def folder(self) -> Path:
         """Where everything of this user's lies."""
-        return self.share.folder
+        return self.quota.folder
 
 
 class Store:
@@ -89,7 +89,7 @@ class Store:
     def new_user(self) -> User:
         """Somebody who was not here before."""
         with self._lock:
-            user = User(secrets.token_urlsafe(32), Share(self.folder / new_id(), self.limits.stored))
+            user = User(secrets.token_urlsafe(32), Quota(self.folder / new_id(), self.limits.stored))
             user.folder.mkdir()
             self._users[user.id] = user
             return user
@@ -113,23 +113,23 @@ class Store:
         with self._lock:
             if len(user.files) >= self.limits.files:
                 raise BusyError(f"{len(user.files)} of your files are kept here; forget one first")
-            room = user.share.most - stored(user.folder)
-            user.share.check(size)
+            room = user.quota.max_bytes - stored_bytes(user.folder)
+            user.quota.check(size)
             folder = user.folder / new_id()
             folder.mkdir()
             return folder, room
 
     def add_file(self, user: User, upload: Upload) -> None:
-        """Keep an upload. Raises GoneError where its user has been forgotten meanwhile."""
+        """Keep an upload. Raises SessionEndedError where its user has been forgotten meanwhile."""
         with self._lock:
             if user.id not in self._users:
-                raise GoneError
+                raise SessionEndedError
             user.files[upload.id] = upload
 
     def add_job(self, user: User, job: UserJob) -> None:
         """Queue a job. Raises BusyError."""
         with self._lock:
-            user.share.check(1)
+            user.quota.check(1)
             self.queue.add(job)
             user.jobs[job.id] = job
 
@@ -143,7 +143,7 @@ class Store:
 
     def end_job(self, user: User, job: UserJob) -> None:
         """Cancel a job that waits or runs; forget one that has ended, with its results."""
-        if job.state not in ENDED:
+        if job.state not in FINAL_STATES:
             self.queue.cancel(job)
             return
         with self._lock:
@@ -165,11 +165,11 @@ class Store:
             users = list(self._users.values())
         for user in users:
             for job in list(user.jobs.values()):
-                if job.state in ENDED and job.ended_at < (
-                    old if job.state != "cancelled" else time.monotonic() - CANCELLED
+                if job.state in FINAL_STATES and job.ended_at < (
+                    old if job.state != "cancelled" else time.monotonic() - CANCELLED_SECONDS
                 ):
                     self.end_job(user, job)
-            busy = {job.file for job in list(user.jobs.values()) if job.state not in ENDED}
+            busy = {job.file for job in list(user.jobs.values()) if job.state not in FINAL_STATES}
             for upload in list(user.files.values()):
                 if upload.used < old and upload.id not in busy:
                     self.forget_file(user, upload)

@@ -13,16 +13,16 @@ from urllib.parse import unquote
 import anyio
 from starlette.requests import ClientDisconnect
 
-from medsr.commands.serve.inspect_upload import Choices, InspectedUpload, inspect_upload
+from medsr.commands.serve.inspect_upload import InspectedUpload, SeriesChoices, inspect_upload
 from medsr.commands.serve.inspectors import Inspectors
+from medsr.commands.serve.quota import BusyError, Quota, check_disk_space, remove
 from medsr.commands.serve.settings import MB, Limits
-from medsr.commands.serve.share import BusyError, Share, check_disk, remove
-from medsr.commands.serve.store import GoneError, Store, Upload, User
+from medsr.commands.serve.store import SessionEndedError, Store, Upload, User
 from medsr.commands.serve.worker import BugError
 from medsr.core.errors import InputError, MedsrError
 
-LONGEST_NAME = 120
-DISCARDED = 64 * MB
+MAX_NAME_LENGTH = 120
+MAX_DISCARDED_BYTES = 64 * MB
 DISK_CHECK_INTERVAL = 16 * MB
 """Bytes written between looks at the room on the disk."""
 
@@ -42,8 +42,8 @@ class UploadStoppedError(MedsrError):
 class IncomingUpload:
     """One upload as it arrives: what the user calls the file, and its bytes.
 
-    `series`: which one of a zip's; `declared`: how many bytes are to come, if that is known; `sender`: whose turn it is
-    taken from; `gone`: returns once the sender has left.
+    `series`: which one of a zip's; `declared_size`: how many bytes are to come, if that is known; `sender`: whose turn
+    it takes; `disconnected`: returns once the sender has left.
     """
 
     name: str
@@ -51,7 +51,7 @@ class IncomingUpload:
     sender: str
     disconnected: Callable[[], Awaitable[None]]
     series: int | None = None
-    declared: int | None = None
+    declared_size: int | None = None
 
 
 class Receiver:
@@ -70,39 +70,39 @@ class Receiver:
             with suppress(ClientDisconnect), anyio.move_on_after(1):
                 async for block in body:
                     size += len(block)
-                    if size > DISCARDED:
+                    if size > MAX_DISCARDED_BYTES:
                         break
             raise
 
-    def check(self, declared: int | None) -> None:
+    def check(self, declared_size: int | None) -> None:
         """Raise TooLargeError before anything is read, where the sender says how much is coming."""
-        if declared is not None and declared > self.limits.upload:
+        if declared_size is not None and declared_size > self.limits.upload:
             raise TooLargeError(
-                f"{declared / MB:.0f} MB; this server takes files of at most {self.limits.upload / MB:g} MB"
+                f"{declared_size / MB:.0f} MB; this server takes files of at most {self.limits.upload / MB:g} MB"
             )
 
-    async def take(self, user: User, incoming: IncomingUpload) -> Upload | Choices:
-        """Raises TooLargeError, BusyError, GoneError, InputError with the user's own name of the file."""
+    async def take(self, user: User, incoming: IncomingUpload) -> Upload | SeriesChoices:
+        """Raises TooLargeError, BusyError, SessionEndedError, InputError with the user's own name of the file."""
         with self.store.on_its_way(user):
             async with user.upload_lock:
                 return await self._take(user, incoming)
 
-    async def _take(self, user: User, incoming: IncomingUpload) -> Upload | Choices:
-        folder, room = self.store.begin_upload(user, incoming.declared or 0)
+    async def _take(self, user: User, incoming: IncomingUpload) -> Upload | SeriesChoices:
+        folder, room = self.store.begin_upload(user, incoming.declared_size or 0)
         try:
             async with self.refusing(incoming.body):
-                size = await self._save(folder / "upload", incoming.body, user.share, room)
+                size = await self._save(folder / "upload", incoming.body, user.quota, room)
             if size == 0:
                 raise InputError(f"{incoming.name}: the file is empty")
             inspected = await self._inspect(folder / "upload", incoming)
-            if isinstance(inspected, Choices):
+            if isinstance(inspected, SeriesChoices):
                 remove(folder)
                 return inspected
-            user.share.check()  # what the page shows of it counts, too
+            user.quota.check()  # what the page shows of it counts, too
             upload = Upload(folder.name, incoming.name, inspected.path, size, inspected.facts, inspected.series)
             self.store.add_file(user, upload)
         except FileNotFoundError as error:  # its user has been forgotten
-            raise GoneError from error
+            raise SessionEndedError from error
         except OSError as error:
             remove(folder)
             raise BusyError("busy: the server's disk is full; try again later") from error
@@ -111,8 +111,8 @@ class Receiver:
             raise
         return upload
 
-    async def _save(self, path: Path, body: AsyncIterator[bytes], share: Share, room: int) -> int:
-        """Write what arrives. `room`: bytes that are left of the share."""
+    async def _save(self, path: Path, body: AsyncIterator[bytes], quota: Quota, room: int) -> int:
+        """Write what arrives. `room`: bytes that are left of the quota."""
         size = checked = 0
         with path.open("wb") as stream:
             while True:
@@ -124,13 +124,13 @@ class Receiver:
                     raise UploadStoppedError from error
                 size += len(block)
                 self.check(size)
-                share.check_left(size, room)
+                quota.check_left(size, room)
                 if (checked := checked + len(block)) > DISK_CHECK_INTERVAL:
                     checked = 0
-                    check_disk(self.store.folder)
+                    check_disk_space(self.store.folder)
                 stream.write(block)
 
-    async def _inspect(self, path: Path, incoming: IncomingUpload) -> InspectedUpload | Choices:
+    async def _inspect(self, path: Path, incoming: IncomingUpload) -> InspectedUpload | SeriesChoices:
         work = asyncio.ensure_future(
             self.inspectors.do(
                 incoming.sender, inspect_upload, path, stem_of(incoming.name), incoming.series, self.limits
@@ -144,10 +144,11 @@ class Receiver:
             return await work
         except MedsrError as error:
             if not path.parent.is_dir():
-                raise GoneError from error
+                raise SessionEndedError from error
             if isinstance(error, BugError | BusyError | UploadStoppedError):
                 raise
-            raise InputError(named(plain(str(error), self.store.folder, incoming.name), incoming.name)) from error
+            reason = without_paths(str(error), self.store.folder, incoming.name)
+            raise InputError(with_file_name(reason, incoming.name)) from error
         finally:
             work.cancel()
             disconnected.cancel()
@@ -157,13 +158,13 @@ class Receiver:
         self.inspectors.close()
 
 
-def plain(text: str, folder: Path, name: str) -> str:
+def without_paths(text: str, folder: Path, name: str) -> str:
     """A text about a file below `folder`, under the user's name of it and without any place on this machine."""
     text = re.sub(rf"{re.escape(str(folder))}[\w/-]*(\.\w+)*", lambda _: name, text)
     return " ".join(re.sub(r"(?<![\w.])/(?:[\w.+-]+/)+[\w.+-]*", "...", text).split())
 
 
-def named(text: str, name: str) -> str:
+def with_file_name(text: str, name: str) -> str:
     """A text that says which file it is about."""
     return text if name in text else f"{name}: {text}"
 
@@ -172,7 +173,7 @@ def name_of(header: str | None) -> str:
     """The name a user gives a file: the last part of it, nothing that does not print."""
     name = unquote(header or "").replace("\\", "/").rpartition("/")[2]
     name = "".join(letter for letter in name if letter.isprintable()).strip()
-    return name[-LONGEST_NAME:] or "file"
+    return name[-MAX_NAME_LENGTH:] or "file"
 
 
 def stem_of(name: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from medsr.commands.serve import child
 from medsr.commands.serve.child import Cancelled
-from medsr.commands.serve.share import BusyError
+from medsr.commands.serve.quota import BusyError
 from medsr.core.errors import InputError, MedsrError
 from medsr.core.isolation import isolate_children
 from medsr.core.types import OnProgress

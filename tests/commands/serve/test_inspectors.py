@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from medsr.commands.serve.inspectors import Inspectors
+from medsr.commands.serve.quota import BusyError
 from medsr.commands.serve.settings import Limits
-from medsr.commands.serve.share import BusyError
 from medsr.commands.serve.store import Store
 from medsr.core.errors import MedsrError
 from medsr.core.types import OnProgress
@@ -119,7 +119,7 @@ def test_a_user_has_limits_of_bytes_and_of_uploads_on_their_way(tmp_path: Path) 
     with pytest.raises(BusyError, match=wrong):
         store.begin_upload(anna, 2_000_000)
     with pytest.raises(BusyError, match=wrong):  # its size was not said before
-        anna.share.check_left(1_000_001, store.begin_upload(anna, 0)[1])
+        anna.quota.check_left(1_000_001, store.begin_upload(anna, 0)[1])
     store.begin_upload(berta, 2_000_000)
     with store.on_its_way(anna), store.on_its_way(anna):
         with pytest.raises(BusyError, match="busy: 2 of your uploads are on their way; wait for one"):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from medsr.commands.serve.child import Cancelled
 from medsr.commands.serve.jobs import Queue, UserJob
-from medsr.commands.serve.share import BusyError
+from medsr.commands.serve.quota import BusyError
 from medsr.core.errors import InputError
 
 

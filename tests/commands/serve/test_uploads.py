@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medsr.commands.serve.uploads import name_of, named, plain, stem_of
+from medsr.commands.serve.uploads import name_of, stem_of, with_file_name, without_paths
 
 
 @given(st.text(max_size=300))
@@ -46,7 +46,7 @@ def test_what_a_file_is_called_on_the_disk(name: str, stem: str) -> None:
 def test_messages_name_the_users_file_and_no_place() -> None:
     folder = Path("/tmp/my place/medsr-serve-x")
     text = f"{folder}/u1/f1/eye_1.png: damaged; see {folder}/u1/f1/eye_1.png, or /usr/lib/python3/x.py line 3"
-    told = plain(text, folder, "eye 1.png")
+    told = without_paths(text, folder, "eye 1.png")
     assert told == "eye 1.png: damaged; see eye 1.png, or ... line 3"
-    assert plain("2 x 3 mm, 1/2 of it", folder, "a") == "2 x 3 mm, 1/2 of it"
-    assert named("damaged", "eye.png") == "eye.png: damaged"
+    assert without_paths("2 x 3 mm, 1/2 of it", folder, "a") == "2 x 3 mm, 1/2 of it"
+    assert with_file_name("damaged", "eye.png") == "eye.png: damaged"

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import medsr
-from medsr.commands.serve.share import stored
+from medsr.commands.serve.quota import stored_bytes
 from tests.helpers.images import write_png
 from tests.helpers.server import Server, User, serving
 
@@ -51,7 +51,7 @@ def test_uploads_and_what_is_shown_of_them_fill_the_share(small: Server, anna: U
     [file] = anna.http.get("/api/files").json()
     assert anna.http.delete(f"/api/files/{file['id']}").status_code == 204
     assert anna.upload(image).status_code == 201  # and there is room again
-    assert stored(small.folder) < 1_000_000
+    assert stored_bytes(small.folder) < 1_000_000
 
 
 def test_what_unpacks_to_more_than_the_share_is_refused(small: Server, anna: User, tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_what_unpacks_to_more_than_the_share_is_refused(small: Server, anna: Use
         assert path.stat().st_size < 20_000
         answer = anna.upload(path)
         assert (answer.status_code, answer.json()) == (503, {"error": FULL})
-    assert stored(small.folder) == 0
+    assert stored_bytes(small.folder) == 0
 
 
 def test_a_result_that_exceeds_the_share_is_refused_and_removed(small: Server, anna: User, tmp_path: Path) -> None:
@@ -71,15 +71,15 @@ def test_a_result_that_exceeds_the_share_is_refused_and_removed(small: Server, a
     values = np.random.default_rng(0).integers(0, 900, (30, 30, 30), np.int16)
     nib.Nifti1Image(values, np.diag([1, 1, 2, 1])).to_filename(path)
     scan = anna.file(path)
-    before = stored(small.folder)
+    before = stored_bytes(small.folder)
     large = anna.wait(anna.order("image", file=image["id"], models=["bicubic", "lanczos"], outscale=3))
     assert (large["state"], large["error"]) == ("failed", FULL)  # the first alone has room
     large = anna.wait(anna.order("volume", file=scan["id"], model="cubic", scale=3))
     assert (large["state"], large["error"]) == ("failed", FULL)
-    assert stored(small.folder) == before
+    assert stored_bytes(small.folder) == before
     assert anna.done("volume", file=scan["id"], model="cubic")["volume"]
     assert anna.done("image", file=image["id"], models=["bicubic"], outscale=1.5)["images"]
-    assert before < stored(small.folder) < 1_000_000
+    assert before < stored_bytes(small.folder) < 1_000_000
 
 
 def test_many_jobs_do_not_add_up_to_more_than_the_share(small: Server, anna: User, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_many_jobs_do_not_add_up_to_more_than_the_share(small: Server, anna: Use
         states += [anna.wait(job)["state"] for job in jobs]
     assert states == ["done"] * states.count("done") + ["failed"] * states.count("failed")
     assert 2 <= states.count("done") < 6
-    assert stored(small.folder) < 1_000_000
+    assert stored_bytes(small.folder) < 1_000_000
 
 
 def test_a_user_has_eight_uploads_on_their_way(small: Server, anna: User, eye: Path) -> None:
