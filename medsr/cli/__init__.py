@@ -54,9 +54,7 @@ def _run(arguments: list[str], debug: bool) -> int:
         print("Aborted!", file=sys.stderr)
         return 1
     except MedsrError as error:
-        from medsr.cli.batch import as_options
-
-        return failures.fail(error, as_options(str(error)), error.exit_code, debug)
+        return failures.fail(error, str(error), error.exit_code, debug)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else "" if _has_working_folder() else "the working folder: "
         return failures.fail(error, f"{where}{error.strerror or error}", 1, debug)

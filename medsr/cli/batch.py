@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import typer
@@ -19,17 +18,10 @@ KEEP_METADATA = "Results also get the texts of their inputs (EXIF, descriptions)
 MAX_GPU_MEMORY = "Take no more of the GPU's memory. [default: what is free]"
 
 
-def as_options(text: str) -> str:
-    """A text of the library, which names parameters, with the options of the command line instead."""
-    text = re.sub(r"\baffine=(sform|qform)\b", r"--affine \1", text)
-    text = re.sub(r"(?<![-\w/])frames='([^']*)'", r"--frames \1", text)
-    return re.sub(r"(?<![-\w/])input_spacing\b(?!\.)", "--input-spacing", text)
-
-
 def told_failure(outcome: Outcome) -> bool:
     """Print the one line of a failed input, if it failed."""
     if outcome.error:
-        echo(f"medsr: {as_options(' '.join(str(outcome.error).split()))}", err=True)
+        echo(f"medsr: {' '.join(str(outcome.error).split())}", err=True)
     return outcome.error is not None
 
 

@@ -11,7 +11,7 @@ from typer.core import TyperCommand
 
 from medsr.cli import upscale as upscale_command
 from medsr.cli import volume as volume_command
-from medsr.cli.batch import as_options, end_partly, parse_tile
+from medsr.cli.batch import end_partly, parse_tile
 from medsr.cli.echo import echo
 from medsr.cli.group import CommandGroup
 from medsr.cli.minutes import OptionalMinutes
@@ -208,4 +208,4 @@ def _end(now: Standing, submitted: bool) -> None:
 
 def _tell(now: Standing) -> None:
     for row in now.failed:
-        _say(f"medsr: {as_options(row.reason)}")
+        _say(f"medsr: {row.reason}")

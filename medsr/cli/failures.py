@@ -9,9 +9,9 @@ from typing import Any
 
 import typer
 
-from medsr.cli.echo import echo, echo_lines
+from medsr.cli.echo import echo, echo_verbatim
 from medsr.core.errors import MedsrError
-from medsr.core.text import reason
+from medsr.core.text import reason, shown
 
 CommandLineError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 """What typer raises for a command line it does not understand; its own copy of click's, or click's."""
@@ -22,7 +22,7 @@ def fail(error: BaseException, message: str, code: int, debug: bool) -> int:
     if debug:
         for failure in _chain(error):
             echo("Traceback (most recent call last):", err=True)
-            echo_lines("".join(traceback.format_tb(failure.__traceback__)).rstrip("\n"), err=True)
+            echo_verbatim("".join(traceback.format_tb(failure.__traceback__)).rstrip("\n"), err=True)
             words = str(failure) if isinstance(failure, MedsrError) else reason(failure)
             echo(f"{type(failure).__name__}: {words}", err=True)
     echo(f"medsr: {' '.join(message.split())}", err=True)
@@ -33,14 +33,14 @@ def refuse(error: Any) -> int:
     """Print how a command is used and what is wrong with this command line; returns the exit code."""
     stream = io.StringIO()
     error.show(stream)
-    echo_lines(stream.getvalue().rstrip("\n"), err=True)
+    echo_verbatim(stream.getvalue().rstrip("\n"), err=True)
     return int(error.exit_code)
 
 
 def warn(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object) -> None:
     """For `warnings.showwarning`: a library's warning on one line."""
     words = reason(message if isinstance(message, Warning) else Warning(message))
-    echo(f"{filename}:{lineno}: {category.__name__}: {words}", err=True)
+    echo_verbatim(shown(f"{filename}:{lineno}: {category.__name__}: {words}"), err=True)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from medsr.cli.echo import echo, echo_lines
+from medsr.cli.echo import echo, echo_verbatim
 
 
 def info(
@@ -20,7 +20,7 @@ def info(
     if json_:
         import json
 
-        echo_lines(json.dumps(facts, indent=1))
+        echo_verbatim(json.dumps(facts, indent=1))
         return
     for name, value in facts.items():
         if isinstance(value, dict):

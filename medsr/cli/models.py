@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from medsr.cli.echo import echo, echo_lines
+from medsr.cli.echo import echo, echo_verbatim
 
 
 def models(
@@ -19,7 +19,7 @@ def models(
 
     found = run()
     if as_json:
-        echo_lines(json.dumps(as_dicts(found), indent=1))
+        echo_verbatim(json.dumps(as_dicts(found), indent=1))
         return
     echo(f"{'name':22} {'scale':>5} {'parameters':>12} {'GMAC/Mpixel':>12}  source")
     for one in found:

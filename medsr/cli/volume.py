@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medsr.cli.batch import COMPILE, ENGINE, KEEP_METADATA, MAX_GPU_MEMORY, PRECISION, as_options, end, told_failure
+from medsr.cli.batch import COMPILE, ENGINE, KEEP_METADATA, MAX_GPU_MEMORY, PRECISION, end, told_failure
 from medsr.cli.echo import echo
 from medsr.cli.minutes import MINUTES
 
@@ -116,7 +116,7 @@ def volume(
         skip_done=skip_done,
         keep_metadata=keep_metadata,
         on_outcome=_tell,
-        notify=lambda line: echo(as_options(line), err=True),
+        notify=lambda line: echo(line, err=True),
     )
     end(outcomes)
 
@@ -127,4 +127,4 @@ def _tell(outcome: Outcome) -> None:
     elif not told_failure(outcome):
         echo(f"{outcome.output}  {outcome.seconds:.1f} s")
         for note in outcome.notes:
-            echo(f"  {as_options(note)}")
+            echo(f"  {note}")

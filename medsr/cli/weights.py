@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medsr.cli.echo import echo, echo_lines
+from medsr.cli.echo import echo, echo_verbatim
 from medsr.cli.group import CommandGroup
 from medsr.core.errors import WeightsError
 
@@ -41,7 +41,7 @@ def list_(
     if json_:
         import json
 
-        echo_lines(json.dumps(rows, indent=1))
+        echo_verbatim(json.dumps(rows, indent=1))
         return
     for row in rows:
         scale = f"x{row['scale']}" if row["scale"] else "-"

@@ -59,7 +59,7 @@ class Request:
         if self.input_spacing is not None and (
             len(self.input_spacing) != 3 or not all(0 < step < float("inf") for step in self.input_spacing)
         ):
-            raise UsageError(f"input_spacing {self.input_spacing}: expected three numbers, mm above 0")
+            raise UsageError(f"`input_spacing={self.input_spacing}`: expected three numbers, mm above 0")
         if self.adapt is not None and not 0 < self.adapt <= 24 * 60:
             raise UsageError(f"--adapt {self.adapt:g}: expected minutes above 0, at most a day")
         if self.adapt is not None and self.model in VOLUME_BASELINES:

@@ -73,10 +73,10 @@ def _volume(given: Any, affine: NDArray | str | None, choice: GeometryChoice) ->
             raise UsageError("an array needs its affine: a (4, 4) matrix, voxel index to millimetres")
         return Volume(given.reshape(without_trailing_ones(given.shape)), np.asarray(affine, float))
     if affine is not None and not isinstance(affine, str):
-        raise UsageError("affine: an image has its own; leave the matrix away")
+        raise UsageError("`affine`: an image has its own; leave the matrix away")
     if _is_sitk(given):
         if choice != NO_CHOICE:
-            raise UsageError("affine and input_spacing: a SimpleITK image states both; leave them away")
+            raise UsageError("`affine` and `input_spacing`: a SimpleITK image states both; leave them away")
         return itk.from_image(given, "SimpleITK")
     return nibabel_io.from_image(given, choice)
 

@@ -100,10 +100,10 @@ def check_choice(dataset: Any, numbers: Sequence[int], name: str) -> None:
     if len(numbers) == count_of(dataset):
         return
     if what := BOUND.get(str(dataset.get("Modality") or "")):
-        raise UsageError(f"{name}: {what}, whose frames belong together; give frames='all'")
+        raise UsageError(f"{name}: {what}, whose frames belong together; give `frames=all`")
     for keyword in STEPS:
         if keyword in dataset and len(_values(dataset, keyword)) > 1:
-            raise UsageError(f"{name}: {keyword} counts from frame to frame, so all are needed; give frames='all'")
+            raise UsageError(f"{name}: {keyword} counts from frame to frame, so all are needed; give `frames=all`")
 
 
 def keep(dataset: Any, numbers: Sequence[int]) -> list[str]:

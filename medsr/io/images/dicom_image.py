@@ -78,7 +78,7 @@ def read_frames(path: Path, frames: str | None) -> Image | Frames:
         return _picture(dataset, path, None, _notes(dataset, (1,)))
     if frames is None:
         raise InputError(
-            f"{path}: it holds {count} frames; frames='all' or frames='1-5' does them one by one "
+            f"{path}: it holds {count} frames; `frames=all` or `frames=1-5` does them one by one "
             "(a scan in slices: medsr volume)"
         )
     dicom_frames.check(dataset, str(path))

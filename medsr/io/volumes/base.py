@@ -152,9 +152,9 @@ def without_trailing_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
 def check_stated(stated: bool, choice: GeometryChoice, name: str) -> tuple[str, ...]:
     """Notes on the voxel spacing of a header that states one or not. Raises InputError where nobody states it."""
     if not stated and choice.spacing is None:
-        raise InputError(f"{name}: the header states no voxel spacing{REPAIR}give it by input_spacing in mm")
+        raise InputError(f"{name}: the header states no voxel spacing{REPAIR}give it by `input_spacing` in mm")
     if choice.spacing is None:
         return ()
     if stated:
-        return ("input_spacing is not used: the header states the voxel spacing",)
+        return ("`input_spacing` is not used: the header states the voxel spacing",)
     return (f"the header states no voxel spacing: {' x '.join(f'{s:g}' for s in choice.spacing)} mm as given",)

@@ -91,7 +91,7 @@ def _geometry(opened: Opened, kind: str, choice: GeometryChoice, name: str) -> t
     elif not stated and not by_sform and choice.spacing is None:
         spacings = ", ".join(f"{step:g}" for step in steps)
         raise InputError(
-            f"{name}: the header's voxel spacing is {spacings}, expected mm > 0{REPAIR}give it by input_spacing"
+            f"{name}: the header's voxel spacing is {spacings}, expected mm > 0{REPAIR}give it by `input_spacing`"
         )
     notes = check_stated(stated or by_sform, choice, name)
     if choice.form is not None and kind != NIFTI:

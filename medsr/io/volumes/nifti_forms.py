@@ -46,7 +46,9 @@ def resolve(header: Any, pixdim: NDArray[np.float64], form: Form | None) -> Form
     if scode <= 0:
         trouble = "" if is_singular(sform) else _trouble(sform, qform, pixdim, same_space=True)
         if form == "sform" and trouble:
-            raise InputError("the header marks its sform as not valid (code 0), and it differs; leave affine=sform out")
+            raise InputError(
+                "the header marks its sform as not valid (code 0), and it differs; leave `affine=sform` out"
+            )
         if qcode > 0:
             notes += (f"the sform is marked as not valid (code 0): the qform is taken; {trouble}",) if trouble else ()
         else:
@@ -64,17 +66,17 @@ def resolve(header: Any, pixdim: NDArray[np.float64], form: Form | None) -> Form
         if is_sheared(sform):
             notes += ("the sform is sheared, which a qform cannot hold: the sform is taken",)
     elif form is None:
-        raise InputError(f"{trouble}{REPAIR}say which is right by affine=sform or affine=qform")
+        raise InputError(f"{trouble}{REPAIR}say which is right by `affine=sform` or `affine=qform`")
     if form == "qform" and (trouble or (qform is not None and _difference(sform, qform))):
         if not _positive(pixdim) or (qcode > 0 and qform is None):
-            raise InputError("its qform gives no voxel size or direction; only affine=sform is possible")
+            raise InputError("its qform gives no voxel size or direction; only `affine=sform` is possible")
         chosen["sform_code"] = 0
         notes = (f"the qform is taken as asked for; the sform is marked as not valid (code 0); {trouble}".rstrip("; "),)
         if qcode <= 0:
             notes += ("no qform states the orientation (code 0): axes taken as left, anterior, superior",)
     elif form == "sform" and trouble:
         if is_singular(sform):
-            raise InputError("its sform is singular: its axes lie in one plane; only affine=qform is possible")
+            raise InputError("its sform is singular: its axes lie in one plane; only `affine=qform` is possible")
         chosen["qform_code"] = 0
         chosen["pixdim"][1:4] = _steps(sform)
         notes = (f"the sform is taken as asked for; the qform is marked as not valid (code 0); {trouble}",)

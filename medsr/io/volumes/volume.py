@@ -59,7 +59,7 @@ def read(path: Path, series: str | None = None, choice: GeometryChoice = NO_CHOI
         if volume.kind != DICOM:
             volume = bids.described(volume, path, split_suffix(path)[0])
         elif choice != NO_CHOICE:
-            unused = "affine and input_spacing are not used: DICOM states where every slice is"
+            unused = "`affine` and `input_spacing` are not used: DICOM states where every slice is"
             volume = replace(volume, notes=(*volume.notes, unused))
         check_shape(volume.stored.shape, str(path))
         check_dtype(volume.stored.dtype, str(path))

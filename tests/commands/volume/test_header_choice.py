@@ -83,7 +83,7 @@ def test_a_cohort_names_the_scan_and_takes_the_option(tmp_path: Path) -> None:
 
 def test_images_in_memory(tmp_path: Path) -> None:
     image = nib.load(torn(tmp_path / "a.nii"))
-    with pytest.raises(InputError, match="affine=sform or affine=qform"):
+    with pytest.raises(InputError, match="`affine=sform` or `affine=qform`"):
         medsr.volume(image, model="cubic")
     result = medsr.volume(image, model="cubic", affine="qform")
     np.testing.assert_allclose(nib.affines.voxel_sizes(result.image.affine), 0.5)

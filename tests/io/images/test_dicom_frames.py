@@ -126,7 +126,7 @@ def test_every_frame_is_enlarged_as_it_is_alone(tmp_path: Path) -> None:
 
 def test_without_a_choice_frames_are_refused_with_how(tmp_path: Path) -> None:
     path = saved(cine(pictures()), tmp_path / "a.dcm")
-    with pytest.raises(InputError, match=r"a\.dcm: it holds 6 frames; frames='all' or frames='1-5'"):
+    with pytest.raises(InputError, match=r"a\.dcm: it holds 6 frames; `frames=all` or `frames=1-5`"):
         result(path, tmp_path / "out", None)
     with pytest.raises(InputError, match="holds 6 frames, and one picture is expected here"):
         image_io.read_as_shown(path)

@@ -85,7 +85,7 @@ def test_forms_that_disagree_are_refused_until_one_is_named(
     path = nifti(tmp_path / "a.nii.gz", sform=sform, codes=codes)
     with pytest.raises(InputError, match=words) as caught:
         volume_io.read(path)
-    assert "affine=sform or affine=qform" in str(caught.value)
+    assert "`affine=sform` or `affine=qform`" in str(caught.value)
     assert "\n" not in str(caught.value)
     by_qform = volume_io.read(path, None, QFORM_CHOICE)
     assert any("as asked for" in note for note in by_qform.notes)
@@ -95,7 +95,7 @@ def test_forms_that_disagree_are_refused_until_one_is_named(
     if sform[0, 0]:
         np.testing.assert_allclose(volume_io.read(path, None, SFORM).affine, sform, atol=1e-5)
     else:
-        with pytest.raises(InputError, match="only affine=qform"):
+        with pytest.raises(InputError, match="only `affine=qform`"):
             volume_io.read(path, None, SFORM)
 
 
@@ -165,7 +165,7 @@ def test_voxel_sizes_that_are_none(tmp_path: Path, pixdim: list[float]) -> None:
     with pytest.raises(InputError, match="disagree"):
         volume_io.read(path)
     np.testing.assert_allclose(volume_io.read(path, None, SFORM).affine, QFORM, atol=1e-5)
-    with pytest.raises(InputError, match="only affine=sform"):
+    with pytest.raises(InputError, match="only `affine=sform`"):
         volume_io.read(path, None, QFORM_CHOICE)
     path = nifti(tmp_path / "b.nii", codes=(0, 0), pixdim=pixdim)
     with pytest.raises(InputError, match="expected mm > 0"):
