@@ -16,9 +16,9 @@ import pytest
 import yaml
 
 import medsr
-from tests.commands.compare.test_run import RECIPE
 from tests.helpers.cards import CARD, PEOPLE
 from tests.helpers.images import write_png
+from tests.helpers.recipes import PLAIN
 from tests.helpers.scans import smooth_volume
 from tests.helpers.server import serving
 
@@ -208,7 +208,7 @@ def test_a_checkout_that_is_not_installed_runs_from_its_root(tmp_path: Path, fun
 @pytest.mark.slow
 def test_every_other_command(place: Place, eye: Path, scan: Path, tmp_path: Path, fundus: np.ndarray) -> None:
     recipe = tmp_path / "recipe.yml"
-    recipe.write_text(yaml.safe_dump(RECIPE | {"data": RECIPE["data"] | {"workers": 2, "validation": "eye_[4].png"}}))
+    recipe.write_text(yaml.safe_dump(PLAIN | {"data": PLAIN["data"] | {"workers": 2, "validation": "eye_[4].png"}}))
     other = tmp_path / "other.yml"
     other.write_text(recipe.read_text().replace("name: one", "name: two"))
     for n in range(5):

@@ -22,7 +22,7 @@ import medsr
 from medsr.commands.cohort.run import Engine
 from medsr.commands.cohort.run import retry as cohort_again
 from medsr.core.errors import MedsrError
-from tests.commands.compare.test_run import RECIPE
+from tests.helpers.recipes import PLAIN
 from tests.helpers.server import serving
 
 Snapshot = dict[str, tuple[int, int, str]]
@@ -83,7 +83,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def recipes(world: Path, tiny_model: Path) -> Path:
     """Two small recipes, a small demo, and weights, beside the images."""
     shutil.copy(tiny_model, world / "in/model.safetensors")
-    recipe = RECIPE | {"data": RECIPE["data"] | {"validation": "[2].png"}, "iterations": 3}
+    recipe = PLAIN | {"data": PLAIN["data"] | {"validation": "[2].png"}, "iterations": 3}
     for name in ("one", "two"):
         (world / f"in/{name}.yml").write_text(yaml.safe_dump(recipe | {"name": name}))
     (world / "in/demo.yml").write_text(yaml.safe_dump(recipe | {"data": recipe["data"] | {"validation": 0.0}}))

@@ -15,7 +15,7 @@ import yaml
 
 import medsr
 from tests.helpers.images import write_png
-from tests.training.test_loop import RECIPE
+from tests.helpers.recipes import RECIPE
 
 FUNCTIONS = [name for name in medsr.__all__ if name != "__version__"]
 SLOW = dict.fromkeys(("models", "compare"), pytest.mark.slow)  # build every network, train twice

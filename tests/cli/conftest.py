@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.commands.compare.test_run import RECIPE
 from tests.helpers.cards import CARD
 from tests.helpers.forked import Forked
 from tests.helpers.images import write_png
 from tests.helpers.kit import Kit
+from tests.helpers.recipes import PLAIN
 from tests.helpers.scans import smooth_volume
 
 
@@ -30,7 +30,7 @@ def kit_folder(tmp_path_factory: pytest.TempPathFactory, fundus: np.ndarray) -> 
     for n in range(5):
         write_png(folder / "truth" / f"eye_{n}.png", fundus[n * 20 : n * 20 + 64, :64])
     (folder / "mine.yml").write_text(CARD)
-    recipe = RECIPE | {"iterations": 2, "validate_every": 2, "data": RECIPE["data"] | {"validation": "eye_[4].png"}}
+    recipe = PLAIN | {"iterations": 2, "validate_every": 2, "data": PLAIN["data"] | {"validation": "eye_[4].png"}}
     (folder / "recipe.yml").write_text(yaml.safe_dump(recipe))
     (folder / "other.yml").write_text(yaml.safe_dump(recipe | {"name": "two"}))
     return folder

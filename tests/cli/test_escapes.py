@@ -18,10 +18,10 @@ import yaml
 from PIL import Image as Pillow
 
 from medsr.networks import checkpoint
-from tests.commands.compare.test_run import RECIPE
 from tests.helpers.cards import CARD
 from tests.helpers.dicom import slice_of
 from tests.helpers.processes import ALL_IN_TURN
+from tests.helpers.recipes import PLAIN
 
 EVIL = "[red]x\x1b]0;owned\x07\x1b[31m\x9b31m\r\u202e"
 FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -65,7 +65,7 @@ def inputs(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) ->
     card = yaml.safe_load(CARD) | {"title": f"title{EVIL}", "licence": f"mine{EVIL}"}
     card["files"] = {"image": "{subject:.+}.png"}
     (folder / "card.yml").write_text(yaml.safe_dump(card))
-    recipe = RECIPE | {"data": RECIPE["data"] | {"validation": 0.4}, "iterations": 2}
+    recipe = PLAIN | {"data": PLAIN["data"] | {"validation": 0.4}, "iterations": 2}
     for name in ("recipe", "other"):
         (folder / f"{name}.yml").write_text(yaml.safe_dump(recipe | {"name": f"{name}{EVIL}[/]"}))
     (folder / "keys.yml").write_text(f"name: a\n{json.dumps(EVIL)}: 1\n")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from medsr.io.files import atomic_path, sha256, write_text
+from medsr.io.files import atomic_path, sha256, write_checked, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -29,3 +29,12 @@ def test_write_replaces_whole_and_makes_folders(tmp_path: Path) -> None:
     write_text(target, "two")
     assert target.read_text() == "two"
     assert sha256(target) == "3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e2f3"
+
+
+def test_what_is_read_back_must_be_what_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_checked(tmp_path / "a", b"good")
+    monkeypatch.setattr(Path, "write_bytes", lambda path, _: path.write_text("rotten"))
+    with pytest.raises(OSError, match="read back"):
+        write_checked(tmp_path / "a", b"better")
+    monkeypatch.undo()
+    assert (tmp_path / "a").read_bytes() == b"good"

@@ -16,8 +16,9 @@ import torch
 from medsr.commands.finetune import finetune
 from medsr.data.batches import batches
 from medsr.recipe import Data
+from tests.helpers.recipes import GAN, RECIPE, write_recipe
 from tests.helpers.slurm_here import Slurm
-from tests.training.test_loop import GAN, RECIPE, _weights, _write
+from tests.helpers.training import read_weights
 
 
 def still_recipe(folder: Path, images: Path, **changes: object) -> Path:
@@ -26,7 +27,7 @@ def still_recipe(folder: Path, images: Path, **changes: object) -> Path:
     plain = {"pool": 0, "final_sinc_probability": 0, "first": still, "second": still}
     content = RECIPE | {"degradation": plain, "batch": 4, "iterations": 2, "save_every": 1} | changes
     content["data"] = {"validation": 0.0, "crop": 32, "workers": 0, "train": str(images)}
-    return _write(folder / "recipe.yml", content)
+    return write_recipe(folder / "recipe.yml", content)
 
 
 def together(processes: int, *arguments: str) -> subprocess.CompletedProcess:
@@ -53,7 +54,7 @@ def test_two_devices_share_the_batch_and_write_once(image_folder: Path, tmp_path
     logs = [[json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()] for run in runs]
     assert len(logs[0]) == len(logs[1]) == 2
     assert sorted(path.name for path in (runs[1] / "state").glob("*.pt")) == ["00000001.pt", "00000002.pt"]
-    one, two = (_weights(run) for run in runs)
+    one, two = (read_weights(run) for run in runs)
     assert all(torch.allclose(one[name], two[name], atol=1e-5) for name in one)
 
 
@@ -67,7 +68,7 @@ def test_a_run_goes_on_with_another_number_of_devices(image_folder: Path, tmp_pa
     for processes, iterations in ((2, 4), (1, 6)):
         done = together(processes, "--resume", str(shared), "--set", f"iterations={iterations}")
         assert done.returncode == 0, done.stderr
-    one, other = _weights(alone), _weights(shared)
+    one, other = read_weights(alone), read_weights(shared)
     assert all(torch.allclose(one[name], other[name], atol=2e-5) for name in one)
 
 
@@ -120,5 +121,5 @@ def test_two_slurm_nodes_train_as_one_device(slurm: Slurm, image_folder: Path, t
     summary = (tmp_path / "job.txt").read_text()
     assert done.returncode == 0, summary
     assert summary.count("images to train on") == 1
-    one, two = _weights(tmp_path / "one"), _weights(tmp_path / "two")
+    one, two = read_weights(tmp_path / "one"), read_weights(tmp_path / "two")
     assert all(torch.allclose(one[name], two[name], atol=1e-5) for name in one)

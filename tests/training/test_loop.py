@@ -5,61 +5,17 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 
 from medsr.commands.finetune import describe, finetune
-from medsr.core.errors import InputError, MedsrError, TrainingError, UsageError, WeightsError
-from medsr.networks import checkpoint, discriminators
+from medsr.core.errors import WeightsError
+from medsr.networks import checkpoint
 from medsr.recipe import Optimizer
 from medsr.report import page
 from medsr.training import loop
-from medsr.training.monitor import read_log
-
-RECIPE = {
-    "name": "test",
-    "scale": 2,
-    "generator": {"name": "rrdb", "features": 12, "blocks": 1, "growth": 4},
-    "data": {"validation": "eye_[5].png", "crop": 32, "degrade_crop": 48, "workers": 0},
-    "degradation": {"name": "high-order", "pool": 8, "first": {"resize_range": [0.25, 1.5]}},
-    "losses": {"l1": {"weight": 1.0}},
-    "optimizer": {"learning_rate": 1e-3},
-    "iterations": 6,
-    "batch": 2,
-    "validate_every": 3,
-    "save_every": 3,
-}
-GAN = {
-    "losses": {"l1": {"weight": 1.0}, "gan": {"weight": 0.1}},
-    "discriminator": {"name": "unet-sn", "features": 8},
-}
+from tests.helpers.recipes import GAN, RECIPE, write_recipe
+from tests.helpers.training import read_weights, same_weights, vgg19_state
 
 pytestmark = pytest.mark.usefixtures("without_curves")
-
-
-@pytest.fixture
-def recipe(tmp_path: Path) -> Path:
-    return _write(tmp_path / "recipe.yml", RECIPE)
-
-
-def _write(path: Path, content: dict[str, object]) -> Path:
-    path.write_text(yaml.safe_dump(content))
-    return path
-
-
-def _weights(run: Path, name: str = "model.safetensors") -> dict[str, torch.Tensor]:
-    return checkpoint.read_state(run / name)[0]
-
-
-def _same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
-
-
-def vgg19_state() -> dict[str, torch.Tensor]:
-    """Random weights of what is used of VGG19: its classifier, seven times as large, takes seconds to make."""
-    from torchvision.models.vgg import cfgs, make_layers
-
-    torch.manual_seed(0)
-    return {f"features.{name}": value for name, value in make_layers(cfgs["E"]).state_dict().items()}
 
 
 def test_a_run_leaves_everything_the_design_names(
@@ -91,33 +47,13 @@ def test_training_lowers_the_loss(recipe: Path, image_folder: Path, tmp_path: Pa
     assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
 
 
-@pytest.mark.parametrize("extra", [{}, GAN], ids=["l1", "gan"])
-def test_a_resumed_run_ends_bit_identical_to_one_never_interrupted(
-    extra: dict[str, object], image_folder: Path, tmp_path: Path
-) -> None:
-    recipe = _write(tmp_path / "recipe.yml", RECIPE | extra)
-    finetune(recipe, image_folder, out=tmp_path / "whole", overrides=["iterations=9"], device="cpu")
-    finetune(recipe, image_folder, out=tmp_path / "parts", overrides=["iterations=6"], device="cpu")
-    torch.rand(3)
-    again = {"data": image_folder, "out": tmp_path / "parts", "resume": tmp_path / "parts"}
-    finetune(recipe, **again, overrides=["iterations=9"], device="cpu")
-    assert _same(_weights(tmp_path / "whole"), _weights(tmp_path / "parts"))
-    states = [torch.load(tmp_path / run / "state/00000009.pt", weights_only=True) for run in ("whole", "parts")]
-    assert states[0].keys() == states[1].keys()
-    for part in ("generator", "ema", *(["discriminator"] if extra else [])):
-        assert _same(states[0][part], states[1][part])
-    logs = [(tmp_path / run / "log.jsonl").read_text().splitlines() for run in ("whole", "parts")]
-    losses = [[line for line in log if "l1" in line] for log in logs]
-    assert losses[0] == losses[1]
-
-
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(
     recipe: Path, image_folder: Path, tmp_path: Path
 ) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         finetune(recipe, image_folder, out=tmp_path / name, overrides=["iterations=2"], device="cpu", seed=seed)
-    assert _same(_weights(tmp_path / "a"), _weights(tmp_path / "b"))
-    assert not _same(_weights(tmp_path / "a"), _weights(tmp_path / "c"))
+    assert same_weights(read_weights(tmp_path / "a"), read_weights(tmp_path / "b"))
+    assert not same_weights(read_weights(tmp_path / "a"), read_weights(tmp_path / "c"))
 
 
 def test_ema_follows_its_formula(recipe: Path, image_folder: Path, tmp_path: Path) -> None:
@@ -131,9 +67,9 @@ def test_ema_follows_its_formula(recipe: Path, image_folder: Path, tmp_path: Pat
         device="cpu",
     )
     state = torch.load(tmp_path / "a/state/00000001.pt", weights_only=True)
-    start = _weights(tmp_path / "start")["conv_last.weight"]
+    start = read_weights(tmp_path / "start")["conv_last.weight"]
     expected = 0.9 * start + 0.1 * state["generator"]["conv_last.weight"]
-    torch.testing.assert_close(_weights(tmp_path / "a")["conv_last.weight"], expected)
+    torch.testing.assert_close(read_weights(tmp_path / "a")["conv_last.weight"], expected)
 
 
 def test_accumulated_parts_give_the_gradient_of_the_whole_batch() -> None:
@@ -168,22 +104,6 @@ def test_accumulated_parts_give_the_gradient_of_the_whole_batch() -> None:
     torch.testing.assert_close(gradients[2], gradients[0], rtol=1e-4, atol=1e-7)
 
 
-@pytest.mark.parametrize("precision", ["bf16", "fp32"])
-def test_gan_training_starts_from_given_weights_in_any_precision(
-    precision: str, image_folder: Path, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("medsr.training.trainer.computes_bf16", lambda _: True)
-    torch.manual_seed(0)
-    torch.save({"params": discriminators.unet_sn(3, 8).state_dict()}, tmp_path / "netD.pth")
-    content = RECIPE | GAN | {"generator": {"features": 12, "blocks": 1, "growth": 4}, "accumulate": 2}
-    content["start_from"] = {"generator": str(tiny_model), "discriminator": str(tmp_path / "netD.pth")}
-    recipe = _write(tmp_path / "recipe.yml", content | {"precision": precision})
-    finetune(recipe, image_folder, out=tmp_path / "run", overrides=["iterations=2"], device="cpu")
-    record = json.loads((tmp_path / "run/log.jsonl").read_text().splitlines()[1])
-    assert {"l1", "gan", "discriminator_real", "discriminator_fake"} <= record.keys()
-    assert not _same(_weights(tmp_path / "run"), checkpoint.read_state(tiny_model)[0])
-
-
 def test_bf16_where_the_device_has_none_is_fp32_and_said(
     recipe: Path, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,26 +114,12 @@ def test_bf16_where_the_device_has_none_is_fp32_and_said(
     finetune(recipe, image_folder, out=tmp_path / "fp32", overrides=more, device="cpu")
     staged = [*more, "stages=[{name: a, precision: bf16}]"]
     finetune(recipe, image_folder, out=tmp_path / "bf16", overrides=staged, device="cpu", notify=lines.append)
-    assert _same(_weights(tmp_path / "bf16"), _weights(tmp_path / "fp32"))
+    assert same_weights(read_weights(tmp_path / "bf16"), read_weights(tmp_path / "fp32"))
     assert any("training in fp32" in line for line in lines)
     assert checkpoint.describe(tmp_path / "bf16/model.safetensors")["training"]["precision"] == "fp32"
     again = [*more[1:], "iterations=3", "precision=bf16"]
     finetune(recipe, image_folder, out=tmp_path / "once", overrides=[*more, "precision=bf16"], device="cpu")
     finetune(recipe, image_folder, out=tmp_path / "once", overrides=again, resume=tmp_path / "once", device="cpu")
-
-
-def test_a_discriminator_is_kept_for_the_next_run_to_start_from(image_folder: Path, tmp_path: Path) -> None:
-    """P1 starts from both networks; a discriminator that begins anew undoes what the generator knows."""
-    stages = {"stages": [{"name": "a", "iterations": 1}]}
-    recipe = _write(tmp_path / "recipe.yml", RECIPE | GAN | {"data": RECIPE["data"] | {"validation": 0}})
-    staged = _write(tmp_path / "staged.yml", yaml.safe_load(recipe.read_text()) | stages)
-    first = finetune(staged, image_folder, out=tmp_path / "first", device="cpu").run / "discriminator.safetensors"
-    more = ["iterations=1", f"start_from.discriminator={first}", "optimizer.learning_rate=1e-30"]
-    second = finetune(recipe, image_folder, out=tmp_path / "second", overrides=more, device="cpu").run / first.name
-    before, after = checkpoint.read_state(first)[0], checkpoint.read_state(second)[0]
-    assert all(torch.equal(before[name], after[name]) for name in before if name.endswith(("weight_orig", "bias")))
-    with pytest.raises(WeightsError, match="holds a unet-sn discriminator, not a generator"):
-        checkpoint.load(first)
 
 
 def test_perceptual_loss_through_vgg19(
@@ -236,66 +142,6 @@ def test_perceptual_loss_without_vgg19_refuses_to_start(recipe: Path, image_fold
     assert not (tmp_path / "run").exists()
 
 
-def test_stock_weights_that_are_not_there_refuse_to_start(image_folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="medsr weights fetch realesrgan-x4plus"):
-        finetune("retina", image_folder, out=tmp_path / "run", device="cpu")
-    assert not (tmp_path / "run").exists()
-
-
-def test_the_first_loss_that_is_not_finite_stops_the_run_and_is_named(
-    recipe: Path, image_folder: Path, tmp_path: Path
-) -> None:
-    with pytest.raises(TrainingError, match=r"the l1 loss is (nan|inf)"):
-        finetune(
-            recipe,
-            image_folder,
-            out=tmp_path / "run",
-            overrides=["optimizer.learning_rate=1e30", "iterations=50"],
-            device="cpu",
-        )
-
-
-def test_patience_stops_early(recipe: Path, image_folder: Path, tmp_path: Path) -> None:
-    more = ["optimizer.learning_rate=1e-30", "iterations=50", "patience=2"]
-    result = finetune(recipe, image_folder, out=tmp_path / "run", overrides=more, device="cpu")
-    assert result.stopped_early
-    assert result.iterations == 6  # validated at 0, 3 and 6, never better
-    assert "stopped early" in describe(result)[0]
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {"resume": "nowhere"},
-        {"resume": "run", "data": "."},
-        {"resume": "run", "out": "elsewhere"},
-        {"resume": "run", "recipe": "retina"},
-        {"resume": "run"},
-        {"resume": "run", "overrides": ["batch=4"]},
-        {"recipe": "{recipe}", "out": "run"},
-    ],
-    ids=["no run", "other data", "other folder", "other experiment", "already there", "other batch", "folder in use"],
-)
-def test_runs_are_not_mixed_up(
-    recipe: Path, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, object]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    finetune(recipe, image_folder, out="run", overrides=["iterations=1"], device="cpu")
-    arguments = {k: str(recipe) if v == "{recipe}" else v for k, v in arguments.items()}
-    with pytest.raises(UsageError):
-        finetune(**({"recipe": ""} | arguments), device="cpu")  # type: ignore[arg-type]
-
-
-def test_a_damaged_state_is_not_resumed(recipe: Path, image_folder: Path, tmp_path: Path) -> None:
-    finetune(recipe, image_folder, out=tmp_path / "run", device="cpu")
-    state = tmp_path / "run/state/00000006.pt"
-    content = bytearray(state.read_bytes())
-    content[len(content) // 2] ^= 1
-    state.write_bytes(content)
-    with pytest.raises(MedsrError, match="checksum"):
-        finetune("", resume=tmp_path / "run", overrides=["iterations=9"], device="cpu")
-
-
 def test_learning_rate_schedules() -> None:
     constant = Optimizer(learning_rate=1e-3)
     assert loop.learning_rate(constant, 1, 0.0) == loop.learning_rate(constant, 100, 0.99) == 1e-3
@@ -310,7 +156,7 @@ def test_learning_rate_schedules() -> None:
 def test_what_finetune_writes_loads_in_spandrel_with_the_same_output(image_folder: Path, tmp_path: Path) -> None:
     from spandrel import ModelLoader
 
-    recipe = _write(tmp_path / "recipe.yml", RECIPE | {"generator": {"features": 12, "blocks": 2, "growth": 32}})
+    recipe = write_recipe(tmp_path / "recipe.yml", RECIPE | {"generator": {"features": 12, "blocks": 2, "growth": 32}})
     result = finetune(recipe, image_folder, out=tmp_path / "run", overrides=["iterations=2"], device="cpu")
     ours, _ = checkpoint.load(result.model)
     theirs = ModelLoader().load_from_file(result.model)
@@ -319,50 +165,16 @@ def test_what_finetune_writes_loads_in_spandrel_with_the_same_output(image_folde
         torch.testing.assert_close(theirs(images), ours(images).clamp(0, 1), atol=1e-5, rtol=0)
 
 
-def test_a_full_disk_stops_the_run_with_the_file_it_could_not_write(
-    recipe: Path, image_folder: Path, tmp_path: Path
-) -> None:
-    """A limit on file size stands in for the full disk: its own error, no bug's, and nothing half-written."""
-    import resource
-
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20 << 10, limits[1]))
-    try:
-        with pytest.raises(TrainingError, match=r"00000001\.pt: File too large; stopped"):
-            finetune(
-                recipe,
-                image_folder,
-                out=tmp_path / "run",
-                overrides=["data.validation=0", "iterations=1"],
-                device="cpu",
-            )
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert not [path for path in (tmp_path / "run").rglob("*") if path.suffix in (".pt", ".safetensors")]
-
-
 @pytest.mark.slow
 def test_compiled_networks_follow_the_same_course(image_folder: Path, tmp_path: Path) -> None:
     """Also when the process has compiled the networks for other shapes, as an earlier stage does."""
     earlier = RECIPE | {"compile": True, "data": RECIPE["data"] | {"crop": 40}}
-    finetune(_write(tmp_path / "earlier.yml", earlier), image_folder, out=tmp_path / "earlier", device="cpu")
+    finetune(write_recipe(tmp_path / "earlier.yml", earlier), image_folder, out=tmp_path / "earlier", device="cpu")
     losses = {}
     for compiled in (False, True):
-        recipe = _write(tmp_path / f"{compiled}.yml", RECIPE | GAN | {"compile": compiled, "iterations": 4})
+        recipe = write_recipe(tmp_path / f"{compiled}.yml", RECIPE | GAN | {"compile": compiled, "iterations": 4})
         run = finetune(recipe, image_folder, out=tmp_path / f"run{compiled}", device="cpu").run
         records = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
         losses[compiled] = [record["l1"] for record in records if "l1" in record]
         assert len(checkpoint.load(run / "model.safetensors")[0].state_dict()) > 10
     assert losses[True] == pytest.approx(losses[False], rel=1e-3)
-
-
-@pytest.mark.parametrize(
-    "line",
-    ["{", "[]", "{}", '{"iteration": "x"}', "[" * 99_999, "\udcff"],
-    ids=["cut", "list", "empty", "text", "deep", "bytes"],
-)
-def test_a_damaged_line_of_the_log_is_named(tmp_path: Path, line: str) -> None:
-    log = tmp_path / "log.jsonl"
-    log.write_bytes(b'{"iteration": 1}\n' + line.encode("utf-8", "surrogateescape") + b"\n")
-    with pytest.raises(InputError, match=r"log\.jsonl: line 2 is damaged; remove that line"):
-        read_log(tmp_path)

@@ -19,7 +19,8 @@ from medsr.recipe import Gan, Losses, Optimizer, load
 from medsr.training.gan_losses import Adversarial, gradient_penalty
 from medsr.training.loop import learning_rate
 from medsr.training.losses import GeneratorLoss, gram
-from tests.training.test_loop import GAN, RECIPE, vgg19_state
+from tests.helpers.recipes import GAN, RECIPE
+from tests.helpers.training import vgg19_state
 
 RNG = np.random.default_rng
 

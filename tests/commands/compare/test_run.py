@@ -5,27 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from typer.testing import CliRunner
 
 from medsr.cli.app import app
 from medsr.commands.compare import run as comparing
 from medsr.commands.compare.run import compare
 from medsr.core.errors import BatchError, UsageError
+from tests.helpers.recipes import PLAIN, write_recipe
 from tests.helpers.scans import smooth_volume
-from tests.training.test_habits import tick
+from tests.helpers.training import tick
 
-RECIPE: dict[str, Any] = {
-    "name": "one",
-    "scale": 2,
-    "generator": {"name": "rrdn", "features": 6, "growth": 4, "convs": 2, "dense": 1, "blocks": 1},
-    "data": {"validation": "eye_[45].png", "crop": 32, "workers": 0},
-    "degradation": {"name": "bicubic"},
-    "losses": {"l1": {"sharpened": False}},
-    "optimizer": {"learning_rate": 1e-3},
-    "iterations": 6,
-    "batch": 2,
-    "validate_every": 3,
+RECIPE = PLAIN | {
+    "data": PLAIN["data"] | {"validation": "eye_[45].png"},
     "protocol": {"blur_sigma": 0},
 }
 STAGED = {
@@ -51,8 +42,7 @@ def pair(tmp_path: Path) -> list[Path]:
 
 
 def _write(path: Path, **changes: Any) -> Path:
-    path.write_text(yaml.safe_dump({**RECIPE, **changes}))
-    return path
+    return write_recipe(path, RECIPE, **changes)
 
 
 def test_recipes_and_their_stages_stand_beside_interpolation(
@@ -129,7 +119,10 @@ def test_a_recipe_that_fails_costs_no_other_its_place(
 def test_what_cannot_be_compared_is_refused(
     change: dict[str, Any], expected: str, image_folder: Path, tmp_path: Path
 ) -> None:
-    recipes = [_write(tmp_path / "one.yml"), _write(tmp_path / "other.yml", **{"name": "other", **change})]
+    recipes = [
+        _write(tmp_path / "one.yml"),
+        _write(tmp_path / "other.yml", **{"name": "other", **change}),
+    ]
     with pytest.raises(UsageError, match=expected):
         compare(recipes, image_folder, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
