@@ -265,21 +265,21 @@ RECORDED = {
 def _record(folder: Path) -> Any:
     from medsr.commands.evaluate.record import Record
 
-    return Record(folder, {"protocol": {}, "models": dict.fromkeys(MODELS)}, take_up=True)
+    return Record(folder, {"protocol": {}, "models": dict.fromkeys(MODELS)}, resume=True)
 
 
 def _records() -> dict[str, bytes]:
     from medsr.batch.outcome import Outcome
     from medsr.commands.evaluate.case import Item
     from medsr.commands.evaluate.record import NAME
-    from medsr.commands.evaluate.result import Row
+    from medsr.commands.evaluate.result import ImageScores
 
     with tempfile.TemporaryDirectory() as name:
         image = _picture(Path(name, "a.png"))
         figures = {"psnr": 30.5, "ssim": 0.9, "seconds": 0.1}
-        rows = [Row("a", model, figures) for model in MODELS]
+        rows = [ImageScores("a", model, figures) for model in MODELS]
         record = _record(Path(name))
-        record.add(record.look(Item("a", {"image": image})), rows, Outcome(image, image, 0.1))
+        record.add(record.fingerprint(Item("a", {"image": image})), rows, Outcome(image, image, 0.1))
         return {"recorded.json": json.dumps(RECORDED).encode(), NAME: Path(name, NAME).read_bytes()}
 
 
@@ -292,7 +292,7 @@ def _read_record(path: Path) -> object:
         out = _anew(path.parent / "out")
         shutil.copy(path, out / path.name)
         record, item = _record(out), Item("a", {"image": _picture(path.parent / "a.png")})
-        rows = record.known(item, record.look(item))
+        rows = record.measured(item, record.fingerprint(item))
         result = Evaluation("folder", {}, MODELS[0], {model: {} for model in MODELS}, rows, [], {})
         tables.markdown(result), tables.csv_of_images(result), tables.csv_of_means(result)
         return json.dumps(result.to_json(), allow_nan=False)

@@ -90,7 +90,7 @@ class Benchmark(Protocol):
         """Raises UsageError or WeightsError."""
         ...
 
-    def hand_out(self, case: Case, stem: Path) -> None:
+    def export_inputs(self, case: Case, stem: Path) -> None:
         """Write a case's low resolution for another program, at `stem` and the right suffix."""
         ...
 
@@ -98,7 +98,7 @@ class Benchmark(Protocol):
         """Whether a file may be another program's result, by its name."""
         ...
 
-    def take_in(self, path: Path, case: Case) -> Array:
+    def import_results(self, path: Path, case: Case) -> Array:
         """Another program's result as `score` takes it; raises InputError for one of another size or kind."""
         ...
 

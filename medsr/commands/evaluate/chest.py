@@ -24,24 +24,24 @@ class NihCxr(ImageBenchmark):
 
     scale: int = 4
     name: str = field(default="nih-cxr", init=False)
-    chosen: str = field(default="", init=False)
+    selection: str = field(default="", init=False)
 
     def items(self) -> list[Item]:
         """Raises InputError where the folder is not NIH ChestX-ray14."""
         card = cards.load("nih_chestxray14")
-        found = layout.find(card, self.data)
+        entries = layout.find(card, self.data)
         listed = card.split.lists["test"]
         tests = _names_in(self.data, listed)
-        self.chosen = "all in the folder"
-        if any(one.part == "test" for one, _ in found):
-            self.chosen = "the prepared test part"
-            found = [pair for pair in found if pair[0].part == "test"]
+        self.selection = "all in the folder"
+        if any(entry.part == "test" for entry, _ in entries):
+            self.selection = "the prepared test part"
+            entries = [pair for pair in entries if pair[0].part == "test"]
         elif tests:
-            self.chosen = "those of the official test list"
-            found = [pair for pair in found if pair[1]["image"].name in tests]
-            if not found:
+            self.selection = "those of the official test list"
+            entries = [pair for pair in entries if pair[1]["image"].name in tests]
+            if not entries:
                 raise InputError(f"{self.data}: {listed} names none of the images there: these are not test images")
-        return [Item(one.id, files) for one, files in found]
+        return [Item(entry.id, files) for entry, files in entries]
 
     def load(self, item: Item) -> Case:
         """Grey, 8 bits. Raises InputError for a copy of another size."""
@@ -52,18 +52,22 @@ class NihCxr(ImageBenchmark):
 
     def score(self, result: Array, case: Case) -> dict[str, float]:
         """Also the missing and the added detail."""
-        seen = detail(result[:, :, 0], case.ground_truth[:, :, 0], self.scale)
-        found = super().score(result, case)
-        if seen is not None:
-            found |= {"detail_missing": seen.missing, "detail_added": seen.added, "detail_added_worst": seen.worst}
-        return found
+        shares = detail(result[:, :, 0], case.ground_truth[:, :, 0], self.scale)
+        metrics = super().score(result, case)
+        if shares is not None:
+            metrics |= {
+                "detail_missing": shares.missing,
+                "detail_added": shares.added,
+                "detail_added_worst": shares.worst,
+            }
+        return metrics
 
     def protocol(self) -> dict[str, Any]:
         """P1's, with every parameter."""
         octaves = ", ".join(f"{low:g} to {high:g}" for low, high in bands(self.scale))
         return {
             "source": "Aghelan and Rouhani (P1), chest test",
-            "images": f"NIH ChestX-ray14, {SIDE}x{SIDE} originals, {self.chosen}",
+            "images": f"NIH ChestX-ray14, {SIDE}x{SIDE} originals, {self.selection}",
             "ground_truth": "grey, 8 bits",
             **self.steps(),
             "channel": "grey",
@@ -75,5 +79,5 @@ class NihCxr(ImageBenchmark):
 
 def _names_in(folder: Path, name: str) -> set[str]:
     """The words of the list of that name; none where there is no such file."""
-    found = next((path for path in sorted(folder.rglob(name)) if path.is_file()), None)
-    return set(found.read_text(encoding="utf-8", errors="replace").split()) if found else set()
+    path = next((path for path in sorted(folder.rglob(name)) if path.is_file()), None)
+    return set(path.read_text(encoding="utf-8", errors="replace").split()) if path else set()

@@ -9,7 +9,7 @@ from typing import Any
 
 from medsr.commands.evaluate import external
 from medsr.commands.evaluate.case import Benchmark, Runner
-from medsr.commands.evaluate.volume import Volume
+from medsr.commands.evaluate.volume import VolumeBenchmark
 from medsr.core.errors import UsageError
 from medsr.engines.base import Compute
 from medsr.networks import weight_store
@@ -48,7 +48,7 @@ def benchmark(
     if name == "volume":
         if scale is not None and not 1 < scale <= LARGEST_SCALE:
             raise UsageError(f"--scale {scale:g}: expected a through-plane factor above 1, at most {LARGEST_SCALE}")
-        return Volume(data, 2 if scale is None else scale, method, adapt)
+        return VolumeBenchmark(data, 2 if scale is None else scale, method, adapt)
     given: dict[str, Any] = {"device": device, "consistency": method.consistency, "bits": bits}
     if scale is not None:
         given["scale"] = _whole(scale, name)
@@ -79,7 +79,7 @@ def bundled(bench: Benchmark) -> list[str]:
     return [model_for(kind, bench.scale)] if kind else []
 
 
-def opened(
+def open_runners(
     bench: Benchmark,
     models: Sequence[str | Path],
     results: Mapping[str, str | Path],

@@ -49,21 +49,21 @@ class Classic(ImageBenchmark):
 
     track: Track = "bicubic"
     name: str = field(default="classic", init=False)
-    chosen: str = field(default="", init=False)
-    judges_y: bool = field(default=True, init=False)
+    selection: str = field(default="", init=False)
+    luma_suffices: bool = field(default=True, init=False)
 
     def items(self) -> list[Item]:
         """Of folders that hold ground truth for several factors (`..._SRF_2_HR`), only this factor's."""
-        found = images_below(self.data)
-        pairs = {item.id: match.groups() for item in found if (match := _PAIRED.search(item.id))}
-        self.chosen = f"all {len(found)} below the folder"
+        items = images_below(self.data)
+        pairs = {item.id: match.groups() for item in items if (match := _PAIRED.search(item.id))}
+        self.selection = f"all {len(items)} below the folder"
         if not pairs:
-            return found
-        own = [item for item in found if pairs.get(item.id) == (str(self.scale), "HR")]
+            return items
+        own = [item for item in items if pairs.get(item.id) == (str(self.scale), "HR")]
         if not own:
             there = ", ".join(f"--scale {scale}" for scale in sorted({scale for scale, _ in pairs.values()}))
             raise InputError(f"{self.data}: no image is named ..._SRF_{self.scale}_HR; there are pairs for {there}")
-        self.chosen = f"the {len(own)} named ..._SRF_{self.scale}_HR, of {len(found)} below the folder"
+        self.selection = f"the {len(own)} named ..._SRF_{self.scale}_HR, of {len(items)} below the folder"
         return own
 
     def load(self, item: Item) -> Case:
@@ -91,7 +91,7 @@ class Classic(ImageBenchmark):
         plain = super().open(model, compute, tile)
         return ClassicRunner(plain.model, plain.scale)
 
-    def judged(self, unit: Array) -> Array:
+    def channel(self, unit: Array) -> Array:
         """Y without its border; grey is Y as it stands."""
         border = self.scale
         return luma(unit)[border:-border, border:-border]
@@ -119,7 +119,7 @@ class Classic(ImageBenchmark):
                 f"every pixel in {self.scale}, 8 bits"
             )
         return {
-            "images": self.chosen,
+            "images": self.selection,
             "ground_truth": f"native size cut to a multiple of {self.scale}, 8 bits",
             **steps,
             "track": self.track,

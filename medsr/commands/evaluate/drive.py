@@ -38,21 +38,21 @@ class Drive(ImageBenchmark):
     def items(self) -> list[Item]:
         """Raises InputError where the folder is not DRIVE."""
         card = cards.load("drive")
-        found = [(one, Item(one.id, files)) for one, files in layout.find(card, self.data)]
-        self._training = [item for one, item in found if one.part.lower() in ("training", "train")]
-        tests = [item for one, item in found if one.part.lower() == "test"]
+        entries = [(entry, Item(entry.id, files)) for entry, files in layout.find(card, self.data)]
+        self._training = [item for entry, item in entries if entry.part.lower() in ("training", "train")]
+        tests = [item for entry, item in entries if entry.part.lower() == "test"]
         if not tests:
-            raise InputError(f"{self.data}: holds {len(found)} training images of DRIVE, none of its test images")
+            raise InputError(f"{self.data}: holds {len(entries)} training images of DRIVE, none of its test images")
         return tests
 
     def calibrate(self, notify: Notify) -> None:
         """Choose the vessel detector on the training images' ground truth."""
         annotated = [item for item in self._training if {"vessels", "field_of_view"} <= set(item.files)]
-        chosen = annotated[:: max(1, len(annotated) // EXAMPLES)][:EXAMPLES]
-        if chosen:
-            notify(f"choosing the vessel detector on {len(chosen)} training images")
+        sample = annotated[:: max(1, len(annotated) // EXAMPLES)][:EXAMPLES]
+        if sample:
+            notify(f"choosing the vessel detector on {len(sample)} training images")
         examples = []
-        for item in chosen:
+        for item in sample:
             try:
                 case = self.load(item)
             except Exception as error:  # told where it is measured, too; the others are still good for the choice
@@ -79,24 +79,24 @@ class Drive(ImageBenchmark):
         annotation = None if annotated is None else Annotation.of(annotated, whole)
         return Case(item.id, truth, low, {"fov": inside}, annotation)
 
-    def judged(self, unit: Array) -> Array:
+    def channel(self, unit: Array) -> Array:
         """Green, where vessels show best."""
         return green(unit)
 
     def score(self, result: Array, case: Case) -> dict[str, float]:
         """Also on Y and on all channels; and the vessels."""
-        found = super().score(result, case)
-        found |= scores(luma(result), luma(case.ground_truth), {}, "_y")
-        found |= scores(result, case.ground_truth, {}, "_rgb")
+        metrics = super().score(result, case)
+        metrics |= scores(luma(result), luma(case.ground_truth), {}, "_y")
+        metrics |= scores(result, case.ground_truth, {}, "_rgb")
         if isinstance(case.extra, Annotation):
-            seen = vessels.score(self.detector, green(result)[:, :, 0], case.regions["fov"], case.extra)
-            named = {
-                "vessel_auc": seen.auc,
-                "vessel_sensitivity": seen.sensitivity,
-                "thin_vessel_sensitivity": seen.thin_sensitivity,
+            detected = vessels.score(self.detector, green(result)[:, :, 0], case.regions["fov"], case.extra)
+            figures = {
+                "vessel_auc": detected.auc,
+                "vessel_sensitivity": detected.sensitivity,
+                "thin_vessel_sensitivity": detected.thin_sensitivity,
             }
-            found |= {name: value for name, value in named.items() if value is not None}
-        return found
+            metrics |= {name: value for name, value in figures.items() if value is not None}
+        return metrics
 
     def protocol(self) -> dict[str, Any]:
         """P1's, with every parameter."""

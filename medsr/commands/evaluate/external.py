@@ -30,22 +30,22 @@ class Results:
 
     def __call__(self, case: Case) -> Array:
         """Raises InputError where there is not one result, of the ground truth's size."""
-        found = self.files[case.id]
-        if len(found) != 1:
-            there = ", ".join(path.name for path in found) or "none"
+        files = self.files[case.id]
+        if len(files) != 1:
+            there = ", ".join(path.name for path in files) or "none"
             raise InputError(f"{self.folder}: expected one result of {case.id}, named as its input is, found {there}")
-        return self.bench.take_in(found[0], case)
+        return self.bench.import_results(files[0], case)
 
 
-def parse(told: Sequence[str]) -> dict[str, Path]:
+def parse(arguments: Sequence[str]) -> dict[str, Path]:
     """`NAME=DIR`, several of them. Raises UsageError."""
-    found: dict[str, Path] = {}
-    for one in told:
-        name, _, folder = one.partition("=")
-        if not name or not folder or name in found:
-            raise UsageError(f"--results {one}: expected NAME=DIR, every name once")
-        found[name] = Path(folder)
-    return found
+    folders: dict[str, Path] = {}
+    for argument in arguments:
+        name, _, folder = argument.partition("=")
+        if not name or not folder or name in folders:
+            raise UsageError(f"--results {argument}: expected NAME=DIR, every name once")
+        folders[name] = Path(folder)
+    return folders
 
 
 def results(name: str, folder: Path, bench: Benchmark, cases: Mapping[str, str]) -> Results:
@@ -54,8 +54,8 @@ def results(name: str, folder: Path, bench: Benchmark, cases: Mapping[str, str])
         raise UsageError(f"--results {name}={folder}: no such folder")
     if name in (TRUTH, *weight_store.RESERVED, *weight_store.entries()):
         raise UsageError(f"--results {name}={folder}: a name of our own; choose another")
-    there = sorted(path for path in folder.rglob("*") if path.is_file() and bench.is_result(path))
-    return Results(folder, bench, _dealt(cases, folder, there))
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and bench.is_result(path))
+    return Results(folder, bench, _match_files(cases, folder, files))
 
 
 def names(items: Sequence[Item]) -> dict[str, str]:
@@ -84,17 +84,17 @@ def _without_suffix(item: Item) -> str:
     return path.with_name(split_suffix(path)[0]).as_posix() if item.image.name == path.name else item.id
 
 
-def _dealt(cases: Mapping[str, str], folder: Path, files: Sequence[Path]) -> dict[str, list[Path]]:
+def _match_files(cases: Mapping[str, str], folder: Path, files: Sequence[Path]) -> dict[str, list[Path]]:
     """A file named exactly as a case is its result; else what begins so, unless that is longer another's name."""
     exact: dict[str, list[Path]] = {case: [] for case in cases}
     begun: dict[str, list[Path]] = {case: [] for case in cases}
     by_length = sorted(cases, key=lambda case: len(cases[case]), reverse=True)
     for path in files:
-        place = path.relative_to(folder).as_posix()
+        relative = path.relative_to(folder).as_posix()
         for case in by_length:
             name = cases[case]
-            rest = place.removeprefix(name)
-            if rest == place or "/" in rest or rest[:1].isalnum():
+            rest = relative.removeprefix(name)
+            if rest == relative or "/" in rest or rest[:1].isalnum():
                 continue
             is_all = rest in (path.suffix, split_suffix(path)[1])
             (exact if is_all else begun)[case].append(path)

@@ -29,7 +29,7 @@ class Folder(ImageBenchmark):
         check_large_enough(truth, item.image)
         return Case(item.id, truth, self.degraded(truth), {"foreground": foreground(truth)})
 
-    def judged(self, unit: Array) -> Array:
+    def channel(self, unit: Array) -> Array:
         """Y of colour; grey as it is."""
         return luma(unit)
 

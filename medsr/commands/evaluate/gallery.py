@@ -25,11 +25,11 @@ class Gallery:
 
     def keep(self, image: str, pictures: Mapping[str, Array]) -> None:
         """Remember the pictures of one image, if there is room."""
-        size = sum(one.size for one in pictures.values())
+        size = sum(pixels.size for pixels in pictures.values())
         if size <= self._free:
             self._free -= size
             self._kept |= {
-                (image, name): np.rint(one.clip(0, 1) * 255).astype(np.uint8) for name, one in pictures.items()
+                (image, name): np.rint(pixels.clip(0, 1) * 255).astype(np.uint8) for name, pixels in pictures.items()
             }
 
     def get(self, image: str, name: str) -> Array:
@@ -37,10 +37,10 @@ class Gallery:
         if (image, name) not in self._kept:
             self._free = BUDGET
             self._kept.clear()
-            self.keep(image, self._again(image))
+            self.keep(image, self._make(image))
         return self._kept[image, name].astype(np.float32) / np.float32(255)
 
-    def _again(self, image: str) -> dict[str, Array]:
+    def _make(self, image: str) -> dict[str, Array]:
         case = self.benchmark.load(self.items[image])
         shown = {name: self.benchmark.show(runner(case), case) for name, runner in self.runners.items()}
         return {TRUTH: self.benchmark.show(case.ground_truth, case), **shown}

@@ -43,9 +43,9 @@ class ImageRunner:
         """How a network's result came about; of another factor than its own, too."""
         if not isinstance(self.model, Network):
             return ""
-        made = "local means as in the input" if self.model.consistency else "as the network made it"
+        treatment = "local means as in the input" if self.model.consistency else "as the network made it"
         own = self.model.scale
-        return made if own == self.scale else f"{made}; own factor {own}, brought to {self.scale} by Lanczos"
+        return treatment if own == self.scale else f"{treatment}; own factor {own}, brought to {self.scale} by Lanczos"
 
     def __call__(self, case: Case) -> Array:
         """(h, w, C) to (H, W, C), 8 bits in [0, 1]."""
@@ -67,7 +67,7 @@ class ImageBenchmark:
     consistency: bool = True
     bits: int | None = None
     baseline: str = field(default="bicubic", init=False)
-    judges_y: bool = field(default=False, init=False)
+    luma_suffices: bool = field(default=False, init=False)
     """Whether Y alone is enough of a result."""
 
     def customised(self) -> bool:
@@ -79,7 +79,7 @@ class ImageBenchmark:
         distances = {metric: lpips.lpips(metric, self.device) for metric in lpips.METRICS}
         return {metric: distance for metric, distance in distances.items() if distance is not None}
 
-    def _told(self, metric: str) -> str:
+    def _lpips_note(self, metric: str) -> str:
         _, backbone = lpips.METRICS[metric]
         if metric in self._perceptual:
             return f"{backbone}, version 0.1"
@@ -91,9 +91,9 @@ class ImageBenchmark:
 
     def settle(self, items: Sequence[Item], notify: Notify) -> None:
         """Decide once how many bits the 16-bit files hold that do not declare it, and name what is not read."""
-        settled = depth_of(self.bits, self.data, (item.image for item in items))
-        self.bits = settled.bits
-        for line in (*filter(None, [settled.line]), *left_out(self.data)):
+        depth = depth_of(self.bits, self.data, (item.image for item in items))
+        self.bits = depth.bits
+        for line in (*filter(None, [depth.line]), *left_out(self.data)):
             notify(line)
 
     def calibrate(self, notify: Notify) -> None:
@@ -105,7 +105,7 @@ class ImageBenchmark:
         opened(np.zeros((32, 32, 3), np.float32), self.scale)  # what a first call loads is not counted to an image
         return ImageRunner(opened, self.scale, weights_hash(model))
 
-    def hand_out(self, case: Case, stem: Path) -> None:
+    def export_inputs(self, case: Case, stem: Path) -> None:
         """A PNG of 8 bits."""
         pixels = np.rint(case.low_resolution.clip(0, 1) * 255).astype(np.uint8)
         stem.parent.mkdir(parents=True, exist_ok=True)
@@ -115,12 +115,12 @@ class ImageBenchmark:
         """By its suffix."""
         return path.suffix.lower() in image_io.SUFFIXES and not path.name.startswith(".")
 
-    def take_in(self, path: Path, case: Case) -> Array:
+    def import_results(self, path: Path, case: Case) -> Array:
         """(H, W, C) in [0, 1], rounded to 8 bits; grey where the ground truth is. All 16 bits count where there are."""
         unit = eight_bit(image_io.read_as_shown(path, bits=16).to_unit())
         height, width, channels = case.ground_truth.shape
         check_size(unit, (width, height), path, "the ground truth's size")
-        if unit.shape[2] < channels and not self.judges_y:
+        if unit.shape[2] < channels and not self.luma_suffices:
             raise InputError(f"{path}: grey, the ground truth is in colour; a result must be, too")
         return grey(unit) if channels == 1 else unit
 
@@ -128,7 +128,7 @@ class ImageBenchmark:
         """P1's low resolution."""
         return bicubic_then_blur(ground_truth, self.scale, self.blur_sigma)
 
-    def judged(self, unit: Array) -> Array:
+    def channel(self, unit: Array) -> Array:
         """The channel that the headline figures are of, (H, W, 1)."""
         return grey(unit)
 
@@ -137,14 +137,14 @@ class ImageBenchmark:
         return array
 
     def score(self, result: Array, case: Case) -> dict[str, float]:
-        """PSNR, SSIM, MSE on the judged channel, whole and in regions; LPIPS where at hand; sharpness, agreement."""
+        """PSNR, SSIM, MSE on that channel, whole and in regions; LPIPS where at hand; sharpness, agreement."""
         truth = case.ground_truth
-        judged = self.judged(result)
-        found = scores(judged, self.judged(truth), case.regions)
-        found |= {metric: distance(result, truth) for metric, distance in self._perceptual.items()}
-        found["sharpness"] = psnr_ssim.sharpness(judged)
-        found["lr_psnr"] = self.agreement(result, case)
-        return found
+        channel = self.channel(result)
+        metrics = scores(channel, self.channel(truth), case.regions)
+        metrics |= {metric: distance(result, truth) for metric, distance in self._perceptual.items()}
+        metrics["sharpness"] = psnr_ssim.sharpness(channel)
+        metrics["lr_psnr"] = self.agreement(result, case)
+        return metrics
 
     def agreement(self, result: Array, case: Case) -> float:
         """Whatever a model invents, made low resolution again it should be what the model was given: PSNR in dB."""
@@ -161,17 +161,17 @@ class ImageBenchmark:
             **({"bits": f"16-bit files without declared depth read as {self.bits}-bit"} if self.bits else {}),
             "ssim": "Gaussian window of sigma 1.5 (11 pixels), K 0.01 and 0.03",
             "mse": "in grey levels of 8 bits, squared",
-            **{metric: self._told(metric) for metric in lpips.METRICS},
+            **{metric: self._lpips_note(metric) for metric in lpips.METRICS},
         }
 
 
 def scores(result: Array, truth: Array, regions: Mapping[str, Mask], suffix: str = "") -> dict[str, float]:
     """PSNR, SSIM and MSE of the whole image, and of every region."""
-    found = {name + suffix: metric(result, truth) for name, metric in METRICS.items()}
+    metrics = {name + suffix: metric(result, truth) for name, metric in METRICS.items()}
     for region, where in regions.items():
         if where.any():
-            found |= {f"{name}{suffix}_{region}": metric(result, truth, where) for name, metric in METRICS.items()}
-    return found
+            metrics |= {f"{name}{suffix}_{region}": metric(result, truth, where) for name, metric in METRICS.items()}
+    return metrics
 
 
 def green(unit: Array) -> Array:

@@ -37,8 +37,8 @@ def write(path: Path, result: Evaluation, gallery: Gallery) -> None:
     cost = [key for key in result.metrics if key in COST]
     quality = [key for key in result.metrics if key not in COST]
     shown = ("channel", "low_resolution")
-    told = [f"{name.replace('_', ' ')}: {result.protocol[name]}" for name in shown if name in result.protocol]
-    caption = "; ".join([tables.counted(result), *told, "means with 95 % bootstrap intervals over images"])
+    parameters = [f"{name.replace('_', ' ')}: {result.protocol[name]}" for name in shown if name in result.protocol]
+    caption = "; ".join([tables.counted(result), *parameters, "means with 95 % bootstrap intervals over images"])
     sections = [
         Section("Quality", " ".join(f"{note}." for note in tables.remarks(result)), _tables(result, quality, caption)),
         Section("Intervals", INTERVALS.format(result.baseline), pictures=_plots(result), wide=True),
@@ -51,7 +51,7 @@ def write(path: Path, result: Evaluation, gallery: Gallery) -> None:
     protocol = [[name, value] for name, value in tables.protocol(result)]
     sections.append(Section("Protocol", tables=[Table(["", ""], protocol, text=True)]))
     if result.failed:
-        reasons = [[one.input.name, str(one.error)] for one in result.failed]
+        reasons = [[outcome.input.name, str(outcome.error)] for outcome in result.failed]
         sections.append(Section("Left out", tables=[Table(["file", "reason"], reasons, text=True)]))
     versions = ", ".join(f"{name} {value}" for name, value in result.versions.items())
     measured = dict.fromkeys(split(key)[0] for key in result.metrics)
@@ -76,7 +76,7 @@ def _plots(result: Evaluation) -> list[Picture]:
     return [
         _plot(result, key)
         for key in result.metrics
-        if split(key)[0] in [METRICS[one] for one in PLOTTED]
+        if split(key)[0] in [METRICS[metric] for metric in PLOTTED]
         and (key in PLOTTED or key.removesuffix("_fov").removesuffix("_foreground") in ("psnr", "ssim"))
     ]
 
@@ -86,17 +86,17 @@ def _plot(result: Evaluation, key: str) -> Picture:
     figure = Figure(figsize=(9.6, 0.9 + 0.42 * len(result.models)), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=bool(others))
     names = list(result.models)
-    for place, model in enumerate(reversed(names)):
+    for row, model in enumerate(reversed(names)):
         if mean := result.means[model].get(key):
             low, high = (mean.low, mean.high) if mean.low is not None else (mean.mean, mean.mean)
-            left.plot([low, high], [place, place], color="tab:blue", linewidth=2)
-            left.plot([mean.mean], [place], "o", color="tab:blue")
+            left.plot([low, high], [row, row], color="tab:blue", linewidth=2)
+            left.plot([mean.mean], [row], "o", color="tab:blue")
         if model in result.differences and (gain := result.differences[model].get(key)):
             dots = list(result.gains(model, key).values())
-            right.plot(dots, [place] * len(dots), ".", color="grey", alpha=0.35)
+            right.plot(dots, [row] * len(dots), ".", color="grey", alpha=0.35)
             low, high = (gain.low, gain.high) if gain.low is not None else (gain.mean, gain.mean)
-            right.plot([low, high], [place, place], color="tab:orange", linewidth=3)
-            right.plot([gain.mean], [place], "o", color="tab:orange")
+            right.plot([low, high], [row, row], color="tab:orange", linewidth=3)
+            right.plot([gain.mean], [row], "o", color="tab:orange")
     left.set_yticks(range(len(names)), list(reversed(names)))
     left.set_ylim(-0.6, len(names) - 0.4)
     right.axvline(0, color="black", linewidth=0.8)
@@ -109,11 +109,11 @@ def _plot(result: Evaluation, key: str) -> Picture:
 
 def _pictures(result: Evaluation, gallery: Gallery, model: str) -> list[Section]:
     gains = result.gains(model, "psnr") if model != result.baseline else result.values(model, "psnr")
-    ranked = sorted(gains, key=lambda one: (gains[one], one))
+    ranked = sorted(gains, key=lambda image: (gains[image], image))
     chosen = {"worst": ranked[0], "median": ranked[len(ranked) // 2], "best": ranked[-1]}
     sections = []
     for image in dict.fromkeys(chosen.values()):
-        which = " and ".join(name for name, one in chosen.items() if one == image)
+        which = " and ".join(rank for rank, candidate in chosen.items() if candidate == image)
         how = f"{gains[image]:+.2f} dB over {result.baseline}" if model != result.baseline else f"{gains[image]:.2f} dB"
         title = f"{model}: {which} image, {image} ({how})"
         sections.append(Section(title, EXPLAINED, pictures=_crops(gallery, image, result.baseline, model), small=True))
@@ -135,14 +135,14 @@ def _crops(gallery: Gallery, image: str, baseline: str, model: str) -> list[Pict
     finest = _peak(_fine(truth) * inside)
     elsewhere = error * inside
     elsewhere[finest] = 0
-    places = {"finest detail": finest, "largest error": _peak(elsewhere)}
+    crops = {"finest detail": finest, "largest error": _peak(elsewhere)}
     pictures = []
-    for words, place in places.items():
-        pictures.append(picture(f"ground truth, {words}", truth[place], ENLARGE))
-        pictures += [picture(name, one[place], ENLARGE) for name, one in results.items()]
-        for name, one in results.items():
-            pictures.append(picture(f"difference of {name}", _coloured((one - truth)[place]), ENLARGE))
-    return [*pictures, picture("whole", _framed(truth, list(places.values())))]
+    for words, crop in crops.items():
+        pictures.append(picture(f"ground truth, {words}", truth[crop], ENLARGE))
+        pictures += [picture(name, result[crop], ENLARGE) for name, result in results.items()]
+        for name, result in results.items():
+            pictures.append(picture(f"difference of {name}", _coloured((result - truth)[crop]), ENLARGE))
+    return [*pictures, picture("whole", _framed(truth, list(crops.values())))]
 
 
 def _framed(truth: Array, places: list[tuple[slice, slice]]) -> Array:

@@ -13,7 +13,7 @@ from medsr.batch.journal import Journal
 from medsr.batch.outcome import Outcome
 from medsr.batch.status import Status
 from medsr.commands.evaluate.case import Item
-from medsr.commands.evaluate.result import Row
+from medsr.commands.evaluate.result import ImageScores
 from medsr.io.volumes.volume_files import digest
 from medsr.metrics.names import split
 
@@ -21,7 +21,7 @@ NAME = "measured.jsonl"
 
 
 @dataclass(frozen=True)
-class Seen:
+class Fingerprint:
     """`key`: of the protocol, the models and the bytes of all files of an image. `image`: SHA-256 of its own."""
 
     key: str
@@ -40,11 +40,12 @@ class _Row(BaseModel):
 
 
 class Record:
-    """`settings`: protocol and models; figures measured otherwise, or on another image, are not taken up."""
+    """`settings`: protocol and models. `resume`: keep the figures of before; those measured otherwise, or on
+    another image, are never reused."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any], take_up: bool) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, Any], resume: bool) -> None:
         self.status, self.models = Status(folder, settings), list(settings["models"])
-        if not take_up:
+        if not resume:
             (folder / NAME).unlink(missing_ok=True)
         self.journal = Journal(folder / NAME)
 
@@ -54,18 +55,18 @@ class Record:
     def __exit__(self, *_: object) -> None:
         self.status.__exit__()
 
-    def look(self, item: Item) -> Seen:
-        """What an image is known by before it is measured: it may be gone afterwards."""
+    def fingerprint(self, item: Item) -> Fingerprint:
+        """What identifies an image. Taken before it is measured: it may be gone afterwards."""
         try:
             hashes = digests(item)
         except OSError:  # measuring it will tell why
             hashes = {}
-        files = " ".join(f"{role}:{known}" for role, known in sorted(hashes.items()))
-        return Seen(f"{self.status.settings} {item.id} {files}", hashes.get("image", ""))
+        files = " ".join(f"{role}:{sha256}" for role, sha256 in sorted(hashes.items()))
+        return Fingerprint(f"{self.status.settings} {item.id} {files}", hashes.get("image", ""))
 
-    def known(self, item: Item, seen: Seen) -> list[Row]:
+    def measured(self, item: Item, fingerprint: Fingerprint) -> list[ImageScores]:
         """The rows of an image measured before; none where it was not."""
-        record = self.journal.records.get(seen.key)
+        record = self.journal.records.get(fingerprint.key)
         try:
             rows = [_Row.model_validate(row) for row in record["rows"]] if record else []
             for name in {name for row in rows for name in row.metrics}:
@@ -74,11 +75,11 @@ class Record:
             return []
         if [row.model for row in rows] != self.models:
             return []
-        return [Row(item.id, row.model, row.metrics) for row in rows]
+        return [ImageScores(item.id, row.model, row.metrics) for row in rows]
 
-    def add(self, seen: Seen, rows: Sequence[Row], outcome: Outcome) -> None:
+    def add(self, fingerprint: Fingerprint, rows: Sequence[ImageScores], outcome: Outcome) -> None:
         """Remember what became of an image."""
-        self.status.record(replace(outcome, input_sha256=seen.image))
+        self.status.record(replace(outcome, input_sha256=fingerprint.image))
         if rows:
-            told = [{"model": row.model, "metrics": dict(row.metrics)} for row in rows]
-            self.journal.add(seen.key, {"rows": told})
+            entries = [{"model": row.model, "metrics": dict(row.metrics)} for row in rows]
+            self.journal.add(fingerprint.key, {"rows": entries})

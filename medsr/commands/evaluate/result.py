@@ -12,7 +12,7 @@ from medsr.metrics.bootstrap import METHOD, IntervalSummary, summarize
 
 
 @dataclass(frozen=True)
-class Row:
+class ImageScores:
     """One model on one image."""
 
     id: str
@@ -31,7 +31,7 @@ class Evaluation:
     protocol: Mapping[str, Any]
     baseline: str
     models: Mapping[str, Mapping[str, Any]]
-    rows: Sequence[Row]
+    rows: Sequence[ImageScores]
     failed: Sequence[Outcome]
     versions: Mapping[str, str]
 
@@ -53,7 +53,9 @@ class Evaluation:
     def means(self) -> dict[str, dict[str, IntervalSummary]]:
         """Model -> metric -> mean with its interval."""
         return {
-            model: {key: summarize(list(found.values())) for key in self.metrics if (found := self.values(model, key))}
+            model: {
+                key: summarize(list(values.values())) for key in self.metrics if (values := self.values(model, key))
+            }
             for model in self.models
         }
 
@@ -61,7 +63,7 @@ class Evaluation:
     def differences(self) -> dict[str, dict[str, IntervalSummary]]:
         """Model -> metric -> mean of its difference to the baseline on the same image, with the interval of that."""
         return {
-            model: {key: summarize(list(found.values())) for key in self.metrics if (found := self.gains(model, key))}
+            model: {key: summarize(list(gains.values())) for key in self.metrics if (gains := self.gains(model, key))}
             for model in self.models
             if model != self.baseline
         }
@@ -69,7 +71,7 @@ class Evaluation:
     def gains(self, model: str, metric: str) -> dict[str, float]:
         """By image: the model's figure minus the baseline's."""
         own, base = self.values(model, metric), self.values(self.baseline, metric)
-        return {one: own[one] - base[one] for one in own if one in base}
+        return {image: own[image] - base[image] for image in own if image in base}
 
     def to_json(self) -> dict[str, Any]:
         """As docs/evaluation.md describes; plain numbers, strings, lists and dictionaries."""
@@ -77,12 +79,16 @@ class Evaluation:
             "benchmark": self.benchmark,
             "protocol": {**self.protocol, "intervals": METHOD, "difference_to": self.baseline},
             "n": len(self.ids),
-            "models": {model: {key: _json(one) for key, one in found.items()} for model, found in self.means.items()},
+            "models": {
+                model: {key: _json(summary) for key, summary in summaries.items()}
+                for model, summaries in self.means.items()
+            },
             "differences": {
-                model: {key: _json(one) for key, one in found.items()} for model, found in self.differences.items()
+                model: {key: _json(summary) for key, summary in summaries.items()}
+                for model, summaries in self.differences.items()
             },
             "images": [{"id": row.id, "model": row.model, **row.metrics} for row in self.rows],
-            "failed": [{"id": str(one.input), "reason": str(one.error)} for one in self.failed],
+            "failed": [{"id": str(outcome.input), "reason": str(outcome.error)} for outcome in self.failed],
             "about_models": dict(self.models),
             "versions": dict(self.versions),
         }

@@ -19,10 +19,10 @@ from medsr.batch.progress import progress
 from medsr.commands.evaluate import external
 from medsr.commands.evaluate.case import Benchmark, Item, Runner
 from medsr.commands.evaluate.choose import benchmark as choose
-from medsr.commands.evaluate.choose import opened
+from medsr.commands.evaluate.choose import open_runners
 from medsr.commands.evaluate.gallery import TRUTH, Gallery
 from medsr.commands.evaluate.record import Record, digests
-from medsr.commands.evaluate.result import Evaluation, Row
+from medsr.commands.evaluate.result import Evaluation, ImageScores
 from medsr.core.devices import choose as choose_device
 from medsr.core.errors import InputError, UsageError
 from medsr.core.geometry import parse_planes
@@ -113,9 +113,9 @@ def evaluate(
     method = Method(parse_planes(planes), fuse, consistency)
     bench = choose(benchmark, Path(data), scale, blur_sigma, track, chosen_device, method, adapt, bits)
     every = bench.items()  # those that --limit leaves out have names too, which no other may take
-    items, names = _drawn(every, limit), external.names(every) if results or inputs is not None else {}
+    items, names = _sample(every, limit), external.names(every) if results or inputs is not None else {}
     bench.settle(every, notify)
-    runners = opened(bench, models, results or {}, names, Compute(chosen_device), tile)
+    runners = open_runners(bench, models, results or {}, names, Compute(chosen_device), tile)
     notify(f"{benchmark}: {len(items)} image{'s' if len(items) > 1 else ''}, {', '.join(runners)}")
     if len(runners) == 1 and not models:
         notify(f"no bundled model is made for {benchmark}: only {bench.baseline} is measured; give others with --model")
@@ -164,7 +164,7 @@ def _stems(inputs: str | Path | None, names: Mapping[str, str]) -> dict[str, Pat
     return {} if inputs is None else {case: Path(inputs) / name for case, name in names.items()}
 
 
-def _drawn(items: Sequence[Item], limit: int | None) -> list[Item]:
+def _sample(items: Sequence[Item], limit: int | None) -> list[Item]:
     if limit is None or limit >= len(items):
         return list(items)
     order = np.random.default_rng(0).permutation(len(items))[:limit]
@@ -179,50 +179,50 @@ def _measure(
     record: Record | None,
     device: str,
     stems: Mapping[str, Path],
-) -> tuple[list[Row], list[Outcome]]:
-    rows: list[Row] = []
+) -> tuple[list[ImageScores], list[Outcome]]:
+    rows: list[ImageScores] = []
     failed: list[Outcome] = []
     with progress("evaluate", len(items)) as update:
         for done, item in enumerate(items, 1):
-            seen = record.look(item) if record else None
-            found = record.known(item, seen) if record and seen else []
-            if not found:
+            fingerprint = record.fingerprint(item) if record else None
+            item_rows = record.measured(item, fingerprint) if record and fingerprint else []
+            if not item_rows:
                 outcome = run_safely(
                     item.image,
                     item.image,
-                    partial(_one, bench, item, runners, gallery, device, found, stems.get(item.id)),
+                    partial(_measure_case, bench, item, runners, gallery, device, item_rows, stems.get(item.id)),
                 )
                 if outcome.error:
                     failed.append(outcome)
-                    found = []
-                if record and seen:
-                    record.add(seen, found, outcome)
-            rows += found
+                    item_rows = []
+                if record and fingerprint:
+                    record.add(fingerprint, item_rows, outcome)
+            rows += item_rows
             update(done, item.id)
     return rows, failed
 
 
-def _one(
+def _measure_case(
     bench: Benchmark,
     item: Item,
     runners: Mapping[str, Runner],
     gallery: Gallery,
     device: str,
-    found: list[Row],
+    rows: list[ImageScores],
     stem: Path | None,
 ) -> tuple[str, ...]:
     case, _ = read_unchanged(item.image, lambda _: digests(item), partial(bench.load, item))
     if np.ptp(case.ground_truth) == 0:
         raise InputError(f"{item.image}: one value throughout; nothing to measure")
     if stem is not None:
-        bench.hand_out(case, stem)
+        bench.export_inputs(case, stem)
     pictures = {TRUTH: bench.show(case.ground_truth, case)}
     for name, runner in runners.items():
         with Meter(device) as meter:
             result = runner(case)
         cost = {"seconds": meter.seconds, "memory_mb": meter.peak / 1e6}
         scores = bench.score(result, case) | ({} if isinstance(runner, external.Results) else cost)
-        found.append(Row(item.id, name, scores))
+        rows.append(ImageScores(item.id, name, scores))
         pictures[name] = bench.show(result, case)
     gallery.keep(item.id, pictures)
     return ()
@@ -234,10 +234,10 @@ def _about(runner: Runner) -> dict[str, Any]:
 
 
 def _versions(device: str) -> dict[str, str]:
-    found = {"medsr": __version__, "python": platform.python_version()}
-    found |= {name: version(name) for name in MEASURED_WITH}
+    versions = {"medsr": __version__, "python": platform.python_version()}
+    versions |= {name: version(name) for name in MEASURED_WITH}
     if device.startswith("cuda"):
         import torch
 
-        return found | {"device": torch.cuda.get_device_name(device)}
-    return found | {"device": f"{device} ({platform.processor() or platform.machine()})"}
+        return versions | {"device": torch.cuda.get_device_name(device)}
+    return versions | {"device": f"{device} ({platform.processor() or platform.machine()})"}

@@ -43,8 +43,8 @@ def _grid(result: Evaluation, metrics: Sequence[str], columns: Sequence[tuple[st
         digits = split(key)[0].digits
         row = [label(key)]
         for model, minus in columns:
-            found = result.differences[model].get(key) if minus else result.means[model].get(key)
-            row.append(interval(found, digits, sign="+" if minus else ""))
+            summary = result.differences[model].get(key) if minus else result.means[model].get(key)
+            row.append(interval(summary, digits, sign="+" if minus else ""))
         rows.append(row)
     return header, rows
 
@@ -65,8 +65,8 @@ def protocol(result: Evaluation) -> list[tuple[str, str]]:
     lines += [(name.replace("_", " "), _plain(value)) for name, value in result.protocol.items()]
     lines.append(("intervals", METHOD))
     for model, about in result.models.items():
-        told = [f"sha256 {about['sha256']}" if about.get("sha256") else "no weights", about.get("note", "")]
-        lines.append((f"model {model}", "; ".join(filter(None, told))))
+        details = [f"sha256 {about['sha256']}" if about.get("sha256") else "no weights", about.get("note", "")]
+        lines.append((f"model {model}", "; ".join(filter(None, details))))
     return lines
 
 
@@ -102,7 +102,7 @@ def markdown(result: Evaluation) -> str:
         lines += [*(f"{note}." for note in notes), ""]
     lines += ["Protocol:", "", *(f"- {name}: {value}" for name, value in protocol(result)), ""]
     if result.failed:
-        lines += ["Left out:", "", *(f"- {one.error}" for one in result.failed), ""]
+        lines += ["Left out:", "", *(f"- {outcome.error}" for outcome in result.failed), ""]
     lines.append(f"Measured with {', '.join(f'{name} {value}' for name, value in result.versions.items())}.")
     return "\n".join(lines) + "\n"
 
@@ -111,8 +111,8 @@ def csv_of_means(result: Evaluation) -> str:
     """A line for every model and metric: mean and interval, and those of the difference to the baseline."""
     header = "model metric n mean low high difference difference_low difference_high"
     rows: list[list[Any]] = [header.split()]
-    for model, found in result.means.items():
-        for key, mean in found.items():
+    for model, summaries in result.means.items():
+        for key, mean in summaries.items():
             gain = result.differences.get(model, {}).get(key)
             more = [gain.mean, gain.low, gain.high] if gain else [None, None, None]
             rows.append([model, key, mean.n, mean.mean, mean.low, mean.high, *more])
@@ -137,7 +137,7 @@ def _table(header: list[str], rows: Grid) -> list[str]:
         ]
         return f"| {' | '.join(padded)} |"
 
-    rule = "|" + "|".join("-" * (width + 1) + (":" if place else "-") for place, width in enumerate(widths)) + "|"
+    rule = "|" + "|".join("-" * (width + 1) + (":" if index else "-") for index, width in enumerate(widths)) + "|"
     return [line(header), rule, *map(line, rows)]
 
 
@@ -147,6 +147,6 @@ def _plain(value: Any) -> str:
 
 def _csv(rows: list[list[Any]]) -> str:
     stream = io.StringIO()
-    told = [[cell(shown(one)) if isinstance(one, str) else one for one in row] for row in rows]
-    csv.writer(stream, lineterminator="\n").writerows(told)
+    cells = [[cell(shown(value)) if isinstance(value, str) else value for value in row] for row in rows]
+    csv.writer(stream, lineterminator="\n").writerows(cells)
     return stream.getvalue()

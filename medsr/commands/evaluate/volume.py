@@ -69,7 +69,7 @@ class VolumeRunner:
 
 
 @dataclass
-class Volume:
+class VolumeBenchmark:
     """`scale`: through-plane factor, any real number from above 1 to 16. `method`, `adapt` (minutes): of networks."""
 
     data: Path
@@ -137,7 +137,7 @@ class Volume:
         request = Request(model, method=self.method, adapt=self.adapt, compute=compute)
         return VolumeRunner(open_for(request), self.method, self.adapt)
 
-    def hand_out(self, case: Case, stem: Path) -> None:
+    def export_inputs(self, case: Case, stem: Path) -> None:
         """NIfTI, float32 unit values, axes to right, anterior and superior; see `_affine`."""
         volume_io.write(
             stem.with_name(f"{stem.name}.nii.gz"), volume_io.Volume(case.low_resolution, _affine(case, coarse=True))
@@ -147,7 +147,7 @@ class Volume:
         """By its suffix; of header and data, the header."""
         return volume_files.is_volume(path)
 
-    def take_in(self, path: Path, case: Case) -> Array:
+    def import_results(self, path: Path, case: Case) -> Array:
         """(I, J, K) float32, what the stored values mean, turned to right, anterior, superior.
 
         Raises InputError for another grid than the ground truth's, several volumes, or other values than unit ones.
@@ -159,9 +159,9 @@ class Volume:
         result = np.ascontiguousarray(turn.view(volume.stored, 0), np.float32)
         result = result * np.float32(volume.slope) + np.float32(volume.intercept)
         if result.shape != case.ground_truth.shape:
-            found, wanted = (" x ".join(map(str, one.shape)) for one in (result, case.ground_truth))
-            raise InputError(f"{path}: {found} voxels, the ground truth has {wanted}")
-        _check_place(path, volume, turn, _affine(case, coarse=False))
+            actual, expected = (" x ".join(map(str, array.shape)) for array in (result, case.ground_truth))
+            raise InputError(f"{path}: {actual} voxels, the ground truth has {expected}")
+        _check_position(path, volume, turn, _affine(case, coarse=False))
         largest = float(np.abs(case.low_resolution).max())
         if np.abs(result).max() > MOST_BRIGHTER * largest:
             raise InputError(
@@ -171,18 +171,18 @@ class Volume:
 
     def score(self, result: Array, case: Case) -> dict[str, float]:
         """PSNR, SSIM (3D) and MSE, whole and in the foreground."""
-        truth, made = case.ground_truth[..., None], result[..., None]
-        found = {
-            "psnr": psnr_ssim.psnr(made, truth),
-            "ssim": psnr_ssim.ssim(made, truth),
-            "mse": psnr_ssim.mse(made, truth),
+        truth, estimate = case.ground_truth[..., None], result[..., None]
+        metrics = {
+            "psnr": psnr_ssim.psnr(estimate, truth),
+            "ssim": psnr_ssim.ssim(estimate, truth),
+            "mse": psnr_ssim.mse(estimate, truth),
         }
-        where = case.regions["foreground"]
-        if where.any():
+        foreground = case.regions["foreground"]
+        if foreground.any():
             for name, metric in (("psnr", psnr_ssim.psnr), ("ssim", psnr_ssim.ssim), ("mse", psnr_ssim.mse)):
-                found[f"{name}_foreground"] = metric(made, truth, where)
-        found["sharpness"] = psnr_ssim.sharpness(self.show(result, case))
-        return found
+                metrics[f"{name}_foreground"] = metric(estimate, truth, foreground)
+        metrics["sharpness"] = psnr_ssim.sharpness(self.show(result, case))
+        return metrics
 
     def show(self, array: Array, case: Case) -> Array:
         """The coronal slice through the middle of the foreground, head up."""
@@ -197,22 +197,22 @@ class Volume:
             "ground_truth": "unit values: 0.5 to 99.5 percentile; cut at the top to whole thick slices",
             "scale": self.scale,
             "low_resolution": f"mean downsampling (box slice profile) by {self.scale:g} towards superior",
-            **self._ways(),
+            **self._processing(),
             "ssim": "3D, Gaussian window of sigma 1.5 (11 voxels), K 0.01 and 0.03",
             "mse": "in 1/255 of the unit range, squared",
             "regions": f"whole volume; _foreground: above {FOREGROUND:.0%} of the unit range",
             "sharpness": "of the middle coronal slice",
         }
 
-    def _ways(self) -> dict[str, str]:
+    def _processing(self) -> dict[str, str]:
         """How networks are run."""
         method = self.method
         planes = "all planes that hold that axis" if method.planes is None else f"{', '.join(method.planes)} slices"
-        known = {"mean": "averaged", "median": "median", "weighted": "weighted by agreement"}
-        fused = known.get(method.fuse) or f"fused by a network ({sha256(file_of(method.fuse))[:8]})"
-        made = "made consistent" if method.consistency else "not made consistent"
+        descriptions = {"mean": "averaged", "median": "median", "weighted": "weighted by agreement"}
+        fused = descriptions.get(method.fuse) or f"fused by a network ({sha256(file_of(method.fuse))[:8]})"
+        consistency = "made consistent" if method.consistency else "not made consistent"
         adapted = {"adapted": f"to each thick scan, {self.adapt:g} minutes"} if self.adapt else {}
-        return {"output": f"{planes}, {fused}, {made}; float32, not clipped", **adapted}
+        return {"output": f"{planes}, {fused}, {consistency}; float32, not clipped", **adapted}
 
 
 def _affine(case: Case, coarse: bool) -> NDArray[np.float64]:
@@ -228,7 +228,7 @@ def _affine(case: Case, coarse: bool) -> NDArray[np.float64]:
     return affine
 
 
-def _check_place(path: Path, result: volume_io.Volume, turn: Canonical, wanted: NDArray[np.float64]) -> None:
+def _check_position(path: Path, result: volume_io.Volume, turn: Canonical, wanted: NDArray[np.float64]) -> None:
     """Raise InputError for a result that lies elsewhere: mirrored or moved, its voxels would be held against others."""
     from nibabel.orientations import inv_ornt_aff
 

@@ -49,7 +49,7 @@ def test_a_grey_ground_truth_is_y_as_it_stands(tmp_path: Path) -> None:
     write_png(tmp_path / "grey.png", grey)
     bench = Classic(tmp_path)
     case = bench.load(bench.items()[0])
-    np.testing.assert_array_equal(bench.judged(case.ground_truth), case.ground_truth[2:-2, 2:-2])
+    np.testing.assert_array_equal(bench.channel(case.ground_truth), case.ground_truth[2:-2, 2:-2])
 
 
 def test_only_this_factors_ground_truth_is_taken_from_pairs(tmp_path: Path, fundus: np.ndarray) -> None:
