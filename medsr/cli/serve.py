@@ -16,9 +16,11 @@ def serve(
         str, typer.Option(help="Address to listen at; another than this machine's own needs a token.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen at; 0 for any free one.")] = 8737,
-    model: Annotated[
+    models: Annotated[
         list[str] | None,
-        typer.Option(help="Offer only this model: a name or a weight file. Several times for several. [default: all]"),
+        typer.Option(
+            "--model", help="Offer only this model: a name or a weight file. Several times for several. [default: all]"
+        ),
     ] = None,
     token: Annotated[
         str | None,
@@ -47,7 +49,7 @@ def serve(
     run(
         host,
         port,
-        models=model or (),
+        models=models or (),
         token=token,
         certificate=certificate,
         key=key,

@@ -35,7 +35,7 @@ def available_models(models: tuple[str, ...]) -> dict[str, AvailableModel]:
     ]
     by_key = {(model.response.kind, model.response.name): model for model in available}
     if len(by_key) < len({(model.response.kind, model.source) for model in available}):
-        raise UsageError("--model: two files of one name; rename one")
+        raise UsageError("`models`: two files of one name; rename one")
     return {name: model for (_, name), model in by_key.items()}
 
 
@@ -62,7 +62,7 @@ def _resolve(model: str) -> AvailableModel:
     path = weight_store.locate(model)
     metadata = checkpoint.describe(path)
     if kind := metadata.get("discriminator"):
-        raise UsageError(f"--model {model}: holds a {kind} discriminator, not a generator")
+        raise UsageError(f"`models={model}`: holds a {kind} discriminator, not a generator")
     if metadata.get("format") != checkpoint.FORMAT:
         return _available(path.stem, str(path.resolve()), "", None, OWN)
     spec = checkpoint.spec_of(metadata.get("spec"), path)

@@ -148,7 +148,7 @@ def _listen(settings: Settings, kind: type[Bound]) -> Bound:
     except (OSError, OverflowError) as error:
         bound.close()
         reason = getattr(error, "strerror", None) or str(error)
-        raise UsageError(f"--host {settings.host} --port {settings.port}: cannot listen there: {reason}") from error
+        raise UsageError(f"`host={settings.host}` `port={settings.port}`: cannot listen there: {reason}") from error
     return bound
 
 
@@ -166,6 +166,6 @@ def _startup_lines(settings: Settings, models: list[str]) -> list[str]:
         ]
     if not settings.is_local and not settings.encrypted:
         lines.append(
-            "  images and token travel unencrypted: give --certificate and --key on a network you do not trust"
+            "  images and token travel unencrypted: give `certificate` and `key` on a network you do not trust"
         )
     return [*lines, f"Models: {', '.join(models)}", "Research use only; not a medical device. Ctrl-C ends it."]

@@ -36,16 +36,16 @@ class Limits:
     keep: float = 3600.0
 
     def __post_init__(self) -> None:
-        for option, value in (
-            ("--max-upload", self.upload),
-            ("--max-megapixels", self.pixels),
-            ("--max-megavoxels", self.voxels),
-            ("--max-stored", self.stored),
-            ("--max-minutes", self.minutes),
-            ("--keep", self.keep),
+        for parameter, value in (
+            ("max_upload", self.upload),
+            ("max_megapixels", self.pixels),
+            ("max_megavoxels", self.voxels),
+            ("max_stored", self.stored),
+            ("max_minutes", self.minutes),
+            ("keep", self.keep),
         ):
             if not 0 < value < float("inf"):
-                raise UsageError(f"{option}: expected a number above 0")
+                raise UsageError(f"`{parameter}`: expected a number above 0")
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Connections:
 
     def __post_init__(self) -> None:
         if self.address < 1:
-            raise UsageError("--max-connections: expected a number above 0")
+            raise UsageError("`max_connections`: expected a number above 0")
 
 
 @dataclass(frozen=True)
@@ -90,18 +90,18 @@ class Settings:
 
     def __post_init__(self) -> None:
         if not 0 <= self.port < 1 << 16:
-            raise UsageError(f"--port {self.port}: expected a number from 0 to 65535")
+            raise UsageError(f"`port={self.port}`: expected a number from 0 to 65535")
         if self.token is not None and len(self.token) < MIN_TOKEN_LENGTH:
-            raise UsageError(f"--token: expected at least {MIN_TOKEN_LENGTH} characters; leave it out to have one made")
+            raise UsageError(f"`token`: expected at least {MIN_TOKEN_LENGTH} characters; leave it out to have one made")
         if not self.is_local and self.token is None:
-            raise UsageError(f"--host {self.host}: others can reach this server; it needs a token")
+            raise UsageError(f"`host={self.host}`: others can reach this server; it needs a token")
         if (self.certificate is None) != (self.key is None):
-            raise UsageError("--certificate and --key: give both, or neither")
-        for option, path in (("--certificate", self.certificate), ("--key", self.key)):
+            raise UsageError("`certificate` and `key`: give both, or neither")
+        for parameter, path in (("certificate", self.certificate), ("key", self.key)):
             if path is not None and not path.is_file():
-                raise UsageError(f"{option} {path}: no such file")
+                raise UsageError(f"`{parameter}={path}`: no such file")
         if self.folder is not None and not self.folder.is_dir():
-            raise UsageError(f"--folder {self.folder}: no such folder")
+            raise UsageError(f"`folder={self.folder}`: no such folder")
 
     @property
     def is_local(self) -> bool:

@@ -11,7 +11,7 @@ import trustme
 
 from medsr.commands.serve.available_models import available_models
 from medsr.commands.serve.run import serve
-from medsr.commands.serve.settings import Limits, Settings, is_loopback, new_token
+from medsr.commands.serve.settings import Connections, Settings, is_loopback, new_token
 from medsr.core.errors import UsageError, WeightsError
 from tests.helpers.server import TOKEN, Server, serving
 
@@ -29,29 +29,37 @@ def test_loopback_is_what_the_system_says() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "message"),
     [
-        {"token": "short"},
-        {"port": 99999},
-        {"certificate": Path("no.pem"), "key": Path("no.key")},
-        {"certificate": Path("no.pem")},
-        {"folder": Path("/no/such/folder")},
+        ({"token": "short"}, "`token`: expected at least 16 characters"),
+        ({"port": 99999}, "`port=99999`: expected"),
+        ({"certificate": Path("no.pem"), "key": Path("no.key")}, r"`certificate=no\.pem`: no such file"),
+        ({"certificate": Path("no.pem")}, "`certificate` and `key`: give both"),
+        ({"folder": Path("/no/such/folder")}, "`folder=.*folder`: no such folder"),
     ],
 )
-def test_what_makes_no_sense_is_refused(arguments: dict) -> None:
-    with pytest.raises(UsageError):
+def test_what_makes_no_sense_is_refused(arguments: dict, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         Settings(**arguments)
 
 
-@pytest.mark.parametrize("limit", ["upload", "pixels", "voxels", "minutes", "keep"])
-def test_limits_are_above_zero(limit: str) -> None:
-    with pytest.raises(UsageError):
-        Limits(**{limit: 0})
+@pytest.mark.parametrize(
+    "parameter", ["max_upload", "max_megapixels", "max_megavoxels", "max_minutes", "max_stored", "keep"]
+)
+def test_limits_are_above_zero(parameter: str) -> None:
+    with pytest.raises(UsageError, match=f"`{parameter}`: expected a number above 0"):
+        serve(port=0, **{parameter: 0})  # type: ignore[arg-type]
+
+
+def test_a_server_takes_a_connection_at_least() -> None:
+    with pytest.raises(UsageError, match="`max_connections`: expected a number above 0"):
+        Connections(address=0)
 
 
 def test_a_taken_port_and_a_missing_model_are_told(server: Server) -> None:
-    with pytest.raises(UsageError, match="cannot listen there"):
-        serve(port=int(server.base.rpartition(":")[2]))
+    port = int(server.base.rpartition(":")[2])
+    with pytest.raises(UsageError, match=f"`host=127.0.0.1` `port={port}`: cannot listen there"):
+        serve(port=port)
     with pytest.raises(WeightsError):
         serve(port=0, models="no.safetensors")
     with pytest.raises(UsageError, match="no known name"):
