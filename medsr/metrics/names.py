@@ -21,6 +21,7 @@ METRICS = {
     "mse": Metric("MSE", -1, 2, "mean squared error in grey levels of 8 bits, squared"),
     "lpips": Metric("LPIPS", -1, 4, "learned perceptual distance (Zhang et al. 2018), AlexNet, version 0.1"),
     "lpips_vgg": Metric("LPIPS (VGG16)", -1, 4, "the same distance, VGG16, version 0.1"),
+    "dists": Metric("DISTS", -1, 4, "structure and texture in VGG16's features (Ding et al. 2020), at full size"),
     "sharpness": Metric("sharpness", 0, 4, "1 - blur of Crete et al. 2007; noise counts as sharp"),
     "vessel_auc": Metric("vessel AUC", 1, 4, "area under the ROC curve of vessel detection"),
     "vessel_sensitivity": Metric("vessel sensitivity", 1, 4, "at 95 % specificity"),

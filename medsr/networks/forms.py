@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from medsr.networks.checkpoint import Spec
     from medsr.networks.numpy_pickle import Arrays
 
-Kind = Literal["ncnn", "flax-lpips"]
+Kind = Literal["ncnn", "flax-lpips", "torch"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def convert(form: Form, files: list[Path]) -> tuple[dict[str, Tensor], Spec | No
 
     `files`: as `form.files`. Raises WeightsError where a file, or what is in it, is not what the form says.
     """
-    from medsr.networks import ncnn, numpy_pickle
+    from medsr.networks import checkpoint, ncnn, numpy_pickle
 
     digest = sha256(files[-1])
     if digest != form.sha256:
@@ -72,6 +72,8 @@ def convert(form: Form, files: list[Path]) -> tuple[dict[str, Tensor], Spec | No
     spec: Spec | None = None
     if form.kind == "ncnn":
         state, spec = ncnn.load(files[0])
+    elif form.kind == "torch":
+        state = checkpoint.read_state(files[0])[0]
     else:
         state = torchvision_names(numpy_pickle.read(files[0].read_bytes()))
     digest_of_tensors = tensors_hash(state)

@@ -92,7 +92,7 @@ class Recipe(RecipeSection):
     guard: GuardSettings = GuardSettings()
     protocol: ValidationProtocol = ValidationProtocol()
     validate_every: Count = 500
-    metric: Literal["psnr", "ssim", "psnr_y", "mse", "lpips", "lpips_vgg"] = "psnr"
+    metric: Literal["psnr", "ssim", "psnr_y", "mse", "lpips", "lpips_vgg", "dists"] = "psnr"
     """Of the held-out images; says which weights are the best, for `patience` and for a plateau."""
     patience: Count | None = None
     save_every: Count = 500

