@@ -38,7 +38,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("finetune")(finetune.finetune)
 app.command("compare")(compare.compare)
-app.command("upscale")(upscale.upscale)
+app.command("upscale", help=upscale.HELP)(upscale.upscale)
 app.command("volume", cls=OptionalMinutes)(volume.volume)
 app.command("prepare")(prepare.prepare)
 app.command("evaluate", cls=OptionalMinutes)(evaluate.evaluate)

@@ -19,9 +19,12 @@ from medsr.cli.batch import (
     told_failure,
 )
 from medsr.cli.echo import echo
+from medsr.io.images.formats import WRITTEN, listed
 
 if TYPE_CHECKING:
     from medsr.batch.outcome import Outcome
+
+HELP = f"Super-resolve images: {listed([entry.name for entry in WRITTEN], 'and')}, in their own format and depth."
 
 
 def upscale(
@@ -55,7 +58,7 @@ def upscale(
     ] = False,
     keep_metadata: Annotated[bool, typer.Option("--keep-metadata", help=KEEP_METADATA)] = False,
 ) -> None:
-    """Super-resolve images: PNG, JPEG, TIFF and DICOM, in their own format and depth."""
+    """Super-resolve images in their own format and depth; `HELP` lists the formats."""
     side = parse_tile(tile)
     from medsr.commands.upscale.run import upscale as run
 

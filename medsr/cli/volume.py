@@ -9,6 +9,7 @@ import typer
 from medsr.cli.batch import COMPILE, ENGINE, KEEP_METADATA, MAX_GPU_MEMORY, PRECISION, end, told_failure
 from medsr.cli.echo import echo
 from medsr.cli.minutes import MINUTES
+from medsr.io.volumes.formats import BY_NAME
 
 if TYPE_CHECKING:
     from medsr.batch.outcome import Outcome
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 def volume(
     scans: Annotated[
         list[str],
-        typer.Argument(metavar="SCAN...", help="NIfTI, MGH, NRRD, MetaImage, Analyze, DICOM folders or zips, globs."),
+        typer.Argument(metavar="SCAN...", help=f"{', '.join(BY_NAME)}, DICOM folders or zips, globs."),
     ],
     out: Annotated[str, typer.Option(metavar="FILE|DIR", help="File for one scan, or folder.")],
     model: Annotated[

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
-import re
-import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -12,15 +9,21 @@ from pathlib import Path
 from typing import Literal
 
 from medsr.core.errors import InputError
+from medsr.core.references import resolve
 from medsr.io.dicom.files import unpacked_head
-from medsr.io.images import image as image_io
-from medsr.io.kinds import begins_as_dicom
+from medsr.io.dicom.signature import begins_as_dicom
+from medsr.io.images import formats as image_formats
+from medsr.io.images.base import DICOM
+from medsr.io.kinds import detect_file_type
+from medsr.io.volumes import formats as volume_formats
+from medsr.io.volumes.formats import VolumeFormat
 
 HEAD = 65536
 """Bytes of a header that are looked at."""
-READS = "PNG, JPEG, TIFF or DICOM images; NIfTI, NRRD, MetaImage, MGH or zipped DICOM slices as scans"
+_IMAGES = image_formats.listed([entry.name for entry in image_formats.WRITTEN], "or")
+_VOLUMES = ", ".join(entry.name for entry in volume_formats.RECOGNISED)
+READS = f"{_IMAGES} images; {_VOLUMES} or zipped DICOM slices as scans"
 _GZIP = b"\x1f\x8b"
-_IMAGES = {image_io.PNG: ".png", image_io.JPEG: ".jpg", image_io.TIFF: ".tif", image_io.DICOM: ".dcm"}
 
 
 @dataclass(frozen=True)
@@ -39,30 +42,24 @@ def content_of(path: Path) -> Content:
     """
     with path.open("rb") as stream:
         head = stream.read(HEAD)
-    kind = image_io.detect_file_type(path)
-    if kind == image_io.DICOM:
-        return Content("volume" if _is_stack(path) else "image", ".dcm")
-    if (suffix := _volume(head)) is not None:
-        _refuse_detached(path, suffix, head)
-        return Content("volume", suffix)
+    image = detect_file_type(path)
+    if image is not None and image.name == DICOM:
+        return Content("volume" if _is_stack(path) else "image", image.suffix)
+    volume, packed = _volume(head)
+    if volume is not None:
+        _check_whole(volume, path)
+        return Content("volume", _called(volume, packed))
     if zipfile.is_zipfile(path) and head.startswith(b"PK"):
         return Content("volume", ".zip")
-    if kind is not None:
-        return Content("image", _plain(head) or _IMAGES[kind])
+    if image is not None:
+        return Content("image", image.suffix)
     raise InputError(f"{path}: none of what medsr reads ({READS})")
-
-
-def _plain(head: bytes) -> str | None:
-    """Formats that Pillow reads and medsr writes as PNG."""
-    if head.startswith((b"P5", b"P6")):
-        return ".ppm"
-    return ".bmp" if head.startswith(b"BM") else None
 
 
 def scan_suffix(path: Path) -> str | None:
     """What a scan with this content is called (.nii, .nii.gz, .mgh, .mgz, .nrrd, .mha, .dcm, .zip); None for no scan.
 
-    Headers whose voxels lie in another file count as .nrrd and .mha, DICOM packed by gzip as .dcm.
+    Headers whose voxels lie in another file are called as whole files of their format, DICOM packed by gzip as .dcm.
     """
     with path.open("rb") as stream:
         head = stream.read(HEAD)
@@ -70,7 +67,8 @@ def scan_suffix(path: Path) -> str | None:
         return ".dcm"
     if head.startswith(b"PK") and zipfile.is_zipfile(path):
         return ".zip"
-    return _volume(head)
+    volume, packed = _volume(head)
+    return None if volume is None else _called(volume, packed)
 
 
 def is_gzip(path: Path) -> bool:
@@ -80,68 +78,31 @@ def is_gzip(path: Path) -> bool:
 
 
 def check_attached(path: Path) -> None:
-    """Raise InputError for the header of an NRRD or MetaImage whose voxels lie in another file."""
+    """Raise InputError for the header of a volume whose voxels lie in another file."""
     with path.open("rb") as stream:
-        head = stream.read(HEAD)
-    _refuse_detached(path, _volume(head), head)
+        volume, _ = _volume(stream.read(HEAD))
+    if volume is not None:
+        _check_whole(volume, path)
 
 
-def _volume(head: bytes) -> str | None:
+def _volume(head: bytes) -> tuple[VolumeFormat | None, bool]:
+    """The format of a volume that begins so, and whether gzip packed it."""
     packed = head.startswith(_GZIP)
     if packed:
         try:
             head = zlib.decompressobj(wbits=31).decompress(head, HEAD)
         except zlib.error:
-            return None
-    if is_nifti(head):
-        return ".nii.gz" if packed else ".nii"
-    if is_mgh(head):
-        return ".mgz" if packed else ".mgh"
-    if head.startswith(b"NRRD000"):
-        return ".nrrd"
-    if re.match(rb"\s*(ObjectType|NDims|Comment)\s*[=:]", head):
-        return ".mha"
-    return None
+            return None, packed
+    return volume_formats.format_of(head), packed
 
 
-def _refuse_detached(path: Path, suffix: str | None, head: bytes) -> None:
-    if suffix == ".nrrd":
-        _refuse_detached_nrrd(head)
-    elif suffix == ".mha":
-        _refuse_detached_metaimage(path)
+def _called(volume: VolumeFormat, packed: bool) -> str:
+    return (packed and volume.packed) or volume.suffix
 
 
-def _refuse_detached_nrrd(head: bytes) -> None:
-    """The header ends with an empty line; nothing in it may name a file, however its lines end."""
-    header, end, _ = re.sub(rb"\r\n", b"\n", head).partition(b"\n\n")
-    lines = re.split(rb"[\r\n]+", header)
-    if not end or any(re.match(rb"\s*data\s*file", line, re.IGNORECASE) for line in lines):
-        raise InputError("an NRRD header without its voxels; give one .nrrd that holds both")
-
-
-def _refuse_detached_metaimage(path: Path) -> None:
-    """The whole file names its data once, and then as following.
-
-    ITK skips lines it cannot make sense of and reads on, into the voxels: whichever mention it came upon must be this.
-    """
-    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        mentions = [match.start() for match in re.finditer(rb"(?i)ElementDataFile", content)]
-        whole = re.search(rb"\nElementDataFile[ \t]*=[ \t]*LOCAL[ \t]*\r?\n", content)
-    if whole is None or mentions != [whole.start() + 1]:
-        raise InputError("a MetaImage header without its voxels; give one .mha that holds both")
-
-
-def is_nifti(head: bytes) -> bool:
-    """Whether these bytes begin a NIfTI file that holds header and voxels."""
-    return head[344:348] == b"n+1\0" or head[4:12] == b"n+2\0\r\n\x1a\n"
-
-
-def is_mgh(head: bytes) -> bool:
-    """Version 1, big-endian, three axes and frames above 0, one of the four types."""
-    if len(head) < 284:
-        return False
-    version, *shape, dtype = struct.unpack(">6i", head[:24])
-    return version == 1 and all(0 < n < 1 << 16 for n in shape) and dtype in (0, 1, 3, 4)
+def _check_whole(volume: VolumeFormat, path: Path) -> None:
+    if volume.whole:
+        resolve(volume.whole)(path)
 
 
 def _is_stack(path: Path) -> bool:

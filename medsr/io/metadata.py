@@ -13,7 +13,8 @@ import numpy as np
 
 from medsr.io.images.base import Image
 from medsr.io.orientation import exif_describing
-from medsr.io.volumes.base import ANALYZE, METAIMAGE, NIFTI, NRRD, Volume
+from medsr.io.volumes.base import DICOM, METAIMAGE, SIMPLEITK, Volume
+from medsr.io.volumes.formats import BY_NAME
 
 NIFTI_TEXTS = ("data_type", "db_name", "session_error", "regular", "descrip", "aux_file", "intent_name", "unused_str")
 ANALYZE_TEXTS = (
@@ -45,34 +46,52 @@ def describing_image(image: Image) -> Image:
 
 def describing_volume(volume: Volume) -> Volume:
     """The volume with what describes it alone; the voxels and where they are stay. DICOM stays as it is."""
-    if volume.extra is None:
+    if volume.extra is None or volume.kind == DICOM:
         return volume
-    if volume.kind in (NIFTI, ANALYZE):
-        klass, header = volume.extra
-        return replace(volume, extra=(klass, _without_texts(header, volume.kind)))
-    if volume.kind == NRRD:
-        header = volume.extra
-        fields = {key: value for key, value in header.fields.items() if key not in NRRD_TEXTS}
-        return replace(volume, extra=replace(header, fields=fields, pairs=_describing(header.pairs)))
-    if volume.kind in (METAIMAGE, "SimpleITK"):
-        time, keys = volume.extra
-        return replace(volume, extra=(time, _describing(keys)))
-    return volume
+    entry = BY_NAME[METAIMAGE if volume.kind == SIMPLEITK else volume.kind]
+    return replace(volume, extra=entry.describe(volume.extra))
 
 
-def _without_texts(header: Any, kind: str) -> Any:
-    new = header.copy()
-    fields = new.structarr.dtype.names
-    for name in NIFTI_TEXTS if kind == NIFTI else ANALYZE_TEXTS:
-        if name in fields:
-            new[name] = b"" if new[name].dtype.kind == "S" else 0
-    if kind == ANALYZE and new["vox_units"].item() not in _LENGTHS:
+def nifti(extra: tuple[Any, Any]) -> tuple[Any, Any]:
+    """The class of image and its header without texts."""
+    return extra[0], _without(NIFTI_TEXTS, extra[1].copy())
+
+
+def mgh(extra: tuple[Any, Any]) -> tuple[Any, Any]:
+    """All of it: an MGH header has no texts."""
+    return extra
+
+
+def nrrd(header: Any) -> Any:
+    """The header with the keys alone that say what was measured."""
+    fields = {key: value for key, value in header.fields.items() if key not in NRRD_TEXTS}
+    return replace(header, fields=fields, pairs=_describing(header.pairs))
+
+
+def metaimage(extra: tuple[Any, dict[str, str]]) -> tuple[Any, dict[str, str]]:
+    """The time axis, and the keys alone that say what was measured."""
+    time, keys = extra
+    return time, _describing(keys)
+
+
+def analyze(extra: tuple[Any, Any]) -> tuple[Any, Any]:
+    """The class of image and its header without texts; of SPM's origin what can be one."""
+    klass, header = extra
+    new = _without(ANALYZE_TEXTS, header.copy())
+    if new["vox_units"].item() not in _LENGTHS:
         new["vox_units"] = b""
-    if kind == ANALYZE and "origin" in fields:  # SPM's, where others write who made the file
+    if "origin" in new.structarr.dtype.names:  # SPM's, where others write who made the file
         origin, shape = np.array(new["origin"]), np.array(new["dim"][1:4])
         placed = bool((origin[:3] > -shape).all() and (origin[:3] < 2 * shape).all())
         new["origin"] = [*(origin[:3] if placed else (0, 0, 0)), 0, 0]
-    return new
+    return klass, new
+
+
+def _without(texts: tuple[str, ...], header: Any) -> Any:
+    for name in texts:
+        if name in header.structarr.dtype.names:
+            header[name] = b"" if header[name].dtype.kind == "S" else 0
+    return header
 
 
 def _describing(keys: dict[str, str]) -> dict[str, str]:

@@ -12,10 +12,9 @@ from medsr.io import file_type, files, kinds
 from medsr.io.dicom import series_files
 from medsr.io.dicom.series_files import Slice
 from medsr.io.listing import RECORDS, cannot_open, files_below
-from medsr.io.volumes import volume as volume_io
-from medsr.io.volumes import volume_files, wrapped
+from medsr.io.volumes import formats, volume_files, wrapped
 
-KNOWN = tuple(volume_files.SUFFIXES)
+KNOWN = tuple(formats.SUFFIXES)
 LEFT_OUT_NAMED = 5
 
 
@@ -158,7 +157,7 @@ def _kind(file: Path) -> str | None:
         return kind if volumes or is_dicom or wrapped.zips_in(file) else None
     if kind is not None:
         return kind
-    by_name = suffix in KNOWN or wrapped.is_packed_scan(file, KNOWN) or file.suffix.lower() in volume_io.UNHANDLED
+    by_name = suffix in KNOWN or wrapped.is_packed_scan(file, KNOWN) or file.suffix.lower() in formats.UNREAD
     return suffix or wrapped.DICOM * (file.suffix.lower() == wrapped.DICOM) or file.suffix if by_name else None
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
+
+from medsr.core.references import resolve
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -58,23 +59,17 @@ class Architecture:
 
     def build(self, *arguments: int, **sizes: Any) -> nn.Module:
         """The network with fresh weights."""
-        net: nn.Module = _function(self.builder)(*arguments, **sizes)
+        net: nn.Module = resolve(self.builder)(*arguments, **sizes)
         return net
 
     def initialise(self, net: nn.Module) -> None:
         """Let a fresh network begin close to an interpolator, which saves the first thousands of iterations."""
         if self.initialiser:
-            _function(self.initialiser)(net)
+            resolve(self.initialiser)(net)
 
     def adapt(self, state: State, before: int, channels: int, fresh: State) -> State:
         """Weights of a network of `before` channels and any scale, for a network with the weights `fresh`."""
-        return _function(self.adapter)(state, before, channels, fresh) if self.adapter else state
-
-
-def _function(reference: str) -> Callable[..., Any]:
-    module, name = reference.split(":")
-    function: Callable[..., Any] = getattr(import_module(module), name)
-    return function
+        return resolve(self.adapter)(state, before, channels, fresh) if self.adapter else state
 
 
 BODY = r"/body(?:/body)?\.(\d+)/"

@@ -64,7 +64,8 @@ ORACLES = {image_io.TIFF: _tiff, image_io.DICOM: _dicom, image_io.PNG: _pillow, 
 def _difference(outcome: Outcome) -> float:
     """Between what the oracle reads of the input and of the result: at its largest; of JPEG on average."""
     before, after = (
-        ORACLES[image_io.detect_file_type(path) or image_io.DICOM](path) for path in (outcome.input, outcome.output)
+        ORACLES[entry.result if (entry := image_io.detect_file_type(path)) else image_io.DICOM](path)
+        for path in (outcome.input, outcome.output)
     )
     if before.ndim != after.ndim:  # a palette of greys and their like
         before, after = (one if one.ndim == 3 else np.repeat(one[:, :, None], 3, axis=2) for one in (before, after))

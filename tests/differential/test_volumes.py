@@ -13,15 +13,15 @@ import pytest
 import SimpleITK as sitk
 
 from medsr.commands.volume.run import volume
+from medsr.io.volumes import formats, volume_files
 from medsr.io.volumes import volume as volume_io
-from medsr.io.volumes import volume_files
 
 FOLDERS = ("odd", "mri", "mri_thick", "ct")
 SERIES = ("ct/head_gantry_tilt_dicom", "mri_thick/fse_pd_dicom")
 LARGEST = 30_000_000
 STUDY = "ds002748"
 """Eight subjects written by one program: the first is looked at."""
-SUFFIXES = (*volume_files.SUFFIXES, ".mnc", ".par", ".rec")
+SUFFIXES = (*formats.SUFFIXES, ".mnc", ".par", ".rec")
 REFUSED = {
     # No volumes of one number a voxel: medsr has nothing to refine.
     "odd/itksnap/X300.mha": "a 2D image",

@@ -20,6 +20,7 @@ from medsr.degradation.protocols import bicubic_then_blur
 from medsr.engines.base import Compute
 from medsr.images.network import Model, Network
 from medsr.io.images import image as image_io
+from medsr.io.images.formats import WRITTEN
 from medsr.io.kinds import left_out
 from medsr.metrics import perceptual, psnr_ssim
 from medsr.metrics.psnr_ssim import eight_bit
@@ -207,7 +208,8 @@ def images_below(folder: Path) -> list[Item]:
     paths = image_io.list_images(folder)
     if not paths:
         there = ", ".join(sorted(path.name for path in folder.iterdir())[:3]) or "nothing"
-        raise InputError(f"{folder}: expected a folder of ground-truth images (PNG, JPEG, TIFF, DICOM), found {there}")
+        formats = ", ".join(entry.name for entry in WRITTEN)
+        raise InputError(f"{folder}: expected a folder of ground-truth images ({formats}), found {there}")
     short = [path.with_suffix("") if path.suffix.lower() in image_io.SUFFIXES else path for path in paths]
     taken = Counter(short)
     names = [stem if taken[stem] == 1 else path for stem, path in zip(short, paths, strict=True)]

@@ -10,6 +10,7 @@ from pathlib import Path
 from medsr.batch.status import results_in
 from medsr.core.errors import UsageError
 from medsr.io.images import image as image_io
+from medsr.io.images.formats import BY_NAME
 from medsr.io.kinds import left_out
 from medsr.io.places import Writing, check, check_folder
 
@@ -71,8 +72,9 @@ def _originals(sources: list[Path], folder: Path, out: Path, notes: list[str]) -
 
 def _added_suffix(source: Path) -> str:
     """Nothing where the name says the format of the content; else that format's suffix, after the whole name."""
-    kind = image_io.detect_file_type(source)
-    suffix = {image_io.JPEG: ".jpg", image_io.TIFF: ".tif", image_io.DICOM: ".dcm"}.get(kind or "", ".png")
-    named = source.suffix.lower()
-    said = image_io.SUFFIXES.get(named) if named in image_io.WRITABLE else None
-    return "" if said is not None and kind in (said, None) else suffix
+    detected = image_io.detect_file_type(source)
+    claimed = image_io.SUFFIXES.get(source.suffix.lower())
+    result = image_io.PNG if detected is None else detected.result
+    if claimed is not None and claimed.writer and (detected is None or claimed.name == result):
+        return ""
+    return BY_NAME[result].suffix

@@ -10,7 +10,8 @@ from medsr.core.errors import UsageError
 from medsr.io.places import Writing, target_identity
 from medsr.io.places import check as places_check
 from medsr.io.scans import Scan
-from medsr.io.volumes.volume_files import OURS, SUFFIXES, files_of, files_written, split_suffix
+from medsr.io.volumes.formats import WRITABLE
+from medsr.io.volumes.volume_files import OURS, files_of, files_written, split_suffix
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Target:
     def companion(self, path: Path) -> Path:
         """Where a companion goes: the scan's new name, then the companion's own."""
         stem, suffix = split_suffix(path)
-        return self.beside(f"_{stem}{suffix if suffix.lower() in SUFFIXES else '.nii.gz'}")
+        return self.beside(f"_{stem}{suffix if suffix.lower() in WRITABLE else '.nii.gz'}")
 
 
 def plan(
@@ -49,7 +50,7 @@ def plan(
     `out`: a file for one scan where its suffix says so, else a folder. Raises UsageError before anything is written
     when an input would be overwritten, or nothing remains to be done.
     """
-    as_file = not dicom and not out.is_dir() and split_suffix(out)[1].lower() in SUFFIXES
+    as_file = not dicom and not out.is_dir() and split_suffix(out)[1].lower() in WRITABLE
     if as_file and len(scans) > 1:
         names = "; ".join(f"{scan.path}{f' (series {scan.series})' if scan.series else ''}" for scan in scans[:5])
         raise UsageError(f"--out {out}: one file for {len(scans)} scans; give a folder, or name one of: {names}")
@@ -103,7 +104,7 @@ def _refuse_foreign(sidecar: Path) -> None:
 
 def _refuse_unknown(out: Path) -> None:
     if out.suffix.lower() in (".gz", ".zip", ".dcm", ".png", ".tif", ".npy", ".mnc", ".mif", ".json"):
-        raise UsageError(f"--out {out}: medsr volume writes {', '.join(SUFFIXES)}, or into a folder")
+        raise UsageError(f"--out {out}: medsr volume writes {', '.join(WRITABLE)}, or into a folder")
 
 
 def target_of(scan: Scan, out: Path, dicom: bool) -> Target:
@@ -127,4 +128,4 @@ def name_for(scan: Path, dicom: bool) -> str:
         stem, suffix = resolved.name, ""
     if dicom:
         return stem
-    return stem + (suffix if suffix.lower() in SUFFIXES else ".nii.gz")
+    return stem + (suffix if suffix.lower() in WRITABLE else ".nii.gz")

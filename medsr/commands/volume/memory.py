@@ -13,6 +13,7 @@ from medsr.io.metadata import describing_volume
 from medsr.io.volumes import itk, nibabel_io
 from medsr.io.volumes.base import (
     NO_CHOICE,
+    SIMPLEITK,
     GeometryChoice,
     Volume,
     check_dtype,
@@ -77,7 +78,7 @@ def _volume(given: Any, affine: NDArray | str | None, choice: GeometryChoice) ->
     if _is_sitk(given):
         if choice != NO_CHOICE:
             raise UsageError("`affine` and `input_spacing`: a SimpleITK image states both; leave them away")
-        return itk.from_image(given, "SimpleITK")
+        return itk.from_image(given, SIMPLEITK)
     return nibabel_io.from_image(given, choice)
 
 

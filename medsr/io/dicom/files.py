@@ -16,7 +16,7 @@ from medsr.core.errors import InputError
 from medsr.core.text import reason
 from medsr.io import expansion
 from medsr.io.dicom import reader
-from medsr.io.kinds import HEAD, begins_as_dicom
+from medsr.io.dicom.signature import HEAD, begins_as_dicom
 from medsr.io.listing import files_below
 
 Open = Callable[[], IO[bytes]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,23 +13,14 @@ from medsr.core.errors import InputError, MemoryExhaustedError, UsageError
 from medsr.core.resample import resize
 from medsr.core.text import reason
 from medsr.io import files, orientation
+from medsr.io.dicom.signature import HEAD
 from medsr.io.files import atomic_path
 from medsr.io.images import background, depth
 from medsr.io.images.base import DICOM, JPEG, PNG, TIFF, Image
+from medsr.io.images.formats import BY_NAME, SUFFIXES, UNREAD, WRITTEN, ImageFormat, format_of, listed
 from medsr.io.images.frames import Frames, numbers
 from medsr.io.images.limits import check_result
-from medsr.io.kinds import (
-    SUFFIXES,
-    UNREAD,
-    WRITABLE,
-    detect_file_type,
-    is_dicom,
-    is_image,
-    kind_of,
-    list_images,
-    matches,
-    unread_reason,
-)
+from medsr.io.kinds import detect_file_type, is_dicom, is_image, list_images, matches, unread_reason
 from medsr.io.metadata import describing_image
 
 __all__ = [
@@ -39,7 +30,6 @@ __all__ = [
     "SUFFIXES",
     "TIFF",
     "UNREAD",
-    "WRITABLE",
     "Image",
     "check_result",
     "decide_depth",
@@ -121,16 +111,13 @@ def write(path: Path, image: Image, keep_metadata: bool = False) -> str:
     `keep_metadata`: also the EXIF it was read with, which may name a person or a place.
     Raises UsageError where that format cannot hold the values unchanged.
     """
-    from medsr.io.images import dicom_image, jpeg, tiff
-    from medsr.io.images import png as raster
-
-    kind = SUFFIXES.get(path.suffix.lower())
-    writers = {PNG: raster.write_png, JPEG: jpeg.write, TIFF: tiff.write, DICOM: dicom_image.write}
-    if kind not in writers:
-        raise UsageError(f"{path}: medsr writes .png, .jpg, .tif and .dcm, not {path.suffix!r}")
-    _refuse_loss(path, image, kind)
+    entry = SUFFIXES.get(path.suffix.lower())
+    if entry is None or not entry.writer:
+        suffixes = listed([written.suffix for written in WRITTEN], "and")
+        raise UsageError(f"{path}: medsr writes {suffixes}, not {path.suffix!r}")
+    _refuse_loss(path, image, entry)
     with atomic_path(path) as temporary:
-        writers[kind](temporary, image if keep_metadata else describing_image(image))
+        entry.write(temporary, image if keep_metadata else describing_image(image))
         return files.sha256(temporary)  # not yet in its place, where another process may put another
 
 
@@ -160,20 +147,18 @@ def expand(inputs: Iterable[str | Path]) -> list[Path]:
 
 def _decoded(path: Path, frames: str | None = None, chosen: bool = False) -> Image | Frames:
     """What the file holds, whatever depth its values may mean; `chosen`: several frames may be, by `frames`."""
-    from medsr.io.images import dicom_image
-
     files.check_regular(path)
     try:
         with path.open("rb") as stream:
-            head = stream.read(132)
+            head = stream.read(HEAD)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    reader = _reader_for(path, head)
+    entry = _format_for(path, head)
     try:
-        if chosen and reader is dicom_image.read:
-            content = dicom_image.read_frames(path, frames)
+        if chosen and entry.frames_reader:
+            content: Image | Frames = entry.read_frames(path, frames)
         else:
-            content = reader(path)
+            content = entry.read(path)
             if frames is not None:
                 numbers(frames, 1, str(path))
     except (InputError, UsageError):
@@ -187,24 +172,19 @@ def _decoded(path: Path, frames: str | None = None, chosen: bool = False) -> Ima
     return content
 
 
-def _reader_for(path: Path, head: bytes) -> Callable[[Path], Image]:
-    from medsr.io.images import dicom_image, jpeg, netpbm, tiff
-    from medsr.io.images import png as raster
-
+def _format_for(path: Path, head: bytes) -> ImageFormat:
     if not head:
         raise InputError(f"{path}: the file is empty")
-    png = raster.read_png if head.startswith(b"\x89PNG") else raster.read_plain
-    png = netpbm.read if head.startswith(b"P") else png
-    readers = {DICOM: dicom_image.read, PNG: png, JPEG: jpeg.read, TIFF: tiff.read}
-    if (kind := kind_of(head)) is not None:
-        return readers[kind]
+    if (entry := format_of(head)) is not None:
+        return entry
     suffix = path.suffix.lower()
-    if suffix == ".dcm":  # some are written without the preamble
-        return dicom_image.read
-    if suffix in UNREAD:
+    claimed = SUFFIXES.get(suffix)
+    if claimed is not None and claimed.known_by_name:
+        return claimed
+    if claimed is None and suffix in UNREAD:
         raise InputError(unread_reason(path))
-    claim = f"named {path.suffix} but " if suffix in SUFFIXES else ""
-    raise InputError(f"{path}: {claim}not a PNG, JPEG, TIFF or DICOM image")
+    claim = f"named {path.suffix} but " if claimed is not None else ""
+    raise InputError(f"{path}: {claim}not a {listed([written.name for written in WRITTEN], 'or')} image")
 
 
 def _may_be_open(path: Path) -> bool:
@@ -212,19 +192,28 @@ def _may_be_open(path: Path) -> bool:
     try:
         files.check_regular(path)
         with path.open("rb") as stream:
-            head = stream.read(132)
+            head = stream.read(HEAD)
+        return bool(_format_for(path, head).open_depth(head))
     except (OSError, InputError):
         return False
-    kind = kind_of(head)
-    if kind == PNG:
-        return head.startswith(b"\x89PNG") and head[24:25] == b"\x10"
-    return kind != JPEG and (kind is not None or path.suffix.lower() == ".dcm")
 
 
-def _refuse_loss(path: Path, image: Image, kind: str) -> None:
-    if kind == JPEG and (image.pixels.dtype != np.uint8 or image.alpha is not None):
-        raise UsageError(f"{path}: JPEG cannot hold 16-bit values or transparency; choose .png or .tif")
-    if kind != TIFF and image.kind == TIFF and image.extra.get("orientation", 1) != 1:
-        raise UsageError(f"{path}: a TIFF whose picture is turned by a tag can only be written as TIFF")
-    if kind != image.kind and image.window.inverted:
+def _refuse_loss(path: Path, image: Image, target: ImageFormat) -> None:
+    if target.own_only and image.kind != target.name:
+        raise UsageError(f"{path}: only an image read from {target.name} can be written as {target.name}")
+    dtype = image.pixels.dtype
+    values = f"{'signed ' if dtype.kind == 'i' else ''}{dtype.itemsize * 8}-bit values"
+    lacking = [] if dtype.name in target.dtypes else [values]
+    lacking += [] if target.alpha or image.alpha is None else ["transparency"]
+    if lacking:
+        raise UsageError(f"{path}: {target.name} cannot hold {' or '.join(lacking)}; choose .png or .tif")
+    source = BY_NAME.get(image.kind)
+    if image.extra.get("orientation", 1) != 1 and source is not None and source.orientation != target.orientation:
+        if source.orientation == "tag":
+            raise UsageError(
+                f"{path}: a {source.name} whose picture is turned by a tag can only be written as {source.name}"
+            )
+        if not target.orientation:
+            raise UsageError(f"{path}: {target.name} cannot say that its picture is turned; choose .png or .tif")
+    if target.name != image.kind and image.window.inverted:
         raise UsageError(f"{path}: an image stored white-is-zero can only be written as {image.kind}")

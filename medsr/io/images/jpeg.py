@@ -19,8 +19,6 @@ QUALITY = 95
 METADATA = ("icc_profile", "exif")
 """Of what Pillow reads beside the pixels: what goes along into the new file."""
 MOST_EXIF, MOST_DPI = 65533, 65535
-LARGEST_SIDE = 65500
-"""Pixels that libjpeg writes in a row or column."""
 _MOST_PIXELS = 512
 """Of a byte: the shortest code, of one bit, can stand for a block of 8 by 8 pixels."""
 _JPEG_LS = 0xF7

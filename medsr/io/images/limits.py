@@ -5,13 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from medsr.core.errors import MemoryExhaustedError, UsageError
-from medsr.io.images.base import DICOM, JPEG, PNG, Image
-from medsr.io.kinds import SUFFIXES
-
-LARGEST_SIDE = {JPEG: 65500, DICOM: 65535, PNG: (1 << 31) - 1}
-"""Pixels in a row or column that a format, or the library that writes it, can hold."""
-LARGEST_DICOM = (1 << 32) - 2
-"""Bytes of uncompressed pixels in one DICOM object."""
+from medsr.io.images.base import Image
+from medsr.io.images.formats import SUFFIXES
 
 
 def check_result(path: Path, image: Image, size: tuple[int, int], count: int = 1) -> None:
@@ -22,17 +17,18 @@ def check_result(path: Path, image: Image, size: tuple[int, int], count: int = 1
     import psutil
 
     height, width = size
-    kind = SUFFIXES.get(path.suffix.lower(), "")
-    largest = LARGEST_SIDE.get(kind)
-    if largest is not None and max(size) > largest:
+    entry = SUFFIXES.get(path.suffix.lower())
+    if entry is not None and entry.largest_side is not None and max(size) > entry.largest_side:
         raise UsageError(
-            f"{path}: {width}x{height} pixels, but {kind} holds at most {largest} in a row; choose a smaller factor"
+            f"{path}: {width}x{height} pixels, but {entry.name} holds at most {entry.largest_side} in a row; choose a "
+            "smaller factor"
         )
     stored = count * height * width * image.pixels.shape[2] * image.pixels.itemsize
     what = f"{width}x{height} pixels" if count == 1 else f"{count} frames of {width}x{height} pixels"
     fewer = "a smaller factor" if count == 1 else "fewer frames or a smaller factor"
-    if kind == DICOM and stored > LARGEST_DICOM:
-        raise UsageError(f"{path}: {what} are more than the 4.3 GB that DICOM holds; choose {fewer}")
+    if entry is not None and entry.largest_bytes is not None and stored > entry.largest_bytes:
+        most = f"{entry.largest_bytes / 1e9:.1f} GB that {entry.name} holds"
+        raise UsageError(f"{path}: {what} are more than the {most}; choose {fewer}")
     needed = height * width * (image.pixels.shape[2] * (8 + image.pixels.itemsize) + 4 * (image.alpha is not None))
     needed += 2 * stored * (count > 1)
     free = psutil.virtual_memory().available

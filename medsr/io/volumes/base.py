@@ -13,6 +13,8 @@ from medsr.core.errors import InputError, MemoryExhaustedError, UsageError
 from medsr.core.geometry import Grid
 
 NIFTI, ANALYZE, MGH, NRRD, METAIMAGE, DICOM = "NIfTI", "Analyze", "MGH", "NRRD", "MetaImage", "DICOM"
+SIMPLEITK = "SimpleITK"
+"""The kind of an image of SimpleITK that was never in a file."""
 Form = Literal["sform", "qform"]
 """The two ways in which a NIfTI header says where voxels are."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,57 +22,72 @@ from medsr.io.volumes.base import (
     METAIMAGE,
     NO_CHOICE,
     NRRD,
+    SIMPLEITK,
     GeometryChoice,
     Volume,
     check_memory,
     check_shape,
     check_stated,
-    plain,
 )
+from medsr.io.volumes.formats import HEADERS
 
 FIELDS = (
     *("type", "encoding", "endian", "dimension", "sizes", "space", "space_dimension", "space_directions", "kinds"),
     *("space_origin", "spacings", "centers", "thicknesses", "measurement_frame", "line_skip", "byte_skip"),
 )
 """Of an NRRD, as ITK's functions are called that read them."""
-DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64")
 
 
-def read(path: Path, choice: GeometryChoice = NO_CHOICE) -> Volume:
-    """Read the stored values and geometry. Raises InputError naming the file."""
-    if path.suffix.lower() in (".mha", ".mhd"):
-        fields = metaimage.check_header(path)
-        stated, notes = metaimage.look(fields, path)
-        notes = check_stated(stated, choice, str(path)) + notes
-        volume = from_image(_image(path, path, series=False), METAIMAGE)
-        scale, turn = metaimage.scale_of(fields), None
-    else:
-        header = nrrd.read_header(path)
-        stated, scale = header.stated, nrrd.scale_of(header)
-        notes = check_stated(stated, choice, str(path)) + nrrd.notes_of(header)
-        with nrrd.readable(path, header) as source:
-            volume = from_image(_image(source, path, header.axis is not None), NRRD, header.axis is not None)
-        turn = np.diag([*header.signs, 1.0]) @ LPS if header.timed else None  # ITK looks at three axes only
-        volume = replace(volume, extra=header, time_step=nrrd.time_step(header, volume.time_step))
+def read_nrrd(path: Path, choice: GeometryChoice = NO_CHOICE) -> Volume:
+    """Read the stored values and geometry of an NRRD. Raises InputError naming the file."""
+    header = nrrd.read_header(path)
+    notes = check_stated(header.stated, choice, str(path)) + nrrd.notes_of(header)
+    series = header.axis is not None
+    with nrrd.readable(path, header) as source:
+        volume = from_image(_image(source, path, series), NRRD, series)
+    volume = replace(volume, extra=header, time_step=nrrd.time_step(header, volume.time_step), notes=notes)
+    volume = _placed(volume, header.stated, nrrd.scale_of(header), choice)
+    if not header.timed:
+        return volume
+    return replace(volume, affine=np.diag([*header.signs, 1.0]) @ LPS @ volume.affine)  # ITK looks at three axes only
+
+
+def read_metaimage(path: Path, choice: GeometryChoice = NO_CHOICE) -> Volume:
+    """Read the stored values and geometry of a MetaImage. Raises InputError naming the file."""
+    fields = metaimage.check_header(path)
+    stated, notes = metaimage.look(fields, path)
+    notes = check_stated(stated, choice, str(path)) + notes
+    volume = from_image(_image(path, path, series=False, verify=metaimage.verify), METAIMAGE)
+    return _placed(replace(volume, notes=notes), stated, metaimage.scale_of(fields), choice)
+
+
+def _placed(volume: Volume, stated: bool, scale: float, choice: GeometryChoice) -> Volume:
+    """The volume in mm. `scale`: of the header's unit. `stated`: whether the header states the voxel spacing."""
     factors = np.array([scale, scale, scale] if stated else choice.spacing, float)
     affine = volume.affine @ np.diag([*factors, 1.0])
     affine[:3, 3] = volume.affine[:3, 3] * scale
-    if turn is not None:
-        affine = turn @ affine
+    notes = volume.notes
     if choice.form is not None:
         notes += (f"affine={choice.form} is not used: only NIfTI has an sform and a qform",)
     return replace(volume, affine=affine, notes=notes)
 
 
-def _image(source: Path, path: Path, series: bool) -> Any:
-    """ITK's image of `source`; errors name `path`. `series`: whether several numbers a voxel are volumes."""
+def _image(source: Path, path: Path, series: bool, verify: Callable[[Path], None] | None = None) -> Any:
+    """ITK's image of `source`; errors name `path`. `series`: whether several numbers a voxel are volumes.
+
+    `verify`: raises InputError for voxels that ITK would read without a word, after its header was looked at.
+    """
     data = [file for file in volume_files.files_of(source) if file != source and file.is_relative_to(source.parent)]
     packed = sum(file.stat().st_size for file in {source, *data} if file.is_file())
     with utf8_name(source, data) as named:
-        return _read(named, path, series, packed)
+        reader = _checked_reader(named, path, series, packed)
+        if verify is not None:
+            verify(path)
+        with _in_our_words(path):
+            return reader.Execute()
 
 
-def _read(source: Path, path: Path, series: bool, packed: int) -> Any:
+def _checked_reader(source: Path, path: Path, series: bool, packed: int) -> Any:
     sitk = _simpleitk()
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(source))
@@ -88,10 +103,7 @@ def _read(source: Path, path: Path, series: bool, packed: int) -> Any:
     bits = re.search(r"(\d+)-bit", sitk.GetPixelIDValueAsString(reader.GetPixelID()))
     bytes_per_voxel = components * int(bits[1]) / 8 if bits else components
     expansion.check(float(np.prod([float(n) for n in reader.GetSize()])) * bytes_per_voxel, packed, str(path))
-    if path.suffix.lower() in (".mha", ".mhd"):
-        metaimage.verify(path)
-    with _in_our_words(path):
-        return reader.Execute()
+    return reader
 
 
 @contextmanager
@@ -136,16 +148,14 @@ def _clean(text: str) -> str:
 
 
 def check(path: Path, volume: Volume) -> None:
-    """Raise UsageError for what these formats cannot hold: a sheared grid, some types of values, some names."""
-    if path.suffix.lower() in (".mhd", ".nhdr") and (path.stem != shown(path.stem) or path.stem != path.stem.strip()):
+    """Raise UsageError for what these formats cannot hold: a sheared grid, some names."""
+    if path.suffix.lower() in HEADERS and (path.stem != shown(path.stem) or path.stem != path.stem.strip()):
         raise UsageError(f"{path}: a header cannot name its data file so; rename it, or choose .nii.gz, .nrrd or .mha")
     affine = volume.affine[:3, :3]
     directions = affine / np.sqrt((affine**2).sum(axis=0))
     sheared = not np.allclose(directions.T @ directions, np.eye(3), atol=1e-4)
-    if sheared and volume.kind not in (NRRD, METAIMAGE, "SimpleITK"):  # those came with it
+    if sheared and volume.kind not in (NRRD, METAIMAGE, SIMPLEITK):  # those came with it
         raise UsageError(f"{path}: a sheared grid (gantry tilt) can only be written as NIfTI: few programs expect it")
-    if not volume.scaled() and volume.stored.dtype.name not in DTYPES:
-        raise UsageError(f"{path}: this format cannot hold {volume.stored.dtype} values; choose .nii.gz")
 
 
 def to_image(volume: Volume) -> Any:
@@ -155,7 +165,7 @@ def to_image(volume: Volume) -> Any:
     spacing = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
     direction = affine[:3, :3] / spacing
     image = sitk.GetImageFromArray(volume.stored.T, isVector=False)
-    same_format = volume.kind in (METAIMAGE, "SimpleITK") and volume.extra is not None
+    same_format = volume.kind in (METAIMAGE, SIMPLEITK) and volume.extra is not None
     (start, step), keys = volume.extra if same_format else ((0.0, volume.time_step), _pairs(volume))
     series = volume.stored.ndim == 4
     image.SetSpacing([*map(float, spacing), *([step] if series else [])])
@@ -168,15 +178,17 @@ def to_image(volume: Volume) -> Any:
     return image
 
 
-def write(path: Path, volume: Volume) -> None:
-    """Write NRRD or MetaImage, compressed."""
+def write_nrrd(path: Path, volume: Volume) -> None:
+    """Write an NRRD, compressed."""
     check(path, volume)
-    ready = plain(volume, path, DTYPES)
-    if path.suffix.lower() in (".nrrd", ".nhdr"):
-        nrrd_write.write(path, ready, volume.extra if volume.kind == NRRD else None, _pairs(volume))
-    else:
-        with utf8_name(path) as named:
-            _simpleitk().WriteImage(to_image(ready), str(named), useCompression=True)
+    nrrd_write.write(path, volume, volume.extra if volume.kind == NRRD else None, _pairs(volume))
+
+
+def write_metaimage(path: Path, volume: Volume) -> None:
+    """Write a MetaImage, compressed."""
+    check(path, volume)
+    with utf8_name(path) as named:
+        _simpleitk().WriteImage(to_image(volume), str(named), useCompression=True)
 
 
 def _pairs(volume: Volume) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,10 @@ from medsr.io.volumes.base import (
     check_memory,
     check_shape,
     check_stated,
-    plain,
     without_trailing_ones,
 )
 from medsr.io.volumes.nifti_file import Opened, as_from_file, check_size, nibabel, open_file
 
-MGH_DTYPES = ("uint8", "int16", "int32", "float32")
 LABEL_INTENTS = (1002, 1003)
 """NIfTI's codes for values that are the numbers of structures."""
 
@@ -140,22 +137,28 @@ def to_image(volume: Volume) -> Any:
     return as_from_file(image) if volume.scaled() else image
 
 
-def write(path: Path, volume: Volume) -> None:
-    """Write in the format the suffix names, with the header it was read with where that is the same format."""
-    nib = nibabel()
-    suffix = path.name.lower().removesuffix(".gz").rpartition(".")[2]
-    source_header: tuple[Any, Any] = (
-        volume.extra if volume.kind in (NIFTI, ANALYZE, MGH) and volume.extra else (None, None)
-    )
-    klass, header = source_header
-    if suffix in ("mgh", "mgz"):
-        image = _mgh(nib, plain(volume, path, MGH_DTYPES), header if volume.kind == MGH else None)
-    elif volume.kind == ANALYZE and suffix in ("hdr", "img"):
-        image = _analyze(volume, klass, header)
+def write_nifti(path: Path, volume: Volume) -> None:
+    """Write one file, with the header the volume was read with where that is the same format."""
+    _save_nifti(path, volume, pair=False)
+
+
+def write_pair(path: Path, volume: Volume) -> None:
+    """Write header and data: Analyze where the volume was read from that, else NIfTI."""
+    if volume.kind == ANALYZE and volume.extra:
+        _analyze(volume, *volume.extra).to_filename(str(path))
     else:
-        pair = suffix in ("hdr", "img")
-        image = _nifti(nib, volume, klass if volume.kind == NIFTI else None, header, pair)
-    image.to_filename(str(path))
+        _save_nifti(path, volume, pair=True)
+
+
+def write_mgh(path: Path, volume: Volume) -> None:
+    """Write MGH or MGZ, with the header the volume was read with where that is the same format."""
+    header = volume.extra[1] if volume.kind == MGH and volume.extra else None
+    _mgh(nibabel(), volume, header).to_filename(str(path))
+
+
+def _save_nifti(path: Path, volume: Volume, pair: bool) -> None:
+    klass, header = volume.extra if volume.kind == NIFTI and volume.extra else (None, None)
+    _nifti(nibabel(), volume, klass, header, pair).to_filename(str(path))
 
 
 def _nifti(nib: Any, volume: Volume, klass: Any, header: Any, pair: bool) -> Any:
@@ -208,11 +211,6 @@ def _as_shaped(volume: Volume, header: Any) -> Any:
     """The stored values with the axes of length 1 that the file had at its end."""
     more = len(header.get_data_shape()) - volume.stored.ndim
     return volume.stored.reshape(volume.stored.shape + (1,) * max(0, more), order="A")
-
-
-def check_mgh(path: Path, volume: Volume) -> None:
-    """Raise UsageError for values MGH cannot hold."""
-    plain(replace(volume, stored=np.empty(0, volume.stored.dtype)), path, MGH_DTYPES)
 
 
 def _analyze(volume: Volume, klass: Any, header: Any) -> Any:

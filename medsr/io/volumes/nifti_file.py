@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from medsr.core.errors import InputError
 from medsr.core.text import reason
 from medsr.io import expansion
-from medsr.io.file_type import is_mgh, is_nifti
+from medsr.io.volumes.formats import is_mgh, is_nifti
 
 _MOST_GZIP = 1040
 """No gzip file expands to more than this many times its size (deflate's limit is 1032)."""

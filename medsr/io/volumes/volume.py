@@ -9,29 +9,27 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from medsr.core.errors import InputError, MedsrError, MemoryExhaustedError, UsageError
+from medsr.core.references import resolve
 from medsr.core.text import reason
 from medsr.io import files
 from medsr.io.metadata import describing_volume
 from medsr.io.volumes.base import (
-    ANALYZE,
     DICOM,
-    METAIMAGE,
-    MGH,
-    NIFTI,
     NO_CHOICE,
-    NRRD,
     GeometryChoice,
     Volume,
     check_dtype,
     check_finite,
     check_shape,
+    plain,
 )
-from medsr.io.volumes.volume_files import HEADERS, SUFFIXES, digest, split_suffix
+from medsr.io.volumes.formats import HEADERS, SUFFIXES, UNREAD, WRITABLE, VolumeFormat
+from medsr.io.volumes.volume_files import digest, split_suffix
 
 __all__ = ["GeometryChoice", "Volume", "read", "write"]
-
-UNHANDLED = {".mnc": "MINC", ".par": "PAR/REC", ".rec": "PAR/REC", ".mif": "MIF", ".npy": "NumPy"}
 
 
 def read(path: Path, series: str | None = None, choice: GeometryChoice = NO_CHOICE) -> Volume:
@@ -74,26 +72,18 @@ def read(path: Path, series: str | None = None, choice: GeometryChoice = NO_CHOI
     return volume
 
 
-def _read_file(path: Path, kind: str | None, series: str | None, choice: GeometryChoice) -> Volume:
-    from medsr.io.volumes import itk, nibabel_io
+def _read_file(path: Path, entry: VolumeFormat | None, series: str | None, choice: GeometryChoice) -> Volume:
     from medsr.io.volumes.dicom import series as dicom_series
 
-    if kind is None:
-        if unhandled := UNHANDLED.get(path.suffix.lower()):
-            raise InputError(f"{path}: {unhandled} is not handled; convert it to NIfTI")
+    if entry is None:
+        if unread := UNREAD.get(path.suffix.lower()):
+            raise InputError(f"{path}: {unread} is not handled; convert it to NIfTI")
         return dicom_series.read(path, series)
     if series is not None:
-        raise UsageError(f"--series is for DICOM; {path} is {kind}")
+        raise UsageError(f"--series is for DICOM; {path} is {entry.name}")
     if not path.stat().st_size:
         raise InputError(f"{path}: the file is empty")
-    readers = {
-        NIFTI: nibabel_io.read,
-        ANALYZE: nibabel_io.read,
-        MGH: nibabel_io.read,
-        NRRD: itk.read,
-        METAIMAGE: itk.read,
-    }
-    return readers[kind](path, choice)
+    return entry.read(path, choice)
 
 
 def write(path: Path, volume: Volume, keep_metadata: bool = False) -> str:
@@ -103,22 +93,16 @@ def write(path: Path, volume: Volume, keep_metadata: bool = False) -> str:
     Returns the `digest` of what was written, taken before it is in its place.
     Raises UsageError where that format cannot hold it.
     """
-    from medsr.io.volumes import itk, nibabel_io
-
-    kind = SUFFIXES.get(split_suffix(path)[1].lower())
-    writers = {
-        NIFTI: nibabel_io.write,
-        ANALYZE: nibabel_io.write,
-        MGH: nibabel_io.write,
-        NRRD: itk.write,
-        METAIMAGE: itk.write,
-    }
-    if kind is None:
-        raise UsageError(f"{path}: medsr writes {', '.join(SUFFIXES)}")
+    entry = WRITABLE.get(split_suffix(path)[1].lower())
+    if entry is None:
+        raise UsageError(f"{path}: medsr writes {', '.join(WRITABLE)}")
+    ready = volume if keep_metadata else describing_volume(volume)
+    if not entry.scaling:
+        ready = plain(ready, path, entry.dtypes)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(prefix=".medsr-", dir=path.parent) as folder:
-            writers[kind](Path(folder) / path.name, volume if keep_metadata else describing_volume(volume))
+            entry.write(Path(folder) / path.name, ready)
             written = digest(Path(folder))
             move_into(Path(folder), path.parent)
     except OSError as error:
@@ -130,13 +114,11 @@ def write(path: Path, volume: Volume, keep_metadata: bool = False) -> str:
 
 def check_writable(path: Path, volume: Volume) -> None:
     """Raise UsageError or OSError now for what `write` would refuse after hours of work."""
-    from medsr.io.volumes import itk, nibabel_io
-
-    suffix = split_suffix(path)[1].lower()
-    if SUFFIXES.get(suffix) in (NRRD, METAIMAGE):
-        itk.check(path, volume)
-    elif SUFFIXES.get(suffix) == MGH:
-        nibabel_io.check_mgh(path, volume)
+    entry = WRITABLE.get(split_suffix(path)[1].lower())
+    if entry is not None and entry.check:
+        resolve(entry.check)(path, volume)
+    if entry is not None and not entry.scaling:
+        plain(replace(volume, stored=np.empty(0, volume.stored.dtype)), path, entry.dtypes)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         tempfile.TemporaryFile(dir=path.parent).close()

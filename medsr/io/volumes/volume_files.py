@@ -7,27 +7,13 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from medsr.core.references import resolve
 from medsr.io.files import sha256
 from medsr.io.listing import files_below
-from medsr.io.volumes.base import ANALYZE, METAIMAGE, MGH, NIFTI, NRRD
+from medsr.io.volumes.formats import HEADER_OF, SUFFIXES
 
-SUFFIXES = {
-    ".nii": NIFTI,
-    ".nii.gz": NIFTI,
-    ".hdr": ANALYZE,
-    ".img": ANALYZE,
-    ".hdr.gz": ANALYZE,
-    ".img.gz": ANALYZE,
-    ".mgh": MGH,
-    ".mgz": MGH,
-    ".nrrd": NRRD,
-    ".nhdr": NRRD,
-    ".mha": METAIMAGE,
-    ".mhd": METAIMAGE,
-}
 OURS = '"tool": "medsr"'
 """What a sidecar of ours holds."""
-HEADERS = (".hdr", ".hdr.gz", ".nhdr", ".mhd")
 _ARCHIVE = ".zip"
 
 
@@ -43,8 +29,8 @@ def split_suffix(path: Path) -> tuple[str, str]:
 def is_volume(path: Path) -> bool:
     """Whether the name is that of a volume file; of a header and its data, the header's."""
     stem, suffix = split_suffix(path)
-    partner = path.with_name(stem + suffix.lower().replace(".img", ".hdr"))
-    doubled = suffix.lower().startswith(".img") and partner.exists()
+    header = HEADER_OF.get(suffix.lower())
+    doubled = header is not None and path.with_name(stem + header).exists()
     return suffix.lower() in SUFFIXES and not path.name.startswith(".") and not doubled
 
 
@@ -75,30 +61,17 @@ def digest_of(hashes: Mapping[Path, str]) -> str:
 
 def files_of(path: Path) -> list[Path]:
     """The files a volume is stored in: header and data, where they are apart."""
-    if split_suffix(path)[1].lower() in (".mhd", ".nhdr"):
-        data = _data_file(path)
-        return [path, data] if data else [path]
-    return files_written(path)
+    return _files(path, False)
 
 
 def files_written(path: Path) -> list[Path]:
     """The files `write` may write for that name."""
-    stem, suffix = split_suffix(path)
-    lower = suffix.lower()
-    if lower.startswith((".hdr", ".img")):
-        packed = lower.removeprefix(lower[:4])
-        return [path.with_name(f"{stem}{part}{packed}") for part in (".hdr", ".img")]
-    ends = (".raw", ".zraw", ".raw.gz") if lower in (".mhd", ".nhdr") else ()
-    return [path, *(path.with_name(stem + end) for end in ends)]
+    return _files(path, True)
 
 
-def _data_file(path: Path) -> Path | None:
-    """The data file a detached header names."""
-    if not path.is_file():
-        return None
-    for line in path.read_text("utf-8", errors="surrogateescape").split("\n"):
-        key, _, value = line.partition("=" if path.suffix.lower() == ".mhd" else ":")
-        if key.strip().lower() in ("elementdatafile", "data file", "datafile"):
-            named = path.parent / value.strip()
-            return named if named.is_file() else None
-    return None
+def _files(path: Path, written: bool) -> list[Path]:
+    entry = SUFFIXES.get(split_suffix(path)[1].lower())
+    if entry is None or not entry.files:
+        return [path]
+    files: list[Path] = resolve(entry.files)(path, written)
+    return files

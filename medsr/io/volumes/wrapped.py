@@ -14,15 +14,18 @@ from medsr.core.errors import InputError, MedsrError
 from medsr.core.text import reason
 from medsr.io import expansion, file_type
 from medsr.io.dicom import files
+from medsr.io.dicom.signature import begins_as_dicom
 from medsr.io.files import link_or_copy
-from medsr.io.kinds import begins_as_dicom
+from medsr.io.volumes.formats import HEADER_OF, HEADERS, RECOGNISED
 
 ZIP, DICOM = ".zip", ".dcm"
-DETACHED = (".hdr", ".img", ".hdr.gz", ".img.gz", ".nhdr", ".mhd")
+DETACHED = (*HEADERS, *HEADER_OF)
 """Of files that go with another: those are found by name."""
-UNPACKED = (".nrrd", ".mha")
+WITH_HEADERS = tuple(entry.suffix for entry in RECOGNISED if entry.headers)
+"""What content is called that a header without voxels may begin with, too."""
+UNPACKED = tuple(entry.suffix for entry in RECOGNISED if not entry.packed)
 """Of formats that pack their voxels themselves, if at all."""
-FAMILIES = ((".nii", ".nii.gz"), (".mgh", ".mgz"), (".nrrd", ".nhdr"), (".mha", ".mhd"))
+FAMILIES = tuple(entry.suffixes for entry in RECOGNISED)
 """Suffixes of one reader each: it sees itself whether a file is packed."""
 PACKED = {
     b"BZh": "bzip2; unpack it by bunzip2",
@@ -88,7 +91,7 @@ def in_zip(path: Path, suffixes: tuple[str, ...]) -> tuple[list[zipfile.ZipInfo]
     with expansion.open_zip(path) as archive:
         for member in members:
             suffix = _suffix(Path(member.filename), suffixes)
-            if suffix.startswith(".img") and member.filename.lower().replace(".img", ".hdr") in names:
+            if suffix in HEADER_OF and member.filename.lower().removesuffix(suffix) + HEADER_OF[suffix] in names:
                 continue
             with archive.open(member) as stream:
                 is_dicom = begins_as_dicom(stream.read(file_type.HEAD))
@@ -111,13 +114,10 @@ def is_packed_scan(path: Path, suffixes: tuple[str, ...]) -> bool:
 
 def _content(path: Path, suffix: str) -> str | None:
     """`suffix` where the content cannot say better."""
-    if (
-        suffix in (".img", ".img.gz")
-        and path.with_name(path.name[: -len(suffix)] + suffix.replace("img", "hdr")).exists()
-    ):
+    if suffix in HEADER_OF and path.with_name(path.name[: -len(suffix)] + HEADER_OF[suffix]).exists():
         return suffix
     content = file_type.scan_suffix(path)
-    return suffix if suffix in DETACHED and content in (None, ".nrrd", ".mha") else content
+    return suffix if suffix in DETACHED and content in (None, *WITH_HEADERS) else content
 
 
 def _refuse_packed(path: Path) -> None:
@@ -141,8 +141,8 @@ def _check_whole(path: Path) -> None:
 def _with_data(path: Path, volume: zipfile.ZipInfo) -> list[zipfile.ZipInfo]:
     """The member that is the volume, and of an Analyze or NIfTI pair the one that holds its voxels."""
     name = volume.filename.lower()
-    pair = name.replace(".hdr", ".img") if name.endswith((".hdr", ".hdr.gz")) else ""
-    return [volume, *(member for member in files.members(path) if member.filename.lower() == pair)]
+    pairs = [name.removesuffix(header) + data for data, header in HEADER_OF.items() if name.endswith(header)]
+    return [volume, *(member for member in files.members(path) if member.filename.lower() in pairs)]
 
 
 def _unpack(path: Path, member: zipfile.ZipInfo, target: Path) -> None:

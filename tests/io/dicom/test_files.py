@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medsr.io import kinds
-from medsr.io.dicom import files
+from medsr.io.dicom import files, signature
 from medsr.io.images import image as image_io
 from medsr.io.volumes import volume as volume_io
 from tests.helpers.dicom import slice_of, write_bare, write_slices
@@ -75,4 +74,4 @@ def test_what_is_not_dicom_in_a_zip_is_not_unpacked(tmp_path: Path, monkeypatch:
 
 @pytest.mark.parametrize("head", [b"", b"\x08\0", b"\x08\0\x05\0hello, world....", b"GIF89a" + bytes(20), bytes(200)])
 def test_other_bytes_are_not_taken_for_dicom(head: bytes) -> None:
-    assert not kinds.begins_as_dicom(head)
+    assert not signature.begins_as_dicom(head)
