@@ -80,7 +80,7 @@ def test_a_volume_format_stores_what_its_entry_says(tmp_path: Path, entry: Volum
     assert (result.stored.dtype == dtype) == (dtype in entry.dtypes)
     np.testing.assert_array_equal(result.stored, stored)
     np.testing.assert_allclose(result.affine, volume.affine)
-    assert {file for file in tmp_path.iterdir()} == set(volume_files.files_of(path))
+    assert set(tmp_path.iterdir()) == set(volume_files.files_of(path))
 
 
 def test_a_format_that_cannot_turn_a_picture_refuses_a_turned_one(
