@@ -207,7 +207,7 @@ def test_a_stated_spacing_is_not_replaced(tmp_path: Path) -> None:
         write_nrrd(tmp_path / "a.nrrd", NRRD_3D + LPS, ramp()), None, GeometryChoice("sform", (2, 2, 2))
     )
     np.testing.assert_allclose(volume.affine, LPS_AFFINE)
-    assert "input_spacing is not used" in " ".join(volume.notes)
+    assert "`input_spacing` is not used" in " ".join(volume.notes)
     assert "affine=sform is not used" in " ".join(volume.notes)
 
 
