@@ -75,9 +75,9 @@ def factor_maps(factors: tuple[float, float], shape: tuple[int, int]) -> NDArray
 def downsample_upsample(side: int, thick: SliceSampling) -> NDArray[np.float32]:
     shape = (side, thick.coarse, thick.profile, thick.width)
     if thick.profile == "gaussian":  # widths are drawn from a range: not worth remembering each of its matrices
-        acquire = matrix.__wrapped__(*shape)
+        acquisition = matrix.__wrapped__(*shape)
         interpolate = consistent_spline.__wrapped__(*shape, thick.easing)
     else:
-        acquire, interpolate = matrix(*shape), consistent_spline(*shape, thick.easing)
-    result: NDArray[np.float32] = (interpolate @ acquire).astype(np.float32)
+        acquisition, interpolate = matrix(*shape), consistent_spline(*shape, thick.easing)
+    result: NDArray[np.float32] = (interpolate @ acquisition).astype(np.float32)
     return result

@@ -92,15 +92,15 @@ def _carried_over(net: nn.Module, start: Path, spec: checkpoint.Spec) -> tuple[s
         raise UsageError(f"start_from.generator: {start} is a {names}")
     target = net.state_dict()
     adapted = ARCHITECTURES[spec.architecture].adapt(before.state_dict(), loaded_spec.channels, spec.channels, target)
-    fitting = {
+    matching = {
         name: tensor for name, tensor in adapted.items() if name in target and target[name].shape == tensor.shape
     }
-    net.load_state_dict(fitting, strict=False)
-    share = sum(target[name].numel() for name in fitting) / sum(tensor.numel() for tensor in target.values())
+    net.load_state_dict(matching, strict=False)
+    share = sum(target[name].numel() for name in matching) / sum(tensor.numel() for tensor in target.values())
     if share < LEAST_CARRIED:
         raise UsageError(f"start_from.generator: of {start} only {share:.1%} fits the recipe's generator")
-    new = f"{len(target) - len(fitting)} of {len(target)} tensors are new"
-    return f"{share:.1%} of the weights taken from {start.name}, {new}", target.keys() - fitting.keys()
+    new = f"{len(target) - len(matching)} of {len(target)} tensors are new"
+    return f"{share:.1%} of the weights taken from {start.name}, {new}", target.keys() - matching.keys()
 
 
 def _freeze(net: Any, blocks: int, new: set[str]) -> None:

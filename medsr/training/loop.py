@@ -14,9 +14,9 @@ from medsr.recipe import Optimizer, Recipe
 from medsr.training.degradations import strategy_of
 from medsr.training.divergence_guard import Diverged
 from medsr.training.interrupt import Interruption
-from medsr.training.learner import TrainingState, total
 from medsr.training.losses import GeneratorLoss
-from medsr.training.monitor import TrainingLogger
+from medsr.training.training_logger import TrainingLogger
+from medsr.training.training_state import TrainingState, total
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,7 +36,7 @@ def train(
 ) -> None:
     """Train from the iteration after `state.iteration` to the recipe's last, or until something says stop.
 
-    Several devices share each batch; the first one alone watches and writes. Where training goes wrong, the monitor
+    Several devices share each batch; the first one alone watches and writes. Where training goes wrong, the logger
     goes back to the last saved state, or raises TrainingError, as the recipe says.
     """
     from medsr.networks.upstream import degradations

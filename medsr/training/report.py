@@ -8,7 +8,7 @@ from typing import Any
 from medsr.recipe import Recipe
 from medsr.report.page import Picture, Section, Table, curves, picture_file, smooth, write_page
 from medsr.training.degradations import strategy_of
-from medsr.training.monitor import read_log
+from medsr.training.training_logger import read_log
 from medsr.training.validation import Scores, lower_is_better
 
 SAMPLES = 6

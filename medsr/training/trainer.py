@@ -23,8 +23,8 @@ from medsr.recipe import Recipe
 from medsr.training import checkpointing, initial_weights, processes, report, result, validation
 from medsr.training.degradations import strategy_of
 from medsr.training.interrupt import Interruption
-from medsr.training.learner import total
 from medsr.training.result import TrainingResult
+from medsr.training.training_state import total
 
 
 @contextmanager
@@ -61,8 +61,8 @@ def train(
     from lightning_fabric import Fabric
 
     from medsr.training import loop
-    from medsr.training.learner import build_training_state
     from medsr.training.losses import GeneratorLoss
+    from medsr.training.training_state import build_training_state
 
     recorded = file_list.of(run, recipe)
     files = find_files(recipe, recorded)
@@ -123,7 +123,7 @@ class _Ready:
 
 def _go(ready: _Ready, resuming: bool, notify: Notify) -> TrainingResult:
     from medsr.training import loop
-    from medsr.training.monitor import TrainingLogger, read_log
+    from medsr.training.training_logger import TrainingLogger, read_log
 
     recipe, run, fabric, state = ready.recipe, ready.run, ready.fabric, ready.state
     logger = TrainingLogger(recipe, run, ready.spec, ready.held_out)

@@ -117,10 +117,10 @@ def slices_of(path: Path, factors: tuple[float, ...], maps: bool = True) -> list
     for factor in factors:
         coarse = int(thickness / factor)
         fine = round(coarse * factor)
-        acquire, plain = matrix(fine, coarse), bspline_matrix(coarse, fine)
+        acquisition, plain = matrix(fine, coarse), bspline_matrix(coarse, fine)
         for index in range(rows // 4, 3 * rows // 4, EVERY):
             truth = volume[:, index, :fine].T
-            thick = acquire @ truth
+            thick = acquisition @ truth
             low = (consistent_spline(fine, coarse) @ thick)[None].astype(np.float32)
             low = np.concatenate([low, factor_maps((fine / coarse, 1.0), truth.shape)]) if maps else low
             interpolated = (plain @ thick).astype(np.float32)[:, :, None]

@@ -14,8 +14,7 @@ import pytest
 import torch
 
 from medsr.networks import checkpoint
-from medsr.training import checkpointing, loop
-from medsr.training import monitor as monitors
+from medsr.training import checkpointing, loop, training_logger
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
@@ -64,11 +63,11 @@ def script_validation(monkeypatch: pytest.MonkeyPatch, values: list[float]) -> N
     """Let validation find these values of the recipe's metric, one after the other."""
     inputs: Iterator[float] = iter(values)
 
-    def score(_model: Any, _held_out: Any, _scale: int, by: Any) -> monitors.validation.Scores:
+    def score(_model: Any, _held_out: Any, _scale: int, by: Any) -> training_logger.validation.Scores:
         value = next(inputs)
-        return monitors.validation.Scores({name: [value] for name in by})
+        return training_logger.validation.Scores({name: [value] for name in by})
 
-    monkeypatch.setattr(monitors.validation, "score", score)
+    monkeypatch.setattr(training_logger.validation, "score", score)
 
 
 def tick(monkeypatch: pytest.MonkeyPatch, seconds: float = 0.1) -> None:

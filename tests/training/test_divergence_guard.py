@@ -39,10 +39,10 @@ def test_what_goes_wrong_is_said_and_stops_or_goes_back_slower(
 
     real, seen = loop.step, []
 
-    def step(recipe, learner, *rest):  # type: ignore[no-untyped-def]
-        losses = real(recipe, learner, *rest)
-        if learner.iteration == 7 and len(seen) < 2:
-            seen.append(learner.rollbacks)
+    def step(recipe, training_state, *rest):  # type: ignore[no-untyped-def]
+        losses = real(recipe, training_state, *rest)
+        if training_state.iteration == 7 and len(seen) < 2:
+            seen.append(training_state.rollbacks)
             losses["l1"] = float("nan")
         return losses
 
@@ -76,9 +76,9 @@ def test_attempts_are_counted(image_folder: Path, tmp_path: Path, monkeypatch: p
 
     real = loop.step
 
-    def step(recipe, learner, *rest):  # type: ignore[no-untyped-def]
-        losses = real(recipe, learner, *rest)
-        return losses | {"l1": float("inf")} if learner.iteration == 7 else losses
+    def step(recipe, training_state, *rest):  # type: ignore[no-untyped-def]
+        losses = real(recipe, training_state, *rest)
+        return losses | {"l1": float("inf")} if training_state.iteration == 7 else losses
 
     monkeypatch.setattr(loop, "step", step)
     recipe, more = write_recipe(tmp_path / "recipe.yml", LONG), ["guard.action=roll-back", "guard.attempts=2"]

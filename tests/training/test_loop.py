@@ -76,8 +76,8 @@ def test_accumulated_parts_give_the_gradient_of_the_whole_batch() -> None:
     from lightning_fabric import Fabric
 
     from medsr.recipe import Recipe
-    from medsr.training.learner import build_training_state
     from medsr.training.losses import GeneratorLoss
+    from medsr.training.training_state import build_training_state
 
     gradients = []
     high = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -90,14 +90,14 @@ def test_accumulated_parts_give_the_gradient_of_the_whole_batch() -> None:
         torch.manual_seed(0)
         net = checkpoint.Spec("rrdb", 2, 3, {"features": 12, "blocks": 1, "growth": 4}).build()
         fabric = Fabric(accelerator="cpu", devices=1)
-        learner = build_training_state(settings, net, None, fabric)
-        learner.iteration = 1
+        training_state = build_training_state(settings, net, None, fabric)
+        training_state.iteration = 1
         pairs = [(part, torch.nn.functional.avg_pool2d(part, 2)) for part in high.chunk(accumulate)]
         losses: dict[str, float] = {}
-        learner.generator_optimizer.step = lambda: None
-        learner.generator_optimizer.zero_grad = lambda: None
+        training_state.generator_optimizer.step = lambda: None
+        training_state.generator_optimizer.zero_grad = lambda: None
         loop._generator_step(
-            settings, learner, pairs, GeneratorLoss(settings.losses, None, "cpu"), fabric, 1e-3, losses
+            settings, training_state, pairs, GeneratorLoss(settings.losses, None, "cpu"), fabric, 1e-3, losses
         )
         gradients.append(net.conv_first.weight.grad.clone())
     torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-4, atol=1e-7)

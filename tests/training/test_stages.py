@@ -17,8 +17,7 @@ from medsr.core.errors import StoppedError, UsageError, WeightsError
 from medsr.io.images import image as image_io
 from medsr.networks import checkpoint
 from medsr.recipe import load
-from medsr.training import monitor as monitors
-from medsr.training import stages
+from medsr.training import stages, training_logger
 from medsr.training.result import TrainingResult
 from tests.helpers.recipes import STAGES, write_recipe
 from tests.helpers.training import read_weights
@@ -56,18 +55,18 @@ def test_stages_resume_where_they_were_stopped(
 ) -> None:
     recipe = write_recipe(tmp_path / "r.yml", stages=STAGES, save_every=1)
     whole = finetune(recipe, image_folder, out=tmp_path / "whole", device="cpu")
-    after = monitors.TrainingLogger.after
+    after = training_logger.TrainingLogger.after
 
     def killed(
-        self: monitors.TrainingLogger, learner: Any, losses: dict[str, float], interrupted: bool = False
+        self: training_logger.TrainingLogger, training_state: Any, losses: dict[str, float], interrupted: bool = False
     ) -> bool:
-        stop = after(self, learner, losses, interrupted)
-        if self.run.name == "2-sharp" and learner.iteration == 2:
+        stop = after(self, training_state, losses, interrupted)
+        if self.run.name == "2-sharp" and training_state.iteration == 2:
             raise KeyboardInterrupt
         return stop
 
     with monkeypatch.context() as patch:
-        patch.setattr(monitors.TrainingLogger, "after", killed)
+        patch.setattr(training_logger.TrainingLogger, "after", killed)
         with pytest.raises(KeyboardInterrupt):
             finetune(recipe, image_folder, out=tmp_path / "run", device="cpu")
     lines: list[str] = []
@@ -85,17 +84,17 @@ def test_a_stopped_stage_is_gone_on_with_by_the_whole_run(
     tmp_path: Path, image_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
-    after = monitors.TrainingLogger.after
+    after = training_logger.TrainingLogger.after
 
     def stopped(
-        self: monitors.TrainingLogger, learner: Any, losses: dict[str, float], interrupted: bool = False
+        self: training_logger.TrainingLogger, training_state: Any, losses: dict[str, float], interrupted: bool = False
     ) -> bool:
-        if self.run.name == "2-sharp" and learner.iteration == 1:
+        if self.run.name == "2-sharp" and training_state.iteration == 1:
             signal.raise_signal(signal.SIGTERM)
             interrupted = True
-        return after(self, learner, losses, interrupted)
+        return after(self, training_state, losses, interrupted)
 
-    monkeypatch.setattr(monitors.TrainingLogger, "after", stopped)
+    monkeypatch.setattr(training_logger.TrainingLogger, "after", stopped)
     with pytest.raises(StoppedError, match=f"--resume {tmp_path / 'run'}$"):
         finetune(write_recipe(tmp_path / "r.yml", stages=STAGES), image_folder, out=tmp_path / "run", device="cpu")
     monkeypatch.undo()

@@ -8,8 +8,8 @@ from pathlib import Path
 from medsr.metrics.bootstrap import IntervalSummary, summarize
 from medsr.recipe import Recipe
 from medsr.training import stages, validation
-from medsr.training.monitor import read_log
 from medsr.training.result import TrainingResult
+from medsr.training.training_logger import read_log
 
 
 @dataclass(frozen=True)

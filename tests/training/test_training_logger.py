@@ -8,7 +8,7 @@ import pytest
 
 from medsr.commands.finetune import describe, finetune
 from medsr.core.errors import InputError
-from medsr.training.monitor import read_log
+from medsr.training.training_logger import read_log
 from tests.helpers.recipes import write_recipe
 from tests.helpers.training import learning_rates, script_validation
 

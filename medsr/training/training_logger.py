@@ -17,7 +17,7 @@ from medsr.networks import checkpoint
 from medsr.recipe import Recipe
 from medsr.training import checkpointing, validation
 from medsr.training.divergence_guard import Diverged, DivergenceGuard
-from medsr.training.learner import TrainingState
+from medsr.training.training_state import TrainingState
 
 
 class TrainingLogger:
@@ -119,7 +119,7 @@ class TrainingLogger:
         self.guard.restore(saved["watch"])
 
     def _cut_log(self, state: TrainingState) -> None:
-        """Back to what was known at the learner's iteration: whole lines, none of what will be done again."""
+        """Back to what was known at the training state's iteration: whole lines, none of what will be done again."""
         log = self.run / "log.jsonl"
         remaining = [record for record in read_log(self.run) if record["iteration"] <= state.iteration]
         remaining = [record for record in remaining if record.get("rollback", 0) <= state.rollbacks]
