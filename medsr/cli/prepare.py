@@ -26,7 +26,7 @@ def prepare(
     ] = None,
 ) -> None:
     """Make ground truth of a data set as its owner ships it: parted by subject, every file accounted for."""
-    from medsr.commands.prepare.page import parts_table
+    from medsr.commands.prepare.page import splits_table
     from medsr.commands.prepare.run import SUMMARY
     from medsr.commands.prepare.run import prepare as run
     from medsr.data.cards import IMAGE
@@ -43,7 +43,7 @@ def prepare(
     )
     made = [row for row in result.rows if row.file and row.role == IMAGE]
     echo(f"{result.card.title}: {len({row.id for row in made})} images, {len(made)} ground-truth files")
-    for name, subjects, images, files in parts_table(result.rows).rows:
+    for name, subjects, images, files in splits_table(result.rows).rows:
         echo(f"  {name}: {subjects} subjects, {images} images, {files} files")
     for note in result.notes:
         echo(f"note: {note}")

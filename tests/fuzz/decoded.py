@@ -77,7 +77,7 @@ def _read_mask(path: Path) -> object:
     from PIL import Image as Pillow
 
     from medsr.commands.evaluate.drive import read_mask
-    from medsr.commands.prepare.write_images import Task, make
+    from medsr.commands.prepare.write_images import Task, write_item
     from medsr.data.cards import GroundTruth
 
     image = path.parent / "image" / "a.png"
@@ -85,7 +85,9 @@ def _read_mask(path: Path) -> object:
         image.parent.mkdir()
         Pillow.fromarray(np.arange(120, dtype=np.uint8).reshape(12, 10)).save(image)
     read_mask(path, (12, 10))
-    return make(Task("a", "train", "images", {"image": image, "vessels": path}, GroundTruth()), path.parent / "out")
+    return write_item(
+        Task("a", "train", "images", {"image": image, "vessels": path}, GroundTruth()), path.parent / "out"
+    )
 
 
 def _volumes() -> dict[str, bytes]:

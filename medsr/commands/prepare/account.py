@@ -1,4 +1,4 @@
-"""Giving account: a row of the manifest for every file made and every source left out, and what is not as expected."""
+"""A row of the manifest for every file written and every source left out, and what is not as expected."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from medsr.batch import status
 from medsr.batch.journal import Journal
 from medsr.batch.outcome import Outcome
-from medsr.commands.prepare.inspect_images import Look
+from medsr.commands.prepare.inspect_images import Inspection
 from medsr.commands.prepare.source import Source
-from medsr.commands.prepare.steps import Plan
-from medsr.commands.prepare.write_images import Made, restored_files
+from medsr.commands.prepare.steps import SplitPlan
+from medsr.commands.prepare.write_images import OutputFile, restored_files
 from medsr.core.errors import InputError, MedsrError, UsageError
 from medsr.data import manifest
 from medsr.data.cards import IMAGE, PARTS, Card
@@ -29,54 +29,54 @@ SAME = "same pixels as"
 
 def rows_of(
     card: Card,
-    found: Source,
-    looks: Mapping[str, Look],
-    plan: Plan,
-    made: Mapping[str, list[Made]],
-    unmade: Mapping[str, MedsrError],
+    source: Source,
+    inspections: Mapping[str, Inspection],
+    plan: SplitPlan,
+    outputs: Mapping[str, list[OutputFile]],
+    errors: Mapping[str, MedsrError],
 ) -> tuple[list[manifest.ManifestRow], list[Outcome]]:
     """The manifest's rows, and the items that could not be used."""
     rows: list[manifest.ManifestRow] = []
     failed: list[Outcome] = []
-    for item in found.items:
-        seen = looks[item.id]
+    for item in source.items:
+        inspection = inspections[item.id]
         subject = item.subject or item.id
-        common = {"id": item.id, "subject": subject, "part": plan.part.get(item.id, ""), "card": card.name}
-        for one in made.get(item.id, ()):
+        common = {"id": item.id, "subject": subject, "part": plan.split_of.get(item.id, ""), "card": card.name}
+        for output in outputs.get(item.id, ()):
             rows.append(
                 manifest.ManifestRow(
-                    file=one.file,
-                    role=one.role,
-                    size=one.size,
-                    original=one.original,
-                    source=item.files[one.role][0],
-                    source_sha256=seen.hashes[one.role],
-                    sha256=one.sha256,
-                    bits=one.bits,
+                    file=output.file,
+                    role=output.role,
+                    size=output.size,
+                    original=output.original,
+                    source=item.files[output.role][0],
+                    source_sha256=inspection.hashes[output.role],
+                    sha256=output.sha256,
+                    bits=output.bits,
                     **common,
                 )
             )
-        if item.id in made:
+        if item.id in outputs:
             continue
         name = item.files[IMAGE][0]
-        note = f"{SAME} {plan.same[item.id]}" if item.id in plan.same else ""
+        note = f"{SAME} {plan.duplicate_of[item.id]}" if item.id in plan.duplicate_of else ""
         if not note:
-            note = _told(str(unmade.get(item.id) or seen.error), item, found)
+            note = _with_source_names(str(errors.get(item.id) or inspection.error), item, source)
             failed.append(Outcome(Path(name), Path(name), 0.0, InputError(note)))
         rows.append(
             manifest.ManifestRow(
                 file="",
                 role=IMAGE,
-                size=seen.size,
+                size=inspection.size,
                 original=False,
                 source=name,
-                source_sha256=seen.hashes.get(IMAGE, ""),
+                source_sha256=inspection.hashes.get(IMAGE, ""),
                 sha256="",
                 note=note,
                 **common,
             )
         )
-    failed += [Outcome(Path(name), Path(name), 0.0, error) for name, error in found.broken]
+    failed += [Outcome(Path(name), Path(name), 0.0, error) for name, error in source.broken]
     return manifest.ordered(rows), failed
 
 
@@ -90,10 +90,10 @@ def status_rows(rows: Sequence[manifest.ManifestRow]) -> list[status.StatusRow]:
     return list(table.values())
 
 
-def _told(reason: str, item: LayoutItem, found: Source) -> str:
+def _with_source_names(reason: str, item: LayoutItem, source: Source) -> str:
     """A reason with the names of the source, wherever its files were unpacked to."""
     for name in sorted((name for names in item.files.values() for name in names), key=len, reverse=True):
-        reason = reason.replace(str(found.places[name]), name)
+        reason = reason.replace(str(source.paths[name]), name)
     return reason
 
 
@@ -131,10 +131,10 @@ def sweep(out: Path, keep: set[str], journal: Journal, before: Sequence[manifest
         if key.startswith("make "):
             earlier |= {file.file for file in restored_files(record["made"])}
         if key.startswith("begin "):
-            one = glob.escape(key.removeprefix("begin "))
+            name = glob.escape(key.removeprefix("begin "))
             for folder in record["folders"]:
-                found = [*out.glob(f"{folder}/{one}.*"), *out.glob(f"{folder}/{one}@*")]
-                earlier |= {path.relative_to(out).as_posix() for path in found}
+                matches = [*out.glob(f"{folder}/{name}.*"), *out.glob(f"{folder}/{name}@*")]
+                earlier |= {path.relative_to(out).as_posix() for path in matches}
     for file in earlier - keep:
         (out / file).unlink(missing_ok=True)
     for path in out.glob("*/.*-*"):  # half-written files of a run that was killed
@@ -143,32 +143,34 @@ def sweep(out: Path, keep: set[str], journal: Journal, before: Sequence[manifest
     return [file for file in here if file not in keep]
 
 
-def expectations(card: Card, found: Source, looks: Mapping[str, Look], same: Collection[str]) -> list[str]:
+def expectations(
+    card: Card, source: Source, inspections: Mapping[str, Inspection], duplicates: Collection[str]
+) -> list[str]:
     """Where the copy is not what the card expects."""
     notes = []
-    expected, there = card.expected, len(found.items) - len(same)
-    if expected.images and there != expected.images:
-        notes.append(f"{there} images found, a complete copy has {expected.images}")
+    expected, count = card.expected, len(source.items) - len(duplicates)
+    if expected.images and count != expected.images:
+        notes.append(f"{count} images found, a complete copy has {expected.images}")
     if expected.size:
         size = "x".join(map(str, expected.size))
-        others = [item.id for item in found.items if looks[item.id].size not in ("", size)]
+        others = [item.id for item in source.items if inspections[item.id].size not in ("", size)]
         if others:
-            first = f"{others[0]}, {looks[others[0]].size}"
+            first = f"{others[0]}, {inspections[others[0]].size}"
             notes.append(f"{len(others)} image(s) are not {size} as in the original (the first: {first})")
     for role in card.files:
-        without = [item.id for item in found.items if role not in item.files]
-        if 0 < len(without) < there:
+        without = [item.id for item in source.items if role not in item.files]
+        if 0 < len(without) < count:
             notes.append(f"{len(without)} image(s) have no {role.replace('_', ' ')} (the first: {without[0]})")
-    if found.ignored:
+    if source.ignored:
         notes.append(
-            f"{len(found.ignored)} other file(s) are not asked for by the card (the first: {found.ignored[0]})"
+            f"{len(source.ignored)} other file(s) are not asked for by the card (the first: {source.ignored[0]})"
         )
-    missing = [name for part, name in card.split.lists.items() if not found.lists.get(part)]
+    missing = [name for part, name in card.split.lists.items() if not source.lists.get(part)]
     if missing:
         notes.append(f"{' and '.join(missing)} not found: subjects are dealt out by seed instead")
-    there_are = {PurePosixPath(item.files[IMAGE][0].lower()) for item in found.items}
-    known = {path.name for path in there_are} | {path.stem for path in there_are}
+    image_paths = {PurePosixPath(item.files[IMAGE][0].lower()) for item in source.items}
+    image_names = {path.name for path in image_paths} | {path.stem for path in image_paths}
     for part, text in card.split.lists.items():
-        if found.lists[part] and not found.lists[part] & known:
+        if source.lists[part] and not source.lists[part] & image_names:
             notes.append(f"{text} names none of the images: it settles nothing")
     return notes

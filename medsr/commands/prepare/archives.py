@@ -125,13 +125,13 @@ def _unpack(archive: Path, folder: Path, wanted: Callable[[str], bool], budget: 
         with _members(archive, budget) as members:
             for member in members:
                 budget.count()
-                place = _safe(member.name, archive)
-                if wanted(place) or is_archive(place):
-                    target = folder / place
+                name = _safe_name(member.name, archive)
+                if wanted(name) or is_archive(name):
+                    target = folder / name
                     if target.exists():
-                        raise InputError(f"{archive}: holds two files named {place}; unpack it yourself")
+                        raise InputError(f"{archive}: holds two files named {name}; unpack it yourself")
                     _write(member, target, budget)
-                    inner += [] if wanted(place) else [target]
+                    inner += [] if wanted(name) else [target]
                 else:
                     budget.pass_over(member.passed)
     except MedsrError:
@@ -170,8 +170,8 @@ def _write(member: Member, target: Path, budget: Budget) -> None:
             sink.write(block)
 
 
-def _safe(name: str, archive: Path) -> str:
-    """The member's place below the folder. Raises InputError for a name that leads anywhere else."""
+def _safe_name(name: str, archive: Path) -> str:
+    """The member's name below the folder. Raises InputError for a name that leads anywhere else."""
     path = PurePosixPath(name.replace("\\", "/"))  # some programs on Windows pack so
     drive = len(path.parts) > 0 and re.fullmatch("[A-Za-z]:.*", path.parts[0])
     if path.is_absolute() or ".." in path.parts or drive or "\0" in name or not path.parts:
@@ -181,7 +181,7 @@ def _safe(name: str, archive: Path) -> str:
     return str(path)
 
 
-class _Unpacked:
+class _TarStream:
     """What a tar lies in, packed or not, of which no header may want gigabytes at once."""
 
     def __init__(self, stream: Any) -> None:
@@ -212,13 +212,13 @@ def _members(archive: Path, budget: Budget) -> Iterator[Iterator[Member]]:
     name = archive.name.lower()
     if name.endswith(".zip"):
         with expansion.open_zip(archive) as packed:
-            files = (one for one in packed.infolist() if not one.is_dir())
-            yield (Member(one.filename, one.file_size, partial(packed.open, one)) for one in files)
+            files = (info for info in packed.infolist() if not info.is_dir())
+            yield (Member(info.filename, info.file_size, partial(packed.open, info)) for info in files)
     elif name.endswith(SUFFIXES[1:-1]):
         with archive.open("rb") as stream:
             begin = stream.read(6)
         opener = next((opener for mark, opener in PACKED.items() if begin.startswith(mark)), None)
-        source: Any = _Unpacked(opener(archive) if opener else archive.open("rb"))
+        source: Any = _TarStream(opener(archive) if opener else archive.open("rb"))
         with closing(source), tarfile.open(fileobj=source, mode="r:") as tar:
             yield _tar_members(tar, opener is not None, budget)
             if opener is None and archive.stat().st_size < tar.offset + tarfile.BLOCKSIZE:

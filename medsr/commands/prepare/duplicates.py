@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from medsr.commands.prepare.inspect_images import Look
+from medsr.commands.prepare.inspect_images import Inspection
 
 ALIKE = 0.999
 """Correlation of two thumbnails from which they show the same picture. On DRIVE and ChestX-ray14 different eyes reach
@@ -14,24 +14,26 @@ ALIKE = 0.999
 BLOCK = 1024
 
 
-def exact(looks: Mapping[str, Look]) -> dict[str, str]:
+def exact(inspections: Mapping[str, Inspection]) -> dict[str, str]:
     """Every item whose pixels another has -> that one: the one with the shorter name, which is mostly the original."""
-    first: dict[str, str] = {}
-    found = {}
-    for one in sorted(looks, key=lambda name: (len(name), name)):
-        if (pixels := looks[one].pixels) in first:
-            found[one] = first[pixels]
+    by_pixels: dict[str, str] = {}
+    originals = {}
+    for item_id in sorted(inspections, key=lambda name: (len(name), name)):
+        if (pixels := inspections[item_id].pixels) in by_pixels:
+            originals[item_id] = by_pixels[pixels]
         else:
-            first[pixels] = one
-    return found
+            by_pixels[pixels] = item_id
+    return originals
 
 
-def near(looks: Mapping[str, Look]) -> list[tuple[str, str]]:
+def near(inspections: Mapping[str, Inspection]) -> list[tuple[str, str]]:
     """Pairs of items that show the same picture though their pixels differ: rescaled, compressed again."""
-    ids = sorted(one for one, look in looks.items() if look.thumbnail)
+    ids = sorted(item_id for item_id, inspection in inspections.items() if inspection.thumbnail)
     if not ids:
         return []
-    values = np.stack([np.frombuffer(bytes.fromhex(looks[one].thumbnail), np.int8) for one in ids]).astype(np.float32)
+    values = np.stack(
+        [np.frombuffer(bytes.fromhex(inspections[item_id].thumbnail), np.int8) for item_id in ids]
+    ).astype(np.float32)
     values -= values.mean(axis=1, keepdims=True)
     values /= np.linalg.norm(values, axis=1, keepdims=True)
     pairs = []

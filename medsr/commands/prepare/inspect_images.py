@@ -34,8 +34,8 @@ PLAIN = 0.02
 
 
 @dataclass(frozen=True)
-class Look:
-    """What is known of one item. `error`: why it cannot be used; then the rest is empty.
+class Inspection:
+    """What one item is. `error`: why it cannot be used; then the rest is empty.
 
     `hashes`: SHA-256 of its files by role. `pixels`: hash of the decoded image. `size`: "width x height" without
     spaces. `thumbnail`: 32 x 32 grey values less their mean, signed 8 bits, in hexadecimal; empty where there is hardly
@@ -50,42 +50,42 @@ class Look:
     error: str = ""
 
 
-def restored(record: object, roles: Collection[str]) -> Look | None:
-    """What was known of an item that has files of these roles, as it was written down; None where that is damaged."""
+def from_record(record: object, roles: Collection[str]) -> Inspection | None:
+    """The inspection of an item with files of these roles, as it was written down; None where that is damaged."""
     try:
-        seen = _adapter().validate_python(record)
+        inspection = _adapter().validate_python(record)
     except ValueError:
         return None
-    hashes = (*seen.hashes.values(), seen.pixels)
-    read = seen.hashes.keys() == set(roles) and all(re.fullmatch("[0-9a-f]{64}", digest) for digest in hashes)
-    sized = re.fullmatch(SIZE, seen.size)
-    drawn = not seen.thumbnail or re.fullmatch(f"[0-9a-f]{{{2 * THUMBNAIL**2}}}", seen.thumbnail)
-    return seen if seen.error or (read and sized and drawn) else None
+    hashes = (*inspection.hashes.values(), inspection.pixels)
+    read = inspection.hashes.keys() == set(roles) and all(re.fullmatch("[0-9a-f]{64}", digest) for digest in hashes)
+    sized = re.fullmatch(SIZE, inspection.size)
+    drawn = not inspection.thumbnail or re.fullmatch(f"[0-9a-f]{{{2 * THUMBNAIL**2}}}", inspection.thumbnail)
+    return inspection if inspection.error or (read and sized and drawn) else None
 
 
 @lru_cache(1)
-def _adapter() -> TypeAdapter[Look]:
+def _adapter() -> TypeAdapter[Inspection]:
     from pydantic import TypeAdapter
 
-    return TypeAdapter(Look)
+    return TypeAdapter(Inspection)
 
 
-def look(files: dict[str, list[Path]], kind: str, bits: int | None = None) -> Look:
-    """Read one item: the files that claim each of its roles. Never raises for a bad file; says so in the look.
+def inspect_item(files: dict[str, list[Path]], kind: str, bits: int | None = None) -> Inspection:
+    """Read one item: the files that claim each of its roles. Never raises for a bad file; says so in the inspection.
 
     `bits`: of 16-bit images that do not declare how many they hold.
     """
     try:
-        hashes = {role: _one_hash(claims) for role, claims in files.items()}
+        hashes = {role: _hash_of(claims) for role, claims in files.items()}
         path = files[IMAGE][0]
         return _volume(path, hashes) if kind == "volumes" else _image(path, hashes, bits)
     except OSError as error:
-        return Look({}, error=f"{error.filename or files[IMAGE][0]}: cannot be read: {error.strerror or error}")
+        return Inspection({}, error=f"{error.filename or files[IMAGE][0]}: cannot be read: {error.strerror or error}")
     except Exception as error:
-        return Look({}, error=str(as_error(error, files[IMAGE][0])))
+        return Inspection({}, error=str(as_error(error, files[IMAGE][0])))
 
 
-def _one_hash(claims: list[Path]) -> str:
+def _hash_of(claims: list[Path]) -> str:
     """Files of one name may lie there twice (unpacked, and in the archive) as long as they are the same."""
     hashes = {sha256(path): path for path in reversed(claims)}
     if len(hashes) > 1:
@@ -96,13 +96,13 @@ def _one_hash(claims: list[Path]) -> str:
     return next(iter(hashes))
 
 
-def _image(path: Path, hashes: dict[str, str], bits: int | None) -> Look:
+def _image(path: Path, hashes: dict[str, str], bits: int | None) -> Inspection:
     image = image_io.read_as_shown(path, bits)
     height, width = image.pixels.shape[:2]
     unit = image.to_unit().mean(axis=2, keepdims=True)
     digest = hashlib.sha256(f"{image.pixels.shape}{image.pixels.dtype}{image.window}".encode())
     digest.update(np.ascontiguousarray(image.pixels).data)
-    return Look(hashes, digest.hexdigest(), f"{width}x{height}", _thumbnail(unit), image.kind == DICOM)
+    return Inspection(hashes, digest.hexdigest(), f"{width}x{height}", _thumbnail(unit), image.kind == DICOM)
 
 
 def _thumbnail(unit: NDArray[np.float32]) -> str:
@@ -112,10 +112,10 @@ def _thumbnail(unit: NDArray[np.float32]) -> str:
     return np.rint(small / spread * 127).astype(np.int8).tobytes().hex() if spread > PLAIN else ""
 
 
-def _volume(path: Path, hashes: dict[str, str]) -> Look:
+def _volume(path: Path, hashes: dict[str, str]) -> Inspection:
     if len(volume_files.files_of(path)) > 1:
         raise InputError(f"{path}: header and data are apart; convert it to .nii.gz first")
     volume = volume_io.read(path)
     digest = hashlib.sha256(f"{volume.stored.shape}{volume.stored.dtype}".encode())
     digest.update(np.ascontiguousarray(volume.stored).data)
-    return Look(hashes, digest.hexdigest(), "x".join(map(str, volume.stored.shape)))
+    return Inspection(hashes, digest.hexdigest(), "x".join(map(str, volume.stored.shape)))

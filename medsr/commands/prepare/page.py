@@ -15,7 +15,7 @@ from medsr.io.images import image as image_io
 from medsr.report.page import Picture, Section, Table, picture, write_page
 
 EXAMPLES = 4
-"""Pictures shown of every part."""
+"""Pictures shown of every split."""
 SHOWN = 256
 MOST_SIZES = 8
 
@@ -23,7 +23,7 @@ MOST_SIZES = 8
 def write(path: Path, card: Card, rows: Sequence[ManifestRow], notes: Sequence[str], folder: Path) -> None:
     """Write the page: counts, what to know, examples, licence."""
     left_out = [[row.source, row.note] for row in rows if not row.file]
-    sections = [Section("Parts", tables=[parts_table(rows)])]
+    sections = [Section("Parts", tables=[splits_table(rows)])]
     if notes:
         sections.append(Section("Worth knowing", tables=[Table(["", ""], [["•", note] for note in notes], text=True)]))
     if card.kind == "images":
@@ -34,9 +34,9 @@ def write(path: Path, card: Card, rows: Sequence[ManifestRow], notes: Sequence[s
     sections.append(Section("Sizes", tables=[_sizes(rows)]))
     if left_out:
         sections.append(Section("Left out", tables=[Table(["source", "reason"], left_out, text=True)]))
-    told = [("licence", card.licence), ("weights trained on it may be released", card.released_weights)]
-    told += [("citation", card.citation), ("where to get it", card.request)]
-    table = Table(["", ""], [[name, value] for name, value in told if value], text=True)
+    facts = [("licence", card.licence), ("weights trained on it may be released", card.released_weights)]
+    facts += [("citation", card.citation), ("where to get it", card.request)]
+    table = Table(["", ""], [[name, value] for name, value in facts if value], text=True)
     sections.append(Section("The data set", card.about, [table]))
     images = sum(1 for row in rows if row.file and row.role == IMAGE)
     write_page(
@@ -44,8 +44,8 @@ def write(path: Path, card: Card, rows: Sequence[ManifestRow], notes: Sequence[s
     )
 
 
-def parts_table(rows: Sequence[ManifestRow]) -> Table:
-    """Subjects, sources and files of every part."""
+def splits_table(rows: Sequence[ManifestRow]) -> Table:
+    """Subjects, sources and files of every split."""
     table = []
     for part in PARTS:
         own = [row for row in rows if row.file and row.role == IMAGE and row.part == part]

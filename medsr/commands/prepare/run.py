@@ -1,4 +1,4 @@
-"""`medsr.prepare`: a data set as its owner ships it to ground truth, parted by subject, with its manifest."""
+"""`medsr.prepare`: a data set as its owner ships it to ground truth, split by subject, with its manifest."""
 
 from __future__ import annotations
 
@@ -81,19 +81,19 @@ def prepare(
         []
     """
     if workers is not None and workers < 1:
-        raise UsageError(f"--workers {workers}: expected at least 1")
-    chosen = cards.load(card, overrides)
+        raise UsageError(f"`workers={workers}`: expected at least 1")
+    data_card = cards.load(card, overrides)
     folder = Path(out)
     if not str(source) or not str(out):
-        raise UsageError("SOURCE and --out: expected folders, one of them is empty")
+        raise UsageError("`source` and `out`: expected folders, one of them is empty")
     if not Path(source).exists():
         raise InputError(f"{source}: no such folder or archive")
     if Path(os.path.realpath(source)).is_relative_to(os.path.realpath(folder)):
-        raise UsageError(f"--out {out}: holds the source itself; choose another folder")
-    _check(chosen, folder)
+        raise UsageError(f"`out={out}`: holds the source itself; choose another folder")
+    _check(data_card, folder)
     with _alone(folder):
-        _check(chosen, folder)
-        return _prepare(chosen, Path(source), folder, workers, notify)
+        _check(data_card, folder)
+        return _prepare(data_card, Path(source), folder, workers, notify)
 
 
 @contextmanager
@@ -112,40 +112,40 @@ def _alone(folder: Path) -> Iterator[None]:
                 folder.rmdir()
 
 
-def _prepare(chosen: Card, source: Path, folder: Path, workers: int | None, notify: Notify) -> Prepared:
-    found = sources.collect(chosen, source, folder, folder / WORK, notify)
-    write_text(folder / SETTINGS, _settings(chosen))
-    settled = _depth(chosen, found)
-    chosen = chosen.model_copy(update={"ground_truth": chosen.ground_truth.model_copy(update={"bits": settled.bits})})
+def _prepare(card: Card, path: Path, folder: Path, workers: int | None, notify: Notify) -> Prepared:
+    source = sources.collect(card, path, folder, folder / WORK, notify)
+    write_text(folder / SETTINGS, _settings(card))
+    depth = _depth(card, source)
+    card = card.model_copy(update={"ground_truth": card.ground_truth.model_copy(update={"bits": depth.bits})})
     journal = Journal(folder / WORK / "journal.jsonl")
     before = manifest.read(folder) or []
     account.check_records(folder, journal, before)
     with pool_of(workers or min(4, multiprocessing.cpu_count())) as pool:
-        looks = steps.look_all(chosen, found, journal, pool)
-        plan = steps.plan_parts(chosen, found, looks)
-        made, unmade = steps.make_all(chosen, found, looks, plan, journal, pool, folder, before)
-    rows, failed = account.rows_of(chosen, found, looks, plan, made, unmade)
+        inspections = steps.inspect_all(card, source, journal, pool)
+        plan = steps.plan_splits(card, source, inspections)
+        outputs, errors = steps.write_all(card, source, inspections, plan, journal, pool, folder, before)
+    rows, failed = account.rows_of(card, source, inspections, plan, outputs, errors)
     if not any(row.file for row in rows):
-        raise InputError(f"{source}: none of its {len(found.items)} images could be used; the first: {failed[0].error}")
-    strangers = account.sweep(folder, {row.file for row in rows}, journal, before)
-    notes = [*account.expectations(chosen, found, looks, plan.same), *plan.notes]
-    notes += [f"{settled.line} (ground_truth.bits says otherwise)"] if settled.line else []
-    if strangers:
-        notes.append(f"{len(strangers)} file(s) in {folder} are not of this data set (the first: {strangers[0]})")
-    result = Prepared(folder, chosen, rows, failed, notes)
+        raise InputError(f"{path}: none of its {len(source.items)} images could be used; the first: {failed[0].error}")
+    foreign = account.sweep(folder, {row.file for row in rows}, journal, before)
+    notes = [*account.expectations(card, source, inspections, plan.duplicate_of), *plan.notes]
+    notes += [f"{depth.line} (ground_truth.bits says otherwise)"] if depth.line else []
+    if foreign:
+        notes.append(f"{len(foreign)} file(s) in {folder} are not of this data set (the first: {foreign[0]})")
+    result = Prepared(folder, card, rows, failed, notes)
     write_text(folder / manifest.NAME, manifest.render(rows))
     write_text(folder / status.NAME, status.render(account.status_rows(rows)))
-    page.write(folder / SUMMARY, chosen, result.rows, result.notes, folder)
+    page.write(folder / SUMMARY, card, result.rows, result.notes, folder)
     shutil.rmtree(folder / WORK, ignore_errors=True)
     return result
 
 
-def _depth(card: Card, found: sources.Source) -> SettledDepth:
+def _depth(card: Card, source: sources.Source) -> SettledDepth:
     """Of 16-bit images that do not declare it: what the card says, or what is decided for all of them together."""
     if card.kind == "volumes":
         return SettledDepth(None)
-    names = (item.files[IMAGE][0] for item in found.items)
-    return depth_of(card.ground_truth.bits, None, (found.places[name] for name in names))
+    names = (item.files[IMAGE][0] for item in source.items)
+    return depth_of(card.ground_truth.bits, None, (source.paths[name] for name in names))
 
 
 def _check(card: Card, folder: Path) -> None:
@@ -156,11 +156,11 @@ def _check(card: Card, folder: Path) -> None:
         try:
             other = cards.load(settings)
         except UsageError as error:
-            raise UsageError(f"--out {folder}: its {SETTINGS} cannot be read; choose another folder") from error
+            raise UsageError(f"`out={folder}`: its {SETTINGS} cannot be read; choose another folder") from error
         if any(getattr(other, key) != getattr(card, key) for key in DECISIVE):
-            raise UsageError(f"--out {folder}: was prepared with another card or other settings; choose another folder")
+            raise UsageError(f"`out={folder}`: was prepared with another card or other settings; choose another folder")
     elif folder.is_dir() and any(path.name != WORK for path in folder.iterdir()):
-        raise UsageError(f"--out {folder}: holds other files; choose a new or an empty folder")
+        raise UsageError(f"`out={folder}`: holds other files; choose a new or an empty folder")
 
 
 def _settings(card: Card) -> str:

@@ -22,13 +22,13 @@ from medsr.io.volumes import volume_files
 
 @dataclass(frozen=True)
 class Source:
-    """`items`: what the card's patterns found; `places`: where every name lies; `lists`: the owner's, by part.
+    """`items`: what the card's patterns found; `paths`: where every name lies; `lists`: the owner's, by part.
 
     `broken`: single compressed files that cannot be opened. `ignored`: images no pattern asks for.
     """
 
     items: list[LayoutItem]
-    places: dict[str, Path]
+    paths: dict[str, Path]
     lists: dict[str, frozenset[str]]
     broken: list[tuple[str, InputError]]
     ignored: list[str]
@@ -42,9 +42,9 @@ def collect(card: Card, source: Path, out: Path, work: Path, notify: Notify) -> 
     """
     closed: list[Path] = []
     plain = _files(source, out, closed)
-    if told := cannot_open(source, closed):
-        notify(told)
-    places = dict(plain)
+    if message := cannot_open(source, closed):
+        notify(message)
+    paths = dict(plain)
     above = source.resolve().name if source.is_dir() else ""
     wanted = _wanted(card, above)
     broken: list[tuple[str, InputError]] = []
@@ -56,18 +56,18 @@ def collect(card: Card, source: Path, out: Path, work: Path, notify: Notify) -> 
             inside = work / "unpacked" / name
             try:
                 for inner in archives.unpack(path, inside, wanted):
-                    places[_readable(f"{name}/{inner}", places)] = inside / inner
+                    paths[_readable(f"{name}/{inner}", paths)] = inside / inner
             except InputError as error:
                 if not single:
                     raise
                 broken.append((name, error))
-    items = layout.match(card, places, above)
+    items = layout.match(card, paths, above)
     if not items:
-        raise InputError(layout.unlike(card, source, sorted(places)))
-    lists: dict[str, frozenset[str]] = {part: _listed(text, places) for part, text in card.split.lists.items()}
+        raise InputError(layout.unlike(card, source, sorted(paths)))
+    lists: dict[str, frozenset[str]] = {part: _listed(text, paths) for part, text in card.split.lists.items()}
     used = {name for item in items for names in item.files.values() for name in names}
-    ignored = [name for name in places if name not in used and _is_scan(card, name)]
-    return Source(items, places, lists, broken, ignored)
+    ignored = [name for name in paths if name not in used and _is_scan(card, name)]
+    return Source(items, paths, lists, broken, ignored)
 
 
 def _is_scan(card: Card, name: str) -> bool:
@@ -83,18 +83,18 @@ def _files(source: Path, out: Path, closed: list[Path]) -> dict[str, Path]:
     """
     if source.is_file():
         return {_readable(source.name, ()): source}
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for path in files_below(source, (out,), closed):
-        found[_readable(path.relative_to(source).as_posix(), found)] = path
-    return found
+        paths[_readable(path.relative_to(source).as_posix(), paths)] = path
+    return paths
 
 
-def _readable(place: str, taken: Container[str]) -> str:
+def _readable(name: str, taken: Container[str]) -> str:
     """A name that can stand in tables and be a file's: `M_xfcller` where a byte of it is not UTF-8."""
-    if place.isprintable():
-        return place
-    spelt = shown(place).replace("\\", "_").replace("\t", "_x09")
-    digest = sha256(os.fsencode(place)).hexdigest()[:8]
+    if name.isprintable():
+        return name
+    spelt = shown(name).replace("\\", "_").replace("\t", "_x09")
+    digest = sha256(os.fsencode(name)).hexdigest()[:8]
     return spelt if spelt not in taken else str(PurePosixPath(spelt).with_stem(f"{PurePosixPath(spelt).stem}-{digest}"))
 
 
@@ -111,9 +111,9 @@ def _wanted(card: Card, above: str) -> Callable[[str], bool]:
     return wanted
 
 
-def _listed(text: str, places: dict[str, Path]) -> frozenset[str]:
+def _listed(text: str, paths: dict[str, Path]) -> frozenset[str]:
     """The names in the owner's list of that name, lower case; none where the list is not there."""
-    for name, path in places.items():
+    for name, path in paths.items():
         if PurePosixPath(name).name.lower() == text.lower():
             return frozenset(path.read_text("utf-8", errors="replace").lower().split())
     return frozenset()

@@ -35,17 +35,17 @@ LEAST = 16
 
 @dataclass(frozen=True)
 class Task:
-    """One item and where it goes. `files`: by role; `part`: the folder."""
+    """One item and where it goes. `files`: by role; `split`: the folder."""
 
     id: str
-    part: str
+    split: str
     kind: str
     files: dict[str, Path]
     ground_truth: GroundTruth
 
 
 @dataclass(frozen=True)
-class Made:
+class OutputFile:
     """A file written: its place below the data set's folder, with `/` between names. `bits`: as in the manifest."""
 
     file: str
@@ -56,7 +56,7 @@ class Made:
     bits: str = ""
 
 
-def restored_files(record: object) -> list[Made]:
+def restored_files(record: object) -> list[OutputFile]:
     """The files of an item as a journal has them. Raises ValueError where it is damaged."""
     files = _adapter().validate_python(record)
     for file in files:
@@ -68,26 +68,26 @@ def restored_files(record: object) -> list[Made]:
 
 
 @lru_cache(1)
-def _adapter() -> TypeAdapter[list[Made]]:
+def _adapter() -> TypeAdapter[list[OutputFile]]:
     from pydantic import TypeAdapter
 
-    return TypeAdapter(list[Made])
+    return TypeAdapter(list[OutputFile])
 
 
-def make(task: Task, out: Path) -> list[Made]:
+def write_item(task: Task, out: Path) -> list[OutputFile]:
     """Write everything one item gives, or nothing. Raises InputError for a file that cannot be used."""
-    made: list[Made] = []
+    outputs: list[OutputFile] = []
     try:
-        for one in _write(task, out):
-            made.append(one)
+        for output in _write(task, out):
+            outputs.append(output)
     except BaseException:
-        for one in made:
-            (out / one.file).unlink(missing_ok=True)
+        for output in outputs:
+            (out / output.file).unlink(missing_ok=True)
         raise
-    return made
+    return outputs
 
 
-def _write(task: Task, out: Path) -> Iterator[Made]:
+def _write(task: Task, out: Path) -> Iterator[OutputFile]:
     if task.kind == "volumes":
         for role, path in task.files.items():
             yield _copied(task, role, path, out)
@@ -136,39 +136,41 @@ def _starts(length: int, side: int, stride: int) -> list[int]:
 
 def _images(task: Task, whole: Image) -> Iterator[tuple[Image, str, bool]]:
     """(image, name without suffix, whether it is the whole original)."""
-    wanted = task.ground_truth
+    settings = task.ground_truth
     own: tuple[int, int] = whole.pixels.shape[:2]
-    reductions = wanted.multiscale
-    smallest = wanted.crop or LEAST
+    reductions = settings.multiscale
+    smallest = settings.crop or LEAST
     sizes = [own]
     if reductions:
         sizes = multiscale.sizes(own, reductions.scales, reductions.shortest_edge, smallest)
-    if wanted.crop and min(own) < wanted.crop:
-        raise InputError(f"{task.files[IMAGE]}: {own[1]}x{own[0]} pixels are smaller than the {wanted.crop}-pixel crop")
+    if settings.crop and min(own) < settings.crop:
+        raise InputError(
+            f"{task.files[IMAGE]}: {own[1]}x{own[0]} pixels are smaller than the {settings.crop}-pixel crop"
+        )
     for size in sizes:
         image = multiscale.reduce(whole, size)
         name = task.id if size == own else f"{task.id}@{size[1]}x{size[0]}"
-        if not wanted.crop:
+        if not settings.crop:
             yield image, name, size == own
             continue
-        for top, left in crops(size, wanted.crop, wanted.stride or wanted.crop):
-            piece = image.pixels[top : top + wanted.crop, left : left + wanted.crop]
+        for top, left in crops(size, settings.crop, settings.stride or settings.crop):
+            piece = image.pixels[top : top + settings.crop, left : left + settings.crop]
             yield replace(image, pixels=np.ascontiguousarray(piece)), f"{name}@y{top:04d}_x{left:04d}", False
 
 
-def _image(image: Image, name: str, original: bool, task: Task, out: Path) -> Made:
-    file = f"{task.part}/{name}{'.tif' if image.kind == TIFF else '.png'}"
+def _image(image: Image, name: str, original: bool, task: Task, out: Path) -> OutputFile:
+    file = f"{task.split}/{name}{'.tif' if image.kind == TIFF else '.png'}"
     image_io.write(out / file, image)
     height, width = image.pixels.shape[:2]
     undeclared = image.pixels.dtype == np.uint16 and not image.extra.get("declared")
     bits = str(int(image.window.high).bit_length()) if undeclared else ""
-    return Made(file, IMAGE, f"{width}x{height}", original, sha256(out / file), bits)
+    return OutputFile(file, IMAGE, f"{width}x{height}", original, sha256(out / file), bits)
 
 
 MASKS = ("1", "L", "P", "LA", "RGB", "RGBA", "I;16")
 
 
-def _companion(task: Task, role: str, path: Path, out: Path, shown: tuple[int, ...]) -> Made:
+def _companion(task: Task, role: str, path: Path, out: Path, shown: tuple[int, ...]) -> OutputFile:
     """A mask or annotation as PNG, as it is shown, its values as they are: indices stay indices, with their palette."""
     file = f"{role}/{task.id}.png"
     try:
@@ -184,15 +186,15 @@ def _companion(task: Task, role: str, path: Path, out: Path, shown: tuple[int, .
         )
     with atomic_path(out / file) as temporary:
         picture.save(temporary, "PNG")
-    return Made(file, role, f"{picture.width}x{picture.height}", True, sha256(out / file))
+    return OutputFile(file, role, f"{picture.width}x{picture.height}", True, sha256(out / file))
 
 
-def _copied(task: Task, role: str, path: Path, out: Path) -> Made:
+def _copied(task: Task, role: str, path: Path, out: Path) -> OutputFile:
     """A volume, byte for byte."""
     stem = task.id.removesuffix(volume_files.split_suffix(Path(task.id))[1])
-    folder = task.part if role == IMAGE else role
+    folder = task.split if role == IMAGE else role
     file = f"{folder}/{stem}{volume_files.split_suffix(path)[1]}"
     with atomic_path(out / file) as temporary:
         shutil.copyfile(path, temporary)
     shape = volume_io.read(out / file).stored.shape
-    return Made(file, role, "x".join(map(str, shape)), True, sha256(out / file))
+    return OutputFile(file, role, "x".join(map(str, shape)), True, sha256(out / file))

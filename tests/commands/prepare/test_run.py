@@ -478,16 +478,16 @@ def test_no_mask_whatever_it_is_ends_the_set(card: Path, eyes: Path, tmp_path: P
 def test_images_that_go_while_the_set_is_made_cost_nobody_theirs(
     card: Path, eyes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
-    look_all = steps.look_all
+    inspect_all = steps.inspect_all
 
-    def removing(*given: Any) -> Any:
+    def removing(*arguments: Any) -> Any:
         (eyes / "ann_L.png").unlink()
-        looks = look_all(*given)
+        inspections = inspect_all(*arguments)
         (eyes / "bob_L.png").unlink()
         (eyes / "cyd_L_vessels.gif").unlink()
-        return looks
+        return inspections
 
-    monkeypatch.setattr(steps, "look_all", removing)
+    monkeypatch.setattr(steps, "inspect_all", removing)
     result = medsr.prepare(card, eyes, out=tmp_path / "out", workers=workers)
     assert sorted(one.input.name for one in result.failed) == ["ann_L.png", "bob_L.png", "cyd_L.png"]
     assert len({row.id for row in result.rows if row.file}) == 13

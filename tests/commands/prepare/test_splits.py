@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medsr.commands.prepare.splits import deal
+from medsr.commands.prepare.splits import assign_splits
 from medsr.core.errors import UsageError
 from medsr.data.cards import SplitRule
 from medsr.data.layout import LayoutItem
@@ -28,7 +28,7 @@ def _items(subjects: list[str], part: str = "") -> list[LayoutItem]:
 def test_nobody_is_in_two_parts(subjects: list[str], seed: int, alike: list[tuple[int, int]]) -> None:
     items = _items(subjects)
     pairs = [(items[a].id, items[b].id) for a, b in alike if max(a, b) < len(items)]
-    parts, _ = deal(items, SplitRule(seed=seed), {}, {}, pairs)
+    parts, _ = assign_splits(items, SplitRule(seed=seed), {}, {}, pairs)
     assert set(parts) == {item.id for item in items}
     where: dict[str, set[str]] = {}
     for item in items:
@@ -39,18 +39,18 @@ def test_nobody_is_in_two_parts(subjects: list[str], seed: int, alike: list[tupl
 
 def test_the_shares_are_those_asked_for_and_the_seed_draws() -> None:
     items = _items([f"s{n}" for n in range(100)])
-    first, _ = deal(items, SplitRule(train=0.7, validation=0.2, test=0.1), {}, {}, [])
+    first, _ = assign_splits(items, SplitRule(train=0.7, validation=0.2, test=0.1), {}, {}, [])
     assert Counter(first.values()) == {"train": 70, "validation": 20, "test": 10}
-    other, _ = deal(items, SplitRule(train=0.7, validation=0.2, test=0.1, seed=1), {}, {}, [])
+    other, _ = assign_splits(items, SplitRule(train=0.7, validation=0.2, test=0.1, seed=1), {}, {}, [])
     assert first != other
 
 
 def test_order_and_a_missing_file_change_nothing_for_the_others() -> None:
     items = _items([f"s{n}" for n in range(50)])
-    full, _ = deal(items, SplitRule(), {}, {}, [])
-    again, _ = deal(items[::-1], SplitRule(), {}, {}, [])
+    full, _ = assign_splits(items, SplitRule(), {}, {}, [])
+    again, _ = assign_splits(items[::-1], SplitRule(), {}, {}, [])
     assert full == again
-    fewer, _ = deal(items[1:], SplitRule(), {}, {}, [])
+    fewer, _ = assign_splits(items[1:], SplitRule(), {}, {}, [])
     assert sum(full[one] != fewer[one] for one in fewer) <= 2  # those at the two borders
 
 
@@ -58,7 +58,7 @@ def test_the_owners_parts_are_kept_and_validation_comes_out_of_train() -> None:
     items = _items([f"a{n}" for n in range(20)], "training") + [
         LayoutItem(f"t{n}", f"t{n}", "TEST", {"image": (f"t{n}.png",)}) for n in range(5)
     ]
-    parts, notes = deal(items, SplitRule(parts={"training": "train", "test": "test"}), {}, {}, [])
+    parts, notes = assign_splits(items, SplitRule(parts={"training": "train", "test": "test"}), {}, {}, [])
     assert Counter(parts.values()) == {"train": 18, "validation": 2, "test": 5}
     assert {one for one, part in parts.items() if part == "test"} == {f"t{n}" for n in range(5)}
     assert not notes
@@ -67,14 +67,14 @@ def test_the_owners_parts_are_kept_and_validation_comes_out_of_train() -> None:
 def test_the_owners_lists_are_kept() -> None:
     items = _items(["a", "a", "b"])
     lists = {"train": frozenset({"0_a.png", "1_a.png"}), "test": frozenset({"2_b.png"})}
-    parts, _ = deal(items, SplitRule(validation=0, train=1, test=0), lists, {}, [])
+    parts, _ = assign_splits(items, SplitRule(validation=0, train=1, test=0), lists, {}, [])
     assert [parts[item.id] for item in items] == ["train", "train", "test"]
 
 
 def test_a_subject_its_owner_tore_apart_is_kept_out_of_train_and_said() -> None:
     items = _items(["a", "a", "b"])
     lists = {"train": frozenset({"0_a.png", "2_b.png"}), "test": frozenset({"1_a.png"})}
-    parts, notes = deal(items, SplitRule(validation=0, train=1, test=0), lists, {}, [])
+    parts, notes = assign_splits(items, SplitRule(validation=0, train=1, test=0), lists, {}, [])
     assert [parts[item.id] for item in items] == ["test", "test", "train"]
     assert "several of the owner's parts" in notes[0]
 
@@ -83,17 +83,17 @@ def test_the_patient_in_a_dicom_header_holds_images_together() -> None:
     items = _items([f"s{n}" for n in range(30)])
     patients = {items[3].id: "x", items[17].id: "x", items[25].id: "x"}
     for seed in range(5):
-        parts, _ = deal(items, SplitRule(seed=seed), {}, patients, [])
+        parts, _ = assign_splits(items, SplitRule(seed=seed), {}, patients, [])
         assert len({parts[one] for one in patients}) == 1
 
 
 def test_a_part_the_card_does_not_know_is_an_error_not_training_data() -> None:
     with pytest.raises(UsageError, match="part 'test'; the card knows train"):
-        deal(_items(["a", "b"], "test"), SplitRule(parts={"train": "train"}), {}, {}, [])
+        assign_splits(_items(["a", "b"], "test"), SplitRule(parts={"train": "train"}), {}, {}, [])
 
 
 def test_lists_may_leave_out_the_suffix_and_an_image_on_two_is_kept_out_of_train() -> None:
     items = _items(["a", "b"])
     lists = {"train": frozenset({"0_a", "1_b"}), "test": frozenset({"1_b"})}
-    parts, _ = deal(items, SplitRule(validation=0, train=1, test=0), lists, {}, [])
+    parts, _ = assign_splits(items, SplitRule(validation=0, train=1, test=0), lists, {}, [])
     assert [parts[item.id] for item in items] == ["train", "test"]

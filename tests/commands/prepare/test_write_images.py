@@ -44,7 +44,7 @@ def test_crops_lie_inside_and_lose_no_pixel_up_to_their_stride(height: int, widt
 def test_pieces_reductions_and_originals_are_what_they_say(tmp_path: Path, fundus: np.ndarray) -> None:
     source = write_png(tmp_path / "eye.png", fundus)
     wanted = GroundTruth(multiscale=MultiScale(scales=(0.5,), shortest_edge=100))
-    made = write_images.make(Task("eye", "train", "images", {"image": source}, wanted), tmp_path / "out")
+    made = write_images.write_item(Task("eye", "train", "images", {"image": source}, wanted), tmp_path / "out")
     sizes = {one.size: one for one in made}
     assert list(sizes) == ["256x256", "128x128", "100x100"]
     assert [one.original for one in made] == [True, False, False]
@@ -57,7 +57,7 @@ def test_pieces_reductions_and_originals_are_what_they_say(tmp_path: Path, fundu
 
 def test_crops_hold_the_images_own_pixels(tmp_path: Path, fundus: np.ndarray) -> None:
     source = write_png(tmp_path / "eye.png", fundus)
-    made = write_images.make(
+    made = write_images.write_item(
         Task("eye", "train", "images", {"image": source}, GroundTruth(crop=96, stride=64)), tmp_path / "out"
     )
     assert len(made) == 16
@@ -112,7 +112,7 @@ def test_images_and_masks_are_kept_as_they_are_shown(
     shown = np.asarray(stored.transpose(turn)).astype(int)
     write_png(tmp_path / "mask.png", ((shown[:, :, 0] > 100) * 255).astype(np.uint8))
     files = {"image": tmp_path / f"eye{suffix}", "mask": tmp_path / "mask.png"}
-    image, mask = write_images.make(Task("eye", "train", "images", files, GroundTruth()), tmp_path / "out")
+    image, mask = write_images.write_item(Task("eye", "train", "images", files, GroundTruth()), tmp_path / "out")
     assert image.size == mask.size
     pixels = image_io.read(tmp_path / "out" / image.file).pixels.astype(int)
     assert np.abs(pixels - shown).mean() < 3
@@ -120,7 +120,7 @@ def test_images_and_masks_are_kept_as_they_are_shown(
         assert file.getexif().get(274) is None
     write_png(tmp_path / "mask.png", np.zeros((90, 120) if orientation == 3 else (120, 90), np.uint8))
     with pytest.raises(InputError, match="turn the mask by 90 degrees"):
-        write_images.make(Task("eye", "train", "images", files, GroundTruth()), tmp_path / "again")
+        write_images.write_item(Task("eye", "train", "images", files, GroundTruth()), tmp_path / "again")
 
 
 def test_a_declared_depth_and_an_assumed_one_are_kept(tmp_path: Path) -> None:
@@ -128,8 +128,8 @@ def test_a_declared_depth_and_an_assumed_one_are_kept(tmp_path: Path) -> None:
     for name, options in (("said", {"bitspersample": 12}), ("open", {})):
         tifffile.imwrite(tmp_path / f"{name}.tif", stored, **options)
         files = {"image": tmp_path / f"{name}.tif"}
-        [made] = write_images.make(Task(name, "train", "images", files, GroundTruth(bits=14)), tmp_path / "out")
-        assert made.bits == ("" if name == "said" else "14")
-        image = image_io.read(tmp_path / "out" / made.file, int(made.bits or 16))
+        [output] = write_images.write_item(Task(name, "train", "images", files, GroundTruth(bits=14)), tmp_path / "out")
+        assert output.bits == ("" if name == "said" else "14")
+        image = image_io.read(tmp_path / "out" / output.file, int(output.bits or 16))
         assert image.window.high == (4095 if name == "said" else 16383)
         np.testing.assert_array_equal(image.pixels[:, :, 0], stored)
