@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -19,6 +19,22 @@ from medsr.recipe.fields import (
     ascending,
     one_of,
 )
+
+
+class DegradationSection(RecipeSection):
+    """One way to make low resolution; to add one, write its section here and name it in `DEGRADATIONS`."""
+
+    strategy: ClassVar[str]
+    """The class that trains and validates with it, as "module:class"; see `training.degradations`."""
+
+
+class UnpooledSection(DegradationSection):
+    """One whose pairs are not kept for later batches: nothing is drawn, or every crop of a batch has its own factor."""
+
+    @property
+    def pool(self) -> int:
+        """No pool of pairs."""
+        return 0
 
 
 class KernelMix(RecipeSection):
@@ -90,9 +106,10 @@ class SecondDegradationStage(DegradationStage):
     poisson_scale: Range = (0.05, 2.5)
 
 
-class HighOrder(RecipeSection):
+class HighOrder(DegradationSection):
     """Real-ESRGAN's high-order degradation; the defaults are its published ranges."""
 
+    strategy = "medsr.training.degradations:DegradationStrategy"
     name: Literal["high-order"] = "high-order"
     first: DegradationStage = DegradationStage()
     second: SecondDegradationStage = SecondDegradationStage()
@@ -101,45 +118,33 @@ class HighOrder(RecipeSection):
     pool: CountOrNone = 180
 
 
-class Bicubic(RecipeSection):
+class Bicubic(UnpooledSection):
     """Antialiased bicubic reduction as MATLAB's, then 8 bits: the bicubic track of P3 and P4."""
 
+    strategy = "medsr.training.degradations:BicubicStrategy"
     name: Literal["bicubic"]
 
-    @property
-    def pool(self) -> int:
-        """No pool: nothing is drawn."""
-        return 0
 
-
-class Unknown(RecipeSection):
+class Unknown(UnpooledSection):
     """P3's "unknown" track: a fixed blur and shift that the network is not told of, then 8 bits."""
 
+    strategy = "medsr.training.degradations:UnknownStrategy"
     name: Literal["unknown"]
 
-    @property
-    def pool(self) -> int:
-        """No pool: nothing is drawn."""
-        return 0
 
-
-class SliceProfile(RecipeSection):
+class SliceProfile(UnpooledSection):
     """Thick slices, for volumes (P2): one axis of a slice averaged under a slice profile, then interpolated back.
 
     `factors`: how many times coarser. `both_axes`: how often the other axis is too. `fwhm`: of the Gaussian profile,
     in slice spacings; the box is one spacing wide (mean downsampling).
     """
 
+    strategy = "medsr.training.degradations:ThickSliceStrategy"
     name: Literal["slice-profile"] = "slice-profile"
     factors: Annotated[tuple[Number, Number], AfterValidator(ascending)] = (2.0, 6.0)
     both_axes: Probability = 0.0
     gaussian_probability: Probability = 0.0
     fwhm: Annotated[tuple[Positive, Positive], AfterValidator(ascending)] = (0.8, 1.2)
-
-    @property
-    def pool(self) -> int:
-        """No pool of pairs: every crop of a batch has its own factor anyway."""
-        return 0
 
     @model_validator(mode="after")
     def _possible(self) -> SliceProfile:
@@ -148,37 +153,36 @@ class SliceProfile(RecipeSection):
         return self
 
 
-class ThroughPlaneMean(RecipeSection):
+class ThroughPlaneMean(UnpooledSection):
     """P2's reduction of volumes: `factor` voxels of one axis averaged into one; a slice-profile of one factor."""
 
+    strategy = "medsr.training.degradations:ThickSliceStrategy"
     name: Literal["through-plane-mean"]
     factor: Annotated[Number, Field(gt=1)] = 2.0
-
-    @property
-    def pool(self) -> int:
-        """No pool: nothing is drawn."""
-        return 0
 
     def as_slice_profile(self) -> SliceProfile:
         return SliceProfile(factors=(self.factor, self.factor))
 
 
-class Pairs(RecipeSection):
+class Pairs(UnpooledSection):
     """Low resolution made elsewhere: in the folder `low_resolution`, at the ground truth's place below its own.
 
     The name's stem is that of the ground truth, or that and `x2` (the scale), as DIV2K's are; any format.
     """
 
+    strategy = "medsr.training.degradations:PairsStrategy"
     name: Literal["pairs"]
     low_resolution: str
 
-    @property
-    def pool(self) -> int:
-        """No pool: nothing is drawn."""
-        return 0
 
-
-DEGRADATIONS: tuple[type[RecipeSection], ...] = (HighOrder, Bicubic, Unknown, Pairs, SliceProfile, ThroughPlaneMean)
+DEGRADATIONS: tuple[type[DegradationSection], ...] = (
+    HighOrder,
+    Bicubic,
+    Unknown,
+    Pairs,
+    SliceProfile,
+    ThroughPlaneMean,
+)
 if TYPE_CHECKING:
     Degradation = HighOrder | Bicubic | Unknown | Pairs | SliceProfile | ThroughPlaneMean
 else:

@@ -1,16 +1,18 @@
-"""How each degradation of a recipe trains and validates: one strategy for each, and the registry of them.
+"""How each degradation of a recipe trains and validates: one strategy for each.
 
-To add one, write its section in `recipe/degradation.py`, its strategy here, and its line in `STRATEGIES`.
+The sections in `recipe/degradation.py` name them. A new one may stand in a module of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from medsr.core.references import resolve
 from medsr.core.types import Array
 from medsr.data import crops, pairs, slices, sources, volumes
 from medsr.data.batches import Crops
@@ -143,19 +145,15 @@ class ThickSliceStrategy(DegradationStrategy):
         return f"mean downsampling of the third axis by {factors}; {every}, 8 bits"
 
 
-STRATEGIES: dict[str, DegradationStrategy] = {
-    "high-order": DegradationStrategy(),
-    "bicubic": BicubicStrategy(),
-    "unknown": UnknownStrategy(),
-    "pairs": PairsStrategy(),
-    "slice-profile": ThickSliceStrategy(),
-    "through-plane-mean": ThickSliceStrategy(),
-}
-
-
 def strategy_of(recipe: Recipe) -> DegradationStrategy:
     """How the recipe's degradation trains and validates."""
-    return STRATEGIES[recipe.degradation.name]
+    return _strategy(recipe.degradation.strategy)
+
+
+@cache
+def _strategy(reference: str) -> DegradationStrategy:
+    strategy: DegradationStrategy = resolve(reference)()
+    return strategy
 
 
 def _unit(path: Path, recipe: Recipe) -> Array:
