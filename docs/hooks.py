@@ -12,6 +12,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = "<!-- commands -->"  # docs/cli.md has this line where the reference goes
+BENCHMARKS = "<!-- benchmarks -->"  # docs/evaluation.md has this line where their table goes
 PAGES = {  # file of the repository -> page of the site
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
@@ -34,9 +35,11 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Fill in the reference of the commands, and lead links between files of the repository to their pages."""
+    """Fill in the commands and the benchmarks, and lead links between files of the repository to their pages."""
     if COMMANDS in markdown:
         markdown = markdown.replace(COMMANDS, commands())
+    if BENCHMARKS in markdown:
+        markdown = markdown.replace(BENCHMARKS, benchmarks())
     return with_bars(with_links(markdown, page.file.src_uri))
 
 
@@ -79,6 +82,22 @@ def commands() -> str:
     from medsr.cli.app import app
 
     return "\n\n".join(_command(typer.main.get_command(app), "medsr", None))
+
+
+def benchmarks() -> str:
+    """The table of what `medsr evaluate` can measure, its parameters written as options."""
+    sys.path.insert(0, str(ROOT))
+    from medsr.cli.options import as_options
+    from medsr.commands.evaluate.benchmarks import ENTRIES
+
+    def with_options(text: str) -> str:
+        options = ((span, as_options(span)) for span in re.findall(r"`[^`]+`", text))
+        for span, option in options:
+            text = text.replace(span, f"`{option}`" if option != span else span)
+        return text
+
+    rows = [f"| `{entry.name}` | {with_options(entry.data)} | {with_options(entry.protocol)} |" for entry in ENTRIES]
+    return "\n".join(["| benchmark | data | protocol |", "|---|---|---|", *rows])
 
 
 def _command(command: Any, name: str, parent: Any) -> list[str]:

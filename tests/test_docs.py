@@ -74,6 +74,15 @@ def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_bytes()) <= 6 * 1024
 
 
+def test_the_page_about_evaluation_gets_a_table_of_all_benchmarks() -> None:
+    from medsr.commands.evaluate.benchmarks import BENCHMARKS
+
+    table = hooks().benchmarks().splitlines()
+    assert [row.split("`")[1] for row in table[2:]] == list(BENCHMARKS)
+    assert "blur of `--blur-sigma` (1.0)" in table[2]
+    assert hooks().BENCHMARKS in (ROOT / "docs/evaluation.md").read_text()
+
+
 def test_the_reference_has_every_command_and_option() -> None:
     import typer
 

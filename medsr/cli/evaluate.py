@@ -10,10 +10,18 @@ import typer
 from medsr.cli.batch import BITS, end_partly, parse_tile, told_failure
 from medsr.cli.echo import echo, echo_lines
 from medsr.cli.minutes import MINUTES
+from medsr.commands.evaluate.benchmarks import ENTRIES, listing
+
+_SCALES = "; ".join(["2", *(f"{entry.name}: {entry.default_scale:g}" for entry in ENTRIES if entry.default_scale != 2)])
+_BLURRED = listing(lambda entry: entry.blur)
+_TRACKS = " ".join(
+    f"Of {entry.name}: {' or '.join(entry.tracks)}. [default: {entry.tracks[0]}]" for entry in ENTRIES if entry.tracks
+)
+_VOLUMES = listing(lambda entry: entry.kind == "volume")
 
 
 def evaluate(
-    benchmark: Annotated[str, typer.Argument(help="drive, nih-cxr, classic, volume or folder.")],
+    benchmark: Annotated[str, typer.Argument(help=f"{listing(last='or')}.")],
     data: Annotated[Path, typer.Option(help="Folder of the data set as its owner ships it, or of ground truth.")],
     model: Annotated[
         list[str] | None,
@@ -22,18 +30,18 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="Folder for report.html, results.md and CSV.")] = None,
     json_: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Everything, as JSON.")] = None,
     scale: Annotated[
-        float | None, typer.Option(help="Factor; of volumes, through-plane. [default: 2; nih-cxr: 4]")
+        float | None, typer.Option(help=f"Factor; of volumes, through-plane. [default: {_SCALES}]")
     ] = None,
     blur_sigma: Annotated[
         float | None,
-        typer.Option(help="Gaussian blur of drive, nih-cxr and folder, in low-resolution pixels. [default: 1.0]"),
+        typer.Option(help=f"Gaussian blur of {_BLURRED}, in low-resolution pixels. [default: 1.0]"),
     ] = None,
-    track: Annotated[str | None, typer.Option(help="Of classic: bicubic or unknown. [default: bicubic]")] = None,
+    track: Annotated[str | None, typer.Option(help=_TRACKS)] = None,
     planes: Annotated[
-        str, typer.Option(help="Of volume: auto, all, or planes with commas, as in medsr volume.")
+        str, typer.Option(help=f"Of {_VOLUMES}: auto, all, or planes with commas, as in medsr volume.")
     ] = "auto",
     fuse: Annotated[
-        str, typer.Option(help="Of volume: mean, median, weighted, learned, or the file of a fusion network.")
+        str, typer.Option(help=f"Of {_VOLUMES}: mean, median, weighted, learned, or the file of a fusion network.")
     ] = "mean",
     no_consistency: Annotated[
         bool, typer.Option("--no-consistency", help="Networks' results as they made them.")
@@ -42,7 +50,7 @@ def evaluate(
         float | None,
         typer.Option(
             metavar="[MINUTES]",
-            help=f"Of volume: networks first learn from each thick scan. [alone: {MINUTES} minutes]",
+            help=f"Of {_VOLUMES}: networks first learn from each thick scan. [alone: {MINUTES} minutes]",
         ),
     ] = None,
     inputs: Annotated[

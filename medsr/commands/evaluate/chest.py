@@ -22,7 +22,6 @@ SIDE = 1024
 class NihCxr(ImageBenchmark):
     """The 1024x1024 originals: of the official test list where it is there, else all."""
 
-    scale: int = 4
     name: str = field(default="nih-cxr", init=False)
     selection: str = field(default="", init=False)
 

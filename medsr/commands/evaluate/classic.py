@@ -23,8 +23,6 @@ from medsr.images.network import Interpolation
 from medsr.metrics.psnr_ssim import eight_bit, luma, psnr
 
 Track = Literal["bicubic", "unknown"]
-TRACKS: tuple[Track, ...] = ("bicubic", "unknown")
-SCALES = (2, 3, 4)
 _PAIRED = re.compile(r"_SRF_(\d)_(HR|LR)$")
 
 
@@ -61,7 +59,7 @@ class Classic(ImageBenchmark):
             return items
         own = [item for item in items if pairs.get(item.id) == (str(self.scale), "HR")]
         if not own:
-            there = ", ".join(f"--scale {scale}" for scale in sorted({scale for scale, _ in pairs.values()}))
+            there = ", ".join(f"`scale={scale}`" for scale in sorted({scale for scale, _ in pairs.values()}))
             raise InputError(f"{self.data}: no image is named ..._SRF_{self.scale}_HR; there are pairs for {there}")
         self.selection = f"the {len(own)} named ..._SRF_{self.scale}_HR, of {len(items)} below the folder"
         return own

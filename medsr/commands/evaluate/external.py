@@ -43,7 +43,7 @@ def parse(arguments: Sequence[str]) -> dict[str, Path]:
     for argument in arguments:
         name, _, folder = argument.partition("=")
         if not name or not folder or name in folders:
-            raise UsageError(f"--results {argument}: expected NAME=DIR, every name once")
+            raise UsageError(f"`results={argument}`: expected NAME=DIR, every name once")
         folders[name] = Path(folder)
     return folders
 
@@ -51,9 +51,9 @@ def parse(arguments: Sequence[str]) -> dict[str, Path]:
 def results(name: str, folder: Path, bench: Benchmark, cases: Mapping[str, str]) -> Results:
     """The results below `folder`, each given to the case (id -> name) it is named after. Raises UsageError."""
     if not folder.is_dir():
-        raise UsageError(f"--results {name}={folder}: no such folder")
+        raise UsageError(f"`results={name}={folder}`: no such folder")
     if name in (TRUTH, *weight_store.RESERVED, *weight_store.entries()):
-        raise UsageError(f"--results {name}={folder}: a name of our own; choose another")
+        raise UsageError(f"`results={name}={folder}`: a name of our own; choose another")
     files = sorted(path for path in folder.rglob("*") if path.is_file() and bench.is_result(path))
     return Results(folder, bench, _match_files(cases, folder, files))
 
@@ -74,9 +74,9 @@ def names(items: Sequence[Item]) -> dict[str, str]:
 def check_inputs(folder: Path, data: Path) -> None:
     """Raise UsageError where inputs would come to lie among other files, or among the ground truth."""
     if folder.resolve().is_relative_to(data.resolve()):
-        raise UsageError(f"--inputs {folder}: lies in --data, and would be measured as ground truth; choose another")
+        raise UsageError(f"`inputs={folder}`: lies in `data`, and would be measured as ground truth; choose another")
     if folder.is_dir() and any(folder.iterdir()):
-        raise UsageError(f"--inputs {folder}: is not empty; give a new folder, so that nothing is overwritten")
+        raise UsageError(f"`inputs={folder}`: is not empty; give a new folder, so that nothing is overwritten")
 
 
 def _without_suffix(item: Item) -> str:

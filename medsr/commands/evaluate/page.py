@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from scipy.ndimage import binary_erosion, gaussian_filter, uniform_filter
 
 from medsr.commands.evaluate import tables
+from medsr.commands.evaluate.benchmarks import is_plotted, label, split
 from medsr.commands.evaluate.gallery import TRUTH, Gallery
 from medsr.commands.evaluate.result import Evaluation
 from medsr.core.types import Array
-from medsr.metrics.names import METRICS, label, split
 from medsr.metrics.regions import foreground
 from medsr.report.page import Picture, Section, Table, drawing, picture, write_page
 
@@ -22,7 +22,6 @@ EDGE = 12
 """Pixels of the foreground's edge where no crop is sought: its step would always win."""
 DIFFERENCE = 0.1
 """Of full range, that gives the strongest colour of a difference map."""
-PLOTTED = ("psnr", "ssim", "thin_vessel_sensitivity", "detail_missing", "detail_added", "lr_psnr")
 COST = ("seconds", "memory_mb")
 CAUTION = (
     "The low resolution was made by a formula; a real camera or scanner blurs in its own way. PSNR and SSIM are means "
@@ -73,12 +72,7 @@ def _tables(result: Evaluation, metrics: list[str], caption: str) -> list[Table]
 
 
 def _plots(result: Evaluation) -> list[Picture]:
-    return [
-        _plot(result, key)
-        for key in result.metrics
-        if split(key)[0] in [METRICS[metric] for metric in PLOTTED]
-        and (key in PLOTTED or key.removesuffix("_fov").removesuffix("_foreground") in ("psnr", "ssim"))
-    ]
+    return [_plot(result, key) for key in result.metrics if is_plotted(key)]
 
 
 def _plot(result: Evaluation, key: str) -> Picture:

@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict
 from medsr.batch.journal import Journal
 from medsr.batch.outcome import Outcome
 from medsr.batch.status import Status
+from medsr.commands.evaluate.benchmarks import split
 from medsr.commands.evaluate.case import Item
 from medsr.commands.evaluate.result import ImageScores
 from medsr.io.volumes.volume_files import digest
-from medsr.metrics.names import split
 
 NAME = "measured.jsonl"
 

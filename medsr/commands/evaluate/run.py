@@ -17,6 +17,7 @@ import numpy as np
 from medsr.batch.outcome import Outcome, run_safely
 from medsr.batch.progress import progress
 from medsr.commands.evaluate import external
+from medsr.commands.evaluate.benchmarks import entry_of
 from medsr.commands.evaluate.case import Benchmark, Item, Runner
 from medsr.commands.evaluate.choose import benchmark as choose
 from medsr.commands.evaluate.choose import open_runners
@@ -99,13 +100,13 @@ def evaluate(
         []
     """
     if skip_done and out is None:
-        raise UsageError("--skip-done: needs --out, the folder that remembers")
+        raise UsageError("`skip_done`: needs `out`, the folder that remembers")
     if limit is not None and limit < 1:
-        raise UsageError(f"--limit {limit}: expected a number of images from 1")
-    if benchmark == "volume" and tile is not None:
-        raise UsageError("--tile: volume runs whole slices")
+        raise UsageError(f"`limit={limit}`: expected a number of images from 1")
+    if entry_of(benchmark).kind == "volume" and tile is not None:
+        raise UsageError(f"`tile`: {benchmark} runs whole slices")
     if (results or inputs is not None) and skip_done:
-        raise UsageError("--skip-done: leave it out with --inputs and --results, which may have changed since")
+        raise UsageError("`skip_done`: leave it out with `inputs` and `results`, which may have changed since")
     if inputs is not None:
         external.check_inputs(Path(inputs), Path(data))
     _check_writable(out, json, inputs)
@@ -118,7 +119,9 @@ def evaluate(
     runners = open_runners(bench, models, results or {}, names, Compute(chosen_device), tile)
     notify(f"{benchmark}: {len(items)} image{'s' if len(items) > 1 else ''}, {', '.join(runners)}")
     if len(runners) == 1 and not models:
-        notify(f"no bundled model is made for {benchmark}: only {bench.baseline} is measured; give others with --model")
+        notify(
+            f"no bundled model is made for {benchmark}: only {bench.baseline} is measured; give others with `models`"
+        )
     bench.calibrate(notify)
     gallery = Gallery(bench, {item.id: item for item in items}, runners)
     about = {name: _about(runner) for name, runner in runners.items()}
@@ -147,16 +150,16 @@ def evaluate(
 def _check_writable(out: str | Path | None, json: str | Path | None, inputs: str | Path | None) -> None:
     """Raise UsageError before anything is measured for nothing."""
     file = None if json is None else Path(json).parent
-    for option, folder in (("--out", out), ("--json", file), ("--inputs", inputs)):
+    for name, folder in (("out", out), ("json", file), ("inputs", inputs)):
         if folder is None:
             continue
         try:
             Path(folder).mkdir(parents=True, exist_ok=True)
             TemporaryFile(dir=folder).close()
         except OSError as error:
-            raise UsageError(f"{option} {folder}: cannot be written ({error.strerror or error})") from error
+            raise UsageError(f"`{name}={folder}`: cannot be written ({error.strerror or error})") from error
     if json is not None and Path(json).is_dir():
-        raise UsageError(f"--json {json}: is a folder; expected a file")
+        raise UsageError(f"`json={json}`: is a folder; expected a file")
 
 
 def _stems(inputs: str | Path | None, names: Mapping[str, str]) -> dict[str, Path]:

@@ -7,10 +7,10 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from medsr.commands.evaluate.benchmarks import label, split
 from medsr.commands.evaluate.result import Evaluation
 from medsr.core.text import cell, shown
 from medsr.metrics.bootstrap import FEW, METHOD, IntervalSummary
-from medsr.metrics.names import label, split
 
 Grid = list[list[str]]
 

@@ -121,7 +121,7 @@ class VolumeBenchmark:
         coarse = int(stored.shape[2] / self.scale)
         fine = round(coarse * self.scale)
         if coarse == fine:
-            raise InputError(f"{item.image}: --scale {self.scale:g} leaves all of its {fine} slices: nothing to refine")
+            raise InputError(f"{item.image}: `scale={self.scale:g}` leaves all of its {fine} slices: nothing to refine")
         if volume.stored.dtype.kind in "iu" and is_label_map(stored):
             raise InputError(f"{item.image}: a label map, not a scan")
         if min(*stored.shape[:2], fine) < LEAST or coarse < 2:

@@ -57,7 +57,7 @@ def test_only_this_factors_ground_truth_is_taken_from_pairs(tmp_path: Path, fund
         for kind in ("HR", "LR"):
             write_png(tmp_path / f"image_SRF_{scale}/img_001_SRF_{scale}_{kind}.png", fundus[:64, :64])
     assert [item.id for item in Classic(tmp_path, 4).items()] == ["image_SRF_4/img_001_SRF_4_HR"]
-    with pytest.raises(InputError, match=r"no image is named .*_SRF_3_HR; there are pairs for --scale 2, --scale 4"):
+    with pytest.raises(InputError, match=r"no image is named .*_SRF_3_HR; there are pairs for `scale=2`, `scale=4`"):
         Classic(tmp_path, 3).items()
 
 

@@ -204,7 +204,7 @@ def test_inputs_are_written_beside_nothing_and_a_bad_image_stops_none(fundus: np
     truth = tmp_path / "truth"
     write_png(truth / "eye.png", fundus[:64, :66])
     (truth / "bad.png").write_bytes((truth / "eye.png").read_bytes()[:200])
-    for folder, said in ((truth, "lies in --data"), (truth / "in", "lies in --data"), (tmp_path, "is not empty")):
+    for folder, said in ((truth, "lies in `data`"), (truth / "in", "lies in `data`"), (tmp_path, "is not empty")):
         with pytest.raises(UsageError, match=said):
             medsr.evaluate("folder", truth, inputs=folder, device="cpu")
     result = medsr.evaluate("folder", truth, inputs=tmp_path / "in", device="cpu")
@@ -215,5 +215,5 @@ def test_inputs_are_written_beside_nothing_and_a_bad_image_stops_none(fundus: np
 def test_what_was_said_of_results(tmp_path: Path) -> None:
     assert parse([f"a={tmp_path}", f"b={tmp_path}"]) == {"a": tmp_path, "b": tmp_path}
     for wrong in (["a"], [f"={tmp_path}"], [f"a={tmp_path}"] * 2):
-        with pytest.raises(UsageError, match="--results"):
+        with pytest.raises(UsageError, match="`results="):
             parse(wrong)

@@ -18,10 +18,12 @@ from PIL import Image as Pillow
 import medsr
 from medsr.batch import status
 from medsr.commands.evaluate import tables
-from medsr.commands.evaluate.choose import BUNDLED, benchmark
+from medsr.commands.evaluate.benchmarks import BENCHMARKS, ENTRIES, BenchmarkEntry
+from medsr.commands.evaluate.choose import benchmark
 from medsr.commands.evaluate.gallery import Gallery
 from medsr.core.errors import ComputationError, InputError, UsageError, WeightsError
 from medsr.metrics import psnr_ssim
+from medsr.networks.bundled import CHEST, FUNDUS, MRI
 from tests.helpers.images import write_png
 from tests.helpers.models import convert
 
@@ -138,8 +140,8 @@ def test_where_nothing_can_be_measured_the_first_reason_is_given(tmp_path: Path)
     ("arguments", "error", "said"),
     [
         ({"benchmark": "drve"}, UsageError, "no such benchmark"),
-        ({"track": "bicubic"}, UsageError, "--track: folder has none"),
-        ({"benchmark": "classic", "blur_sigma": 1.0}, UsageError, "--blur-sigma: classic has no blur"),
+        ({"track": "bicubic"}, UsageError, "`track`: folder has none; classic has"),
+        ({"benchmark": "classic", "blur_sigma": 1.0}, UsageError, "`blur_sigma`: classic has no blur"),
         ({"benchmark": "classic", "track": "unkown"}, UsageError, "expected bicubic or unknown"),
         ({"benchmark": "classic", "scale": 5}, UsageError, "takes 2, 3, 4"),
         ({"benchmark": "drive", "scale": 3}, UsageError, "takes 2, 4, 8"),
@@ -147,21 +149,21 @@ def test_where_nothing_can_be_measured_the_first_reason_is_given(tmp_path: Path)
         ({"scale": 2.5}, UsageError, "2 to 16"),
         ({"blur_sigma": -1.0}, UsageError, "from 0"),
         ({"limit": 0}, UsageError, "from 1"),
-        ({"benchmark": "volume", "tile": 64}, UsageError, "--tile"),
+        ({"benchmark": "volume", "tile": 64}, UsageError, "`tile`: volume runs whole slices"),
         ({"models": ["cubic"]}, UsageError, "is for volumes"),
         ({"out": "/proc/nowhere/x"}, UsageError, "cannot be written"),
         ({"json": "/proc/nowhere/x.json"}, UsageError, "cannot be written"),
         ({"models": ["nobody"]}, UsageError, "no weight file and no known name"),
         ({"models": ["realesrgan-x4plus"]}, WeightsError, "medsr weights fetch"),
         ({"benchmark": "volume", "models": ["bicubic"]}, (UsageError, InputError), ""),
-        ({"planes": "axial"}, UsageError, "--adapt: folder has none; volume has"),
+        ({"planes": "axial"}, UsageError, "`adapt`: folder has none; volume has"),
         ({"consistency": False, "models": ["bicubic"]}, UsageError, "none is measured"),
-        ({"adapt": 1.0}, UsageError, "--adapt: folder has none; volume has"),
+        ({"adapt": 1.0}, UsageError, "`adapt`: folder has none; volume has"),
         ({"models": ["back-projected"]}, UsageError, "is for volumes"),
-        ({"results": {"other": "nowhere"}}, UsageError, "--results other=nowhere: no such folder"),
-        ({"inputs": "/proc/nowhere/x"}, UsageError, "--inputs /proc/nowhere/x: cannot be written"),
+        ({"results": {"other": "nowhere"}}, UsageError, "`results=other=nowhere`: no such folder"),
+        ({"inputs": "/proc/nowhere/x"}, UsageError, "`inputs=/proc/nowhere/x`: cannot be written"),
         ({"results": {"lanczos": "."}, "models": ["lanczos"]}, UsageError, "choose another"),
-        ({"results": {"other": "."}, "skip_done": True, "out": "out"}, UsageError, "--skip-done"),
+        ({"results": {"other": "."}, "skip_done": True, "out": "out"}, UsageError, "`skip_done`: leave it out"),
     ],
 )
 def test_what_makes_no_sense_is_refused(arguments: dict, error: type[Exception], said: str, photographs: Path) -> None:
@@ -170,7 +172,20 @@ def test_what_makes_no_sense_is_refused(arguments: dict, error: type[Exception],
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize("name", sorted(BUNDLED))
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_an_entry_says_what_its_benchmark_is(entry: BenchmarkEntry, tmp_path: Path) -> None:
+    bench = benchmark(entry.name, tmp_path)
+    assert (bench.name, bench.scale) == (entry.name, entry.default_scale)
+    for scale in entry.scales:
+        assert benchmark(entry.name, tmp_path, scale).scale == scale
+    for track in entry.tracks:
+        assert benchmark(entry.name, tmp_path, track=track).protocol()["track"] == track
+    if entry.blur:
+        assert benchmark(entry.name, tmp_path, blur_sigma=0.5).protocol()["blur_sigma"] == 0.5
+    assert entry.suits in ("", FUNDUS, CHEST, MRI)
+
+
+@pytest.mark.parametrize("name", sorted(BENCHMARKS))
 def test_an_empty_or_missing_folder_is_an_input_error(name: str, tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(InputError, match=re.escape(str(folder))):
@@ -241,7 +256,7 @@ def test_what_was_measured_is_not_measured_again(
     loaded.clear()
     medsr.evaluate("folder", photographs, models=["lanczos"], out=out, blur_sigma=0.5, skip_done=True, device="cpu")
     assert len(loaded) == 5  # another protocol is another figure
-    with pytest.raises(UsageError, match="needs --out"):
+    with pytest.raises(UsageError, match="needs `out`"):
         medsr.evaluate("folder", photographs, skip_done=True)
 
 
