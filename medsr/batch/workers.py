@@ -15,7 +15,7 @@ from medsr.core.isolation import isolate_children
 
 
 @contextmanager
-def workers(count: int, fewer: str = "with --workers 1") -> Iterator[Executor | None]:
+def workers(count: int, fewer: str = "with `workers=1`") -> Iterator[Executor | None]:
     """None for one worker: then the work is done here. `fewer`: how the user asks for it."""
     if count == 1:
         yield None

@@ -89,7 +89,7 @@ def volume(
     options = dict(context.obj)
     options["consistency"] = not options.pop("no_consistency")
     options["spacing"] = _spacing(options["spacing"])
-    options["input_spacing"] = _spacing(options["input_spacing"], "--input-spacing")
+    options["input_spacing"] = _spacing(options["input_spacing"], "input_spacing")
     options["also"] = options["also"] or ()
     place = _engine(engine, workers, dask, per_task, throttle, sbatch, no_wait)
     _begin("volume", inputs, out, place, bids_suffix.split(","), skip_done, options)
@@ -165,10 +165,10 @@ def work(
     echo(f"task {task}: {failed} failed")  # written down: no reason for Slurm to run it again
 
 
-def _spacing(text: str | None, option: str = "--spacing") -> tuple[float, ...] | None:
+def _spacing(text: str | None, parameter: str = "spacing") -> tuple[float, ...] | None:
     from medsr.core.geometry import parse_spacing
 
-    return None if text is None else parse_spacing(text, option)
+    return None if text is None else parse_spacing(text, parameter)
 
 
 def _engine(

@@ -104,7 +104,7 @@ def volume(
         adapt=adapt,
         kind=kind,
         affine=affine,
-        input_spacing=None if input_spacing is None else parse_spacing(input_spacing, "--input-spacing"),
+        input_spacing=None if input_spacing is None else parse_spacing(input_spacing, "input_spacing"),
         also=also or (),
         series=series,
         dicom=dicom,

@@ -86,7 +86,7 @@ def finer(grid: Grid, scale: float | None, spacing: tuple[float, ...] | None, is
         wanted = np.broadcast_to(np.array(spacing, float), 3)
         if (spacings / wanted).max() > 16:
             raise UsageError(
-                f"--spacing {_text(spacing)}: more than 16 times finer than the scan ({_text(spacings)} mm)"
+                f"`spacing={_text(spacing)}`: more than 16 times finer than the scan ({_text(spacings)} mm)"
             )
     else:
         wanted = np.where(spacings / spacings.min() < ISOTROPIC_WITHIN, spacings, spacings.min())
@@ -95,7 +95,7 @@ def finer(grid: Grid, scale: float | None, spacing: tuple[float, ...] | None, is
         raise UsageError(f"the refined scan would have {i} x {j} x {k} voxels: no volume any more")
     if not any(new > old for new, old in zip((i, j, k), grid.shape, strict=True)):
         raise UsageError(
-            f"nothing to refine: the scan already has {_text(spacings)} mm; ask for --scale 2 or a finer --spacing"
+            f"nothing to refine: the scan already has {_text(spacings)} mm; ask for `scale=2` or a finer `spacing`"
         )
     return i, j, k
 
@@ -103,19 +103,19 @@ def finer(grid: Grid, scale: float | None, spacing: tuple[float, ...] | None, is
 def check_wish(scale: float | None, spacing: tuple[float, ...] | None, isotropic: bool) -> None:
     """Raise UsageError for what no scan could be given."""
     if (scale is not None) + (spacing is not None) + isotropic > 1:
-        raise UsageError("choose one of --isotropic, --scale and --spacing")
+        raise UsageError("choose one of `isotropic`, `scale` and `spacing`")
     if scale is not None and not 1 <= scale <= 16:
-        raise UsageError(f"--scale {scale:g}: expected a factor from 1 (the same grid) to 16")
+        raise UsageError(f"`scale={scale:g}`: expected a factor from 1 (the same grid) to 16")
     if spacing is not None and (len(spacing) not in (1, 3) or not all(0 < step < float("inf") for step in spacing)):
-        raise UsageError(f"--spacing {_text(spacing)}: expected millimetres above 0, one number or three")
+        raise UsageError(f"`spacing={_text(spacing)}`: expected millimetres above 0, one number or three")
 
 
-def parse_spacing(text: str, option: str = "--spacing") -> tuple[float, ...]:
-    """`0.8` or `0.8,0.8,1.0`. Raises UsageError naming the option."""
+def parse_spacing(text: str, parameter: str = "spacing") -> tuple[float, ...]:
+    """`0.8` or `0.8,0.8,1.0`. Raises UsageError naming the parameter."""
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise UsageError(f"{option} {text}: expected millimetres, for example 0.8 or 0.8,0.8,1.0") from None
+        raise UsageError(f"`{parameter}={text}`: expected millimetres, for example 0.8 or 0.8,0.8,1.0") from None
 
 
 def parse_planes(text: str) -> tuple[Plane, ...] | None:
@@ -127,7 +127,7 @@ def parse_planes(text: str) -> tuple[Plane, ...] | None:
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in PLANES:
-            raise UsageError(f"--planes {text}: {name!r} is none of auto, all, {', '.join(PLANES)}")
+            raise UsageError(f"`planes={text}`: {name!r} is none of auto, all, {', '.join(PLANES)}")
     return tuple(plane for plane in PLANES if plane in names)
 
 

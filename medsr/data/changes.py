@@ -45,7 +45,7 @@ def settle(run: Path, recipe: Recipe, accept: bool) -> None:
     if changes.describe() and not accept:
         raise UsageError(
             f"{run}: the data changed since the run began: {changes.describe()}. Put it back as it was, or give "
-            "--accept-new-data: new files are only trained on, what was held out stays held out"
+            "`accept_new_data`: new files are only trained on, what was held out stays held out"
         )
     renewed = replace(
         recorded, folders=folders, drawn=file_list.drawn_by(recipe), files=tuple(_accepted(changes, recipe))

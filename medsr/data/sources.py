@@ -66,7 +66,7 @@ def split(data: Data, smallest: int, seed: int, kept: Collection[Path] | None = 
     if not readable:
         raise UsageError(
             f"{folder}: no image to train on ({len(skipped)} unreadable or under {smallest} pixels) among the files "
-            f"that match {data.pattern!r} (--set data.pattern=...){first_reason(skipped)}"
+            f"that match {data.pattern!r} (`overrides=data.pattern=...`){first_reason(skipped)}"
         )
     held_out = held_out_of(data, folder, [path for path, _ in readable], seed, kept=kept)
     held_out_paths = real(held_out)
@@ -126,7 +126,7 @@ def _prepared(
 
 def folder_of(name: str | None, key: str) -> Path:
     if name is None:
-        raise UsageError(f"{key}: the recipe names no folder of ground truth; give one with --data DIR")
+        raise UsageError(f"{key}: the recipe names no folder of ground truth; give one with `data=DIR`")
     folder = expanded(name)
     if not folder.is_dir():
         raise UsageError(f"{key}: {folder} is not a folder")
@@ -166,7 +166,7 @@ def held_out_of(
             if not chosen:
                 raise UsageError(
                     f"data.validation: no image in {folder} matches {data.validation!r}; give another pattern or a "
-                    "fraction (--set data.validation=0.1)"
+                    "fraction (`overrides=data.validation=0.1`)"
                 )
             return chosen
         other = folder_of(data.validation, "data.validation")

@@ -55,13 +55,13 @@ class Compute:
             if value not in valid:
                 raise UsageError(f"--{option} {value}: expected one of {', '.join(valid)}")
         if self.engine == "torch" and self.precision == "int8":
-            raise UsageError("--precision int8: is for OpenVINO; leave --engine torch out")
+            raise UsageError("`precision=int8`: is for OpenVINO; leave `engine=torch` out")
         if self.engine == "openvino" and self.precision in ("fp16", "bf16"):
-            raise UsageError(f"--precision {self.precision}: is for torch on a GPU; OpenVINO computes in fp32 or int8")
+            raise UsageError(f"`precision={self.precision}`: is for torch on a GPU; OpenVINO computes in fp32 or int8")
         if self.compiled and (self.engine == "openvino" or self.precision == "int8"):
-            raise UsageError("--compile: is for torch; OpenVINO compiles by itself")
+            raise UsageError("`compiled`: is for torch; OpenVINO compiles by itself")
         if self.max_gpu_memory is not None and not self.max_gpu_memory > 0:
-            raise UsageError(f"--max-gpu-memory {self.max_gpu_memory:g}: expected GB above 0")
+            raise UsageError(f"`max_gpu_memory={self.max_gpu_memory:g}`: expected GB above 0")
 
 
 def finite(output: Array, name: str, precision: str) -> Array:
@@ -72,5 +72,5 @@ def finite(output: Array, name: str, precision: str) -> Array:
     """
     if np.isfinite(output).all():
         return output
-    advice = "check or replace the weights" if precision == "fp32" else "use --precision fp32"
+    advice = "check or replace the weights" if precision == "fp32" else "use `precision=fp32`"
     raise ComputationError(f"{name}: the network answers, in {precision}, with values that are no numbers; {advice}")

@@ -51,7 +51,7 @@ def open_engine(path: Path, name: str, compute: Compute) -> tuple[Engine, Spec]:
     kept = _shipped(path, digest) if compute.precision == "fp32" else None
     kept = kept or _kept(cache_path(digest, compute.precision), digest)
     if kept is None and compute.precision == "int8" and checkpoint.is_foreign(path):
-        raise UsageError(f"--precision int8: {name} is another project's architecture, which runs in torch: fp32")
+        raise UsageError(f"`precision=int8`: {name} is another project's architecture, which runs in torch: fp32")
     if compute.precision == "int8":
         if kept is None:
             raise UsageError(
@@ -62,7 +62,7 @@ def open_engine(path: Path, name: str, compute: Compute) -> tuple[Engine, Spec]:
         return kept, _spec(kept.card)
     if kept is None and checkpoint.is_foreign(path):
         if wanted == "openvino":
-            raise UsageError(f"{name}: another project's architecture, which runs in torch: leave --engine out")
+            raise UsageError(f"{name}: another project's architecture, which runs in torch: leave `engine` out")
         return _in_torch(path, "cpu", "fp32")
     if kept is None or (wanted == "auto" and "seconds" not in kept.card):
         if wanted == "auto" and not _writable(cache_path(digest, "fp32").parent.parent):
@@ -84,7 +84,7 @@ def _wanted(compute: Compute) -> str:
     on_cpu = choose(compute.device) == "cpu"
     if compute.engine == "openvino" or compute.precision == "int8":
         if not on_cpu:
-            raise UsageError("OpenVINO computes on the CPU here: --device cpu, or leave --engine and int8 out")
+            raise UsageError("OpenVINO computes on the CPU here: `device=cpu`, or leave `engine` and int8 out")
         if not openvino_engine.available():
             raise UsageError(openvino_engine.HOW_TO_GET)
         return "openvino"
@@ -103,10 +103,10 @@ def _exported(path: Path, compute: Compute) -> tuple[Engine, Spec]:
     if compute.engine == "torch" or compute.compiled or compute.precision in ("fp16", "bf16"):
         raise UsageError(f"{path}: an exported model runs in OpenVINO, at its own precision")
     if choose(compute.device) != "cpu":
-        raise UsageError(f"{path}: an exported model runs on the CPU here: --device cpu")
+        raise UsageError(f"{path}: an exported model runs on the CPU here: `device=cpu`")
     model, card = openvino_engine.read(path)
     if compute.precision == "int8" and card["precision"] != "int8":
-        raise UsageError(f"--precision int8: {path} was exported in {card['precision']}")
+        raise UsageError(f"`precision=int8`: {path} was exported in {card['precision']}")
     return OpenvinoEngine(model, card), _spec(card)
 
 
@@ -178,7 +178,7 @@ def _converted(path: Path, name: str, digest: str) -> OpenvinoEngine:
             (error_type for error_type in (UsageError, WeightsError) if error_type.exit_code == process.returncode),
             MedsrError,
         )
-        raise kind(f"{name}: cannot be converted for OpenVINO ({reason}); --engine torch goes without")
+        raise kind(f"{name}: cannot be converted for OpenVINO ({reason}); `engine=torch` goes without")
     return kept
 
 
@@ -190,7 +190,7 @@ def _better(card: dict[str, Any]) -> bool:
 def _check_loss(card: dict[str, Any], name: str) -> None:
     loss = float(card.get("measured", {}).get("loss_db", np.inf))
     if not loss <= LARGEST_LOSS:
-        raise UsageError(f"--precision int8: {name} loses {loss:.2f} dB that way, more than {LARGEST_LOSS}; use fp32")
+        raise UsageError(f"`precision=int8`: {name} loses {loss:.2f} dB that way, more than {LARGEST_LOSS}; use fp32")
 
 
 def exported_hash(path: Path) -> str:

@@ -111,7 +111,7 @@ class Network:
     def _needs_tile(self) -> MemoryExhaustedError:
         return MemoryExhaustedError(
             f"{self.name}: is made to see an image whole, which the free memory does not hold; set the tile yourself "
-            "(--tile 512), and compare the edges of tiles"
+            "(`tile=512`), and compare the edges of tiles"
         )
 
     def _tile_for(self, height: int, width: int) -> int:
@@ -160,7 +160,7 @@ def _to(length: int, multiple: int) -> int:
 def _smaller(tile: int, name: str) -> int:
     if tile <= SMALLEST_TILE:
         raise MemoryExhaustedError(
-            f"{name}: out of memory even with {SMALLEST_TILE}-pixel tiles; free memory or use --device cpu"
+            f"{name}: out of memory even with {SMALLEST_TILE}-pixel tiles; free memory or use `device=cpu`"
         )
     return max(SMALLEST_TILE, tile // 2)
 

@@ -28,7 +28,7 @@ class Writing:
 def check_folder(out: Path) -> None:
     """Raise UsageError where something else than a folder has the name of the folder of results."""
     if os.path.lexists(out) and not out.is_dir():
-        raise UsageError(f"--out {out}: is not a folder")
+        raise UsageError(f"`out={out}`: is not a folder")
 
 
 def check(writings: Sequence[Writing]) -> dict[int, str]:
@@ -51,7 +51,7 @@ def check(writings: Sequence[Writing]) -> dict[int, str]:
             if (identity := _identity(file)) in inputs:
                 raise UsageError(
                     f"{writing.source}: its result {file} would overwrite the input {inputs[identity]}; "
-                    "choose another --out"
+                    "choose another `out`"
                 )
             other, path = first.setdefault(places[file], (number, file))
             if other != number:

@@ -21,8 +21,8 @@ RADIOGRAPHS = ("DX", "CR")
 EYES = ("OP", "")
 UNSAID = ("OP", "OT", "SC", "XC", "")
 """Modalities of DICOM photographs that may show a fundus."""
-INSIST = "; --model chooses one"
-DOUBT = "; if it is something else, name a --model"
+INSIST = "; `model` chooses one"
+DOUBT = "; if it is something else, name a `model`"
 PARTS = {True: " of the chest", False: " of another part of the body", None: ""}
 LIT = 0.1
 """Of the image's brightest: what counts as lit, and how far channels may differ in a grey image."""
@@ -74,7 +74,7 @@ def model_for(kind: str, scale: float = 1) -> str:
         (entry.scale or 0, name) for name, entry in weight_store.entries().items() if _is_for(entry, kind)
     )
     if not candidates:
-        raise WeightsError(f"no model for {kind} came with this medsr; name a --model")
+        raise WeightsError(f"no model for {kind} came with this medsr; name a `model`")
     return next((name for factor, name in candidates if factor >= scale), candidates[-1][1])
 
 

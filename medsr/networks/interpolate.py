@@ -19,9 +19,9 @@ def interpolate(first: str | Path, second: str | Path, share: float, out: Path) 
     """
     paths = [weight_store.locate(model) for model in (first, second)]
     if not 0 <= share <= 1:
-        raise UsageError(f"--share {share:g}: expected a number from 0 to 1")
+        raise UsageError(f"`share={share:g}`: expected a number from 0 to 1")
     if out.suffix != ".safetensors":
-        raise UsageError(f"--out {out}: expected a name that ends in .safetensors")
+        raise UsageError(f"`out={out}`: expected a name that ends in .safetensors")
     (first_net, spec), (second_net, other_spec) = (checkpoint.load(path) for path in paths)
     if spec != other_spec:
         raise UsageError(f"{first} and {second}: {spec} and {other_spec} have no weights between them")

@@ -112,13 +112,13 @@ def _count_values(node: yaml.Node, counts: dict[int, int]) -> int:
 def _override(content: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not all(key.split(".")):
-        raise UsageError(f"--set {override}: expected KEY=VALUE, for example optimizer.learning_rate=5e-5")
+        raise UsageError(f"`overrides={override}`: expected KEY=VALUE, for example optimizer.learning_rate=5e-5")
     *parents, last = key.split(".")
     mapping = content
     for parent in parents:
         mapping = mapping.setdefault(parent, {})
         if mapping is None or not isinstance(mapping, dict):
-            raise UsageError(f"--set {override}: {parent} holds a value, not keys")
+            raise UsageError(f"`overrides={override}`: {parent} holds a value, not keys")
     try:
         mapping[last] = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError):

@@ -45,10 +45,10 @@ def _find_features(network: str) -> Path:
         return weight_store.locate(network)
     except WeightsError as error:
         other = "vgg16" if network == "vgg19" else "vgg19"
-        hint = f"; {other} is on this machine: --set losses.perceptual.network={other}" if _at_hand(other) else ""
+        hint = f"; {other} is on this machine: `overrides=losses.perceptual.network={other}`" if _at_hand(other) else ""
         raise WeightsError(
             f"the perceptual or texture loss needs {network.upper()}; {error}; or train without it: "
-            f"--set losses.perceptual.weight=0, and losses.texture.weight=0{hint}"
+            f"`overrides=losses.perceptual.weight=0`, and losses.texture.weight=0{hint}"
         ) from error
 
 

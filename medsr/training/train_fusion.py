@@ -40,7 +40,7 @@ class FusionSettings:
 
     def __post_init__(self) -> None:
         if min(self.blocks, self.iterations, self.features, self.depth) < 1:
-            raise UsageError("--blocks and --iterations: expected whole numbers from 1")
+            raise UsageError("`blocks` and `iterations`: expected whole numbers from 1")
 
 
 def train(
@@ -53,15 +53,15 @@ def train(
     loss is not finite.
     """
     if out.suffix != ".safetensors":
-        raise UsageError(f"--out {out}: expected a name that ends in .safetensors")
+        raise UsageError(f"`out={out}`: expected a name that ends in .safetensors")
     if not out.parent.is_dir():
-        raise UsageError(f"--out {out}: there is no folder {out.parent}")
+        raise UsageError(f"`out={out}`: there is no folder {out.parent}")
     if not isinstance(validation, str) and not 0 < validation < 1:
-        raise UsageError(f"--validation {validation:g}: expected a fraction between 0 and 1, or a pattern of names")
+        raise UsageError(f"`validation={validation:g}`: expected a fraction between 0 and 1, or a pattern of names")
     refiner_of(model, device)
     parts = split(Data(train=str(data), validation=validation), SIDE, how.seed)
     if not parts.held_out:
-        raise UsageError("--validation: sets no volume apart")
+        raise UsageError("`validation`: sets no volume apart")
     paths = tuple(source.path for source in parts.train)
     blocks = make_blocks(BlockMaker(paths, model, device, how.seed, _BLOCKS), how.blocks)
     others = make_blocks(BlockMaker(parts.held_out, model, device, how.seed, _HELD_OUT), max(1, how.blocks // 8))

@@ -40,7 +40,7 @@ def _alone(run: Path, first: bool) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        raise UsageError(f"{run}: another process is training there; wait for it, or give another --out") from None
+        raise UsageError(f"{run}: another process is training there; wait for it, or give another `out`") from None
     try:
         yield
     finally:
@@ -55,7 +55,7 @@ def train(
     `whole`: the folder to resume by, where this run is a part of that one.
     """
     if str(run).encode("utf-8", "replace") != os.fsencode(run):
-        raise UsageError(f"--out {run}: TensorBoard takes no folder whose name is not UTF-8; choose another")
+        raise UsageError(f"`out={run}`: TensorBoard takes no folder whose name is not UTF-8; choose another")
     weights = initial_weights.find_weights(recipe)
     _quiet()
     from lightning_fabric import Fabric
@@ -140,7 +140,9 @@ def _go(ready: _Ready, resuming: bool, notify: Notify) -> TrainingResult:
             state.pool.pairs.clear()  # what was saved is the first device's; the others' fill anew
         if state.finished(recipe) and TrainingResult.of(run) is not None:
             further = "iterations" if recipe.minutes is None else "minutes"
-            raise UsageError(f"{run}: is already at iteration {state.iteration}; go further with --set {further}=N")
+            raise UsageError(
+                f"{run}: is already at iteration {state.iteration}; go further with `overrides={further}=N`"
+            )
         resumed = saved["monitor"]
         notify(f"resumed after iteration {state.iteration}")
     if fabric.is_global_zero:

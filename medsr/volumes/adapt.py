@@ -88,7 +88,7 @@ def adapt(
         high, low = _pairs(crops, draw, iteration, 0, device)
         loss = _loss(student, high, low, half)
         if not torch.isfinite(loss):
-            raise TrainingError(f"--adapt: the loss is {float(loss)} after {iteration} iterations; run without it")
+            raise TrainingError(f"`adapt`: the loss is {float(loss)} after {iteration} iterations; run without it")
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(student.parameters(), 0.5)
@@ -118,10 +118,10 @@ def adapt_model(
     from medsr.engines.torch_engine import TorchEngine
 
     if not isinstance(engine.model, SliceRefiner):
-        raise UsageError(f"--adapt: {engine.name} is no refiner; use medsr-mri or --model scratch")
+        raise UsageError(f"`adapt`: {engine.name} is no refiner; use medsr-mri or `model=scratch`")
     computes = engine.model.engine
     if not isinstance(computes, TorchEngine):
-        raise UsageError(f"--adapt: {engine.name} is an exported model; learning needs the weight file")
+        raise UsageError(f"`adapt`: {engine.name} is an exported model; learning needs the weight file")
     window = Window.of_values(scan)
     normalised = window.to_unit(scan)
     acquisition, _ = eased(acquisition, normalised, scan, window.high - window.low, noise)
@@ -167,7 +167,7 @@ def _crops(normalised: Array, acquisition: Acquisition, settings: SliceProfile) 
     count = part.shape[normal]
     if side < max(32, 4 * settings.factors[1]) or count < 4:
         dims = " x ".join(map(str, normalised.shape))
-        raise UsageError(f"--adapt: a scan of {dims} voxels is too small to learn from; run without it")
+        raise UsageError(f"`adapt`: a scan of {dims} voxels is too small to learn from; run without it")
     band = np.arange(count // 2 - max(1, count // 12), count // 2 + max(1, count // 12))
     data = Data(crop=side, darkest_crop=0.1)
     pairings = tuple((normal, axis) for axis in rows)

@@ -13,7 +13,7 @@ from medsr.volumes.request import Request
 
 PHASE = (
     "a phase image, by its header, name or values: they jump where the phase wraps, so it was enlarged by "
-    "nearest neighbour; --model chooses one"
+    "nearest neighbour; `model` chooses one"
 )
 
 
@@ -45,6 +45,6 @@ def choose_model(request: Request, engine: LoadedSliceModel, volume: Volume) -> 
     if choice.fits or request.adapt is not None:
         why = choice.why if choice.fits else "to begin with; it learns from the scan"
         return ResolvedRequest(replace(request, model=engine.name), engine, f"model {engine.name}: {why}")
-    why = choice.why + choice.hint + ("; it has no --uncertainty" if request.method.uncertainty else "")
+    why = choice.why + choice.hint + ("; it has no `uncertainty`" if request.method.uncertainty else "")
     plain = replace(request, model=choice.model, method=replace(request.method, uncertainty=False))
     return ResolvedRequest(plain, LoadedSliceModel(choice.model, None), why, fits=False)

@@ -60,7 +60,7 @@ def content_warnings(engine: LoadedSliceModel, volume: Volume) -> list[str]:
     if volume.elsewhere and volume.modality in ("MR", "") and "MRI" in str(engine.domain.get("modality", "")):
         warnings.append(
             f"{engine.name} was trained on {engine.domain['modality']}; this shows another part of the body "
-            f"({volume.elsewhere}, by its header): compare it with --model cubic"
+            f"({volume.elsewhere}, by its header): compare it with `model=cubic`"
         )
     return warnings
 
@@ -70,7 +70,7 @@ def fusion_warnings(engine: LoadedSliceModel, fuse: str) -> list[str]:
     source_hash = trained_on(fuse)
     if source_hash is None or engine.sha256 is None or source_hash == engine.sha256:
         return []
-    return [f"--fuse {fuse}: learned to fuse what other weights than {engine.name} make: look at the result with doubt"]
+    return [f"`fuse={fuse}`: learned to fuse what other weights than {engine.name} make: look at the result with doubt"]
 
 
 def _within(spacing: tuple[float, ...], limits: list[float]) -> bool:

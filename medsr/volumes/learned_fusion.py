@@ -47,7 +47,7 @@ def file_of(fuse: str) -> Path:
     path = weight_store.locate(BUNDLED if fuse == "learned" else fuse)
     spec = checkpoint.describe(path).get("spec", {})
     if not isinstance(spec, dict) or spec.get("architecture") != ARCHITECTURE:
-        raise UsageError(f"--fuse {fuse}: holds no fusion network (medsr weights fusion trains one)")
+        raise UsageError(f"`fuse={fuse}`: holds no fusion network (medsr weights fusion trains one)")
     return path
 
 

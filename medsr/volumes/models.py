@@ -34,9 +34,9 @@ def open_model(
         if str(model) == kernel:
             return Interpolation(kernel)
     if str(model) == AUTO:
-        raise UsageError("--model auto: chooses for `medsr upscale` and `medsr volume`; here, name a model")
+        raise UsageError("`model=auto`: chooses for `medsr upscale` and `medsr volume`; here, name a model")
     if str(model) in weight_store.RESERVED:
-        raise UsageError(f"--model {model}: is for volumes; for images: {', '.join(get_args(Kernel))}")
+        raise UsageError(f"`model={model}`: is for volumes; for images: {', '.join(get_args(Kernel))}")
     path = _generator(model)
     engine, spec = open_engine(path, str(model), compute)
     if kind_of(spec.architecture) == "slice" or (spec.scale == 1 and _domain(engine, path)):
@@ -82,7 +82,7 @@ def open_slice_model(model: str | Path, compute: Compute = Compute()) -> LoadedS
     if name == InterpolatedSlices.name:
         return LoadedSliceModel(name, InterpolatedSlices())
     if name in get_args(Kernel):
-        raise UsageError(f"--model {name}: is for images; for volumes: {', '.join(weight_store.VOLUME_BASELINES)}")
+        raise UsageError(f"`model={name}`: is for images; for volumes: {', '.join(weight_store.VOLUME_BASELINES)}")
     if name == "scratch":
         return LoadedSliceModel(name, untrained(compute.device))
     if name == AUTO:
@@ -149,7 +149,7 @@ def _generator(model: str | Path) -> Path:
         raise UsageError(f"{model}: holds a {kind} discriminator, not a generator")
     spec = checkpoint.describe(path).get("spec")
     if isinstance(spec, dict) and spec.get("architecture") == ARCHITECTURE:
-        raise UsageError(f"{model}: fuses what a model made of two planes; use it with --fuse")
+        raise UsageError(f"{model}: fuses what a model made of two planes; use it with `fuse`")
     entry = weight_store.entries().get(str(model))
     if entry is not None and entry.role != "generator":
         raise UsageError(f"{model}: holds a {entry.role}, not a generator")

@@ -215,9 +215,9 @@ def check_fusion(method: Method, acquisition: Acquisition) -> None:
         return
     axes = len(acquisition.refined)
     if axes != 1:
-        raise UsageError(f"--fuse {method.fuse}: is for scans that are thick along one axis; {axes} are refined here")
+        raise UsageError(f"`fuse={method.fuse}`: is for scans that are thick along one axis; {axes} are refined here")
     if set(planes_for(acquisition, method)) != set(planes_for(acquisition, Method())):
-        raise UsageError(f"--fuse {method.fuse}: takes both planes that hold the thick axis; leave --planes out")
+        raise UsageError(f"`fuse={method.fuse}`: takes both planes that hold the thick axis; leave `planes` out")
 
 
 def check_planes(planes: tuple[Plane, ...] | None, acquisition: Acquisition) -> None:
@@ -226,4 +226,4 @@ def check_planes(planes: tuple[Plane, ...] | None, acquisition: Acquisition) -> 
         return
     useful = planes_for(acquisition, Method())
     if not set(planes) & set(useful):
-        raise UsageError(f"--planes {','.join(planes)}: holds no axis to be refined; of use here: {', '.join(useful)}")
+        raise UsageError(f"`planes={','.join(planes)}`: holds no axis to be refined; of use here: {', '.join(useful)}")

@@ -54,7 +54,7 @@ def refine_scan(volume: Volume, resolved: ResolvedRequest, on_progress: OnProgre
     if request.kind == "labels" or (request.kind == "auto" and labels.is_labels(volume)):
         warnings = ["a label map: resampled by nearest neighbour, not super-resolved"]
         if request.method.uncertainty or request.adapt is not None:
-            warnings = [f"{warnings[0]}; --uncertainty and --adapt do not apply"]
+            warnings = [f"{warnings[0]}; `uncertainty` and `adapt` do not apply"]
         refined = volume.refined(labels.nearest(volume.stored, fine))
         if request.kind == "labels":
             warnings = [] if resolved.fits else [resolved.why]
@@ -121,7 +121,7 @@ def _acquisition(volume: Volume, fine: Shape, request: Request, turn: Canonical)
     if request.thickness is not None:
         width = request.thickness / volume.grid.spacing[across]
         if width > 2:
-            raise UsageError(f"--thickness {request.thickness:g}: more than twice the distance of the slices")
+            raise UsageError(f"`thickness={request.thickness:g}`: more than twice the distance of the slices")
     return Acquisition(turn.shape(observed), turn.shape(fine), request.method.profile, width, turn.order[across])
 
 
@@ -177,7 +177,7 @@ def _check_memory(volume: Volume, fine: Shape, method: Method) -> None:
         dims = " x ".join(map(str, fine))
         raise MemoryExhaustedError(
             f"the refined scan of {dims} voxels needs about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; "
-            "ask for a coarser --spacing"
+            "ask for a coarser `spacing`"
         )
 
 

@@ -50,10 +50,10 @@ class Request:
     def __post_init__(self) -> None:
         check_wish(self.scale, self.spacing, self.isotropic)
         _check_fuse(self.method.fuse)
-        _one_of("--kind", self.kind, get_args(Kind))
-        _one_of("--profile", self.method.profile, ("box", "gaussian"))
+        _one_of("kind", self.kind, get_args(Kind))
+        _one_of("profile", self.method.profile, ("box", "gaussian"))
         if self.scale == 1 and self.model != "cubic":
-            raise UsageError("--scale 1: the same grid, there is nothing to refine; only --model cubic does that")
+            raise UsageError("`scale=1`: the same grid, there is nothing to refine; only `model=cubic` does that")
         if self.affine is not None:
             _one_of("affine", self.affine, get_args(Form))
         if self.input_spacing is not None and (
@@ -61,19 +61,19 @@ class Request:
         ):
             raise UsageError(f"`input_spacing={self.input_spacing}`: expected three numbers, mm above 0")
         if self.adapt is not None and not 0 < self.adapt <= 24 * 60:
-            raise UsageError(f"--adapt {self.adapt:g}: expected minutes above 0, at most a day")
+            raise UsageError(f"`adapt={self.adapt:g}`: expected minutes above 0, at most a day")
         if self.adapt is not None and self.model in VOLUME_BASELINES:
-            raise UsageError("--adapt: interpolation has nothing to learn; choose a model")
+            raise UsageError("`adapt`: interpolation has nothing to learn; choose a model")
         if self.adapt is not None and (self.compute.engine == "openvino" or self.compute.precision != "fp32"):
-            raise UsageError("--adapt: learns in torch and fp32; leave --engine and --precision out")
+            raise UsageError("`adapt`: learns in torch and fp32; leave `engine` and `precision` out")
         if self.model == "scratch" and self.adapt is None:
-            raise UsageError("--model scratch: an untrained network; say how long to train it with --adapt MINUTES")
+            raise UsageError("`model=scratch`: an untrained network; say how long to train it with `adapt=MINUTES`")
         if self.model in VOLUME_BASELINES and self.method.uncertainty:
-            raise UsageError("--uncertainty: interpolation gives the same in every plane; choose a model")
+            raise UsageError("`uncertainty`: interpolation gives the same in every plane; choose a model")
         if self.thickness is not None and not 0 < self.thickness < float("inf"):
-            raise UsageError(f"--thickness {self.thickness:g}: expected mm above 0")
+            raise UsageError(f"`thickness={self.thickness:g}`: expected mm above 0")
         if self.noise is not None and not 0 <= self.noise < float("inf"):
-            raise UsageError(f"--noise {self.noise:g}: expected a standard deviation in the image's units, 0 or more")
+            raise UsageError(f"`noise={self.noise:g}`: expected a standard deviation in the image's units, 0 or more")
 
     @property
     def choice(self) -> GeometryChoice:
@@ -111,7 +111,7 @@ def _check_fuse(fuse: str) -> None:
     if fuse in get_args(Fuse) or fuse in weight_store.entries() or os.path.isfile(fuse):
         _fusion(fuse)
     else:
-        raise UsageError(f"--fuse {fuse}: expected one of {', '.join(get_args(Fuse))}, or a fusion network")
+        raise UsageError(f"`fuse={fuse}`: expected one of {', '.join(get_args(Fuse))}, or a fusion network")
 
 
 def _fusion(fuse: str) -> dict[str, str]:
@@ -119,6 +119,6 @@ def _fusion(fuse: str) -> dict[str, str]:
     return {} if fuse in get_args(Fuse)[:-1] else {"fusion_sha256": sha256(file_of(fuse))}
 
 
-def _one_of(option: str, value: str, valid: tuple[str, ...]) -> None:
+def _one_of(parameter: str, value: str, valid: tuple[str, ...]) -> None:
     if value not in valid:
-        raise UsageError(f"{option} {value}: expected one of {', '.join(valid)}")
+        raise UsageError(f"`{parameter}={value}`: expected one of {', '.join(valid)}")

@@ -93,7 +93,7 @@ class SliceRefiner:
             release_memory()
             if len(stack) == 1:
                 raise MemoryExhaustedError(
-                    f"{self.name}: out of memory on one {height}x{width} slice; free memory or use --device cpu"
+                    f"{self.name}: out of memory on one {height}x{width} slice; free memory or use `device=cpu`"
                 ) from error
             half = len(stack) // 2
             return np.concatenate([self.slices(stack[:half], factors), self.slices(stack[half:], factors)])

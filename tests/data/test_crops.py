@@ -49,7 +49,7 @@ def test_multiscale_lists_every_image_at_every_size_that_holds_a_crop(image_fold
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"train": None}, "--data DIR"),
+        ({"train": None}, "`data=DIR`"),
         ({"train": "/nowhere"}, "is not a folder"),
         ({"pattern": "*.tif"}, "no image to train on"),
         ({"validation": "*.tif"}, "no image in"),

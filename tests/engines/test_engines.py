@@ -124,7 +124,7 @@ def test_auto_takes_the_faster_that_is_right(
 
 def test_what_cannot_be_converted_is_said_with_its_code(tmp_path: Path) -> None:
     torch.save({"body.0.rdb1.conv1.weight": torch.zeros(4, 8, 3, 3)}, tmp_path / "a.pth")
-    with pytest.raises(WeightsError, match=r"a\.pth.*--engine torch goes without"):
+    with pytest.raises(WeightsError, match=r"a\.pth.*`engine=torch` goes without"):
         open_model(tmp_path / "a.pth", Compute("cpu", "openvino"))
 
 

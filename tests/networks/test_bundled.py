@@ -63,7 +63,7 @@ def test_a_radiograph_of_no_named_part_of_the_body_is_taken_for_a_chest_with_a_w
     assert str(chosen).startswith("warning: ") == doubtful
     assert ("names no part of the body" in chosen.why) == doubtful
     assert "not blurred at all, bicubic measures" in chosen.why
-    assert "--model" not in chosen.why  # the page of `serve` shows it, too
+    assert "`model`" not in chosen.why  # the page of `serve` shows it, too
     assert "blurred" not in str(bundled.for_image(image, 4))
 
 
@@ -160,13 +160,13 @@ def test_ct_is_only_interpolated_unless_a_model_is_named(tmp_path: Path) -> None
     assert (tmp_path / "auto" / "ct.nii").read_bytes() == (tmp_path / "cubic" / "ct.nii").read_bytes()
     assert "no bundled model" in summary["warnings"][0]
     summary = medsr.volume(_volume(-1024).stored, affine=np.diag([1.0, 1, 3, 1]), uncertainty=True).summary
-    assert "it has no --uncertainty" in summary["warnings"][0]
+    assert "it has no `uncertainty`" in summary["warnings"][0]
     medsr.volume(ct, tmp_path / "auto", model="medsr-mri", skip_done=True)  # asked for by name: another thing to do
     assert json.loads((tmp_path / "auto" / "ct.json").read_text())["model"]["name"] == "medsr-mri"
 
 
 def test_what_cannot_be_is_said_before_anything_is_begun(tmp_path: Path, whole_fundus: np.ndarray) -> None:
-    with pytest.raises(UsageError, match="--device bogus"):
+    with pytest.raises(UsageError, match="`device=bogus`"):
         medsr.upscale(write_png(tmp_path / "eye.png", whole_fundus[:40, :40]), tmp_path / "out", device="bogus")
 
 

@@ -209,6 +209,6 @@ def test_a_network_for_whole_images_is_not_cut_into_tiles_unasked(
     torch.save(_other_range().state_dict(), tmp_path / "whole.pth")
     unit = fundus[:64, :64].astype(np.float32) / 255
     monkeypatch.setattr(image, "_free_memory", lambda _: 1e6)
-    with pytest.raises(MemoryExhaustedError, match="--tile"):
+    with pytest.raises(MemoryExhaustedError, match="`tile=512`"):
         open_model(tmp_path / "whole.pth")(unit, 1)
     assert open_model(tmp_path / "whole.pth", tile=32)(unit, 1).shape == unit.shape

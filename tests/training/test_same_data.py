@@ -101,7 +101,7 @@ def test_added_files_are_refused_or_only_trained_on(tmp_path: Path, photographs:
         _picture(photographs / f"a{index}.png", fundus, 20 + index)
     with pytest.raises(UsageError, match=r"6 added \(a0.png, a1.png, a2.png, a3.png and 2 more\)") as refused:
         _resume(run)
-    assert "--accept-new-data" in str(refused.value)
+    assert "`accept_new_data`" in str(refused.value)
     assert _parts(run) == before
     lines = _resume(run, accept_new_data=True)
     assert any(line.startswith("10 images to train on, 2 held out") for line in lines)

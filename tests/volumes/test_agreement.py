@@ -88,7 +88,7 @@ def test_every_volume_of_a_series_is_met_to_its_own_noise() -> None:
 
 @pytest.mark.parametrize("bad", [-1.0, float("nan"), float("inf")])
 def test_noise_that_cannot_be_is_refused(bad: float) -> None:
-    with pytest.raises(UsageError, match="--noise"):
+    with pytest.raises(UsageError, match="`noise="):
         volume(overlapping(8), affine=np.diag([1, 1, 3, 1]), noise=bad, model="cubic")
 
 

@@ -143,9 +143,9 @@ def test_what_it_does_not_fit_is_refused(refiner_file: Path, tiny_model: Path, t
         medsr.volume(scan, affine=np.diag([1, 1, 3, 1.0]), fuse=str(tiny_model), **options)
     with pytest.raises(UsageError, match="expected one of mean, median, weighted, learned, or a fusion network"):
         medsr.volume(scan, affine=np.diag([1, 1, 3, 1.0]), fuse="best", **options)
-    with pytest.raises(UsageError, match="use it with --fuse"):
+    with pytest.raises(UsageError, match="use it with `fuse`"):
         open_slice_model(fuser)
-    with pytest.raises(UsageError, match="use it with --fuse"):
+    with pytest.raises(UsageError, match="use it with `fuse`"):
         open_model(fuser)
 
 

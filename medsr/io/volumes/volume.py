@@ -80,7 +80,7 @@ def _read_file(path: Path, entry: VolumeFormat | None, series: str | None, choic
             raise InputError(f"{path}: {unread} is not handled; convert it to NIfTI")
         return dicom_series.read(path, series)
     if series is not None:
-        raise UsageError(f"--series is for DICOM; {path} is {entry.name}")
+        raise UsageError(f"`series` is for DICOM; {path} is {entry.name}")
     if not path.stat().st_size:
         raise InputError(f"{path}: the file is empty")
     return entry.read(path, choice)

@@ -93,10 +93,10 @@ def test_the_way_of_refining_is_measured_and_printed(refiner_file: Path, tmp_pat
         words = {"one": "sagittal slices", "weighted": "by agreement", "raw": "not made", "taught": "0.01 minutes"}
         assert words.get(name, "all planes that hold that axis, averaged, made consistent") in told
     assert len(set(seen.values())) == len(seen)
-    with pytest.raises(UsageError, match="--planes axial: holds no axis to be refined"):
+    with pytest.raises(UsageError, match="`planes=axial`: holds no axis to be refined"):
         medsr.evaluate("volume", tmp_path, models=[refiner_file], planes="axial", device="cpu")
     for way in ({"fuse": "best"}, {"adapt": -1.0}):
-        with pytest.raises(UsageError, match=r"--fuse best|--adapt -1"):
+        with pytest.raises(UsageError, match=r"`fuse=best`|`adapt=-1`"):
             medsr.evaluate("volume", tmp_path, models=[refiner_file], device="cpu", **way)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="are of networks, and none is measured"):
         medsr.evaluate("volume", tmp_path, models=["back-projected"], fuse="median", device="cpu")

@@ -164,5 +164,5 @@ def test_scale_1_writes_a_scan_anew_as_it_is(tmp_path: Path, name: str) -> None:
     np.testing.assert_allclose(after.affine, QFORM, atol=1e-5)
     [comparison] = medsr.reproduce(out.with_name("a.json"))
     assert comparison.same
-    with pytest.raises(UsageError, match="only --model cubic"):
+    with pytest.raises(UsageError, match="only `model=cubic`"):
         medsr.volume(image, scale=1)

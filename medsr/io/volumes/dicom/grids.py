@@ -40,7 +40,7 @@ def parse_series(series: str | None) -> tuple[str | None, int | None]:
     if series is None or not colon:
         return series, None
     if not number.isdecimal() or int(number) < 1:
-        raise UsageError(f"--series {series}: expected a number above 0 after the colon")
+        raise UsageError(f"`series={series}`: expected a number above 0 after the colon")
     return uid or None, int(number)
 
 
@@ -76,7 +76,7 @@ def choose(grids: list[SeriesGrid], number: int | None, path: Path) -> tuple[lis
     listed = "; ".join(f":{n} ({_describe(grid, grids)})" for n, grid in enumerate(grids[:MOST_LISTED], 1))
     more = f"; and {len(grids) - MOST_LISTED} more" if len(grids) > MOST_LISTED else ""
     count = "1 acquisition" if len(grids) == 1 else f"{len(grids)} acquisitions that do not make one volume"
-    raise UsageError(f"{path}: its series holds {count}; name one with --series :N or UID:N: {listed}{more}")
+    raise UsageError(f"{path}: its series holds {count}; name one with `series=:N` or UID:N: {listed}{more}")
 
 
 def _stacks(frames: list[Frame]) -> list[list[Frame]]:

@@ -124,10 +124,10 @@ def _choose(files_by_uid: dict[str, list], series: str | None, path: Path) -> st
     if series is not None:
         matching = [series] if series in files_by_uid else [uid for uid in files_by_uid if uid.endswith(series)]
         if len(matching) != 1:
-            raise UsageError(f"--series {series}: {len(matching)} series match in {path}: {listed}")
+            raise UsageError(f"`series={series}`: {len(matching)} series match in {path}: {listed}")
         return matching[0]
     if len(files_by_uid) > 1:
-        raise UsageError(f"{path}: holds {len(files_by_uid)} series; name one with --series UID: {listed}")
+        raise UsageError(f"{path}: holds {len(files_by_uid)} series; name one with `series=UID`: {listed}")
     return next(iter(files_by_uid))
 
 

@@ -46,11 +46,11 @@ def write_series(folder: Path, volume: Volume, what: str) -> None:
 def check(folder: Path, volume: Volume) -> None:
     """Raise UsageError for what `write_series` cannot write."""
     if volume.kind != DICOM:
-        raise UsageError(f"--dicom: the scan is {volume.kind}; only DICOM can be written as DICOM")
+        raise UsageError(f"`dicom`: the scan is {volume.kind}; only DICOM can be written as DICOM")
     if any(int(frame.dataset.get("NumberOfFrames") or 1) > 1 for frame in volume.extra):
-        raise UsageError("--dicom: the scan is a multi-frame file; leave --dicom out and get NIfTI")
+        raise UsageError("`dicom`: the scan is a multi-frame file; leave `dicom` out and get NIfTI")
     if volume.stored.dtype.kind not in "iu":
-        raise UsageError("--dicom: the slices have different rescale slopes; leave --dicom out and get NIfTI")
+        raise UsageError("`dicom`: the slices have different rescale slopes; leave `dicom` out and get NIfTI")
     if folder.exists():
         raise UsageError(f"{folder}: is already there; DICOM series are written into a new folder")
 

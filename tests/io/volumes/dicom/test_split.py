@@ -27,7 +27,7 @@ def test_acquisitions_between_each_other_are_listed_and_one_is_named(tmp_path: P
         for k in range(6)
     ]
     folder = write_slices(tmp_path / "series", slices)
-    with pytest.raises(UsageError, match=r"2 acquisitions .*--series :N or UID:N"):
+    with pytest.raises(UsageError, match=r"2 acquisitions .*`series=:N` or UID:N"):
         volume_io.read(folder)
     for n in (0, 1):
         volume = volume_io.read(folder, f":{n + 1}")
