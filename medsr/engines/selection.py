@@ -55,7 +55,7 @@ def open_engine(path: Path, name: str, compute: Compute) -> tuple[Engine, Spec]:
     if compute.precision == "int8":
         if kept is None:
             raise UsageError(
-                f"--precision int8: {name} has not been calibrated on this machine: medsr export {name} --to openvino "
+                f"`precision=int8`: {name} has not been calibrated on this machine: medsr export {name} --to openvino "
                 "--int8 --calibrate FOLDER_OF_IMAGES"
             )
         _check_loss(kept.card, name)
