@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ import typer
 
 import medsr
 from medsr.cli.app import app
+from medsr.commands import sidecar_fields
 from medsr.commands.cohort import options
+from medsr.volumes.request import Request
 
 CALLBACKS = {"on_outcome", "notify"}
 INPUTS = {"upscale": "inputs", "volume": "scans"}
@@ -55,3 +58,12 @@ def test_a_cohort_offers_it_too(command: str) -> None:
 def test_a_plan_keeps_it(command: str, kept: Any) -> None:
     without = {INPUTS[command], "out", "skip_done"}
     assert kept.model_fields.keys() - FOUND == _library(command).keys() - without
+
+
+def test_the_sidecar_of_a_scan_keeps_it() -> None:
+    """Every field of a request, under its own name, with its unit where it has one; and it can be read back."""
+    written = Request().parameters().keys()
+    plain = {field.name for field in fields(Request)} - {"model", "method", "compute"}
+    assert [name for name in plain if not {name, f"{name}_mm", f"{name}_minutes"} & written] == []
+    without_effect = {"uncertainty"}  # on the result that is made again
+    assert written - sidecar_fields._OfScan.model_fields.keys() == without_effect
