@@ -127,3 +127,14 @@ def test_every_file_the_documents_name_is_there() -> None:
         linked = [link for link in re.findall(r"\]\(([^)#:]+?)(?:#.*?)?\)", page.read_text()) if link]
         assert [one for one in named if not (ROOT / one).is_file()] == [], page
         assert [one for one in linked if not (page.parent / one).exists()] == [], page
+
+
+def test_no_test_module_is_imported_by_another() -> None:
+    """What several of them need stands in `tests/helpers`; pytest finds the fixtures of conftest.py by itself."""
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in (ROOT / "tests").rglob("*.py")
+        for name in _imports(path)
+        if any(part == "conftest" or part.startswith("test_") for part in name.split("."))
+    ]
+    assert wrong == []
