@@ -30,14 +30,14 @@ def leaves(recipe: Recipe, result: TrainingResult) -> list[Leaf]:
     """The runs of a finished recipe, in order."""
     if not recipe.stages:
         return [Leaf(recipe.name, "", result)]
-    found: list[Leaf] = []
+    runs: list[Leaf] = []
     seconds = 0.0
     for index, stage in enumerate(recipe.stages):
-        part = TrainingResult.of(stages.stage_folder(recipe, result.run, index))
-        assert part is not None
-        found.append(Leaf(recipe.name, stage.name, part, seconds))
-        seconds += part.seconds
-    return found
+        stage_result = TrainingResult.of(stages.stage_folder(recipe, result.run, index))
+        assert stage_result is not None
+        runs.append(Leaf(recipe.name, stage.name, stage_result, seconds))
+        seconds += stage_result.seconds
+    return runs
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Entry:
     leaf: Leaf
     parameters: int
     scores: validation.Scores
-    started: float
+    start_psnr: float
     bicubic: validation.Scores
 
     @property
@@ -57,15 +57,15 @@ class Entry:
         return summarize([own - other for own, other in pairs])
 
     @property
-    def better_than_begun(self) -> bool:
-        return self.scores.psnr > self.started
+    def improved(self) -> bool:
+        return self.scores.psnr > self.start_psnr
 
     def course(self) -> tuple[list[float], list[float]]:
         """Minutes of training since the recipe began, and the PSNR found then."""
         records = [record for record in read_log(self.leaf.result.run) if "validation" in record]
         rate = self.leaf.result.seconds / max(1, self.leaf.result.iterations)
         seconds = [self.leaf.before + record.get("seconds", rate * record["iteration"]) for record in records]
-        return [one / 60 for one in seconds], [record["validation"]["psnr"] for record in records]
+        return [second / 60 for second in seconds], [record["validation"]["psnr"] for record in records]
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,16 @@ class Failed:
 
     name: str
     reason: str
+
+
+@dataclass(frozen=True)
+class RecipeComparison:
+    """`entries`: a recipe, or each of its stages. `bicubic`: interpolation, on the same images. `page`: the HTML."""
+
+    entries: tuple[Entry, ...]
+    failed: tuple[Failed, ...]
+    bicubic: validation.Scores
+    page: Path
 
 
 def folder_of(out: Path, recipe: Recipe) -> Path:

@@ -29,7 +29,7 @@ CAUTION = (
 
 
 @dataclass(frozen=True)
-class Told:
+class ComparisonSummary:
     """What the page says of the protocol. `images`: the held-out ones, by name. `recipes`: name -> YAML."""
 
     protocol: str
@@ -49,12 +49,17 @@ def rows(entries: Sequence[Entry], baseline: str) -> list[list[str]]:
     """The table, interpolation first."""
     scores = entries[0].bicubic
     table = [[baseline, "", "", "", "", f"{scores.psnr:.2f}", "", f"{scores.ssim:.4f}", *_last_columns(scores)]]
-    for one in entries:
-        result = one.leaf.result
+    for entry in entries:
+        result = entry.leaf.result
         speed = f"{result.iterations / max(result.seconds, 1e-9):.2f}"
-        measured = [f"{one.started:.2f}", f"{one.scores.psnr:.2f}", interval(one.gain), f"{one.scores.ssim:.4f}"]
-        cost = [f"{one.parameters:,}", str(result.iterations), speed]
-        table.append([one.leaf.name, *cost, *measured, *_last_columns(one.scores)])
+        measured = [
+            f"{entry.start_psnr:.2f}",
+            f"{entry.scores.psnr:.2f}",
+            interval(entry.gain),
+            f"{entry.scores.ssim:.4f}",
+        ]
+        cost = [f"{entry.parameters:,}", str(result.iterations), speed]
+        table.append([entry.leaf.name, *cost, *measured, *_last_columns(entry.scores)])
     return table
 
 
@@ -70,31 +75,35 @@ def interval(gain: IntervalSummary) -> str:
 
 def remarks(entries: Sequence[Entry], baseline: str) -> list[str]:
     """Which got no better by training, and which do not beat interpolation."""
-    worse = [one.leaf.name for one in entries if not one.better_than_begun]
-    behind = [one.leaf.name for one in entries if not one.gain.above_zero]
-    told = [f"No better than they began: {', '.join(worse)}."] if worse else []
-    return told + ([f"Not better than {baseline} on these images (PSNR): {', '.join(behind)}."] if behind else [])
+    worse = [entry.leaf.name for entry in entries if not entry.improved]
+    behind = [entry.leaf.name for entry in entries if not entry.gain.above_zero]
+    lines = [f"No better than they began: {', '.join(worse)}."] if worse else []
+    return lines + ([f"Not better than {baseline} on these images (PSNR): {', '.join(behind)}."] if behind else [])
 
 
 def write(
-    path: Path, entries: Sequence[Entry], failed: Sequence[Failed], shown: Mapping[str, Shown], told: Told
+    path: Path,
+    entries: Sequence[Entry],
+    failed: Sequence[Failed],
+    shown: Mapping[str, Shown],
+    summary: ComparisonSummary,
 ) -> None:
     """Write the page, one file that needs nothing else."""
-    held_out = "1 held-out image" if len(told.images) == 1 else f"{len(told.images)} held-out images"
-    caption = f"{held_out}. Protocol: {told.protocol}. {told.budget}. PSNR in dB. {METHOD}."
+    held_out = "1 held-out image" if len(summary.images) == 1 else f"{len(summary.images)} held-out images"
+    caption = f"{held_out}. Protocol: {summary.protocol}. {summary.budget}. PSNR in dB. {METHOD}."
     lines: dict[str, tuple[list[float], list[float]]] = {}
-    for one in entries:  # a recipe's stages follow each other
-        minutes, found = lines.setdefault(one.leaf.of, ([], []))
-        minutes += one.course()[0]
-        found += one.course()[1]
+    for entry in entries:  # a recipe's stages follow each other
+        minutes, psnrs = lines.setdefault(entry.leaf.of, ([], []))
+        minutes += entry.course()[0]
+        psnrs += entry.course()[1]
     longest = max(max(minutes) for minutes, _ in lines.values() if minutes)
     psnr = entries[0].bicubic.psnr
-    lines[told.baseline] = ([0.0, longest], [psnr, psnr])
+    lines[summary.baseline] = ([0.0, longest], [psnr, psnr])
     lowest = psnr - 8.0  # a network from scratch begins at 6 dB, and would flatten all that follows
     drawn = curves("Validation PSNR of the EMA weights", lines, "dB", x="minutes of training", lowest=lowest)
-    table = Table(header(told.baseline, entries[0].bicubic), rows(entries, told.baseline), caption)
+    table = Table(header(summary.baseline, entries[0].bicubic), rows(entries, summary.baseline), caption)
     sections = [
-        Section("Result", " ".join(remarks(entries, told.baseline)), [table]),
+        Section("Result", " ".join(remarks(entries, summary.baseline)), [table]),
         Section("Curves", f"Below {lowest:.0f} dB nothing is drawn.", pictures=[drawn], wide=True),
         Section("What the numbers do not say", CAUTION),
     ]
@@ -103,37 +112,37 @@ def write(
         where = f"The {SIDE} x {SIDE} pixels with most detail of held-out image {index + 1}, enlarged {ENLARGE} times."
         sections.append(Section(f"Pictures {index + 1}", where, pictures=crops_shown, small=True))
     if failed:
-        reasons = [[one.name, one.reason] for one in failed]
+        reasons = [[failure.name, failure.reason] for failure in failed]
         sections.append(Section("Did not come to their end", tables=[Table(["recipe", "reason"], reasons, text=True)]))
-    sections += [Section(f"Recipe {name}", code=text) for name, text in told.recipes.items()]
-    lead = f"{len(told.recipes)} recipes on the same images, {told.budget}, beside {told.baseline}."
+    sections += [Section(f"Recipe {name}", code=text) for name, text in summary.recipes.items()]
+    lead = f"{len(summary.recipes)} recipes on the same images, {summary.budget}, beside {summary.baseline}."
     write_page(path, "Comparison", lead, sections)
 
 
 def crops(model: Predict, held_out: Sequence[ValidationSample], scale: int) -> Shown:
     """The same place of some images, as a model shows it."""
-    return [_cut(model(one.low_resolution, scale), one.ground_truth) for one in _chosen(held_out)]
+    return [_cut(model(sample.low_resolution, scale), sample.ground_truth) for sample in _chosen(held_out)]
 
 
 def baseline_crops(held_out: Sequence[ValidationSample]) -> dict[str, Shown]:
     """The same place in ground truth, low resolution (its pixels as they are) and interpolation."""
     chosen = _chosen(held_out)
     return {
-        "ground truth": [_cut(one.ground_truth, one.ground_truth) for one in chosen],
-        "low resolution": [_cut(_repeated(one), one.ground_truth) for one in chosen],
-        "interpolation": [_cut(one.interpolated, one.ground_truth) for one in chosen],
+        "ground truth": [_cut(sample.ground_truth, sample.ground_truth) for sample in chosen],
+        "low resolution": [_cut(_repeated(sample), sample.ground_truth) for sample in chosen],
+        "interpolation": [_cut(sample.interpolated, sample.ground_truth) for sample in chosen],
     }
 
 
 def _chosen(held_out: Sequence[ValidationSample]) -> list[ValidationSample]:
     """Some, spread over all."""
-    places = np.linspace(0, len(held_out) - 1, min(IMAGES, len(held_out))).round().astype(int)
-    return [held_out[place] for place in places]
+    indices = np.linspace(0, len(held_out) - 1, min(IMAGES, len(held_out))).round().astype(int)
+    return [held_out[index] for index in indices]
 
 
-def _repeated(one: ValidationSample) -> Array:
-    image = one.low_resolution[:, :, : one.ground_truth.shape[2]]
-    scale = one.ground_truth.shape[0] // image.shape[0]
+def _repeated(sample: ValidationSample) -> Array:
+    image = sample.low_resolution[:, :, : sample.ground_truth.shape[2]]
+    scale = sample.ground_truth.shape[0] // image.shape[0]
     return image.repeat(scale, 0).repeat(scale, 1)
 
 

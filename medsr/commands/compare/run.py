@@ -5,41 +5,29 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from medsr import recipe as recipes
 from medsr.commands.compare import page
-from medsr.commands.compare.entry import Entry, Failed, Leaf, folder_of, leaves
+from medsr.commands.compare.comparable import check_comparable, same_held_out
+from medsr.commands.compare.entry import Entry, Failed, Leaf, RecipeComparison, folder_of, leaves
+from medsr.commands.compare.record import as_json
 from medsr.commands.finetune import at_folders_of, finetune, given
 from medsr.core.devices import choose
 from medsr.core.errors import MedsrError, StoppedError, UsageError
 from medsr.core.types import Notify
-from medsr.data import changes, file_list
+from medsr.data import file_list
 from medsr.data.depth import with_depth
 from medsr.io.files import write_text
 from medsr.metrics import perceptual
-from medsr.metrics.bootstrap import IntervalSummary, summarize
 from medsr.networks import checkpoint
 from medsr.recipe import Recipe
-from medsr.recipe.degradation import low_resolution_folder
 from medsr.training import validation
 from medsr.training.degradations import strategy_of
 from medsr.training.result import TrainingResult
-from medsr.training.trainer import find_files
 
 DEFAULT_MINUTES = 5.0
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """`entries`: a recipe, or each of its stages. `bicubic`: interpolation, on the same images. `page`: the HTML."""
-
-    entries: tuple[Entry, ...]
-    failed: tuple[Failed, ...]
-    bicubic: validation.Scores
-    page: Path
 
 
 def compare(
@@ -54,7 +42,7 @@ def compare(
     json_file: str | Path | None = None,
     notify: Notify = lambda _: None,
     accept_new_data: bool = False,
-) -> Comparison:
+) -> RecipeComparison:
     """Train several recipes for the same time and measure them alike.
 
     Called again with the same `out` it goes on where it stopped, with the same data. A recipe that fails costs no
@@ -93,21 +81,21 @@ def compare(
     if line:  # the same for all of them
         notify(line)
         overridden.append(f"data.bits={first.data.bits}")
-    chosen = [recipes.load(name, overridden) for name in names]
-    _check_comparable(chosen)
+    candidates = [recipes.load(name, overridden) for name in names]
+    check_comparable(candidates)
     folder = Path(out) if out else Path("runs") / f"compare-{time.strftime('%Y%m%d-%H%M%S')}"
-    paths = _same_held_out(chosen, folder, accept_new_data)
-    held_out = strategy_of(chosen[0]).validation_samples(paths, chosen[0])
-    by = validation.measures("psnr_y", *perceptual.at_hand())
-    bicubic = validation.baseline_scores(held_out, by)
+    paths = same_held_out(candidates, folder, accept_new_data)
+    held_out = strategy_of(candidates[0]).validation_samples(paths, candidates[0])
+    metrics = validation.measures("psnr_y", *perceptual.at_hand())
+    bicubic = validation.baseline_scores(held_out, metrics)
     entries: list[Entry] = []
     failed: list[Failed] = []
     pictures: dict[str, page.Shown] = {}
-    for name, recipe in zip(names, chosen, strict=True):
+    for name, recipe in zip(names, candidates, strict=True):
         try:
-            result = _trained(name, recipe, folder, Going(overridden, device, notify, accept_new_data))
+            result = _train(name, recipe, folder, TrainingOptions(overridden, device, notify, accept_new_data))
         except StoppedError as error:
-            raise StoppedError(f"{error}; or the same medsr compare with --out {folder}", error.exit_code) from error
+            raise StoppedError(f"{error}; or the same medsr compare with `out={folder}`", error.exit_code) from error
         except MedsrError as error:
             failed.append(Failed(recipe.name, str(error)))
             notify(f"{recipe.name}: {error}")
@@ -116,27 +104,27 @@ def compare(
             failed.append(Failed(recipe.name, f"{type(error).__name__}: {error}"))
             notify(f"{recipe.name}: {type(error).__name__}: {error}")
             continue
-        parts = leaves(recipe, result)
-        mine = strategy_of(recipe).validation_samples(paths, recipe)  # a refiner takes more than the slice
-        for leaf in parts:
+        runs = leaves(recipe, result)
+        samples = strategy_of(recipe).validation_samples(paths, recipe)  # a refiner takes more than the slice
+        for leaf in runs:
             model, parameters = _model(leaf, device)
-            scores = validation.score(model, mine, recipe.scale, by)
-            entries.append(Entry(leaf, parameters, scores, parts[0].result.start["psnr"], bicubic))
-            pictures[leaf.name] = page.crops(model, mine, recipe.scale)
+            scores = validation.score(model, samples, recipe.scale, metrics)
+            entries.append(Entry(leaf, parameters, scores, runs[0].result.start["psnr"], bicubic))
+            pictures[leaf.name] = page.crops(model, samples, recipe.scale)
     if not entries:
         raise UsageError(f"no recipe came to its end: {failed[0].name}: {failed[0].reason}")
-    comparison = Comparison(tuple(entries), tuple(failed), bicubic, folder / "compare.html")
+    comparison = RecipeComparison(tuple(entries), tuple(failed), bicubic, folder / "compare.html")
     shown = page.baseline_crops(held_out) | pictures
-    told = _told(chosen, held_out, minutes)
-    page.write(comparison.page, entries, failed, shown, told)
+    summary = _summary(candidates, held_out, minutes)
+    page.write(comparison.page, entries, failed, shown, summary)
     for path in (folder / "compare.json", json_file):
         if path is not None:
-            write_text(Path(path), json.dumps(_as_json(comparison, told), indent=1) + "\n")
+            write_text(Path(path), json.dumps(as_json(comparison, summary), indent=1) + "\n")
     return comparison
 
 
 @dataclass(frozen=True)
-class Going:
+class TrainingOptions:
     """How every recipe is trained."""
 
     changes: list[str]
@@ -145,26 +133,26 @@ class Going:
     accept_new_data: bool
 
 
-def _trained(name: str | Path, recipe: Recipe, folder: Path, going: Going) -> TrainingResult:
+def _train(name: str | Path, recipe: Recipe, folder: Path, options: TrainingOptions) -> TrainingResult:
     """The finished run of a recipe: found, gone on with, or made. Raises MedsrError."""
-    place, notify, device = folder_of(folder, recipe), going.notify, going.device
-    if (place / "recipe.yml").is_file():
-        before = recipes.load(place / "recipe.yml")
+    run, notify, device = folder_of(folder, recipe), options.notify, options.device
+    if (run / "recipe.yml").is_file():
+        before = recipes.load(run / "recipe.yml")
         same = recipe.model_copy(update={"data": recipe.data.model_copy(update={"keep_masks": before.data.keep_masks})})
         if at_folders_of(before, same) != before:
-            raise UsageError(f"{place}: holds the run of another recipe; give another --out")
-        if (done := TrainingResult.of(place)) is not None:
+            raise UsageError(f"{run}: holds the run of another recipe; give another `out`")
+        if (result := TrainingResult.of(run)) is not None:
             notify(f"{recipe.name}: finished before")
-            return done
+            return result
         notify(f"{recipe.name}: goes on")
         moved = [] if same == before else _folders(recipe)
         return finetune(
-            "", overrides=moved, resume=place, device=device, notify=notify, accept_new_data=going.accept_new_data
+            "", overrides=moved, resume=run, device=device, notify=notify, accept_new_data=options.accept_new_data
         )
     notify(f"{recipe.name}:")
-    if (known := file_list.read(folder)) is not None:
-        file_list.write(place, known)
-    return finetune(name, out=place, overrides=going.changes, device=device, notify=notify)
+    if (files := file_list.read(folder)) is not None:
+        file_list.write(run, files)
+    return finetune(name, out=run, overrides=options.changes, device=device, notify=notify)
 
 
 def _folders(recipe: Recipe) -> list[str]:
@@ -172,99 +160,18 @@ def _folders(recipe: Recipe) -> list[str]:
     return [f"{key}={json.dumps(name)}" for key, name in file_list.folders_of(recipe).items()]
 
 
-def _check_comparable(chosen: list[Recipe]) -> None:
-    first = chosen[0]
-    names = [recipe.name for recipe in chosen]
-    if len(set(names)) < len(names):
-        raise UsageError(f"compare: every recipe once, got {', '.join(names)}")
-    for recipe in chosen:
-        for part in [recipe, *(recipe.stage(index) for index in range(len(recipe.stages)))]:
-            for key, one, other in (
-                ("scale", part.scale, first.scale),
-                ("channels", part.channels, first.channels),
-                ("protocol", strategy_of(part).describe(part), strategy_of(first).describe(first)),
-                ("data.train", part.data.train, first.data.train),
-                (
-                    "degradation.low_resolution",
-                    low_resolution_folder(part.degradation),
-                    low_resolution_folder(first.degradation),
-                ),
-                ("data.validation", part.data.validation, first.data.validation),
-                ("data.bits", part.data.bits, first.data.bits),
-                ("data.pattern", part.data.pattern, first.data.pattern),
-                ("seed", part.seed, first.seed),
-                ("volumes", part.thick_slices is not None, first.thick_slices is not None),
-            ):
-                if one != other:
-                    raise UsageError(
-                        f"compare: {part.name} and {first.name} differ in {key} ({one} and {other}); "
-                        "--set KEY=VALUE changes all"
-                    )
-
-
-def _same_held_out(chosen: list[Recipe], folder: Path, accept_new_data: bool) -> tuple[Path, ...]:
-    """The images all are measured on: those of the list in `folder`, else drawn, and written down there.
-
-    Raises UsageError where there are none, or not the same.
-    """
-    changes.settle(folder, chosen[0], accept_new_data)
-    known = file_list.of(folder, chosen[0])
-    splits = [find_files(recipe, known) for recipe in chosen]
-    found = [split.held_out for split in splits]
-    if not found[0]:
-        raise UsageError("compare: data.validation is 0, there is nothing to measure on")
-    for recipe, paths in zip(chosen, found, strict=True):
-        if paths != found[0]:
-            raise UsageError(
-                f"compare: {recipe.name} holds out other images than {chosen[0].name} (some are too small for one's "
-                "crop); name them: --set data.validation=FOLDER_OR_PATTERN"
-            )
-    file_list.write(folder, file_list.of_split(chosen[0], splits[0], known))
-    return found[0]
-
-
 def _model(leaf: Leaf, device: str) -> tuple[validation.Predict, int]:
     net, spec = checkpoint.load(leaf.result.model)
-    return validation.predictor("", net, spec, choose(device)), sum(one.numel() for one in net.parameters())
+    return validation.predictor("", net, spec, choose(device)), sum(parameter.numel() for parameter in net.parameters())
 
 
-def _told(chosen: list[Recipe], held_out: list[validation.ValidationSample], minutes: float | None) -> page.Told:
-    strategy = strategy_of(chosen[0])
-    protocol, baseline = strategy.describe(chosen[0]), strategy.baseline
+def _summary(
+    candidates: list[Recipe], held_out: list[validation.ValidationSample], minutes: float | None
+) -> page.ComparisonSummary:
+    strategy = strategy_of(candidates[0])
+    protocol, baseline = strategy.describe(candidates[0]), strategy.baseline
     budget = f"{minutes:g} minutes of training each" if minutes is not None else "each as long as its recipe says"
-    names = tuple(one.name for one in held_out)
-    return page.Told(protocol, baseline, budget, names, {one.name: one.for_page() for one in chosen})
-
-
-def _as_json(comparison: Comparison, told: page.Told) -> dict[str, Any]:
-    """As `medsr evaluate` writes it, and the runs."""
-    scores = {told.baseline: comparison.bicubic} | {one.leaf.name: one.scores for one in comparison.entries}
-    return {
-        "benchmark": "compare",
-        "protocol": {"low_resolution": told.protocol, "budget": told.budget, "recipes": dict(told.recipes)},
-        "n": len(told.images),
-        "models": {
-            name: {metric: _interval(summarize(values)) for metric, values in one.per_image.items()}
-            for name, one in scores.items()
-        },
-        "images": [
-            {"id": image, "model": name, **{metric: values[index] for metric, values in one.per_image.items()}}
-            for name, one in scores.items()
-            for index, image in enumerate(told.images)
-        ],
-        "runs": {
-            one.leaf.name: {
-                "parameters": one.parameters,
-                "iterations": one.leaf.result.iterations,
-                "seconds": one.leaf.result.seconds,
-                "start_psnr": one.started,
-                "psnr_over_baseline": _interval(one.gain),
-            }
-            for one in comparison.entries
-        },
-        "failed": [asdict(one) for one in comparison.failed],
-    }
-
-
-def _interval(summary: IntervalSummary) -> dict[str, Any]:
-    return {"mean": summary.mean, "ci95": [summary.low, summary.high], "n": summary.n}
+    names = tuple(sample.name for sample in held_out)
+    return page.ComparisonSummary(
+        protocol, baseline, budget, names, {recipe.name: recipe.for_page() for recipe in candidates}
+    )

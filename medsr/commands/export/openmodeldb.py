@@ -26,7 +26,7 @@ def card(model: str) -> dict[str, Any]:
     files = [_resource(path, "pytorch")]
     if entry and entry.onnx_sha256 and (beside := path.with_suffix(".onnx")).is_file():
         files.append(_resource(beside, "onnx"))
-    known: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "name": model if entry else path.stem,
         "author": "medsr" if entry and entry.suits else "",
         "license": entry.licence if entry and entry.suits else None,
@@ -42,8 +42,8 @@ def card(model: str) -> dict[str, Any]:
         "images": [],
     }
     if isinstance(training, dict) and (iterations := training.get("iterations")):
-        known["trainingIterations"] = iterations
-    return known
+        fields["trainingIterations"] = iterations
+    return fields
 
 
 def _architecture(name: str) -> str:

@@ -43,19 +43,23 @@ def pairs_in(folder: Path, kind: Kind, notify: Notify) -> tuple[list[ValidationS
     if left_out:
         notify(left_out)
     read = partial(_slices if kind.slices else _image, kind=kind)
-    found: list[list[ValidationSample]] = []
+    pairs_of_files: list[list[ValidationSample]] = []
     for path in paths[:: max(1, len(paths) // MOST)]:
         try:
-            found.append(read(path))
+            pairs_of_files.append(read(path))
         except (MedsrError, ValueError) as error:
             notify(f"left out: {error if str(path) in str(error) else f'{path}: {error}'}")
             continue
-        if len(found) == MOST:
+        if len(pairs_of_files) == MOST:
             break
-    if len(found) < 2:
+    if len(pairs_of_files) < 2:
         what = "volumes" if kind.slices else "images"
-        raise InputError(f"{folder}: {len(found)} {what} that can be used; at least two are needed, better twenty")
-    return [one for pairs in found[::2] for one in pairs], [one for pairs in found[1::2] for one in pairs]
+        raise InputError(
+            f"{folder}: {len(pairs_of_files)} {what} that can be used; at least two are needed, better twenty"
+        )
+    return [pair for pairs in pairs_of_files[::2] for pair in pairs], [
+        pair for pairs in pairs_of_files[1::2] for pair in pairs
+    ]
 
 
 def _image(path: Path, kind: Kind) -> list[ValidationSample]:

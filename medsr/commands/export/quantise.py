@@ -33,7 +33,7 @@ CROP, CROPS = 96, 64
 """Side in low-resolution pixels and number of the pieces that ranges of activations are taken from."""
 
 
-def quantised(
+def quantise_trunk(
     model: Any, card: dict[str, Any], folder: Path, bits: int | None, notify: Notify
 ) -> tuple[Any, dict[str, Any]]:
     """OpenVINO's model with an int8 trunk, and for its card: what it was calibrated on and what it loses.
@@ -52,35 +52,44 @@ def quantised(
     if depth.line:
         notify(depth.line)
     kind = Kind(spec["scale"], spec["channels"], slices, refiner, depth.bits)
-    learn, judge = pairs_in(folder, kind, notify)
-    notify(f"calibrating on {len(learn)}, measuring on {len(judge)} of {folder}")
-    crops = _crops(learn, spec["channels"])
-    before = _mean_psnr(model, card, judge)
-    for kept in _choices(model):
-        made = _quantise(model, crops, kept)
-        after = _mean_psnr(made, card | {"precision": "int8"}, judge)
+    calibration_pairs, test_pairs = pairs_in(folder, kind, notify)
+    notify(f"calibrating on {len(calibration_pairs)}, measuring on {len(test_pairs)} of {folder}")
+    crops = _crops(calibration_pairs, spec["channels"])
+    before = _mean_psnr(model, card, test_pairs)
+    for fp32_layers in _choices(model):
+        result = _quantise(model, crops, fp32_layers)
+        after = _mean_psnr(result, card | {"precision": "int8"}, test_pairs)
         loss = before - after
-        notify(f"{len(kept)} trunk layers in fp32: {before:.2f} dB to {after:.2f} dB")
+        notify(f"{len(fp32_layers)} trunk layers in fp32: {before:.2f} dB to {after:.2f} dB")
         if loss <= LARGEST_LOSS:
-            told: dict[str, Any] = {"bits": depth.bits} if depth.bits else {}
-            told |= {"calibrated_on": len(learn), "crops": len(crops), "fp32_layers": len(kept)}
-            measured: dict[str, Any] = {"images": len(judge), "psnr_fp32": before, "psnr_int8": after, "loss_db": loss}
+            calibration: dict[str, Any] = {"bits": depth.bits} if depth.bits else {}
+            calibration |= {
+                "calibrated_on": len(calibration_pairs),
+                "crops": len(crops),
+                "fp32_layers": len(fp32_layers),
+            }
+            measured: dict[str, Any] = {
+                "images": len(test_pairs),
+                "psnr_fp32": before,
+                "psnr_int8": after,
+                "loss_db": loss,
+            }
             measured["protocol"] = _protocol(slices)
-            return made, {"calibration": told, "measured": measured}
+            return result, {"calibration": calibration, "measured": measured}
     raise UsageError(f"int8 loses {loss:.2f} dB of PSNR on {folder}, more than {LARGEST_LOSS}: use fp32")
 
 
 def _protocol(slices: bool) -> str:
-    told = ValidationProtocol()
-    factors = ", ".join(f"{one:g}" for one in told.factors)
+    protocol = ValidationProtocol()
+    factors = ", ".join(f"{factor:g}" for factor in protocol.factors)
     if slices:
         return f"mean downsampling of the third axis by {factors}"
-    return f"bicubic down by the scale, Gaussian blur of sigma {told.blur_sigma:g}, 8 bits; all channels"
+    return f"bicubic down by the scale, Gaussian blur of sigma {protocol.blur_sigma:g}, 8 bits; all channels"
 
 
 def _choices(model: Any) -> list[list[str]]:
     """Layers of the trunk to leave in fp32: none, then more and more."""
-    block_of = {name: int(found[1]) for name in _convolutions(model) if (found := TRUNK.search(name))}
+    block_of = {name: int(match[1]) for name in _convolutions(model) if (match := TRUNK.search(name))}
     if not block_of:
         raise UsageError("int8: this architecture has no trunk that medsr knows how to quantise")
     last = {block: name for name, block in block_of.items()}  # in the order of computing: the last one stays
@@ -90,19 +99,19 @@ def _choices(model: Any) -> list[list[str]]:
 
 
 def _convolutions(model: Any) -> list[str]:
-    return [one.get_friendly_name() for one in model.get_ordered_ops() if one.get_type_name() == "Convolution"]
+    return [layer.get_friendly_name() for layer in model.get_ordered_ops() if layer.get_type_name() == "Convolution"]
 
 
-def _quantise(model: Any, crops: list[Array], kept: list[str]) -> Any:
+def _quantise(model: Any, crops: list[Array], fp32_layers: list[str]) -> Any:
     openvino_engine.package()  # first: see there
     try:
         import nncf
         from nncf.quantization.range_estimator import RangeEstimatorParametersSet
     except ImportError as error:
-        raise UsageError('--int8 needs the package nncf: pip install "medsr[openvino]"') from error
+        raise UsageError('`int8` needs the package nncf: pip install "medsr[openvino]"') from error
     logging.getLogger("nncf").setLevel(logging.ERROR)
     outside = [name for name in _convolutions(model) if not TRUNK.search(name)]
-    scope = nncf.IgnoredScope(names=[*outside, *kept], types=SUMS, validate=False)
+    scope = nncf.IgnoredScope(names=[*outside, *fp32_layers], types=SUMS, validate=False)
     mixed = nncf.QuantizationPreset.MIXED  # activations after a (leaky) ReLU are far from symmetric
     data = nncf.Dataset(crops)
     # The whole range that was seen: a mean over pieces, the default, cuts off what is bright in one of them.
@@ -124,14 +133,14 @@ def _crops(pairs: list[ValidationSample], image: int) -> list[Array]:
     beyond the ranges seen here, where int8 cuts off.
     """
     rng = np.random.default_rng(0)
-    found = []
+    crops = []
     for index in range(CROPS):
         low = pairs[index % len(pairs)].low_resolution
         side = [min(CROP, length - length % 4) for length in low.shape[:2]]
         y, x = (int(rng.integers(0, low.shape[n] - side[n] + 1)) for n in range(2))
         piece = low[y : y + side[0], x : x + side[1]]
-        found.append(np.ascontiguousarray(_stretched(piece, image) if index % 2 else piece).transpose(2, 0, 1)[None])
-    return found
+        crops.append(np.ascontiguousarray(_stretched(piece, image) if index % 2 else piece).transpose(2, 0, 1)[None])
+    return crops
 
 
 def _stretched(piece: Array, image: int) -> Array:
@@ -153,6 +162,6 @@ def _mean_psnr(model: Any, card: dict[str, Any], pairs: list[ValidationSample]) 
         network = SliceRefiner("int8", engine)
     else:
         network = Network("int8", engine, spec["scale"], spec["channels"])
-    made = [psnr_ssim.eight_bit(network(one.low_resolution, spec["scale"])) for one in pairs]
-    found = [psnr_ssim.psnr(result, one.ground_truth) for result, one in zip(made, pairs, strict=True)]
-    return float(np.mean(found))
+    results = [psnr_ssim.eight_bit(network(sample.low_resolution, spec["scale"])) for sample in pairs]
+    psnrs = [psnr_ssim.psnr(result, sample.ground_truth) for result, sample in zip(results, pairs, strict=True)]
+    return float(np.mean(psnrs))

@@ -63,18 +63,18 @@ def export(
         'card.json'
     """
     if to not in SUFFIXES:
-        raise UsageError(f"--to {to}: expected one of {', '.join(SUFFIXES)}")
+        raise UsageError(f"`to={to}`: expected one of {', '.join(SUFFIXES)}")
     if to != "openvino" and (int8 or out is None):
-        raise UsageError(f"--to {to}: is written in fp32, to --out FILE{SUFFIXES[to]}")
+        raise UsageError(f"`to={to}`: is written in fp32, to `out=FILE{SUFFIXES[to]}`")
     if int8 != (calibrate is not None):
-        raise UsageError("--int8 and --calibrate FOLDER go together: int8 needs images of the kind the model serves")
+        raise UsageError("`int8` and `calibrate=FOLDER` go together: int8 needs images of the kind the model serves")
     path = weight_store.locate(model)
     if path.suffix in SUFFIXES.values():
         raise UsageError(f"{path}: is exported already; give the weight file")
     digest = sha256(path)
     target = Path(out) if out is not None else cache_path(digest, "int8" if int8 else "fp32")
     if target.suffix != SUFFIXES[to]:
-        raise UsageError(f"--out {target}: expected a name that ends in {SUFFIXES[to]}")
+        raise UsageError(f"`out={target}`: expected a name that ends in {SUFFIXES[to]}")
     if to == "openmodeldb":
         published = openmodeldb.card(str(model))
         write_text(target, json.dumps(published, indent=4) + "\n")
@@ -97,10 +97,10 @@ def export(
         return Exported(target, exported_hash(target), card)
     converted = conversion.to_openvino(content)
     if int8:
-        from medsr.commands.export.quantise import quantised
+        from medsr.commands.export.quantise import quantise_trunk
 
-        converted, told = quantised(converted, card, Path(str(calibrate)), bits, notify)
-        card |= {"precision": "int8", **told}
+        converted, report = quantise_trunk(converted, card, Path(str(calibrate)), bits, notify)
+        card |= {"precision": "int8", **report}
     else:
         card |= benchmark_engines(net, converted, card)
     if out is None:

@@ -57,7 +57,7 @@ def test_recipes_and_their_stages_stand_beside_interpolation(
         assert one.gain.n == 2
         assert one.gain.mean == pytest.approx(one.scores.psnr - result.bicubic.psnr)
     first, second = result.entries[1:]
-    assert second.started == first.started == first.leaf.result.start["psnr"]
+    assert second.start_psnr == first.start_psnr == first.leaf.result.start["psnr"]
     assert second.course()[0][0] == pytest.approx(first.course()[0][-1])  # a stage begins where the last one ended
     told = json.loads((out / "compare.json").read_text())
     assert list(told["models"]) == ["bicubic", "one", "two: mse", "two: gan"]

@@ -105,7 +105,7 @@ def test_a_refiner_is_calibrated_on_volumes(tmp_path: Path, refiner_file: Path) 
     ("options", "said"),
     [
         ({"to": "tflite"}, "expected one of openvino, onnx"),
-        ({"to": "onnx"}, "--out FILE.onnx"),
+        ({"to": "onnx"}, "`out=FILE.onnx`"),
         ({"to": "onnx", "out": "x.onnx", "int8": True, "calibrate": "."}, "is written in fp32"),
         ({"to": "openvino", "int8": True}, "go together"),
         ({"to": "openvino", "calibrate": "."}, "go together"),
