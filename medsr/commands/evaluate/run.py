@@ -64,7 +64,7 @@ def evaluate(
     """Measure models on a benchmark, beside its baseline.
 
     Args:
-        benchmark: `drive`, `nih-cxr`, `classic`, `volume` or `folder`.
+        benchmark: The name of a protocol, such as `drive` or `folder`. `medsr evaluate --help` lists all.
         data: The folder of its images or scans.
         models: Names or files. Empty: the bundled one made for such images.
         out: A folder for report.html, results.md, results.csv, images.csv and status.tsv.
