@@ -97,7 +97,7 @@ def _row(record: dict[str, str]) -> ManifestRow:
         raise ValueError("a line has too few or too many columns")
     row = ManifestRow(original=record.pop("original") == "yes", **record)
     if row.file and not re.fullmatch(r"[1-9][0-9]{0,8}(x[1-9][0-9]{0,8}){1,3}", row.size):
-        raise ValueError(f"{row.file}: {row.size!r} is no size")
+        raise ValueError(f"{row.file}: {row.size!r} is not a size")
     if not is_depth(row.bits):
         raise ValueError(f"{row.file}: {row.bits!r} is not a number of bits")
     return row

@@ -73,4 +73,4 @@ def finite(output: Array, name: str, precision: str) -> Array:
     if np.isfinite(output).all():
         return output
     advice = "check or replace the weights" if precision == "fp32" else "use `precision=fp32`"
-    raise ComputationError(f"{name}: the network answers, in {precision}, with values that are no numbers; {advice}")
+    raise ComputationError(f"{name}: in {precision} the network gives values that are not numbers; {advice}")

@@ -52,7 +52,7 @@ def load(state: Mapping[str, Tensor], path: Path) -> tuple[nn.Module, str, int, 
         raise WeightsError(f"{path}: a {name} network, which draws faces; medsr takes networks for any image")
     image = isinstance(descriptor, ImageModelDescriptor)
     if not image or channels != descriptor.output_channels or channels not in (1, 3):
-        raise WeightsError(f"{path}: a {name} network, which is no generator of images in 1 or 3 channels")
+        raise WeightsError(f"{path}: a {name} network, which is not a generator of images in 1 or 3 channels")
     net = _whole(descriptor, path).eval()
     _try(net, name, int(channels), int(descriptor.scale), path)
     return net, name, int(descriptor.scale), int(channels)

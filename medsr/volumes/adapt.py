@@ -118,7 +118,7 @@ def adapt_model(
     from medsr.engines.torch_engine import TorchEngine
 
     if not isinstance(engine.model, SliceRefiner):
-        raise UsageError(f"`adapt`: {engine.name} is no refiner; use medsr-mri or `model=scratch`")
+        raise UsageError(f"`adapt`: {engine.name} is not a refiner; use medsr-mri or `model=scratch`")
     computes = engine.model.engine
     if not isinstance(computes, TorchEngine):
         raise UsageError(f"`adapt`: {engine.name} is an exported model; learning needs the weight file")

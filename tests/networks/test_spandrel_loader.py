@@ -117,7 +117,7 @@ def test_what_it_cannot_do_is_said(tmp_path: Path, fundus: np.ndarray) -> None:
 
 def test_networks_that_are_no_generators_are_refused(tmp_path: Path) -> None:
     torch.save(_compact(2).state_dict(), tmp_path / "two.pth")
-    with pytest.raises(WeightsError, match="no generator of images in 1 or 3 channels"):
+    with pytest.raises(WeightsError, match="not a generator of images in 1 or 3 channels"):
         checkpoint.load(tmp_path / "two.pth")
 
 

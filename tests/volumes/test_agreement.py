@@ -52,8 +52,8 @@ def test_the_terminal_says_what_the_noise_allows(tmp_path: Path) -> None:
     )
     assert done.exit_code == 0, done.output
     assert "the noise of the scan: about" in done.output
-    assert "to agree exactly would make noise" in done.output
-    assert "To agree exactly would make noise" in (tmp_path / "o_report.html").read_text()
+    assert "an exact agreement would make the noise" in done.output
+    assert "An exact agreement would make the noise" in (tmp_path / "o_report.html").read_text()
     stated = CliRunner().invoke(
         app, ["volume", str(tmp_path / "s.nii.gz"), "--out", str(tmp_path / "p.nii.gz"), *options, "--noise", "8"]
     )

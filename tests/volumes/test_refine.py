@@ -45,7 +45,7 @@ def test_an_answer_that_is_no_number_is_refused_not_made_zero(model: SliceModel)
             return np.where(batch[:, :1] > 0.9, np.inf, batch[:, :1]).astype(np.float32)
 
     assert isinstance(model, SliceRefiner)
-    with pytest.raises(ComputationError, match=r"in fp16, .* no numbers; use `precision=fp32`"):
+    with pytest.raises(ComputationError, match=r"in fp16 .* not numbers; use `precision=fp32`"):
         refine(smooth_volume(), FINE, replace(model, engine=Overflowing()), Method())
 
 

@@ -172,7 +172,7 @@ class Job:
 
 
 def _is_ours(file: Path) -> bool:
-    """Whether a file below a folder of slices is no slice: a result, a table or a page."""
+    """Whether a file below a folder of slices is not a slice: it is a result, a table or a page."""
     return volume_files.is_volume(file) or file.suffix.lower() in (".tsv", ".json", ".html", ".png")
 
 
@@ -182,15 +182,14 @@ def _told(summary: dict[str, Any]) -> tuple[str, ...]:
     if not figures:
         return ()
     before, after = figures["before"], figures["after"]
-    told = f"rms {after['rms']:.3g}, largest {after['max']:.3g}"
+    error = f"RMS error {after['rms_percent_of_range']:.3f} % of the intensity range"
+    lines = [f"consistency with the input: {error} ({after['rms']:.3g}; max {after['max']:.3g})"]
     if summary["parameters"]["consistency"]:
-        told += f"; the planes fused, neither back-projected nor rounded: {before['rms_percent_of_range']:.3f} %"
-    written = f"as written in {summary['output']['dtype']}"
-    lines = [f"acquired again, it is the scan to {after['rms_percent_of_range']:.3f} % of its range {written} ({told})"]
+        lines[0] += f"; before correction {before['rms_percent_of_range']:.3f} %"
     if noise := figures.get("noise"):
         share = noise["rms_percent_of_range"]
         lines.append(
-            f"the noise of the scan: about {share:.3f} % of its range (rms {noise['rms']:.3g}){_short(figures)}"
+            f"the noise of the scan: about {share:.3f} % of the intensity range ({noise['rms']:.3g}){_short(figures)}"
         )
     if clipped := summary.get("clipped_voxels"):
         lines.append(f"{clipped} voxels were clipped to what {summary['output']['dtype']} can hold")
@@ -204,7 +203,7 @@ def _short(figures: dict[str, Any]) -> str:
     eased, exact = figures["noise_gain"], figures["exact_noise_gain"]
     if exact <= eased * 1.001:
         return ""
-    return f"; to agree exactly would make noise {exact:.3g} times as strong, not {eased:.3g} times"
+    return f"; an exact agreement would make the noise {exact:.3g} times as strong, not {eased:.3g} times"
 
 
 class _Progress:

@@ -125,7 +125,7 @@ def _check_several(path: Path, name: str, rest: str) -> None:
     else:
         pattern, *numbers = name.split()
         if not re.fullmatch(r"[^%\x00-\x1f\x7f-\x9f]*%0?[0-9]?d[^%\x00-\x1f\x7f-\x9f]*", pattern):
-            raise InputError(f"{path}: its ElementDataFile {name[:60]!a} is no pattern of file names")
+            raise InputError(f"{path}: its ElementDataFile {name[:60]!a} is not a pattern of file names")
         if not 2 <= len(numbers) <= 3 or not all(re.fullmatch("[0-9]{1,6}", number) for number in numbers):
             raise InputError(f"{path}: its ElementDataFile {name[:60]!a} names no first and last slice")
         first, last, step = (*map(int, numbers), 1)[:3]

@@ -203,7 +203,7 @@ def test_a_model_that_answers_nonsense_is_not_perfect(photographs: Path, tmp_pat
     checkpoint.save(tmp_path / "nan.safetensors", net.state_dict(), TINY)
     convert(tmp_path / "nan.safetensors")
     with pytest.raises(
-        ComputationError, match=r"nan\.safetensors: the network answers, in fp32, with values that are no numbers"
+        ComputationError, match=r"nan\.safetensors: in fp32 the network gives values that are not numbers"
     ):
         medsr.evaluate("folder", photographs, models=[tmp_path / "nan.safetensors"], device="cpu")
 
