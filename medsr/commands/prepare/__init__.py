@@ -1,1 +1,1 @@
-"""`medsr prepare`: data sets as their owners ship them to ground truth, parted by subject."""
+"""`medsr prepare`: data sets as their owners ship them to ground truth, split by subject."""

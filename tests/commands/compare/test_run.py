@@ -50,20 +50,20 @@ def test_recipes_and_their_stages_stand_beside_interpolation(
 ) -> None:
     out = tmp_path / "out"
     result = compare(pair, image_folder, out=out, minutes=None, device="cpu")
-    assert [one.leaf.name for one in result.entries] == ["one", "two: mse", "two: gan"]
+    assert [entry.leaf.name for entry in result.entries] == ["one", "two: mse", "two: gan"]
     assert not result.failed
-    for one in result.entries:
-        assert one.scores.psnr == pytest.approx(one.leaf.result.end["psnr"], abs=1e-6)  # measured as while training
-        assert one.gain.n == 2
-        assert one.gain.mean == pytest.approx(one.scores.psnr - result.bicubic.psnr)
+    for entry in result.entries:
+        assert entry.scores.psnr == pytest.approx(entry.leaf.result.end["psnr"], abs=1e-6)  # measured as while training
+        assert entry.gain.n == 2
+        assert entry.gain.mean == pytest.approx(entry.scores.psnr - result.bicubic.psnr)
     first, second = result.entries[1:]
     assert second.start_psnr == first.start_psnr == first.leaf.result.start["psnr"]
     assert second.course()[0][0] == pytest.approx(first.course()[0][-1])  # a stage begins where the last one ended
-    told = json.loads((out / "compare.json").read_text())
-    assert list(told["models"]) == ["bicubic", "one", "two: mse", "two: gan"]
-    assert told["models"]["one"]["psnr"]["mean"] == pytest.approx(result.entries[0].scores.psnr)
-    assert len(told["images"]) == 4 * told["n"] == 8
-    assert told["runs"]["two: gan"]["iterations"] == 6
+    record = json.loads((out / "compare.json").read_text())
+    assert list(record["models"]) == ["bicubic", "one", "two: mse", "two: gan"]
+    assert record["models"]["one"]["psnr"]["mean"] == pytest.approx(result.entries[0].scores.psnr)
+    assert len(record["images"]) == 4 * record["n"] == 8
+    assert record["runs"]["two: gan"]["iterations"] == 6
     page = result.page.read_text()
     assert page.count("data:image/png") == 2 * (3 + 3)
     for text in ("two: gan", "bicubic", "each as long as its recipe says", "ground truth"):
@@ -71,7 +71,7 @@ def test_recipes_and_their_stages_stand_beside_interpolation(
 
     monkeypatch.setattr(comparing, "finetune", lambda *_, **__: pytest.fail("trained again"))
     again = compare(pair, image_folder, out=out, minutes=None, device="cpu")
-    assert [one.scores for one in again.entries] == [one.scores for one in result.entries]
+    assert [entry.scores for entry in again.entries] == [entry.scores for entry in result.entries]
     monkeypatch.undo()
     with pytest.raises(UsageError, match="holds the run of another recipe"):
         compare(pair, image_folder, out=out, minutes=None, device="cpu", seed=4)
@@ -82,8 +82,8 @@ def test_the_budget_is_the_same_for_all(
 ) -> None:
     tick(monkeypatch)
     result = compare(pair, image_folder, out=tmp_path / "out", minutes=0.0199, device="cpu")
-    one, first, second = (entry.leaf.result for entry in result.entries)
-    assert one.seconds == pytest.approx(1.2)
+    single, first, second = (entry.leaf.result for entry in result.entries)
+    assert single.seconds == pytest.approx(1.2)
     assert first.seconds + second.seconds == pytest.approx(1.2)
 
 
@@ -96,7 +96,7 @@ def test_a_recipe_that_fails_costs_no_other_its_place(
     done = CliRunner().invoke(app, [*arguments, *more])
     assert done.exit_code == BatchError.exit_code
     assert "three: iteration" in done.output
-    assert [one["name"] for one in json.loads((tmp_path / "all.json").read_text())["failed"]] == ["three"]
+    assert [failure["name"] for failure in json.loads((tmp_path / "all.json").read_text())["failed"]] == ["three"]
     assert "one " in done.output
     assert "interpolation" in done.output
     assert "Did not come to their end" in (tmp_path / "out" / "compare.html").read_text()

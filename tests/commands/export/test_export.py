@@ -43,7 +43,7 @@ def test_an_exported_model_runs_as_the_weights_do_and_says_what_it_is(
     assert done.path == target
     medsr.upscale(eyes, tmp_path / "weights", model=tiny_model, device="cpu", engine="torch")
     outcomes = medsr.upscale(eyes, tmp_path / "exported_results", model=target, device="cpu")
-    assert not [one.error for one in outcomes if one.error]
+    assert not [outcome.error for outcome in outcomes if outcome.error]
     for outcome in outcomes:
         ours, theirs = (
             image_io.read(folder / outcome.output.name).pixels.astype(int)
@@ -70,8 +70,8 @@ def test_int8_is_calibrated_measured_and_then_found_by_name(eyes: Path, tmp_path
     assert done.card["precision"] == "int8"
     call = ["upscale", str(eyes), "--out", str(tmp_path / "out"), "--precision", "int8", "--model", "medsr-retina-x2"]
     subprocess.run([sys.executable, "-m", "medsr", *call], check=True, capture_output=True)
-    told = json.loads((tmp_path / "out/upscale.json").read_text())["results"]["0.png"]
-    assert told["parameters"]["precision"] == "int8"
+    sidecar = json.loads((tmp_path / "out/upscale.json").read_text())["results"]["0.png"]
+    assert sidecar["parameters"]["precision"] == "int8"
     medsr.upscale(eyes, tmp_path / "fp32", model="medsr-retina-x2", device="cpu")
     ours, theirs = (image_io.read(tmp_path / name / "0.png").pixels.astype(int) for name in ("out", "fp32"))
     assert 0 < np.abs(ours - theirs).max() < 16
@@ -102,7 +102,7 @@ def test_a_refiner_is_calibrated_on_volumes(tmp_path: Path, refiner_file: Path) 
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"to": "tflite"}, "expected one of openvino, onnx"),
         ({"to": "onnx"}, "`out=FILE.onnx`"),
@@ -112,8 +112,8 @@ def test_a_refiner_is_calibrated_on_volumes(tmp_path: Path, refiner_file: Path) 
         ({"to": "openvino", "out": "x.onnx"}, r"ends in \.xml"),
     ],
 )
-def test_wishes_that_do_not_fit_are_refused(options: dict[str, object], said: str, tiny_model: Path) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_wishes_that_do_not_fit_are_refused(options: dict[str, object], message: str, tiny_model: Path) -> None:
+    with pytest.raises(UsageError, match=message):
         medsr.export(tiny_model, **options)  # type: ignore[arg-type]
 
 

@@ -68,12 +68,14 @@ def test_every_file_is_accounted_for_and_nobody_is_in_two_parts(card: Path, eyes
     assert counts == [4, 2, 2]
     written = _bytes(tmp_path / "out")
     others = {"manifest.csv", "summary.html", "prepare.yml", "status.tsv"}
-    assert {row.file: row.sha256 for row in rows} == {file: one for file, one in written.items() if file not in others}
+    assert {row.file: row.sha256 for row in rows} == {
+        file: digest for file, digest in written.items() if file not in others
+    }
     for row in rows:
         assert row.source_sha256 == hashlib.sha256((eyes / row.source).read_bytes()).hexdigest()
         if row.original and row.role == "image":
-            found, source = (image_io.read(path).pixels for path in (tmp_path / "out" / row.file, eyes / row.source))
-            np.testing.assert_array_equal(found, source)
+            output, source = (image_io.read(path).pixels for path in (tmp_path / "out" / row.file, eyes / row.source))
+            np.testing.assert_array_equal(output, source)
     mask = np.asarray(Pillow.open(tmp_path / "out/vessels/ann_L.png"))
     np.testing.assert_array_equal(mask, np.asarray(Pillow.open(eyes / "ann_L_vessels.gif").convert("L")))
     page = (tmp_path / "out/summary.html").read_text()
@@ -199,7 +201,7 @@ def test_a_broken_image_costs_nobody_theirs(card: Path, eyes: Path, tmp_path: Pa
     (eyes / "ann_L.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
     (eyes / "bob_L_vessels.gif").write_bytes(b"GIF89a broken")
     result = medsr.prepare(card, eyes, out=tmp_path / "out", workers=1)
-    assert sorted(one.input.name for one in result.failed) == ["ann_L.png", "bob_L.png"]
+    assert sorted(outcome.input.name for outcome in result.failed) == ["ann_L.png", "bob_L.png"]
     rows = manifest.read(tmp_path / "out") or []
     left_out = {row.id: row.note for row in rows if not row.file}
     assert set(left_out) == {"ann_L", "bob_L"}
@@ -247,9 +249,9 @@ def test_a_prepared_set_is_evaluated_and_trained_on_in_its_parts(card: Path, eye
     out = tmp_path / "out"
     medsr.prepare(card, eyes, out=out, workers=1)
     rows = manifest.read(out) or []
-    found = layout.find(load(card), out)
-    assert len(found) == 16
-    assert all(set(files) == {"image", "vessels"} and all(f.is_file() for f in files.values()) for _, files in found)
+    items = layout.find(load(card), out)
+    assert len(items) == 16
+    assert all(set(files) == {"image", "vessels"} and all(f.is_file() for f in files.values()) for _, files in items)
     split = sources.split(Data(train=str(out), workers=0), 50, 0)
     assert len(split.train) == 8 * 2  # of three sizes the smallest is below 50 pixels
     assert len(split.held_out) == 4
@@ -272,7 +274,7 @@ def test_volumes_are_taken_byte_for_byte(tmp_path: Path) -> None:
         nibabel.save(nibabel.Nifti1Image(smooth_volume(seed=number), np.eye(4)), source / f"sub-{number}.nii.gz")
     (source / "bad.nii.gz").write_bytes(b"no")
     result = medsr.prepare("generic_volumes", source, out=tmp_path / "out", workers=1)
-    assert [one.input.name for one in result.failed] == ["bad.nii.gz"]
+    assert [outcome.input.name for outcome in result.failed] == ["bad.nii.gz"]
     rows = [row for row in result.rows if row.file]
     assert len(rows) == 6
     for row in rows:
@@ -365,7 +367,7 @@ def test_masks_keep_their_values_and_odd_ones_cost_only_their_image(card: Path, 
     Pillow.fromarray(np.zeros((3, 3), np.float32)).save(eyes / "bob_L_vessels.tif")
     (eyes / "bob_L_vessels.gif").unlink()
     result = medsr.prepare(card, eyes, out=tmp_path / "out", workers=1)
-    assert [one.input.name for one in result.failed] == ["bob_L.png"]
+    assert [outcome.input.name for outcome in result.failed] == ["bob_L.png"]
     assert "mode F" in str(result.failed[0].error)
     with Pillow.open(tmp_path / "out/vessels/ann_L.png") as kept:
         np.testing.assert_array_equal(np.asarray(kept), np.asarray(Pillow.open(eyes / "ann_L_vessels.gif")))
@@ -387,7 +389,9 @@ def test_workers_end_when_their_parent_is_killed(card: Path, eyes: Path, tmp_pat
     process = subprocess.Popen([*command, "--workers", "2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     parent, workers = psutil.Process(process.pid), []
     for _ in range(400):
-        workers = [one for one in parent.children(recursive=True) if "spawn_main" in " ".join(one.cmdline())]
+        workers = [
+            process for process in parent.children(recursive=True) if "spawn_main" in " ".join(process.cmdline())
+        ]
         if len(workers) == 2 or process.poll() is not None:
             break
         time.sleep(0.02)
@@ -467,10 +471,10 @@ def test_no_mask_whatever_it_is_ends_the_set(card: Path, eyes: Path, tmp_path: P
     whole = (eyes / "cyd_L_vessels.gif").read_bytes()
     (eyes / "cyd_L_vessels.gif").write_bytes(whole[:40])
     (eyes / "dan_L_vessels.gif").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n")
-    told: list[str] = []
-    result = medsr.prepare(card, eyes, out=tmp_path / "out", workers=1, notify=told.append)
-    assert sorted(one.input.name for one in result.failed) == ["cyd_L.png", "dan_L.png"]
-    assert any("cannot open them: ann_L_vessels.gif, bob_L_vessels.gif" in line for line in told)
+    lines: list[str] = []
+    result = medsr.prepare(card, eyes, out=tmp_path / "out", workers=1, notify=lines.append)
+    assert sorted(outcome.input.name for outcome in result.failed) == ["cyd_L.png", "dan_L.png"]
+    assert any("cannot open them: ann_L_vessels.gif, bob_L_vessels.gif" in line for line in lines)
     assert len({row.id for row in result.rows if row.file}) == 14
 
 
@@ -489,7 +493,7 @@ def test_images_that_go_while_the_set_is_made_cost_nobody_theirs(
 
     monkeypatch.setattr(steps, "inspect_all", removing)
     result = medsr.prepare(card, eyes, out=tmp_path / "out", workers=workers)
-    assert sorted(one.input.name for one in result.failed) == ["ann_L.png", "bob_L.png", "cyd_L.png"]
+    assert sorted(outcome.input.name for outcome in result.failed) == ["ann_L.png", "bob_L.png", "cyd_L.png"]
     assert len({row.id for row in result.rows if row.file}) == 13
 
 
@@ -507,7 +511,7 @@ def test_a_bug_on_one_image_costs_nobody_theirs(
 
     monkeypatch.setattr(image_io, "read_as_shown", failing)
     result = medsr.prepare(card, eyes, out=tmp_path / "out", workers=1)
-    assert sorted(one.input.name for one in result.failed) == ["ann_L.png", "bob_L.png"]
+    assert sorted(outcome.input.name for outcome in result.failed) == ["ann_L.png", "bob_L.png"]
     assert "out of memory" in str(result.failed[1].error)
 
 

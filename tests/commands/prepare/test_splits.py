@@ -28,13 +28,13 @@ def _items(subjects: list[str], part: str = "") -> list[LayoutItem]:
 def test_nobody_is_in_two_parts(subjects: list[str], seed: int, alike: list[tuple[int, int]]) -> None:
     items = _items(subjects)
     pairs = [(items[a].id, items[b].id) for a, b in alike if max(a, b) < len(items)]
-    parts, _ = assign_splits(items, SplitRule(seed=seed), {}, {}, pairs)
-    assert set(parts) == {item.id for item in items}
+    splits, _ = assign_splits(items, SplitRule(seed=seed), {}, {}, pairs)
+    assert set(splits) == {item.id for item in items}
     where: dict[str, set[str]] = {}
     for item in items:
-        where.setdefault(item.subject, set()).add(parts[item.id])
+        where.setdefault(item.subject, set()).add(splits[item.id])
     assert all(len(several) == 1 for several in where.values())
-    assert all(parts[a] == parts[b] for a, b in pairs)
+    assert all(splits[a] == splits[b] for a, b in pairs)
 
 
 def test_the_shares_are_those_asked_for_and_the_seed_draws() -> None:
@@ -51,31 +51,31 @@ def test_order_and_a_missing_file_change_nothing_for_the_others() -> None:
     again, _ = assign_splits(items[::-1], SplitRule(), {}, {}, [])
     assert full == again
     fewer, _ = assign_splits(items[1:], SplitRule(), {}, {}, [])
-    assert sum(full[one] != fewer[one] for one in fewer) <= 2  # those at the two borders
+    assert sum(full[item_id] != fewer[item_id] for item_id in fewer) <= 2  # those at the two borders
 
 
 def test_the_owners_parts_are_kept_and_validation_comes_out_of_train() -> None:
     items = _items([f"a{n}" for n in range(20)], "training") + [
         LayoutItem(f"t{n}", f"t{n}", "TEST", {"image": (f"t{n}.png",)}) for n in range(5)
     ]
-    parts, notes = assign_splits(items, SplitRule(parts={"training": "train", "test": "test"}), {}, {}, [])
-    assert Counter(parts.values()) == {"train": 18, "validation": 2, "test": 5}
-    assert {one for one, part in parts.items() if part == "test"} == {f"t{n}" for n in range(5)}
+    splits, notes = assign_splits(items, SplitRule(parts={"training": "train", "test": "test"}), {}, {}, [])
+    assert Counter(splits.values()) == {"train": 18, "validation": 2, "test": 5}
+    assert {item_id for item_id, split in splits.items() if split == "test"} == {f"t{n}" for n in range(5)}
     assert not notes
 
 
 def test_the_owners_lists_are_kept() -> None:
     items = _items(["a", "a", "b"])
     lists = {"train": frozenset({"0_a.png", "1_a.png"}), "test": frozenset({"2_b.png"})}
-    parts, _ = assign_splits(items, SplitRule(validation=0, train=1, test=0), lists, {}, [])
-    assert [parts[item.id] for item in items] == ["train", "train", "test"]
+    splits, _ = assign_splits(items, SplitRule(validation=0, train=1, test=0), lists, {}, [])
+    assert [splits[item.id] for item in items] == ["train", "train", "test"]
 
 
 def test_a_subject_its_owner_tore_apart_is_kept_out_of_train_and_said() -> None:
     items = _items(["a", "a", "b"])
     lists = {"train": frozenset({"0_a.png", "2_b.png"}), "test": frozenset({"1_a.png"})}
-    parts, notes = assign_splits(items, SplitRule(validation=0, train=1, test=0), lists, {}, [])
-    assert [parts[item.id] for item in items] == ["test", "test", "train"]
+    splits, notes = assign_splits(items, SplitRule(validation=0, train=1, test=0), lists, {}, [])
+    assert [splits[item.id] for item in items] == ["test", "test", "train"]
     assert "several of the owner's parts" in notes[0]
 
 
@@ -83,8 +83,8 @@ def test_the_patient_in_a_dicom_header_holds_images_together() -> None:
     items = _items([f"s{n}" for n in range(30)])
     patients = {items[3].id: "x", items[17].id: "x", items[25].id: "x"}
     for seed in range(5):
-        parts, _ = assign_splits(items, SplitRule(seed=seed), {}, patients, [])
-        assert len({parts[one] for one in patients}) == 1
+        splits, _ = assign_splits(items, SplitRule(seed=seed), {}, patients, [])
+        assert len({splits[item_id] for item_id in patients}) == 1
 
 
 def test_a_part_the_card_does_not_know_is_an_error_not_training_data() -> None:
@@ -95,5 +95,5 @@ def test_a_part_the_card_does_not_know_is_an_error_not_training_data() -> None:
 def test_lists_may_leave_out_the_suffix_and_an_image_on_two_is_kept_out_of_train() -> None:
     items = _items(["a", "b"])
     lists = {"train": frozenset({"0_a", "1_b"}), "test": frozenset({"1_b"})}
-    parts, _ = assign_splits(items, SplitRule(validation=0, train=1, test=0), lists, {}, [])
-    assert [parts[item.id] for item in items] == ["train", "test"]
+    splits, _ = assign_splits(items, SplitRule(validation=0, train=1, test=0), lists, {}, [])
+    assert [splits[item.id] for item in items] == ["train", "test"]

@@ -44,25 +44,25 @@ def test_crops_lie_inside_and_lose_no_pixel_up_to_their_stride(height: int, widt
 def test_pieces_reductions_and_originals_are_what_they_say(tmp_path: Path, fundus: np.ndarray) -> None:
     source = write_png(tmp_path / "eye.png", fundus)
     wanted = GroundTruth(multiscale=MultiScale(scales=(0.5,), shortest_edge=100))
-    made = write_images.write_item(Task("eye", "train", "images", {"image": source}, wanted), tmp_path / "out")
-    sizes = {one.size: one for one in made}
+    outputs = write_images.write_item(Task("eye", "train", "images", {"image": source}, wanted), tmp_path / "out")
+    sizes = {output.size: output for output in outputs}
     assert list(sizes) == ["256x256", "128x128", "100x100"]
-    assert [one.original for one in made] == [True, False, False]
-    for size, one in sizes.items():
+    assert [output.original for output in outputs] == [True, False, False]
+    for size, output in sizes.items():
         side = int(size.partition("x")[0])
         expected = np.asarray(Pillow.fromarray(fundus).resize((side, side), Pillow.Resampling.LANCZOS)).astype(int)
-        found = image_io.read(tmp_path / "out" / one.file).pixels.astype(int)
-        assert np.abs(found - expected).max() <= (0 if side == 256 else 1)  # Pillow rounds between its two passes
+        pixels = image_io.read(tmp_path / "out" / output.file).pixels.astype(int)
+        assert np.abs(pixels - expected).max() <= (0 if side == 256 else 1)  # Pillow rounds between its two passes
 
 
 def test_crops_hold_the_images_own_pixels(tmp_path: Path, fundus: np.ndarray) -> None:
     source = write_png(tmp_path / "eye.png", fundus)
-    made = write_images.write_item(
+    outputs = write_images.write_item(
         Task("eye", "train", "images", {"image": source}, GroundTruth(crop=96, stride=64)), tmp_path / "out"
     )
-    assert len(made) == 16
-    assert made[-1].file == "train/eye@y0160_x0160.png"
-    pixels = image_io.read(tmp_path / "out" / made[-1].file).pixels
+    assert len(outputs) == 16
+    assert outputs[-1].file == "train/eye@y0160_x0160.png"
+    pixels = image_io.read(tmp_path / "out" / outputs[-1].file).pixels
     np.testing.assert_array_equal(pixels, fundus[160:, 160:])
 
 
