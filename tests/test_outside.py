@@ -19,7 +19,7 @@ import yaml
 from PIL import Image as Pillow
 
 import medsr
-from medsr.commands.cohort.run import Engine
+from medsr.commands.cohort.executor import Executor
 from medsr.commands.cohort.run import retry as cohort_again
 from medsr.core.errors import MedsrError
 from tests.helpers.recipes import PLAIN
@@ -53,8 +53,8 @@ HOSTILE: dict[str, Callable[[], object]] = {
     "prepare": lambda: medsr.prepare("generic_images", "in/photos", out="out", workers=1),
     "reproduce": lambda: medsr.reproduce("out/upscale.json"),
     "reproduce-volume": lambda: medsr.reproduce("out/v.json"),
-    "cohort": lambda: medsr.cohort("upscale", "in/photos", out="out", on=Engine(workers=1), model="bicubic"),
-    "cohort-retry": lambda: cohort_again("out", Engine(workers=1)),
+    "cohort": lambda: medsr.cohort("upscale", "in/photos", out="out", on=Executor(workers=1), model="bicubic"),
+    "cohort-retry": lambda: cohort_again("out", Executor(workers=1)),
 }
 FIRST = {"cohort-retry": "cohort", "reproduce": "upscale", "reproduce-volume": "volume"}
 """What makes the results that the command is about."""

@@ -17,8 +17,8 @@ from medsr.cli.group import CommandGroup
 from medsr.cli.minutes import OptionalMinutes
 
 if TYPE_CHECKING:
-    from medsr.commands.cohort.results import Standing
-    from medsr.commands.cohort.run import Engine
+    from medsr.commands.cohort.executor import Executor
+    from medsr.commands.cohort.results import CohortStatus
 
 app = typer.Typer(
     cls=CommandGroup,
@@ -91,8 +91,8 @@ def volume(
     options["spacing"] = _spacing(options["spacing"])
     options["input_spacing"] = _spacing(options["input_spacing"], "input_spacing")
     options["also"] = options["also"] or ()
-    place = _engine(engine, workers, dask, per_task, throttle, sbatch, no_wait)
-    _begin("volume", inputs, out, place, bids_suffix.split(","), skip_done, options)
+    executor = _executor(engine, workers, dask, per_task, throttle, sbatch, no_wait)
+    _begin("volume", inputs, out, executor, bids_suffix.split(","), skip_done, options)
 
 
 @app.command("upscale", cls=taking_options_of(upscale_command.upscale))
@@ -113,23 +113,23 @@ def upscale(
     options = dict(context.obj)
     options["tile"] = parse_tile(options["tile"])
     options["consistency"] = not options.pop("no_consistency")
-    place = _engine(engine, workers, dask, per_task, throttle, sbatch, no_wait)
-    _begin("upscale", inputs, out, place, (), skip_done, options)
+    executor = _executor(engine, workers, dask, per_task, throttle, sbatch, no_wait)
+    _begin("upscale", inputs, out, executor, (), skip_done, options)
 
 
 @app.command("status")
 def status(folder: Done) -> None:
     """How a cohort stands: what is done, what failed and why, what is being worked on."""
-    from medsr.commands.cohort import plan
+    from medsr.commands.cohort import plan as plans
     from medsr.commands.cohort.run import finish
 
-    now = finish(folder)
-    made = plan.load(folder.absolute())
-    left = now.total - len(now.rows)
-    echo(f"{len(now.done)} of {now.total} done, {len(now.failed)} failed, {left} to do")
-    for number in now.running:
-        echo(f"working on {made.units[number].source}")
-    _tell(now)
+    status = finish(folder)
+    plan = plans.load(folder.absolute())
+    remaining = status.total - len(status.rows)
+    echo(f"{len(status.done)} of {status.total} done, {len(status.failed)} failed, {remaining} to do")
+    for number in status.running:
+        echo(f"working on {plan.items[number].source}")
+    _tell(status)
 
 
 @app.command("retry")
@@ -146,7 +146,7 @@ def retry(
     """Do again, with the same options, what of a cohort failed or was never done."""
     from medsr.commands.cohort.run import retry as run
 
-    _end(run(folder, _engine(engine, workers, dask, per_task, throttle, sbatch, no_wait), notify=_say), no_wait)
+    _end(run(folder, _executor(engine, workers, dask, per_task, throttle, sbatch, no_wait), notify=_say), no_wait)
 
 
 @app.command("work", hidden=True)
@@ -157,11 +157,12 @@ def work(
     task: Annotated[int, typer.Option()],
 ) -> None:
     """What a task of Slurm's array does."""
-    from medsr.commands.cohort import plan, slurm_executor
+    from medsr.commands.cohort import plan as plans
+    from medsr.commands.cohort import slurm_executor
     from medsr.commands.cohort.work import work as run
 
-    made = plan.load(folder, plan_id)
-    failed = run(str(folder), plan_id, slurm_executor.chunk(made, array, task), f"slurm-{array}-{task:06d}")
+    plan = plans.load(folder, plan_id)
+    failed = run(str(folder), plan_id, slurm_executor.task_indices(plan, array, task), f"slurm-{array}-{task:06d}")
     echo(f"task {task}: {failed} failed")  # written down: no reason for Slurm to run it again
 
 
@@ -171,19 +172,19 @@ def _spacing(text: str | None, parameter: str = "spacing") -> tuple[float, ...] 
     return None if text is None else parse_spacing(text, parameter)
 
 
-def _engine(
+def _executor(
     name: str, workers: int, address: str | None, per_task: int, throttle: int, sbatch: str, no_wait: bool
-) -> Engine:
-    from medsr.commands.cohort.run import Engine
+) -> Executor:
+    from medsr.commands.cohort.executor import Executor
 
-    return Engine(name, workers, address, per_task, throttle, sbatch, not no_wait)  # type: ignore[arg-type]
+    return Executor(name, workers, address, per_task, throttle, sbatch, not no_wait)  # type: ignore[arg-type]
 
 
 def _begin(
     command: Any,
     inputs: list[str],
     out: Path,
-    engine: Engine,
+    executor: Executor,
     suffixes: Any,
     skip_done: bool,
     options: dict[str, Any],
@@ -191,8 +192,8 @@ def _begin(
     from medsr.commands.cohort.run import cohort as run
 
     _end(
-        run(command, inputs, out=out, on=engine, suffixes=suffixes, skip_done=skip_done, notify=_say, **options),
-        not engine.wait,
+        run(command, inputs, out=out, on=executor, suffixes=suffixes, skip_done=skip_done, notify=_say, **options),
+        not executor.wait,
     )
 
 
@@ -200,12 +201,12 @@ def _say(line: str) -> None:
     echo(line, err=True)
 
 
-def _end(now: Standing, submitted: bool) -> None:
-    echo(f"{len(now.done)} of {now.total} done, {len(now.failed)} failed")
-    _tell(now)
-    end_partly(now.total - len(now.done) if not submitted else 0, now.total)
+def _end(status: CohortStatus, submitted: bool) -> None:
+    echo(f"{len(status.done)} of {status.total} done, {len(status.failed)} failed")
+    _tell(status)
+    end_partly(status.total - len(status.done) if not submitted else 0, status.total)
 
 
-def _tell(now: Standing) -> None:
-    for row in now.failed:
+def _tell(status: CohortStatus) -> None:
+    for row in status.failed:
         _say(f"medsr: {row.reason}")

@@ -95,14 +95,14 @@ def _read_status(path: Path) -> object:
 
 
 def _plan(command: str, out: Path) -> Any:
-    from medsr.commands.cohort.plan import Plan, Unit
-    from medsr.commands.cohort.run import _options
+    from medsr.commands.cohort.build_plan import complete_options
+    from medsr.commands.cohort.plan import CohortItem, CohortPlan
 
     ending = ".png" if command == "upscale" else ".nii"
-    units = tuple(Unit(f"{out}/../in/{name}{ending}", f"{out}/{name}{ending}") for name in "abc")
+    items = tuple(CohortItem(f"{out}/../in/{name}{ending}", f"{out}/{name}{ending}") for name in "abc")
     model = "bicubic" if command == "upscale" else "cubic"
-    options = _options(command, {"model": model, "device": "cpu"})
-    return Plan(command, out, options, units, clashes=((f"{out}/../in/d.png", "clashes"),), id=ID)
+    options = complete_options(command, {"model": model, "device": "cpu"})
+    return CohortPlan(command, out, options, items, clashes=((f"{out}/../in/d.png", "clashes"),), id=ID)
 
 
 def _plans() -> dict[str, bytes]:
@@ -139,15 +139,15 @@ def _asked_about(out: Path, status: bytes, made: bytes = b"") -> object:
     part = out / plans.FOLDER / ID / work.PARTS / "0"
     part.mkdir(parents=True)
     (part / "status.tsv").write_bytes(status.replace(OUT.encode(), os.fsencode(out)))
-    (part / work.MADE).write_bytes(made.replace(OUT.encode(), os.fsencode(out)))
+    (part / work.IMAGE_JOURNAL).write_bytes(made.replace(OUT.encode(), os.fsencode(out)))
     run.finish(out)
     plan = plans.load(out)
-    now = results.gather(plan)
-    figures.subjects(plan, now.done)
-    page.write(plan, now)
-    results.take_back(plan, results.missing(plan))
-    results.sweep(plan)
-    return work.crew_of(plan)
+    cohort_status = results.gather(plan)
+    figures.load_subjects(plan, cohort_status.done)
+    page.write(plan, cohort_status)
+    results.reset(plan, results.missing(plan))
+    results.remove_leftovers(plan)
+    return work.open_context(plan)
 
 
 # sidecars -----------------------------------------------------------------------------------------
@@ -169,7 +169,7 @@ def _read_sidecar(path: Path) -> object:
     """As `reproduce` does, as the next batch into the folder, as training, and as a cohort's page."""
     from medsr.batch import status
     from medsr.commands.cohort import figures
-    from medsr.commands.cohort.plan import Unit
+    from medsr.commands.cohort.plan import CohortItem
     from medsr.commands.reproduce import reproduce
     from medsr.commands.upscale import sidecar
     from medsr.data.own_outputs import part_own
@@ -184,7 +184,7 @@ def _read_sidecar(path: Path) -> object:
     command, result = ("volume", scan) if path.name == "scan.json" else ("upscale", images[0])
     plan = _plan(command, out)
     row = status.StatusRow("x", "done", "", "0.1", str(result))
-    figures._subject(plan, Unit("x", str(result)), row, status.pictures_in(out))
+    figures._load_subject(plan, CohortItem("x", str(result)), row, status.pictures_in(out))
     sidecar.write(out, {"a.png": {}})
     shutil.copy(path, out / path.name)
     with mock.patch("medsr.commands.volume.preview.write"):  # takes most of the time, and says nothing about sidecars

@@ -38,12 +38,12 @@ def find(root: Path, out: Path, suffixes: Sequence[str]) -> list[tuple[Path, Pat
     except ImportError as error:
         raise DependencyError(f"BIDS datasets need {error.name}: pip install 'medsr[cohort]'") from error
     layout = BIDSLayout(root, validate=True)
-    found = layout.get(suffix=list(suffixes), extension=[".nii", ".nii.gz"])
-    if not found:
+    images = layout.get(suffix=list(suffixes), extension=[".nii", ".nii.gz"])
+    if not images:
         there = ", ".join(sorted(layout.get_suffixes(extension=[".nii", ".nii.gz"])))
         raise UsageError(f"{root}: no image of {', '.join(suffixes)} in this BIDS dataset (it has {there})")
     pairs = []
-    for image in sorted(found, key=lambda one: one.path):
+    for image in sorted(images, key=lambda image: image.path):
         entities = image.get_entities() | {"desc": DESC}
         name = build_path(entities, [PATTERN], strict=False)
         if name is None:
@@ -54,8 +54,8 @@ def find(root: Path, out: Path, suffixes: Sequence[str]) -> list[tuple[Path, Pat
 
 def describe(root: Path, out: Path, command: str) -> None:
     """`dataset_description.json` of the derivatives, and what of it is no BIDS."""
-    source = _description(root)
-    told = {
+    source = _read_description(root)
+    description = {
         "Name": f"Super-resolved: {source.get('Name', root.name)}",
         "BIDSVersion": source.get("BIDSVersion", "1.9.0"),
         "DatasetType": "derivative",
@@ -63,21 +63,21 @@ def describe(root: Path, out: Path, command: str) -> None:
         "SourceDatasets": [{"URL": source["DatasetDOI"]}] if source.get("DatasetDOI") else [],
     }
     if source.get("License"):
-        told["License"] = source["License"]
-    write_text(out / DESCRIPTION, json.dumps(told, indent=2) + "\n")
+        description["License"] = source["License"]
+    write_text(out / DESCRIPTION, json.dumps(description, indent=2) + "\n")
     write_text(out / ".bidsignore", "\n".join(IGNORED) + "\n")
 
 
-def _description(root: Path) -> dict[str, Any]:
+def _read_description(root: Path) -> dict[str, Any]:
     """What a dataset says of itself; nothing where that is damaged: its images are read all the same."""
     try:
-        told = json.loads(read_text(root / DESCRIPTION))
+        description = json.loads(read_text(root / DESCRIPTION))
     except (OSError, ValueError, RecursionError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return description if isinstance(description, dict) else {}
 
 
-def _listed(value: object) -> list[Any]:
+def _as_list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
@@ -87,7 +87,8 @@ def check(root: Path, out: Path) -> None:
         raise UsageError(f"--out {out}: is the dataset itself; give a folder for its derivatives")
     if not (out / DESCRIPTION).is_file():
         return
-    told = _description(out)
-    makers = [one.get("Name") for one in _listed(told.get("GeneratedBy")) if isinstance(one, dict)]
-    if makers != ["medsr"]:
-        raise UsageError(f"--out {out}: holds another dataset ({told.get('Name', 'without a name')}); choose another")
+    description = _read_description(out)
+    generators = [entry.get("Name") for entry in _as_list(description.get("GeneratedBy")) if isinstance(entry, dict)]
+    if generators != ["medsr"]:
+        name = description.get("Name", "without a name")
+        raise UsageError(f"--out {out}: holds another dataset ({name}); choose another")

@@ -9,7 +9,7 @@ from typing import Any
 
 from medsr.commands.cohort import results
 from medsr.commands.cohort.local_executor import OnDone
-from medsr.commands.cohort.plan import Plan
+from medsr.commands.cohort.plan import CohortPlan
 from medsr.commands.cohort.work import work
 from medsr.core.errors import DependencyError, UsageError
 from medsr.core.isolation import isolate_children
@@ -18,7 +18,7 @@ SECONDS = "30s"
 """That a scheduler has to answer."""
 
 
-def run(plan: Plan, todo: Sequence[int], address: str | None, workers: int, on_done: OnDone) -> None:
+def run(plan: CohortPlan, indices: Sequence[int], address: str | None, workers: int, on_done: OnDone) -> None:
     """Do the inputs of those numbers. Dask gives what a dead worker had to another, three times at most.
 
     `address`: of a scheduler (tcp://HOST:PORT) or its file (scheduler.json); None for `workers` processes here.
@@ -28,20 +28,21 @@ def run(plan: Plan, todo: Sequence[int], address: str | None, workers: int, on_d
         from distributed import as_completed
     except ImportError as error:
         raise DependencyError(f"--engine dask needs {error.name}: pip install 'medsr[cohort]'") from error
-    lost: dict[int, str] = {}
+    failed: dict[int, str] = {}
     with ExitStack() as stack:
         client = _client(address, workers, stack)
         futures = {
-            client.submit(work, str(plan.out), plan.id, [n], pure=False, key=f"medsr-{plan.id}-{n}"): n for n in todo
+            client.submit(work, str(plan.out), plan.id, [index], pure=False, key=f"medsr-{plan.id}-{index}"): index
+            for index in indices
         }
         for future in as_completed(futures):
             if future.status == "finished":
                 on_done(future.result())
             else:
-                lost[futures[future]] = _reason(future)
+                failed[futures[future]] = _reason(future)
                 on_done(1)
-    for n in results.missing(plan, lost):
-        results.give_up(plan, [n], lost[n])
+    for index in results.missing(plan, failed):
+        results.give_up(plan, [index], failed[index])
 
 
 def _client(address: str | None, workers: int, stack: ExitStack) -> Any:
@@ -53,9 +54,9 @@ def _client(address: str | None, workers: int, stack: ExitStack) -> Any:
         return stack.enter_context(Client(stack.enter_context(LocalCluster(n_workers=workers or 1, **options))))
     if address.endswith(".json") and not Path(address).is_file():
         raise UsageError(f"--dask {address}: no such file; a scheduler writes it where it is started with it")
-    where = {"scheduler_file": address} if address.endswith(".json") else {"address": address}
+    connection = {"scheduler_file": address} if address.endswith(".json") else {"address": address}
     try:
-        return stack.enter_context(Client(**where, timeout=SECONDS))
+        return stack.enter_context(Client(**connection, timeout=SECONDS))
     except (OSError, TimeoutError, ValueError) as error:
         raise UsageError(f"--dask {address}: no scheduler answers there ({error})") from error
 

@@ -12,12 +12,12 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from medsr.batch.status import StatusRow, pictures_in
-from medsr.commands.cohort.plan import Plan, Unit
+from medsr.commands.cohort.plan import CohortItem, CohortPlan
 from medsr.commands.volume.files import Target
 from medsr.core.text import shown
 from medsr.io.files import read_text
 
-UNLIKE = 3.5
+OUTLIER_DISTANCE = 3.5
 """Robust distances from the median from which a figure counts as an outlier (Iglewicz and Hoaglin 1993)."""
 LABELS = {
     "seconds": "seconds",
@@ -33,12 +33,12 @@ LABELS = {
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class _Rest(BaseModel):
+class _Residual(BaseModel):
     rms_percent_of_range: Finite
 
 
 class _Consistency(BaseModel):
-    before: _Rest
+    before: _Residual
     range: Finite
 
 
@@ -63,39 +63,39 @@ class Summary(BaseModel):
 
 @dataclass
 class Subject:
-    """One done input. `outlying`: how far its most unusual figure is from the median, and which that is."""
+    """One done input. `outlier_score`: how far its most unusual figure is from the median; `outlier_figure`: which."""
 
     name: str
     row: StatusRow
     values: dict[str, float]
     notes: list[str]
     picture: Path | None
-    outlying: float = 0.0
-    why: str = ""
-    unlike: dict[str, float] = field(default_factory=dict)
+    outlier_score: float = 0.0
+    outlier_figure: str = ""
+    outliers: dict[str, float] = field(default_factory=dict)
 
 
-def subjects(plan: Plan, rows: list[StatusRow]) -> list[Subject]:
+def load_subjects(plan: CohortPlan, rows: list[StatusRow]) -> list[Subject]:
     """Those that are done, the most unlike first."""
     images = pictures_in(plan.out) if plan.command == "upscale" else {}
-    units = {shown(unit.target): unit for unit in plan.units}
-    found = [_subject(plan, units[row.output], row, images) for row in rows]
+    items = {shown(item.target): item for item in plan.items}
+    subjects = [_load_subject(plan, items[row.output], row, images) for row in rows]
     for key in LABELS:
-        _measure(found, key)
-    return sorted(found, key=lambda one: (-one.outlying, one.name))
+        _mark_outliers(subjects, key)
+    return sorted(subjects, key=lambda subject: (-subject.outlier_score, subject.name))
 
 
-def _subject(plan: Plan, unit: Unit, row: StatusRow, images: Mapping[str, Any]) -> Subject:
+def _load_subject(plan: CohortPlan, item: CohortItem, row: StatusRow, images: Mapping[str, Any]) -> Subject:
     """`images`: what `upscale.json` tells of each."""
-    output = Path(unit.target)
+    output = Path(item.target)
     name = str(output.relative_to(plan.out)) if output.is_relative_to(plan.out) else output.name
     values = {"seconds": seconds} if (seconds := _number(row.seconds)) is not None else {}
     if plan.command == "upscale":
         notes = images.get(name, {}).get("notes")
         warnings = [note for note in notes if str(note).startswith("warning")] if isinstance(notes, list) else []
         return Subject(name, row, values, warnings, output)
-    target = Target(Path(unit.source), output, bool(plan.options.get("dicom")))
-    summary = _summary(target.beside(".json"))
+    target = Target(Path(item.source), output, bool(plan.options.get("dicom")))
+    summary = _read_summary(target.beside(".json"))
     if summary.consistency:
         values["unexplained"] = summary.consistency.before.rms_percent_of_range
         values["range"] = summary.consistency.range
@@ -118,7 +118,7 @@ def _number(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _summary(path: Path) -> Summary:
+def _read_summary(path: Path) -> Summary:
     """What a scan's sidecar says; nothing where it is absent or damaged."""
     try:
         return Summary.model_validate_json(read_text(path))
@@ -126,18 +126,18 @@ def _summary(path: Path) -> Summary:
         return Summary()
 
 
-def _measure(found: list[Subject], key: str) -> None:
+def _mark_outliers(subjects: list[Subject], key: str) -> None:
     """Modified z-scores: 0.6745 (x - median) / MAD. Where most are equal, the mean absolute deviation stands in."""
-    having = [one for one in found if key in one.values]
-    if len(having) < 5:
+    measured = [subject for subject in subjects if key in subject.values]
+    if len(measured) < 5:
         return  # too few to say what is usual
-    values = np.array([one.values[key] for one in having])
-    away = np.abs(values - np.median(values))
-    spread = float(np.median(away)) / 0.6745 or float(away.mean()) * 1.2533
-    if not spread:
+    values = np.array([subject.values[key] for subject in measured])
+    distances = np.abs(values - np.median(values))
+    scale = float(np.median(distances)) / 0.6745 or float(distances.mean()) * 1.2533
+    if not scale:
         return
-    for one, distance in zip(having, away / spread, strict=True):
-        if distance > UNLIKE:
-            one.unlike[key] = float(distance)
-        if distance > one.outlying:
-            one.outlying, one.why = float(distance), key
+    for subject, distance in zip(measured, distances / scale, strict=True):
+        if distance > OUTLIER_DISTANCE:
+            subject.outliers[key] = float(distance)
+        if distance > subject.outlier_score:
+            subject.outlier_score, subject.outlier_figure = float(distance), key

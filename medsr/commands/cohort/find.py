@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from medsr.commands.cohort import bids
-from medsr.commands.cohort.plan import Unit
+from medsr.commands.cohort.plan import CohortItem
 from medsr.commands.upscale.plans import plan as plan_images
 from medsr.commands.volume.files import Target, check, target_of
 from medsr.core.errors import InputError, UsageError
@@ -18,41 +18,41 @@ LIST = ".txt"
 
 
 @dataclass(frozen=True)
-class Found:
+class CohortInputs:
     """`clashes`: inputs that would share their result, with the reason; `notes`: what was left out."""
 
-    units: list[Unit]
+    items: list[CohortItem]
     clashes: list[tuple[Path, str]]
     notes: list[str]
 
 
-def images(inputs: Sequence[str], out: Path) -> Found:
+def images(inputs: Sequence[str], out: Path) -> CohortInputs:
     """As `medsr upscale` finds them."""
-    planned = plan_images(list(_listed(inputs)), out)
-    return Found([_unit(*job) for job in planned.jobs], planned.clashes, planned.notes)
+    plan = plan_images(list(_read_lists(inputs)), out)
+    return CohortInputs([_item(*job) for job in plan.jobs], plan.clashes, plan.notes)
 
 
-def scans(inputs: Sequence[str], out: Path, dicom: bool, uncertainty: bool) -> Found:
+def scans(inputs: Sequence[str], out: Path, dicom: bool, uncertainty: bool) -> CohortInputs:
     """As `medsr volume` finds them; those named one by one keep their place below the folder all of them share.
 
     Raises UsageError where there is none, or an input would be overwritten.
     """
     try:
-        found = expand(_listed(inputs), out)
+        matches = expand(_read_lists(inputs), out)
     except InputError as error:
         raise UsageError(f"{error}: no scan there") from error
-    if found.barren:
-        raise UsageError(f"{found.barren[0]}: no scan there")
-    loose = [os.path.dirname(os.path.abspath(scan.path)) for scan in found.scans if scan.subfolder is None]
+    if matches.barren:
+        raise UsageError(f"{matches.barren[0]}: no scan there")
+    loose = [os.path.dirname(os.path.abspath(scan.path)) for scan in matches.scans if scan.subfolder is None]
     shared = os.path.commonpath(loose) if loose else ""
-    placed = [
+    located = [
         scan
         if scan.subfolder is not None
         else replace(scan, subfolder=Path(os.path.abspath(scan.path)).parent.relative_to(shared))
-        for scan in found.scans
+        for scan in matches.scans
     ]
-    targets = [target_of(scan, out, dicom) for scan in placed]
-    return _checked(targets, uncertainty, [note] if (note := found.note()) else [])
+    targets = [target_of(scan, out, dicom) for scan in located]
+    return _without_clashes(targets, uncertainty, [note] if (note := matches.note()) else [])
 
 
 def dataset(inputs: Sequence[str]) -> Path | None:
@@ -61,21 +61,21 @@ def dataset(inputs: Sequence[str]) -> Path | None:
     return root if root is not None and bids.is_dataset(root) else None
 
 
-def of_dataset(root: Path, out: Path, suffixes: Sequence[str], uncertainty: bool) -> Found:
+def bids_images(root: Path, out: Path, suffixes: Sequence[str], uncertainty: bool) -> CohortInputs:
     """The images of a BIDS dataset as derivatives in `out`."""
-    return _checked([Target(scan, target) for scan, target in bids.find(root, out, suffixes)], uncertainty)
+    return _without_clashes([Target(scan, target) for scan, target in bids.find(root, out, suffixes)], uncertainty)
 
 
-def _checked(targets: list[Target], uncertainty: bool, notes: Sequence[str] = ()) -> Found:
+def _without_clashes(targets: list[Target], uncertainty: bool, notes: Sequence[str] = ()) -> CohortInputs:
     kept, clashes = check(targets, (), uncertainty)
-    return Found([_unit(target.scan, target.volume, target.series) for target in kept], clashes, list(notes))
+    return CohortInputs([_item(target.scan, target.volume, target.series) for target in kept], clashes, list(notes))
 
 
-def _unit(source: Path, target: Path, series: str | None = None) -> Unit:
-    return Unit(os.path.abspath(source), os.path.abspath(target), series)
+def _item(source: Path, target: Path, series: str | None = None) -> CohortItem:
+    return CohortItem(os.path.abspath(source), os.path.abspath(target), series)
 
 
-def _listed(inputs: Sequence[str]) -> Iterator[str]:
+def _read_lists(inputs: Sequence[str]) -> Iterator[str]:
     """Inputs, and those that list files name, a line each, relative to the list."""
     for entry in inputs:
         path = Path(entry)

@@ -57,7 +57,7 @@ class UpscaleOptions(_Options):
     frames: str | None = None
 
 
-def whole(command: str, options: dict[str, Any]) -> dict[str, Any]:
+def complete(command: str, options: dict[str, Any]) -> dict[str, Any]:
     """The options as JSON has them, with a value for each. Raises ValueError for others, or of another type."""
-    kind = VolumeOptions if command == "volume" else UpscaleOptions
-    return kind.model_validate(options).model_dump()
+    options_class = VolumeOptions if command == "volume" else UpscaleOptions
+    return options_class.model_validate(options).model_dump()

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from medsr.commands.cohort.figures import LABELS, UNLIKE, Subject, subjects
-from medsr.commands.cohort.plan import Plan
-from medsr.commands.cohort.results import Standing
+from medsr.commands.cohort.figures import LABELS, OUTLIER_DISTANCE, Subject, load_subjects
+from medsr.commands.cohort.plan import CohortPlan
+from medsr.commands.cohort.results import CohortStatus
 from medsr.report.page import Section, Table, picture, write_page
 
 PAGE = "cohort.html"
@@ -18,44 +18,45 @@ SHOWN = 60
 SIDE = 360
 
 
-def write(plan: Plan, now: Standing) -> None:
+def write(plan: CohortPlan, status: CohortStatus) -> None:
     """Draw the page from what lies beside the results."""
-    found = subjects(plan, now.done)
-    unlike = [one for one in found if one.unlike]
-    lead = f"{len(now.done)} of {now.total} done, {len(now.failed)} failed; {len(unlike)} unlike the others."
+    subjects = load_subjects(plan, status.done)
+    outlying = [subject for subject in subjects if subject.outliers]
+    lead = f"{len(status.done)} of {status.total} done, {len(status.failed)} failed; {len(outlying)} unlike the others."
     sections = []
-    if now.failed:
-        rows = [(row.input, row.reason) for row in now.failed]
+    if status.failed:
+        rows = [(row.input, row.reason) for row in status.failed]
         again = f"To do them again, alone: medsr cohort retry {plan.out}"
         sections.append(Section("Failed", again, [Table(("input", "reason"), rows, text=True)]))
-    if found:
-        sections += [_table(found), _pictures(found)]
+    if subjects:
+        sections += [_table(subjects), _pictures(subjects)]
     write_page(plan.out / PAGE, f"medsr cohort {plan.command}", lead, sections)
 
 
-def _table(found: list[Subject]) -> Section:
-    keys = [key for key in LABELS if any(key in one.values for one in found)]
-    rows = [(one.name, *(_cell(one, key) for key in keys), "; ".join(one.notes)) for one in found]
+def _table(subjects: list[Subject]) -> Section:
+    keys = [key for key in LABELS if any(key in subject.values for subject in subjects)]
+    rows = [(subject.name, *(_cell(subject, key) for key in keys), "; ".join(subject.notes)) for subject in subjects]
     text = (
         "The most unlike first: by the figure furthest from the cohort's median, in robust standard deviations. "
-        f"Figures beyond {UNLIKE} are marked with *."
+        f"Figures beyond {OUTLIER_DISTANCE} are marked with *."
     )
     return Section("Subjects", text, [Table(("result", *(LABELS[key] for key in keys), "remarks"), rows)])
 
 
-def _cell(one: Subject, key: str) -> str:
-    if key not in one.values:
+def _cell(subject: Subject, key: str) -> str:
+    if key not in subject.values:
         return ""
-    return f"{one.values[key]:.4g}{'*' if key in one.unlike else ''}"
+    return f"{subject.values[key]:.4g}{'*' if key in subject.outliers else ''}"
 
 
-def _pictures(found: list[Subject]) -> Section:
+def _pictures(subjects: list[Subject]) -> Section:
     pictures = []
-    for one in found[:SHOWN]:
-        if one.picture is not None and (unit := _thumbnail(one.picture)) is not None:
-            why = f": {LABELS[one.why]} {one.values[one.why]:.4g}" if one.unlike else ""
-            pictures.append(picture(f"{one.name}{why}", unit))
-    text = "" if len(found) <= SHOWN else f"The {SHOWN} most unlike of {len(found)}."
+    for subject in subjects[:SHOWN]:
+        if subject.picture is not None and (thumbnail := _thumbnail(subject.picture)) is not None:
+            figure = subject.outlier_figure
+            reason = f": {LABELS[figure]} {subject.values[figure]:.4g}" if subject.outliers else ""
+            pictures.append(picture(f"{subject.name}{reason}", thumbnail))
+    text = "" if len(subjects) <= SHOWN else f"The {SHOWN} most unlike of {len(subjects)}."
     return Section("Pictures", text, pictures=pictures, small=True)
 
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from medsr.commands.cohort.options import whole
+from medsr.commands.cohort.options import complete
 from medsr.core.errors import UsageError
 from medsr.io.confined import check_path, lies_below
 from medsr.io.files import read_text, write_text
@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 _ID = re.compile(r"[0-9a-f]{12}")
 FOLDER, CURRENT, LOCK = ".cohort", "current", "lock"
 Command = Literal["volume", "upscale"]
+KEYS = {"items": "units"}
+"""Fields of a plan that have another name in `plan.json`."""
 
 
 @dataclass(frozen=True)
-class Unit:
+class CohortItem:
     """One input and its result: absolute paths, so that any machine of a cluster finds them.
 
     `series`: the UID of the DICOM series, where others lie in the same folder.
@@ -38,7 +40,7 @@ class Unit:
 
 
 @dataclass(frozen=True)
-class Plan:
+class CohortPlan:
     """`options`: of `medsr volume` or `medsr upscale`, by name. `bids`: the root of the BIDS dataset it came from.
 
     `clashes`: inputs that are not done, with the reason.
@@ -49,7 +51,7 @@ class Plan:
     command: Command
     out: Path
     options: dict[str, Any]
-    units: tuple[Unit, ...]
+    items: tuple[CohortItem, ...]
     bids: str | None = None
     skip_done: bool = False
     weights: str | None = None
@@ -63,56 +65,58 @@ class Plan:
 
     def save(self) -> None:
         """Write it, and say that it is the one that counts in this folder."""
-        write_text(self.hidden / "plan.json", json.dumps(asdict(self) | {"out": str(self.out)}, indent=1) + "\n")
+        record = {KEYS.get(name, name): value for name, value in asdict(self).items()} | {"out": str(self.out)}
+        write_text(self.hidden / "plan.json", json.dumps(record, indent=1) + "\n")
         write_text(self.out / FOLDER / CURRENT, self.id)
 
 
-def load(out: Path, known: str | None = None) -> Plan:
+def load(out: Path, plan_id: str | None = None) -> CohortPlan:
     """The plan that counts in a folder of results, or the one of that id. Raises UsageError where there is none."""
     try:
-        name = known or read_text(out / FOLDER / CURRENT)
+        name = plan_id or read_text(out / FOLDER / CURRENT)
         if not _ID.fullmatch(name):
             raise ValueError(f"{name!r} is not the name of a plan")
         record = json.loads(read_text(out / FOLDER / name / "plan.json"))
-        plan = _checked(record | {"out": out})
+        plan = _validated(record | {"out": out})
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise UsageError(f"{out}: no cohort was begun there{' (any more)' if known else ''}") from error
+        raise UsageError(f"{out}: no cohort was begun there{' (any more)' if plan_id else ''}") from error
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise UsageError(f"{out / FOLDER}: damaged; begin the cohort again") from error
     if plan.id != name or not lies_below(out, plan.hidden / "plan.json"):
         raise UsageError(f"{out / FOLDER}: its plan is not its own; begin the cohort again")
     if any(path.is_symlink() for pattern in ("*", "*/*") for path in plan.hidden.glob(pattern)):
         raise UsageError(f"{plan.hidden}: holds a link, which medsr never makes there; begin the cohort again")
-    for unit in plan.units:
-        if not lies_below(out, Path(unit.target)):
+    for item in plan.items:
+        if not lies_below(out, Path(item.target)):
             raise UsageError(
-                f"{out}: its plan has results outside of it ({unit.target}); it was moved here, or not made by medsr; "
+                f"{out}: its plan has results outside of it ({item.target}); it was moved here, or not made by medsr; "
                 "begin the cohort again"
             )
     return plan
 
 
-def _checked(record: dict[str, Any]) -> Plan:
+def _validated(record: dict[str, Any]) -> CohortPlan:
     """A plan whose every part is of its type, as nobody knows who wrote it. Raises ValueError or TypeError."""
-    if unknown := record.keys() - {field.name for field in fields(Plan)}:
+    names = {KEYS.get(field.name, field.name): field.name for field in fields(CohortPlan)}
+    if unknown := record.keys() - names.keys():
         raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
-    plan = _adapter().validate_python(record)
-    whole(plan.command, plan.options)
+    plan = _adapter().validate_python({names[key]: value for key, value in record.items()})
+    complete(plan.command, plan.options)
     sources = [source for source, _ in plan.clashes]
-    for path in (plan.bids or "", *sources, *(name for unit in plan.units for name in (unit.source, unit.target))):
+    for path in (plan.bids or "", *sources, *(name for item in plan.items for name in (item.source, item.target))):
         check_path(path)
     return plan
 
 
 @lru_cache(1)
-def _adapter() -> TypeAdapter[Plan]:
+def _adapter() -> TypeAdapter[CohortPlan]:
     from pydantic import TypeAdapter
 
-    return TypeAdapter(Plan)
+    return TypeAdapter(CohortPlan)
 
 
 @contextmanager
-def alone(out: Path) -> Iterator[None]:
+def locked_folder(out: Path) -> Iterator[None]:
     """Hold a folder of results. Raises UsageError where another command is at work there, or its work is a link."""
     from filelock import FileLock, Timeout
 

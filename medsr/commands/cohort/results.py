@@ -14,8 +14,8 @@ from typing import Any
 
 from medsr.batch import journal
 from medsr.batch.status import DONE, FAILED, NAME, StatusRow, append, merge, read, render
-from medsr.commands.cohort.plan import Plan
-from medsr.commands.cohort.work import MADE, PARTS, RUNNING
+from medsr.commands.cohort.plan import CohortPlan
+from medsr.commands.cohort.work import IMAGE_JOURNAL, PARTS, RUNNING
 from medsr.commands.upscale import sidecar
 from medsr.commands.volume.files import Target
 from medsr.core.text import shown
@@ -23,7 +23,7 @@ from medsr.io.files import read_text, short_stem, write_text
 
 
 @dataclass(frozen=True)
-class Standing:
+class CohortStatus:
     """How a cohort stands: a row for each input that is done or failed, and who is being worked on.
 
     `rows`: by the result's path, of an input that clashes by its own. `total`: of all inputs.
@@ -44,95 +44,95 @@ class Standing:
         return [row for row in self.rows.values() if row.outcome == FAILED]
 
 
-def standing(plan: Plan) -> Standing:
+def read_status(plan: CohortPlan) -> CohortStatus:
     """Read what the workers have written down so far. Where one says done and another failed, it is done."""
-    wanted = {shown(unit.target): unit.target for unit in plan.units}
+    targets = {shown(item.target): item.target for item in plan.items}
     rows: dict[str, StatusRow] = {}
     for source, reason in plan.clashes:
         rows[source] = StatusRow(shown(source), FAILED, shown(reason), "0.0", "")
     running: set[int] = set()
-    for part in parts(plan):
-        for row in read(part / NAME):
-            target = wanted.get(row.output)
+    for folder in worker_folders(plan):
+        for row in read(folder / NAME):
+            target = targets.get(row.output)
             if target is not None and (target not in rows or rows[target].outcome != DONE):
                 rows[target] = row
-        running |= {n for n in marked(part) if 0 <= n < len(plan.units)}
-    busy = sorted(n for n in running if plan.units[n].target not in rows)
-    return Standing(rows, tuple(busy), len(plan.units) + len(plan.clashes))
+        running |= {index for index in in_progress(folder) if 0 <= index < len(plan.items)}
+    unfinished = sorted(index for index in running if plan.items[index].target not in rows)
+    return CohortStatus(rows, tuple(unfinished), len(plan.items) + len(plan.clashes))
 
 
-def parts(plan: Plan) -> list[Path]:
+def worker_folders(plan: CohortPlan) -> list[Path]:
     """The folders of all workers."""
     return sorted((plan.hidden / PARTS).glob("*"))
 
 
-def marked(part: Path) -> list[int]:
+def in_progress(folder: Path) -> list[int]:
     """What a worker has taken up and not put down."""
     try:
-        return [int(line) for line in read_text(part / RUNNING).split()]
+        return [int(line) for line in read_text(folder / RUNNING).split()]
     except (OSError, ValueError):
         return []
 
 
-def missing(plan: Plan, among: Iterable[int] | None = None) -> list[int]:
+def missing(plan: CohortPlan, among: Iterable[int] | None = None) -> list[int]:
     """The numbers of those about which nothing has been written down."""
-    rows = standing(plan).rows
-    numbers = range(len(plan.units)) if among is None else among
-    return [n for n in numbers if plan.units[n].target not in rows]
+    rows = read_status(plan).rows
+    indices = range(len(plan.items)) if among is None else among
+    return [index for index in indices if plan.items[index].target not in rows]
 
 
-def gather(plan: Plan) -> Standing:
+def gather(plan: CohortPlan) -> CohortStatus:
     """Write `status.tsv` beside the results: this cohort's rows, and those of earlier ones as they were."""
-    now = standing(plan)
-    merge(plan.out / NAME, now.rows.values())
+    status = read_status(plan)
+    merge(plan.out / NAME, status.rows.values())
     if plan.command == "upscale":
-        done = {row.output for row in now.done}
-        made: dict[str, Any] = {}
-        for part in parts(plan):
-            for output, told in journal.read(part / MADE).items():
+        done = {row.output for row in status.done}
+        entries: dict[str, Any] = {}
+        for folder in worker_folders(plan):
+            for output, entry in journal.read(folder / IMAGE_JOURNAL).items():
                 if shown(output) in done:
-                    made |= told
-        sidecar.write(plan.out, made)
-    return now
+                    entries |= entry
+        sidecar.write(plan.out, entries)
+    return status
 
 
-def give_up(plan: Plan, numbers: Iterable[int], reason: str) -> None:
+def give_up(plan: CohortPlan, indices: Iterable[int], reason: str) -> None:
     """Write down, in the place of workers that cannot, that inputs failed."""
-    units = [plan.units[n] for n in numbers]
-    if not units:
+    items = [plan.items[index] for index in indices]
+    if not items:
         return
-    place = plan.hidden / PARTS / "given-up"
-    place.mkdir(parents=True, exist_ok=True)
-    for unit in units:
-        told = shown(f"{unit.source}: {reason}")
-        append(place / NAME, StatusRow(shown(unit.source), FAILED, told, "0.0", shown(unit.target)))
+    folder = plan.hidden / PARTS / "given-up"
+    folder.mkdir(parents=True, exist_ok=True)
+    for item in items:
+        message = shown(f"{item.source}: {reason}")
+        append(folder / NAME, StatusRow(shown(item.source), FAILED, message, "0.0", shown(item.target)))
 
 
-def take_back(plan: Plan, todo: Iterable[int]) -> None:
+def reset(plan: CohortPlan, indices: Iterable[int]) -> None:
     """Forget what was written down about some, which are done again."""
-    again = {shown(plan.units[n].target) for n in todo}
-    for part in parts(plan):
-        kept = [row for row in read(part / NAME) if row.output not in again]
-        write_text(part / NAME, render(kept))
-        (part / RUNNING).unlink(missing_ok=True)
+    targets = {shown(plan.items[index].target) for index in indices}
+    for folder in worker_folders(plan):
+        kept = [row for row in read(folder / NAME) if row.output not in targets]
+        write_text(folder / NAME, render(kept))
+        (folder / RUNNING).unlink(missing_ok=True)
 
 
-def sweep(plan: Plan) -> None:
+def remove_leftovers(plan: CohortPlan) -> None:
     """Remove what workers that were killed had begun to write beside the results. Only when none lives any more."""
     stems: dict[Path, set[str]] = defaultdict(set)
-    for unit in plan.units:
-        target = Path(unit.target)
+    for item in plan.items:
+        target = Path(item.target)
         stems[target.parent].add(short_stem(target))
         if plan.command == "volume":
-            beside = Target(Path(unit.source), target, bool(plan.options.get("dicom"))).beside
+            beside = Target(Path(item.source), target, bool(plan.options.get("dicom"))).beside
             stems[target.parent] |= {short_stem(beside(ending)) for ending in (".json", "_preview.png", "_report.html")}
-    for folder, known in stems.items():
+    for folder, names in stems.items():
         if not folder.is_dir():
             continue
         for entry in os.scandir(folder):
-            left = re.fullmatch(r"\.(.+)-[a-z0-9_]{8}\.\w+", entry.name)
+            temporary = re.fullmatch(r"\.(.+)-[a-z0-9_]{8}\.\w+", entry.name)
             with suppress(OSError):
                 if entry.name.startswith(".medsr-") and entry.is_dir():
                     shutil.rmtree(entry.path)
-                elif left and left[1] in known:
+                elif temporary and temporary[1] in names:
                     os.unlink(entry.path)

@@ -7,11 +7,11 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from medsr.batch import journal
 from medsr.commands.cohort import results
-from medsr.commands.cohort.plan import Plan
+from medsr.commands.cohort.plan import CohortPlan
 from medsr.core import isolation
 from medsr.core.errors import UsageError
 from medsr.core.types import Notify
@@ -28,12 +28,12 @@ JOBS = "jobs.txt"
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """How to submit: inputs of a task, tasks at once (0: any number), and what sbatch is told besides."""
+class SlurmOptions:
+    """How to submit: inputs of a task, tasks at once (0: any number), and what sbatch gets besides."""
 
     per_task: int
     throttle: int
-    options: tuple[str, ...]
+    sbatch: tuple[str, ...]
 
 
 def check() -> None:
@@ -43,37 +43,41 @@ def check() -> None:
 
 
 def run(
-    plan: Plan, todo: Sequence[int], wanted: Wanted, on_change: Callable[[], None], notify: Notify, wait: bool = True
+    plan: CohortPlan,
+    indices: Sequence[int],
+    options: SlurmOptions,
+    on_change: Callable[[], None],
+    notify: Notify,
+    wait: bool = True,
 ) -> None:
     """Submit the inputs of those numbers.
 
     What is still missing when the arrays have left the queue is submitted again, one to a task, `ROUNDS` times in all;
     then it is given up. Without `wait` it ends after the first submission. Raises UsageError where Slurm refuses.
     """
-    left = list(todo)
+    remaining = list(indices)
     for number in range(ROUNDS):
-        again = Wanted(1 if number else wanted.per_task, wanted.throttle, wanted.options)
         try:
-            jobs = _submit(plan, left, again, notify)
+            jobs = _submit(plan, remaining, replace(options, per_task=1) if number else options, notify)
         except UsageError:
             if number == 0:
                 raise
             break  # what is done stays; what is not is given up
         if not wait:
             return
-        _wait(plan, left, jobs, on_change)
-        left = results.missing(plan, left)
-        if not left:
+        _wait(plan, remaining, jobs, on_change)
+        remaining = results.missing(plan, remaining)
+        if not remaining:
             return
-    results.give_up(plan, left, f"not done after {ROUNDS} rounds of jobs; see {plan.hidden / 'logs'}")
+    results.give_up(plan, remaining, f"not done after {ROUNDS} rounds of jobs; see {plan.hidden / 'logs'}")
 
 
-def chunk(plan: Plan, array: int, task: int) -> list[int]:
+def task_indices(plan: CohortPlan, array: int, task: int) -> list[int]:
     """What a task of an array does: the line of its number."""
-    return [int(one) for one in (plan.hidden / f"tasks-{array}.txt").read_text().splitlines()[task].split()]
+    return [int(index) for index in (plan.hidden / f"tasks-{array}.txt").read_text().splitlines()[task].split()]
 
 
-def queued(plan: Plan) -> list[str]:
+def queued(plan: CohortPlan) -> list[str]:
     """The arrays of a plan that still wait or run."""
     if shutil.which("squeue") is None:
         return []
@@ -84,40 +88,40 @@ def queued(plan: Plan) -> list[str]:
     return [job for job in jobs if _queued(job)]
 
 
-def _submit(plan: Plan, todo: Sequence[int], wanted: Wanted, notify: Notify) -> list[str]:
-    chunks = [todo[start : start + wanted.per_task] for start in range(0, len(todo), wanted.per_task)]
+def _submit(plan: CohortPlan, indices: Sequence[int], options: SlurmOptions, notify: Notify) -> list[str]:
+    chunks = [indices[start : start + options.per_task] for start in range(0, len(indices), options.per_task)]
     (plan.hidden / "logs").mkdir(parents=True, exist_ok=True)
     jobs = []
     for start in range(0, len(chunks), MOST_TASKS):
         part = chunks[start : start + MOST_TASKS]
         array = len(list(plan.hidden.glob("tasks-*.txt")))
-        write_text(plan.hidden / f"tasks-{array}.txt", "".join(" ".join(map(str, one)) + "\n" for one in part))
+        write_text(plan.hidden / f"tasks-{array}.txt", "".join(" ".join(map(str, chunk)) + "\n" for chunk in part))
         script = plan.hidden / f"array-{array}.sh"
         write_text(script, _script(plan, array))
-        limit = f"%{wanted.throttle}" if wanted.throttle else ""
+        limit = f"%{options.throttle}" if options.throttle else ""
         log = str(plan.hidden / "logs" / f"{array}-").replace("%", "%%") + "%a.txt"
-        command = ["sbatch", "--parsable", f"--array=0-{len(part) - 1}{limit}", f"--output={log}", *wanted.options]
-        answer = subprocess.run([*command, str(script)], capture_output=True, text=True, check=False)
-        if answer.returncode:
-            raise UsageError(f"sbatch refused: {' '.join(answer.stderr.split())}")
-        jobs.append(answer.stdout.strip())
+        command = ["sbatch", "--parsable", f"--array=0-{len(part) - 1}{limit}", f"--output={log}", *options.sbatch]
+        process = subprocess.run([*command, str(script)], capture_output=True, text=True, check=False)
+        if process.returncode:
+            raise UsageError(f"sbatch refused: {' '.join(process.stderr.split())}")
+        jobs.append(process.stdout.strip())
         journal.append(plan.hidden / JOBS, f"{jobs[-1]}\n".encode())
         notify(f"submitted {len(part)} tasks as job {jobs[-1].partition(';')[0]}")
     return jobs
 
 
-def _script(plan: Plan, array: int) -> str:
+def _script(plan: CohortPlan, array: int) -> str:
     command = isolation.command("cohort", "work", str(plan.out), "--plan", plan.id, "--array", str(array))
     lines = ("#!/bin/bash", "#SBATCH --job-name=medsr", "#SBATCH --requeue", "#SBATCH --open-mode=append")
     return "\n".join((*lines, f'exec {shlex.join(command)} --task "$SLURM_ARRAY_TASK_ID"', ""))
 
 
-def _wait(plan: Plan, todo: Sequence[int], jobs: list[str], on_change: Callable[[], None]) -> None:
+def _wait(plan: CohortPlan, indices: Sequence[int], jobs: list[str], on_change: Callable[[], None]) -> None:
     """Until everything is written down, or the arrays have left the queue and what they wrote has had time to come."""
     looks, empty_since = 0, None
     while True:
         on_change()
-        if not results.missing(plan, todo):
+        if not results.missing(plan, indices):
             return
         if looks % ASK_EVERY == 0:
             waiting = any(_queued(job) for job in jobs)
@@ -133,7 +137,7 @@ def _queued(job: str) -> bool:
     number, _, cluster = job.partition(";")
     where = ["--clusters", cluster] if cluster else []
     command = ["squeue", "--noheader", "--jobs", number, "--format", "%T", *where]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    if answer.returncode:
-        return "Invalid job id" not in answer.stderr
-    return any(line and not line.startswith("CLUSTER") for line in answer.stdout.splitlines())
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    if process.returncode:
+        return "Invalid job id" not in process.stderr
+    return any(line and not line.startswith("CLUSTER") for line in process.stdout.splitlines())

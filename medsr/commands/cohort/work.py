@@ -16,8 +16,8 @@ from medsr.batch.journal import Journal
 from medsr.batch.outcome import Outcome
 from medsr.batch.status import Status, append
 from medsr.commands.cohort import plan as plans
-from medsr.commands.cohort.options import whole
-from medsr.commands.cohort.plan import Plan, Unit
+from medsr.commands.cohort.options import complete
+from medsr.commands.cohort.plan import CohortItem, CohortPlan
 from medsr.commands.upscale import sidecar
 from medsr.core.errors import UsageError
 from medsr.core.text import shown
@@ -27,11 +27,11 @@ from medsr.io.volumes import volume_files
 
 PARTS = "parts"
 RUNNING = "running"
-MADE = "made.jsonl"
+IMAGE_JOURNAL = "made.jsonl"
 """How a worker made its images."""
 OWN = secrets.token_hex(6)
 """What this process writes under, where it was given no other name: nobody else writes there."""
-_ONE = threading.Lock()
+_DEVICE_LOCK = threading.Lock()
 """One at a time in a process, however many threads it was given: the device is one."""
 
 
@@ -55,94 +55,93 @@ class Records(Status):
 
 
 @dataclass(frozen=True)
-class Crew:
-    """What all inputs share. `job(unit, status)` makes an `pipeline.BatchJob`."""
+class WorkerContext:
+    """What all inputs share. `make_job(item, status)` makes a `BatchJob`."""
 
-    known: Mapping[str, Any]
+    settings: Mapping[str, Any]
     digest: Callable[[Path], str]
-    job: Callable[[Unit, Status], pipeline.BatchJob]
+    make_job: Callable[[CohortItem, Status], pipeline.BatchJob]
 
 
-def work(out: str, plan_id: str, indices: Sequence[int], part: str = "", device: str | None = None) -> int:
-    """Do the inputs of those numbers; returns how many failed. What this part has done already is not done again.
+def work(out: str, plan_id: str, indices: Sequence[int], worker: str = "", device: str | None = None) -> int:
+    """Do the inputs of those numbers; returns how many failed. What this worker has done already is not done again.
 
-    `part`: the name under which it is written down, where a worker that comes later is to know it. Raises UsageError
+    `worker`: the name under which it is written down, where a worker that comes later is to know it. Raises UsageError
     where the folder has another plan by now.
     """
-    name = part or OWN
-    with _ONE:
+    with _DEVICE_LOCK:
         if read_text(Path(out) / plans.FOLDER / plans.CURRENT) != plan_id:
             raise UsageError(f"{out}: another cohort was begun there meanwhile")
         plan = _plan(out, plan_id)
-        place = plan.hidden / PARTS / name
-        place.mkdir(parents=True, exist_ok=True)
-        write_text(place / RUNNING, "\n".join(map(str, indices)))
-        crew, records, made = _desk(out, plan_id, name, device)
-        jobs = [crew.job(plan.units[n], records) for n in indices]
+        folder = plan.hidden / PARTS / (worker or OWN)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / RUNNING, "\n".join(map(str, indices)))
+        context, records, journal = _open_worker(out, plan_id, folder.name, device)
+        jobs = [context.make_job(plan.items[index], records) for index in indices]
         by_target = {job.target: job for job in jobs}
 
         def record(outcome: Outcome) -> None:
             if (used := getattr(by_target[outcome.output], "used", None)) and outcome.error is None:
-                made.add(str(outcome.output), sidecar.entry(plan.out, outcome, used))
+                journal.add(str(outcome.output), sidecar.entry(plan.out, outcome, used))
             records.record(outcome)
 
         outcomes = pipeline.run(jobs, record=record)
-        (place / RUNNING).unlink(missing_ok=True)
+        (folder / RUNNING).unlink(missing_ok=True)
     return sum(outcome.error is not None for outcome in outcomes)
 
 
 @lru_cache(1)
-def _plan(out: str, plan_id: str) -> Plan:
+def _plan(out: str, plan_id: str) -> CohortPlan:
     return plans.load(Path(out), plan_id)
 
 
 @lru_cache(1)
-def _desk(out: str, plan_id: str, name: str, device: str | None) -> tuple[Crew, Records, Journal]:
+def _open_worker(out: str, plan_id: str, worker: str, device: str | None) -> tuple[WorkerContext, Records, Journal]:
     """The model opened, the table and the journal begun, once for all that a worker does."""
     plan = _plan(out, plan_id)
-    crew = crew_of(plan, device)
-    records = Records(plan.hidden / PARTS / name, crew.known, crew.digest)
+    context = open_context(plan, device)
+    records = Records(plan.hidden / PARTS / worker, context.settings, context.digest)
     if plan.skip_done:
-        records.earlier = Status(plan.out, crew.known, crew.digest)
-    return crew, records, Journal(plan.hidden / PARTS / name / MADE)
+        records.earlier = Status(plan.out, context.settings, context.digest)
+    return context, records, Journal(plan.hidden / PARTS / worker / IMAGE_JOURNAL)
 
 
-def crew_of(plan: Plan, device: str | None = None) -> Crew:
+def open_context(plan: CohortPlan, device: str | None = None) -> WorkerContext:
     """The model, opened. Raises UsageError where its weights are no longer those the cohort was begun with."""
     from medsr.volumes.models import weights_hash
 
-    given = whole(plan.command, json.loads(json.dumps(plan.options))) | ({"device": device} if device else {})
-    if weights_hash(given["model"]) != plan.weights:
-        raise UsageError(f"{given['model']}: not the weights this cohort was begun with; begin it again")
-    compute = Compute(*(given.pop(name) for name in ("device", "engine", "precision", "max_gpu_memory", "compiled")))
-    return _scans(given, compute) if plan.command == "volume" else _images(given, compute)
+    options = complete(plan.command, json.loads(json.dumps(plan.options))) | ({"device": device} if device else {})
+    if weights_hash(options["model"]) != plan.weights:
+        raise UsageError(f"{options['model']}: not the weights this cohort was begun with; begin it again")
+    compute = Compute(*(options.pop(name) for name in ("device", "engine", "precision", "max_gpu_memory", "compiled")))
+    return _volume_context(options, compute) if plan.command == "volume" else _upscale_context(options, compute)
 
 
-def _scans(given: dict[str, Any], compute: Compute) -> Crew:
+def _volume_context(options: dict[str, Any], compute: Compute) -> WorkerContext:
     from medsr.commands.volume.files import Target
     from medsr.commands.volume.job import How, Job
     from medsr.commands.volume.run import asked, open_for, settings_of
 
-    request, extras = asked(**given, compute=compute)
+    request, extras = asked(**options, compute=compute)
     opened = open_for(request)
 
-    def job(unit: Unit, status: Status) -> pipeline.BatchJob:
+    def make_job(item: CohortItem, status: Status) -> pipeline.BatchJob:
         how = How(request, extras, opened, lambda _: None, status, lambda *_: None)
-        return Job(Target(Path(unit.source), Path(unit.target), extras.dicom, unit.series), how)
+        return Job(Target(Path(item.source), Path(item.target), extras.dicom, item.series), how)
 
-    return Crew(settings_of(request, extras, opened), volume_files.digest, job)
+    return WorkerContext(settings_of(request, extras, opened), volume_files.digest, make_job)
 
 
-def _images(given: dict[str, Any], compute: Compute) -> Crew:
+def _upscale_context(options: dict[str, Any], compute: Compute) -> WorkerContext:
     from medsr.commands.upscale.models import Models
     from medsr.commands.upscale.run import How, Job
 
-    asked = (given["tile"], given["outscale"], given["bits"], given["consistency"])
-    more = {"assumed_bits": given["assumed_bits"] or {}, "keep_metadata": given["keep_metadata"]}
-    more["frames"] = given["frames"]
-    models = Models(given["model"], compute, *asked, **more)
+    arguments = (options["tile"], options["outscale"], options["bits"], options["consistency"])
+    keywords = {"assumed_bits": options["assumed_bits"] or {}, "keep_metadata": options["keep_metadata"]}
+    keywords["frames"] = options["frames"]
+    models = Models(options["model"], compute, *arguments, **keywords)
 
-    def job(unit: Unit, status: Status) -> pipeline.BatchJob:
-        return Job(Path(unit.source), Path(unit.target), 0, How(models, status, lambda *_: None))
+    def make_job(item: CohortItem, status: Status) -> pipeline.BatchJob:
+        return Job(Path(item.source), Path(item.target), 0, How(models, status, lambda *_: None))
 
-    return Crew(models.known, sha256, job)
+    return WorkerContext(models.known, sha256, make_job)

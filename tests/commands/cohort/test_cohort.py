@@ -22,9 +22,9 @@ from typer.testing import CliRunner
 import medsr
 from medsr.batch.status import read
 from medsr.cli.app import app
-from medsr.commands.cohort import plan, results
-from medsr.commands.cohort import slurm_executor as slurm_engine
-from medsr.commands.cohort.run import Engine, cohort, retry
+from medsr.commands.cohort import plan, results, slurm_executor
+from medsr.commands.cohort.executor import Executor
+from medsr.commands.cohort.run import cohort, retry
 from medsr.commands.cohort.work import work
 from medsr.commands.reproduce import reproduce
 from medsr.core.errors import UsageError, WeightsError
@@ -79,8 +79,8 @@ def expected(written_scans: Path, tmp_path_factory: pytest.TempPathFactory) -> d
 
 def test_it_is_medsr_volume_for_each(scans: Path, tmp_path: Path, refiner_file: Path) -> None:
     folder = scans / "a"
-    now = cohort("volume", folder, out=tmp_path / "out", model=refiner_file, uncertainty=True, engine="torch")
-    assert (len(now.done), len(now.failed)) == (3, 0)
+    status = cohort("volume", folder, out=tmp_path / "out", model=refiner_file, uncertainty=True, engine="torch")
+    assert (len(status.done), len(status.failed)) == (3, 0)
     [alone] = medsr.volume(folder / "s1.nii.gz", tmp_path / "one", model=refiner_file, uncertainty=True, engine="torch")
     assert sha256(alone.output) == sha256(tmp_path / "out" / "s1.nii.gz")
     assert (tmp_path / "out" / "s1_uncertainty.nii.gz").is_file()
@@ -94,54 +94,57 @@ def test_it_is_medsr_volume_for_each(scans: Path, tmp_path: Path, refiner_file: 
 def test_images_too(tmp_path: Path, fundus: np.ndarray) -> None:
     for n in range(3):
         write_png(tmp_path / "in" / f"e{n}.png", fundus[n * 20 : n * 20 + 40, :40])
-    now = cohort("upscale", tmp_path / "in", out=tmp_path / "out", on=Engine(workers=2), model="bicubic")
-    assert len(now.done) == 3
+    status = cohort("upscale", tmp_path / "in", out=tmp_path / "out", on=Executor(workers=2), model="bicubic")
+    assert len(status.done) == 3
     [alone] = medsr.upscale(tmp_path / "in" / "e1.png", tmp_path / "one", model="bicubic")
     assert sha256(alone.output) == sha256(tmp_path / "out" / "e1.png")
     again = reproduce(tmp_path / "out" / "upscale.json")
     assert len(again) == 3
-    assert all(one.same for one in again)
+    assert all(comparison.same for comparison in again)
 
 
 def test_the_page_tells_of_images_that_no_model_was_made_for(tmp_path: Path, fundus: np.ndarray) -> None:
     write_png(tmp_path / "in" / "blue.png", fundus[:40, :40, ::-1])
-    cohort("upscale", tmp_path / "in", out=tmp_path / "out", on=Engine(workers=1))
+    cohort("upscale", tmp_path / "in", out=tmp_path / "out", on=Executor(workers=1))
     assert "no bundled model was made for" in (tmp_path / "out" / "cohort.html").read_text()
 
 
 def test_failures_are_named_and_can_be_done_again_alone(scans: Path, tmp_path: Path) -> None:
-    place, out = scans / "b", tmp_path / "out"
-    good = (place / "s0.nii.gz").read_bytes()
-    (place / "bad.nii.gz").write_bytes(good[:500])
+    folder, out = scans / "b", tmp_path / "out"
+    good = (folder / "s0.nii.gz").read_bytes()
+    (folder / "bad.nii.gz").write_bytes(good[:500])
     runner = CliRunner()
-    command = ["cohort", "volume", str(place), "--out", str(out), "--model", "cubic"]
+    command = ["cohort", "volume", str(folder), "--out", str(out), "--model", "cubic"]
     ended = runner.invoke(app, command)
     assert ended.exit_code == 5
     assert "bad.nii.gz: damaged" in ended.output
     before = {row.output: row for row in read(out / "status.tsv")}
-    made = (out / "s0.nii.gz").stat().st_mtime_ns
-    (place / "bad.nii.gz").write_bytes(good)
+    modified = (out / "s0.nii.gz").stat().st_mtime_ns
+    (folder / "bad.nii.gz").write_bytes(good)
     ended = runner.invoke(app, ["cohort", "retry", str(out)])
     assert ended.exit_code == 0, ended.output
     assert "3 of 3 done" in ended.output
     after = {row.output: row for row in read(out / "status.tsv")}
     changed = [name for name in after if after[name] != before[name]]
     assert changed == [str(out / "bad.nii.gz")]
-    assert (out / "s0.nii.gz").stat().st_mtime_ns == made
-    told = runner.invoke(app, ["cohort", "status", str(out)])
-    assert "3 of 3 done, 0 failed, 0 to do" in told.output
+    assert (out / "s0.nii.gz").stat().st_mtime_ns == modified
+    result = runner.invoke(app, ["cohort", "status", str(out)])
+    assert "3 of 3 done, 0 failed, 0 to do" in result.output
     ended = runner.invoke(app, [*command, "--skip-done"])
     assert ended.exit_code == 0
-    assert (out / "s0.nii.gz").stat().st_mtime_ns == made
+    assert (out / "s0.nii.gz").stat().st_mtime_ns == modified
 
 
 @pytest.mark.slow
 def test_lists_and_globs(scans: Path, tmp_path: Path) -> None:
     (scans / "some.txt").write_text("# those of today\na/s0.nii.gz\nb/s1.nii.gz\n")
-    now = cohort("volume", scans / "some.txt", out=tmp_path / "out", model="cubic")
-    assert sorted(os.path.relpath(row.output, tmp_path / "out") for row in now.done) == ["a/s0.nii.gz", "b/s1.nii.gz"]
-    now = cohort("volume", str(scans / "*" / "s1.nii.gz"), out=tmp_path / "out2", model="cubic")
-    assert len(now.done) == 2
+    status = cohort("volume", scans / "some.txt", out=tmp_path / "out", model="cubic")
+    assert sorted(os.path.relpath(row.output, tmp_path / "out") for row in status.done) == [
+        "a/s0.nii.gz",
+        "b/s1.nii.gz",
+    ]
+    status = cohort("volume", str(scans / "*" / "s1.nii.gz"), out=tmp_path / "out2", model="cubic")
+    assert len(status.done) == 2
     (scans / "wrong.txt").write_text("a/s9.nii.gz\n")
     with pytest.raises(UsageError, match="names a/s9"):
         cohort("volume", scans / "wrong.txt", out=tmp_path / "out3", model="cubic")
@@ -157,7 +160,7 @@ def test_what_cannot_begin_is_told_before_anything_is_done(scans: Path, tmp_path
         with pytest.raises(error):
             cohort("volume", scans, out=tmp_path / "out", **options)
     with pytest.raises(UsageError, match="expected one of local, slurm, dask"):
-        Engine("cloud")  # type: ignore[arg-type]
+        Executor("cloud")  # type: ignore[arg-type]
     (tmp_path / "none").mkdir()
     with pytest.raises(UsageError, match="no scan there"):
         cohort("volume", tmp_path / "none", out=tmp_path / "out")
@@ -170,42 +173,47 @@ def test_the_unlike_come_first(tmp_path: Path) -> None:
         stored = np.rint(smooth_volume((24, 20, 10), n) * (6 if n == 4 else 1)).astype(np.int16)
         (tmp_path / "in").mkdir(exist_ok=True)
         nib.Nifti1Image(stored, np.diag([1, 1, 2, 1])).to_filename(tmp_path / "in" / f"s{n}.nii.gz")
-    now = cohort("volume", tmp_path / "in", out=tmp_path / "out", model="cubic")
-    from medsr.commands.cohort.figures import subjects
+    status = cohort("volume", tmp_path / "in", out=tmp_path / "out", model="cubic")
+    from medsr.commands.cohort.figures import load_subjects
 
-    first = subjects(plan.load(tmp_path / "out"), now.done)[0]
+    first = load_subjects(plan.load(tmp_path / "out"), status.done)[0]
     assert first.name == "s4.nii.gz"
-    assert "range" in first.unlike
+    assert "range" in first.outliers
 
 
 def bids(root: Path) -> Path:
     for subject, session in (("01", "post"), ("02", "pre")):
-        place = root / f"sub-{subject}" / f"ses-{session}" / "anat"
-        place.mkdir(parents=True)
+        folder = root / f"sub-{subject}" / f"ses-{session}" / "anat"
+        folder.mkdir(parents=True)
         for suffix in ("T1w", "T2w"):
             stored = np.rint(smooth_volume((16, 14, 8), int(subject))).astype(np.int16)
             name = f"sub-{subject}_ses-{session}_run-1_{suffix}.nii.gz"
-            nib.Nifti1Image(stored, np.diag([1, 1, 2, 1])).to_filename(place / name)
-    told = {"Name": "Two heads", "BIDSVersion": "1.8.0", "License": "CC0"}
-    (root / "dataset_description.json").write_text(json.dumps(told))
+            nib.Nifti1Image(stored, np.diag([1, 1, 2, 1])).to_filename(folder / name)
+    description = {"Name": "Two heads", "BIDSVersion": "1.8.0", "License": "CC0"}
+    (root / "dataset_description.json").write_text(json.dumps(description))
     return root
 
 
 def test_a_bids_dataset_becomes_derivatives(tmp_path: Path) -> None:
     from bids import BIDSLayout
 
-    now = cohort("volume", bids(tmp_path / "raw"), out=tmp_path / "derived", model="cubic")
-    names = sorted(os.path.relpath(row.output, tmp_path / "derived") for row in now.done)
+    status = cohort("volume", bids(tmp_path / "raw"), out=tmp_path / "derived", model="cubic")
+    names = sorted(os.path.relpath(row.output, tmp_path / "derived") for row in status.done)
     assert names == [
-        f"{one}/anat/{one.replace('/', '_')}_run-1_desc-SR_T1w.nii.gz" for one in ("sub-01/ses-post", "sub-02/ses-pre")
+        f"{session}/anat/{session.replace('/', '_')}_run-1_desc-SR_T1w.nii.gz"
+        for session in ("sub-01/ses-post", "sub-02/ses-pre")
     ]
-    told = json.loads((tmp_path / "derived" / "dataset_description.json").read_text())
-    assert (told["DatasetType"], told["GeneratedBy"][0]["Name"], told["License"]) == ("derivative", "medsr", "CC0")
+    description = json.loads((tmp_path / "derived" / "dataset_description.json").read_text())
+    assert (description["DatasetType"], description["GeneratedBy"][0]["Name"], description["License"]) == (
+        "derivative",
+        "medsr",
+        "CC0",
+    )
     layout = BIDSLayout(tmp_path / "raw", derivatives=tmp_path / "derived")
-    found = layout.get(scope="derivatives", desc="SR", suffix="T1w", extension=".nii.gz", return_type="file")
-    assert len(found) == 2
-    now = cohort("volume", tmp_path / "raw", out=tmp_path / "both", suffixes=("T1w", "T2w"), model="cubic")
-    assert len(now.done) == 4
+    files = layout.get(scope="derivatives", desc="SR", suffix="T1w", extension=".nii.gz", return_type="file")
+    assert len(files) == 2
+    status = cohort("volume", tmp_path / "raw", out=tmp_path / "both", suffixes=("T1w", "T2w"), model="cubic")
+    assert len(status.done) == 4
     with pytest.raises(UsageError, match=r"no image of FLAIR in this BIDS dataset \(it has T1w, T2w\)"):
         cohort("volume", tmp_path / "raw", out=tmp_path / "out", suffixes=("FLAIR",))
 
@@ -217,8 +225,8 @@ def begun(scans: Path, out: Path, *options: str) -> Iterator[subprocess.Popen]:
     process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         yield process
-        told, _ = process.communicate(timeout=480)
-        assert process.returncode == 0, told
+        printed, _ = process.communicate(timeout=480)
+        assert process.returncode == 0, printed
     finally:
         process.kill()
 
@@ -231,13 +239,13 @@ def when(true: Callable[[], bool], seconds: float = 240) -> None:
 
 
 def some_done(out: Path) -> bool:
-    return (out / ".cohort" / "current").is_file() and len(results.standing(plan.load(out)).done) > 0
+    return (out / ".cohort" / "current").is_file() and len(results.read_status(plan.load(out)).done) > 0
 
 
 def busy(process: int, word: str) -> list[psutil.Process]:
     """The processes below one that have a word on their command line."""
     below = psutil.Process(process).children(recursive=True)
-    return [one for one in below if one.is_running() and any(word in text for text in one.cmdline())]
+    return [child for child in below if child.is_running() and any(word in text for text in child.cmdline())]
 
 
 @pytest.mark.slow
@@ -265,16 +273,16 @@ def test_an_input_that_kills_its_process_is_given_up_and_the_others_done(
         time.sleep(0.05)
         if not (out / ".cohort" / "current").is_file():
             continue
-        made = plan.load(out)
-        number = next(n for n, unit in enumerate(made.units) if unit.source == str(large))
-        for part in results.parts(made):
-            if number in results.marked(part):
-                pid = int(part.name.rpartition("-")[2])
-                if psutil.pid_exists(pid) and number in results.marked(part):
+        cohort_plan = plan.load(out)
+        number = next(index for index, item in enumerate(cohort_plan.items) if item.source == str(large))
+        for folder in results.worker_folders(cohort_plan):
+            if number in results.in_progress(folder):
+                pid = int(folder.name.rpartition("-")[2])
+                if psutil.pid_exists(pid) and number in results.in_progress(folder):
                     os.kill(pid, signal.SIGKILL)
-    told = process.stdout.read() if process.stdout else ""
-    assert process.returncode == 5, told
-    assert f"{large}: the process that worked on it died 3 times" in told
+    printed = process.stdout.read() if process.stdout else ""
+    assert process.returncode == 5, printed
+    assert f"{large}: the process that worked on it died 3 times" in printed
     assert len(hashes(out)) == COUNT - 1
 
 
@@ -312,18 +320,18 @@ def test_a_dask_worker_is_killed(scans: Path, tmp_path: Path, expected: dict[str
             cluster[1].send_signal(signal.SIGKILL)
         all_once(out, expected)
     finally:
-        for one in reversed(cluster):
-            one.kill()
-            one.wait()
+        for process in reversed(cluster):
+            process.kill()
+            process.wait()
 
 
 @pytest.mark.slow
 def test_dask_on_this_machine_and_nowhere(scans: Path, tmp_path: Path, expected: dict[str, str]) -> None:
-    now = cohort("volume", scans, out=tmp_path / "out", on=Engine("dask", workers=2), model="cubic")
-    assert len(now.done) == COUNT
+    status = cohort("volume", scans, out=tmp_path / "out", on=Executor("dask", workers=2), model="cubic")
+    assert len(status.done) == COUNT
     all_once(tmp_path / "out", expected)
     with pytest.raises(UsageError, match="no scheduler answers"):
-        cohort("volume", scans, out=tmp_path / "no", on=Engine("dask", address="tcp://127.0.0.1:9"), model="cubic")
+        cohort("volume", scans, out=tmp_path / "no", on=Executor("dask", address="tcp://127.0.0.1:9"), model="cubic")
 
 
 @pytest.mark.slow
@@ -345,12 +353,12 @@ def test_slurm_refuses_in_words_and_can_be_left_alone(
     slurm: slurm_here.Slurm, scans: Path, tmp_path: Path, expected: dict[str, str]
 ) -> None:
     with pytest.raises(UsageError, match=r"sbatch refused: .*partition"):
-        cohort("volume", scans, out=tmp_path / "no", on=Engine("slurm", sbatch="--partition=none"), model="cubic")
+        cohort("volume", scans, out=tmp_path / "no", on=Executor("slurm", sbatch="--partition=none"), model="cubic")
     out = tmp_path / "out"
-    cohort("volume", scans, out=out, on=Engine("slurm", wait=False, per_task=4), model="cubic")
-    when(lambda: len(results.standing(plan.load(out)).done) == COUNT)
-    told = CliRunner().invoke(app, ["cohort", "status", str(out)])
-    assert f"{COUNT} of {COUNT} done" in told.output
+    cohort("volume", scans, out=out, on=Executor("slurm", wait=False, per_task=4), model="cubic")
+    when(lambda: len(results.read_status(plan.load(out)).done) == COUNT)
+    result = CliRunner().invoke(app, ["cohort", "status", str(out)])
+    assert f"{COUNT} of {COUNT} done" in result.output
     all_once(out, expected)
 
 
@@ -358,16 +366,16 @@ def test_slurm_refuses_in_words_and_can_be_left_alone(
 def test_one_cohort_at_a_time_in_a_folder(scans: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     cohort("volume", scans / "a", out=out, model="cubic")
-    with plan.alone(out):
+    with plan.locked_folder(out):
         with pytest.raises(UsageError, match="another cohort is at work there"):
             cohort("volume", scans / "b", out=out, model="cubic")
         with pytest.raises(UsageError, match="another cohort is at work there"):
             retry(out)
-        told = CliRunner().invoke(app, ["cohort", "status", str(out)])
-        assert "3 of 3 done" in told.output
+        result = CliRunner().invoke(app, ["cohort", "status", str(out)])
+        assert "3 of 3 done" in result.output
     cohort("volume", scans / "b", out=out, model="cubic")
     inputs = sorted(row.input for row in read(out / "status.tsv"))  # two of the first were replaced, one stays
-    assert inputs == [str(scans / place) for place in ("a/s2.nii.gz", "b/s0.nii.gz", "b/s1.nii.gz")]
+    assert inputs == [str(scans / name) for name in ("a/s2.nii.gz", "b/s0.nii.gz", "b/s1.nii.gz")]
     with pytest.raises(UsageError, match="another cohort was begun there meanwhile"):
         work(str(out), "an older one", [0])
 
@@ -383,12 +391,12 @@ def test_killed_and_begun_again_with_skip_done_it_goes_on(
     workers = psutil.Process(process.pid).children(recursive=True)
     process.kill()
     process.wait()
-    when(lambda: not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in workers))
-    made = {path: path.stat().st_mtime_ns for path in out.rglob("*.nii.gz") if not path.name.startswith(".")}
-    assert made
-    done = {Path(row.output) for row in results.standing(plan.load(out)).done}
+    when(lambda: not any(worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE for worker in workers))
+    modified = {path: path.stat().st_mtime_ns for path in out.rglob("*.nii.gz") if not path.name.startswith(".")}
+    assert modified
+    done = {Path(row.output) for row in results.read_status(plan.load(out)).done}
     cohort("volume", scans, out=out, skip_done=True, model="cubic")
-    assert all(path.stat().st_mtime_ns == made[path] for path in done)
+    assert all(path.stat().st_mtime_ns == modified[path] for path in done)
     all_once(out, expected)
 
 
@@ -397,8 +405,8 @@ def test_old_results_do_not_count_for_new_settings(scans: Path, tmp_path: Path) 
     out = tmp_path / "out"
     cohort("volume", scans / "a", out=out, model="cubic")
     before = hashes(out)
-    now = cohort("volume", scans / "a", out=out, skip_done=True, model="cubic", scale=3)
-    assert len(now.done) == 3
+    status = cohort("volume", scans / "a", out=out, skip_done=True, model="cubic", scale=3)
+    assert len(status.done) == 3
     assert all(digest != before[name] for name, digest in hashes(out).items())
 
 
@@ -407,8 +415,8 @@ def test_other_weights_are_not_mixed_in(scans: Path, tmp_path: Path, refiner_fil
     weights = tmp_path / "mine.safetensors"
     weights.write_bytes(refiner_file.read_bytes())
     (scans / "a" / "bad.nii.gz").write_bytes(b"no scan")
-    now = cohort("volume", scans / "a", out=tmp_path / "out", model=weights, engine="torch")
-    assert len(now.failed) == 1
+    status = cohort("volume", scans / "a", out=tmp_path / "out", model=weights, engine="torch")
+    assert len(status.failed) == 1
     weights.write_bytes(fresh_refiner.read_bytes())
     with pytest.raises(UsageError, match="not the weights this cohort was begun with"):
         retry(tmp_path / "out")
@@ -426,37 +434,44 @@ def test_what_is_somebody_elses_stays(scans: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is the dataset itself"):
         cohort("volume", raw, out=raw, model="cubic")
     (tmp_path / "other").mkdir()
-    told = {"Name": "fMRIPrep", "GeneratedBy": [{"Name": "fMRIPrep"}]}
-    (tmp_path / "other" / "dataset_description.json").write_text(json.dumps(told))
+    description = {"Name": "fMRIPrep", "GeneratedBy": [{"Name": "fMRIPrep"}]}
+    (tmp_path / "other" / "dataset_description.json").write_text(json.dumps(description))
     with pytest.raises(UsageError, match=r"holds another dataset \(fMRIPrep\)"):
         cohort("volume", raw, out=tmp_path / "other", model="cubic")
 
 
 def test_ten_thousand_inputs_are_several_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    units = tuple(plan.Unit(f"/in/{n}", f"{tmp_path}/{n}") for n in range(10_000))
-    made = plan.Plan("volume", tmp_path, {}, units)
-    made.save()
+    items = tuple(plan.CohortItem(f"/in/{n}", f"{tmp_path}/{n}") for n in range(10_000))
+    cohort_plan = plan.CohortPlan("volume", tmp_path, {}, items)
+    cohort_plan.save()
     submitted: list[list[str]] = []
 
     def sbatch(command: list[str], **_: object) -> subprocess.CompletedProcess:
         submitted.append(command)
         return subprocess.CompletedProcess(command, 0, f"{len(submitted)}\n", "")
 
-    monkeypatch.setattr(slurm_engine.subprocess, "run", sbatch)
-    wanted = slurm_engine.Wanted(8, 5, ("--partition=x",))
-    slurm_engine.run(made, range(10_000), wanted, lambda: None, lambda _: None, wait=False)
+    monkeypatch.setattr(slurm_executor.subprocess, "run", sbatch)
+    options = slurm_executor.SlurmOptions(8, 5, ("--partition=x",))
+    slurm_executor.run(cohort_plan, range(10_000), options, lambda: None, lambda _: None, wait=False)
     assert [command[2] for command in submitted] == ["--array=0-999%5", "--array=0-249%5"]
-    tasks = [slurm_engine.chunk(made, array, task) for array, count in ((0, 1000), (1, 250)) for task in range(count)]
+    tasks = [
+        slurm_executor.task_indices(cohort_plan, array, task)
+        for array, count in ((0, 1000), (1, 250))
+        for task in range(count)
+    ]
     assert [n for task in tasks for n in task] == list(range(10_000))
     began = time.monotonic()
-    results.standing(plan.load(tmp_path))
+    results.read_status(plan.load(tmp_path))
     assert time.monotonic() - began < 2
 
 
 def test_list_files_stay_within_out(scans: Path, tmp_path: Path) -> None:
     (scans / "a" / "list.txt").write_bytes(b"\xef\xbb\xbf../b/s0.nii.gz\ns0.nii.gz\n")
-    now = cohort("volume", scans / "a" / "list.txt", out=tmp_path / "out", model="cubic")
-    assert sorted(os.path.relpath(row.output, tmp_path / "out") for row in now.done) == ["a/s0.nii.gz", "b/s0.nii.gz"]
+    status = cohort("volume", scans / "a" / "list.txt", out=tmp_path / "out", model="cubic")
+    assert sorted(os.path.relpath(row.output, tmp_path / "out") for row in status.done) == [
+        "a/s0.nii.gz",
+        "b/s0.nii.gz",
+    ]
     (scans / "latin.txt").write_bytes(b"sch\xf6n.nii.gz\n")
     with pytest.raises(UsageError, match="not UTF-8"):
         cohort("volume", scans / "latin.txt", out=tmp_path / "out2", model="cubic")
@@ -466,5 +481,5 @@ def test_subjects_behind_links_are_found(scans: Path, tmp_path: Path) -> None:
     (tmp_path / "study").mkdir()
     (tmp_path / "study" / "one").symlink_to(scans / "a")
     (tmp_path / "study" / "one" / "circle").symlink_to(tmp_path / "study")
-    now = cohort("volume", tmp_path / "study", out=tmp_path / "out", model="cubic")
-    assert len(now.done) == 3
+    status = cohort("volume", tmp_path / "study", out=tmp_path / "out", model="cubic")
+    assert len(status.done) == 3

@@ -180,24 +180,24 @@ def test_both_find_the_same(layout: Callable[[Path], None], tmp_path: Path) -> N
     root.mkdir()
     layout(root)
     out = tmp_path / "out"
-    found = expand([root])
-    targets, _ = plan(found.scans, out, False)
+    matches = expand([root])
+    targets, _ = plan(matches.scans, out, False)
     planned = find.scans([str(root)], out, False, False)
-    assert [(str(one.scan), str(one.volume), one.series) for one in targets] == [
-        (unit.source, unit.target, unit.series) for unit in planned.units
+    assert [(str(target.scan), str(target.volume), target.series) for target in targets] == [
+        (item.source, item.target, item.series) for item in planned.items
     ]
-    assert [os.path.relpath(one.scan, root) for one in targets] == LAYOUTS[layout]
-    for one in targets:
-        assert min(volume_io.read(one.scan, one.series).stored.shape) >= 4, one
-    assert planned.notes == ([found.note()] if found.left_out else [])
+    assert [os.path.relpath(target.scan, root) for target in targets] == LAYOUTS[layout]
+    for target in targets:
+        assert min(volume_io.read(target.scan, target.series).stored.shape) >= 4, target
+    assert planned.notes == ([matches.note()] if matches.left_out else [])
 
 
 def test_what_is_left_out_is_named(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     a_disc(tmp_path / "in")
-    said: list[str] = []
-    medsr.volume(tmp_path / "in", tmp_path / "out", model="cubic", notify=said.append)
-    assert "left out, not scans: AUTORUN.INF, v.exe" in said
+    lines: list[str] = []
+    medsr.volume(tmp_path / "in", tmp_path / "out", model="cubic", notify=lines.append)
+    assert "left out, not scans: AUTORUN.INF, v.exe" in lines
 
 
 def test_what_another_program_packed_fails_by_its_name(tmp_path: Path) -> None:
@@ -207,10 +207,10 @@ def test_what_another_program_packed_fails_by_its_name(tmp_path: Path) -> None:
     with zipfile.ZipFile(root / "outer.zip", "w") as archive:
         archive.write(root / "a.nii", "inner.zip")
     outcomes = medsr.volume(root, tmp_path / "out", model="cubic")
-    told = {one.input.name: str(one.error) for one in outcomes if one.error}
-    assert "packed by bzip2" in told.pop("b.nii.bz2")
-    assert "holds another zip (inner.zip)" in told.pop("outer.zip")
-    assert not told
+    errors = {outcome.input.name: str(outcome.error) for outcome in outcomes if outcome.error}
+    assert "packed by bzip2" in errors.pop("b.nii.bz2")
+    assert "holds another zip (inner.zip)" in errors.pop("outer.zip")
+    assert not errors
 
 
 def test_a_damaged_file_is_a_scan_that_fails_and_costs_no_other(tmp_path: Path) -> None:
@@ -223,8 +223,8 @@ def test_a_damaged_file_is_a_scan_that_fails_and_costs_no_other(tmp_path: Path) 
     (root / "cut.zip").write_bytes(content)
     (root / "bad.dcm").write_bytes(bytes(128) + b"DICM" + b"\x08\0\x16\0UI\xff\xffgarbage")
     outcomes = medsr.volume(root, tmp_path / "out", model="cubic")
-    assert {one.input.name: one.error is None for one in outcomes}["a.nii.gz"]
-    assert {one.input.name for one in outcomes if one.error} >= {"cut.zip"}
+    assert {outcome.input.name: outcome.error is None for outcome in outcomes}["a.nii.gz"]
+    assert {outcome.input.name for outcome in outcomes if outcome.error} >= {"cut.zip"}
 
 
 def test_a_cohort_refines_series_spread_over_folders_as_volume_does(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from medsr.commands.cohort import plan
-from medsr.commands.cohort.plan import Plan, Unit
+from medsr.commands.cohort.plan import CohortItem, CohortPlan
 from medsr.commands.cohort.run import cohort, retry
 from medsr.core.errors import UsageError
 from tests.helpers.scans import smooth_volume
@@ -29,19 +29,21 @@ def victim(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def received(tmp_path: Path) -> Plan:
+def received(tmp_path: Path) -> CohortPlan:
     """A folder of results with the plan of one scan that failed."""
     stored = np.rint(smooth_volume((24, 20, 10), 0)).astype(np.int16)
     (tmp_path / "in").mkdir()
     nib.Nifti1Image(stored, np.diag([1, 1, 2, 1])).to_filename(tmp_path / "in/s.nii.gz")
     out = tmp_path / "out"
     options = {"model": "cubic"}
-    whole = Plan("volume", out, options, (Unit(str(tmp_path / "in/s.nii.gz"), str(out / "s.nii.gz")),))
-    whole.save()
-    return whole
+    cohort_plan = CohortPlan(
+        "volume", out, options, (CohortItem(str(tmp_path / "in/s.nii.gz"), str(out / "s.nii.gz")),)
+    )
+    cohort_plan.save()
+    return cohort_plan
 
 
-def _rewrite(received: Plan, change: Callable[[Record], object]) -> None:
+def _rewrite(received: CohortPlan, change: Callable[[Record], object]) -> None:
     path = received.hidden / "plan.json"
     record = json.loads(path.read_text())
     change(record)
@@ -62,10 +64,11 @@ def _rewrite(received: Plan, change: Callable[[Record], object]) -> None:
         lambda record: record.update(skip_done="perhaps"),
         lambda record: record.update(command="rm"),
         lambda record: record.update(more=1),
+        lambda record: record.update(items=record.pop("units")),
     ],
 )
 def test_a_plan_that_names_what_lies_elsewhere_is_refused(
-    change: Callable[[Record], object], received: Plan, victim: Path
+    change: Callable[[Record], object], received: CohortPlan, victim: Path
 ) -> None:
     assert plan.load(received.out) == received
     (received.out / "link").symlink_to(victim.parent)
@@ -76,14 +79,14 @@ def test_a_plan_that_names_what_lies_elsewhere_is_refused(
         retry(received.out)
 
 
-def test_a_cohort_begun_anew_removes_nothing_that_an_old_plan_names(received: Plan, victim: Path) -> None:
+def test_a_cohort_begun_anew_removes_nothing_that_an_old_plan_names(received: CohortPlan, victim: Path) -> None:
     _rewrite(received, lambda record: record.update(id="../../private"))
     cohort("volume", received.out.parent / "in", out=received.out, model="cubic")
     assert victim.read_text() == "years of work"
 
 
 @pytest.mark.parametrize("name", ["../../private", "/tmp", "", "..", "0" * 12 + "\n"])
-def test_the_name_of_the_plan_that_counts_is_a_name(name: str, received: Plan, victim: Path) -> None:
+def test_the_name_of_the_plan_that_counts_is_a_name(name: str, received: CohortPlan, victim: Path) -> None:
     (received.out / ".cohort/current").write_text(name)
     with pytest.raises(UsageError):
         plan.load(received.out)
@@ -92,7 +95,7 @@ def test_the_name_of_the_plan_that_counts_is_a_name(name: str, received: Plan, v
     assert victim.exists()
 
 
-def test_a_work_folder_that_is_a_link_is_not_followed(received: Plan, victim: Path) -> None:
+def test_a_work_folder_that_is_a_link_is_not_followed(received: CohortPlan, victim: Path) -> None:
     (victim.parent / received.id).mkdir()
     (received.hidden / "plan.json").rename(victim.parent / received.id / "plan.json")
     received.hidden.rmdir()

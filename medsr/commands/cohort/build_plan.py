@@ -1,0 +1,95 @@
+"""From what a user asks for to the plan of a cohort: options checked, inputs found, weights known."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from medsr.commands.cohort import bids, find
+from medsr.commands.cohort.plan import CohortPlan, Command
+from medsr.core.errors import UsageError
+from medsr.core.types import Notify
+from medsr.engines.base import Compute
+from medsr.io.images import image as image_io
+from medsr.io.images.frames import canonical
+
+LEFT_OUT = ("scans", "inputs", "out", "skip_done", "on_outcome", "notify")
+"""What `medsr volume` and `medsr upscale` take that is not the same for every input."""
+ONE_SCAN = ("also", "series")
+
+
+def build_plan(
+    command: Command,
+    inputs: list[str],
+    out: Path,
+    suffixes: Sequence[str],
+    skip_done: bool,
+    options: dict[str, Any],
+    notify: Notify,
+) -> CohortPlan:
+    """The plan of a cohort; nothing is written yet.
+
+    Raises UsageError for options or inputs that are wrong, WeightsError where the model cannot be opened.
+    """
+    options = complete_options(command, options)
+    root = find.dataset(inputs) if command == "volume" else None
+    if root is not None:
+        if options["dicom"]:
+            raise UsageError("--dicom: BIDS datasets hold NIfTI")
+        bids.check(root, out)
+        matches = find.bids_images(root, out, suffixes, options["uncertainty"])
+    elif command == "volume":
+        matches = find.scans(inputs, out, options["dicom"], options["uncertainty"])
+    else:
+        matches = find.images(inputs, out)
+        if options["assumed_bits"] is None and not options["bits"]:  # here, for all: a worker sees only its own
+            sources = (Path(item.source) for item in matches.items)
+            options["assumed_bits"] = image_io.decide_depth(sources, options["frames"])
+    for note in matches.notes:
+        notify(note)
+    clashes = tuple((os.path.abspath(source), reason) for source, reason in matches.clashes)
+    dataset = None if root is None else str(root)
+    weights = weights_digest(options["model"])
+    return CohortPlan(command, out, options, tuple(matches.items), dataset, skip_done, weights, clashes)
+
+
+def complete_options(command: Command, options: dict[str, Any]) -> dict[str, Any]:
+    """All of the command's options, with their defaults. Raises UsageError for others."""
+    from medsr.commands.upscale.run import check_outscale, upscale
+    from medsr.commands.volume.run import asked, volume
+
+    if command not in get_args(Command):
+        raise UsageError(f"cohort {command}: expected volume or upscale")
+    parameters = inspect.signature(volume if command == "volume" else upscale).parameters
+    defaults = {name: parameter.default for name, parameter in parameters.items() if name not in LEFT_OUT}
+    for name, value in options.items():
+        if name not in defaults:
+            raise UsageError(f"cohort {command}: no option {name}")
+        if name in ONE_SCAN and value:
+            raise UsageError(f"--{name}: belongs to one scan, not to a cohort")
+    options = defaults | options
+    options["model"] = _absolute(str(options["model"]))
+    arguments = dict(options)
+    device = (arguments.pop(name) for name in ("device", "engine", "precision", "max_gpu_memory", "compiled"))
+    compute = Compute(*device)
+    if command == "volume":
+        asked(**arguments, compute=compute)
+    else:
+        check_outscale(options["outscale"])
+        options["frames"] = options["frames"] and canonical(options["frames"])
+    return options
+
+
+def weights_digest(model: str) -> str | None:
+    """The hash of a model's weights. Raises WeightsError here and now, rather than on every node."""
+    from medsr.volumes.models import weights_hash
+
+    return weights_hash(model)
+
+
+def _absolute(model: str) -> str:
+    """A weight file's whole path: workers may begin elsewhere."""
+    return os.path.abspath(model) if Path(model).is_file() else model
