@@ -21,20 +21,10 @@ from medsr.cli import (
     weights,
 )
 from medsr.cli.echo import echo
-from medsr.cli.group import CommandGroup
 from medsr.cli.minutes import OptionalMinutes
+from medsr.cli.root import app as app
 from medsr.core.version import __version__
 
-app = typer.Typer(
-    name="medsr",
-    cls=CommandGroup,
-    help="Fine-tune super-resolution on your own medical images and run it on your scans. "
-    "For research; not a medical device.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    epilog="An error is one line; --debug, anywhere, adds the traceback.",
-)
 app.command("demo")(demo.demo)
 app.command("finetune")(finetune.finetune)
 app.command("compare")(compare.compare)

@@ -7,6 +7,10 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+from typer.main import get_command
+
+from medsr.cli.root import app
+
 _SPAN = re.compile(r"(?<![\w`/\\.-])`([a-z]\w*)(?:=(.*?))?`(?![\w`/\\-])", re.DOTALL)
 """A parameter in backticks, alone or with its value. Backticks within a word or a path are not ours."""
 
@@ -42,13 +46,9 @@ def _spell(span: re.Match[str]) -> str:
 @cache
 def _spellings() -> dict[tuple[str, str | None], str]:
     """How each parameter is written, alone, and where it is a flag for True and for False. An option goes first."""
-    import typer
-
-    from medsr.cli.app import app
-
     spellings: dict[tuple[str, str | None], str] = {}
     with_value: set[str] = set()
-    for parameter in sorted(parameters(typer.main.get_command(app)), key=lambda entry: entry.param_type_name):
+    for parameter in sorted(parameters(get_command(app)), key=lambda entry: entry.param_type_name):
         name = parameter.name.rstrip("_")
         if parameter.param_type_name == "argument":
             spellings[name, None] = parameter.metavar or name.upper()
