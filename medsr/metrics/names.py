@@ -26,6 +26,21 @@ METRICS = {
     "lpips_vgg": Metric("LPIPS (VGG16)", -1, 4, "the same distance, VGG16, version 0.1"),
     "dists": Metric("DISTS", -1, 4, "structure and texture in VGG16's features (Ding et al. 2020), at full size"),
     "sharpness": Metric("sharpness", 0, 4, "1 - blur of Crete et al. 2007; noise counts as sharp"),
+    "detail_missing": Metric(
+        "missing detail",
+        -1,
+        4,
+        "part of the truth's energy above the low resolution's Nyquist limit that is not there",
+        plotted=True,
+    ),
+    "detail_added": Metric(
+        "added detail",
+        -1,
+        4,
+        "energy there that the truth does not have, in parts of the truth's",
+        plotted=True,
+    ),
+    "detail_added_worst": Metric("added detail, worst place", -1, 2, "in parts of the truth's mean energy"),
     "lr_psnr": Metric(
         "agreement with the input (dB)", 1, 2, "PSNR of the result, reduced again, to the input", plotted=True
     ),

@@ -1,4 +1,4 @@
-"""`nih-cxr`: P1's chest test, and what detail was erased or invented."""
+"""`nih-cxr`: P1's chest test."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from typing import Any
 from medsr.commands.evaluate.case import Case, Item
 from medsr.commands.evaluate.images import ImageBenchmark, check_size, grey
 from medsr.core.errors import InputError
-from medsr.core.types import Array
 from medsr.data import cards, layout
-from medsr.metrics.detail import bands, detail
 from medsr.metrics.psnr_ssim import eight_bit
 from medsr.metrics.regions import foreground
 
@@ -49,21 +47,8 @@ class NihCxr(ImageBenchmark):
         truth = eight_bit(grey(unit))
         return Case(item.id, truth, self.degraded(truth), {"foreground": foreground(truth)})
 
-    def score(self, result: Array, case: Case) -> dict[str, float]:
-        """Also the missing and the added detail."""
-        shares = detail(result[:, :, 0], case.ground_truth[:, :, 0], self.scale)
-        metrics = super().score(result, case)
-        if shares is not None:
-            metrics |= {
-                "detail_missing": shares.missing,
-                "detail_added": shares.added,
-                "detail_added_worst": shares.worst,
-            }
-        return metrics
-
     def protocol(self) -> dict[str, Any]:
         """P1's, with every parameter."""
-        octaves = ", ".join(f"{low:g} to {high:g}" for low, high in bands(self.scale))
         return {
             "source": "Aghelan and Rouhani (P1), chest test",
             "images": f"NIH ChestX-ray14, {SIDE}x{SIDE} originals, {self.selection}",
@@ -71,8 +56,6 @@ class NihCxr(ImageBenchmark):
             **self.steps(),
             "channel": "grey",
             "regions": "whole image; _foreground: the largest part brighter than 5 %, holes filled",
-            "detail": f"energy in the bands {octaves} cycles per pixel, in parts of the truth's: missing (detail of "
-            "the truth that is not there) and added (not in the truth); in neighbourhoods of sigma 8 pixels",
         }
 
 

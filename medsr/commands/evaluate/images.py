@@ -23,6 +23,7 @@ from medsr.io.images import image as image_io
 from medsr.io.images.formats import WRITTEN
 from medsr.io.kinds import left_out
 from medsr.metrics import perceptual, psnr_ssim
+from medsr.metrics.detail import bands, detail
 from medsr.metrics.psnr_ssim import eight_bit
 from medsr.volumes.models import open_model, weights_hash
 
@@ -137,11 +138,12 @@ class ImageBenchmark:
         return array
 
     def score(self, result: Array, case: Case) -> dict[str, float]:
-        """PSNR, SSIM, MSE on that channel, whole and in regions; perceptual distances; sharpness, agreement."""
+        """PSNR, SSIM, MSE on that channel, whole and in regions; perceptual distances; detail, sharpness, agreement."""
         truth = case.ground_truth
         channel = self.channel(result)
         metrics = scores(channel, self.channel(truth), case.regions)
         metrics |= {metric: distance(result, truth) for metric, distance in self._perceptual.items()}
+        metrics |= _detail_shares(channel, self.channel(truth), self.scale)
         metrics["sharpness"] = psnr_ssim.sharpness(channel)
         metrics["lr_psnr"] = self.agreement(result, case)
         return metrics
@@ -152,6 +154,7 @@ class ImageBenchmark:
 
     def steps(self) -> dict[str, Any]:
         """What the low resolution is and how a result is measured, for the protocol."""
+        octaves = ", ".join(f"{low:g} to {high:g}" for low, high in bands(self.scale))
         return {
             "scale": self.scale,
             "low_resolution": f"bicubic (antialiased) down by {self.scale}, Gaussian blur of sigma "
@@ -161,8 +164,18 @@ class ImageBenchmark:
             **({"bits": f"16-bit files without declared depth read as {self.bits}-bit"} if self.bits else {}),
             "ssim": "Gaussian window of sigma 1.5 (11 pixels), K 0.01 and 0.03",
             "mse": "in grey levels of 8 bits, squared",
+            "detail": f"energy in the bands {octaves} cycles per pixel, in parts of the truth's: missing (detail of "
+            "the truth that is not there) and added (not in the truth); in neighbourhoods of sigma 8 pixels",
             **{metric: self._perceptual_version(metric) for metric in perceptual.METRICS},
         }
+
+
+def _detail_shares(channel: Array, truth: Array, scale: int) -> dict[str, float]:
+    """What fine detail is missing and what was added; empty where the truth has none."""
+    shares = detail(channel[:, :, 0], truth[:, :, 0], scale)
+    if shares is None:
+        return {}
+    return {"detail_missing": shares.missing, "detail_added": shares.added, "detail_added_worst": shares.worst}
 
 
 def scores(result: Array, truth: Array, regions: Mapping[str, Mask], suffix: str = "") -> dict[str, float]:
