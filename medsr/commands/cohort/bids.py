@@ -84,11 +84,11 @@ def _as_list(value: object) -> list[Any]:
 def check(root: Path, out: Path) -> None:
     """Raise UsageError where another dataset's description would be lost."""
     if out.resolve() == root.resolve():
-        raise UsageError(f"--out {out}: is the dataset itself; give a folder for its derivatives")
+        raise UsageError(f"`out={out}`: is the dataset itself; give a folder for its derivatives")
     if not (out / DESCRIPTION).is_file():
         return
     description = _read_description(out)
     generators = [entry.get("Name") for entry in _as_list(description.get("GeneratedBy")) if isinstance(entry, dict)]
     if generators != ["medsr"]:
         name = description.get("Name", "without a name")
-        raise UsageError(f"--out {out}: holds another dataset ({name}); choose another")
+        raise UsageError(f"`out={out}`: holds another dataset ({name}); choose another")

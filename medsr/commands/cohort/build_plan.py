@@ -38,7 +38,7 @@ def build_plan(
     root = find.dataset(inputs) if command == "volume" else None
     if root is not None:
         if options["dicom"]:
-            raise UsageError("--dicom: BIDS datasets hold NIfTI")
+            raise UsageError("`dicom`: BIDS datasets hold NIfTI")
         bids.check(root, out)
         matches = find.bids_images(root, out, suffixes, options["uncertainty"])
     elif command == "volume":

@@ -27,7 +27,7 @@ def run(plan: CohortPlan, indices: Sequence[int], address: str | None, workers: 
     try:
         from distributed import as_completed
     except ImportError as error:
-        raise DependencyError(f"--engine dask needs {error.name}: pip install 'medsr[cohort]'") from error
+        raise DependencyError(f"`engine=dask` needs {error.name}: pip install 'medsr[cohort]'") from error
     failed: dict[int, str] = {}
     with ExitStack() as stack:
         client = _client(address, workers, stack)
@@ -53,12 +53,12 @@ def _client(address: str | None, workers: int, stack: ExitStack) -> Any:
         options = {"threads_per_worker": 1, "processes": True, "dashboard_address": None}
         return stack.enter_context(Client(stack.enter_context(LocalCluster(n_workers=workers or 1, **options))))
     if address.endswith(".json") and not Path(address).is_file():
-        raise UsageError(f"--dask {address}: no such file; a scheduler writes it where it is started with it")
+        raise UsageError(f"`dask={address}`: no such file; a scheduler writes it where it is started with it")
     connection = {"scheduler_file": address} if address.endswith(".json") else {"address": address}
     try:
         return stack.enter_context(Client(**connection, timeout=SECONDS))
     except (OSError, TimeoutError, ValueError) as error:
-        raise UsageError(f"--dask {address}: no scheduler answers there ({error})") from error
+        raise UsageError(f"`dask={address}`: no scheduler answers there ({error})") from error
 
 
 def _reason(future: Any) -> str:

@@ -34,9 +34,9 @@ class Executor:
 
     def __post_init__(self) -> None:
         if self.name not in get_args(Name):
-            raise UsageError(f"--engine {self.name}: expected one of {', '.join(get_args(Name))}")
+            raise UsageError(f"`engine={self.name}`: expected one of {', '.join(get_args(Name))}")
         if self.per_task < 1 or self.throttle < 0 or self.workers < 0:
-            raise UsageError("--per-task, --throttle, --workers: expected whole numbers, 1 or more to a task")
+            raise UsageError("`per_task`, `throttle`, `workers`: expected whole numbers, 1 or more to a task")
 
     def check(self) -> None:
         """Raise UsageError for an executor that is not there, before anything is touched."""
@@ -70,4 +70,4 @@ def _split(options: str) -> tuple[str, ...]:
     try:
         return tuple(shlex.split(options))
     except ValueError as error:
-        raise UsageError(f"--sbatch {options}: {error}") from error
+        raise UsageError(f"`sbatch={options}`: {error}") from error

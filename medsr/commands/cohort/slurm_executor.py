@@ -39,7 +39,7 @@ class SlurmOptions:
 def check() -> None:
     """Raise UsageError where there is no Slurm."""
     if shutil.which("sbatch") is None:
-        raise UsageError("--engine slurm: there is no sbatch on this machine")
+        raise UsageError("`engine=slurm`: there is no sbatch on this machine")
 
 
 def run(
