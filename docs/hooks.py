@@ -87,6 +87,7 @@ def commands() -> str:
 def benchmarks() -> str:
     """The table of what `medsr evaluate` can measure, its parameters written as options."""
     sys.path.insert(0, str(ROOT))
+    from medsr.cli import app  # noqa: F401, the commands whose options are named
     from medsr.cli.options import as_options
     from medsr.commands.evaluate.benchmarks import ENTRIES
 

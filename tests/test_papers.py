@@ -30,14 +30,14 @@ def _parts(recipe: Recipe) -> list[Recipe]:
 
 
 def _count(net: torch.nn.Module) -> int:
-    return sum(one.numel() for one in net.parameters() if one.requires_grad)
+    return sum(tensor.numel() for tensor in net.parameters() if tensor.requires_grad)
 
 
 def test_every_paper_has_its_recipes() -> None:
-    assert {name[:2] for name in FULL} == {"p2", "p3", "p4", "p5"}  # P1's are retina and chest_xray
+    assert {name[:2] for name in FULL} == {"p1", "p2", "p3", "p4", "p5"}  # P1 as published: retina and chest_xray
     assert {name[:2] for name in SMALL} == {"p1", "p2", "p3", "p4", "p5"}
-    told = (FOLDER / "README.md").read_text()
-    assert not [name for name in (*FULL, *SMALL) if f"`{name}`" not in told]
+    table = (FOLDER / "README.md").read_text()
+    assert not [name for name in (*FULL, *SMALL) if f"`{name}`" not in table]
 
 
 @pytest.mark.parametrize("name", ["retina", "chest_xray", *FULL])

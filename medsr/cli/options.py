@@ -19,9 +19,10 @@ def as_options(text: str) -> str:
     """`text` with its parameters as options: `scale=1` in backticks is --scale 1, `uncertainty` is --uncertainty.
 
     `consistency=False` is --no-consistency, and a positional argument is what the help calls it. What names no
-    parameter of a command, such as a whole command in backticks, stays as it is.
+    parameter of a command, such as a whole command in backticks, stays as it is. So does all before `medsr.cli.app` is
+    imported, which adds the commands.
     """
-    return _SPAN.sub(_spell, text) if "`" in text else text
+    return _SPAN.sub(_spell, text) if "`" in text and app.registered_commands else text
 
 
 def parameters(command: Any) -> Iterator[Any]:

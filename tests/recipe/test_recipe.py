@@ -116,3 +116,16 @@ def test_whatever_a_file_holds_the_answer_is_a_usage_error(
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     with pytest.raises(UsageError):
         recipes.load(path)
+
+
+@pytest.mark.parametrize(("on_a_cpu", "published"), [("p1_retina_cpu", "retina"), ("p1_chest_cpu", "chest_xray")])
+def test_the_recipes_for_a_cpu_degrade_and_weigh_as_published(on_a_cpu: str, published: str) -> None:
+    """Smaller crops and batches, and VGG16: all else that P1 states stays."""
+    small, full = recipes.load(on_a_cpu), recipes.load(published)
+    assert small.degradation == full.degradation
+    assert (small.generator, small.discriminator) == (full.generator, full.discriminator)
+    losses = small.losses.model_copy(update={"perceptual": full.losses.perceptual})
+    assert losses == full.losses
+    assert small.losses.perceptual.weight == full.losses.perceptual.weight
+    assert small.losses.perceptual.sharpened == full.losses.perceptual.sharpened
+    assert small.optimizer == full.optimizer
