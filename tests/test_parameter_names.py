@@ -17,8 +17,6 @@ OTHER_PROGRAMS = {
     "commands/cohort/slurm_executor.py": "options of sbatch and squeue, and the command line of a task",
 }
 NOT_YET = (
-    "commands/finetune.py",
-    "commands/reproduce.py",
     "commands/upscale/",
     "commands/volume/",
 )

@@ -41,8 +41,8 @@ app.add_typer(cohort.app, name="cohort")
 app.add_typer(weights.app, name="weights")
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(wanted: bool) -> None:
+    if wanted:
         echo(f"medsr {__version__}")
         raise typer.Exit
 

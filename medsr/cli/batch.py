@@ -18,8 +18,8 @@ KEEP_METADATA = "Results also get the texts of their inputs (EXIF, descriptions)
 MAX_GPU_MEMORY = "Take no more of the GPU's memory. [default: what is free]"
 
 
-def told_failure(outcome: Outcome) -> bool:
-    """Print the one line of a failed input, if it failed."""
+def report_failure(outcome: Outcome) -> bool:
+    """Print the one line of an input that failed; returns whether it failed."""
     if outcome.error:
         echo(f"medsr: {' '.join(str(outcome.error).split())}", err=True)
     return outcome.error is not None

@@ -51,20 +51,20 @@ def taking_options_of(command: Callable[..., None], kind: type[TyperCommand] = T
             super().__init__(*args, **options)
             alone = typer.Typer(add_completion=False)
             alone.command()(command)
-            own = {one.name for one in self.params} - {"engine"}
+            own = {option.name for option in self.params} - {"engine"}
             self.taken = [
-                one
-                for one in typer.main.get_command(alone).params
-                if one.param_type_name == "option" and one.name not in own
+                option
+                for option in typer.main.get_command(alone).params
+                if option.param_type_name == "option" and option.name not in own
             ]
-            for one in self.taken:
-                if one.name == "engine":
-                    one.name, one.opts = "compute", ["--compute"]
+            for option in self.taken:
+                if option.name == "engine":
+                    option.name, option.opts = "compute", ["--compute"]
             self.params += self.taken
 
         def invoke(self, context: Any) -> Any:
-            given = {one.name: context.params.pop(one.name) for one in self.taken}
-            context.obj = given | {"engine": given.pop("compute")}
+            options = {option.name: context.params.pop(option.name) for option in self.taken}
+            context.obj = options | {"engine": options.pop("compute")}
             return super().invoke(context)
 
     return Taking

@@ -52,7 +52,7 @@ def compare(
     table = [page.header(baseline, result.entries[0].bicubic), *page.rows(result.entries, baseline)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:
-        cells = [row[0].ljust(widths[0]), *(one.rjust(width) for one, width in zip(row[1:], widths[1:], strict=True))]
+        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
         echo("  ".join(cells).rstrip())
     for remark in page.remarks(result.entries, baseline):
         echo(remark)

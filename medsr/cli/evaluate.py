@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from medsr.cli.batch import BITS, end_partly, parse_tile, told_failure
+from medsr.cli.batch import BITS, end_partly, parse_tile, report_failure
 from medsr.cli.echo import echo, echo_lines
 from medsr.cli.minutes import MINUTES
 from medsr.commands.evaluate.benchmarks import ENTRIES, listing
@@ -100,5 +100,5 @@ def evaluate(
         echo()
         echo(out / "report.html")
     for outcome in result.failed:
-        told_failure(outcome)
+        report_failure(outcome)
     end_partly(len(result.failed), len(result.failed) + len(result.ids))

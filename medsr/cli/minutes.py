@@ -14,12 +14,12 @@ class OptionalMinutes(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the default after an `--adapt` that no number follows."""
-        given: list[str] = []
-        for place, argument in enumerate(args):
-            given.append(argument)
-            if argument == "--adapt" and not _is_number(args[place + 1 : place + 2]):
-                given.append(MINUTES)
-        return super().parse_args(ctx, given)
+        completed: list[str] = []
+        for index, argument in enumerate(args):
+            completed.append(argument)
+            if argument == "--adapt" and not _is_number(args[index + 1 : index + 2]):
+                completed.append(MINUTES)
+        return super().parse_args(ctx, completed)
 
 
 def _is_number(following: list[str]) -> bool:

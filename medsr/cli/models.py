@@ -17,11 +17,13 @@ def models(
     from medsr.commands.models import as_dicts
     from medsr.commands.models import models as run
 
-    found = run()
+    networks = run()
     if as_json:
-        echo_verbatim(json.dumps(as_dicts(found), indent=1))
+        echo_verbatim(json.dumps(as_dicts(networks), indent=1))
         return
     echo(f"{'name':22} {'scale':>5} {'parameters':>12} {'GMAC/Mpixel':>12}  source")
-    for one in found:
-        scale = f"x{one.scale}" if one.scale else ""
-        echo(f"{one.name:22} {scale:>5} {one.parameters:12,} {one.operations / 1e9:12,.0f}  {one.source}")
+    for network in networks:
+        scale = f"x{network.scale}" if network.scale else ""
+        echo(
+            f"{network.name:22} {scale:>5} {network.parameters:12,} {network.operations / 1e9:12,.0f}  {network.source}"
+        )

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from medsr.cli.batch import BITS, end_partly, told_failure
+from medsr.cli.batch import BITS, end_partly, report_failure
 from medsr.cli.echo import echo
 
 
@@ -31,8 +31,8 @@ def prepare(
     from medsr.commands.prepare.run import prepare as run
     from medsr.data.cards import IMAGE
 
-    given = {"ground_truth.crop": crop, "ground_truth.stride": stride, "split.seed": seed, "ground_truth.bits": bits}
-    changed = [f"{key}={value}" for key, value in given.items() if value is not None]
+    settings = {"ground_truth.crop": crop, "ground_truth.stride": stride, "split.seed": seed, "ground_truth.bits": bits}
+    changed = [f"{key}={value}" for key, value in settings.items() if value is not None]
     result = run(
         card,
         source,
@@ -41,8 +41,8 @@ def prepare(
         overrides=[*changed, *(overrides or [])],
         notify=lambda line: echo(line, err=True),
     )
-    made = [row for row in result.rows if row.file and row.role == IMAGE]
-    echo(f"{result.card.title}: {len({row.id for row in made})} images, {len(made)} ground-truth files")
+    written = [row for row in result.rows if row.file and row.role == IMAGE]
+    echo(f"{result.card.title}: {len({row.id for row in written})} images, {len(written)} ground-truth files")
     for name, subjects, images, files in splits_table(result.rows).rows:
         echo(f"  {name}: {subjects} subjects, {images} images, {files} files")
     for note in result.notes:
@@ -50,5 +50,5 @@ def prepare(
     echo(f"licence: {result.card.licence}")
     echo(str(result.out / SUMMARY))
     for outcome in result.failed:
-        told_failure(outcome)
+        report_failure(outcome)
     end_partly(len(result.failed), len({row.id for row in result.rows}))

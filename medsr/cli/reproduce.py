@@ -21,8 +21,8 @@ def reproduce(
     """Make a result again from its sidecar, and say whether it is the same."""
     from medsr.commands.reproduce import reproduce as run
 
-    compared = run(sidecar, input_, model=model, device=device, notify=lambda line: echo(line, err=True))
-    for one in compared:
-        echo(f"{one.output}: {one.how}")
-    if not all(one.same for one in compared):
+    comparisons = run(sidecar, input_, model=model, device=device, notify=lambda line: echo(line, err=True))
+    for comparison in comparisons:
+        echo(f"{comparison.output}: {comparison.how}")
+    if not all(comparison.same for comparison in comparisons):
         raise typer.Exit(1)

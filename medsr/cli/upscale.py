@@ -16,7 +16,7 @@ from medsr.cli.batch import (
     PRECISION,
     end,
     parse_tile,
-    told_failure,
+    report_failure,
 )
 from medsr.cli.echo import echo
 from medsr.io.images.formats import WRITTEN, listed
@@ -90,9 +90,9 @@ def upscale(
 def _tell(outcome: Outcome) -> None:
     if outcome.skipped:
         echo(f"{outcome.output}  done before")
-    elif not told_failure(outcome):
+    elif not report_failure(outcome):
         rest = [note for note in outcome.notes if note not in outcome.warnings]
-        told = f"  ({'; '.join(rest)})" if rest else ""
-        echo(f"{outcome.output}  {outcome.seconds:.1f} s{told}")
+        notes = f"  ({'; '.join(rest)})" if rest else ""
+        echo(f"{outcome.output}  {outcome.seconds:.1f} s{notes}")
         for warning in outcome.warnings:
             echo(f"{outcome.output.name}: {warning}", err=True)

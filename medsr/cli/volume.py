@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medsr.cli.batch import COMPILE, ENGINE, KEEP_METADATA, MAX_GPU_MEMORY, PRECISION, end, told_failure
+from medsr.cli.batch import COMPILE, ENGINE, KEEP_METADATA, MAX_GPU_MEMORY, PRECISION, end, report_failure
 from medsr.cli.echo import echo
 from medsr.cli.minutes import MINUTES
 from medsr.io.volumes.formats import BY_NAME
@@ -125,7 +125,7 @@ def volume(
 def _tell(outcome: Outcome) -> None:
     if outcome.skipped:
         echo(f"{outcome.output}  done before")
-    elif not told_failure(outcome):
+    elif not report_failure(outcome):
         echo(f"{outcome.output}  {outcome.seconds:.1f} s")
         for note in outcome.notes:
             echo(f"  {note}")

@@ -106,8 +106,8 @@ def verify(names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]"
     """Check the files on this machine against their checksums; without names, every file that is here."""
     from medsr.networks import weight_store
 
-    known = weight_store.entries()
-    chosen = [weight_store.get(name) for name in names] if names else [e for e in known.values() if e.path.is_file()]
+    entries = weight_store.entries()
+    chosen = [weight_store.get(name) for name in names] if names else [e for e in entries.values() if e.path.is_file()]
     bad = 0
     for entry in chosen:
         try:

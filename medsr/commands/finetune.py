@@ -60,28 +60,28 @@ def finetune(
     """
     if resume is not None:
         run = Path(resume)
-        settings = _resumed_recipe(recipe, run, out, given(data, overrides, seed))
+        settings = _resumed_recipe(recipe, run, out, as_overrides(data, overrides, seed))
         settings = _with_same_data(settings, run, accept_new_data, notify)
     else:
-        settings, told = with_depth(recipes.load(recipe, given(data, overrides, seed)))
-        if told:
-            notify(told)
+        settings, depth_note = with_depth(recipes.load(recipe, as_overrides(data, overrides, seed)))
+        if depth_note:
+            notify(depth_note)
         if not out and processes.count()[0] > 1:
-            raise UsageError("--out: several processes train together; say where, the same for all of them")
+            raise UsageError("`out`: several processes train together; say where, the same for all of them")
         run = Path(out) if out else Path("runs") / f"{settings.name}-{time.strftime('%Y%m%d-%H%M%S')}"
         if run.exists() and not run.is_dir():
-            raise UsageError(f"{run}: is a file; --out names a folder")
+            raise UsageError(f"{run}: is a file; `out` names a folder")
         if (run / "recipe.yml").exists() or (run / "log.jsonl").exists():
-            raise UsageError(f"{run}: already holds a run; give another --out, or --resume {run}")
+            raise UsageError(f"{run}: already holds a run; give another `out`, or `resume={run}`")
     train = stages.train if settings.stages else trainer.train
     return train(settings, run, choose(device), resume is not None, notify)
 
 
-def given(data: str | Path | None, overrides: list[str] | None, seed: int | None) -> list[str]:
-    """What was said beside the recipe, as overrides of it."""
-    more = [f"data.train={_quoted(data)}"] if data is not None else []
-    more += [f"seed={seed}"] if seed is not None else []
-    return [*(overrides or []), *more]
+def as_overrides(data: str | Path | None, overrides: list[str] | None, seed: int | None) -> list[str]:
+    """The folder of data and the seed, which are given beside the recipe, as overrides of it, after the others."""
+    extra = [f"data.train={_quoted(data)}"] if data is not None else []
+    extra += [f"seed={seed}"] if seed is not None else []
+    return [*(overrides or []), *extra]
 
 
 def _quoted(value: str | Path) -> str:
@@ -103,16 +103,16 @@ def _resumed_recipe(name: str | Path, run: Path, out: str | Path | None, overrid
     if not same or (name and recipes.load(name).name != before.name):
         length_too = "" if before.stages else "iterations, minutes, "
         free = f"{length_too}data.workers and the folders of data"
-        raise UsageError(f"--resume {run}: goes on with the run's own recipe; only {free} may change")
+        raise UsageError(f"`resume={run}`: goes on with the run's own recipe; only {free} may change")
     if out is not None and Path(out).resolve() != run.resolve():
-        raise UsageError(f"--resume {run}: goes on in that folder; --out {out} is another")
+        raise UsageError(f"`resume={run}`: goes on in that folder; `out={out}` is another")
     return after
 
 
 def at_folders_of(before: Recipe, after: Recipe) -> Recipe:
     """`after` with the folders of data that `before` names: whether they hold the same files, their hashes say."""
     data: dict[str, Any] = {"train": before.data.train}
-    if all("data.validation" in file_list.folders_of(one) for one in (before, after)):
+    if all("data.validation" in file_list.folders_of(recipe) for recipe in (before, after)):
         data["validation"] = before.data.validation
     changed: dict[str, Any] = {"data": after.data.model_copy(update=data)}
     if isinstance(before.degradation, Pairs) and isinstance(after.degradation, Pairs):
@@ -125,12 +125,12 @@ def _with_same_data(recipe: Recipe, run: Path, accept: bool, notify: Notify) -> 
     """The recipe to resume by, once its files are those that the run began with. Raises UsageError."""
     for name in file_list.folders_of(recipe).values():
         if not Path(name).is_dir():
-            raise UsageError(f"{name}: is not there; if the data was moved: --resume {run} --data NEW_FOLDER")
-    places = [(run, recipe)]
+            raise UsageError(f"{name}: is not there; if the data was moved: `resume={run}` `data=NEW_FOLDER`")
+    parts = [(run, recipe)]
     if recipe.stages:
-        places += [(stages.stage_folder(recipe, run, n), recipe.stage(n)) for n in range(len(recipe.stages))]
-    if any((folder / file_list.NAME).is_file() for folder, _ in places):
-        for folder, part in places:
+        parts += [(stages.stage_folder(recipe, run, n), recipe.stage(n)) for n in range(len(recipe.stages))]
+    if any((folder / file_list.NAME).is_file() for folder, _ in parts):
+        for folder, part in parts:
             changes.settle(folder, part, accept)
         return recipe
     if at_folders_of(recipes.load(run / "recipe.yml"), recipe) != recipe:

@@ -40,7 +40,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Given:
+class Replacements:
     """What is not taken from the sidecar: where the input and the weights are now, and what to compute on."""
 
     source: str | Path | None
@@ -50,7 +50,7 @@ class Given:
 
 def reproduce(
     sidecar: str | Path,
-    source: str | Path | None = None,
+    input: str | Path | None = None,
     *,
     model: str | Path | None = None,
     device: str = "cpu",
@@ -62,7 +62,7 @@ def reproduce(
 
     Args:
         sidecar: The `.json` beside a result of `medsr.volume`, or `upscale.json` of `medsr.upscale`.
-        source: The input, where it is no longer at the place the sidecar names. For images: their folder.
+        input: The input, where it is no longer at the place the sidecar names. For images: their folder.
         model: The weight file, where it is no longer the one of that name.
         device: `cpu`, `auto`, `cuda`, `cuda:1` or `mps`.
         notify: Called with each line that a user should read.
@@ -83,165 +83,169 @@ def reproduce(
         True
     """
     path = Path(sidecar)
-    told = _read(path)
-    given = Given(source, model, device)
-    if told["version"] != __version__:
-        notify(f"note: made by medsr {told['version']}, this is {__version__}")
-    if told.get("command") == "upscale":
-        return [_image(path, name, one, given) for name, one in told["results"].items()]
-    return [_scan(path, told, given)]
+    summary = _read(path)
+    replacements = Replacements(input, model, device)
+    if summary["version"] != __version__:
+        notify(f"note: made by medsr {summary['version']}, this is {__version__}")
+    if summary.get("command") == "upscale":
+        return [_image(path, name, entry, replacements) for name, entry in summary["results"].items()]
+    return [_scan(path, summary, replacements)]
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        told = json.loads(read_text(path))
+        summary = json.loads(read_text(path))
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not a sidecar of medsr: {error}") from error
-    if not isinstance(told, dict) or told.get("tool") != "medsr" or "version" not in told:
+    if not isinstance(summary, dict) or summary.get("tool") != "medsr" or "version" not in summary:
         raise InputError(f"{path}: not a sidecar of medsr")
     try:
-        sidecar_fields.check(told)
+        sidecar_fields.check(summary)
     except ValueError as error:
         raise InputError(f"{path}: not a whole sidecar of medsr ({error})") from error
-    return told
+    return summary
 
 
-def _image(sidecar: Path, name: str, one: dict[str, Any], given: Given) -> Comparison:
+def _image(sidecar: Path, name: str, entry: dict[str, Any], replacements: Replacements) -> Comparison:
     output = sidecar.parent / name
-    source = given.source
+    source = replacements.source
     if source is not None and Path(source).is_dir():
-        source = Path(source) / Path(one["input"]).name
-    scan = _input(sidecar, one, source, sha256)
-    asked = one["parameters"]
-    weights = _weights(sidecar, one["model"], given.model)
+        source = Path(source) / Path(entry["input"]).name
+    scan = _input(sidecar, entry, source, sha256)
+    parameters = entry["parameters"]
+    weights = _weights(sidecar, entry["model"], replacements.model)
     with tempfile.TemporaryDirectory() as folder:
         [outcome] = upscale(
             [scan],
             folder,
             model=weights,
-            outscale=asked["outscale"],
-            device=given.device,
-            bits=asked["bits"],
-            engine=asked.get("engine", "auto"),
-            precision=asked.get("precision", "fp32"),
-            compiled=asked.get("compiled", False),
-            consistency=asked.get("consistency", False),  # older sidecars do not say: there was none
-            assumed_bits={ANY: asked["assumed_bits"]} if "assumed_bits" in asked else None,
-            frames=asked.get("frames"),
-            keep_metadata=asked.get("keep_metadata", True),  # older sidecars do not say: it was kept
+            outscale=parameters["outscale"],
+            device=replacements.device,
+            bits=parameters["bits"],
+            engine=parameters.get("engine", "auto"),
+            precision=parameters.get("precision", "fp32"),
+            compiled=parameters.get("compiled", False),
+            consistency=parameters.get("consistency", False),  # older sidecars do not say: there was none
+            assumed_bits={ANY: parameters["assumed_bits"]} if "assumed_bits" in parameters else None,
+            frames=parameters.get("frames"),
+            keep_metadata=parameters.get("keep_metadata", True),  # older sidecars do not say: it was kept
         )
-        made = _made(outcome)
-        before, after = _pixels(output), _pixels(made)
-        return _compared(output, before, after, output.read_bytes() == made.read_bytes())
+        repeated = _output_of(outcome)
+        before, after = _pixels(output), _pixels(repeated)
+        return _compare(output, before, after, output.read_bytes() == repeated.read_bytes())
 
 
 def _pixels(path: Path) -> NDArray[Any]:
     """Of a picture, or of all its frames, one below the other."""
     content = image_io.read_frames(path, ALL)
-    return content.pixels if isinstance(content, image_io.Image) else np.concatenate([one.pixels for one in content])
+    return (
+        content.pixels if isinstance(content, image_io.Image) else np.concatenate([frame.pixels for frame in content])
+    )
 
 
-def _scan(sidecar: Path, told: dict[str, Any], given: Given) -> Comparison:
-    asked = told["parameters"]
-    if asked["adapt_minutes"] is not None:
-        raise UsageError(f"{sidecar}: learned from the scan for a time (--adapt): that cannot be made again exactly")
-    output = sidecar.parent / told["output_file"]
-    scan = _input(sidecar, told, given.source, volume_files.digest)
-    nearest = told["model"]["name"] == "nearest"  # a label map: no network was asked
-    weights = "cubic" if nearest else _weights(sidecar, told["model"], given.model)
-    fusion = asked.get("fusion_sha256")
-    fuse = _placed(asked["fuse"], sidecar, fusion)
+def _scan(sidecar: Path, summary: dict[str, Any], replacements: Replacements) -> Comparison:
+    parameters = summary["parameters"]
+    if parameters["adapt_minutes"] is not None:
+        raise UsageError(f"{sidecar}: learned from the scan for a time (`adapt`): that cannot be made again exactly")
+    output = sidecar.parent / summary["output_file"]
+    scan = _input(sidecar, summary, replacements.source, volume_files.digest)
+    nearest = summary["model"]["name"] == "nearest"  # a label map: no network was asked
+    weights = "cubic" if nearest else _weights(sidecar, summary["model"], replacements.model)
+    fusion = parameters.get("fusion_sha256")
+    fuse = _locate(parameters["fuse"], sidecar, fusion)
     if fusion is not None and sha256(file_of(fuse)) != fusion:
-        raise WeightsError(f"--fuse {asked['fuse']}: not the fusion network the result was made with (another SHA-256)")
-    planes = asked["planes"] if isinstance(asked["planes"], str) else ",".join(asked["planes"])
+        raise WeightsError(
+            f"`fuse={parameters['fuse']}`: not the fusion network the result was made with (another SHA-256)"
+        )
+    planes = parameters["planes"] if isinstance(parameters["planes"], str) else ",".join(parameters["planes"])
     with tempfile.TemporaryDirectory() as folder:
         [outcome] = volume(
             scan,
             Path(folder, output.name),
             model=weights,
-            isotropic=asked["isotropic"],
-            scale=asked["scale"],
-            spacing=asked["spacing_mm"],
+            isotropic=parameters["isotropic"],
+            scale=parameters["scale"],
+            spacing=parameters["spacing_mm"],
             planes=planes,
             fuse=fuse,
-            consistency=asked["consistency"],
-            profile=asked["profile"],
-            thickness=asked["thickness_mm"],
-            noise=asked.get("noise"),
-            kind=asked["kind"],
-            affine=asked.get("affine"),  # older sidecars say neither
-            input_spacing=asked.get("input_spacing_mm"),
-            series=told.get("series"),
+            consistency=parameters["consistency"],
+            profile=parameters["profile"],
+            thickness=parameters["thickness_mm"],
+            noise=parameters.get("noise"),
+            kind=parameters["kind"],
+            affine=parameters.get("affine"),  # older sidecars say neither
+            input_spacing=parameters.get("input_spacing_mm"),
+            series=summary.get("series"),
             dicom=output.is_dir(),
-            device=given.device,
-            engine=asked.get("engine", "auto"),
-            precision=asked.get("precision", "fp32"),
-            compiled=asked.get("compiled", False),
-            keep_metadata=asked.get("keep_metadata", True),
+            device=replacements.device,
+            engine=parameters.get("engine", "auto"),
+            precision=parameters.get("precision", "fp32"),
+            compiled=parameters.get("compiled", False),
+            keep_metadata=parameters.get("keep_metadata", True),
         )
-        made = _made(outcome)
-        before, after = volume_io.read(output), volume_io.read(made)
-        same_place = np.array_equal(before.affine, after.affine)
-        compared = _compared(
-            output, before.stored, after.stored, volume_files.digest(output) == volume_files.digest(made)
+        repeated = _output_of(outcome)
+        before, after = volume_io.read(output), volume_io.read(repeated)
+        same_affine = np.array_equal(before.affine, after.affine)
+        comparison = _compare(
+            output, before.stored, after.stored, volume_files.digest(output) == volume_files.digest(repeated)
         )
-        return compared if same_place else Comparison(output, False, "lies elsewhere: another affine")
+        return comparison if same_affine else Comparison(output, False, "lies elsewhere: another affine")
 
 
-def _input(sidecar: Path, told: dict[str, Any], given: str | Path | None, digest: Callable[[Path], str]) -> Path:
-    named = told["input_file"] if "input_file" in told else told["input"]
-    path = sidecar.parent / named if given is None else Path(given)
+def _input(sidecar: Path, entry: dict[str, Any], replacement: str | Path | None, digest: Callable[[Path], str]) -> Path:
+    named = entry["input_file"] if "input_file" in entry else entry["input"]
+    path = sidecar.parent / named if replacement is None else Path(replacement)
     try:
         holds = sidecar.resolve().is_relative_to(path.resolve())  # a stranger's may name the whole disk
-        if given is None and (holds or not os.path.exists(path) or digest(path) != told["input_sha256"]):
-            path = place_of(told["input_sha256"]) or path
+        if replacement is None and (holds or not os.path.exists(path) or digest(path) != entry["input_sha256"]):
+            path = place_of(entry["input_sha256"]) or path
         if not os.path.exists(path):
-            raise InputError(f"{path}: the input is not there; say where it is with --input")
+            raise InputError(f"{path}: the input is not there; say where it is with `input`")
         if sidecar.resolve().is_relative_to(path.resolve()):
             raise InputError(
                 f"{path}: the folder of the input holds this sidecar, so its files are not the same; "
-                "copy the scan alone, and name the copy with --input"
+                "copy the scan alone, and name the copy with `input`"
             )
-        same = digest(path) == told["input_sha256"]
+        same = digest(path) == entry["input_sha256"]
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     if not same:
         raise InputError(
-            f"{path}: is not the input this result was made of (another SHA-256); say where it is with --input"
+            f"{path}: is not the input this result was made of (another SHA-256); say where it is with `input`"
         )
     return path
 
 
-def _weights(sidecar: Path, told: dict[str, Any], given: str | Path | None) -> str | Path:
+def _weights(sidecar: Path, model: dict[str, Any], replacement: str | Path | None) -> str | Path:
     """The model a result was made with: by its name, or given where its file was moved."""
-    if told["sha256"] is None:
-        return str(told["name"])
-    found = _placed(told["name"], sidecar, told["sha256"]) if given is None else given
-    if weights_hash(found) != told["sha256"]:
-        raise WeightsError(f"{found}: these weights are not those the result was made with (another SHA-256)")
-    return str(found)
+    if model["sha256"] is None:
+        return str(model["name"])
+    weights = _locate(model["name"], sidecar, model["sha256"]) if replacement is None else replacement
+    if weights_hash(weights) != model["sha256"]:
+        raise WeightsError(f"{weights}: these weights are not those the result was made with (another SHA-256)")
+    return str(weights)
 
 
-def _placed(name: str, sidecar: Path, digest: str | None) -> str:
+def _locate(name: str, sidecar: Path, digest: str | None) -> str:
     """A weight file that a sidecar names from where it lies itself, or by its name alone, where this machine remembers
     it; older sidecars name it from where medsr was called."""
     beside = sidecar.parent / name
     if (len(Path(name).parts) > 1 or Path(name).suffix) and os.path.isfile(beside):
         return str(beside)
-    there = place_of(digest) if digest and not os.path.isfile(name) else None
-    return str(there) if there is not None and there.name == name else name
+    remembered = place_of(digest) if digest and not os.path.isfile(name) else None
+    return str(remembered) if remembered is not None and remembered.name == name else name
 
 
-def _made(outcome: Outcome) -> Path:
+def _output_of(outcome: Outcome) -> Path:
     if outcome.error is not None:
         error: MedsrError = outcome.error
         raise error
     return outcome.output
 
 
-def _compared(output: Path, before: Any, after: Any, same_bytes: bool) -> Comparison:
+def _compare(output: Path, before: Any, after: Any, same_bytes: bool) -> Comparison:
     if same_bytes:
         return Comparison(output, True, "the same bytes")
     if before.shape != after.shape or before.dtype != after.dtype:

@@ -32,7 +32,7 @@ def test_a_refined_scan_is_made_again_with_the_same_values(scan: Path, refiner_f
     assert compared.same, compared.how
     moved = tmp_path / "elsewhere"
     shutil.move(tmp_path / "out", moved)
-    with pytest.raises(InputError, match="--input"):
+    with pytest.raises(InputError, match="`input`"):
         medsr.reproduce(moved / "scan.json", scan.parent / "gone.nii.gz", model=refiner_file)
     assert medsr.reproduce(moved / "scan.json", scan, model=refiner_file)[0].same
 

@@ -167,7 +167,7 @@ def test_moved_data_is_the_same_where_its_hashes_are(tmp_path: Path, photographs
     moved = tmp_path / "moved"
     shutil.copytree(photographs, moved, copy_function=shutil.copyfile)
     shutil.rmtree(photographs)
-    with pytest.raises(UsageError, match="--data NEW_FOLDER"):
+    with pytest.raises(UsageError, match="`data=NEW_FOLDER`"):
         _resume(run)
     _resume(run, data=moved)
     assert _parts(run) == before

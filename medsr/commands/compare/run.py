@@ -13,7 +13,7 @@ from medsr.commands.compare import page
 from medsr.commands.compare.comparable import check_comparable, same_held_out
 from medsr.commands.compare.entry import Entry, Failed, Leaf, RecipeComparison, folder_of, leaves
 from medsr.commands.compare.record import as_json
-from medsr.commands.finetune import at_folders_of, finetune, given
+from medsr.commands.finetune import as_overrides, at_folders_of, finetune
 from medsr.core.devices import choose
 from medsr.core.errors import MedsrError, StoppedError, UsageError
 from medsr.core.types import Notify
@@ -76,7 +76,7 @@ def compare(
     if len(names) < 2:
         raise UsageError("compare needs two recipes or more")
     budget = [f"minutes={minutes}"] if minutes is not None else []
-    overridden = [*given(data, list(overrides), seed), *budget]
+    overridden = [*as_overrides(data, list(overrides), seed), *budget]
     first, line = with_depth(recipes.load(names[0], overridden))
     if line:  # the same for all of them
         notify(line)
