@@ -16,11 +16,6 @@ OTHER_PROGRAMS = {
     "engines/selection.py": "the command line of a child: medsr export",
     "commands/cohort/slurm_executor.py": "options of sbatch and squeue, and the command line of a task",
 }
-NOT_YET = (
-    "commands/upscale/",
-    "commands/volume/",
-)
-"""What still writes dashes. This list only shrinks."""
 WHOLE_COMMAND = re.compile(r"\bmedsr [a-z{][^;,:`]*")
 OPTION = re.compile(r"(?<![\w-])--[a-z][\w-]*")
 
@@ -52,13 +47,13 @@ def test_the_library_names_parameters_not_options() -> None:
     wrong = []
     for path in PACKAGE.rglob("*.py"):
         name = path.relative_to(PACKAGE).as_posix()
-        if not name.startswith(("cli/", *NOT_YET)) and name not in OTHER_PROGRAMS:
+        if not name.startswith("cli/") and name not in OTHER_PROGRAMS:
             wrong += _with_dashes(path)
     assert wrong == []
 
 
 def test_every_exception_is_still_one() -> None:
-    for name in (*OTHER_PROGRAMS, *NOT_YET):
+    for name in OTHER_PROGRAMS:
         path = PACKAGE / name
         modules = path.rglob("*.py") if path.is_dir() else [path]
         assert any(_with_dashes(module) for module in modules), f"{name}: take it off the list"

@@ -5,69 +5,84 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from medsr.batch.outcome import Outcome, run_safely
 
 Input = TypeVar("Input")
+Output = TypeVar("Output")
+
+
+class LoadedInput(Protocol):
+    """An input in memory."""
+
+    @property
+    def digest(self) -> str:
+        """Of the bytes that were decoded."""
+        ...
+
+
+Loaded = TypeVar("Loaded", bound=LoadedInput)
 Result = TypeVar("Result")
 
 
-class BatchJob(Protocol):
-    """One input and what is made of it. Each step finds what the one before left in the job."""
+@dataclass(frozen=True)
+class Written:
+    """What is known once a result is written.
+
+    `notes`: what the user should know. `output_sha256`: empty where nobody has taken it. `details`: what the batch's
+    own `record` needs besides the outcome.
+    """
+
+    notes: tuple[str, ...] = ()
+    output_sha256: str = ""
+    details: Any = None
+
+
+class BatchJob(Protocol[Loaded, Result]):
+    """One input of a batch, in three steps. Each step gets what the one before returns; the job holds none of it."""
 
     @property
     def source(self) -> Path: ...
     @property
     def target(self) -> Path: ...
-    @property
-    def digest(self) -> str:
-        """Of the input's bytes that were decoded; empty before `read`."""
+
+    def read(self) -> Loaded | None:
+        """Bring the input into memory, in a thread. None: there is nothing to be done."""
         ...
 
-    @property
-    def written(self) -> str:
-        """Digest of what was written; empty before `write`, or where nobody has taken it."""
-        ...
-
-    def read(self) -> bool:
-        """Bring the input into memory, in a thread. False: there is nothing to be done."""
-        ...
-
-    def compute(self) -> None:
+    def compute(self, loaded: Loaded) -> Result:
         """In the calling thread, one job at a time, in their order."""
         ...
 
-    def write(self) -> tuple[str, ...]:
-        """Write the result, in a thread, and release it. Returns what the user should know."""
-        ...
-
-    def release(self) -> None:
-        """Let go of what is in memory: a step has failed."""
+    def write(self, result: Result) -> Written:
+        """Write the result, in a thread."""
         ...
 
 
 def run(
-    jobs: Sequence[BatchJob],
+    jobs: Sequence[BatchJob[Any, Any]],
     on_outcome: Callable[[Outcome], None] = lambda _: None,
-    record: Callable[[Outcome], None] = lambda _: None,
+    record: Callable[[Outcome, Written | None], None] = lambda *_: None,
 ) -> list[Outcome]:
     """Do every job; a failing one becomes its outcome and costs no other theirs. Outcomes come in the jobs' order.
 
     At most three are in memory: one read, one computed, one written. `record` is called by the thread that writes, as
-    soon as a job is done. `on_outcome` is called by the calling thread, which alone prints, when it has the time. Where
-    that one is interrupted, what is being written is finished, recorded and reported first. `seconds` are those of a
-    job's own steps.
+    soon as a job is done; without `Written` where nothing was written. `on_outcome` is called by the calling thread,
+    which alone prints, when it has the time. Where that one is interrupted, what is being written is finished, recorded
+    and reported first. `seconds` are those of a job's own steps.
     """
     outcomes: list[Outcome] = []
 
-    def finish(job: BatchJob, computed: Outcome) -> Outcome:
-        outcome = _next_step(job, computed, job.write)
-        outcome = replace(outcome, input_sha256=job.digest, output_sha256=job.written)
-        recorded = run_safely(job.source, job.target, partial(_run_record, record, outcome))
+    def finish(job: BatchJob[Any, Any], computed: _Handover[Any]) -> Outcome:
+        last = _next_step(job, computed, job.write)
+        outcome, written = last.outcome, last.value.pop() if last.value else None
+        if written is not None:
+            outcome = replace(outcome, notes=written.notes, output_sha256=written.output_sha256)
+        recorded = run_safely(job.source, job.target, partial(_run_record, record, outcome, written))
         return (
             outcome if recorded.error is None or outcome.error is not None else replace(outcome, error=recorded.error)
         )
@@ -80,8 +95,8 @@ def run(
     finished: Future[Outcome] | None = None
     with closing(prefetch(_read, jobs)) as reading, ThreadPoolExecutor(1) as writer:
         try:
-            for job, begun in zip(jobs, reading, strict=True):
-                computed = _next_step(job, begun, job.compute)
+            for job, loaded in zip(jobs, reading, strict=True):
+                computed = _next_step(job, loaded, job.compute)
                 report(finished)
                 finished = None
                 finished = writer.submit(finish, job, computed)
@@ -90,7 +105,7 @@ def run(
     return outcomes
 
 
-def prefetch(function: Callable[[Input], Result], inputs: Sequence[Input]) -> Generator[Result, None, None]:
+def prefetch(function: Callable[[Input], Output], inputs: Sequence[Input]) -> Generator[Output, None, None]:
     """`map(function, inputs)`: the next result is computed in a thread while the caller has the last."""
     with ThreadPoolExecutor(1) as pool:
         pending = [pool.submit(function, entry) for entry in inputs[:1]]
@@ -103,28 +118,48 @@ def prefetch(function: Callable[[Input], Result], inputs: Sequence[Input]) -> Ge
             yield last.result()
 
 
-def _read(job: BatchJob) -> Outcome:
-    done = True
+@dataclass(frozen=True)
+class _Handover(Generic[Output]):
+    """How a job's last step ended, and what it returned: one `value`, or none where nothing follows.
 
-    def step() -> tuple[str, ...]:
-        nonlocal done
-        done = not job.read()
+    The next step takes the value out. So nothing else holds it: futures, loops and the tracebacks of errors live on.
+    """
+
+    outcome: Outcome
+    value: list[Output]
+
+
+def _read(job: BatchJob[Loaded, Any]) -> _Handover[Loaded]:
+    first = _run_step(job, job.read)
+    loaded = first.value.pop() if first.value else None
+    if first.outcome.error is not None:
+        return first  # type: ignore[return-value]
+    if loaded is None:
+        return _Handover(replace(first.outcome, skipped=True, seconds=0.0), [])
+    return _Handover(replace(first.outcome, input_sha256=loaded.digest), [loaded])
+
+
+def _next_step(job: BatchJob[Any, Any], before: _Handover[Input], step: Callable[[Input], Output]) -> _Handover[Any]:
+    """The next step of a job, unless it failed or there is nothing to be done."""
+    if not before.value:
+        return before
+    after = _run_step(job, lambda: step(before.value.pop()))
+    seconds = before.outcome.seconds + after.outcome.seconds
+    return _Handover(replace(after.outcome, seconds=seconds, input_sha256=before.outcome.input_sha256), after.value)
+
+
+def _run_step(job: BatchJob[Any, Any], step: Callable[[], Output]) -> _Handover[Output]:
+    value: list[Output] = []
+
+    def keep_value() -> tuple[str, ...]:
+        value.append(step())
         return ()
 
-    outcome = run_safely(job.source, job.target, step)
-    return replace(outcome, skipped=True, seconds=0.0) if outcome.error is None and done else outcome
+    return _Handover(run_safely(job.source, job.target, keep_value), value)
 
 
-def _run_record(record: Callable[[Outcome], None], outcome: Outcome) -> tuple[str, ...]:
-    record(outcome)
+def _run_record(
+    record: Callable[[Outcome, Written | None], None], outcome: Outcome, written: Written | None
+) -> tuple[str, ...]:
+    record(outcome, written)
     return ()
-
-
-def _next_step(job: BatchJob, before: Outcome, step: Callable[[], tuple[str, ...] | None]) -> Outcome:
-    """The next step of a job, unless it failed or there is nothing to be done."""
-    if before.error is not None or before.skipped:
-        return before
-    outcome = run_safely(job.source, job.target, lambda: step() or ())
-    if outcome.error is not None:
-        job.release()
-    return replace(outcome, seconds=before.seconds + outcome.seconds)

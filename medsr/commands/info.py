@@ -29,13 +29,13 @@ PACKAGES = (
 
 def collect(devices: bool = False) -> dict[str, Any]:
     """Versions, models on this machine, folders; with `devices` also the GPUs torch sees."""
-    known = weight_store.entries().values()
+    entries = weight_store.entries().values()
     facts: dict[str, Any] = {
         "medsr": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: _version(name) for name in PACKAGES},
-        "models": [*weight_store.BASELINES, *(e.name for e in known if e.role == "generator" and e.path.is_file())],
+        "models": [*weight_store.BASELINES, *(e.name for e in entries if e.role == "generator" and e.path.is_file())],
         "weights": str(home() / "weights"),
         "recipes": str(resource_dir("recipes")),
     }

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -9,11 +10,20 @@ from pathlib import Path
 import pytest
 
 from medsr.batch.outcome import Outcome
-from medsr.batch.pipeline import prefetch, run
+from medsr.batch.pipeline import Written, prefetch, run
 from medsr.core.errors import InputError
 
 SOON = 20.0
 """Seconds after which a test has hung."""
+
+
+@dataclass(eq=False)
+class Value:
+    """What a step hands on."""
+
+    number: int
+    step: str
+    digest: str = "digest"
 
 
 @dataclass
@@ -27,9 +37,8 @@ class Step:
         default_factory=lambda: {name: threading.Event() for name in ("read", "compute", "write")}
     )
     threads: dict[str, int] = field(default_factory=dict)
-    released: bool = False
-    digest: str = ""
-    written: str = ""
+    values: dict[str, weakref.ref[Value]] = field(default_factory=dict)
+    """What the steps returned, for as long as somebody holds it."""
 
     @property
     def source(self) -> Path:
@@ -44,19 +53,28 @@ class Step:
         self.threads[name] = threading.get_ident()
         self.on.get(name, lambda: None)()
 
-    def read(self) -> bool:
+    def read(self) -> Value | None:
         self._do("read")
-        return self.wanted
+        return self._value("read") if self.wanted else None
 
-    def compute(self) -> None:
+    def compute(self, loaded: Value) -> Value:
+        assert (loaded.number, loaded.step) == (self.number, "read")
         self._do("compute")
+        return self._value("compute")
 
-    def write(self) -> tuple[str, ...]:
+    def write(self, result: Value) -> Written:
+        assert (result.number, result.step) == (self.number, "compute")
         self._do("write")
-        return (f"note {self.number}",)
+        return Written((f"note {self.number}",), f"sha256 {self.number}")
 
-    def release(self) -> None:
-        self.released = True
+    def _value(self, step: str) -> Value:
+        value = Value(self.number, step)
+        self.values[step] = weakref.ref(value)
+        return value
+
+    def held(self) -> list[str]:
+        """The steps whose value somebody holds."""
+        return [step for step, value in self.values.items() if value() is not None]
 
 
 def _fail() -> None:
@@ -71,6 +89,8 @@ def test_the_next_is_read_and_the_last_written_while_one_is_computed() -> None:
     outcomes = run(jobs, lambda _: None)
     assert [outcome.input for outcome in outcomes] == [job.source for job in jobs]
     assert [outcome.notes for outcome in outcomes] == [(f"note {n}",) for n in range(4)]
+    assert [outcome.output_sha256 for outcome in outcomes] == [f"sha256 {n}" for n in range(4)]
+    assert {outcome.input_sha256 for outcome in outcomes} == {"digest"}
     assert {job.threads["compute"] for job in jobs} == {threading.get_ident()}
 
 
@@ -90,7 +110,20 @@ def test_a_step_that_fails_costs_no_other_job(step: str) -> None:
     assert [outcome.skipped for outcome in outcomes] == [False, False, False, False, True]
     assert not jobs[4].began["compute"].is_set()
     assert jobs[2].began["write"].is_set() == (step == "write")
-    assert [job.released for job in jobs] == [False, False, step != "read", False, False]
+    assert [job.held() for job in jobs] == [[]] * 5  # the error of a step holds none of its values
+
+
+def test_no_more_than_three_are_in_memory() -> None:
+    """One read, one computed, one written: while the fourth is computed, of the first two nothing is left."""
+    jobs = [Step(n) for n in range(6)]
+
+    def look() -> None:
+        assert [job.held() for job in jobs[:2]] == [[], []]
+
+    jobs[3].on["compute"] = look
+    outcomes = run(jobs)
+    assert [outcome.error for outcome in outcomes] == [None] * 6
+    assert [job.held() for job in jobs] == [[]] * 6
 
 
 def test_what_is_written_is_recorded_at_once_and_told_by_the_thread_that_asked() -> None:
@@ -101,7 +134,7 @@ def test_what_is_written_is_recorded_at_once_and_told_by_the_thread_that_asked()
         assert recorded.wait(SOON), "the first was recorded only after the second was computed"
 
     jobs[1].on["compute"] = wait
-    run(jobs, lambda _: threads.add(threading.get_ident()), lambda _: recorded.set())
+    run(jobs, lambda _: threads.add(threading.get_ident()), lambda *_: recorded.set())
     assert threads == {threading.get_ident()}
 
 
@@ -120,7 +153,7 @@ def test_what_is_being_written_is_finished_and_told_when_interrupted() -> None:
     reported: list[Outcome] = []
     recorded: list[Outcome] = []
     with pytest.raises(KeyboardInterrupt):
-        run(jobs, reported.append, recorded.append)
+        run(jobs, reported.append, lambda outcome, _: recorded.append(outcome))
     assert ended.is_set()
     assert recorded == reported
     assert [outcome.input for outcome in reported] == [jobs[0].source]

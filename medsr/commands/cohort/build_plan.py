@@ -59,7 +59,7 @@ def build_plan(
 def complete_options(command: Command, options: dict[str, Any]) -> dict[str, Any]:
     """All of the command's options, with their defaults. Raises UsageError for others."""
     from medsr.commands.upscale.run import check_outscale, upscale
-    from medsr.commands.volume.run import asked, volume
+    from medsr.commands.volume.run import build_request, volume
 
     if command not in get_args(Command):
         raise UsageError(f"cohort {command}: expected volume or upscale")
@@ -76,7 +76,7 @@ def complete_options(command: Command, options: dict[str, Any]) -> dict[str, Any
     device = (arguments.pop(name) for name in ("device", "engine", "precision", "max_gpu_memory", "compiled"))
     compute = Compute(*device)
     if command == "volume":
-        asked(**arguments, compute=compute)
+        build_request(**arguments, compute=compute)
     else:
         check_outscale(options["outscale"])
         options["frames"] = options["frames"] and canonical(options["frames"])

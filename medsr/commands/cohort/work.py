@@ -60,7 +60,7 @@ class WorkerContext:
 
     settings: Mapping[str, Any]
     digest: Callable[[Path], str]
-    make_job: Callable[[CohortItem, Status], pipeline.BatchJob]
+    make_job: Callable[[CohortItem, Status], pipeline.BatchJob[Any, Any]]
 
 
 def work(out: str, plan_id: str, indices: Sequence[int], worker: str = "", device: str | None = None) -> int:
@@ -78,11 +78,10 @@ def work(out: str, plan_id: str, indices: Sequence[int], worker: str = "", devic
         write_text(folder / RUNNING, "\n".join(map(str, indices)))
         context, records, journal = _open_worker(out, plan_id, folder.name, device)
         jobs = [context.make_job(plan.items[index], records) for index in indices]
-        by_target = {job.target: job for job in jobs}
 
-        def record(outcome: Outcome) -> None:
-            if (used := getattr(by_target[outcome.output], "used", None)) and outcome.error is None:
-                journal.add(str(outcome.output), sidecar.entry(plan.out, outcome, used))
+        def record(outcome: Outcome, written: pipeline.Written | None) -> None:
+            if written is not None and written.details is not None:
+                journal.add(str(outcome.output), sidecar.entry(plan.out, outcome, written.details))
             records.record(outcome)
 
         outcomes = pipeline.run(jobs, record=record)
@@ -119,29 +118,29 @@ def open_context(plan: CohortPlan, device: str | None = None) -> WorkerContext:
 
 def _volume_context(options: dict[str, Any], compute: Compute) -> WorkerContext:
     from medsr.commands.volume.files import Target
-    from medsr.commands.volume.job import How, Job
-    from medsr.commands.volume.run import asked, open_for, settings_of
+    from medsr.commands.volume.job import ScanContext, ScanJob
+    from medsr.commands.volume.run import build_request, open_for, settings_of
 
-    request, extras = asked(**options, compute=compute)
+    request, extras = build_request(**options, compute=compute)
     opened = open_for(request)
 
-    def make_job(item: CohortItem, status: Status) -> pipeline.BatchJob:
-        how = How(request, extras, opened, lambda _: None, status, lambda *_: None)
-        return Job(Target(Path(item.source), Path(item.target), extras.dicom, item.series), how)
+    def make_job(item: CohortItem, status: Status) -> pipeline.BatchJob[Any, Any]:
+        context = ScanContext(request, extras, opened, lambda _: None, status, lambda *_: None)
+        return ScanJob(Target(Path(item.source), Path(item.target), extras.dicom, item.series), context)
 
     return WorkerContext(settings_of(request, extras, opened), volume_files.digest, make_job)
 
 
 def _upscale_context(options: dict[str, Any], compute: Compute) -> WorkerContext:
     from medsr.commands.upscale.models import Models
-    from medsr.commands.upscale.run import How, Job
+    from medsr.commands.upscale.run import ImageContext, ImageJob
 
     arguments = (options["tile"], options["outscale"], options["bits"], options["consistency"])
     keywords = {"assumed_bits": options["assumed_bits"] or {}, "keep_metadata": options["keep_metadata"]}
     keywords["frames"] = options["frames"]
     models = Models(options["model"], compute, *arguments, **keywords)
 
-    def make_job(item: CohortItem, status: Status) -> pipeline.BatchJob:
-        return Job(Path(item.source), Path(item.target), 0, How(models, status, lambda *_: None))
+    def make_job(item: CohortItem, status: Status) -> pipeline.BatchJob[Any, Any]:
+        return ImageJob(Path(item.source), Path(item.target), 0, ImageContext(models, status, lambda *_: None))
 
-    return WorkerContext(models.known, sha256, make_job)
+    return WorkerContext(models.settings, sha256, make_job)

@@ -15,12 +15,9 @@ from medsr.commands.serve.quota import Quota
 from medsr.commands.serve.responses import VoxelGrid
 from medsr.commands.upscale.models import DEFAULT_SCALE, Models
 from medsr.commands.upscale.plans import plan as plan_images
-from medsr.commands.upscale.run import How as ImageHow
-from medsr.commands.upscale.run import Job as ImageJob
+from medsr.commands.upscale.run import ImageContext, ImageJob
 from medsr.commands.volume.files import plan as plan_scans
-from medsr.commands.volume.job import Extras
-from medsr.commands.volume.job import How as ScanHow
-from medsr.commands.volume.job import Job as ScanJob
+from medsr.commands.volume.job import OutputOptions, ScanContext, ScanJob
 from medsr.core.errors import InputError
 from medsr.core.types import OnProgress
 from medsr.data.pairs import alike
@@ -101,26 +98,25 @@ def run_image_task(task: ImageTask, on_progress: OnProgress) -> list[ImageOutput
             on_progress(index + done, len(opened), model.name)
 
         models = Models(task.models[index], task.compute, outscale=scale, opener=image_model)
-        outputs.append(_upscale(task, index, scale, ImageHow(models, None, update)))
+        outputs.append(_upscale(task, index, scale, ImageContext(models, None, update)))
     return outputs
 
 
-def _upscale(task: ImageTask, index: int, scale: float, context: ImageHow) -> ImageOutput:
+def _upscale(task: ImageTask, index: int, scale: float, context: ImageContext) -> ImageOutput:
     start = time.monotonic()
     context.update(0)
     [(source, target)] = plan_images([task.source], task.folder / str(index)).jobs
     job = ImageJob(source, target, 0, context)
-    job.read()
-    assert job.image is not None
-    height, width = target_size(job.image.pixels, scale)
+    loaded = job.load()
+    height, width = target_size(loaded.image.pixels, scale)
     if height * width > task.max_pixels:
         raise InputError(
             f"the result would have {height * width / 1e6:.0f} megapixels; this server makes at most "
             f"{task.max_pixels / 1e6:g}: choose a smaller factor, or cut the image"
         )
-    task.quota.check(2 * height * width * math.prod(job.image.pixels.shape[2:]) * job.image.pixels.itemsize)
-    job.compute()
-    notes = list(job.write())
+    task.quota.check(2 * height * width * math.prod(loaded.image.pixels.shape[2:]) * loaded.image.pixels.itemsize)
+    notes = list(job.write(job.compute(loaded)).notes)
+    del loaded  # what the page shows takes as much memory again
     seconds = time.monotonic() - start
     written = image_io.read(target)  # what is shown is what is downloaded
     write_pixels(target.with_name(PIXELS), written, task.quota)
@@ -156,14 +152,13 @@ def run_volume_task(task: VolumeTask, on_progress: OnProgress) -> VolumeOutput:
     on_progress(0, 1, "reading the scan")
     lines: list[str] = []
     engine = slice_model(task.request.model, task.request.compute)
-    context = ScanHow(task.request, Extras(series=task.series), engine, lines.append, None, on_progress)
+    context = ScanContext(task.request, OutputOptions(series=task.series), engine, lines.append, None, on_progress)
     task.folder.mkdir(parents=True, exist_ok=True)
     scans = [Scan(task.source)]
     job = ScanJob(plan_scans(scans, task.folder, False, (), task.request.method.uncertainty)[0][0], context)
     with numbered_members():
-        job.read()
-    assert job.given is not None
-    scan = job.given.scan
+        loaded = job.load()
+    scan = loaded.scan
     fine = task.request.target(scan.grid)
     if (voxels := scan.volumes * fine[0] * fine[1] * fine[2]) > task.max_voxels:
         raise InputError(
@@ -172,13 +167,13 @@ def run_volume_task(task: VolumeTask, on_progress: OnProgress) -> VolumeOutput:
         )
     files = 4 if task.request.method.uncertainty else 2
     task.quota.check(files * voxels * scan.stored.itemsize)
-    job.compute()
-    assert job.result is not None
-    refined, uncertainty, warnings = job.result.volume, job.result.uncertainty, job.result.warnings
+    result = job.compute(loaded)
+    refined, uncertainty, warnings = result.refined.volume, result.refined.uncertainty, result.refined.warnings
     on_progress(1, 1, "writing")
-    notes = job.write()
+    notes = job.write(result).notes
+    del loaded, result  # what the page shows takes as much memory again
     seconds = time.monotonic() - start
-    paths = job.at
+    paths = job.paths
     sidecar = paths.beside(".json")
     _hide_source(sidecar, task.source.name)
     nifti = task.folder / "view" / NIFTI

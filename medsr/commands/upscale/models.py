@@ -20,18 +20,18 @@ DEFAULT_SCALE = 2
 
 
 @dataclass(frozen=True)
-class Used:
-    """A model as it is used for an image. `known`: everything but the image that decides the result."""
+class OpenedModel:
+    """A model as it is used for an image. `settings`: everything but the image that decides the result."""
 
     model: Model
     scale: float
-    known: Mapping[str, Any]
+    settings: Mapping[str, Any]
 
 
 class Models:
     """The model of each image of a batch: the one that was asked for, or of the bundled ones the one that fits.
 
-    `known`: everything but the images that decides the results. `assumed_bits`: of 16-bit files that do not say, by
+    `settings`: everything but the images that decides the results. `assumed_bits`: of 16-bit files that do not say, by
     series. `opener`: as `open_model`. `frames`: of files that hold several. `keep_metadata`: as `io.image.write`.
     Raises UsageError or WeightsError.
     """
@@ -54,40 +54,40 @@ class Models:
         self.frames = None if frames is None else canonical(frames)
         self.keep_metadata = keep_metadata
         self.opener = opener
-        self.opened: dict[str, Used] = {}
+        self.opened: dict[str, OpenedModel] = {}
         if model == AUTO:
             choose(compute.device)  # what cannot be is said before anything is begun
-            asked = (compute.engine, compute.precision, compute.compiled, outscale, bits, consistency, keep_metadata)
-            self.known: Mapping[str, Any] = {"model": AUTO, "weights": candidates_hash(), "asked": asked}
+            options = (compute.engine, compute.precision, compute.compiled, outscale, bits, consistency, keep_metadata)
+            self.settings: Mapping[str, Any] = {"model": AUTO, "weights": candidates_hash(), "asked": options}
         else:
-            self.known = self._open(model).known
-        if together := assumed_bits.get(FILES):  # else results of other files would count as done
-            self.known = dict(self.known) | {"assumed_bits": together}
+            self.settings = self._open(model).settings
+        if bits_of_files := assumed_bits.get(FILES):  # else results of other files would count as done
+            self.settings = dict(self.settings) | {"assumed_bits": bits_of_files}
         if self.frames:
-            self.known = dict(self.known) | {"frames": self.frames}
+            self.settings = dict(self.settings) | {"frames": self.frames}
 
-    def of(self, image: Image) -> tuple[Used, str]:
+    def of(self, image: Image) -> tuple[OpenedModel, str]:
         """What to use for an image, and what to say about the choice. Raises as `open_model`."""
         if self.model != AUTO:
             return self._for(image, self.model), ""
         chosen = for_image(image, self.outscale or DEFAULT_SCALE)
         return self._for(image, chosen.model), str(chosen)
 
-    def _for(self, image: Image, name: str) -> Used:
-        used = self._open(name)
+    def _for(self, image: Image, name: str) -> OpenedModel:
+        opened = self._open(name)
         if self.frames:
-            used = replace(used, known=dict(used.known) | {"frames": self.frames})
+            opened = replace(opened, settings=dict(opened.settings) | {"frames": self.frames})
         if (bits := image.extra.get("assumed_bits")) is None:
-            return used
-        return replace(used, known=dict(used.known) | {"assumed_bits": bits})
+            return opened
+        return replace(opened, settings=dict(opened.settings) | {"assumed_bits": bits})
 
-    def _open(self, name: str) -> Used:
+    def _open(self, name: str) -> OpenedModel:
         if name not in self.opened:
             network = self.opener(name, self.compute, self.tile, self.consistency)
             scale = self.outscale or network.scale or DEFAULT_SCALE
-            known = {"model": name, "weights": weights_hash(name), "scale": scale, "bits": self.bits}
-            known["keep_metadata"] = self.keep_metadata
+            settings = {"model": name, "weights": weights_hash(name), "scale": scale, "bits": self.bits}
+            settings["keep_metadata"] = self.keep_metadata
             if isinstance(network, Network):
-                known["consistency"] = network.consistency
-            self.opened[name] = Used(network, scale, known | computed(network))
+                settings["consistency"] = network.consistency
+            self.opened[name] = OpenedModel(network, scale, settings | computed(network))
         return self.opened[name]

@@ -16,7 +16,7 @@ from medsr.io.places import Writing, check, check_folder
 
 
 @dataclass(frozen=True)
-class Plan:
+class UpscalePlan:
     """`jobs`: input and output of every image. `clashes`: inputs that are not done, with the reason.
 
     `notes`: what was left out, for the user to see.
@@ -27,7 +27,7 @@ class Plan:
     notes: list[str]
 
 
-def plan(inputs: Sequence[str | Path], out: Path) -> Plan:
+def plan(inputs: Sequence[str | Path], out: Path) -> UpscalePlan:
     """Input and output of every image. Files below a folder keep their place below it.
 
     Results of earlier runs, by the tables of `out` and of folders within an input, are no inputs; two inputs with one
@@ -52,15 +52,15 @@ def plan(inputs: Sequence[str | Path], out: Path) -> Plan:
     if len(clashes) == len(jobs):
         raise UsageError(next(iter(clashes.values())))
     kept = [job for number, job in enumerate(jobs) if number not in clashes]
-    return Plan(kept, [(jobs[number][0], reason) for number, reason in clashes.items()], notes)
+    return UpscalePlan(kept, [(jobs[number][0], reason) for number, reason in clashes.items()], notes)
 
 
 def _originals(sources: list[Path], folder: Path, out: Path, notes: list[str]) -> list[Path]:
     """Those that no run of medsr has made, as far as the tables in `out` and in folders below `folder` know."""
-    places = {source.parent for source in sources} | {
+    folders = {source.parent for source in sources} | {
         parent for source in sources for parent in source.parents if folder in parent.parents
     }
-    results = results_in(out).union(*(results_in(place) for place in places if place != folder))
+    results = results_in(out).union(*(results_in(parent) for parent in folders if parent != folder))
     originals = [source for source in sources if os.path.realpath(source) not in results]
     count = len(sources) - len(originals)
     if not originals:

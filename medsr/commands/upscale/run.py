@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from medsr.batch import pipeline
 from medsr.batch.outcome import Outcome
+from medsr.batch.pipeline import Written
 from medsr.batch.progress import Update, progress
 from medsr.batch.status import Status
 from medsr.commands.upscale import sidecar
-from medsr.commands.upscale.models import Models, Used
+from medsr.commands.upscale.models import Models, OpenedModel
 from medsr.commands.upscale.plans import plan
 from medsr.core.errors import UsageError
 from medsr.engines.base import Compute
@@ -25,6 +26,7 @@ from medsr.io.files import read_unchanged, sha256
 from medsr.io.images import background
 from medsr.io.images import image as image_io
 from medsr.io.images.frames import FRAMES, Frames, Stack, canonical
+from medsr.io.images.image import Image
 from medsr.networks.bundled import AUTO
 
 
@@ -90,48 +92,56 @@ def upscale(
     check_outscale(outscale)
     frames = None if frames is None else canonical(frames)
     if not str(out):
-        raise UsageError("--out: expected a folder, got nothing")
+        raise UsageError("`out`: expected a folder, got nothing")
     planned = plan([inputs] if isinstance(inputs, str | Path) else inputs, Path(out))
-    jobs = planned.jobs
+    pairs = planned.jobs
     if assumed_bits is None:
-        assumed_bits = {} if bits else image_io.decide_depth((source for source, _ in jobs), frames)
+        assumed_bits = {} if bits else image_io.decide_depth((source for source, _ in pairs), frames)
     compute = Compute(device, engine, precision, max_gpu_memory, compiled)
-    asked = (str(model), compute, tile, outscale, bits, consistency)
-    models = Models(*asked, assumed_bits=assumed_bits, frames=frames, keep_metadata=keep_metadata)
+    models = Models(
+        str(model),
+        compute,
+        tile,
+        outscale,
+        bits,
+        consistency,
+        assumed_bits=assumed_bits,
+        frames=frames,
+        keep_metadata=keep_metadata,
+    )
     for note in planned.notes:
         notify(note)
     refused = [Outcome(source, source, 0.0, UsageError(reason)) for source, reason in planned.clashes]
     for outcome in refused:
         on_outcome(outcome)
     results: dict[str, Any] = {}
-    with Status(Path(out), models.known) as status, progress("upscale", len(jobs)) as update:
-        how = How(models, status if skip_done else None, update)
-        todo = [Job(source, target, n, how) for n, (source, target) in enumerate(jobs)]
-        made = {job.target: job for job in todo}
+    with Status(Path(out), models.settings) as status, progress("upscale", len(pairs)) as update:
+        context = ImageContext(models, status if skip_done else None, update)
+        image_jobs = [ImageJob(source, target, n, context) for n, (source, target) in enumerate(pairs)]
         for outcome in refused:
             status.record(outcome)
 
-        def record(outcome: Outcome) -> None:
+        def record(outcome: Outcome, written: Written | None) -> None:
             status.record(outcome)
-            if (used := made[outcome.output].used) and outcome.error is None:
-                results.update(sidecar.entry(Path(out), outcome, used))
+            if written is not None:
+                results.update(sidecar.entry(Path(out), outcome, written.details))
 
         try:
-            outcomes = pipeline.run(todo, on_outcome, record)
+            outcomes = pipeline.run(image_jobs, on_outcome, record)
         finally:
             sidecar.write(Path(out), results)
-        update(len(jobs))
+        update(len(pairs))
     return refused + outcomes
 
 
 def check_outscale(outscale: float | None) -> None:
     """Raise UsageError for a factor that makes no sense."""
     if outscale is not None and not 0 < outscale <= 16:
-        raise UsageError(f"--outscale {outscale:g}: expected a factor above 0, at most 16")
+        raise UsageError(f"`outscale={outscale:g}`: expected a factor above 0, at most 16")
 
 
 @dataclass(frozen=True)
-class How:
+class ImageContext:
     """What all images of a batch share. `done`: who knows which need not be made again, None: all are made."""
 
     models: Models
@@ -139,67 +149,78 @@ class How:
     update: Update
 
 
-@dataclass
-class Job:
-    """One image, the `index`th of its batch. `frames`: where it is of several, of which `image` is the first."""
+@dataclass(frozen=True, eq=False)
+class LoadedImage:
+    """An image, and the digest of its file. `frames`: where the file holds several, of which `image` is the first."""
+
+    image: Image
+    frames: Frames | None
+    digest: str
+
+
+@dataclass(frozen=True, eq=False)
+class ImageResult:
+    """What was computed of an image. `pixels`: in [0, 1]; or, of several frames, all of them as they are stored."""
+
+    source: Image
+    pixels: NDArray[np.float32] | Image
+    opened: OpenedModel
+    choice: str
+
+
+@dataclass(frozen=True)
+class ImageJob:
+    """One image, the `index`th of its batch (a `BatchJob`)."""
 
     source: Path
     target: Path
     index: int
-    how: How
-    image: image_io.Image | None = None
-    frames: Frames | None = None
-    stacked: image_io.Image | None = None
-    result: NDArray[np.float32] | None = None
-    used: Used | None = None
-    chosen: str = ""
-    digest: str = ""
-    written: str = ""
+    context: ImageContext
 
-    def read(self) -> bool:
-        if self.how.done and self.how.done.is_done(self.source, self.target):
-            return False
-        models = self.how.models
+    def read(self) -> LoadedImage | None:
+        """The image, unless it need not be made again."""
+        done = self.context.done
+        return None if done is not None and done.is_done(self.source, self.target) else self.load()
+
+    def load(self) -> LoadedImage:
+        """The image. Raises InputError."""
+        models = self.context.models
         read = partial(image_io.read_frames, self.source, models.frames, models.bits, models.assumed_bits)
-        content, self.digest = read_unchanged(self.source, sha256, read)
-        self.frames = content if isinstance(content, Frames) else None
-        self.image = next(iter(content)) if isinstance(content, Frames) else content
-        return True
+        content, digest = read_unchanged(self.source, sha256, read)
+        if isinstance(content, Frames):
+            return LoadedImage(next(iter(content)), content, digest)
+        return LoadedImage(content, None, digest)
 
-    def compute(self) -> None:
-        assert self.image is not None
-        self.used, self.chosen = self.how.models.of(self.image)
-        size = target_size(self.image.pixels, self.used.scale)
-        image_io.check_result(self.target, self.image, size, len(self.frames) if self.frames else 1)
-        if self.frames is not None:
-            self.stacked = self._stack(self.frames, self.used)
-            return
-        self.result = self.used.model(background.filled(self.image), self.used.scale, self._on_tile)
+    def compute(self, loaded: LoadedImage) -> ImageResult:
+        """The image by the model that fits it."""
+        image, frames = loaded.image, loaded.frames
+        opened, choice = self.context.models.of(image)
+        size = target_size(image.pixels, opened.scale)
+        image_io.check_result(self.target, image, size, len(frames) if frames else 1)
+        if frames is not None:
+            return ImageResult(image, self._upscale_frames(frames, opened), opened, choice)
+        pixels = opened.model(background.filled(image), opened.scale, self._on_tile)
+        return ImageResult(image, pixels, opened, choice)
 
     def _on_tile(self, done: int, total: int) -> None:
-        self.how.update(self.index + done / total, self.source.name)
+        self.context.update(self.index + done / total, self.source.name)
 
-    def _stack(self, frames: Frames, used: Used) -> image_io.Image:
+    def _upscale_frames(self, frames: Frames, opened: OpenedModel) -> Image:
         """Each frame by the model of the first, one after the other; only stored results are kept."""
         pixels = None
         for n, image in enumerate(frames):
-            last = image_io.upsampled(image, used.model(background.filled(image), used.scale))
+            last = image_io.upsampled(image, opened.model(background.filled(image), opened.scale))
             if pixels is None:
                 pixels = np.empty((len(frames), *last.pixels.shape), last.pixels.dtype)
             pixels[n] = last.pixels
             self._on_tile(n + 1, len(frames))
-        assert pixels is not None
+        assert pixels is not None  # a file has at least one frame
         return replace(last, extra=dict(last.extra) | {FRAMES: Stack(frames.numbers, pixels)})
 
-    def write(self) -> tuple[str, ...]:
-        assert self.image is not None
-        assert self.result is not None or self.stacked is not None
-        image, result, stacked = self.image, self.result, self.stacked
-        self.release()
-        enlarged = image_io.upsampled(image, result) if result is not None else stacked
-        assert enlarged is not None
-        self.written = image_io.write(self.target, enlarged, self.how.models.keep_metadata)
-        return tuple(note for note in (self.chosen, image.note) if note)
-
-    def release(self) -> None:
-        self.image = self.result = self.frames = self.stacked = None
+    def write(self, result: ImageResult) -> Written:
+        """The file; its entry in the sidecar is the batch's."""
+        pixels = result.pixels
+        upsampled = pixels if isinstance(pixels, Image) else image_io.upsampled(result.source, pixels)
+        written = image_io.write(self.target, upsampled, self.context.models.keep_metadata)
+        notes = tuple(note for note in (result.choice, result.source.note) if note)
+        return Written(notes, written, result.opened)

@@ -11,7 +11,7 @@ from typing import Any
 from medsr.batch.outcome import Outcome
 from medsr.batch.status import PICTURES as NAME
 from medsr.batch.status import pictures_in
-from medsr.commands.upscale.models import Used
+from medsr.commands.upscale.models import OpenedModel
 from medsr.core.version import __version__
 from medsr.io.files import sha256, write_text
 from medsr.io.local_record import named_from
@@ -19,26 +19,26 @@ from medsr.io.lock import held
 from medsr.volumes.models import weights_form
 
 
-def entry(folder: Path, outcome: Outcome, used: Used) -> dict[str, Any]:
+def entry(folder: Path, outcome: Outcome, opened: OpenedModel) -> dict[str, Any]:
     """How a result was made, by its name in the folder."""
-    known = used.known
-    parameters = {"outscale": known["scale"], "bits": known["bits"]}
+    settings = opened.settings
+    parameters = {"outscale": settings["scale"], "bits": settings["bits"]}
     parameters |= {
-        name: known[name]
+        name: settings[name]
         for name in ("engine", "precision", "compiled", "consistency", "assumed_bits", "frames", "keep_metadata")
-        if name in known
+        if name in settings
     }
-    digest, weights = outcome.input_sha256 or sha256(outcome.input), known["weights"]
-    name = relative(known["model"], folder, weights)
-    told = {
+    digest, weights = outcome.input_sha256 or sha256(outcome.input), settings["weights"]
+    name = relative(settings["model"], folder, weights)
+    result = {
         "input": named_from(folder, outcome.input, digest),
         "input_sha256": digest,
         "output_sha256": outcome.output_sha256 or sha256(outcome.output),
-        "model": {"name": name, "sha256": weights} | weights_form(known["model"]),
+        "model": {"name": name, "sha256": weights} | weights_form(settings["model"]),
         "parameters": parameters,
         "notes": list(outcome.notes),
     }
-    return {os.path.relpath(outcome.output, folder): told}
+    return {os.path.relpath(outcome.output, folder): result}
 
 
 def relative(model: str, folder: Path, digest: str | None) -> str:
@@ -52,6 +52,6 @@ def write(folder: Path, results: Mapping[str, Any]) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     with held(folder):
-        kept = {name: one for name, one in pictures_in(folder).items() if os.path.isfile(folder / name)}
-        told = {"tool": "medsr", "command": "upscale", "version": __version__, "results": kept | dict(results)}
-        write_text(folder / NAME, json.dumps(told, indent=1) + "\n")
+        kept = {name: result for name, result in pictures_in(folder).items() if os.path.isfile(folder / name)}
+        summary = {"tool": "medsr", "command": "upscale", "version": __version__, "results": kept | dict(results)}
+        write_text(folder / NAME, json.dumps(summary, indent=1) + "\n")

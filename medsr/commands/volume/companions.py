@@ -16,20 +16,20 @@ from medsr.volumes import labels
 from medsr.volumes.background import filled
 
 
-def check(target: Target, scan: Volume, companions: list[tuple[Path, Volume]]) -> None:
+def check(paths: Target, scan: Volume, companions: list[tuple[Path, Volume]]) -> None:
     """Raise InputError now for what could not be written after hours of work."""
     for path, companion in companions:
         same = _same_grid(companion, scan)
         if companion.volumes > 1 and not (same and labels.is_labels(companion)):
-            raise InputError(f"{path}: --also takes 3D volumes, this has {companion.volumes} time points")
-        volume_io.check_writable(target.companion(path), replace(companion, affine=scan.affine))
+            raise InputError(f"{path}: `also` takes 3D volumes, this has {companion.volumes} time points")
+        volume_io.check_writable(paths.companion(path), replace(companion, affine=scan.affine))
 
 
 def _same_grid(companion: Volume, scan: Volume) -> bool:
     return companion.grid.shape == scan.grid.shape and np.allclose(companion.affine, scan.affine, atol=1e-3)
 
 
-def brought(companion: Volume, scan: Volume, grid: Grid) -> tuple[Volume, str]:
+def resampled_to(companion: Volume, scan: Volume, grid: Grid) -> tuple[Volume, str]:
     """A companion on the scan's new grid, and how it came there."""
     is_labels = labels.is_labels(companion) or companion.wrapped
     how = "image, cubic B-spline" if not is_labels else "labels, nearest neighbour"

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medsr.core.errors import UsageError
+from medsr.io.images import formats
 from medsr.io.places import Writing, target_identity
 from medsr.io.places import check as places_check
 from medsr.io.scans import Scan
-from medsr.io.volumes.formats import WRITABLE
+from medsr.io.volumes.formats import UNREAD, WRITABLE
 from medsr.io.volumes.volume_files import OURS, files_of, files_written, split_suffix
 
 
@@ -53,9 +54,9 @@ def plan(
     as_file = not dicom and not out.is_dir() and split_suffix(out)[1].lower() in WRITABLE
     if as_file and len(scans) > 1:
         names = "; ".join(f"{scan.path}{f' (series {scan.series})' if scan.series else ''}" for scan in scans[:5])
-        raise UsageError(f"--out {out}: one file for {len(scans)} scans; give a folder, or name one of: {names}")
+        raise UsageError(f"`out={out}`: one file for {len(scans)} scans; give a folder, or name one of: {names}")
     if not as_file and out.exists() and not out.is_dir():
-        raise UsageError(f"--out {out}: is a file; give a folder, or a name ending in .nii.gz, .nrrd, .mha or .mgz")
+        raise UsageError(f"`out={out}`: is a file; give a folder, or a name ending in .nii.gz, .nrrd, .mha or .mgz")
     if not as_file and not out.exists() and out.suffix:
         _refuse_unknown(out)
     targets = [Target(scan.path, out, dicom, scan.series) if as_file else target_of(scan, out, dicom) for scan in scans]
@@ -73,7 +74,7 @@ def check(
         places = {target_identity(file) for file in written}
         if len(places) < len(written):
             names = ", ".join(map(str, also))
-            raise UsageError(f"--also: {names} would overwrite each other or the uncertainty; rename one")
+            raise UsageError(f"`also`: {names} would overwrite each other or the uncertainty; rename one")
         writings.append(Writing(target.scan, [*_inputs(target.scan), *companions], written))
         _refuse_foreign(target.beside(".json"))
     clashes = places_check(writings)
@@ -99,12 +100,12 @@ def _outputs(target: Target, also: tuple[Path, ...], uncertainty: bool) -> list[
 def _refuse_foreign(sidecar: Path) -> None:
     """A sidecar that is not ours (BIDS, dcm2niix) must not be lost."""
     if os.path.isfile(sidecar) and OURS not in sidecar.read_text("utf-8", errors="replace"):
-        raise UsageError(f"{sidecar}: is already there and not medsr's; choose another --out")
+        raise UsageError(f"{sidecar}: is already there and not medsr's; choose another `out`")
 
 
 def _refuse_unknown(out: Path) -> None:
-    if out.suffix.lower() in (".gz", ".zip", ".dcm", ".png", ".tif", ".npy", ".mnc", ".mif", ".json"):
-        raise UsageError(f"--out {out}: medsr volume writes {', '.join(WRITABLE)}, or into a folder")
+    if out.suffix.lower() in {*UNREAD, *formats.SUFFIXES, ".gz", ".zip", ".json"}:
+        raise UsageError(f"`out={out}`: medsr volume writes {', '.join(WRITABLE)}, or into a folder")
 
 
 def target_of(scan: Scan, out: Path, dicom: bool) -> Target:

@@ -31,7 +31,7 @@ NAME = "the volume"
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A refined volume. `image` and `uncertainty` (None if not asked for) are of the type that was given.
+    """A refined volume. `image` and `uncertainty` (None if not asked for) are of the type of the image given.
 
     `affine`: (4, 4), voxel index to millimetres, RAS+. `summary`: what the sidecar of a file would say.
     """
@@ -42,14 +42,14 @@ class Result:
     summary: dict[str, Any]
 
 
-def is_image(given: Any) -> bool:
+def is_image(image: Any) -> bool:
     """Whether it is a volume and no path."""
-    return isinstance(given, np.ndarray) or hasattr(given, "dataobj") or _is_sitk(given)
+    return isinstance(image, np.ndarray) or hasattr(image, "dataobj") or _is_sitk(image)
 
 
-def refine_image(given: Any, affine: NDArray | str | None, request: Request, engine: LoadedSliceModel) -> Result:
+def refine_image(image: Any, affine: NDArray | str | None, request: Request, engine: LoadedSliceModel) -> Result:
     """Refine one volume in memory. Raises UsageError for an array without its affine, InputError for a bad volume."""
-    volume = _volume(given, affine, request.choice)
+    volume = _volume(image, affine, request.choice)
     check_shape(volume.stored.shape, NAME)
     check_dtype(volume.stored.dtype, NAME)
     volume.grid.check(NAME)
@@ -59,34 +59,34 @@ def refine_image(given: Any, affine: NDArray | str | None, request: Request, eng
     outcome = refine_scan(volume, choose_model(request, engine, volume))
     spread = outcome.uncertainty
     return Result(
-        _like(given, outcome.volume),
+        _like(image, outcome.volume),
         outcome.volume.affine,
-        None if spread is None else _like(given, spread),
+        None if spread is None else _like(image, spread),
         outcome.summary,
     )
 
 
-def _volume(given: Any, affine: NDArray | str | None, choice: GeometryChoice) -> Volume:
-    if isinstance(given, np.ma.MaskedArray):
+def _volume(image: Any, affine: NDArray | str | None, choice: GeometryChoice) -> Volume:
+    if isinstance(image, np.ma.MaskedArray):
         raise UsageError("a masked array: fill the masked voxels first")
-    if isinstance(given, np.ndarray):
+    if isinstance(image, np.ndarray):
         if affine is None or np.shape(affine) != (4, 4) or choice != NO_CHOICE:
             raise UsageError("an array needs its affine: a (4, 4) matrix, voxel index to millimetres")
-        return Volume(given.reshape(without_trailing_ones(given.shape)), np.asarray(affine, float))
+        return Volume(image.reshape(without_trailing_ones(image.shape)), np.asarray(affine, float))
     if affine is not None and not isinstance(affine, str):
         raise UsageError("`affine`: an image has its own; leave the matrix away")
-    if _is_sitk(given):
+    if _is_sitk(image):
         if choice != NO_CHOICE:
             raise UsageError("`affine` and `input_spacing`: a SimpleITK image states both; leave them away")
-        return itk.from_image(given, SIMPLEITK)
-    return nibabel_io.from_image(given, choice)
+        return itk.from_image(image, SIMPLEITK)
+    return nibabel_io.from_image(image, choice)
 
 
-def _like(given: Any, volume: Volume) -> Any:
-    if isinstance(given, np.ndarray):
-        return volume.stored.reshape(volume.stored.shape + (1,) * (given.ndim - volume.stored.ndim))
-    return itk.to_image(volume) if _is_sitk(given) else nibabel_io.to_image(volume)
+def _like(image: Any, volume: Volume) -> Any:
+    if isinstance(image, np.ndarray):
+        return volume.stored.reshape(volume.stored.shape + (1,) * (image.ndim - volume.stored.ndim))
+    return itk.to_image(volume) if _is_sitk(image) else nibabel_io.to_image(volume)
 
 
-def _is_sitk(given: Any) -> bool:
-    return type(given).__module__.startswith("SimpleITK") and type(given).__name__ == "Image"
+def _is_sitk(image: Any) -> bool:
+    return type(image).__module__.startswith("SimpleITK") and type(image).__name__ == "Image"

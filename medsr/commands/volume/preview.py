@@ -28,12 +28,12 @@ def write(path: Path, pictures: Pictures, model: str) -> None:
         _draw(row[0], view.after, view, None)
         _frame(row[0], box)
         row[0].set_title(f"{plane}, slice {view.index}", color="white")
-        for place, image, title in (
+        for panel, image, title in (
             (row[1], view.before, "nearest neighbour" if pictures.labels else "cubic B-spline"),
             (row[2], view.after, model),
         ):
-            _draw(place, image, view, box)
-            place.set_title(title, color="white")
+            _draw(panel, image, view, box)
+            panel.set_title(title, color="white")
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=110, facecolor="black", metadata={"Software": "medsr"})
 
@@ -48,23 +48,23 @@ def _box(view: View, centre: tuple[int, int]) -> tuple[float, float, float, floa
     return x - half[0], x + half[0], y - half[1], y + half[1]
 
 
-def _draw(place: Any, image: Any, view: View, box: tuple[float, float, float, float] | None) -> None:
-    place.imshow(image, cmap="gray", vmin=0, vmax=1, aspect=view.aspect, interpolation="nearest")
+def _draw(panel: Any, image: Any, view: View, box: tuple[float, float, float, float] | None) -> None:
+    panel.imshow(image, cmap="gray", vmin=0, vmax=1, aspect=view.aspect, interpolation="nearest")
     if box:
-        place.set_xlim(box[0] - 0.5, box[1] - 0.5)
-        place.set_ylim(box[3] - 0.5, box[2] - 0.5)
+        panel.set_xlim(box[0] - 0.5, box[1] - 0.5)
+        panel.set_ylim(box[3] - 0.5, box[2] - 0.5)
     else:
         spots = ((0.035, 0.5), (0.965, 0.5), (0.5, 0.96), (0.5, 0.04))
         for (x, y), letter in zip(spots, EDGES[view.plane], strict=True):
-            place.text(
-                x, y, letter, transform=place.transAxes, color="#ffd54a", ha="center", va="center", fontweight="bold"
+            panel.text(
+                x, y, letter, transform=panel.transAxes, color="#ffd54a", ha="center", va="center", fontweight="bold"
             )
-    place.set_xticks([])
-    place.set_yticks([])
+    panel.set_xticks([])
+    panel.set_yticks([])
 
 
-def _frame(place: Any, box: tuple[float, float, float, float]) -> None:
+def _frame(panel: Any, box: tuple[float, float, float, float]) -> None:
     from matplotlib.patches import Rectangle
 
     left, right, upper, lower = box
-    place.add_patch(Rectangle((left, upper), right - left, lower - upper, fill=False, edgecolor="#ffd54a"))
+    panel.add_patch(Rectangle((left, upper), right - left, lower - upper, fill=False, edgecolor="#ffd54a"))

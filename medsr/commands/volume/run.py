@@ -15,7 +15,7 @@ from medsr.batch.outcome import Outcome
 from medsr.batch.status import Status
 from medsr.commands.volume import memory
 from medsr.commands.volume.files import plan
-from medsr.commands.volume.job import Extras, How, Job
+from medsr.commands.volume.job import OutputOptions, ScanContext, ScanJob
 from medsr.core.errors import UsageError
 from medsr.core.geometry import parse_planes
 from medsr.core.types import Notify
@@ -117,7 +117,7 @@ def volume(
         >>> result.image.shape
         (12, 12, 12)
     """
-    request, extras = asked(
+    request, options = build_request(
         model=model,
         isotropic=isotropic,
         scale=scale,
@@ -141,36 +141,37 @@ def volume(
         keep_metadata=keep_metadata,
     )
     if memory.is_image(scans):
-        if out is not None or extras != Extras():
+        if out is not None or options != OutputOptions():
             raise UsageError("a volume in memory has no files: leave out, also, series, dicom and report away")
         return memory.refine_image(scans, affine, request, open_for(request))
     if affine is not None and not isinstance(affine, str):
         raise UsageError("affine: a matrix goes with an array; for files it is sform or qform")
     if out is None or not str(out):
-        raise UsageError("--out: expected a file or a folder")
+        raise UsageError("`out`: expected a file or a folder")
     paths: list[str | Path] = [str(scans)] if isinstance(scans, str | os.PathLike) else list(scans)
-    found = expand(paths, Path(out), series)
-    if extras.also and len(found.scans) > 1:
-        raise UsageError(f"--also goes with one scan, not with {len(found.scans)}")
-    if note := found.note():
+    expansion = expand(paths, Path(out), series)
+    if options.also and len(expansion.scans) > 1:
+        raise UsageError(f"`also` goes with one scan, not with {len(expansion.scans)}")
+    if note := expansion.note():
         notify(note)
-    targets, clashes = plan(found.scans, Path(out), dicom, extras.also, uncertainty)
+    targets, clashes = plan(expansion.scans, Path(out), dicom, options.also, uncertainty)
     refused = [Outcome(scan, scan, 0.0, UsageError(reason)) for scan, reason in clashes]
     opened = open_for(request)
-    known = settings_of(request, extras, opened)
+    settings = settings_of(request, options, opened)
     if targets[0].volume == Path(out):
         if skip_done:
-            raise UsageError("--skip-done: --out names one file; give a folder")
-        return pipeline.run([Job(targets[0], How(request, extras, opened, notify))], on_outcome)
-    with Status(Path(out), known, volume_files.digest) as status:
+            raise UsageError("`skip_done`: `out` names one file; give a folder")
+        return pipeline.run([ScanJob(targets[0], ScanContext(request, options, opened, notify))], on_outcome)
+    with Status(Path(out), settings, volume_files.digest) as status:
         for outcome in refused:
             on_outcome(outcome)
             status.record(outcome)
-        how = How(request, extras, opened, notify, status if skip_done else None)
-        return refused + pipeline.run([Job(target, how) for target in targets], on_outcome, status.record)
+        context = ScanContext(request, options, opened, notify, status if skip_done else None)
+        jobs = [ScanJob(target, context) for target in targets]
+        return refused + pipeline.run(jobs, on_outcome, lambda outcome, _: status.record(outcome))
 
 
-def asked(
+def build_request(
     *,
     model: str | Path,
     isotropic: bool,
@@ -193,8 +194,8 @@ def asked(
     compute: Compute,
     noise: float | None = None,
     keep_metadata: bool = False,
-) -> tuple[Request, Extras]:
-    """What `volume` is asked for, as values. Raises UsageError."""
+) -> tuple[Request, OutputOptions]:
+    """The arguments of `volume` as values. Raises UsageError."""
     method = Method(parse_planes(planes), fuse, consistency, profile, 1.0, uncertainty)
     if affine is not None and not isinstance(affine, str):
         raise UsageError("affine: expected sform or qform")
@@ -205,15 +206,19 @@ def asked(
     )
     request = replace(request, keep_metadata=keep_metadata)
     companions = [also] if isinstance(also, str | os.PathLike) else also
-    if any(not str(one) for one in companions):
-        raise UsageError("--also: expected a file, got nothing")
-    return request, Extras(tuple(Path(one) for one in companions), series, dicom, report)
+    if any(not str(path) for path in companions):
+        raise UsageError("`also`: expected a file, got nothing")
+    return request, OutputOptions(tuple(Path(path) for path in companions), series, dicom, report)
 
 
-def settings_of(request: Request, extras: Extras, opened: LoadedSliceModel) -> dict[str, Any]:
+def settings_of(request: Request, options: OutputOptions, opened: LoadedSliceModel) -> dict[str, Any]:
     """Everything but the scan that decides a result: for status.tsv."""
-    known = {"weights": opened.sha256, "request": request.parameters() | opened.computed(), "extras": asdict(extras)}
-    return known | ({"model": AUTO} if request.model == AUTO else {})
+    settings = {
+        "weights": opened.sha256,
+        "request": request.parameters() | opened.computed(),
+        "extras": asdict(options),
+    }
+    return settings | ({"model": AUTO} if request.model == AUTO else {})
 
 
 def _steps(spacing: float | Sequence[float] | None) -> tuple[float, ...] | None:

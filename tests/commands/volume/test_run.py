@@ -143,7 +143,7 @@ def test_the_command_line(refiner_file: Path, tmp_path: Path) -> None:
         ({"thickness": 0.0}, "`thickness=0`"),
         ({"out": "o.nii.gz"}, "one file for 2 scans"),
         ({"out": "o.zip"}, "writes"),
-        ({"also": ("x.nii.gz",)}, "--also goes with one scan"),
+        ({"also": ("x.nii.gz",)}, "`also` goes with one scan"),
     ],
 )
 def test_a_wrong_command_is_refused_before_anything_is_read(tmp_path: Path, arguments: dict, words: str) -> None:
