@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from medsr.commands.upscale.run import upscale
 from medsr.commands.volume.run import volume
 from medsr.core.errors import InputError, MedsrError, UsageError, WeightsError
 from medsr.core.version import __version__
-from medsr.io.files import read_text, sha256
+from medsr.io.files import sha256
 from medsr.io.images import image as image_io
 from medsr.io.images.depth import ANY
 from medsr.io.images.frames import ALL
@@ -83,29 +82,13 @@ def reproduce(
         True
     """
     path = Path(sidecar)
-    summary = _read(path)
+    summary = sidecar_fields.read(path)
     replacements = Replacements(input, model, device)
     if summary["version"] != __version__:
         notify(f"note: made by medsr {summary['version']}, this is {__version__}")
     if summary.get("command") == "upscale":
         return [_image(path, name, entry, replacements) for name, entry in summary["results"].items()]
     return [_scan(path, summary, replacements)]
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        summary = json.loads(read_text(path))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not a sidecar of medsr: {error}") from error
-    if not isinstance(summary, dict) or summary.get("tool") != "medsr" or "version" not in summary:
-        raise InputError(f"{path}: not a sidecar of medsr")
-    try:
-        sidecar_fields.check(summary)
-    except ValueError as error:
-        raise InputError(f"{path}: not a whole sidecar of medsr ({error})") from error
-    return summary
 
 
 def _image(sidecar: Path, name: str, entry: dict[str, Any], replacements: Replacements) -> Comparison:

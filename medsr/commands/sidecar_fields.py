@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from medsr.core.errors import InputError
 from medsr.io.confined import check_path
+from medsr.io.files import read_text
 
 Text = Annotated[str, AfterValidator(check_path)]
 Factor = Annotated[float, Field(gt=0, le=16)]
@@ -84,6 +87,23 @@ class _Scan(_Strict):
     series: str | None = None
     model: _Model
     parameters: _OfScan
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A sidecar's content, whole enough to make its results again. Raises InputError."""
+    try:
+        summary = json.loads(read_text(path))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not a sidecar of medsr: {error}") from error
+    if not isinstance(summary, dict) or summary.get("tool") != "medsr" or "version" not in summary:
+        raise InputError(f"{path}: not a sidecar of medsr")
+    try:
+        check(summary)
+    except ValueError as error:
+        raise InputError(f"{path}: not a whole sidecar of medsr ({error})") from error
+    return summary
 
 
 def check(summary: dict[str, Any]) -> None:

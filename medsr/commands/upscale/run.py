@@ -159,7 +159,7 @@ class LoadedImage:
 
 
 @dataclass(frozen=True, eq=False)
-class ImageResult:
+class UpscaledImage:
     """What was computed of an image. `pixels`: in [0, 1]; or, of several frames, all of them as they are stored."""
 
     source: Image
@@ -191,16 +191,16 @@ class ImageJob:
             return LoadedImage(next(iter(content)), content, digest)
         return LoadedImage(content, None, digest)
 
-    def compute(self, loaded: LoadedImage) -> ImageResult:
+    def compute(self, loaded: LoadedImage) -> UpscaledImage:
         """The image by the model that fits it."""
         image, frames = loaded.image, loaded.frames
         opened, choice = self.context.models.of(image)
         size = target_size(image.pixels, opened.scale)
         image_io.check_result(self.target, image, size, len(frames) if frames else 1)
         if frames is not None:
-            return ImageResult(image, self._upscale_frames(frames, opened), opened, choice)
+            return UpscaledImage(image, self._upscale_frames(frames, opened), opened, choice)
         pixels = opened.model(background.filled(image), opened.scale, self._on_tile)
-        return ImageResult(image, pixels, opened, choice)
+        return UpscaledImage(image, pixels, opened, choice)
 
     def _on_tile(self, done: int, total: int) -> None:
         self.context.update(self.index + done / total, self.source.name)
@@ -217,7 +217,7 @@ class ImageJob:
         assert pixels is not None  # a file has at least one frame
         return replace(last, extra=dict(last.extra) | {FRAMES: Stack(frames.numbers, pixels)})
 
-    def write(self, result: ImageResult) -> Written:
+    def write(self, result: UpscaledImage) -> Written:
         """The file; its entry in the sidecar is the batch's."""
         pixels = result.pixels
         upsampled = pixels if isinstance(pixels, Image) else image_io.upsampled(result.source, pixels)
