@@ -51,7 +51,7 @@ def test_a_weight_file_is_named_from_the_sidecar_and_found_by_it(home: Path, mon
     monkeypatch.chdir(out)
     assert [one.same for one in reproduce(out / "upscale.json")] == [True]
     monkeypatch.setenv("MEDSR_HOME", str(home.parent / "another"))  # on another machine
-    with pytest.raises(InputError, match="say where it is with --input"):
+    with pytest.raises(InputError, match="say where it is with `input`"):
         reproduce(out / "upscale.json")
     found = reproduce(out / "upscale.json", home, model=home / "own.safetensors")
     assert [comparison.same for comparison in found] == [True]

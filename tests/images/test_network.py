@@ -120,7 +120,7 @@ def test_an_answer_that_is_no_number_is_refused_not_made_black(value: float) -> 
     network = _network(2, tile=64)
     assert isinstance(network.engine, TorchEngine)
     torch.nn.init.constant_(network.engine.net.conv_last.bias, value)
-    with pytest.raises(ComputationError, match=r"test: .* in fp32 .* not numbers"):
+    with pytest.raises(ComputationError, match=r"test: in fp32 .* not numbers"):
         network(np.zeros((100, 100, 3), np.float32), 2)
 
 
