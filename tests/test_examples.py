@@ -42,6 +42,7 @@ def test_a_scan_is_refined_over_the_same_box(folder: Path) -> None:
     np.testing.assert_allclose(*corners, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_model_is_fine_tuned_and_measured(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _run("finetune_and_evaluate", "run-here", "4")
     assert (folder / "run-here/run/model.safetensors").is_file()

@@ -160,6 +160,7 @@ def test_worker_processes(place: Place, tmp_path: Path, fundus: np.ndarray) -> N
     place.run("prepare", card, source, "--out", "prepared", "--workers", "2")
 
 
+@pytest.mark.slow
 def test_workers_of_a_cohort(place: Place, eye: Path) -> None:
     place.run("cohort", "upscale", eye.parent, "--out", "cohort", "--model", "bicubic", "--workers", "1")
 

@@ -86,6 +86,7 @@ def test_published_settings() -> None:
     assert slices.losses.texture.weight > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in SMALL if "mri" not in name])
 def test_every_small_twin_trains_and_upscales(name: str, tmp_path: Path) -> None:
     eye = retina()[::2, ::2]

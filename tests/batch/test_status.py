@@ -65,6 +65,7 @@ def test_without_the_option_everything_is_done_again(pictures: Path, tmp_path: P
         assert not [outcome for outcome in outcomes if outcome.skipped]
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_the_rest_is_done_and_every_result_is_whole(tmp_path: Path, fundus: np.ndarray) -> None:
     source, out = tmp_path / "in", tmp_path / "out"
     for index in range(12):

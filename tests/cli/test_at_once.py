@@ -58,6 +58,7 @@ def test_two_upscale(kit: Kit) -> None:
     assert again.stdout.count("done before") == 2 * EACH
 
 
+@pytest.mark.slow
 def test_two_volume(kit: Kit) -> None:
     _copies(kit, "scans/scan.nii.gz", ".nii.gz")
     given = [("volume", which, "--out", "out", "--model", "cubic") for which in "ab"]

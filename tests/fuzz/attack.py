@@ -94,6 +94,7 @@ def attack(name: str, count: int, seed: int) -> dict[str, object]:
             if end not in ("result", "error"):
                 unexpected.append(f"{file} {number}: {end}")
                 _keep(name, seed, number, file, content)
+    _lift_memory_limit()
     return {
         "reader": name,
         "tried": count,
@@ -123,7 +124,13 @@ def _keep(name: str, seed: int, number: int, file: str, content: bytes) -> None:
 
 def _limit_memory() -> None:
     held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (held + BYTES, held + BYTES))
+    resource.setrlimit(resource.RLIMIT_AS, (held + BYTES, resource.getrlimit(resource.RLIMIT_AS)[1]))
+
+
+def _lift_memory_limit() -> None:
+    """For what the next kind of file imports."""
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
 
 
 def _too_long(_: int, __: FrameType | None) -> None:
@@ -132,6 +139,8 @@ def _too_long(_: int, __: FrameType | None) -> None:
 
 if __name__ == "__main__":
     if sys.argv[2].isdigit():
-        print(json.dumps(attack(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))))
+        for name in sys.argv[1].split(","):
+            print(name, file=sys.stderr, flush=True)  # the last one is where a crash happened
+            print(json.dumps(attack(name, int(sys.argv[2]), int(sys.argv[3]))), flush=True)
     else:
         read_these(sys.argv[1], [Path(path) for path in sys.argv[2:]])

@@ -5,7 +5,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from monai.metrics import MSEMetric, PSNRMetric, SSIMMetric
 
 from medsr.metrics import psnr_ssim
 
@@ -37,6 +36,8 @@ def test_mse_is_in_grey_levels_of_eight_bits() -> None:
     shape=st.sampled_from([(40, 37, 1), (33, 48, 3), (16, 17, 18, 1)]),
 )
 def test_monai_measures_the_same(sigma: float, seed: int, shape: tuple[int, ...]) -> None:
+    from monai.metrics import MSEMetric, PSNRMetric, SSIMMetric  # here: it takes seconds in every worker
+
     result, truth = _noisy(shape, sigma, seed)
     output, true = (torch.from_numpy(np.moveaxis(one, -1, 0)[None].copy()) for one in (result, truth))
     dimensions = len(shape) - 1

@@ -36,6 +36,7 @@ def test_the_unknown_track_is_validated_on_its_own_blur(tmp_path: Path, image_fo
     assert psnr["bicubic"] > psnr["unknown"] + 0.5
 
 
+@pytest.mark.slow
 def test_plain_generators_learn_from_slices_and_refine_volumes(tmp_path: Path) -> None:
     """P2: one network of images, trained on slices through a volume's three planes, averaged voxel by voxel."""
     import nibabel

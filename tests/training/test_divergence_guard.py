@@ -32,6 +32,7 @@ def test_the_first_loss_that_is_not_finite_stops_the_run_and_is_named(
         )
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_is_said_and_stops_or_goes_back_slower(
     image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

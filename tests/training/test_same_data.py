@@ -246,6 +246,7 @@ def test_volumes_keep_what_is_held_out(tmp_path: Path) -> None:
     assert len(_parts(run)["train"]) == len(before["train"]) + 4
 
 
+@pytest.mark.slow
 def test_a_comparison_goes_on_with_the_same_held_out_files(
     tmp_path: Path, photographs: Path, fundus: np.ndarray
 ) -> None:

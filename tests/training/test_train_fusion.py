@@ -64,6 +64,7 @@ def test_a_block_is_what_both_planes_make_of_the_piece_made_thick(tmp_path: Path
         assert float(np.square(interpolated - truth).mean()) < 0.7 * float(truth.var())
 
 
+@pytest.mark.slow
 def test_the_command_makes_what_fuse_takes(volumes: Path, refiner_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "mine.safetensors"
     inputs = ["weights", "fusion", str(refiner_file), "--data", str(volumes), "--out", str(out), "--validation", "0.5"]

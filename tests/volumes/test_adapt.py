@@ -23,6 +23,7 @@ def anatomy(shape: tuple[int, int, int] = (72, 64, 24)) -> np.ndarray:
     return (smooth_volume(shape, 3) > 500).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_a_fresh_network_learns_from_the_scan_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 

@@ -109,6 +109,7 @@ def test_the_page_tells_of_images_that_no_model_was_made_for(tmp_path: Path, fun
     assert "no bundled model was made for" in (tmp_path / "out" / "cohort.html").read_text()
 
 
+@pytest.mark.slow
 def test_failures_are_named_and_can_be_done_again_alone(scans: Path, tmp_path: Path) -> None:
     folder, out = scans / "b", tmp_path / "out"
     good = (folder / "s0.nii.gz").read_bytes()
@@ -168,6 +169,7 @@ def test_what_cannot_begin_is_told_before_anything_is_done(scans: Path, tmp_path
         retry(tmp_path / "nowhere")
 
 
+@pytest.mark.slow
 def test_the_unlike_come_first(tmp_path: Path) -> None:
     for n in range(5):
         stored = np.rint(smooth_volume((24, 20, 10), n) * (6 if n == 4 else 1)).astype(np.int16)
@@ -194,6 +196,7 @@ def bids(root: Path) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_a_bids_dataset_becomes_derivatives(tmp_path: Path) -> None:
     from bids import BIDSLayout
 
@@ -477,6 +480,7 @@ def test_list_files_stay_within_out(scans: Path, tmp_path: Path) -> None:
         cohort("volume", scans / "latin.txt", out=tmp_path / "out2", model="cubic")
 
 
+@pytest.mark.slow
 def test_subjects_behind_links_are_found(scans: Path, tmp_path: Path) -> None:
     (tmp_path / "study").mkdir()
     (tmp_path / "study" / "one").symlink_to(scans / "a")

@@ -227,6 +227,7 @@ def test_a_damaged_file_is_a_scan_that_fails_and_costs_no_other(tmp_path: Path) 
     assert {outcome.input.name for outcome in outcomes if outcome.error} >= {"cut.zip"}
 
 
+@pytest.mark.slow
 def test_a_cohort_refines_series_spread_over_folders_as_volume_does(tmp_path: Path) -> None:
     root = tmp_path / "in"
     slices(lambda k: root / "a" / f"DIR{k // 2}" / f"IM{k}")

@@ -301,6 +301,7 @@ def test_a_wrong_folder_ends_with_one_line_and_three(eyes: Path, tmp_path: Path)
     assert re.match(r"medsr: .*eyes: not DRIVE.* expected 40 images named .*, found 32 files \(", lines[0])
 
 
+@pytest.mark.slow
 def test_drive_prepared_measures_as_drive_itself(real_data: Path, tmp_path: Path) -> None:
     small = tmp_path / "DRIVE"
     for part, numbers in (("training", ("21",)), ("test", ("01",))):

@@ -453,6 +453,7 @@ def test_a_folder_is_private_and_goes_with_its_server_or_with_the_next(eye: Path
     assert gone(children), "children outlive their server"
 
 
+@pytest.mark.slow
 def test_results_are_gone_in_time(eye: Path, tmp_path: Path) -> None:
     with serving(tmp_path / "store", "--model", "bicubic", "--keep", "0.1") as server:
         user = server.user()

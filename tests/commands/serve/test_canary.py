@@ -160,6 +160,7 @@ def test_a_tag_that_is_not_understood(watched: Watched, tmp_path: Path, keyword:
     watched.check()
 
 
+@pytest.mark.slow
 def test_every_tag_at_once_with_a_network(watched: Watched, tmp_path: Path) -> None:
     slices = [marked(path, ExplicitVRLittleEndian) for path in series(tmp_path / "series", 5)]
     file = watched.send(zipped(tmp_path / "a.zip", slices), "scan.zip")
@@ -207,6 +208,7 @@ def test_a_model_whose_card_makes_no_sense_is_refused_before_anything_is_served(
         available_models((str(path),))
 
 
+@pytest.mark.slow
 def test_names_in_a_zip(watched: Watched, tmp_path: Path) -> None:
     """Whatever is wrong with what a zip holds: its files are called by their number."""
     slices = series(tmp_path / "series", 5)
@@ -296,6 +298,7 @@ def headers(folder: Path) -> Iterator[Path]:
     yield folder / "chunk.png"
 
 
+@pytest.mark.slow
 def test_headers_of_other_formats(watched: Watched, tmp_path: Path) -> None:
     done = set()
     for path in headers(tmp_path / "headers"):

@@ -132,6 +132,7 @@ def test_who_never_reads_an_answer_is_cut_off(short: Short) -> None:
             pytest.fail("still open")
 
 
+@pytest.mark.slow
 def test_a_slow_upload_that_goes_on_is_taken(short: Short, tmp_path: Path) -> None:
     """Three times the window at twice the rate that is asked for."""
     import numpy as np

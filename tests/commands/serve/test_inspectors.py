@@ -64,6 +64,7 @@ def test_what_takes_long_is_inspected_to_its_end_where_nobody_waits() -> None:
     assert asyncio.run(main()) < 30
 
 
+@pytest.mark.slow
 def test_an_inspection_has_its_time_and_its_process_is_ended() -> None:
     async def main() -> None:
         inspectors = Inspectors(None, 4, patience=0.3)

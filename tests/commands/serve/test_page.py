@@ -128,6 +128,7 @@ def test_the_model_is_the_one_made_for_the_image_until_the_user_chooses(
         assert page.locator("#image-model").input_value() == "lanczos"
 
 
+@pytest.mark.slow
 def test_panels_zoom_together_and_tell_the_stored_values(
     browser: Any, server: Server, eye: Path, tmp_path: Path
 ) -> None:
@@ -166,6 +167,7 @@ def test_panels_zoom_together_and_tell_the_stored_values(
             until(lambda at=canvas, near=near: at.evaluate(COLOUR_AT, [0.25, 0.75])[:3] in near)
 
 
+@pytest.mark.slow
 def test_grey_images_have_a_window_and_the_lowest_may_be_brightest(
     browser: Any, server: Server, real_data: Path
 ) -> None:
@@ -185,6 +187,7 @@ def test_grey_images_have_a_window_and_the_lowest_may_be_brightest(
         until(lambda: canvas.evaluate(middle) == 0)
 
 
+@pytest.mark.slow
 def test_difference_divider_and_ground_truth(
     browser: Any, server: Server, eye: Path, fundus: np.ndarray, tmp_path: Path
 ) -> None:
@@ -210,6 +213,7 @@ def test_difference_divider_and_ground_truth(
         assert "over" in label
 
 
+@pytest.mark.slow
 def test_the_crosshair_is_at_the_same_millimetre(browser: Any, server: Server, brain: Path) -> None:
     with visit(browser, server) as page:
         choose(page, brain)
@@ -268,6 +272,7 @@ def long_scan(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_two_users_and_a_cancel(browser: Any, server: Server, eye: Path, long_scan: Path) -> None:
     with visit(browser, server) as anna, visit(browser, server) as berta:
         choose(anna, long_scan)
@@ -307,6 +312,7 @@ def test_a_restart_while_a_job_runs(browser: Any, eye_model: Path, long_scan: Pa
                 assert len(list(second.folder.iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_a_token_opens_the_server_and_nothing_else_does(browser: Any, guarded: Server) -> None:
     context = browser.new_context()
     page = context.new_page()
@@ -405,6 +411,7 @@ def test_the_crosshair_of_an_oblique_scan_stays_where_it_was_put(browser: Any, s
             np.testing.assert_allclose(again, crossed, atol=0.02)
 
 
+@pytest.mark.slow
 def test_what_was_chosen_last_is_what_is_run(browser: Any, server: Server, eye: Path, long_scan: Path) -> None:
     """A scan is on its way, slowly, when an image is chosen."""
     with visit(browser, server) as page:

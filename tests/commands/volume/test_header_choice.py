@@ -70,6 +70,7 @@ def test_the_command_line_takes_a_spacing_that_no_header_states(tmp_path: Path) 
             run(scan, "--out", out, "--input-spacing", wrong)
 
 
+@pytest.mark.slow
 def test_a_cohort_names_the_scan_and_takes_the_option(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     torn(tmp_path / "in" / "a.nii.gz")
