@@ -22,8 +22,8 @@ from medsr.recipe import Recipe, load
 from medsr.report.page import Picture, Section, Table, picture, write_page
 from medsr.training import report as train_report
 
-RECIPE = "demo_retina"
-FULL_RECIPE = "demo_full"
+RECIPE, BEFORE = "demo_retina", "medsr-retina-x2"
+FULL_RECIPE, FULL_BEFORE = "demo_full", "realesrgan-x4plus"
 HELD_OUT_FROM = 0.6
 """The photograph left of this fraction of its width is for training, the rest is held out."""
 HELD_OUT_SCALE = 0.5
@@ -77,10 +77,9 @@ def demo(
     """
     began = time.monotonic()
     out = Path(out)
-    name = FULL_RECIPE if full else RECIPE
+    name, before = (FULL_RECIPE, FULL_BEFORE) if full else (RECIPE, BEFORE)
     recipe = load(name)
     scale, blur = recipe.scale, recipe.protocol.blur_sigma
-    before = str(recipe.start_from.generator)
     weight_store.locate(before)
     train, truth, low = prepare(out / "data", recipe)
     notify(f"training on {len(list(train.iterdir()))} images cut from the photograph; the rest of it is for the report")
