@@ -17,7 +17,7 @@ OTHER_PROGRAMS = {
     "commands/cohort/slurm_executor.py": "options of sbatch and squeue, and the command line of a task",
 }
 WHOLE_COMMAND = re.compile(r"\bmedsr [a-z{][^;,:`]*")
-OPTION = re.compile(r"(?<![\w-])--[a-z][\w-]*")
+OPTION = re.compile(r"(?<![\w-])--[a-z{][\w-]*")  # {: a name that an f-string fills in
 
 
 def _texts(path: Path) -> Iterator[tuple[int, str]]:

@@ -11,7 +11,7 @@ from typer.main import get_command
 
 from medsr.cli.root import app
 
-_SPAN = re.compile(r"(?<![\w`/\\.-])`([a-z]\w*)(?:=(.*?))?`(?![\w`/\\-])", re.DOTALL)
+_SPAN = re.compile(r"(?<![\w`/\\.-])`([a-z]\w*)(?:=(.*?))?`(?![\w`/\\-]|\.\w)", re.DOTALL)
 """A parameter in backticks, alone or with its value. Backticks within a word or a path are not ours."""
 
 

@@ -48,12 +48,12 @@ class Compute:
     compiled: bool = False
 
     def __post_init__(self) -> None:
-        for option, value, valid in (
+        for parameter, value, valid in (
             ("engine", self.engine, get_args(Choice)),
             ("precision", self.precision, get_args(Precision)),
         ):
             if value not in valid:
-                raise UsageError(f"--{option} {value}: expected one of {', '.join(valid)}")
+                raise UsageError(f"`{parameter}={value}`: expected one of {', '.join(valid)}")
         if self.engine == "torch" and self.precision == "int8":
             raise UsageError("`precision=int8`: is for OpenVINO; leave `engine=torch` out")
         if self.engine == "openvino" and self.precision in ("fp16", "bf16"):

@@ -45,6 +45,7 @@ def test_a_parameter_in_backticks_is_its_option(text: str, expected: str) -> Non
         "see `medsr export --to openvino`",
         "`nothing_of_ours=1` and `Scale`",
         "scans/`scale=1`.nii and a`scale`b and ``scale``",
+        "`out`.png: is not an image",
         "`scale=1",
         "scale=1",
         "`uncertainty=False` has no option",

@@ -69,7 +69,7 @@ def complete_options(command: Command, options: dict[str, Any]) -> dict[str, Any
         if name not in defaults:
             raise UsageError(f"cohort {command}: no option {name}")
         if name in ONE_SCAN and value:
-            raise UsageError(f"--{name}: belongs to one scan, not to a cohort")
+            raise UsageError(f"`{name}`: belongs to one scan, not to a cohort")
     options = defaults | options
     options["model"] = _absolute(str(options["model"]))
     arguments = dict(options)
