@@ -99,10 +99,11 @@ def demo(
         rows.append(Row(label, psnr_ssim.psnr(*pair), psnr_ssim.ssim(*pair), outcome.seconds, measured))
     protocol = f"bicubic down by {scale}, Gaussian blur of sigma {blur:g} low-resolution pixels, 8 bits"
     page = out / "report.html"
-    _write_report(page, rows, pictures | {"ground truth": ground_truth}, protocol, run)
+    _write_report(page, before, rows, pictures | {"ground truth": ground_truth}, protocol, run)
     notify("")
     for line in table(rows):
         notify(line)
+    notify(f"before: {before}; after: the same, fine-tuned on the other part of the photograph")
     notify(f"Held-out part, {ground_truth.shape[1]}x{ground_truth.shape[0]}, all channels. Protocol: {protocol}.")
     notify(f"report: {page}  ({time.monotonic() - began:.0f} s in all)")
     return rows
@@ -157,7 +158,7 @@ def _as_image(pixels: NDArray[np.uint8]) -> image_io.Image:
 
 
 def _write_report(
-    path: Path, rows: list[Row], pictures: dict[str, NDArray[np.float32]], protocol: str, run: Path
+    path: Path, model: str, rows: list[Row], pictures: dict[str, NDArray[np.float32]], protocol: str, run: Path
 ) -> None:
     header, *lines = _cells(rows)
     figures = Table(
@@ -177,7 +178,7 @@ def _write_report(
         Section("Training", pictures=train_report.loss_curves(run)),
     ]
     lead = (
-        "A fundus photograph (scikit-image's data.retina, public domain). The generator never saw it before; "
-        "it was fine-tuned on the left part and tried on the right part, which it did not see either."
+        f"A fundus photograph (scikit-image's data.retina, public domain). The model {model} was fine-tuned on its left "
+        "part and tried on its right part, which the fine-tuning did not see."
     )
     write_page(path, "medsr demo: super-resolution of a fundus photograph", lead, sections)
