@@ -178,7 +178,7 @@ def _write_report(
         Section("Training", pictures=train_report.loss_curves(run)),
     ]
     lead = (
-        f"A fundus photograph (scikit-image's data.retina, public domain). The model {model} was fine-tuned on its left "
-        "part and tried on its right part, which the fine-tuning did not see."
+        f"A fundus photograph (scikit-image's data.retina, public domain). The model {model} was fine-tuned on its "
+        "left part and tried on its right part, which the fine-tuning did not see."
     )
     write_page(path, "medsr demo: super-resolution of a fundus photograph", lead, sections)

@@ -7,6 +7,7 @@ texture are near to each other, which no metric of pixels says. Written from the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import torch
@@ -58,15 +59,15 @@ class Dists(nn.Module):
         similarity = torch.cat(textures, 1) * self.alpha + torch.cat(structures, 1) * self.beta
         return 1 - similarity.sum(1) / (self.alpha.sum() + self.beta.sum())
 
-    def _features(self, images: Tensor) -> list[Tensor]:
-        """The images, and what every stage makes of them."""
-        stages, maps = [images], (images - self.mean) / self.deviation
+    def _features(self, images: Tensor) -> Iterator[Tensor]:
+        """The images, and what every stage makes of them. One after the other: all at once take gigabytes."""
+        yield images
+        maps = (images - self.mean) / self.deviation
         for start, end in pairwise(STAGES):
             if start:
                 maps, start = self._pool(maps), start + 1
             maps = self.layers[start:end](maps)
-            stages.append(maps)
-        return stages
+            yield maps
 
     def _pool(self, maps: Tensor) -> Tensor:
         """By 2, the root of a windowed mean of squares in place of VGG16's maximum: without aliasing."""
