@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from medsr.batch.progress import progress
+from medsr.core.children import end_with_parent
 from medsr.core.errors import MemoryExhaustedError
 from medsr.core.isolation import isolate_children
 
@@ -21,7 +22,7 @@ def workers(count: int, fewer: str = "with `workers=1`") -> Iterator[Executor | 
         yield None
         return
     isolate_children()
-    pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), initializer=_end_with_parent)
+    pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), initializer=end_with_parent)
     try:
         yield pool
     except BrokenProcessPool as error:
@@ -46,18 +47,3 @@ def run_jobs(
         for count, future in enumerate(as_completed(futures), 1):
             done(futures[future], future.result())
             update(count, futures[future])
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for work for ever."""
-    import os
-    import threading
-
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -47,6 +47,16 @@ class Server:
         return self.process.wait(20)
 
 
+def gone(processes: list[int]) -> bool:
+    """Whether all of them have ended, a moment later."""
+    import psutil
+
+    latest = time.monotonic() + 5
+    while any(psutil.pid_exists(process) for process in processes) and time.monotonic() < latest:
+        time.sleep(0.1)
+    return not any(psutil.pid_exists(process) for process in processes)
+
+
 @dataclass
 class User:
     """Somebody with a cookie jar of their own."""

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import wait
 from typing import Any
 
 from medsr.commands.cohort import results
 from medsr.commands.cohort.plan import CohortPlan
 from medsr.commands.cohort.work import RUNNING, work
+from medsr.core.children import end_with_parent
 from medsr.core.errors import DependencyError, MedsrError, UsageError, WeightsError
 from medsr.core.isolation import isolate_children
 
@@ -105,14 +104,7 @@ def _start_worker(slots: Any) -> None:
         cores = sorted(os.sched_getaffinity(0))
         share = max(1, len(cores) // count)
         os.sched_setaffinity(0, cores[slot * share % len(cores) :][:share])
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
+    end_with_parent()
 
 
 def _devices(workers: int, device: str) -> list[str | None]:

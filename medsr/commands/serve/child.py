@@ -16,6 +16,7 @@ from typing import Any
 
 from medsr.commands.serve.log import trace
 from medsr.commands.serve.quota import BusyError
+from medsr.core.children import end_with_parent
 from medsr.core.errors import MedsrError
 from medsr.core.types import OnProgress
 
@@ -31,6 +32,7 @@ class Cancelled(BaseException):
 
 def main(pipe: Connection, memory: int | None) -> None:
     """Do what comes through the pipe until it closes. `memory`: bytes of address space, None for any."""
+    end_with_parent()  # a job may run for minutes, and would write into a folder that the next server removes
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C at the terminal is the server's to handle
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if memory is not None:

@@ -74,7 +74,8 @@ class Store:
         self._lock = threading.RLock()
         self._users: dict[str, User] = {}
         root = Path(parent or tempfile.gettempdir())
-        _remove_leftovers(root)
+        self._leftovers = _leftovers(root)
+        self._remove_leftovers()
         self.folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))  # for this account alone (mode 700)
         self._mark = _mark(self.folder)
 
@@ -159,7 +160,8 @@ class Store:
         remove(user.folder)
 
     def sweep(self) -> None:
-        """Remove what has been kept for long enough, and users who have nothing left."""
+        """Remove what has been kept for long enough, users who have nothing left, and what killed servers left."""
+        self._remove_leftovers()
         old = time.monotonic() - self.limits.keep
         with self._lock:
             users = list(self._users.values())
@@ -186,6 +188,12 @@ class Store:
         self._mark.release()
         remove(self.folder)
 
+    def _remove_leftovers(self) -> None:
+        """Once more at every sweep: where files cannot be removed while a process has them open, or is writing."""
+        for folder in self._leftovers:
+            remove(folder)
+        self._leftovers = [folder for folder in self._leftovers if folder.exists()]
+
 
 def _mark(folder: Path) -> FileLock:
     """The sign of a living server; the system lets go of it when the process ends, however it does."""
@@ -194,11 +202,13 @@ def _mark(folder: Path) -> FileLock:
     return mark
 
 
-def _remove_leftovers(parent: Path) -> None:
+def _leftovers(parent: Path) -> list[Path]:
     """What servers left that were killed. Other accounts' folders cannot be opened, and stay."""
+    leftovers = []
     for folder in parent.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError, Timeout):
             mine = not hasattr(os, "getuid") or folder.lstat().st_uid == os.getuid()
             if mine and folder.is_dir() and not folder.is_symlink():
                 _mark(folder).release()
-                remove(folder)
+                leftovers.append(folder)
+    return leftovers

@@ -19,7 +19,6 @@ from urllib.parse import urlsplit
 import httpx
 import nibabel as nib
 import numpy as np
-import psutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -29,7 +28,7 @@ from medsr.io.images import image as image_io
 from medsr.io.volumes.dicom.series import listed
 from tests.helpers.dicom import slice_of, write_slices
 from tests.helpers.images import write_png
-from tests.helpers.server import Server, User, serving
+from tests.helpers.server import Server, User, gone, serving
 
 
 def test_an_image_comes_back_as_the_command_line_writes_it(
@@ -133,13 +132,6 @@ def test_what_is_forgotten_is_gone_from_the_disk(server: Server, eye: Path) -> N
     assert user.http.delete("/api/session").status_code == 204
     assert files_below(server.folder) == before
     assert user.http.get("/api/files").json() == []
-
-
-def gone(processes: list[int]) -> bool:
-    latest = time.monotonic() + 5
-    while any(psutil.pid_exists(one) for one in processes) and time.monotonic() < latest:
-        time.sleep(0.1)
-    return not any(psutil.pid_exists(one) for one in processes)
 
 
 def files_below(folder: Path) -> set[Path]:

@@ -20,7 +20,7 @@ import pytest
 import medsr
 from medsr.io.images import image as image_io
 from tests.helpers.images import write_png
-from tests.helpers.server import TOKEN, Server, serving
+from tests.helpers.server import TOKEN, Server, gone, serving
 
 sync_api = pytest.importorskip("playwright.sync_api")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -301,7 +301,9 @@ def test_a_restart_while_a_job_runs(browser: Any, eye_model: Path, long_scan: Pa
             page.check("#uncertainty")
             page.click("#volume-form button.main")
             says(page, "%", "#work-label")
+            children = first.children
             first.stop(signal.SIGKILL)
+            assert gone(children), "a job goes on without its server"
             says(page, "cannot be reached")
             with serving(tmp_path / "store", "--engine", "torch", "--port", port) as second:
                 assert second.base == first.base
