@@ -59,7 +59,8 @@ def build_plan(
 def complete_options(command: Command, options: dict[str, Any]) -> dict[str, Any]:
     """All of the command's options, with their defaults. Raises UsageError for others."""
     from medsr.commands.upscale.run import check_outscale, upscale
-    from medsr.commands.volume.run import build_request, volume
+    from medsr.commands.volume.arguments import build_request
+    from medsr.commands.volume.run import volume
 
     if command not in get_args(Command):
         raise UsageError(f"cohort {command}: expected volume or upscale")

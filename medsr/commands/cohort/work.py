@@ -117,9 +117,9 @@ def open_context(plan: CohortPlan, device: str | None = None) -> WorkerContext:
 
 
 def _volume_context(options: dict[str, Any], compute: Compute) -> WorkerContext:
+    from medsr.commands.volume.arguments import build_request, open_for, settings_of
     from medsr.commands.volume.files import Target
     from medsr.commands.volume.job import ScanContext, ScanJob
-    from medsr.commands.volume.run import build_request, open_for, settings_of
 
     request, extras = build_request(**options, compute=compute)
     opened = open_for(request)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsr.commands.evaluate.case import Case, Item
-from medsr.commands.volume.run import open_for
+from medsr.commands.volume.arguments import open_for
 from medsr.core.errors import InputError
 from medsr.core.intensity import Window
 from medsr.core.types import Array, Notify

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +13,15 @@ from medsr.batch import pipeline
 from medsr.batch.outcome import Outcome
 from medsr.batch.status import Status
 from medsr.commands.volume import memory
+from medsr.commands.volume.arguments import build_request, open_for, settings_of
 from medsr.commands.volume.files import plan
 from medsr.commands.volume.job import OutputOptions, ScanContext, ScanJob
 from medsr.core.errors import UsageError
-from medsr.core.geometry import parse_planes
 from medsr.core.types import Notify
 from medsr.engines.base import Compute
 from medsr.io.scans import expand
 from medsr.io.volumes import volume_files
 from medsr.networks.bundled import AUTO
-from medsr.volumes.models import LoadedSliceModel, open_slice_model
-from medsr.volumes.refine import Method
-from medsr.volumes.request import Request
 
 
 def volume(
@@ -169,65 +165,3 @@ def volume(
         context = ScanContext(request, options, opened, notify, status if skip_done else None)
         jobs = [ScanJob(target, context) for target in targets]
         return refused + pipeline.run(jobs, on_outcome, lambda outcome, _: status.record(outcome))
-
-
-def build_request(
-    *,
-    model: str | Path,
-    isotropic: bool,
-    scale: float | None,
-    spacing: float | Sequence[float] | None,
-    planes: str,
-    fuse: Any,
-    consistency: bool,
-    profile: Any,
-    thickness: float | None,
-    uncertainty: bool,
-    adapt: float | None,
-    kind: Any,
-    also: Sequence[str | Path],
-    series: str | None,
-    dicom: bool,
-    report: bool,
-    affine: Any,
-    input_spacing: Sequence[float] | None,
-    compute: Compute,
-    noise: float | None = None,
-    keep_metadata: bool = False,
-) -> tuple[Request, OutputOptions]:
-    """The arguments of `volume` as values. Raises UsageError."""
-    method = Method(parse_planes(planes), fuse, consistency, profile, 1.0, uncertainty)
-    if affine is not None and not isinstance(affine, str):
-        raise UsageError("affine: expected sform or qform")
-    form: Any = affine
-    stated: Any = None if input_spacing is None else tuple(map(float, input_spacing))
-    request = Request(
-        str(model), isotropic, scale, _steps(spacing), method, thickness, kind, adapt, compute, form, stated, noise
-    )
-    request = replace(request, keep_metadata=keep_metadata)
-    companions = [also] if isinstance(also, str | os.PathLike) else also
-    if any(not str(path) for path in companions):
-        raise UsageError("`also`: expected a file, got nothing")
-    return request, OutputOptions(tuple(Path(path) for path in companions), series, dicom, report)
-
-
-def settings_of(request: Request, options: OutputOptions, opened: LoadedSliceModel) -> dict[str, Any]:
-    """Everything but the scan that decides a result: for status.tsv."""
-    settings = {
-        "weights": opened.sha256,
-        "request": request.parameters() | opened.computed(),
-        "extras": asdict(options),
-    }
-    return settings | ({"model": AUTO} if request.model == AUTO else {})
-
-
-def _steps(spacing: float | Sequence[float] | None) -> tuple[float, ...] | None:
-    if spacing is None:
-        return None
-    return tuple(map(float, spacing if isinstance(spacing, Sequence) else (spacing,)))
-
-
-def open_for(request: Request) -> LoadedSliceModel:
-    """What refines: in torch where it is to learn."""
-    compute = replace(request.compute, engine="torch") if request.adapt is not None else request.compute
-    return open_slice_model(request.model, compute)

@@ -43,7 +43,7 @@ def test_all_48_orientations_give_the_same_volume(
     refiner_file: Path, affine: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "medsr.commands.volume.run.open_slice_model", functools.cache(open_slice_model)
+        "medsr.commands.volume.arguments.open_slice_model", functools.cache(open_slice_model)
     )  # opened 49 times else
     base = np.rint(smooth_volume((12, 11, 7))).astype(np.int16)
     reference = volume(base, affine=affine, model=refiner_file)
