@@ -90,6 +90,10 @@ class Benchmark(Protocol):
         """Raises UsageError or WeightsError."""
         ...
 
+    def rows(self, model: str, runner: Runner) -> Mapping[str, Runner]:
+        """What is measured of an opened model, by the names in the tables; mostly one thing, by the model's own."""
+        ...
+
     def export_inputs(self, case: Case, stem: Path) -> None:
         """Write a case's low resolution for another program, at `stem` and the right suffix."""
         ...

@@ -77,8 +77,9 @@ def open_runners(
         raise UsageError("`planes`, `fuse`, `consistency=False` and `adapt` are of networks, and none is measured")
     runners: dict[str, Runner] = {}
     for model in dict.fromkeys([bench.baseline, *wanted]):
-        name = Path(model).name if Path(model).is_file() else model
-        runners[model if name in runners else name] = bench.open(model, compute, tile)
+        runner = bench.open(model, compute, tile)
+        rows = bench.rows(Path(model).name if Path(model).is_file() else model, runner)
+        runners |= bench.rows(model, runner) if rows.keys() & runners.keys() else rows
     for name, folder in results.items():
         if name in runners:
             raise UsageError(f"`results={name}={folder}`: a model of that name is measured too; choose another")

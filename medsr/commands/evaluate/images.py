@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from medsr.commands.evaluate.case import Case, Item, Mask
+from medsr.commands.evaluate.case import Case, Item, Mask, Runner
 from medsr.core.errors import InputError
 from medsr.core.intensity import Window
 from medsr.core.types import Array, Distance, Notify
@@ -75,6 +75,10 @@ class ImageBenchmark:
     def customised(self) -> bool:
         """Whether networks are run otherwise than `medsr upscale` runs them unasked."""
         return not self.consistency
+
+    def rows(self, model: str, runner: Runner) -> Mapping[str, Runner]:
+        """One for each model."""
+        return {model: runner}
 
     @cached_property
     def _perceptual(self) -> dict[str, Distance]:
