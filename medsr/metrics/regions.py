@@ -14,10 +14,10 @@ FOREGROUND = 0.05
 def foreground(unit: NDArray) -> Mask:
     """(H, W, C) in [0, 1] to (H, W): the largest connected part brighter than 5 % in any channel, its holes filled.
 
-    Everything where nothing is that bright. Of a fundus photograph this is the field of view, of a radiograph what
-    the collimator left.
+    Of a volume, (I, J, K, 1), too. Everything where nothing is that bright. Of a fundus photograph this is the field of
+    view, of a radiograph what the collimator left.
     """
-    bright = unit.max(axis=2) > FOREGROUND
+    bright = unit.max(axis=-1) > FOREGROUND
     parts, count = label(bright)
     if count == 0:
         return np.ones(bright.shape, bool)
