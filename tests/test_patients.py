@@ -15,7 +15,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from medsr.commands.upscale.run import upscale
 from medsr.core.errors import MedsrError
 from medsr.io.volumes import volume as volume_io
-from medsr.io.volumes.dicom import series
+from medsr.io.volumes.dicom.series_list import list_series
 from tests.helpers.dicom import slice_of, write_xray
 from tests.helpers.patients import DECISIVE, SECRET, marked, with_secret
 from tests.helpers.processes import ALL_IN_TURN
@@ -85,7 +85,7 @@ def test_a_technical_tag_that_is_not_understood_is_not_repeated(
 
 def series_listed(folder: Path) -> list[str]:
     try:
-        return list(series.listed(folder).values())
+        return [entry.words for entry in list_series(folder)]
     except MedsrError as error:
         return [str(error)]
 

@@ -15,6 +15,19 @@ class UsageError(MedsrError):
     exit_code = 2
 
 
+class ChoiceError(UsageError):
+    """One of several must be named; the message lists them in words that name nobody.
+
+    `headline`, `choices`: the same for the terminal of who owns the files. A choice may hold free text of a header, so
+    neither goes into any file.
+    """
+
+    def __init__(self, message: str, headline: str = "", choices: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.headline = headline or message
+        self.choices = choices
+
+
 class InputError(MedsrError):
     """An input file is unreadable or not what it claims to be."""
 

@@ -117,9 +117,10 @@ def display_window(image: Image) -> tuple[float, float]:
 
 def _series(path: Path, content: Content, series: int | None) -> tuple[dict[str, str], str | None]:
     """The series of a zip in words, by their UIDs, and the UID of that asked for. Raises InputError for no such one."""
-    from medsr.io.volumes.dicom.series import listed
+    from medsr.io.volumes.dicom.series_list import list_series
 
-    descriptions = listed(path) if content.suffix == ".zip" else {}
+    listing = list_series(path) if content.suffix == ".zip" else []
+    descriptions = {entry.uid: entry.words for entry in listing}  # nothing that somebody typed leaves the server
     if descriptions and series is not None and not 0 < series <= len(descriptions):
         raise InputError(f"series {series}: there are {len(descriptions)}")
     return descriptions, list(descriptions)[series - 1] if descriptions and series is not None else None

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from medsr.io.dicom import files as dicom_files
+from medsr.io.dicom.values import numbers_of
 
 TAGS = ["SeriesInstanceUID", "SOPInstanceUID", "PatientID", "InstanceNumber", "ImagePositionPatient"]
+NUMBER = "SeriesNumber"
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,7 @@ class Slice:
     patient: str
     number: str
     position: str
+    series_number: float
 
 
 @dataclass
@@ -36,6 +40,10 @@ class Series:
         return Path(os.path.commonpath([item.file.parent for item in self.slices]))
 
     @property
+    def number(self) -> float:
+        return min(item.series_number for item in self.slices)
+
+    @property
     def files(self) -> list[Path]:
         return [item.file for item in self.slices]
 
@@ -43,18 +51,26 @@ class Series:
 def slice_of(file: Path) -> Slice | None:
     """None for what is not a DICOM image. Raises InputError for a damaged file."""
     for name, opener, head in dicom_files.sources(file):
-        dataset = dicom_files.header(name, opener, head, [*TAGS, "SOPClassUID", "Rows", "Columns"])
+        dataset = dicom_files.header(name, opener, head, [*TAGS, NUMBER, "SOPClassUID", "Rows", "Columns"])
         if dataset is None or not dicom_files.is_image(dataset):
             return None
-        texts = [str(dataset.get(tag) or "") for tag in TAGS[:5]]
-        return Slice(file, *texts)
+        series, instance, patient, number, position = (str(dataset.get(tag) or "") for tag in TAGS)
+        return Slice(file, series, instance, patient, number, position, number_of_series(dataset))
     return None
+
+
+def number_of_series(dataset: Any) -> float:
+    """By which series are listed, then by their UIDs; infinite where the header has none."""
+    try:
+        return (numbers_of(dataset, NUMBER) or [float("inf")])[0]
+    except ValueError:
+        return float("inf")
 
 
 def scattered(slices: list[Slice]) -> list[Series]:
     """The series among files; folders of one series are put together unless they are copies, or another patient's.
 
-    Sorted by UID, as the series of a folder are listed.
+    Sorted by SeriesNumber, then UID, as the series of a folder are listed.
     """
     folders: dict[tuple[str, Path], list[Slice]] = {}
     for item in slices:
@@ -70,7 +86,7 @@ def scattered(slices: list[Slice]) -> list[Series]:
     for series in all_series:
         beside = {other.series for other in slices if other.file.is_relative_to(series.folder)}
         series.named = series.uid if len(beside) > 1 and series.uid else None
-    return all_series
+    return sorted(all_series, key=lambda series: (series.number, series.uid))
 
 
 def complete(slices: list[Slice]) -> list[Series]:

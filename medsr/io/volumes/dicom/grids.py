@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,11 +36,16 @@ class SeriesGrid:
 
 
 def parse_series(series: str | None) -> tuple[str | None, int | None]:
-    """`UID:N`, `UID` or `:N` as the series and which of its grids, counted from 1."""
+    """`UID:N`, `UID` or `:N` as the series and which of its grids, counted from 1; a description may stand for a UID.
+
+    Raises UsageError where a UID or nothing stands before something that is no such number.
+    """
     uid, colon, number = (series or "").rpartition(":")
     if series is None or not colon:
         return series, None
     if not number.isdecimal() or int(number) < 1:
+        if re.search("[^0-9.]", uid):  # a description with a colon of its own
+            return series, None
         raise UsageError(f"`series={series}`: expected a number above 0 after the colon")
     return uid or None, int(number)
 

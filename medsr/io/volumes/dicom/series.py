@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medsr.core.errors import InputError, UsageError
+from medsr.core.errors import InputError
 from medsr.core.geometry import LPS
 from medsr.io.dicom import files as dicom_files
 from medsr.io.dicom import pixels as dicom_pixels
-from medsr.io.dicom import reader, refused
-from medsr.io.dicom.terms import term
+from medsr.io.dicom import reader
 from medsr.io.images import dicom_image
 from medsr.io.volumes.base import DICOM, Volume, check_memory
-from medsr.io.volumes.dicom import content, copies, diffusion, dose, grids, mosaic, padding, stack, time, uniform
-from medsr.io.volumes.dicom.stack import Frame, Open
+from medsr.io.volumes.dicom import content, copies, grids, mosaic, padding, series_list, stack, time, uniform
+from medsr.io.volumes.dicom.frames import frames_of
+from medsr.io.volumes.dicom.series_list import Header
+from medsr.io.volumes.dicom.stack import Frame
 
 
 def read(path: Path, series: str | None) -> Volume:
-    """Read the one series in a folder, zip or multi-frame file, or the one whose UID is (or ends with) `series`.
+    """Read the one series in a folder, zip or multi-frame file, or the one that `series` names.
 
+    `series`: as `series_list.choose_series` takes it: a UID or its end, a number of the list, part of a description.
     A series of several volumes is 4D; `UID:N` names one of several grids in a series.
 
-    Raises UsageError when there are several and none is named; InputError for missing or doubled slices, slices
+    Raises ChoiceError when there are several and none is named; InputError for missing or doubled slices, slices
     without a position, colours.
     """
     files_by_uid, others = _headers(path)
@@ -38,7 +37,7 @@ def read(path: Path, series: str | None) -> Volume:
         raise InputError(f"{path}: no DICOM image there{f' among {len(others)} file(s)' if others else ''}")
     uid, number = grids.parse_series(series)
     files = files_by_uid[_choose(files_by_uid, uid, path)]
-    frames = [frame for name, opener, dataset in files for frame in _frames(name, opener, dataset)]
+    frames = [frame for name, opener, dataset in files for frame in frames_of(name, opener, dataset)]
     left_out = f"{len(others)} file(s) that are not DICOM images left out: {uniform.named(others)}"
     notes = [left_out] if others else []
     frames = copies.drop_copies(frames, _decoded, notes)
@@ -100,94 +99,27 @@ def _series_of(
     return np.asfortranarray(np.stack(parts, axis=3)), affine, every
 
 
-def listed(path: Path) -> dict[str, str]:
-    """The series in a folder, zip or file: UID to what it is, in words without any name."""
-    return {uid: _describe(files) for uid, files in sorted(_headers(path)[0].items())}
-
-
-def _headers(path: Path) -> tuple[dict[str, list[tuple[str, Open, Any]]], list[str]]:
+def _headers(path: Path) -> tuple[dict[str, list[Header]], list[str]]:
     """The images of every series (by UID), and the names of files that are none."""
-    files_by_uid: dict[str, list[tuple[str, Open, Any]]] = defaultdict(list)
+    files_by_uid: dict[str, list[Header]] = defaultdict(list)
     others = []
     for name, opener, head in dicom_files.sources(path):
         dataset = dicom_files.header(name, opener, head)
         if dataset is not None and dicom_files.is_image(dataset):
-            files_by_uid[str(dataset.get("SeriesInstanceUID", ""))].append((name, opener, dataset))
+            files_by_uid[str(dataset.get("SeriesInstanceUID") or "")].append((name, opener, dataset))
         elif dataset is None or dicom_image.FILE_SET not in dataset:
             others.append(name)
     return files_by_uid, others
 
 
-def _choose(files_by_uid: dict[str, list], series: str | None, path: Path) -> str:
+def _choose(files_by_uid: dict[str, list[Header]], series: str | None, path: Path) -> str:
     """The UID of the series to read."""
-    listed = "; ".join(f"{_shown_uid(uid)} ({_describe(files)})" for uid, files in sorted(files_by_uid.items()))
-    if series is not None:
-        matching = [series] if series in files_by_uid else [uid for uid in files_by_uid if uid.endswith(series)]
-        if len(matching) != 1:
-            raise UsageError(f"`series={series}`: {len(matching)} series match in {path}: {listed}")
-        return matching[0]
-    if len(files_by_uid) > 1:
-        raise UsageError(f"{path}: holds {len(files_by_uid)} series; name one with `series=UID`: {listed}")
-    return next(iter(files_by_uid))
-
-
-def _shown_uid(uid: str) -> str:
-    """A UID as a message has it; what is not one may be any text, a name too."""
-    return uid if re.fullmatch("[0-9.]{1,64}", uid) else "(an invalid UID)"
-
-
-def _describe(files: list) -> str:
-    dataset = files[0][2]
-    return (
-        f"{dicom_image.modality_of(dataset) or '?'}, {len(files)} file(s), {term(dataset.Columns)}x{term(dataset.Rows)}"
-    )
-
-
-def _frames(name: str, opener: Open, dataset: Any) -> Iterator[Frame]:
-    """The slices of one file, with geometry and rescale of each. Raises InputError where they have no place."""
-    photometric = dicom_image.photometric_of(dataset)
-    if int(dataset.get("SamplesPerPixel", 1)) != 1 or not photometric.startswith("MONOCHROME"):
-        raise InputError(f"{name}: {photometric or 'colour'} pixels are not handled, only grey ones")
-    if "HighBit" in dataset and int(dataset.HighBit) != int(dataset.BitsStored) - 1:  # decoders cut the wrong bits
-        raise InputError(f"{name}: {dataset.BitsStored} bits stored up to bit {dataset.HighBit} are not handled")
-    if dataset.SOPClassUID == dose.SOP_CLASS:
-        yield from dose.frames_of(name, opener, dataset)
-        return
-    refused.check(dataset, name)
-    diffusion.settle(dataset)
-    for index in range(int(dataset.get("NumberOfFrames") or 1)):
-        position = _tag(dataset, index, "PlanePositionSequence", "ImagePositionPatient")
-        cosines = _tag(dataset, index, "PlaneOrientationSequence", "ImageOrientationPatient")
-        spacing = _tag(dataset, index, "PixelMeasuresSequence", "PixelSpacing")
-        if not position or not cosines or not spacing:
-            missing = "ImagePositionPatient" if not position else "ImageOrientationPatient" if not cosines else ""
-            raise InputError(f"{name}: has no {missing or 'PixelSpacing'}: where its voxels lie is not guessed")
-        slope = _tag(dataset, index, "PixelValueTransformationSequence", "RescaleSlope")
-        intercept = _tag(dataset, index, "PixelValueTransformationSequence", "RescaleIntercept")
-        rescale = (float(1 if slope in (None, "") else slope), float(0 if intercept in (None, "") else intercept))
-        if not rescale[0]:
-            raise InputError(f"{name}: RescaleSlope is 0, so that all its voxels mean the same; mend the header")
-        origin, directions = np.array(position, float), np.array(cosines, float)
-        steps = (float(spacing[0]), float(spacing[1]))
-        if origin.shape != (3,) or directions.shape != (6,) or not np.isfinite([*origin, *directions, *steps]).all():
-            raise InputError(f"{name}: its position or orientation is damaged")
-        if min(steps) <= 0:
-            raise InputError(f"{name}: PixelSpacing {steps[0]:g} x {steps[1]:g}, expected mm above 0")
-        if mosaic.is_mosaic(dataset):
-            yield from mosaic.frames_of(name, opener, dataset, rescale)
-            return
-        yield Frame(name, opener, dataset, index, origin, directions, steps, rescale)
-
-
-def _tag(dataset: Any, index: int, group: str, keyword: str) -> Any:
-    """An attribute of a frame: from its own or the shared functional group, or from a classic single frame."""
-    for sequence, item in (("PerFrameFunctionalGroupsSequence", index), ("SharedFunctionalGroupsSequence", 0)):
-        groups = dataset.get(sequence)
-        if groups and len(groups) > item and groups[item].get(group):
-            value = groups[item].get(group)[0].get(keyword)
-            if value is not None:
-                return value
-    return dataset.get(keyword)
+    if series in files_by_uid:
+        return series
+    if series is None and len(files_by_uid) == 1:
+        return next(iter(files_by_uid))
+    listing = series_list.of_headers(header for files in files_by_uid.values() for header in files)
+    return series_list.match(listing, series, path).uid
 
 
 def _decoded(frame: Frame) -> NDArray:

@@ -1,0 +1,146 @@
+"""What the list of series says of each: in words, and in columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from medsr.core.geometry import PLANES
+from medsr.io.volumes.dicom.series_facts import SeriesFacts, Stack
+
+DESCRIPTION_WIDTH = 40
+MOST_VALUES = 3
+"""Echo times and the like of one series that are listed one by one; of more the first and the last."""
+OBLIQUE = 0.985
+"""Cosine of the angle (10 degrees) between the slices' normal and the nearest axis from which a plane is oblique."""
+EVEN = 0.05
+
+
+@dataclass(frozen=True)
+class ListedSeries:
+    """A line of the list. `number`: from 1. `uid`: empty where the header has none.
+
+    `description`: as somebody typed it, perhaps with a name in it; for the terminal alone. Everything else is numbers
+    and DICOM's terms.
+    """
+
+    number: int
+    uid: str
+    description: str
+    modality: str
+    plane: str
+    times: str
+    size: str
+    spacing: str
+
+    @property
+    def words(self) -> str:
+        """What it is, without anything that may name a person."""
+        return ", ".join(filter(None, (self.modality or "?", self.plane, self.times, self.size, self.spacing)))
+
+
+def listed(number: int, facts: SeriesFacts) -> ListedSeries:
+    """A series as the list has it."""
+    stacks = facts.stacks()
+    times = " ".join(f"{name} {_values(values)}" for name, values in facts.times.items() if values)
+    return ListedSeries(
+        number,
+        facts.uid,
+        facts.description,
+        facts.modality,
+        _plane(stacks),
+        f"{times} ms" if times else "",
+        _size(facts, stacks),
+        _spacing(facts, stacks),
+    )
+
+
+def table(listing: Sequence[ListedSeries]) -> list[str]:
+    """A line for each series, in columns: number, modality, plane, description, size, spacing, end of the UID."""
+    endings = _endings([series.uid for series in listing])
+    rows = [
+        (
+            f"{series.number:>{len(str(listing[-1].number))}}",
+            series.modality or "?",
+            series.plane,
+            " ".join(filter(None, (_cut(series.description), f"({series.times})" if series.times else ""))),
+            series.size,
+            series.spacing,
+            ending,
+        )
+        for series, ending in zip(listing, endings, strict=True)
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True) if width) for row in rows)
+    return [f"  {line.rstrip()}" for line in lines]
+
+
+def shown_uid(uid: str) -> str:
+    """A UID as a message has it; what is not one may be any text, a name too."""
+    if not uid:
+        return "no UID"
+    return uid if re.fullmatch("[0-9.]{1,64}", uid) else "an invalid UID"
+
+
+def _plane(stacks: Sequence[Stack]) -> str:
+    planes = sorted({stack.plane for stack in stacks}, key=PLANES.index)
+    if len(stacks) == 1 and stacks[0].straightness < OBLIQUE:
+        return f"{planes[0]}, oblique"
+    return "3 planes" if len(planes) == len(PLANES) else " and ".join(planes)
+
+
+def _size(facts: SeriesFacts, stacks: Sequence[Stack]) -> str:
+    if len(stacks) == 1 and stacks[0].images == facts.images:
+        stack, slices = stacks[0], len(stacks[0].places)
+        volumes, rest = divmod(stack.images, slices)
+        if not rest:
+            return f"{stack.size[0]} x {stack.size[1]} x {slices}{f' x {volumes}' if volumes > 1 else ''}"
+    columns, rows = facts.sizes.most_common(1)[0][0]
+    plane = f"{columns} x {rows}" if len(facts.sizes) == 1 else "several sizes"
+    return f"{plane}, {facts.images} image{'s' if facts.images > 1 else ''}"
+
+
+def _spacing(facts: SeriesFacts, stacks: Sequence[Stack]) -> str:
+    """Of pixels, thickness and distance of slices; of several stacks nothing that is not the same in all."""
+    if not stacks:
+        return ""
+    spacings = {tuple(_number(step) for step in stack.spacing) for stack in stacks}
+    pixels = f"{' x '.join(next(iter(spacings)))} mm" if len(spacings) == 1 else ""
+    thickness = f"of {_values(facts.thickness)} mm" if facts.thickness else ""
+    steps = [later - earlier for earlier, later in zip(stacks[0].places, stacks[0].places[1:], strict=False)]
+    every = ""
+    if len(stacks) == 1 and steps:
+        even = max(steps) - min(steps) <= EVEN * max(steps)
+        middle = sorted(steps)[len(steps) // 2]
+        every = _number(middle) if even else f"{_number(min(steps))} to {_number(max(steps))}"
+        every = "" if facts.thickness and every == _values(facts.thickness) else f"every {every} mm"
+    slices = " ".join(filter(None, (thickness, every)))
+    return ", ".join(filter(None, (pixels, f"slices {slices}" if slices else "")))
+
+
+def _values(values: set[float]) -> str:
+    ordered = list(dict.fromkeys(map(_number, sorted(values))))
+    return "/".join(ordered) if len(ordered) <= MOST_VALUES else f"{ordered[0]} to {ordered[-1]}"
+
+
+def _number(value: float) -> str:
+    return f"{round(value, 2 if value >= 0.1 else 4):.7g}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= DESCRIPTION_WIDTH else f"{text[: DESCRIPTION_WIDTH - 3].rstrip()}..."
+
+
+def _endings(uids: Sequence[str]) -> list[str]:
+    """The ends of UIDs, cut at a point, as short as tells each from all others."""
+    endings = []
+    for uid in uids:
+        parts = uid.split(".")
+        others = [other for other in uids if other != uid]
+        counts = range(min(2, len(parts)), len(parts) + 1)
+        ends = (".".join(parts[-count:]) for count in counts)
+        end = next((end for end in ends if len(end) > 3 and not any(other.endswith(end) for other in others)), uid)
+        whole = shown_uid(uid)
+        endings.append(f"({whole})" if whole != uid else uid if end == uid else f"...{end}")
+    return endings
