@@ -8,6 +8,7 @@ import typer
 
 from medsr.batch.outcome import Outcome
 from medsr.cli.echo import echo
+from medsr.cli.failures import say
 from medsr.core.errors import BatchError, UsageError
 
 ENGINE = "auto (the fastest that differs by less than 1e-4 of full range), torch or openvino."
@@ -21,7 +22,7 @@ MAX_GPU_MEMORY = "Take no more of the GPU's memory. [default: what is free]"
 def report_failure(outcome: Outcome) -> bool:
     """Print the one line of an input that failed; returns whether it failed."""
     if outcome.error:
-        echo(f"medsr: {' '.join(str(outcome.error).split())}", err=True)
+        say(outcome.error, str(outcome.error))
     return outcome.error is not None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from medsr.cli.echo import echo, echo_verbatim
-from medsr.core.errors import MedsrError
+from medsr.core.errors import ChoiceError, MedsrError
 from medsr.core.text import reason, shown
 
 CommandLineError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
@@ -25,8 +25,17 @@ def fail(error: BaseException, message: str, code: int, debug: bool) -> int:
             echo_verbatim("".join(traceback.format_tb(failure.__traceback__)).rstrip("\n"), err=True)
             words = str(failure) if isinstance(failure, MedsrError) else reason(failure)
             echo(f"{type(failure).__name__}: {words}", err=True)
-    echo(f"medsr: {' '.join(message.split())}", err=True)
+    say(error, message)
     return code
+
+
+def say(error: BaseException, message: str) -> None:
+    """The one line of an error. Below it what to choose from: for this terminal alone, as headers may hold names."""
+    choices = error.choices if isinstance(error, ChoiceError) else ()
+    line = error.headline if isinstance(error, ChoiceError) and choices else message
+    echo(f"medsr: {' '.join(line.split())}", err=True)
+    for choice in choices:
+        echo_verbatim(choice, err=True)
 
 
 def refuse(error: Any) -> int:

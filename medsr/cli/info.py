@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,12 +11,16 @@ from medsr.cli.echo import echo, echo_verbatim
 
 
 def info(
+    folder: Annotated[Path | None, typer.Argument(metavar="[FOLDER]", help="List the DICOM series in it.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     devices: Annotated[bool, typer.Option("--devices", help="Also look for GPUs (imports torch).")] = False,
 ) -> None:
-    """Versions, models at hand, where things are kept."""
+    """Versions, models at hand, where things are kept; or the series in a folder of DICOM."""
     from medsr.commands.info import collect
 
+    if folder is not None:
+        _list_series(folder, json_)
+        return
     facts = collect(devices)
     if json_:
         import json
@@ -29,3 +34,21 @@ def info(
                 echo(f"  {key}: {text}")
         else:
             echo(f"{name}: {', '.join(value) if isinstance(value, list) else value}")
+
+
+def _list_series(folder: Path, as_json: bool) -> None:
+    from medsr.commands.info import series_of
+    from medsr.io.volumes.dicom.series_words import table
+
+    listing, damaged = series_of(folder)
+    for line in damaged:
+        echo(f"left out: {line}", err=True)
+    if as_json:
+        import json
+        from dataclasses import asdict
+
+        echo_verbatim(json.dumps([asdict(series) for series in listing], indent=1))
+        return
+    echo(f"{folder}: {len(listing)} series; medsr volume {folder} --series N --out FILE takes one")
+    for line in table(listing):
+        echo_verbatim(line)

@@ -67,7 +67,10 @@ def volume(
         list[str] | None, typer.Option(metavar="FILE", help="Bring this image or mask onto the new grid too.")
     ] = None,
     series: Annotated[
-        str | None, typer.Option(metavar="UID", help="Which DICOM series, where there are several.")
+        list[str] | None,
+        typer.Option(
+            metavar="N|TEXT|UID", help="Which DICOM series: number or part of the description, as `medsr info` lists."
+        ),
     ] = None,
     dicom: Annotated[bool, typer.Option("--dicom", help="Write a derived DICOM series; DICOM scans only.")] = False,
     report: Annotated[

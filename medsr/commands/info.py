@@ -1,14 +1,19 @@
-"""What is installed and at hand, without importing any of it."""
+"""What is installed and at hand, without importing any of it; and which series a folder holds."""
 
 from __future__ import annotations
 
 import platform
 from importlib import metadata
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from medsr.core.errors import InputError
 from medsr.core.resources import home, resource_dir
 from medsr.core.version import __version__
 from medsr.networks import weight_store
+
+if TYPE_CHECKING:
+    from medsr.io.volumes.dicom.series_words import ListedSeries
 
 PACKAGES = (
     "torch",
@@ -46,6 +51,21 @@ def collect(devices: bool = False) -> dict[str, Any]:
         facts["devices"] = ["cpu", *cuda, *(["mps"] if torch.backends.mps.is_available() else [])]
         facts["threads"] = torch.get_num_threads()
     return facts
+
+
+def series_of(path: Path) -> tuple[list[ListedSeries], list[str]]:
+    """The DICOM series at a path, as `volume` numbers them, and what is wrong with files there.
+
+    Raises InputError where there is none.
+    """
+    from medsr.io.volumes.dicom.series_list import list_series
+
+    damaged: list[str] = []
+    listing = list_series(path, damaged)
+    if not listing:
+        why = f": {damaged[0]}" if damaged else ""
+        raise InputError(f"{path}: no DICOM image there{why}")
+    return listing, damaged
 
 
 def _version(name: str) -> str:

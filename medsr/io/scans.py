@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from medsr.core.errors import InputError
+from medsr.core.errors import InputError, UsageError
 from medsr.io import file_type, files, kinds
 from medsr.io.dicom import series_files
 from medsr.io.dicom.series_files import Slice
@@ -20,7 +20,8 @@ LEFT_OUT_NAMED = 5
 
 @dataclass(frozen=True)
 class Scan:
-    """`path`: a file, or the folder below which a DICOM series lies. `series`: its UID where others lie there, too.
+    """`path`: a file, or the folder below which a DICOM series lies. `series`: its UID where others lie there, too,
+    or where the user names it (`UID:N` with its `volume`).
 
     `number`: from 1, where several series have one folder. `subfolder`: of its result below the folder of results, None
     for a scan that was named by itself. `volume`: from 1, where the user names one of a series' volumes.
@@ -37,28 +38,30 @@ class Scan:
 class ScanListing:
     """`left_out`: files below the folders that are not scans. `barren`: folders without any; reading them says so.
 
-    `closed`: what cannot be opened there, in words.
+    `closed`: what cannot be opened there, in words. `chosen`: the series that the user named, in words.
     """
 
     scans: list[Scan]
     left_out: list[Path]
     barren: tuple[Path, ...] = ()
     closed: tuple[str, ...] = ()
+    chosen: tuple[str, ...] = ()
 
     def note(self) -> str:
-        """What was left out, in words; empty when there is nothing."""
+        """What was left out and chosen, in words; empty when there is nothing."""
         names = ", ".join(path.name for path in self.left_out[:LEFT_OUT_NAMED])
         more = len(self.left_out) - LEFT_OUT_NAMED
         line = f"left out, not scans: {names}{f' and {more} more' if more > 0 else ''}"
-        return "; ".join([*([line] if names else []), *self.closed])
+        return "; ".join([*([line] if names else []), *self.closed, *self.chosen])
 
 
 def expand(inputs: Iterable[str | Path], out: Path | None = None, series: str | None = None) -> ScanListing:
     """Files, folders and globs to scans, each once.
 
     A DICOM series is one scan however many folders it is spread over; everything below a folder is looked at, but not
-    results of medsr, nor what lies in `out` within it. `series`: the UID the user names, which a folder is then read
-    for. Raises UsageError when an input gives nothing, InputError for an empty folder.
+    results of medsr, nor what lies in `out` within it. `series`: the one that the user names, as `choose_series` takes
+    it. Raises UsageError when an input gives nothing, ChoiceError where `series` names none or several, InputError for
+    an empty folder.
     """
     scans: dict[tuple[Path, str | None], Scan] = {}
     left_out: list[Path] = []
@@ -81,9 +84,9 @@ def expand(inputs: Iterable[str | Path], out: Path | None = None, series: str | 
                 scans.setdefault((scan.path, scan.series), replace(scan, subfolder=subfolder))
     for scan in _loose(loose):
         scans.setdefault((scan.path, scan.series), scan)
-    volume = (series or "").rpartition(":")[2] if ":" in (series or "") else ""
-    named = [replace(scan, volume=int(volume)) if volume.isdecimal() else scan for scan in scans.values()]
-    return ScanListing(named, left_out, tuple(barren), tuple(closed))
+    chosen: list[str] = []
+    named = list(scans.values()) if series is None else _of_series(scans.values(), series, chosen)
+    return ScanListing(named, left_out, tuple(barren), tuple(closed), tuple(chosen))
 
 
 def find(folder: Path, out: Path | None = None, results: bool = False) -> ScanListing:
@@ -175,6 +178,26 @@ def _loose(paths: list[Path]) -> list[Scan]:
     series_files_taken = {file for series in whole for file in series.files}
     single = [Scan(path) for path in paths if path not in series_files_taken]
     return single + _numbered([Scan(series.folder, series.named) for series in whole])
+
+
+def _of_series(scans: Iterable[Scan], wanted: str, chosen: list[str]) -> list[Scan]:
+    """The scans of the series that the user names, each with its UID; `chosen` gets in words what was understood."""
+    from medsr.io.volumes.dicom.series_list import find_series
+
+    named = []
+    for scan in scans:
+        try:
+            series, volume = find_series(scan.path, wanted)
+        except InputError:  # not DICOM, or damaged: told when it is read
+            named.append(scan)
+            continue
+        if scan.series in (None, series.uid):
+            uid = series.uid if volume is None else f"{series.uid}:{volume}"
+            named.append(replace(scan, series=uid, number=0, volume=volume or 0))
+            chosen += [] if wanted == uid else [f"{scan.path.name}: series {series.number}: {series.words}"]
+    if not named:
+        raise UsageError("`series`: none of its files was named; give its folder")
+    return named
 
 
 def _numbered(scans: list[Scan]) -> list[Scan]:

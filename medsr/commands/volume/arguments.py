@@ -33,7 +33,7 @@ def build_request(
     adapt: float | None,
     kind: Any,
     also: Sequence[str | Path],
-    series: str | None,
+    series: str | Sequence[str] | None,
     dicom: bool,
     report: bool,
     affine: Any,
@@ -55,7 +55,14 @@ def build_request(
     companions = [also] if isinstance(also, str | os.PathLike) else also
     if any(not str(path) for path in companions):
         raise UsageError("`also`: expected a file, got nothing")
-    return request, OutputOptions(tuple(Path(path) for path in companions), series, dicom, report)
+    return request, OutputOptions(tuple(Path(path) for path in companions), _only(series), dicom, report)
+
+
+def _only(series: str | Sequence[str] | None) -> str | None:
+    named = [series] if isinstance(series, str) else list(series or ())
+    if len(named) > 1:
+        raise UsageError(f"`series`: one series makes one result, {len(named)} are named; name one")
+    return named[0] if named else None
 
 
 def settings_of(request: Request, options: OutputOptions, opened: LoadedSliceModel) -> dict[str, Any]:

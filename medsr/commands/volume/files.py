@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from medsr.io.images import formats
 from medsr.io.places import Writing, target_identity
 from medsr.io.places import check as places_check
 from medsr.io.scans import Scan
+from medsr.io.volumes.dicom.series_list import choice_error, list_series
+from medsr.io.volumes.dicom.series_words import shown_uid
 from medsr.io.volumes.formats import UNREAD, WRITABLE
 from medsr.io.volumes.volume_files import OURS, files_of, files_written, split_suffix
 
@@ -51,9 +54,9 @@ def plan(
     `out`: a file for one scan where its suffix says so, else a folder. Raises UsageError before anything is written
     when an input would be overwritten, or nothing remains to be done.
     """
-    as_file = not dicom and not out.is_dir() and split_suffix(out)[1].lower() in WRITABLE
+    as_file = _is_file(out, dicom)
     if as_file and len(scans) > 1:
-        names = "; ".join(f"{scan.path}{f' (series {scan.series})' if scan.series else ''}" for scan in scans[:5])
+        names = "; ".join(f"{scan.path}{f' ({shown_uid(scan.series)})' if scan.series else ''}" for scan in scans[:5])
         raise UsageError(f"`out={out}`: one file for {len(scans)} scans; give a folder, or name one of: {names}")
     if not as_file and out.exists() and not out.is_dir():
         raise UsageError(f"`out={out}`: is a file; give a folder, or a name ending in .nii.gz, .nrrd, .mha or .mgz")
@@ -61,6 +64,20 @@ def plan(
         _refuse_unknown(out)
     targets = [Target(scan.path, out, dicom, scan.series) if as_file else target_of(scan, out, dicom) for scan in scans]
     return check(targets, also, uncertainty)
+
+
+def refuse_several_series(inputs: Sequence[str | Path], out: Path, dicom: bool, scans: list[Scan]) -> None:
+    """Raise ChoiceError, with the list, where several series of the one folder would go into the one file `out`."""
+    if not _is_file(out, dicom) or len(scans) < 2 or len(inputs) != 1 or not (folder := Path(inputs[0])).is_dir():
+        return
+    listing = list_series(folder)
+    if len(listing) >= len(scans):  # and nothing else lies there
+        several = f"{folder}: holds {len(listing)} series; choose one with `series`, or let `out` be a folder"
+        raise choice_error(several, listing)
+
+
+def _is_file(out: Path, dicom: bool) -> bool:
+    return not dicom and not out.is_dir() and split_suffix(out)[1].lower() in WRITABLE
 
 
 def check(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from medsr.io.local_record import named_from
 from medsr.io.volumes import volume as volume_io
 from medsr.io.volumes import volume_files
 from medsr.io.volumes.base import Volume
+from medsr.io.volumes.dicom.grids import parse_series
+from medsr.io.volumes.dicom.series_words import is_uid
 from medsr.volumes.choose_model import choose_model
 from medsr.volumes.models import LoadedSliceModel
 from medsr.volumes.refine_scan import RefinedScan, refine_scan
@@ -34,6 +37,11 @@ class OutputOptions:
     series: str | None = None
     dicom: bool = False
     report: bool = False
+
+    def of_series(self, series: Iterable[str | None]) -> OutputOptions:
+        """With the UIDs of the series that were read in place of what the user wrote, which may be a description."""
+        uids = sorted({uid for uid in series if uid is not None})
+        return self if self.series is None or not uids else replace(self, series=", ".join(uids))
 
 
 @dataclass(frozen=True)
@@ -172,9 +180,16 @@ class ScanJob:
             "input_sha256": digest,
             "input_file": named_from(folder, self.paths.scan, digest),
             "output_file": self.paths.volume.name,
-            "series": self.paths.series or self.context.options.series,
+            "series": _durable(self.paths.series or self.context.options.series),
             "also": [named_from(folder, path, None) for path in self.context.options.also],
         }
+
+
+def _durable(series: str | None) -> str | None:
+    """`UID`, `UID:N` or `:N` as a sidecar has it. What is not a UID may be any text, a name too: it is left out."""
+    uid, number = parse_series(series)
+    kept = uid if uid and is_uid(uid) else ""
+    return f"{kept}:{number}" if number else kept or None
 
 
 def _is_ours(file: Path) -> bool:

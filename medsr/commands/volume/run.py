@@ -14,7 +14,7 @@ from medsr.batch.outcome import Outcome
 from medsr.batch.status import Status
 from medsr.commands.volume import memory
 from medsr.commands.volume.arguments import build_request, open_for, settings_of
-from medsr.commands.volume.files import plan
+from medsr.commands.volume.files import plan, refuse_several_series
 from medsr.commands.volume.job import OutputOptions, ScanContext, ScanJob
 from medsr.core.errors import UsageError
 from medsr.core.types import Notify
@@ -44,7 +44,7 @@ def volume(
     adapt: float | None = None,
     kind: Any = "auto",
     also: Sequence[str | Path] = (),
-    series: str | None = None,
+    series: str | Sequence[str] | None = None,
     dicom: bool = False,
     report: bool = False,
     device: str = "auto",
@@ -84,7 +84,8 @@ def volume(
         adapt: Minutes of learning from the scan itself.
         kind: `auto`, `image` or `labels`.
         also: Other scans of the same session to bring onto the result's grid.
-        series: UID of the DICOM series to read, where a folder holds several.
+        series: The DICOM series to read, where a folder holds several: a number of the list that `medsr info FOLDER`
+            prints, a part of the description, or a UID or its end. `:N` after it names one of its acquisitions.
         dicom: Whether the result is written as a derived DICOM series.
         report: Whether a page with before and after is written.
         device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
@@ -145,7 +146,10 @@ def volume(
     if out is None or not str(out):
         raise UsageError("`out`: expected a file or a folder")
     paths: list[str | Path] = [str(scans)] if isinstance(scans, str | os.PathLike) else list(scans)
-    expansion = expand(paths, Path(out), series)
+    expansion = expand(paths, Path(out), options.series)
+    if options.series is None:
+        refuse_several_series(paths, Path(out), dicom, expansion.scans)
+    options = options.of_series(scan.series for scan in expansion.scans)
     if options.also and len(expansion.scans) > 1:
         raise UsageError(f"`also` goes with one scan, not with {len(expansion.scans)}")
     if note := expansion.note():

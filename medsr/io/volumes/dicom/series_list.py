@@ -12,7 +12,7 @@ from medsr.core.text import reason
 from medsr.io.dicom import files as dicom_files
 from medsr.io.volumes.dicom.grids import parse_series
 from medsr.io.volumes.dicom.series_facts import SeriesFacts
-from medsr.io.volumes.dicom.series_words import ListedSeries, listed, shown_uid, table
+from medsr.io.volumes.dicom.series_words import ListedSeries, is_uid, listed, shown_uid, table
 from medsr.io.volumes.dicom.stack import Open
 
 Header = tuple[str, Open, Any]
@@ -62,6 +62,14 @@ def choose_series(path: Path, wanted: str) -> str:
     Raises ChoiceError, with the list, where none or several match; UsageError for a series without a UID; InputError
     where there is no DICOM image.
     """
+    chosen, volume = find_series(path, wanted)
+    return chosen.uid if volume is None else f"{chosen.uid}:{volume}"
+
+
+def find_series(path: Path, wanted: str) -> tuple[ListedSeries, int | None]:
+    """What `choose_series` chooses, as the list has it, and the N of `:N`. Raises as that."""
+    if not wanted.strip():
+        raise UsageError("`series`: expected a number of the list, part of a description or a UID, got nothing")
     name, volume = parse_series(wanted)
     listing = list_series(path)
     if not listing:
@@ -69,7 +77,7 @@ def choose_series(path: Path, wanted: str) -> str:
     chosen = match(listing, name, path)
     if not chosen.uid:
         raise UsageError(f"{path}: series {chosen.number} has no UID; put its files into a folder of their own")
-    return chosen.uid if volume is None else f"{chosen.uid}:{volume}"
+    return chosen, volume
 
 
 def match(listing: Sequence[ListedSeries], name: str | None, path: Path) -> ListedSeries:
@@ -81,7 +89,7 @@ def match(listing: Sequence[ListedSeries], name: str | None, path: Path) -> List
     matching = _matching(listing, name)
     if len(matching) == 1:
         return matching[0]
-    asked = f"`series={name}`" if re.fullmatch("[0-9.]{1,64}", name) else "`series`"  # else it may be a name
+    asked = f"`series={name}`" if is_uid(name) else "`series`"  # else it may be a name
     count = f"{len(matching)} series match in {path}; choose one of"
     raise choice_error(f"{asked}: {count}", matching or listing, f"`series={name}`: {count}")
 

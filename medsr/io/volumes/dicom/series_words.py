@@ -76,11 +76,16 @@ def table(listing: Sequence[ListedSeries]) -> list[str]:
     return [f"  {line.rstrip()}" for line in lines]
 
 
+def is_uid(text: str) -> bool:
+    """Whether it is a UID; what is not one may be any text, a name too."""
+    return re.fullmatch("[0-9.]{1,64}", text) is not None
+
+
 def shown_uid(uid: str) -> str:
-    """A UID as a message has it; what is not one may be any text, a name too."""
+    """A UID as a message has it."""
     if not uid:
         return "no UID"
-    return uid if re.fullmatch("[0-9.]{1,64}", uid) else "an invalid UID"
+    return uid if is_uid(uid) else "an invalid UID"
 
 
 def _plane(stacks: Sequence[Stack]) -> str:
