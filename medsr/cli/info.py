@@ -49,6 +49,8 @@ def _list_series(folder: Path, as_json: bool) -> None:
 
         echo_verbatim(json.dumps([asdict(series) for series in listing], indent=1))
         return
-    echo(f"{folder}: {len(listing)} series; medsr volume {folder} --series N --out FILE takes one")
+    echo(f"{folder}: {len(listing)} series")
     for line in table(listing):
         echo_verbatim(line)
+    if len(listing) > 1:
+        echo("To refine one of them: medsr volume FOLDER --series NUMBER --out FILE")

@@ -160,6 +160,23 @@ def test_a_tag_that_is_not_understood(watched: Watched, tmp_path: Path, keyword:
     watched.check()
 
 
+def test_the_series_of_a_zip_are_listed_without_what_somebody_typed(watched: Watched, tmp_path: Path) -> None:
+    slices = []
+    for number in (1, 2):
+        for k in range(3):
+            text = {"SeriesDescription": f"T{number} {SECRET}", "ProtocolName": SECRET, "SeriesNumber": number}
+            (tmp_path / str(number)).mkdir(exist_ok=True)
+            slices.append(tmp_path / str(number) / f"{k}.dcm")
+            slice_of(k, SeriesInstanceUID=f"1.2.{number}", **text).save_as(slices[-1], enforce_file_format=True)
+    bundle = zipped(tmp_path / "study.zip", slices)
+    assert watched.send(bundle, "study.zip") is None
+    assert [choice.split(", ")[0] for choice in json.loads(watched.told[-1])["choices"]] == ["CT", "CT"]
+    file = watched.send(bundle, "study.zip", series=2)
+    assert file is not None
+    assert watched.order(file)["state"] == "done"
+    watched.check()
+
+
 @pytest.mark.slow
 def test_every_tag_at_once_with_a_network(watched: Watched, tmp_path: Path) -> None:
     slices = [marked(path, ExplicitVRLittleEndian) for path in series(tmp_path / "series", 5)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from medsr.core.geometry import PLANES
 from medsr.io.volumes.dicom.series_facts import SeriesFacts, Stack
@@ -15,6 +16,9 @@ MOST_VALUES = 3
 OBLIQUE = 0.985
 """Cosine of the angle (10 degrees) between the slices' normal and the nearest axis from which a plane is oblique."""
 EVEN = 0.05
+"""How much steps may differ, of the largest, to count as one distance."""
+SHORT_ENDING, LONG_ENDING = 12, 16
+"""Characters of a UID's end."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,7 @@ def _spacing(facts: SeriesFacts, stacks: Sequence[Stack]) -> str:
         every = _number(middle) if even else f"{_number(min(steps))} to {_number(max(steps))}"
         every = "" if facts.thickness and every == _values(facts.thickness) else f"every {every} mm"
     slices = " ".join(filter(None, (thickness, every)))
-    return ", ".join(filter(None, (pixels, f"slices {slices}" if slices else "")))
+    return ", ".join(filter(None, (pixels, f"{'slices' if steps else 'slice'} {slices}" if slices else "")))
 
 
 def _values(values: set[float]) -> str:
@@ -138,14 +142,17 @@ def _cut(text: str) -> str:
 
 
 def _endings(uids: Sequence[str]) -> list[str]:
-    """The ends of UIDs, cut at a point, as short as tells each from all others."""
+    """The ends of UIDs, as short as tells each from all others; whole numbers of theirs where those are short."""
     endings = []
     for uid in uids:
-        parts = uid.split(".")
+        if not is_uid(uid):
+            endings.append(f"({shown_uid(uid)})")
+            continue
         others = [other for other in uids if other != uid]
-        counts = range(min(2, len(parts)), len(parts) + 1)
-        ends = (".".join(parts[-count:]) for count in counts)
-        end = next((end for end in ends if len(end) > 3 and not any(other.endswith(end) for other in others)), uid)
-        whole = shown_uid(uid)
-        endings.append(f"({whole})" if whole != uid else uid if end == uid else f"...{end}")
+        parts = uid.split(".")
+        whole = (".".join(parts[-count:]) for count in range(2, len(parts)))
+        cut = (uid[-length:] for length in range(SHORT_ENDING, len(uid)))
+        ends = chain((end for end in whole if len(end) <= LONG_ENDING), cut)
+        end = next((end for end in ends if not any(other.endswith(end) for other in others)), uid)
+        endings.append(uid if end == uid else f"...{end}")
     return endings
