@@ -13,7 +13,7 @@ import pytest
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from medsr.commands.upscale.run import upscale
-from medsr.core.errors import MedsrError
+from medsr.core.errors import ChoiceError, MedsrError
 from medsr.io.volumes import volume as volume_io
 from medsr.io.volumes.dicom.series_list import list_series
 from tests.helpers.dicom import slice_of, write_xray
@@ -81,6 +81,22 @@ def test_a_technical_tag_that_is_not_understood_is_not_repeated(
         assert not [text for text in said if SECRET in text], keyword
         assert not [text for text in said if "bug in medsr" in text], keyword
     assert 5 < sum(refused) < len(DECISIVE)
+
+
+def test_the_list_of_series_in_a_message_names_nobody(tmp_path: Path) -> None:
+    """With every tag marked. For the terminal alone there is the description."""
+    for number, uid in enumerate(("1.2.3", "1.2.4")):
+        folder = tmp_path / uid
+        folder.mkdir()
+        for index in range(3):
+            path = folder / f"{index}.dcm"
+            slice_of(index, SeriesInstanceUID=uid, SeriesNumber=number).save_as(path, enforce_file_format=True)
+            marked(path, ExplicitVRLittleEndian)
+    for wanted in (None, f"{SECRET}SeriesDescription", SECRET):
+        with pytest.raises(ChoiceError) as refused:
+            volume_io.read(tmp_path, wanted)
+        assert SECRET not in str(refused.value)
+        assert [line.count(SECRET) for line in refused.value.choices] == [1, 1]
 
 
 def series_listed(folder: Path) -> list[str]:

@@ -28,16 +28,16 @@ def list_series(path: Path, damaged: list[str] | None = None) -> list[ListedSeri
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
     facts: dict[str, SeriesFacts] = {}
+    unread = [] if damaged is None else damaged
     try:
         for name, opener, head in dicom_files.sources(path):
             try:
                 dataset = dicom_files.header(name, opener, head)
-            except InputError as error:
-                if damaged is not None:
-                    damaged.append(str(error))
-                continue
-            if dataset is not None and dicom_files.is_image(dataset):
-                _take(facts, (name, opener, dataset))
+                if dataset is not None and dicom_files.is_image(dataset):
+                    _take(facts, (name, opener, dataset))
+            except Exception as error:  # pydicom raises whatever it likes on damaged values
+                why = str(error) if isinstance(error, InputError) else f"{name}: damaged header ({reason(error)})"
+                unread.append(why)
     except MedsrError:
         raise
     except Exception as error:  # of the system, or a zip that is odd
