@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableSequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -138,7 +138,8 @@ def _placeless(name: str, opener: Open, dataset: Any) -> Frame:
 
 def _text(dataset: Any, keyword: str) -> str:
     try:
-        return str(dataset.get(keyword) or "")
+        value = dataset.get(keyword) or ""
+        return " ".join(map(str, value)) if isinstance(value, MutableSequence) else str(value)
     except Exception:  # pydicom raises whatever it likes on damaged values
         return ""
 

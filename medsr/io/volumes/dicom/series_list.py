@@ -12,7 +12,7 @@ from medsr.core.text import reason
 from medsr.io.dicom import files as dicom_files
 from medsr.io.volumes.dicom.grids import parse_series
 from medsr.io.volumes.dicom.series_facts import SeriesFacts
-from medsr.io.volumes.dicom.series_words import ListedSeries, is_uid, listed, shown_uid, table
+from medsr.io.volumes.dicom.series_words import ListedSeries, comparable, is_uid, listed, shown_uid, table
 from medsr.io.volumes.dicom.stack import Open
 
 Header = tuple[str, Open, Any]
@@ -105,7 +105,9 @@ def choice_error(message: str, listing: Sequence[ListedSeries], headline: str = 
 
 def _take(facts: dict[str, SeriesFacts], header: Header) -> None:
     uid = str(header[2].get("SeriesInstanceUID") or "")
-    facts.setdefault(uid, SeriesFacts(uid)).add(*header)
+    series = facts.get(uid) or SeriesFacts(uid)
+    series.add(*header)
+    facts[uid] = series  # not where the header raised
 
 
 def _numbered(facts: Iterable[SeriesFacts]) -> list[ListedSeries]:
@@ -124,6 +126,6 @@ def _matching(listing: Sequence[ListedSeries], name: str) -> list[ListedSeries]:
         lambda series: series.uid == name,
         lambda series: is_number and series.number == int(name),
         lambda series: bool(re.fullmatch("[0-9.]+", ending)) and series.uid.endswith(ending),
-        lambda series: " ".join(name.split()).casefold() in series.description.casefold(),
+        lambda series: comparable(name) in comparable(series.description),
     )
     return next(filter(None, ([series for series in listing if test(series)] for test in tests)), [])

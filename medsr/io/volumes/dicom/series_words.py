@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -75,8 +76,8 @@ def table(listing: Sequence[ListedSeries]) -> list[str]:
         )
         for series, ending in zip(listing, endings, strict=True)
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True) if width) for row in rows)
+    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(_padded(cell, width) for cell, width in zip(row, widths, strict=True) if width) for row in rows)
     return [f"  {line.rstrip()}" for line in lines]
 
 
@@ -135,6 +136,21 @@ def _values(values: set[float]) -> str:
 
 def _number(value: float) -> str:
     return f"{round(value, 2 if value >= 0.1 else 4):.7g}"
+
+
+def comparable(text: str) -> str:
+    """A description as it is compared: however its accents are written, its capitals and spaces."""
+    return " ".join(unicodedata.normalize("NFC", text).split()).casefold()
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - _width(text))
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal: two for a Chinese or Japanese character, none for a combining accent."""
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
+    return len(text) + wide - sum(map(bool, map(unicodedata.combining, text)))
 
 
 def _cut(text: str) -> str:

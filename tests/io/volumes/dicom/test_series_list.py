@@ -155,6 +155,22 @@ def test_descriptions_are_one_clean_line_and_short(tmp_path: Path) -> None:
     assert choose_series(tmp_path, "LONG END") == "1.2.1"
 
 
+def test_descriptions_of_any_language_stand_in_columns_and_are_found(tmp_path: Path) -> None:
+    names = ("Körper", "頭部 T2", "T1\\post")
+    for number, name in enumerate(names):
+        tags = {"SeriesNumber": number, "SpecificCharacterSet": "ISO_IR 192", "SeriesDescription": name}
+        write_slices(tmp_path / str(number), series(2, f"1.2.{number}", **tags))
+    lines = table(list_series(tmp_path))
+    assert [line[: line.index("8 x 6")] for line in lines] == [
+        "  1  MR  axial  Körper   ",
+        "  2  MR  axial  頭部 T2  ",  # two columns a character
+        "  3  MR  axial  T1 post  ",
+    ]
+    assert choose_series(tmp_path, "KO\u0308RPER") == "1.2.0"
+    assert choose_series(tmp_path, "頭部") == "1.2.1"
+    assert choose_series(tmp_path, "T1 post") == "1.2.2"
+
+
 def enhanced() -> Dataset:
     """Three places with two echoes each, in one file."""
     dataset = slice_of(0, NumberOfFrames=6, Modality="MR", SeriesInstanceUID=f"{BASE}.1", SeriesNumber=1)
