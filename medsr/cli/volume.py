@@ -44,7 +44,7 @@ def volume(
     ] = False,
     profile: Annotated[str, typer.Option(help="Slice profile of the scan: box or gaussian.")] = "box",
     thickness: Annotated[
-        float | None, typer.Option(metavar="MM", help="Slice thickness, where slices overlap or leave gaps.")
+        float | None, typer.Option(metavar="MM", help="Slice thickness; the header's, else the spacing, without it.")
     ] = None,
     noise: Annotated[
         float | None, typer.Option(metavar="SD", help="Noise of the scan, in its own units. [default: measured]")

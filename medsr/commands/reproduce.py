@@ -155,7 +155,7 @@ def _scan(sidecar: Path, summary: dict[str, Any], replacements: Replacements) ->
             fuse=fuse,
             consistency=parameters["consistency"],
             profile=parameters["profile"],
-            thickness=parameters["thickness_mm"],
+            thickness=sidecar_fields.thickness(summary, scan),
             noise=parameters.get("noise"),
             kind=parameters["kind"],
             affine=parameters.get("affine"),  # older sidecars say neither

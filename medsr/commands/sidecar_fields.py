@@ -12,6 +12,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from medsr.core.errors import InputError
 from medsr.io.confined import check_path
 from medsr.io.files import read_text
+from medsr.io.volumes import volume as volume_io
+from medsr.io.volumes.base import GeometryChoice, slice_axis
+from medsr.io.volumes.thickness import distance_of
 
 Text = Annotated[str, AfterValidator(check_path)]
 Factor = Annotated[float, Field(gt=0, le=16)]
@@ -67,6 +70,10 @@ class _OfScan(_Parameters):
     input_spacing_mm: list[float] | None = None
 
 
+class _Acquisition(_Strict):
+    thickness_mm: float
+
+
 class _Image(_Strict):
     input: Text
     input_sha256: str
@@ -87,6 +94,7 @@ class _Scan(_Strict):
     series: str | None = None
     model: _Model
     parameters: _OfScan
+    acquisition: _Acquisition | None = None
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -113,3 +121,20 @@ def check(summary: dict[str, Any]) -> None:
     except ValidationError as error:
         first = error.errors()[0]
         raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def thickness(summary: dict[str, Any], scan: Path) -> float | None:
+    """mm that the slices of `scan` were taken for, whoever said so then: what stood beside the scan may be gone.
+
+    Sidecars that do not say are older than the look at headers: then slices always reached to the next.
+    """
+    parameters = summary["parameters"]
+    asked: float | None = parameters["thickness_mm"]
+    if "acquisition" in summary or asked is not None:
+        return asked if "acquisition" not in summary else float(summary["acquisition"]["thickness_mm"])
+    if summary["model"]["name"] == "nearest":  # a label map has no slice profile
+        return None
+    steps = parameters.get("input_spacing_mm")
+    choice = GeometryChoice(parameters.get("affine"), None if steps is None else tuple(steps))
+    volume = volume_io.read(scan, summary.get("series"), choice)
+    return distance_of(volume.grid, slice_axis(volume))

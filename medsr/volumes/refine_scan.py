@@ -9,22 +9,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medsr.core.errors import MemoryExhaustedError, UsageError
-from medsr.core.geometry import ISOTROPIC_WITHIN, Shape
+from medsr.core.errors import MemoryExhaustedError
+from medsr.core.geometry import Shape
 from medsr.core.meter import peak_memory
-from medsr.core.types import OnProgress
+from medsr.core.types import Notify, OnProgress
 from medsr.core.version import __version__
-from medsr.io.volumes.base import DICOM, NIFTI
-from medsr.io.volumes.volume import Volume
+from medsr.io.volumes.base import Volume, slice_axis
 from medsr.volumes import domain, labels
 from medsr.volumes.acquisition import Acquisition
 from medsr.volumes.back_projection import ResidualStats
 from medsr.volumes.background import Background
 from medsr.volumes.choose_model import ResolvedRequest
+from medsr.volumes.interleaving import interleaving_warnings
 from medsr.volumes.models import LoadedSliceModel, weights_form
 from medsr.volumes.orientation import Canonical
 from medsr.volumes.refine import Method, Refined, check_fusion, check_planes, planes_for, reduced, refine, slices_to_run
 from medsr.volumes.request import Request
+from medsr.volumes.slice_thickness import slice_thickness
 
 
 @dataclass
@@ -39,9 +40,15 @@ class RefinedScan:
     """What acquiring the first refined volume again leaves unexplained: (coarse shape), in the image's own units."""
 
 
-def refine_scan(volume: Volume, resolved: ResolvedRequest, on_progress: OnProgress = lambda *_: None) -> RefinedScan:
+def refine_scan(
+    volume: Volume,
+    resolved: ResolvedRequest,
+    on_progress: OnProgress = lambda *_: None,
+    notify: Notify = lambda _: None,
+) -> RefinedScan:
     """Super-resolve a scan, volume by volume, as was asked for, by what was chosen.
 
+    `notify` hears, before anything is computed, how the slices were taken where they do not simply reach to the next.
     Geometry: the refined voxels fill the same box. Values: those of the stored dtype, through its scaling. Raises
     UsageError for what cannot be done, MemoryExhaustedError before beginning what would not fit.
     """
@@ -49,7 +56,8 @@ def refine_scan(volume: Volume, resolved: ResolvedRequest, on_progress: OnProgre
     request, engine = resolved.request, resolved.engine
     turn = Canonical(volume)
     fine = request.target(volume.grid)
-    acquisition = _acquisition(volume, fine, request, turn)
+    thickness = slice_thickness(volume, request.thickness)
+    acquisition = _acquisition(volume, fine, request, turn, thickness.width)
     _check_memory(volume, fine, request.method)
     if request.kind == "labels" or (request.kind == "auto" and labels.is_labels(volume)):
         warnings = ["a label map: resampled by nearest neighbour, not super-resolved"]
@@ -67,6 +75,10 @@ def refine_scan(volume: Volume, resolved: ResolvedRequest, on_progress: OnProgre
         check_fusion(request.method, acquisition)
     warnings = ([] if resolved.fits else [resolved.why]) + domain.domain_warnings(engine, volume, fine, acquisition)
     warnings += domain.content_warnings(engine, volume)
+    if acquisition.across in acquisition.refined:
+        warnings += [*thickness.notes, *interleaving_warnings(volume)]
+        if thickness.words:
+            notify(thickness.words)
     warnings += domain.fusion_warnings(engine, request.method.fuse)
     noise = None if request.noise is None else request.noise / abs(volume.slope)
     method = replace(request.method, width=acquisition.width, through=acquisition.through, noise=noise)
@@ -104,6 +116,7 @@ def refine_scan(volume: Volume, resolved: ResolvedRequest, on_progress: OnProgre
     summary = _summary(volume, refined, request, engine, planes, began, warnings) | {
         "consistency": figures,
         "clipped_voxels": sum(part.clipped for part in parts),
+        "acquisition": thickness.summary(),
     }
     if resolved.why:
         summary["chosen"] = resolved.why
@@ -113,30 +126,12 @@ def refine_scan(volume: Volume, resolved: ResolvedRequest, on_progress: OnProgre
     return RefinedScan(refined, uncertainty, summary, warnings, inconsistency)
 
 
-def _acquisition(volume: Volume, fine: Shape, request: Request, turn: Canonical) -> Acquisition:
+def _acquisition(volume: Volume, fine: Shape, request: Request, turn: Canonical, width: float) -> Acquisition:
     """How the scan sees the refined volume: a profile as wide as its slices are thick, across them alone."""
     coarse = volume.grid.shape
     observed: Shape = tuple(min(c, f) for c, f in zip(coarse, fine, strict=True))  # type: ignore[assignment]
-    width, across = 1.0, slice_axis(volume)
-    if request.thickness is not None:
-        width = request.thickness / volume.grid.spacing[across]
-        if width > 2:
-            raise UsageError(f"`thickness={request.thickness:g}`: more than twice the distance of the slices")
-    return Acquisition(turn.shape(observed), turn.shape(fine), request.method.profile, width, turn.order[across])
-
-
-def slice_axis(volume: Volume) -> int:
-    """The axis of the array that runs across the slices: DICOM's last, else the coarsest.
-
-    Of axes that are equally coarse, the one a NIfTI header names (dim_info), else the last.
-    """
-    if volume.kind == DICOM:
-        return 2
-    spacing = volume.grid.spacing
-    coarsest = [axis for axis in range(3) if max(spacing) / spacing[axis] < ISOTROPIC_WITHIN]
-    header: Any = volume.extra[1] if volume.kind == NIFTI and isinstance(volume.extra, tuple) else None
-    named = None if header is None else header.get_dim_info()[2]
-    return named if named in coarsest else coarsest[-1]
+    across = turn.order[slice_axis(volume)]
+    return Acquisition(turn.shape(observed), turn.shape(fine), request.method.profile, width, across)
 
 
 def _adapted(

@@ -15,9 +15,8 @@ from medsr.cli.app import app
 from medsr.commands.reproduce import reproduce
 from medsr.commands.volume.run import volume
 from medsr.core.errors import UsageError
-from medsr.io.volumes.base import DICOM, NIFTI, Volume
+from medsr.io.volumes.base import DICOM, NIFTI, Volume, slice_axis
 from medsr.volumes.acquisition import Acquisition
-from medsr.volumes.refine_scan import slice_axis
 
 
 def overlapping(noise: float, seed: int = 0) -> np.ndarray:

@@ -128,6 +128,7 @@ def _series(path: Path, content: Content, series: int | None) -> tuple[dict[str,
 
 def _volume(path: Path, uid: str | None, series: str | None, limit: float, quota: Quota) -> VolumeFacts:
     from medsr.volumes import labels
+    from medsr.volumes.slice_thickness import slice_thickness
 
     try:
         scan = volume_io.read(path, uid)
@@ -143,6 +144,9 @@ def _volume(path: Path, uid: str | None, series: str | None, limit: float, quota
         notes.append(f"{scan.volumes} time points: all are refined, the first is shown")
     is_labels = labels.is_labels(scan)
     chosen = None if is_labels else for_volume(scan)
+    if not is_labels:
+        thickness = slice_thickness(scan)
+        notes += [*thickness.notes, *filter(None, [thickness.words])]
     return VolumeFacts(
         format=scan.kind,
         shape=list(scan.stored.shape),

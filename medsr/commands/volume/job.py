@@ -135,7 +135,8 @@ class ScanJob:
         if chosen.why and chosen.fits:
             notify(f"{self.source.name}: {chosen.why}")
         with TaskProgress(self.source.name) as shown:
-            refined = refine_scan(scan, chosen, self.context.on_progress or shown)
+            progress = self.context.on_progress or shown
+            refined = refine_scan(scan, chosen, progress, lambda line: notify(f"{self.source.name}: {line}"))
         for warning in refined.warnings:
             notify(f"{self.source.name}: warning: {warning}")
         resampled = []

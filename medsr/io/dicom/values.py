@@ -40,6 +40,14 @@ def numbers_of(dataset: Any, keyword: str) -> list[float] | None:
     return numbers or None
 
 
+def number_of(value: Any) -> float:
+    """The value as a number, 0 where it is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return 0.0
+
+
 def replace(dataset: Any, keyword: str, change: Callable[[list[float]], list[Any]], left_out: list[str]) -> None:
     """Set an element to what `change` makes of its numbers; left out where it is not what DICOM defines."""
     try:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsr.core.errors import InputError, MemoryExhaustedError, UsageError
-from medsr.core.geometry import Grid
+from medsr.core.geometry import ISOTROPIC_WITHIN, Grid
 
 NIFTI, ANALYZE, MGH, NRRD, METAIMAGE, DICOM = "NIfTI", "Analyze", "MGH", "NRRD", "MetaImage", "DICOM"
 SIMPLEITK = "SimpleITK"
@@ -47,7 +47,8 @@ class Volume:
     `wrapped`: whether the header says that the values are a phase, which begins anew at its largest; `signed`: that 0
     is in their middle, as in a real part. `elsewhere`: the part of the body, in our words, where the header names
     another than the head; else empty. `background`: (i, j, k) or (i, j, k, t), true where the header declares voxels
-    to be background; None where it declares none.
+    to be background; None where it declares none. `thickness`: mm of one slice, where the header states it and a slice
+    can be so thick; None where it does not.
     """
 
     stored: NDArray
@@ -64,6 +65,7 @@ class Volume:
     signed: bool = False
     elsewhere: str = ""
     background: NDArray[np.bool_] | None = None
+    thickness: float | None = None
 
     @property
     def grid(self) -> Grid:
@@ -79,11 +81,27 @@ class Volume:
     def refined(self, stored: NDArray) -> Volume:
         """The same scan holding new values on a grid of another shape over the same box."""
         i, j, k = stored.shape[:3]
-        return replace(self, stored=stored, affine=self.grid.on((i, j, k)).affine, background=None)
+        through = slice_axis(self)
+        thickness = self.thickness if stored.shape[through] == self.stored.shape[through] else None
+        return replace(self, stored=stored, affine=self.grid.on((i, j, k)).affine, background=None, thickness=thickness)
 
     def scaled(self) -> bool:
         """Whether the stored values are other numbers than the ones they mean."""
         return (self.slope, self.intercept) != (1.0, 0.0)
+
+
+def slice_axis(volume: Volume) -> int:
+    """The axis of the array that runs across the slices: DICOM's last, else the coarsest.
+
+    Of axes that are equally coarse, the one a NIfTI header names (dim_info), else the last.
+    """
+    if volume.kind == DICOM:
+        return 2
+    spacing = volume.grid.spacing
+    coarsest = [axis for axis in range(3) if max(spacing) / spacing[axis] < ISOTROPIC_WITHIN]
+    header: Any = volume.extra[1] if volume.kind == NIFTI and isinstance(volume.extra, tuple) else None
+    named = None if header is None else header.get_dim_info()[2]
+    return named if named in coarsest else coarsest[-1]
 
 
 def check_shape(shape: tuple[int, ...], name: str) -> None:

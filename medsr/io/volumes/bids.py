@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from medsr.io.files import read_text
-from medsr.io.volumes import body_parts
-from medsr.io.volumes.base import Volume
+from medsr.io.volumes import body_parts, thickness
+from medsr.io.volumes.base import Volume, slice_axis
 from medsr.io.volumes.dicom import content as dicom_content
 
 LARGEST = 8 << 20
@@ -36,8 +36,11 @@ def described(volume: Volume, path: Path, stem: str) -> Volume:
     if modality not in ("MR", None):
         kinds = set()
     words = stem.lower().split("_")
+    thickness_mm, notes = _thickness(volume, sidecar)
     return replace(
         volume,
+        thickness=thickness_mm,
+        notes=volume.notes + notes,
         modality=volume.modality or (modality if modality in MODALITIES else ""),
         wrapped=volume.wrapped
         or _named(words, PHASE)
@@ -46,6 +49,22 @@ def described(volume: Volume, path: Path, stem: str) -> Volume:
         signed=volume.signed or _named(words, SIGNED) or not dicom_content.SIGNED.isdisjoint(kinds),
         elsewhere=volume.elsewhere or body_parts.elsewhere(sidecar.get(key) for key in dicom_content.REGIONS),
     )
+
+
+def _thickness(volume: Volume, sidecar: dict[str, Any]) -> thickness.Stated:
+    """Of a slice: by the file's own header, else by the JSON, where that is about the same slices."""
+    if volume.thickness is not None:
+        return volume.thickness, ()
+    mm, notes = thickness.thickness_of([sidecar.get("SliceThickness")])
+    distance = thickness.distance_of(volume.grid, slice_axis(volume))
+    between = sidecar.get("SpacingBetweenSlices")
+    notes += thickness.about_distance(between, distance, "the JSON beside it")
+    if mm is not None and thickness.contradicts(between, mm, distance):
+        return None, (*notes, "the JSON seems to be of other slices: its slice thickness is not used")
+    if thickness.is_three_dimensional(sidecar.get("MRAcquisitionType"), sidecar.get("ImageType")):
+        mm, about_interpolation = thickness.interpolated(mm, distance)
+        notes += about_interpolation
+    return mm, notes
 
 
 def _named(words: list[str], kinds: frozenset[str]) -> bool:

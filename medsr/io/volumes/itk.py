@@ -17,7 +17,7 @@ from medsr.core.geometry import LPS
 from medsr.core.text import shown
 from medsr.io import expansion
 from medsr.io.files import utf8_name
-from medsr.io.volumes import metaimage, nrrd, nrrd_write, volume_files
+from medsr.io.volumes import metaimage, nrrd, nrrd_write, thickness, volume_files
 from medsr.io.volumes.base import (
     METAIMAGE,
     NO_CHOICE,
@@ -28,6 +28,7 @@ from medsr.io.volumes.base import (
     check_memory,
     check_shape,
     check_stated,
+    slice_axis,
 )
 from medsr.io.volumes.formats import HEADERS
 
@@ -47,6 +48,7 @@ def read_nrrd(path: Path, choice: GeometryChoice = NO_CHOICE) -> Volume:
         volume = from_image(_image(source, path, series), NRRD, series)
     volume = replace(volume, extra=header, time_step=nrrd.time_step(header, volume.time_step), notes=notes)
     volume = _placed(volume, header.stated, nrrd.scale_of(header), choice)
+    volume = _with_thickness(volume, header.thicknesses, nrrd.scale_of(header))
     if not header.timed:
         return volume
     return replace(volume, affine=np.diag([*header.signs, 1.0]) @ LPS @ volume.affine)  # ITK looks at three axes only
@@ -58,7 +60,8 @@ def read_metaimage(path: Path, choice: GeometryChoice = NO_CHOICE) -> Volume:
     stated, notes = metaimage.look(fields, path)
     notes = check_stated(stated, choice, str(path)) + notes
     volume = from_image(_image(path, path, series=False, verify=metaimage.verify), METAIMAGE)
-    return _placed(replace(volume, notes=notes), stated, metaimage.scale_of(fields), choice)
+    volume = _placed(replace(volume, notes=notes), stated, metaimage.scale_of(fields), choice)
+    return _with_thickness(volume, metaimage.thicknesses(fields), metaimage.scale_of(fields))
 
 
 def _placed(volume: Volume, stated: bool, scale: float, choice: GeometryChoice) -> Volume:
@@ -70,6 +73,15 @@ def _placed(volume: Volume, stated: bool, scale: float, choice: GeometryChoice) 
     if choice.form is not None:
         notes += (f"affine={choice.form} is not used: only NIfTI has an sform and a qform",)
     return replace(volume, affine=affine, notes=notes)
+
+
+def _with_thickness(volume: Volume, thicknesses: list[str], scale: float) -> Volume:
+    """The volume with what its header says of each axis' thickness, of which its slices' counts. `scale`: to mm."""
+    axis = slice_axis(volume)
+    if axis >= len(thicknesses) or thicknesses[axis].lower() == "nan":  # NRRD's word for none
+        return volume
+    mm, notes = thickness.thickness_of(thicknesses[axis : axis + 1], scale)
+    return replace(volume, thickness=mm, notes=volume.notes + notes)
 
 
 def _image(source: Path, path: Path, series: bool, verify: Callable[[Path], None] | None = None) -> Any:

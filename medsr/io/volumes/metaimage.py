@@ -72,6 +72,11 @@ def look(fields: dict[str, str], path: Path) -> tuple[bool, tuple[str, ...]]:
     return bool(spacing or size), notes
 
 
+def thicknesses(fields: dict[str, str]) -> list[str]:
+    """How large a voxel is along each axis, where that is said beside the spacing."""
+    return fields["ElementSize"].split() if "ElementSpacing" in fields and "ElementSize" in fields else []
+
+
 def scale_of(fields: dict[str, str]) -> float:
     """Millimetres in one unit of the header's lengths."""
     return {"um": 1e-3, "cm": 10.0}.get(fields.get("DistanceUnits", "").lower(), 1.0)

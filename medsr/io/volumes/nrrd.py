@@ -53,6 +53,12 @@ class Header:
         return spacings or [float("nan")] * int(self.fields.get("dimension", 0))
 
     @property
+    def thicknesses(self) -> list[str]:
+        """Of each axis of space, as the header has them; `nan` where none is stated."""
+        stated = self.fields.get("thicknesses", "").split()
+        return [text for n, text in enumerate(stated) if n != self.axis][:3]
+
+    @property
     def axis(self) -> int | None:
         """The one axis of four that is not of space; None where all are, or time is the fourth coordinate."""
         if int(self.fields.get("dimension", 0)) != 4:

@@ -54,15 +54,15 @@ def read(path: Path, series: str | None = None, choice: GeometryChoice = NO_CHOI
                 volume = _read_file(link, SUFFIXES.get(link_suffix), series, choice)
             if link.name != path.name and not zipfile.is_zipfile(path):
                 volume = replace(volume, notes=(*volume.notes, f"{volume.kind} by its content, unlike its name"))
-        if volume.kind != DICOM:
-            volume = bids.described(volume, path, split_suffix(path)[0])
-        elif choice != NO_CHOICE:
+        if volume.kind == DICOM and choice != NO_CHOICE:
             unused = "`affine` and `input_spacing` are not used: DICOM states where every slice is"
             volume = replace(volume, notes=(*volume.notes, unused))
         check_shape(volume.stored.shape, str(path))
         check_dtype(volume.stored.dtype, str(path))
         volume.grid.check(str(path))
         check_finite(volume.stored, str(path))
+        if volume.kind != DICOM:
+            volume = bids.described(volume, path, split_suffix(path)[0])
     except MedsrError:
         raise
     except MemoryError as error:

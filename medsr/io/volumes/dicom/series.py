@@ -15,7 +15,7 @@ from medsr.io.dicom import pixels as dicom_pixels
 from medsr.io.dicom import reader
 from medsr.io.images import dicom_image
 from medsr.io.volumes.base import DICOM, Volume, check_memory
-from medsr.io.volumes.dicom import content, copies, grids, mosaic, padding, series_list, stack, time, uniform
+from medsr.io.volumes.dicom import content, copies, grids, mosaic, padding, series_list, stack, thickness, time, uniform
 from medsr.io.volumes.dicom.frames import frames_of
 from medsr.io.volumes.dicom.series_list import Header
 from medsr.io.volumes.dicom.stack import Frame
@@ -57,6 +57,8 @@ def read(path: Path, series: str | None) -> Volume:
     else:
         empty = padding.mask_of(frames, stored)
         stored, affine, empty = _series_of(volumes, stored, normal, notes, empty)
+    thickness_mm, about_slices = thickness.of_frames(frames, affine)
+    notes += about_slices
     burned = {dicom_image.burned_in(frame.dataset) for frame in frames} - {""}
     notes += sorted(burned)
     return Volume(
@@ -73,6 +75,7 @@ def read(path: Path, series: str | None) -> Volume:
         signed=content.is_signed(frames),
         elsewhere=content.elsewhere(first),
         background=empty,
+        thickness=thickness_mm,
     )
 
 

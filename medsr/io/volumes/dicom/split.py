@@ -8,9 +8,10 @@ from collections.abc import Hashable
 import numpy as np
 from numpy.typing import NDArray
 
+from medsr.io.dicom.values import number_of
 from medsr.io.volumes.dicom.passes import RANKED, Places, by_number, ranked, spread
 from medsr.io.volumes.dicom.stack import SAME_PLACE, Frame
-from medsr.io.volumes.dicom.tags import number_of, order_of, value_of
+from medsr.io.volumes.dicom.tags import order_of, value_of
 
 STRONG = (
     "StackID",

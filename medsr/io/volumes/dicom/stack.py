@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsr.core.errors import InputError
+from medsr.io.dicom.values import number_of
 
 SAME_PLACE = 1e-3
 """Millimetres along the normal below which two slices lie in one place."""
@@ -120,22 +121,7 @@ def build_affine(
     tilt = np.degrees(np.arccos(np.clip(normal @ step_vector / length, -1, 1)))
     if tilt > TILT:
         notes.append(f"gantry tilt of {tilt:.1f} degrees: kept exactly, as a sheared affine")
-    notes += _about_steps(first, abs(float(normal @ step_vector)))
     return stored, affine, empty
-
-
-def _about_steps(frame: Frame, between: float) -> list[str]:
-    """Where the header states another distance (mm) of the slices than their positions, or slices that overlap."""
-    stated, thickness = frame.dataset.get("SpacingBetweenSlices"), frame.dataset.get("SliceThickness")
-    if stated and abs(abs(float(stated)) - between) > 0.05 * between:
-        return [f"the header says {float(stated):g} mm between slices, their positions {between:.3f} mm: used"]
-    if not thickness or abs(float(thickness) - between) <= 0.05 * between:
-        return []
-    overlap = float(thickness) > between
-    if stated and not overlap:  # usual, and said by the header itself
-        return []
-    lie = "they overlap; it counts where thickness states it" if overlap else "with gaps"
-    return [f"the header says slices of {float(thickness):g} mm, their positions one every {between:.3f} mm: {lie}"]
 
 
 def _refuse_gaps(places: NDArray[np.float64], frames: list[Frame]) -> None:
@@ -163,14 +149,14 @@ def _refuse_multiples(steps: NDArray[np.float64], frames: list[Frame]) -> None:
     base = float(steps.min())
     for k, step in enumerate(steps):
         times = step / base
-        thick = [float(frame.dataset.get("SliceThickness") or 0) for frame in frames[k : k + 2]]
+        thick = [number_of(frame.dataset.get("SliceThickness")) for frame in frames[k : k + 2]]
         if round(times) >= 2 and abs(times - round(times)) < UNEVEN and max(thick) < 1.5 * base:
             raise InputError(
                 f"{round(times) - 1} slice(s) missing between {frames[k].name} and {frames[k + 1].name}: a step of "
                 f"{step:.2f} mm where others are {base:.2f} mm; {_repair(frames)}"
             )
-    numbers = [float(frame.dataset.get("InstanceNumber") or 0) for frame in frames]
-    stated = float(frames[0].dataset.get("SpacingBetweenSlices") or 0)
+    numbers = [number_of(frame.dataset.get("InstanceNumber")) for frame in frames]
+    stated = number_of(frames[0].dataset.get("SpacingBetweenSlices"))
     jumps = set(np.abs(np.diff(numbers)))
     if stated > 0 and len(jumps) == 1 and (jump := jumps.pop()) > 1 and abs(base / stated - jump) < UNEVEN * jump:
         raise InputError(

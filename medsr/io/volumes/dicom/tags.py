@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any
 
+from medsr.io.dicom.values import number_of
 from medsr.io.volumes.dicom.stack import Frame
 
 COUNTED = (
@@ -73,14 +74,6 @@ def _plain(value: Any) -> Hashable:
         return round(float(value), 4)
     except (TypeError, ValueError):
         return str(value)
-
-
-def number_of(value: Any) -> float:
-    """The value as a number, 0 where it is none."""
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return 0.0
 
 
 def instance_of(frame: Frame) -> tuple[float, int]:

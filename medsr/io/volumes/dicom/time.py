@@ -6,8 +6,9 @@ import re
 
 import numpy as np
 
+from medsr.io.dicom.values import number_of
 from medsr.io.volumes.dicom.stack import Frame
-from medsr.io.volumes.dicom.tags import number_of, value_of
+from medsr.io.volumes.dicom.tags import value_of
 
 AS_SAID = 0.05
 """By how much of it clocks, which are rounded, may differ from the repetition time."""

@@ -73,7 +73,8 @@ def _slice(volume: Volume, part: int, index: int, uid: str, what: str) -> tuple[
     dataset.Rows, dataset.Columns = volume.stored.shape[1], volume.stored.shape[0]
     dataset.PixelSpacing = [DSfloat(float(step), auto_format=True) for step in (steps[1], steps[0])]
     dataset.ImagePositionPatient = [DSfloat(float(value), auto_format=True) for value in position[:3]]
-    dataset.SliceThickness = dataset.SpacingBetweenSlices = DSfloat(between, auto_format=True)
+    dataset.SpacingBetweenSlices = DSfloat(between, auto_format=True)
+    dataset.SliceThickness = DSfloat(volume.thickness or between, auto_format=True)
     dataset.SliceLocation = DSfloat(float(normal @ position[:3]), auto_format=True)
     dataset.InstanceNumber = part * slices + index + 1
     _count_anew(dataset, slices)

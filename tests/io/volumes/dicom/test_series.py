@@ -233,8 +233,8 @@ def test_a_uid_that_is_not_one_is_not_repeated(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tags", "told"),
     [
-        ({"SliceThickness": "6", "SpacingBetweenSlices": "3"}, "they overlap; it counts where thickness states it"),
-        ({"SliceThickness": "2"}, "with gaps"),
+        ({"SliceThickness": "6", "SpacingBetweenSlices": "3"}, ""),
+        ({"SliceThickness": "2"}, ""),
         ({"SliceThickness": "2", "SpacingBetweenSlices": "3"}, ""),
         ({"SliceThickness": "3", "SpacingBetweenSlices": "3"}, ""),
         (
