@@ -11,15 +11,22 @@ from medsr.cli.echo import echo, echo_verbatim
 
 
 def info(
-    folder: Annotated[Path | None, typer.Argument(metavar="[FOLDER]", help="List the DICOM series in it.")] = None,
+    scan: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[SCAN]", help="A folder of DICOM: its series are listed. Or a scan: how it was acquired."
+        ),
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     devices: Annotated[bool, typer.Option("--devices", help="Also look for GPUs (imports torch).")] = False,
 ) -> None:
-    """Versions, models at hand, where things are kept; or the series in a folder of DICOM."""
+    """Versions, models at hand, where things are kept; or the series in a folder of DICOM, or one scan."""
     from medsr.commands.info import collect
 
-    if folder is not None:
-        _list_series(folder, json_)
+    if scan is not None:
+        from medsr.io.volumes.volume_files import is_volume
+
+        (_show_scan if scan.is_file() and is_volume(scan) else _list_series)(scan, json_)
         return
     facts = collect(devices)
     if json_:
@@ -34,6 +41,22 @@ def info(
                 echo(f"  {key}: {text}")
         else:
             echo(f"{name}: {', '.join(value) if isinstance(value, list) else value}")
+
+
+def _show_scan(path: Path, as_json: bool) -> None:
+    from medsr.commands.info import scan_facts
+
+    facts = scan_facts(path)
+    if as_json:
+        import json
+
+        echo_verbatim(json.dumps(facts, indent=1))
+        return
+    dims = " x ".join(map(str, facts["shape"]))
+    echo(f"{path}: {facts['format']}, {dims} at {' x '.join(f'{step:.4g}' for step in facts['spacing_mm'])} mm")
+    echo(f"  {facts['slices']}")
+    for note in facts["notes"]:
+        echo(f"  note: {note}")
 
 
 def _list_series(folder: Path, as_json: bool) -> None:

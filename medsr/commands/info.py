@@ -1,4 +1,4 @@
-"""What is installed and at hand, without importing any of it; and which series a folder holds."""
+"""What is installed and at hand, without importing any of it; which series a folder holds; how a scan was acquired."""
 
 from __future__ import annotations
 
@@ -66,6 +66,28 @@ def series_of(path: Path) -> tuple[list[ListedSeries], list[str]]:
         why = f": {damaged[0]}" if damaged else ""
         raise InputError(f"{path}: no DICOM image there{why}")
     return listing, damaged
+
+
+def scan_facts(path: Path) -> dict[str, Any]:
+    """Of one scan in a file: format, grid, how thick its slices are taken to be, and what its header leaves open.
+
+    Raises InputError where it cannot be read.
+    """
+    from medsr.io.volumes import volume as volume_io
+    from medsr.volumes.slice_thickness import slice_thickness
+
+    scan = volume_io.read(path)
+    thickness = slice_thickness(scan)
+    whole = f"slices of {thickness.mm:.4g} mm, each reaching to the next"
+    unstated = "" if scan.thickness is not None or thickness.notes else "; no header says how thick they are"
+    return {
+        "format": scan.kind,
+        "shape": list(scan.stored.shape),
+        "spacing_mm": [round(step, 6) for step in scan.grid.spacing],
+        "slices": thickness.words or whole + unstated,
+        "acquisition": thickness.summary(),
+        "notes": [*scan.notes, *thickness.notes],
+    }
 
 
 def _version(name: str) -> str:

@@ -187,11 +187,12 @@ def test_the_gap_is_said_kept_in_the_sidecar_and_made_again_without_the_json(tmp
     path = scan(tmp_path / "s.nii.gz", SliceThickness=4, SpacingBetweenSlices=STEP)
     out = tmp_path / "out" / "o.nii"
     done = CliRunner().invoke(
-        app, ["volume", str(path), "--out", str(out), "--model", "back-projected", "--spacing", "1"]
+        app, ["volume", str(path), "--out", str(out), "--model", "back-projected", "--spacing", "1", "--report"]
     )
     assert done.exit_code == 0, done.output
     line = "slices of 4 mm every 4.8 mm, by the header: gaps of 0.8 mm"
     assert " ".join(done.output.split()).count(line) == 1
+    assert "Slices of 4 mm every 4.8 mm, by the header." in (out.parent / "o_report.html").read_text()
     sidecar = out.with_suffix(".json")
     acquisition = json.loads(sidecar.read_text())["acquisition"]
     assert (acquisition["thickness_mm"], acquisition["source"]) == (4, "header")
@@ -205,6 +206,16 @@ def test_the_gap_is_said_kept_in_the_sidecar_and_made_again_without_the_json(tmp
     assert summary["acquisition"]["source"] == "spacing"
     errors = [np.abs(result - truth())[:, :, 5:-5].mean() for result in (by_header, by_spacing)]
     assert errors[0] < errors[1]
+
+
+def test_info_says_how_a_scan_was_acquired(tmp_path: Path) -> None:
+    stated = CliRunner().invoke(app, ["info", str(scan(tmp_path / "s.nii.gz", SliceThickness=4))])
+    assert stated.exit_code == 0, stated.output
+    assert "slices of 4 mm every 4.8 mm, by the header: gaps of 0.8 mm" in stated.output
+    plain = CliRunner().invoke(app, ["info", str(scan(tmp_path / "t.nii.gz"))])
+    assert "no header says how thick they are" in plain.output
+    facts = json.loads(CliRunner().invoke(app, ["info", "--json", str(tmp_path / "s.nii.gz")]).output)
+    assert facts["acquisition"] == {"thickness_mm": 4.0, "distance_mm": pytest.approx(STEP), "source": "header"}
 
 
 def test_a_result_older_than_the_look_at_headers_is_made_again_as_it_was(tmp_path: Path) -> None:
