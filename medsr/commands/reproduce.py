@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,19 +13,18 @@ from numpy.typing import NDArray
 
 from medsr.batch.outcome import Outcome
 from medsr.commands import sidecar_fields
+from medsr.commands.sidecar_files import input_of, locate, weights_of
 from medsr.commands.upscale.run import upscale
 from medsr.commands.volume.run import volume
-from medsr.core.errors import InputError, MedsrError, UsageError, WeightsError
+from medsr.core.errors import MedsrError, UsageError, WeightsError
 from medsr.core.version import __version__
 from medsr.io.files import sha256
 from medsr.io.images import image as image_io
 from medsr.io.images.depth import ANY
 from medsr.io.images.frames import ALL
-from medsr.io.local_record import place_of
 from medsr.io.volumes import volume as volume_io
 from medsr.io.volumes import volume_files
 from medsr.volumes.learned_fusion import file_of
-from medsr.volumes.models import weights_hash
 
 
 @dataclass(frozen=True)
@@ -96,9 +94,9 @@ def _image(sidecar: Path, name: str, entry: dict[str, Any], replacements: Replac
     source = replacements.source
     if source is not None and Path(source).is_dir():
         source = Path(source) / Path(entry["input"]).name
-    scan = _input(sidecar, entry, source, sha256)
+    scan = input_of(sidecar, entry, source, sha256)
     parameters = entry["parameters"]
-    weights = _weights(sidecar, entry["model"], replacements.model)
+    weights = weights_of(sidecar, entry["model"], replacements.model)
     with tempfile.TemporaryDirectory() as folder:
         [outcome] = upscale(
             [scan],
@@ -133,11 +131,11 @@ def _scan(sidecar: Path, summary: dict[str, Any], replacements: Replacements) ->
     if parameters["adapt_minutes"] is not None:
         raise UsageError(f"{sidecar}: learned from the scan for a time (`adapt`): that cannot be made again exactly")
     output = sidecar.parent / summary["output_file"]
-    scan = _input(sidecar, summary, replacements.source, volume_files.digest)
+    scan = input_of(sidecar, summary, replacements.source, volume_files.digest)
     nearest = summary["model"]["name"] == "nearest"  # a label map: no network was asked
-    weights = "cubic" if nearest else _weights(sidecar, summary["model"], replacements.model)
+    weights = "cubic" if nearest else weights_of(sidecar, summary["model"], replacements.model)
     fusion = parameters.get("fusion_sha256")
-    fuse = _locate(parameters["fuse"], sidecar, fusion)
+    fuse = locate(parameters["fuse"], sidecar, fusion)
     if fusion is not None and sha256(file_of(fuse)) != fusion:
         raise WeightsError(
             f"`fuse={parameters['fuse']}`: not the fusion network the result was made with (another SHA-256)"
@@ -175,50 +173,6 @@ def _scan(sidecar: Path, summary: dict[str, Any], replacements: Replacements) ->
             output, before.stored, after.stored, volume_files.digest(output) == volume_files.digest(repeated)
         )
         return comparison if same_affine else Comparison(output, False, "lies elsewhere: another affine")
-
-
-def _input(sidecar: Path, entry: dict[str, Any], replacement: str | Path | None, digest: Callable[[Path], str]) -> Path:
-    named = entry["input_file"] if "input_file" in entry else entry["input"]
-    path = sidecar.parent / named if replacement is None else Path(replacement)
-    try:
-        holds = sidecar.resolve().is_relative_to(path.resolve())  # a stranger's may name the whole disk
-        if replacement is None and (holds or not os.path.exists(path) or digest(path) != entry["input_sha256"]):
-            path = place_of(entry["input_sha256"]) or path
-        if not os.path.exists(path):
-            raise InputError(f"{path}: the input is not there; say where it is with `input`")
-        if sidecar.resolve().is_relative_to(path.resolve()):
-            raise InputError(
-                f"{path}: the folder of the input holds this sidecar, so its files are not the same; "
-                "copy the scan alone, and name the copy with `input`"
-            )
-        same = digest(path) == entry["input_sha256"]
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if not same:
-        raise InputError(
-            f"{path}: is not the input this result was made of (another SHA-256); say where it is with `input`"
-        )
-    return path
-
-
-def _weights(sidecar: Path, model: dict[str, Any], replacement: str | Path | None) -> str | Path:
-    """The model a result was made with: by its name, or given where its file was moved."""
-    if model["sha256"] is None:
-        return str(model["name"])
-    weights = _locate(model["name"], sidecar, model["sha256"]) if replacement is None else replacement
-    if weights_hash(weights) != model["sha256"]:
-        raise WeightsError(f"{weights}: these weights are not those the result was made with (another SHA-256)")
-    return str(weights)
-
-
-def _locate(name: str, sidecar: Path, digest: str | None) -> str:
-    """A weight file that a sidecar names from where it lies itself, or by its name alone, where this machine remembers
-    it; older sidecars name it from where medsr was called."""
-    beside = sidecar.parent / name
-    if (len(Path(name).parts) > 1 or Path(name).suffix) and os.path.isfile(beside):
-        return str(beside)
-    remembered = place_of(digest) if digest and not os.path.isfile(name) else None
-    return str(remembered) if remembered is not None and remembered.name == name else name
 
 
 def _output_of(outcome: Outcome) -> Path:

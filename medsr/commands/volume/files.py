@@ -54,21 +54,17 @@ def plan(
     `out`: a file for one scan where its suffix says so, else a folder. Raises UsageError before anything is written
     when an input would be overwritten, or nothing remains to be done.
     """
-    as_file = _is_file(out, dicom)
+    as_file = names_file(out, dicom)
     if as_file and len(scans) > 1:
         names = "; ".join(f"{scan.path}{f' ({shown_uid(scan.series)})' if scan.series else ''}" for scan in scans[:5])
         raise UsageError(f"`out={out}`: one file for {len(scans)} scans; give a folder, or name one of: {names}")
-    if not as_file and out.exists() and not out.is_dir():
-        raise UsageError(f"`out={out}`: is a file; give a folder, or a name ending in .nii.gz, .nrrd, .mha or .mgz")
-    if not as_file and not out.exists() and out.suffix:
-        _refuse_unknown(out)
     targets = [Target(scan.path, out, dicom, scan.series) if as_file else target_of(scan, out, dicom) for scan in scans]
     return check(targets, also, uncertainty)
 
 
 def refuse_several_series(inputs: Sequence[str | Path], out: Path, dicom: bool, scans: list[Scan]) -> None:
     """Raise ChoiceError, with the list, where several series of the one folder would go into the one file `out`."""
-    if not _is_file(out, dicom) or len(scans) < 2 or len(inputs) != 1 or not (folder := Path(inputs[0])).is_dir():
+    if not names_file(out, dicom) or len(scans) < 2 or len(inputs) != 1 or not (folder := Path(inputs[0])).is_dir():
         return
     listing = list_series(folder)
     if len(listing) >= len(scans):  # and nothing else lies there
@@ -76,24 +72,31 @@ def refuse_several_series(inputs: Sequence[str | Path], out: Path, dicom: bool, 
         raise choice_error(several, listing)
 
 
-def _is_file(out: Path, dicom: bool) -> bool:
-    return not dicom and not out.is_dir() and split_suffix(out)[1].lower() in WRITABLE
+def names_file(out: Path, dicom: bool = False) -> bool:
+    """Whether `out` names a file, by its suffix; else a folder. Raises UsageError where it can be neither."""
+    if not dicom and not out.is_dir() and split_suffix(out)[1].lower() in WRITABLE:
+        return True
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"`out={out}`: is a file; give a folder, or a name ending in .nii.gz, .nrrd, .mha or .mgz")
+    if not out.exists() and out.suffix:
+        _refuse_unknown(out)
+    return False
 
 
 def check(
     targets: list[Target], also: tuple[Path, ...] = (), uncertainty: bool = False
 ) -> tuple[list[Target], list[tuple[Path, str]]]:
     """The targets that have their files to themselves, and the other scans with the reason. Raises as `plan`."""
-    companions = [file for path in also for file in _inputs(path)]
+    companions = [file for path in also for file in files_read(path)]
     writings = []
     for target in targets:
-        written = _outputs(target, also, uncertainty)
+        written = outputs(target, also, uncertainty)
         places = {target_identity(file) for file in written}
         if len(places) < len(written):
             names = ", ".join(map(str, also))
             raise UsageError(f"`also`: {names} would overwrite each other or the uncertainty; rename one")
-        writings.append(Writing(target.scan, [*_inputs(target.scan), *companions], written))
-        _refuse_foreign(target.beside(".json"))
+        writings.append(Writing(target.scan, [*files_read(target.scan), *companions], written))
+        refuse_foreign(target.beside(".json"))
     clashes = places_check(writings)
     if clashes and len(clashes) == len(targets):
         raise UsageError(next(iter(clashes.values())))
@@ -101,12 +104,12 @@ def check(
     return kept, [(targets[number].scan, reason) for number, reason in clashes.items()]
 
 
-def _inputs(scan: Path) -> list[Path]:
+def files_read(scan: Path) -> list[Path]:
     """What a scan is read from; the folder itself for slices, which `--dicom` writes folders beside."""
     return [scan] if scan.is_dir() else files_of(scan)
 
 
-def _outputs(target: Target, also: tuple[Path, ...], uncertainty: bool) -> list[Path]:
+def outputs(target: Target, also: tuple[Path, ...], uncertainty: bool) -> list[Path]:
     """Everything that will be written for a scan."""
     volumes = [target.volume, *map(target.companion, also)]
     volumes += [target.beside(f"_uncertainty{target.suffix}")] if uncertainty else []
@@ -114,7 +117,7 @@ def _outputs(target: Target, also: tuple[Path, ...], uncertainty: bool) -> list[
     return [*(file for volume in volumes for file in files_written(volume)), *beside]
 
 
-def _refuse_foreign(sidecar: Path) -> None:
+def refuse_foreign(sidecar: Path) -> None:
     """A sidecar that is not ours (BIDS, dcm2niix) must not be lost."""
     if os.path.isfile(sidecar) and OURS not in sidecar.read_text("utf-8", errors="replace"):
         raise UsageError(f"{sidecar}: is already there and not medsr's; choose another `out`")

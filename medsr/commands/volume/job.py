@@ -14,12 +14,12 @@ from medsr.commands.upscale.sidecar import relative
 from medsr.commands.volume import companions, preview, report
 from medsr.commands.volume.files import Target
 from medsr.commands.volume.pictures import Pictures
+from medsr.commands.volume.reading import read_scan
 from medsr.commands.volume.terminal import TaskProgress, describe_grid, summary_lines
 from medsr.core.types import Notify, OnProgress
-from medsr.io.files import read_unchanged, write_text
+from medsr.io.files import write_text
 from medsr.io.local_record import named_from
 from medsr.io.volumes import volume as volume_io
-from medsr.io.volumes import volume_files
 from medsr.io.volumes.base import Volume
 from medsr.io.volumes.dicom.grids import parse_series
 from medsr.io.volumes.dicom.series_words import is_uid
@@ -101,7 +101,7 @@ class ScanJob:
     def load(self) -> LoadedScan:
         """The scan. Raises InputError, also for what could not be written in the end."""
         options = self.context.options
-        scan, digest = self._read_unchanged()
+        scan, digest = read_scan(self.source, self.paths.series or options.series, self.context.request.choice)
         beside = [(path, volume_io.read(path, None, self.context.request.choice)) for path in options.also]
         companions.check(self.paths, scan, beside)
         if options.dicom:
@@ -111,18 +111,6 @@ class ScanJob:
         else:
             volume_io.check_writable(self.target, scan)
         return LoadedScan(scan, beside, digest)
-
-    def _read_unchanged(self) -> tuple[Volume, str]:
-        """The scan, and its digest. In a folder of slices our own results may change meanwhile, for other scans."""
-        taken: list[dict[Path, str]] = []
-
-        def digest(path: Path) -> dict[Path, str]:
-            taken.append(volume_files.hashes(path))
-            return {file: sha256 for file, sha256 in taken[-1].items() if file in taken[0] and not _is_ours(file)}
-
-        series, choice = self.paths.series or self.context.options.series, self.context.request.choice
-        scan, _ = read_unchanged(self.source, digest, lambda: volume_io.read(self.source, series, choice))
-        return scan, volume_files.digest_of(taken[0])
 
     def compute(self, loaded: LoadedScan) -> ScanResult:
         """The finer scan, and the companions on its grid."""
@@ -181,18 +169,13 @@ class ScanJob:
             "input_sha256": digest,
             "input_file": named_from(folder, self.paths.scan, digest),
             "output_file": self.paths.volume.name,
-            "series": _durable(self.paths.series or self.context.options.series),
+            "series": durable(self.paths.series or self.context.options.series),
             "also": [named_from(folder, path, None) for path in self.context.options.also],
         }
 
 
-def _durable(series: str | None) -> str | None:
+def durable(series: str | None) -> str | None:
     """`UID`, `UID:N` or `:N` as a sidecar has it. What is not a UID may be any text, a name too: it is left out."""
     uid, number = parse_series(series)
     kept = uid if uid and is_uid(uid) else ""
     return f"{kept}:{number}" if number else kept or None
-
-
-def _is_ours(file: Path) -> bool:
-    """Whether a file below a folder of slices is not a slice: it is a result, a table or a page."""
-    return volume_files.is_volume(file) or file.suffix.lower() in (".tsv", ".json", ".html", ".png")

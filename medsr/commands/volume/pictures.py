@@ -50,7 +50,7 @@ class Pictures:
         coarse = turn.view(volume.stored, 0)
         self.window = Window.of_values(coarse)
         self.coarse: NDArray = self.window.to_unit(coarse)
-        self.shown = _contrast(self.coarse)
+        self.shown = contrast(self.coarse)
         if volume.slope < 0:  # the largest stored value means the darkest
             self.shown = self.shown[1], self.shown[0]
         self.fine = turn.view(refined.stored, 0)
@@ -74,14 +74,14 @@ class Pictures:
             before = self.coarse.take(int(places[axis][index]), axis)[np.ix_(places[first], places[second])]
         before = self._contrasted(before)
         after = self._contrasted(self.window.to_unit(self.fine.take(index, axis)))
-        spread = None if self.spread is None else _shown(self.spread.take(index, axis))
+        spread = None if self.spread is None else shown(self.spread.take(index, axis))
         difference = None
         if self.difference is not None:
             places = [np.arange(f) * c // f for c, f in zip(self.difference.shape, shape, strict=True)]
             part = self.difference.take(int(places[axis][index]), axis)
-            difference = _shown(part[np.ix_(places[first], places[second])])
+            difference = shown(part[np.ix_(places[first], places[second])])
         aspect = self.spacing[second] / self.spacing[first]
-        return View(plane, index, _shown(before), _shown(after), spread, difference, aspect)
+        return View(plane, index, shown(before), shown(after), spread, difference, aspect)
 
     def _contrasted(self, unit: NDArray) -> NDArray:
         low, high = self.shown
@@ -89,14 +89,7 @@ class Pictures:
 
     def middle(self) -> tuple[int, int, int]:
         """The middle of the foreground on the fine grid."""
-        low = 0.1
-        middle = []
-        for axis in range(3):
-            inside = (self.coarse > low).any(axis=tuple(n for n in range(3) if n != axis))
-            hit = np.flatnonzero(inside)
-            centre = (hit[0] + hit[-1] + 1) / 2 if hit.size else inside.size / 2
-            middle.append(min(int(centre * self.fine.shape[axis] / inside.size), self.fine.shape[axis] - 1))
-        return middle[0], middle[1], middle[2]
+        return foreground_middle(self.coarse, self.fine.shape)
 
     def spaced(self, plane: Plane, count: int) -> Iterator[View]:
         """Up to `count` views spread over the middle four fifths of the plane's slices."""
@@ -105,7 +98,19 @@ class Pictures:
         return (self.view(plane, int(index)) for index in indices.clip(0, length - 1))
 
 
-def _contrast(unit: NDArray) -> tuple[float, float]:
+def foreground_middle(unit: NDArray, shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """The index of the foreground's middle on a grid of `shape` over the same box."""
+    low = 0.1
+    middle = []
+    for axis in range(3):
+        inside = (unit > low).any(axis=tuple(n for n in range(3) if n != axis))
+        hit = np.flatnonzero(inside)
+        centre = (hit[0] + hit[-1] + 1) / 2 if hit.size else inside.size / 2
+        middle.append(min(int(centre * shape[axis] / inside.size), shape[axis] - 1))
+    return middle[0], middle[1], middle[2]
+
+
+def contrast(unit: NDArray) -> tuple[float, float]:
     """The values shown black and white: percentiles of the middle of the scan, so that a skull does not hide it."""
     inner = unit[tuple(slice(n // 4, max(n // 4 + 1, 3 * n // 4)) for n in unit.shape)]
     low, high = (float(value) for value in np.percentile(inner, (0.5, 99.5)))
@@ -113,6 +118,6 @@ def _contrast(unit: NDArray) -> tuple[float, float]:
     return low, high + 0.08 * (high - low)
 
 
-def _shown(part: NDArray) -> Array:
+def shown(part: NDArray) -> Array:
     """(first, second) axis of a canonical volume to rows downwards: superior or anterior up, right or anterior left."""
     return np.ascontiguousarray(part.T[::-1, ::-1], np.float32)

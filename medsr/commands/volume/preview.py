@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from medsr.commands.volume.pictures import EDGES, Pictures, View
-from medsr.core.geometry import PLANES
+from medsr.core.geometry import PLANES, Plane
 from medsr.io.files import atomic_path
 
 ZOOM = 0.42
@@ -25,14 +25,14 @@ def write(path: Path, pictures: Pictures, model: str) -> None:
         first, second = (n for n in range(3) if n != axis)
         view = pictures.view(plane, middle[axis])
         box = _box(view, (view.after.shape[1] - middle[first], view.after.shape[0] - middle[second]))
-        _draw(row[0], view.after, view, None)
+        draw(row[0], view.after, view.plane, view.aspect)
         _frame(row[0], box)
         row[0].set_title(f"{plane}, slice {view.index}", color="white")
         for panel, image, title in (
             (row[1], view.before, "nearest neighbour" if pictures.labels else "cubic B-spline"),
             (row[2], view.after, model),
         ):
-            _draw(panel, image, view, box)
+            draw(panel, image, view.plane, view.aspect, box)
             panel.set_title(title, color="white")
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=110, facecolor="black", metadata={"Software": "medsr"})
@@ -48,14 +48,17 @@ def _box(view: View, centre: tuple[int, int]) -> tuple[float, float, float, floa
     return x - half[0], x + half[0], y - half[1], y + half[1]
 
 
-def _draw(panel: Any, image: Any, view: View, box: tuple[float, float, float, float] | None) -> None:
-    panel.imshow(image, cmap="gray", vmin=0, vmax=1, aspect=view.aspect, interpolation="nearest")
+def draw(
+    panel: Any, image: Any, plane: Plane, aspect: float, box: tuple[float, float, float, float] | None = None
+) -> None:
+    """A slice in its panel: all of it with the letters of its edges, or what lies in the `box`."""
+    panel.imshow(image, cmap="gray", vmin=0, vmax=1, aspect=aspect, interpolation="nearest")
     if box:
         panel.set_xlim(box[0] - 0.5, box[1] - 0.5)
         panel.set_ylim(box[3] - 0.5, box[2] - 0.5)
     else:
         spots = ((0.035, 0.5), (0.965, 0.5), (0.5, 0.96), (0.5, 0.04))
-        for (x, y), letter in zip(spots, EDGES[view.plane], strict=True):
+        for (x, y), letter in zip(spots, EDGES[plane], strict=True):
             panel.text(
                 x, y, letter, transform=panel.transAxes, color="#ffd54a", ha="center", va="center", fontweight="bold"
             )

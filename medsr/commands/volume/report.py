@@ -70,20 +70,21 @@ def _scales(pictures: Pictures) -> dict[str, float]:
 def _encode(view: View, scales: dict[str, float]) -> dict[str, Any]:
     height, width = view.after.shape
     encoded: dict[str, Any] = {"index": view.index, "width": width, "height": round(height * view.aspect, 2)}
-    encoded["before"], encoded["after"] = _png(view.before), _png(view.after)
+    encoded["before"], encoded["after"] = png(view.before), png(view.after)
     for name, values in (("spread", view.spread), ("difference", view.difference)):
         if values is not None and scales[name]:
-            encoded[name] = _png(_heat(np.abs(values) / scales[name]))
+            encoded[name] = png(heat(np.abs(values) / scales[name]))
     return encoded
 
 
-def _heat(share: NDArray) -> NDArray:
+def heat(share: NDArray) -> NDArray:
     """0 to 1 as transparent to red to yellow: (H, W, 4)."""
     share = share.clip(0, 1)
     return np.stack([np.ones_like(share), share**2 * 0.9, np.zeros_like(share), share**0.7 * 0.9], axis=2)
 
 
-def _png(unit: NDArray) -> str:
+def png(unit: NDArray) -> str:
+    """Values from 0 to 1, (H, W) or (H, W, 4), as a data URI."""
     from PIL import Image as Pillow
 
     stream = io.BytesIO()

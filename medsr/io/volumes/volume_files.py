@@ -37,7 +37,8 @@ def is_volume(path: Path) -> bool:
 def is_result(file: Path) -> bool:
     """Whether medsr made it, or the folder of slices: a sidecar of ours stands beside it."""
     stem = split_suffix(file)[0]
-    sidecars = (file.with_name(f"{name}.json") for name in (stem, stem.removesuffix("_uncertainty")))
+    stems = {stem, *(stem.removesuffix(ending) for ending in ("_uncertainty", "_coverage"))}
+    sidecars = (file.with_name(f"{name}.json") for name in stems)
     return any(os.path.isfile(sidecar) and OURS in sidecar.read_text("utf-8", errors="replace") for sidecar in sidecars)
 
 
