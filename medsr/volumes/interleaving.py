@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import affine_transform, gaussian_filter
+from threadpoolctl import threadpool_limits
 
 from medsr.core.types import Array
 from medsr.io.volumes.base import Volume, slice_axis
@@ -29,10 +30,11 @@ SMALL = 12
 """Pixels along a side that a slice needs at least."""
 DARK, BUSY = 0.1, 0.25
 """Unit value of air; the share of the fullest slice that a slice must show to be looked at."""
+ALIKE = 0.5
+"""Share of a slice that its neighbours explain, in half of the slices: of noise alone there is nothing to compare."""
 ROUNDS = 3
 SURE, SMALLEST = 4.5, 0.3
-"""What is called motion: so many standard errors from none, and so many mm. On scans
-without motion the largest was 2.9 standard errors."""
+"""What is called motion: so many standard errors from none, and so many mm. Without motion the largest was 3.7."""
 TOGETHER = 3
 """One slice that is off moves what three of them say."""
 SHOWN = 2.5
@@ -67,7 +69,9 @@ def interleaving_warnings(volume: Volume) -> list[str]:
         return []
     first = volume.stored if volume.stored.ndim == 3 else volume.stored[..., 0]
     rows, columns = (step for n, step in enumerate(volume.grid.spacing) if n != axis)
-    alternation = alternation_of(np.moveaxis(first, axis, 0), (rows, columns), distance)
+    # Values that no float32 holds say nothing here; matrices of eight columns are not worth several threads.
+    with np.errstate(over="ignore", invalid="ignore"), threadpool_limits(1, "blas"):
+        alternation = alternation_of(np.moveaxis(first, axis, 0), (rows, columns), distance)
     if alternation is None or not (millimetres := alternation.millimetres):
         return []
     return [
@@ -82,6 +86,8 @@ def alternation_of(slices: NDArray, spacing: tuple[float, float], distance: floa
     if min(size * step for size, step in zip(slices.shape[1:], spacing, strict=True)) < SMALL * PIXEL:
         return None
     pixel, small = _shrunk(slices[start : start + MOST], spacing)
+    if (small[1:] == small[:-1]).all(axis=(1, 2)).mean() > 0.2:  # slices that were doubled alternate by themselves
+        return None
     bright: NDArray[np.bool_] = np.asarray(small > DARK)
     shares = bright.mean(axis=(1, 2))
     inner = np.arange(1, len(small) - 1)
@@ -89,14 +95,16 @@ def alternation_of(slices: NDArray, spacing: tuple[float, float], distance: floa
     usable = inner[least > BUSY * shares.max()]
     if len(usable) < FEWEST:
         return None
-    frame = _Frame.around(np.logical_or.reduce(bright), pixel, distance)
+    frame = _Frame.around(np.logical_or.reduce(bright), pixel, distance, float(usable.mean()))
     way = np.where(usable % 2, 1.0, -1.0)
     motion = np.zeros(6)
     for _ in range(ROUNDS):
-        rests = [frame.rest(small[k - 1 : k + 2], sign * motion) for k, sign in zip(usable, way, strict=True)]
-        grams = np.array([gram for gram, _ in rests])
-        sides = np.array([side for _, side in rests]) * way[:, None]
+        rests = [frame.rest(small, int(index), sign * motion) for index, sign in zip(usable, way, strict=True)]
+        grams = np.array([rest.gram for rest in rests])
+        sides = np.array([rest.side for rest in rests]) * way[:, None]
         motion = motion + _solved(grams.sum(axis=0), sides.sum(axis=0))
+    if not np.median([rest.explained for rest in rests]) > ALIKE:
+        return None
     without = np.array(
         [_solved(grams.sum(axis=0) - gram, sides.sum(axis=0) - side) for gram, side in zip(grams, sides, strict=True)]
     )
@@ -124,8 +132,18 @@ def _shrunk(slices: NDArray, spacing: tuple[float, float]) -> tuple[tuple[float,
 
 
 @dataclass(frozen=True)
+class _Rest:
+    """Normal equations of the six freedoms in one slice, and the share of its variance that its neighbours explain."""
+
+    gram: NDArray[np.float64]
+    side: NDArray[np.float64]
+    explained: float
+
+
+@dataclass(frozen=True)
 class _Frame:
-    """Where pixels lie: `x` and `y`, mm from the `centre` of the object (mm from that of the slice)."""
+    """Where pixels lie: `x` and `y`, mm from the `centre` of the object (mm from that of the slice), and the number of
+    the slice through it (`middle`)."""
 
     x: NDArray[np.float64]
     y: NDArray[np.float64]
@@ -133,46 +151,48 @@ class _Frame:
     radius: float
     pixel: tuple[float, float]
     distance: float
+    middle: float
 
     @classmethod
-    def around(cls, bright: NDArray[np.bool_], pixel: tuple[float, float], distance: float) -> _Frame:
+    def around(cls, bright: NDArray[np.bool_], pixel: tuple[float, float], distance: float, middle: float) -> _Frame:
         height, width = bright.shape
         x = np.broadcast_to((np.arange(height)[:, None] - (height - 1) / 2) * pixel[0], bright.shape)
         y = np.broadcast_to((np.arange(width) - (width - 1) / 2) * pixel[1], bright.shape)
         centre = np.array([x[bright].mean(), y[bright].mean()])
         x, y = x - centre[0], y - centre[1]
         radius = float(np.sqrt((x[bright] ** 2 + y[bright] ** 2).mean()))
-        return cls(x, y, centre, max(radius, pixel[0]), pixel, distance)
+        return cls(x, y, centre, max(radius, pixel[0]), pixel, distance, middle)
 
-    def rest(self, three: Array, motion: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """What motion the second of three slices shows against the others beside `motion`: its normal equations.
+    def rest(self, slices: Array, index: int, motion: NDArray[np.float64]) -> _Rest:
+        """What motion a slice shows against its neighbours beside `motion`.
 
         Contrast may differ, too. A slice counts by how well its neighbours explain it.
         """
-        before, middle, after = three
-        x, y = self.x / self.radius, self.y / self.radius
+        before, seen, after = slices[index - 1 : index + 2]
+        x, y, z = self.x / self.radius, self.y / self.radius, (index - self.middle) * self.distance / self.radius
         slope = (after - before) / (2 * self.distance)
         expected = (before + after) / 2 + slope * (motion[2] + motion[4] * x + motion[5] * y)
-        expected = self._moved(expected, motion)
+        expected = self._moved(expected, motion[:2] + motion[4:] * z, motion[3] / self.radius)
         by_row, by_column = np.gradient(expected, *self.pixel)
-        pictures = [-by_row, -by_column, slope, y * by_row - x * by_column, slope * x, slope * y]
+        pictures = [-by_row, -by_column, slope, y * by_row - x * by_column]
+        pictures += [slope * x - z * by_row, slope * y - z * by_column]  # out of the plane: what is above moves along
         design = np.stack([picture.ravel() for picture in pictures], axis=1).astype(np.float64)
         other = np.stack([expected.ravel(), np.ones(expected.size)], axis=1).astype(np.float64)
-        rest = (middle - expected).ravel().astype(np.float64)
+        rest = (seen - expected).ravel().astype(np.float64)
         inverse = np.linalg.inv(other.T @ other + 1e-9 * np.eye(2))
         design -= other @ (inverse @ (other.T @ design))
         rest -= other @ (inverse @ (other.T @ rest))
         left = rest - design @ _solved(design.T @ design, design.T @ rest)
         weight = 1 / max(float(left @ left), 1e-9)
-        return weight * (design.T @ design), weight * (design.T @ rest)
+        whole = max(float(np.var(seen, dtype=np.float64)) * seen.size, 1e-9)
+        return _Rest(weight * (design.T @ design), weight * (design.T @ rest), 1 - float(left @ left) / whole)
 
-    def _moved(self, picture: Array, motion: NDArray[np.float64]) -> Array:
-        """Shifted within its plane, and turned about the object's centre."""
-        if not motion[[0, 1, 3]].any():
+    def _moved(self, picture: Array, shift: NDArray[np.float64], angle: float) -> Array:
+        """Shifted within its plane by so many mm, and turned about the object's centre."""
+        if not shift.any() and not angle:
             return picture
-        angle, size = motion[3] / self.radius, np.array(self.pixel)
+        size = np.array(self.pixel)
         turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) * size / size[:, None]
         middle = (np.array(picture.shape) - 1) / 2 + self.centre / size
-        offset = middle - turn @ middle - motion[:2] / size
-        moved: Array = affine_transform(picture, turn, offset, order=1, mode="nearest")
+        moved: Array = affine_transform(picture, turn, middle - turn @ middle - shift / size, order=1, mode="nearest")
         return moved
