@@ -96,7 +96,7 @@ def interpolated(thickness: float | None, distance: float) -> Stated:
 def is_three_dimensional(acquisition: Any, image_type: Any) -> bool:
     """Whether slices are partitions of a 3D acquisition as they came, none cut from it later and averaged (MPR)."""
     kinds = {str(word).upper() for word in image_type} if isinstance(image_type, Sequence) else set()
-    return str(acquisition or "").upper() == "3D" and kinds.isdisjoint(("MPR", "REFORMATTED", "AVERAGE", "DERIVED"))
+    return str(acquisition or "").upper() == "3D" and kinds.isdisjoint(("MPR", "REFORMATTED", "AVERAGE"))
 
 
 def _number(value: Any) -> float | None:
