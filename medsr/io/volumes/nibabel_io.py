@@ -190,12 +190,25 @@ def _nifti(nib: Any, volume: Volume, klass: Any, header: Any, pair: bool) -> Any
         code = int(header[f"{form}_code"])
         if code > 0 or _is_stated(header, form):
             put(get() @ moved, code)
+    _place(new, volume)
     for field in ("slice_code", "slice_start", "slice_end", "slice_duration"):
         new[field] = 0  # the slices they describe are no longer there
     new.set_data_dtype(volume.stored.dtype)
     image = chosen(_as_shaped(volume, header), new.get_best_affine(), new, dtype=volume.stored.dtype)
     image.header.set_slope_inter(volume.slope, volume.intercept)
     return image
+
+
+def _place(header: Any, volume: Volume) -> None:
+    """Where the volume lies on another grid than one over the box of its header, both forms are those of that grid."""
+    scale = nifti_forms.unit_scale(header)
+    affine = np.diag([1 / scale, 1 / scale, 1 / scale, 1.0]) @ volume.affine
+    if np.allclose(header.get_best_affine(), affine, rtol=1e-5, atol=1e-3 * min(volume.grid.spacing) / scale):
+        return
+    sheared = nifti_forms.is_sheared(affine)
+    header.set_zooms((*(step / scale for step in volume.grid.spacing), *header.get_zooms()[3:]))
+    header.set_sform(affine, int(header["sform_code"]) or 1)
+    header.set_qform(affine, 0 if sheared else int(header["qform_code"]) or 1)
 
 
 def _is_stated(header: Any, form: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import itertools
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -81,6 +82,37 @@ def test_a_refined_volume_fills_the_same_box_when_read_by_others(tmp_path: Path,
     np.testing.assert_allclose(after.affine @ corner, RIGID @ corner, atol=1e-4)
     np.testing.assert_allclose(after.affine @ far([6.5, 11.5, 14.5, 1]), RIGID @ far([6.5, 5.5, 4.5, 1]), atol=1e-4)
     np.testing.assert_array_equal(after.stored, fine)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_volume_on_a_grid_elsewhere_is_written_where_it_lies(tmp_path: Path, name: str) -> None:
+    """Whatever the header that it was read with says: of several scans put together, the box is another one's."""
+    before = volume_io.read(write(tmp_path / name, ramp()))
+    elsewhere = nib.affines.from_matvec(RIGID[:3, :3][:, [2, 0, 1]] * 0.7, [11, -5, 3])
+    target = tmp_path / "out" / name
+    volume_io.write(target, replace(before, stored=ramp((4, 9, 8)), affine=elsewhere))
+    np.testing.assert_allclose(volume_io.read(target).affine, elsewhere, atol=1e-4)
+
+
+@pytest.mark.parametrize(("unit", "scale"), [("mm", 1.0), ("meter", 1e3), ("micron", 1e-3)])
+@pytest.mark.parametrize("codes", [(1, 1), (4, 0), (0, 2), (0, 0)])
+def test_both_forms_of_a_nifti_move_elsewhere(tmp_path: Path, unit: str, scale: float, codes: tuple[int, int]) -> None:
+    image = nib.Nifti1Image(ramp(), None)
+    affine = np.diag([2 / scale, 2 / scale, 3 / scale, 1])
+    image.header.set_xyzt_units(unit)
+    image.header.set_zooms([2 / scale, 2 / scale, 3 / scale])
+    image.header.set_sform(affine, codes[0])
+    image.header.set_qform(affine, codes[1])
+    plain = nib.Nifti1Image(ramp(), None, image.header)
+    plain.to_filename(tmp_path / "a.nii")
+    before = volume_io.read(tmp_path / "a.nii")
+    elsewhere = nib.affines.from_matvec(np.diag([1.5, 1.5, 1.5]), [8, 9, 10])
+    volume_io.write(tmp_path / "b.nii", replace(before, stored=ramp((4, 9, 8)), affine=elsewhere))
+    np.testing.assert_allclose(volume_io.read(tmp_path / "b.nii").affine, elsewhere, atol=1e-4)
+    written = nib.load(tmp_path / "b.nii").header
+    to_mm = np.diag([scale, scale, scale, 1])
+    np.testing.assert_allclose(to_mm @ written.get_sform(), elsewhere, atol=1e-4)
+    np.testing.assert_allclose(to_mm @ written.get_qform(), elsewhere, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["a.nii.gz", "a.nrrd", "a.mha"])
