@@ -32,17 +32,25 @@ def matrix(fine: int, coarse: int, profile: Profile = "box", width: float = 1.0)
     if not 1 <= coarse <= fine or not width > 0:
         raise ValueError(f"no slice profile takes {fine} voxels to {coarse} with width {width}")
     factor = fine / coarse
-    centres = (np.arange(coarse) + 0.5) * factor
-    weights: NDArray[np.float64]
-    if profile == "box":
-        weights = _up_to(centres + width * factor / 2, fine) - _up_to(centres - width * factor / 2, fine)
-    else:
-        edges = np.arange(fine + 1) - centres[:, None]
-        weights = np.diff(erf(edges / (np.sqrt(2) * _SIGMA_PER_FWHM * width * factor)), axis=1)
-    weights[np.abs(weights) < 1e-12] = 0.0
-    result: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
+    result = at((np.arange(coarse) + 0.5) * factor, width * factor, fine, profile)
     result.setflags(write=False)
     return result
+
+
+def at(centres: NDArray, width: float, fine: int, profile: Profile = "box") -> NDArray[np.float64]:
+    """(len(centres), fine), rows summing to 1: what slices anywhere see of `fine` voxels along an axis.
+
+    `centres` and `width` are in fine voxels from the beginning of the first one. What lies outside counts for nothing.
+    """
+    weights: NDArray[np.float64]
+    if profile == "box":
+        weights = _up_to(centres + width / 2, fine) - _up_to(centres - width / 2, fine)
+    else:
+        edges = np.arange(fine + 1) - centres[:, None]
+        weights = np.diff(erf(edges / (np.sqrt(2) * _SIGMA_PER_FWHM * width)), axis=1)
+    weights[np.abs(weights) < 1e-12] = 0.0
+    sums = weights.sum(axis=1, keepdims=True)
+    return weights / np.where(sums > 0, sums, 1)
 
 
 def _up_to(edges: NDArray, fine: int) -> NDArray[np.float64]:

@@ -1,0 +1,1 @@
+"""Several scans of one body part, registered and put together into one volume."""

@@ -1,0 +1,72 @@
+"""How bright one stack is beside another: receivers' gains differ from scan to scan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from medsr.core.geometry import Grid
+from medsr.core.types import Array
+from medsr.volumes.stacks.place import interpolated, weight
+
+STEP, BLUR = 3.0, 2.0
+"""mm of the voxels on which brightness is compared, and voxels of blur: so all stacks resolve about the same there."""
+BODY = 0.1
+TRIMMED = 0.05
+"""Of the compared voxels, the share at either end of the ratios that does not count."""
+MOST_GAIN = 20.0
+
+
+@dataclass(frozen=True)
+class Match:
+    """A stack's values are about the first's times `gain` plus `offset`."""
+
+    gain: float = 1.0
+    offset: float = 0.0
+
+
+def match(first: Array, other: Array, grids: tuple[Grid, Grid], motion: NDArray[np.float64]) -> Match:
+    """Of the values of two scans on their `grids`, in the body that both show; none where there is too little of it.
+
+    Magnitudes have no offset: the gain is that of the sums of squares, so that the noise of neither favours one. Where
+    values are negative, an offset is found as well.
+    """
+    one, two, shared = _overlap(first, other, grids, motion)
+    if np.count_nonzero(shared) < 50:
+        return Match()
+    a, b = one[shared], two[shared]
+    if min(first.min(), other.min()) < 0:
+        gain = float(b.std() / a.std()) if a.std() > 0 else 1.0
+        found = Match(gain, float(b.mean() - gain * a.mean()))
+    else:
+        low, high = np.quantile(b / a, (TRIMMED, 1 - TRIMMED))
+        kept = (b / a >= low) & (b / a <= high)
+        found = Match(float(np.sqrt((b[kept] ** 2).sum() / (a[kept] ** 2).sum())))
+    return found if 0 < found.gain < np.inf else Match()
+
+
+def _overlap(
+    first: Array, other: Array, grids: tuple[Grid, Grid], motion: NDArray[np.float64]
+) -> tuple[Array, Array, NDArray[np.bool_]]:
+    """Both scans blurred, on one coarse grid, and where both show the body."""
+    blurred = [_blurred(values, grid) for values, grid in zip((first, other), grids, strict=True)]
+    i, j, k = (max(2, round(n * s / STEP)) for n, s in zip(grids[0].shape, grids[0].spacing, strict=True))
+    coarse = grids[0].on((i, j, k))
+    one = interpolated(blurred[0], grids[0], coarse, np.eye(4))
+    two = interpolated(blurred[1], grids[1], coarse, motion)
+    inside = weight(grids[1], coarse, motion) > 0
+    levels = [BODY * float(np.percentile(values, 99.5)) for values in (one, two)]
+    return one, two, inside & (one > max(levels[0], 0)) & (two > max(levels[1], 0))
+
+
+def _blurred(values: Array, grid: Grid) -> Array:
+    """By the same mm in every direction; where slices are thick, by what their thickness has not blurred yet."""
+    sigmas = []
+    for spacing in grid.spacing:
+        rest = (BLUR * STEP) ** 2 - spacing**2 / 12
+        sigmas.append(float(np.sqrt(max(0.0, rest))) / spacing)
+    result: Array = gaussian_filter(values.astype(np.float32), sigmas, mode="nearest")
+    return result

@@ -1,0 +1,126 @@
+"""The volume that agrees with all stacks at once: regularised least squares by conjugate gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsr.core.types import Array
+from medsr.volumes.stacks.acquired import StackModel
+
+PASSES, ROUNDS = 2, 3
+"""So many times the edges are taken from the last estimate, and so many rounds follow each time."""
+START_ERROR, STEP_ERROR = 0.063, 0.037
+"""Unit values: what the start is wrong by, and how far neighbours differ."""
+LEAST_NOISE, EDGE = 0.003, 0.03
+"""Less noise than the first is taken for it. Steps beyond the second are edges, and smoothed the less."""
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """One stack's part: how it sees the volume, and which of its voxels count."""
+
+    model: StackModel
+    seen: NDArray[np.bool_]
+
+    def acquire(self, volume: Array) -> Array:
+        """What it sees; 0 where that does not count."""
+        return self.model.acquire(volume) * self.seen
+
+    def residual(self, volume: Array) -> Array:
+        """What acquiring the volume leaves of it unexplained."""
+        return (self.model.stack.values - self.model.acquire(volume)) * self.seen
+
+    @property
+    def noise(self) -> float:
+        return max(self.model.stack.noise, LEAST_NOISE)
+
+    def rms(self, residual: Array) -> float:
+        """Of a residual, over what counts."""
+        return float(np.sqrt(np.vdot(residual, residual) / max(1, np.count_nonzero(self.seen))))
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """sum_i |y_i - H_i x|^2 / noise_i^2 + |x - start|^2 / START_ERROR^2 + sum w |grad x|^2 / STEP_ERROR^2.
+
+    `w` is 1 where the estimate is smooth and small at its edges (Huber's function by reweighting; as total variation
+    it keeps edges). `window` fades the volume out at its border: nothing rings where a stack sees on beyond it.
+    """
+
+    data: Sequence[Data]
+    window: Array
+
+    @property
+    def noise(self) -> float:
+        """Of all stacks: what weighs them is relative to it."""
+        return float(np.sqrt(1 / np.mean([1 / part.noise**2 for part in self.data])))
+
+    @property
+    def factor(self) -> float:
+        """How many common voxels a slice is thick, in the mean: so much less does one voxel count for the data."""
+        return float(np.mean([part.model.factor for part in self.data]))
+
+    def gradient(self, residuals: Sequence[Array]) -> Array:
+        """The adjoint of all stacks, weighted."""
+        total = np.zeros(self.window.shape, np.float32)
+        for part, residual in zip(self.data, residuals, strict=True):
+            total += np.float32((self.noise / part.noise) ** 2) * part.model.spread(residual)
+        total *= self.window
+        return total
+
+    def solve(self, start: Array, on_round: Callable[[], None] = lambda: None) -> Array:
+        """(common shape) float32, from the start on."""
+        volume = start.copy()
+        for _ in range(PASSES):
+            self._rounds(volume, start, _Smoothing(volume, max(EDGE / 3, min(EDGE, 1.5 * self.noise))), on_round)
+        return volume
+
+    def _rounds(self, volume: Array, start: Array, smoothing: _Smoothing, on_round: Callable[[], None]) -> None:
+        """Conjugate gradients, in place."""
+        prior = np.float32((self.noise / START_ERROR) ** 2 / self.factor)
+        smooth = np.float32((self.noise / STEP_ERROR) ** 2 / self.factor)
+        residual = self.gradient([part.residual(volume * self.window) for part in self.data])
+        residual -= prior * (volume - start) + smooth * smoothing.apply(volume)
+        direction, squared = residual.copy(), _dot(residual, residual)
+        for _ in range(ROUNDS):
+            if squared == 0:
+                return
+            shown = direction * self.window
+            image = self.gradient([part.acquire(shown) for part in self.data])
+            image += prior * direction + smooth * smoothing.apply(direction)
+            length = np.float32(squared / _dot(direction, image))
+            volume += length * direction
+            residual -= length * image
+            before, squared = squared, _dot(residual, residual)
+            direction *= np.float32(squared / before)
+            direction += residual
+            on_round()
+
+
+class _Smoothing:
+    """grad' w grad, with weights from the edges of a volume."""
+
+    def __init__(self, volume: Array, edge: float) -> None:
+        slopes = sum(np.gradient(volume, axis=axis) ** 2 for axis in range(3))
+        flat = (1 / np.sqrt(1 + slopes / edge**2)).astype(np.float32)
+        self.weights = [(flat[_cut(axis, 0, -1)] + flat[_cut(axis, 1, None)]) / 2 for axis in range(3)]
+
+    def apply(self, volume: Array) -> Array:
+        result = np.zeros_like(volume)
+        for axis, weights in enumerate(self.weights):
+            steps = np.diff(volume, axis=axis) * weights
+            result[_cut(axis, 0, -1)] -= steps
+            result[_cut(axis, 1, None)] += steps
+        return result
+
+
+def _cut(axis: int, first: int, last: int | None) -> tuple[slice, ...]:
+    return tuple(slice(first, last) if n == axis else slice(None) for n in range(3))
+
+
+def _dot(one: Array, two: Array) -> float:
+    return sum(float(np.einsum("ij,ij->", a, b, dtype=np.float64)) for a, b in zip(one, two, strict=True))

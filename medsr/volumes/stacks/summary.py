@@ -1,0 +1,83 @@
+"""What is said about scans that were put together: warnings, and the sidecar's content."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medsr.core.geometry import Grid
+from medsr.core.meter import peak_memory
+from medsr.core.version import __version__
+from medsr.io.volumes.base import Volume
+from medsr.volumes import domain
+from medsr.volumes.acquisition import Acquisition
+from medsr.volumes.choose_model import ResolvedRequest
+from medsr.volumes.models import weights_form
+from medsr.volumes.stacks.joined import JoinedScan, NamedVolume
+from medsr.volumes.stacks.request import JoinRequest
+
+
+def warnings_of(
+    scans: Sequence[NamedVolume], resolved: Sequence[ResolvedRequest], covering: Sequence[NDArray], grid: Grid
+) -> list[str]:
+    """Each line once: of what the model was not made for, and where the scans do not reach."""
+    lines: dict[str, None] = {}
+    for (name, volume), one in zip(scans, resolved, strict=True):
+        if not one.fits:
+            lines[f"{name}: {one.why}"] = None
+        coarse = volume.grid.shape
+        i, j, k = (max(n, round(n * s / grid.spacing[0])) for n, s in zip(coarse, volume.grid.spacing, strict=True))
+        acquisition = Acquisition(coarse, (i, j, k))
+        if acquisition.refined:
+            lines |= dict.fromkeys(domain.domain_warnings(one.engine, volume, (i, j, k), acquisition))
+        lines |= dict.fromkeys(domain.content_warnings(one.engine, volume))
+    counts = np.concatenate([part.ravel() for part in covering])
+    if nowhere := float((counts == 0).mean()):
+        lines[f"{nowhere:.1%} of the result lies in none of the scans: it is 0 there"] = None
+    if (alone := float((counts == 1).mean())) > 0.01:
+        lines[f"{alone:.0%} of the result lies in one scan alone: there it is as coarse as that is"] = None
+    return list(lines)
+
+
+def summary_of(
+    joined: JoinedScan,
+    scans: Sequence[NamedVolume],
+    resolved: ResolvedRequest,
+    request: JoinRequest,
+    began: float,
+) -> dict[str, Any]:
+    """The sidecar's content, less what only files have. No name, date or other patient tag is in it."""
+    engine = resolved.engine
+    asked = resolved.request
+    parameters = asked.parameters() | {
+        "together": True,
+        "registration": request.registration,
+        "matching": request.match_intensities,
+        "extent": request.extent,
+        "force": request.force,
+    }
+    notes = [f"{name}: {note}" for name, volume in scans for note in volume.notes]
+    return {
+        "tool": "medsr",
+        "version": __version__,
+        "model": {"name": engine.name, "sha256": engine.sha256} | weights_form(engine.name),
+        "parameters": parameters | engine.computed(),
+        "inputs": [_grid(volume) for _, volume in scans],
+        "output": _grid(joined.volume),
+        "stacks": [stack.summary() for stack in joined.stacks],
+        "warnings": [*notes, *joined.warnings],
+        "seconds": round(time.monotonic() - began, 2),
+        "peak_memory_bytes": peak_memory(),
+    }
+
+
+def _grid(volume: Volume) -> dict[str, Any]:
+    return {
+        "shape": list(volume.stored.shape),
+        "spacing_mm": [round(step, 6) for step in volume.grid.spacing],
+        "dtype": volume.stored.dtype.name,
+    }
