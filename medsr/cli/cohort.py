@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -41,7 +41,9 @@ NoWait = Annotated[bool, typer.Option("--no-wait", help="Only submit to Slurm; s
 SkipDone = Annotated[bool, typer.Option("--skip-done", help="Leave out what status.tsv in the folder calls done.")]
 
 
-def taking_options_of(command: Callable[..., None], kind: type[TyperCommand] = TyperCommand) -> type[TyperCommand]:
+def taking_options_of(
+    command: Callable[..., None], kind: type[TyperCommand] = TyperCommand, without: Collection[str] = ()
+) -> type[TyperCommand]:
     """A class of commands that take another command's options too, `--compute` for its `--engine`: in `context.obj`."""
 
     class Taking(kind):  # type: ignore[valid-type, misc]
@@ -51,7 +53,7 @@ def taking_options_of(command: Callable[..., None], kind: type[TyperCommand] = T
             super().__init__(*args, **options)
             alone = typer.Typer(add_completion=False)
             alone.command()(command)
-            own = {option.name for option in self.params} - {"engine"}
+            own = {option.name for option in self.params} - {"engine"} | set(without)
             self.taken = [
                 option
                 for option in typer.main.get_command(alone).params
@@ -70,7 +72,7 @@ def taking_options_of(command: Callable[..., None], kind: type[TyperCommand] = T
     return Taking
 
 
-@app.command("volume", cls=taking_options_of(volume_command.volume, OptionalMinutes))
+@app.command("volume", cls=taking_options_of(volume_command.volume, OptionalMinutes, volume_command.TOGETHER))
 def volume(
     context: typer.Context,
     inputs: Inputs,

@@ -13,7 +13,11 @@ from medsr.cli.echo import echo
 def reproduce(
     sidecar: Annotated[Path, typer.Argument(metavar="SIDECAR", help="The .json beside a result.")],
     input_: Annotated[
-        Path | None, typer.Option("--input", help="Where the input is now, if it was moved; for images, their folder.")
+        list[Path] | None,
+        typer.Option(
+            "--input",
+            help="Where the input is now, if it was moved; for images, their folder. Several for scans put together.",
+        ),
     ] = None,
     model: Annotated[str | None, typer.Option(help="Where the weight file is now, if it was moved.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "cpu",

@@ -11,6 +11,8 @@ from medsr.cli.echo import echo
 from medsr.cli.minutes import MINUTES
 from medsr.io.volumes.formats import BY_NAME
 
+TOGETHER = {"together", "extent", "like", "no_registration", "no_matching", "force"}
+"""Options of several scans that become one volume."""
 if TYPE_CHECKING:
     from medsr.batch.outcome import Outcome
 
@@ -85,6 +87,22 @@ def volume(
         bool, typer.Option("--skip-done", help="Leave out what status.tsv in the folder calls done.")
     ] = False,
     keep_metadata: Annotated[bool, typer.Option("--keep-metadata", help=KEEP_METADATA)] = False,
+    together: Annotated[
+        bool, typer.Option("--together", help="Put all scans, of one body part and contrast, into one volume.")
+    ] = False,
+    extent: Annotated[str, typer.Option(help="With --together, the box: first, union or intersection.")] = "first",
+    like: Annotated[
+        str | None, typer.Option(metavar="FILE", help="With --together: the result gets the grid of this scan.")
+    ] = None,
+    no_registration: Annotated[
+        bool, typer.Option("--no-registration", help="With --together: nobody moved, the headers are right.")
+    ] = False,
+    no_matching: Annotated[
+        bool, typer.Option("--no-matching", help="With --together: leave the intensities of each scan as they are.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="With --together: do it although the scans seem not to belong together.")
+    ] = False,
 ) -> None:
     """Super-resolve 3D scans: finer voxels over the same box, in agreement with what was acquired."""
     from medsr.commands.volume.run import volume as run
@@ -119,6 +137,12 @@ def volume(
         compiled=compiled,
         skip_done=skip_done,
         keep_metadata=keep_metadata,
+        together=together,
+        extent=extent,
+        like=like,
+        registration=not no_registration,
+        matching=not no_matching,
+        force=force,
         on_outcome=_tell,
         notify=lambda line: echo(line, err=True),
     )

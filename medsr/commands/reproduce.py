@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from medsr.batch.outcome import Outcome
 from medsr.commands import sidecar_fields
-from medsr.commands.sidecar_files import input_of, locate, weights_of
+from medsr.commands.sidecar_files import input_of, inputs_of, locate, named_input, weights_of
 from medsr.commands.upscale.run import upscale
 from medsr.commands.volume.run import volume
 from medsr.core.errors import MedsrError, UsageError, WeightsError
@@ -40,14 +41,21 @@ class Comparison:
 class Replacements:
     """What is not taken from the sidecar: where the input and the weights are now, and what to compute on."""
 
-    source: str | Path | None
+    sources: Sequence[str | Path]
     model: str | Path | None
     device: str
+
+    @property
+    def source(self) -> str | Path | None:
+        """Of a sidecar with one input. Raises UsageError for several."""
+        if len(self.sources) > 1:
+            raise UsageError(f"`input`: the sidecar is of one input, {len(self.sources)} are given")
+        return self.sources[0] if self.sources else None
 
 
 def reproduce(
     sidecar: str | Path,
-    input: str | Path | None = None,
+    input: str | Path | Sequence[str | Path] | None = None,
     *,
     model: str | Path | None = None,
     device: str = "cpu",
@@ -59,7 +67,8 @@ def reproduce(
 
     Args:
         sidecar: The `.json` beside a result of `medsr.volume`, or `upscale.json` of `medsr.upscale`.
-        input: The input, where it is no longer at the place the sidecar names. For images: their folder.
+        input: The input, where it is no longer at the place the sidecar names. For images: their folder. For scans
+            that were put together: all of them in a list, in the same order.
         model: The weight file, where it is no longer the one of that name.
         device: `cpu`, `auto`, `cuda`, `cuda:1` or `mps`.
         notify: Called with each line that a user should read.
@@ -81,11 +90,14 @@ def reproduce(
     """
     path = Path(sidecar)
     summary = sidecar_fields.read(path)
-    replacements = Replacements(input, model, device)
+    sources = [input] if isinstance(input, str | os.PathLike) else list(input or ())
+    replacements = Replacements(sources, model, device)
     if summary["version"] != __version__:
         notify(f"note: made by medsr {summary['version']}, this is {__version__}")
     if summary.get("command") == "upscale":
         return [_image(path, name, entry, replacements) for name, entry in summary["results"].items()]
+    if "input_files" in summary:
+        return [_joined(path, summary, replacements)]
     return [_scan(path, summary, replacements)]
 
 
@@ -130,8 +142,46 @@ def _scan(sidecar: Path, summary: dict[str, Any], replacements: Replacements) ->
     parameters = summary["parameters"]
     if parameters["adapt_minutes"] is not None:
         raise UsageError(f"{sidecar}: learned from the scan for a time (`adapt`): that cannot be made again exactly")
-    output = sidecar.parent / summary["output_file"]
     scan = input_of(sidecar, summary, replacements.source, volume_files.digest)
+    planes = parameters["planes"] if isinstance(parameters["planes"], str) else ",".join(parameters["planes"])
+    own = {
+        "isotropic": parameters["isotropic"],
+        "scale": parameters["scale"],
+        "planes": planes,
+        "thickness": sidecar_fields.thickness(summary, scan),
+        "noise": parameters.get("noise"),
+        "input_spacing": parameters.get("input_spacing_mm"),  # older sidecars do not say
+        "series": summary.get("series"),
+        "dicom": (sidecar.parent / summary["output_file"]).is_dir(),
+    }
+    return _volume_again(sidecar, summary, replacements, [scan], own)
+
+
+def _joined(sidecar: Path, summary: dict[str, Any], replacements: Replacements) -> Comparison:
+    """Of scans that were put together."""
+    parameters, entries = summary["parameters"], summary["input_files"]
+    scans = inputs_of(sidecar, entries, replacements.sources, volume_files.digest)
+    like = summary.get("like")
+    own = {
+        "thickness": parameters["thickness_mm"],
+        "together": True,
+        "extent": parameters["extent"],
+        "registration": parameters["registration"],
+        "matching": parameters["matching"],
+        "force": parameters["force"],
+        "like": like and input_of(sidecar, named_input(like), None, volume_files.digest),
+    }
+    if any(entry["series"] for entry in entries):
+        own["series"] = [entry["series"] for entry in entries]
+        scans = scans[:1]
+    return _volume_again(sidecar, summary, replacements, scans, own)
+
+
+def _volume_again(
+    sidecar: Path, summary: dict[str, Any], replacements: Replacements, scans: list[Path], own: dict[str, Any]
+) -> Comparison:
+    """Refine `scans` as the sidecar says, with the arguments `own` to one or to several, and compare."""
+    parameters, output = summary["parameters"], sidecar.parent / summary["output_file"]
     nearest = summary["model"]["name"] == "nearest"  # a label map: no network was asked
     weights = "cubic" if nearest else weights_of(sidecar, summary["model"], replacements.model)
     fusion = parameters.get("fusion_sha256")
@@ -140,31 +190,23 @@ def _scan(sidecar: Path, summary: dict[str, Any], replacements: Replacements) ->
         raise WeightsError(
             f"`fuse={parameters['fuse']}`: not the fusion network the result was made with (another SHA-256)"
         )
-    planes = parameters["planes"] if isinstance(parameters["planes"], str) else ",".join(parameters["planes"])
     with tempfile.TemporaryDirectory() as folder:
         [outcome] = volume(
-            scan,
+            scans,
             Path(folder, output.name),
             model=weights,
-            isotropic=parameters["isotropic"],
-            scale=parameters["scale"],
             spacing=parameters["spacing_mm"],
-            planes=planes,
             fuse=fuse,
             consistency=parameters["consistency"],
             profile=parameters["profile"],
-            thickness=sidecar_fields.thickness(summary, scan),
-            noise=parameters.get("noise"),
             kind=parameters["kind"],
-            affine=parameters.get("affine"),  # older sidecars say neither
-            input_spacing=parameters.get("input_spacing_mm"),
-            series=summary.get("series"),
-            dicom=output.is_dir(),
+            affine=parameters.get("affine"),  # older sidecars do not say
             device=replacements.device,
             engine=parameters.get("engine", "auto"),
             precision=parameters.get("precision", "fp32"),
             compiled=parameters.get("compiled", False),
             keep_metadata=parameters.get("keep_metadata", True),
+            **own,
         )
         repeated = _output_of(outcome)
         before, after = volume_io.read(output), volume_io.read(repeated)

@@ -97,6 +97,32 @@ class _Scan(_Strict):
     acquisition: _Acquisition | None = None
 
 
+class _OfJoin(_OfScan):
+    together: bool
+    extent: str
+    registration: bool
+    matching: bool
+    force: bool
+
+
+class _File(_Strict):
+    file: Text
+    sha256: str
+
+
+class _Stack(_File):
+    series: str | None = None
+
+
+class _Join(_Strict):
+    version: str
+    input_files: Annotated[list[_Stack], Field(min_length=2, max_length=100)]
+    like: _File | None = None
+    output_file: Annotated[Text, AfterValidator(_name)]
+    model: _Model
+    parameters: _OfJoin
+
+
 def read(path: Path) -> dict[str, Any]:
     """A sidecar's content, whole enough to make its results again. Raises InputError."""
     try:
@@ -117,7 +143,8 @@ def read(path: Path) -> dict[str, Any]:
 def check(summary: dict[str, Any]) -> None:
     """Raise ValueError, naming the first entry that is absent or not of its type."""
     try:
-        (_Images if summary.get("command") == "upscale" else _Scan).model_validate(summary)
+        one = _Join if "input_files" in summary else _Scan
+        (_Images if summary.get("command") == "upscale" else one).model_validate(summary)
     except ValidationError as error:
         first = error.errors()[0]
         raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error

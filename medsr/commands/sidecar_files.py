@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from medsr.core.errors import InputError, WeightsError
+from medsr.core.errors import InputError, UsageError, WeightsError
 from medsr.io.local_record import place_of
 from medsr.volumes.models import weights_hash
 
@@ -40,6 +40,29 @@ def input_of(
             f"{path}: is not the input this result was made of (another SHA-256); say where it is with `input`"
         )
     return path
+
+
+def inputs_of(
+    sidecar: Path, entries: Sequence[dict[str, Any]], replacements: Sequence[str | Path], digest: Callable[[Path], str]
+) -> list[Path]:
+    """Those of scans that were put together, in their order, each as `input_of`.
+
+    `replacements`: none, one for each, or one for all, where they are series of one folder. Raises UsageError for
+    another number.
+    """
+    places: list[str | Path | None] = list(replacements) or [None] * len(entries)
+    if len(places) == 1 and len({entry["sha256"] for entry in entries}) == 1:
+        places *= len(entries)
+    if len(places) != len(entries):
+        names = ", ".join(Path(entry["file"]).name for entry in entries)
+        raise UsageError(f"`input`: the sidecar is of {len(entries)} scans ({names}); give each, in this order")
+    pairs = zip(entries, places, strict=True)
+    return [input_of(sidecar, named_input(entry), place, digest) for entry, place in pairs]
+
+
+def named_input(entry: dict[str, Any]) -> dict[str, Any]:
+    """One of several files of a sidecar, as `input_of` takes it."""
+    return {"input_file": entry["file"], "input_sha256": entry["sha256"]}
 
 
 def weights_of(sidecar: Path, model: dict[str, Any], replacement: str | Path | None) -> str | Path:

@@ -17,20 +17,24 @@ from medsr.volumes.request import Request
 
 CALLBACKS = {"on_outcome", "notify"}
 INPUTS = {"upscale": "inputs", "volume": "scans"}
-OF_COHORTS = {"bids_suffix", "compute", "dask", "no_wait", "per_task", "sbatch", "throttle", "workers"}
+OF_COHORTS = {"bids_suffix", "compute", "dask", "per_task", "sbatch", "throttle", "wait", "workers"}
 """Where a cohort runs, and what of a BIDS dataset."""
+OF_ONE_RESULT = {"together", "extent", "like", "registration", "matching", "force"}
+"""Several scans that become one volume; a cohort refines every scan by itself."""
 FOUND = {"assumed_bits"}
 """Found by looking at all inputs, not asked for."""
 
 
 def _parameters(*names: str) -> dict[str, Any]:
-    """Those of a command as the library calls them; `--no-consistency` is consistency."""
+    """Those of a command as the library calls them; `--no-consistency` is consistency, on unless it is said."""
     command: Any = typer.main.get_command(app)
     for name in names:
         command = command.commands[name]
     parameters = {parameter.name: parameter.default for parameter in command.params}
-    parameters["consistency"] = not parameters.pop("no_consistency")
-    return parameters
+    return {
+        name.removeprefix("no_"): not default if name.startswith("no_") else default
+        for name, default in parameters.items()
+    }
 
 
 def _library(command: str) -> dict[str, Any]:
@@ -50,13 +54,14 @@ def test_the_command_line_offers_what_the_library_offers(command: str) -> None:
 @pytest.mark.parametrize("command", ["upscale", "volume"])
 def test_a_cohort_offers_it_too(command: str) -> None:
     single, cohort = _parameters(command), _parameters("cohort", command)
-    without = {INPUTS[command], "out", "skip_done"}
+    without = {INPUTS[command], "out", "skip_done"} | OF_ONE_RESULT
+    assert cohort.keys() & OF_ONE_RESULT == set()
     assert cohort.keys() - OF_COHORTS - {"inputs", "out", "skip_done"} == single.keys() - without
 
 
 @pytest.mark.parametrize(("command", "kept"), [("upscale", options.UpscaleOptions), ("volume", options.VolumeOptions)])
 def test_a_plan_keeps_it(command: str, kept: Any) -> None:
-    without = {INPUTS[command], "out", "skip_done"}
+    without = {INPUTS[command], "out", "skip_done"} | OF_ONE_RESULT
     assert kept.model_fields.keys() - FOUND == _library(command).keys() - without
 
 

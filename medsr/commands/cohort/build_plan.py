@@ -17,6 +17,8 @@ from medsr.io.images import image as image_io
 from medsr.io.images.frames import canonical
 
 LEFT_OUT = ("scans", "inputs", "out", "skip_done", "on_outcome", "notify")
+TOGETHER = ("together", "extent", "like", "registration", "matching", "force")
+"""A cohort refines every scan by itself."""
 """What `medsr volume` and `medsr upscale` take that is not the same for every input."""
 ONE_SCAN = ("also", "series")
 
@@ -65,7 +67,7 @@ def complete_options(command: Command, options: dict[str, Any]) -> dict[str, Any
     if command not in get_args(Command):
         raise UsageError(f"cohort {command}: expected volume or upscale")
     parameters = inspect.signature(volume if command == "volume" else upscale).parameters
-    defaults = {name: parameter.default for name, parameter in parameters.items() if name not in LEFT_OUT}
+    defaults = {name: parameter.default for name, parameter in parameters.items() if name not in LEFT_OUT + TOGETHER}
     for name, value in options.items():
         if name not in defaults:
             raise UsageError(f"cohort {command}: no option {name}")

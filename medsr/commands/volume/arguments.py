@@ -58,10 +58,15 @@ def build_request(
     return request, OutputOptions(tuple(Path(path) for path in companions), _only(series), dicom, report)
 
 
+def named_series(series: str | Sequence[str] | None) -> list[str]:
+    """None, one or several names of series, as a list."""
+    return [series] if isinstance(series, str) else list(series or ())
+
+
 def _only(series: str | Sequence[str] | None) -> str | None:
-    named = [series] if isinstance(series, str) else list(series or ())
+    named = named_series(series)
     if len(named) > 1:
-        raise UsageError(f"`series`: one series makes one result, {len(named)} are named; name one")
+        raise UsageError(f"`series`: one series makes one result, {len(named)} are named; name one, or say `together`")
     return named[0] if named else None
 
 

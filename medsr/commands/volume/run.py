@@ -13,9 +13,12 @@ from medsr.batch import pipeline
 from medsr.batch.outcome import Outcome
 from medsr.batch.status import Status
 from medsr.commands.volume import memory
-from medsr.commands.volume.arguments import build_request, open_for, settings_of
+from medsr.commands.volume.arguments import build_request, named_series, open_for, settings_of
 from medsr.commands.volume.files import plan, refuse_several_series
 from medsr.commands.volume.job import OutputOptions, ScanContext, ScanJob
+from medsr.commands.volume.together.job import JoinContext
+from medsr.commands.volume.together.request import JoinOptions
+from medsr.commands.volume.together.run import join_files
 from medsr.core.errors import UsageError
 from medsr.core.types import Notify
 from medsr.engines.base import Compute
@@ -28,7 +31,7 @@ def volume(
     scans: Any,
     out: str | Path | None = None,
     *,
-    affine: NDArray | str | None = None,
+    affine: NDArray | str | Sequence[NDArray | None] | None = None,
     input_spacing: Sequence[float] | None = None,
     model: str | Path = AUTO,
     isotropic: bool = False,
@@ -54,6 +57,12 @@ def volume(
     compiled: bool = False,
     skip_done: bool = False,
     keep_metadata: bool = False,
+    together: bool = False,
+    extent: str = "first",
+    like: str | Path | None = None,
+    registration: bool = True,
+    matching: bool = True,
+    force: bool = False,
     on_outcome: Callable[[Outcome], None] = lambda _: None,
     notify: Notify = lambda _: None,
 ) -> Any:
@@ -64,10 +73,11 @@ def volume(
 
     Args:
         scans: A path or several. Or a nibabel image, a SimpleITK image, or an array (i, j, k[, t]) with its `affine`.
+            With `together` a list of those, too.
         out: A file, or a folder, in which status.tsv says what became of every scan. Leave it out for a volume in
             memory.
         affine: (4, 4), voxels to mm (RAS), of an array. Of files and nibabel images: `sform` or `qform`, whichever
-            is right where the two of a NIfTI header disagree.
+            is right where the two of a NIfTI header disagree. With `together` a list, a matrix for each array.
         input_spacing: Three numbers in mm, for a header that states no voxel spacing.
         model: `auto` (the bundled one for MRI, cubic for what is known to be something else), `cubic`,
             `back-projected`, `scratch` (with `adapt`), a name from `medsr weights list` or a weight file.
@@ -86,6 +96,7 @@ def volume(
         also: Other scans of the same session to bring onto the result's grid.
         series: The DICOM series to read, where a folder holds several: a number of the list that `medsr info FOLDER`
             prints, a part of the description, or a UID or its end. `:N` after it names one of its acquisitions.
+            With `together` several of one folder.
         dicom: Whether the result is written as a derived DICOM series.
         report: Whether a page with before and after is written.
         device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
@@ -95,12 +106,19 @@ def volume(
         compiled: Whether torch.compile is used.
         skip_done: Leave out what status.tsv calls done, as long as scan, settings and result are the same.
         keep_metadata: Whether results get the texts of the scan's header, which may name a person or a place.
+        together: Whether all `scans` become one volume: two or more scans of one body part and contrast, in any
+            orientation. Each is registered to the first.
+        extent: Of `together`: the box of the `first`, the `union` of all, or their `intersection`.
+        like: Of `together`: a file whose grid the result gets.
+        registration: Of `together`: whether motion between the scans is looked for. False: their headers are right.
+        matching: Of `together`: whether the intensities of all scans are made equal.
+        force: Of `together`: do it although the scans do not seem to belong together.
         on_outcome: Called with each outcome as soon as it is there.
         notify: Called with each line that a user should read.
 
     Returns:
-        Files: a list of outcomes, one for each scan, failed ones with their error. In memory: a `Result` whose
-        `image` is of the type of `scans`.
+        Files: a list of outcomes, one for each scan, failed ones with their error; with `together` one for
+        all. In memory: a `Result` whose `image` is of the type of `scans`, or of the first of them.
 
     Raises:
         UsageError: An argument is wrong, and nothing was done.
@@ -129,7 +147,7 @@ def volume(
         adapt=adapt,
         kind=kind,
         also=also,
-        series=series,
+        series=None if together else series,
         dicom=dicom,
         report=report,
         affine=affine if affine is None or isinstance(affine, str) else None,
@@ -137,12 +155,19 @@ def volume(
         compute=Compute(device, engine, precision, max_gpu_memory, compiled),
         keep_metadata=keep_metadata,
     )
-    if memory.is_image(scans):
-        if out is not None or options != OutputOptions():
+    joining = JoinOptions(together, extent, like, registration, matching, force)
+    join_request = joining.request(request, options, skip_done)
+    if memory.is_image(scans) or memory.are_images(scans):
+        if out is not None or options != OutputOptions() or series:
             raise UsageError("a volume in memory has no files: leave out, also, series, dicom and report away")
+        if join_request is not None:
+            return memory.join_images(scans, affine, request, join_request, open_for(request))
         return memory.refine_image(scans, affine, request, open_for(request))
     if affine is not None and not isinstance(affine, str):
         raise UsageError("affine: a matrix goes with an array; for files it is sform or qform")
+    if join_request is not None:
+        join_context = JoinContext(request, join_request, report, notify)
+        return join_files(scans, out, named_series(series), join_context, on_outcome)
     if out is None or not str(out):
         raise UsageError("`out`: expected a file or a folder")
     paths: list[str | Path] = [str(scans)] if isinstance(scans, str | os.PathLike) else list(scans)

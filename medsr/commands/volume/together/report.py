@@ -1,0 +1,71 @@
+"""`--report`: one HTML page that needs nothing else, with all scans and the result side by side in all three planes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medsr.commands.volume.pictures import EDGES
+from medsr.commands.volume.report import heat, png
+from medsr.commands.volume.together.lines import HEADER, rows
+from medsr.commands.volume.together.pictures import StackPictures, StackView
+from medsr.core.geometry import PLANES
+from medsr.io.files import write_text
+from medsr.report.page import environment
+
+IMAGES = 100
+"""About as many in the page, however many scans there are."""
+
+
+def write(path: Path, pictures: StackPictures, summary: dict[str, Any]) -> None:
+    """Write the page, whole or not at all."""
+    scale = _scale(pictures)
+    count = max(3, min(9, IMAGES // (3 * len(pictures.names))))
+    planes = [
+        {
+            "name": plane,
+            "edges": EDGES[plane],
+            "views": [_encode(view, scale) for view in pictures.spaced(plane, count)],
+        }
+        for plane in reversed(PLANES)
+    ]
+    page = (
+        environment("medsr.commands.volume")
+        .get_template("together.html")
+        .render(
+            planes=planes,
+            names=pictures.names,
+            scale=f"{scale:.4g}" if scale else "",
+            header=HEADER,
+            rows=rows(summary["stacks"]),
+            summary=summary,
+            details=json.dumps(_with_names_only(summary), indent=2),
+        )
+    )
+    write_text(path, page)
+
+
+def _with_names_only(summary: dict[str, Any]) -> dict[str, Any]:
+    """The page travels further than its result: where files lie on this machine is not in it."""
+    files = [entry | {"file": Path(entry["file"]).name} for entry in summary["input_files"]]
+    like = summary["like"] and summary["like"] | {"file": Path(summary["like"]["file"]).name}
+    parameters = summary["parameters"] | {"fuse": Path(summary["parameters"]["fuse"]).name}
+    return summary | {"input_files": files, "like": like, "parameters": parameters}
+
+
+def _scale(pictures: StackPictures) -> float:
+    """The spread that is full colour: its 99.5 percentile."""
+    if pictures.spread is None:
+        return 0.0
+    sample = pictures.spread.ravel()[:: max(1, pictures.spread.size // 1_000_000)]
+    return float(np.percentile(sample, 99.5)) or float(sample.max())
+
+
+def _encode(view: StackView, scale: float) -> dict[str, Any]:
+    height, width = view.images[0].shape
+    spread = png(heat(view.spread / scale)) if view.spread is not None and scale else None
+    size = {"width": width, "height": round(height * view.aspect, 2)}
+    return size | {"index": view.index, "images": [png(image) for image in view.images], "spread": spread}
