@@ -10,7 +10,7 @@ import typer
 from medsr.cli.batch import BITS, end_partly, parse_tile, report_failure
 from medsr.cli.echo import echo, echo_lines
 from medsr.cli.minutes import MINUTES
-from medsr.commands.evaluate.benchmarks import ENTRIES, listing
+from medsr.commands.evaluate.benchmarks import ENTRIES, STACKS, listing
 
 _SCALES = "; ".join(["2", *(f"{entry.name}: {entry.default_scale:g}" for entry in ENTRIES if entry.default_scale != 2)])
 _BLURRED = listing(lambda entry: entry.blur)
@@ -18,6 +18,7 @@ _TRACKS = " ".join(
     f"Of {entry.name}: {' or '.join(entry.tracks)}. [default: {entry.tracks[0]}]" for entry in ENTRIES if entry.tracks
 )
 _VOLUMES = listing(lambda entry: entry.kind == "volume")
+_STACKED = listing(lambda entry: entry.stacked)
 
 
 def evaluate(
@@ -53,6 +54,15 @@ def evaluate(
             help=f"Of {_VOLUMES}: networks first learn from each thick scan. [alone: {MINUTES} minutes]",
         ),
     ] = None,
+    stacks: Annotated[
+        int | None,
+        typer.Option(
+            min=STACKS[0],
+            max=STACKS[-1],
+            help=f"Of {_STACKED}: make so many thick stacks of each scan, the patient moved between them, and put them "
+            "together.",
+        ),
+    ] = None,
     inputs: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also write every low resolution here, for another program.")
     ] = None,
@@ -86,6 +96,7 @@ def evaluate(
         fuse=fuse,
         consistency=not no_consistency,
         adapt=adapt,
+        stacks=stacks,
         inputs=inputs,
         results=parse(results or ()),
         limit=limit,

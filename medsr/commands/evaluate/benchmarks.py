@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from medsr.commands.evaluate.case import Benchmark
 
 LARGEST_SCALE = 16
+STACKS = 2, 3
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class BenchmarkEntry:
     """Whether P1's blur is its own: then the builder also gets `blur_sigma`, where it is not the default."""
     tracks: tuple[str, ...] = ()
     """Its ways to low resolution, the default first: then the builder also gets `track`."""
+    stacked: str = ""
+    """The class in the builder's place where several stacks are made of each scan: it also gets `stacks`."""
     suits: str = ""
     """What bundled models for its images are for, as in `networks/bundled.py`; empty for images of any kind."""
     metrics: Mapping[str, Metric] = field(default_factory=dict)
@@ -51,9 +54,17 @@ class BenchmarkEntry:
 
     def build(self, data: Path, scale: float, **options: Any) -> Benchmark:
         """The benchmark on a folder. Raises UsageError."""
-        module, name = self.builder.split(":")
+        module, name = (self.stacked if "stacks" in options else self.builder).split(":")
         builder: Callable[..., Benchmark] = getattr(import_module(module), name)
         return builder(data, scale, **options)
+
+    def check_stacks(self, stacks: int) -> int:
+        """How many. Raises UsageError where it makes none, or not so many."""
+        if not self.stacked:
+            raise UsageError(f"`stacks`: {self.name} has none; {listing(lambda other: other.stacked)} has")
+        if stacks not in STACKS:
+            raise UsageError(f"`stacks={stacks}`: expected {' or '.join(map(str, STACKS))}")
+        return stacks
 
     def check_scale(self, scale: float) -> float:
         """The factor, whole where it must be. Raises UsageError for one that it cannot measure."""
@@ -117,8 +128,16 @@ ENTRIES = (
         "medsr.commands.evaluate.volume:VolumeBenchmark",
         "a folder of isotropic volumes",
         "mean downsampling through-plane by `scale` (2, any number); whole and in the foreground; baseline `cubic`. "
-        "`planes`, `fuse` and `adapt=[MINUTES]` say how networks are run, as in `medsr volume`",
+        "`planes`, `fuse` and `adapt=[MINUTES]` say how networks are run, as in `medsr volume`. `stacks=3`: three "
+        "thick stacks of each scan, with motion, gain and noise, put together; baseline `averaged`",
+        stacked="medsr.commands.evaluate.stacks:StackBenchmark",
         suits="mri",
+        metrics={
+            "registration_error": Metric(
+                "registration error (mm)", -1, 3, "mean displacement at the foreground's edge, of all stacks"
+            ),
+            "registration_worst": Metric("registration error, worst stack (mm)", -1, 3, "the same of the worst stack"),
+        },
     ),
     BenchmarkEntry(
         "folder",

@@ -27,6 +27,7 @@ def benchmark(
     method: Method = Method(),
     adapt: float | None = None,
     bits: int | None = None,
+    stacks: int | None = None,
 ) -> Benchmark:
     """None: the benchmark's own. Raises UsageError for an unknown name and for an option that would do nothing."""
     entry = entry_of(name)
@@ -42,8 +43,9 @@ def benchmark(
     if bits is not None and (entry.kind != "image" or not 8 <= bits <= 16):
         raise UsageError(f"bits={bits}: expected 8 to 16, and a benchmark of images")
     factor = entry.check_scale(entry.default_scale if scale is None else scale)
+    several = {} if stacks is None else {"stacks": entry.check_stacks(stacks)}
     if entry.kind == "volume":
-        return entry.build(data, factor, method=method, adapt=adapt)
+        return entry.build(data, factor, method=method, adapt=adapt, **several)
     options: dict[str, Any] = {"device": device, "consistency": method.consistency, "bits": bits}
     if blur_sigma is not None:
         options["blur_sigma"] = blur_sigma

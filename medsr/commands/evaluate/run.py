@@ -52,6 +52,7 @@ def evaluate(
     fuse: Any = "mean",
     consistency: bool = True,
     adapt: float | None = None,
+    stacks: int | None = None,
     inputs: str | Path | None = None,
     results: Mapping[str, str | Path] | None = None,
     limit: int | None = None,
@@ -76,6 +77,7 @@ def evaluate(
         fuse: Of `volume`, as in `medsr.volume`.
         consistency: Of `volume`, as in `medsr.volume`.
         adapt: Of `volume`, as in `medsr.volume`.
+        stacks: Of `volume`: put so many moved stacks of each scan together, 2 or 3. None: one, not moved.
         inputs: A folder that gets every low resolution, for another program.
         results: Folders of what other programs made of them, by the name to show them under.
         limit: So many images, drawn at random with seed 0. None: all.
@@ -112,7 +114,7 @@ def evaluate(
     _check_writable(out, json, inputs)
     chosen_device = choose_device(device)
     method = Method(parse_planes(planes), fuse, consistency)
-    bench = choose(benchmark, Path(data), scale, blur_sigma, track, chosen_device, method, adapt, bits)
+    bench = choose(benchmark, Path(data), scale, blur_sigma, track, chosen_device, method, adapt, bits, stacks)
     every = bench.items()  # those that --limit leaves out have names too, which no other may take
     items, names = _sample(every, limit), external.names(every) if results or inputs is not None else {}
     bench.settle(every, notify)
