@@ -8,7 +8,6 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from medsr.volumes.stacks.place import placed
 
 import medsr
 from medsr.commands.evaluate import tables
@@ -16,6 +15,7 @@ from medsr.commands.evaluate.choose import benchmark
 from medsr.commands.evaluate.stack_runners import StackedScan, Together
 from medsr.core.errors import InputError, UsageError
 from medsr.degradation.moved_stacks import NOISE
+from medsr.volumes.stacks.place import placed
 
 ROWS = ["averaged", "cubic alone", "back-projected alone", "back-projected together"]
 ROWS.append("back-projected together, true motion")
