@@ -20,10 +20,10 @@ from medsr.volumes.stacks import grids, prepare
 from medsr.volumes.stacks.acquired import Stack, StackModel
 from medsr.volumes.stacks.align import Alignment, align
 from medsr.volumes.stacks.joined import JoinedScan, JoinedStack, NamedVolume
-from medsr.volumes.stacks.place import interpolated
+from medsr.volumes.stacks.place import interpolated, weight
 from medsr.volumes.stacks.registration import angle, displacement
 from medsr.volumes.stacks.request import JoinRequest
-from medsr.volumes.stacks.solve import PASSES, ROUNDS, Data, Problem
+from medsr.volumes.stacks.solve import BELIEVED, ROUNDS, Data, Problem
 from medsr.volumes.stacks.start import Start, combine, refined, slices_to_run
 from medsr.volumes.stacks.summary import summary_of, warnings_of
 
@@ -72,18 +72,20 @@ def join(
         for stack, motion in zip(setting.stacks, setting.alignment.motions, strict=True)
     ]
     start = _start(setting, resolved, asked.method.uncertainty, on_progress)
-    data = [Data(model, _counts(model, volume)) for model, (_, volume) in zip(models, scans, strict=True)]
+    data = [
+        Data(model, _counts(model, volume), model.stack.noise) for model, (_, volume) in zip(models, scans, strict=True)
+    ]
     problem = Problem(data, grids.window(setting.common.shape))
-    before = [part.rms(part.residual(start.mean * problem.window)) for part in data]
+    before = [part.rms(residual) for part, residual in zip(data, problem.residuals(start.mean), strict=True)]
     rounds = 0
 
     def on_round() -> None:
         nonlocal rounds
         rounds += 1
-        on_progress(rounds, PASSES * ROUNDS, "rounds of agreeing with all scans")
+        on_progress(rounds, len(BELIEVED) * ROUNDS, "rounds of agreeing with all scans")
 
     joint = problem.solve(start.mean, on_round) if asked.method.consistency else start.mean
-    after = [part.rms(part.residual(joint * problem.window)) for part in data]
+    after = [part.rms(residual) for part, residual in zip(data, problem.residuals(joint), strict=True)]
     _restore_constant(joint, setting)
     first = scans[0][1]
     result = Result(setting, first, like)
@@ -147,12 +149,14 @@ def _start(setting: Setting, resolved: Sequence[ResolvedRequest], spread: bool, 
     return combine(setting.stacks, setting.alignment.motions, setting.common, make, spread)
 
 
-def _counts(model: StackModel, volume: Volume) -> NDArray[np.bool_]:
-    """Which voxels of a stack count: those that the common grid holds whole, and no declared background."""
-    seen = model.sees(grids.inner(model.common))
+def _counts(model: StackModel, volume: Volume) -> Array:
+    """How much each voxel of a stack counts: less near its border, and nothing where the common grid does not hold it
+    whole or the header declares background."""
+    counts = weight(model.stack.grid, model.stack.grid, np.eye(4))
+    counts *= model.sees(grids.inner(model.common))
     if volume.background is not None:
-        seen &= ~Canonical(volume).view(volume.background, 0)
-    return seen
+        counts *= ~Canonical(volume).view(volume.background, 0)
+    return counts
 
 
 def _restore_constant(joint: Array, setting: Setting) -> None:
@@ -184,7 +188,9 @@ def _figures(
 ) -> list[JoinedStack]:
     grid, alignment = setting.stacks[0].grid, setting.alignment
     middle = (grid.affine @ [*((n - 1) / 2 for n in grid.shape), 1.0])[:3]
-    evidence = [np.count_nonzero(part.seen) / part.noise**2 for part in data]
+    evidence = [
+        float(part.counts.sum()) / max(residual, 1e-6) ** 2 for part, residual in zip(data, residuals[1], strict=True)
+    ]
     stacks = []
     for n, (stack, (name, volume)) in enumerate(zip(setting.stacks, scans, strict=True)):
         motion, registration, match = alignment.motions[n], alignment.registrations[n], alignment.matches[n]

@@ -10,8 +10,8 @@ from medsr.core.types import Array
 from medsr.io.volumes.base import Volume
 
 HERE = np.eye(4)
-FEATHER = 8.0
-"""Voxels from the border of a scan's box inwards over which its weight grows."""
+FEATHER = 10.0
+"""mm from the border of a scan's box inwards over which its weight grows: no seam where one scan ends."""
 LEAST_WEIGHT = 0.05
 
 
@@ -48,9 +48,9 @@ def weight(source: Grid, grid: Grid, motion: NDArray[np.float64]) -> Array:
     for axis, length in enumerate(source.shape):
         i, j, k = (np.float32(row) * line for row, line in zip(matrix[axis, :3], lines, strict=True))
         index = i[:, None, None] + j[:, None] + (k + np.float32(matrix[axis, 3]))
-        steps = source.spacing[axis] / min(grid.spacing)
-        np.minimum(nearest, (index + 0.5) * steps, out=nearest)
-        np.minimum(nearest, (length - 0.5 - index) * steps, out=nearest)
+        step = source.spacing[axis]
+        np.minimum(nearest, (index + 0.5) * step, out=nearest)
+        np.minimum(nearest, (length - 0.5 - index) * step, out=nearest)
     feathered = (nearest / FEATHER).clip(LEAST_WEIGHT, 1)
     feathered[nearest < -1e-3] = 0
     return feathered

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,14 +16,13 @@ from medsr.volumes.stacks.acquired import Stack
 
 FOREGROUND = 0.1
 """Unit values above this are of the body."""
-COARSEST, MOST_VOXELS = 1.5, 200
+COARSEST, MOST_VOXELS = 1.0, 200
 """Registration looks at voxels of at least so many mm, and at most so many of them along a side."""
 LEVELS = ((4, 3.0), (2, 1.5), (1, 0.0))
 """Of each resolution: how many voxels become one, and the blur before, in mm."""
-BINS, SAMPLED = 48, 0.25
+BINS, SAMPLES = 48, 100_000
+"""Of each resolution: bins of the joint histogram, and the most voxels that are looked at."""
 STEPS, LEAST_STEP = 150, 1e-4
-WORK_UNITS = 4
-"""Sums come out the same whatever the number of cores."""
 DIGITS = 5
 """Of radians and mm: what lies beyond is another processor's rounding."""
 
@@ -48,25 +49,38 @@ def register(fixed: Stack, moving: Stack) -> Registration:
     step = _step(fixed, moving)
     one, other = _image(_even(fixed, step)), _image(_even(moving, step))
     mask = _body(one)
-    transform = sitk.Euler3DTransform()
-    transform.SetCenter(_centre(mask))
-    method = sitk.ImageRegistrationMethod()
-    method.SetMetricAsMattesMutualInformation(BINS)
-    method.SetMetricFixedMask(mask)
-    method.SetMetricSamplingStrategy(method.RANDOM)
-    method.SetMetricSamplingPercentage(SAMPLED, seed=1)
-    method.SetInterpolator(sitk.sitkLinear)
-    method.SetOptimizerAsRegularStepGradientDescent(1.0, LEAST_STEP, STEPS, 0.6)
-    method.SetOptimizerScalesFromPhysicalShift()
-    method.SetShrinkFactorsPerLevel([shrink for shrink, _ in LEVELS])
-    method.SetSmoothingSigmasPerLevel([sigma for _, sigma in LEVELS])
-    method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
-    method.SetNumberOfThreads(WORK_UNITS)
-    method.SetInitialTransform(transform, inPlace=True)
-    method.Execute(one, other)
+    with _one_thread():
+        transform = sitk.Euler3DTransform()
+        transform.SetCenter(_centre(mask))
+        method = sitk.ImageRegistrationMethod()
+        method.SetMetricAsMattesMutualInformation(BINS)
+        method.SetMetricFixedMask(mask)
+        method.SetMetricSamplingStrategy(method.RANDOM)
+        method.SetMetricSamplingPercentage(min(1.0, SAMPLES / np.prod(one.GetSize())), seed=1)
+        method.SetInterpolator(sitk.sitkLinear)
+        method.SetOptimizerAsRegularStepGradientDescent(1.0, LEAST_STEP, STEPS, 0.6)
+        method.SetOptimizerScalesFromPhysicalShift()
+        method.SetShrinkFactorsPerLevel([shrink for shrink, _ in LEVELS])
+        method.SetSmoothingSigmasPerLevel([sigma for _, sigma in LEVELS])
+        method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
+        method.SetInitialTransform(transform, inPlace=True)
+        method.Execute(one, other)
     transform.SetParameters([round(value, DIGITS) for value in transform.GetParameters()])
     motion = _matrix(transform)
     return Registration(motion, similarity(one, other, np.eye(4)), similarity(one, other, motion))
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """With more, SimpleITK's sums come in another order each time."""
+    import SimpleITK as sitk
+
+    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
 
 
 def as_stated(fixed: Stack, moving: Stack, motion: NDArray[np.float64]) -> Registration:

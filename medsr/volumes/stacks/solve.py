@@ -3,49 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medsr.core.types import Array
 from medsr.volumes.stacks.acquired import StackModel
 
-PASSES, ROUNDS = 2, 3
-"""So many times the edges are taken from the last estimate, and so many rounds follow each time."""
+ROUNDS = 3
+"""Of conjugate gradients in a pass. With each pass edges and errors are taken from the last estimate."""
 START_ERROR, STEP_ERROR = 0.063, 0.037
 """Unit values: what the start is wrong by, and how far neighbours differ."""
-LEAST_NOISE, EDGE = 0.003, 0.03
-"""Less noise than the first is taken for it. Steps beyond the second are edges, and smoothed the less."""
+LEAST_ERROR, EDGE = 0.003, 0.03
+"""No stack is believed closer than to the first. Steps beyond the second are edges, and smoothed the less."""
+BELIEVED = (0.5, 1.0)
+"""Of what a pass finds unexplained, the share that is taken for error where it is more than the noise: at the start
+much of it is detail that is still missing; what remains after a pass is what no volume explains."""
 
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """One stack's part: how it sees the volume, and which of its voxels count."""
+    """One stack's part: how it sees the volume, and how much each of its voxels counts, 0 to 1.
+
+    `error`: in unit values, its noise and what the model of how it was acquired is wrong by.
+    """
 
     model: StackModel
-    seen: NDArray[np.bool_]
+    counts: Array
+    error: float
 
     def acquire(self, volume: Array) -> Array:
         """What it sees; 0 where that does not count."""
-        return self.model.acquire(volume) * self.seen
+        return self.model.acquire(volume) * self.counts
 
     def residual(self, volume: Array) -> Array:
         """What acquiring the volume leaves of it unexplained."""
-        return (self.model.stack.values - self.model.acquire(volume)) * self.seen
-
-    @property
-    def noise(self) -> float:
-        return max(self.model.stack.noise, LEAST_NOISE)
+        return (self.model.stack.values - self.model.acquire(volume)) * self.counts
 
     def rms(self, residual: Array) -> float:
-        """Of a residual, over what counts."""
-        return float(np.sqrt(np.vdot(residual, residual) / max(1, np.count_nonzero(self.seen))))
+        """Of such a residual, over what counts."""
+        return float(np.sqrt(np.vdot(residual, residual) / max(1e-12, float(np.vdot(self.counts, self.counts)))))
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """sum_i |y_i - H_i x|^2 / noise_i^2 + |x - start|^2 / START_ERROR^2 + sum w |grad x|^2 / STEP_ERROR^2.
+    """sum_i |y_i - H_i x|^2 / error_i^2 + |x - start|^2 / START_ERROR^2 + sum w |grad x|^2 / STEP_ERROR^2.
 
     `w` is 1 where the estimate is smooth and small at its edges (Huber's function by reweighting; as total variation
     it keeps edges). `window` fades the volume out at its border: nothing rings where a stack sees on beyond it.
@@ -55,35 +57,49 @@ class Problem:
     window: Array
 
     @property
-    def noise(self) -> float:
+    def error(self) -> float:
         """Of all stacks: what weighs them is relative to it."""
-        return float(np.sqrt(1 / np.mean([1 / part.noise**2 for part in self.data])))
+        return float(np.sqrt(1 / np.mean([1 / part.error**2 for part in self.data])))
 
     @property
     def factor(self) -> float:
         """How many common voxels a slice is thick, in the mean: so much less does one voxel count for the data."""
         return float(np.mean([part.model.factor for part in self.data]))
 
+    def residuals(self, volume: Array) -> list[Array]:
+        """Of every stack."""
+        shown = volume * self.window
+        return [part.residual(shown) for part in self.data]
+
     def gradient(self, residuals: Sequence[Array]) -> Array:
         """The adjoint of all stacks, weighted."""
         total = np.zeros(self.window.shape, np.float32)
         for part, residual in zip(self.data, residuals, strict=True):
-            total += np.float32((self.noise / part.noise) ** 2) * part.model.spread(residual)
+            total += np.float32((self.error / part.error) ** 2) * part.model.spread(residual)
         total *= self.window
         return total
+
+    def believing(self, residuals: Sequence[Array], share: float) -> Problem:
+        """The same with each stack's error at least that share of its residual."""
+        errors = [
+            max(part.error, LEAST_ERROR, share * part.rms(r)) for part, r in zip(self.data, residuals, strict=True)
+        ]
+        return replace(self, data=[replace(part, error=error) for part, error in zip(self.data, errors, strict=True)])
 
     def solve(self, start: Array, on_round: Callable[[], None] = lambda: None) -> Array:
         """(common shape) float32, from the start on."""
         volume = start.copy()
-        for _ in range(PASSES):
-            self._rounds(volume, start, _Smoothing(volume, max(EDGE / 3, min(EDGE, 1.5 * self.noise))), on_round)
+        for share in BELIEVED:
+            residuals = self.residuals(volume)
+            self.believing(residuals, share).improve(volume, start, residuals, on_round)
         return volume
 
-    def _rounds(self, volume: Array, start: Array, smoothing: _Smoothing, on_round: Callable[[], None]) -> None:
-        """Conjugate gradients, in place."""
-        prior = np.float32((self.noise / START_ERROR) ** 2 / self.factor)
-        smooth = np.float32((self.noise / STEP_ERROR) ** 2 / self.factor)
-        residual = self.gradient([part.residual(volume * self.window) for part in self.data])
+    def improve(self, volume: Array, start: Array, residuals: Sequence[Array], on_round: Callable[[], None]) -> None:
+        """Rounds of conjugate gradients, in place. `residuals`: of the volume."""
+        smoothing = _Smoothing(volume, max(EDGE / 3, min(EDGE, 1.5 * self.error)))
+        prior = np.float32((self.error / START_ERROR) ** 2 / self.factor)
+        smooth = np.float32((self.error / STEP_ERROR) ** 2 / self.factor)
+        residual = self.gradient(residuals)
         residual -= prior * (volume - start) + smooth * smoothing.apply(volume)
         direction, squared = residual.copy(), _dot(residual, residual)
         for _ in range(ROUNDS):
