@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from medsr.core.geometry import Grid
 from medsr.core.types import Array
@@ -15,6 +16,8 @@ from medsr.volumes.stacks.shears import RigidResampler
 
 AVERAGED = 1.5
 """Pixels so many times as wide as the common voxels are their means; narrower ones are samples, as k-space gives."""
+NOTHING = 1e-4
+"""Weights below this are left out: a spline reaches everywhere, and hardly."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,19 +54,15 @@ class StackModel:
 
     def spread(self, values: Array) -> Array:
         """(stack's shape) to (common shape): the transpose of `acquire`."""
-        for axis, operator in enumerate(self._operators):
+        for axis, operator in reversed(self._operators):
             values = _along(operator.T, values, axis)
         return self.resampler.adjoint(values)
 
     def observe(self, fine: Array) -> Array:
         """From the stack's own fine grid to the stack."""
-        for axis, operator in enumerate(self._operators):
+        for axis, operator in self._operators:
             fine = _along(operator, fine, axis)
         return fine
-
-    def back(self, fine: Array) -> Array:
-        """From the stack's own fine grid to the common one."""
-        return self.resampler.adjoint(fine)
 
     @property
     def step(self) -> float:
@@ -95,7 +94,8 @@ class StackModel:
         return RigidResampler(self.common.shape, self.fine.shape, matrix)
 
     @cached_property
-    def _operators(self) -> list[Array]:
+    def _operators(self) -> list[tuple[int, csr_array]]:
+        """For each axis that changes: from the fine grid to the stack's. Those first that leave the fewest voxels."""
         stack, fine = self.stack, self.fine.shape
         operators = []
         for axis, (count, spacing) in enumerate(zip(stack.grid.shape, stack.grid.spacing, strict=True)):
@@ -107,8 +107,9 @@ class StackModel:
                 operator = at(centres, ratio, fine[axis])
             else:
                 operator = _sampled(centres, fine[axis])
-            operators.append(operator.astype(np.float32))
-        return operators
+            if operator.shape[0] != operator.shape[1] or not np.array_equal(operator, np.eye(count)):
+                operators.append((axis, csr_array(operator.astype(np.float32))))
+        return sorted(operators, key=lambda entry: entry[1].shape[0] / entry[1].shape[1])
 
     def sees(self, inner: tuple[slice, slice, slice]) -> NDArray[np.bool_]:
         """Which of its voxels lie whole in that part of the common grid, from front to back of the slice."""
@@ -134,16 +135,12 @@ def _sampled(centres: NDArray, fine: int) -> NDArray[np.float64]:
     if len(centres) == fine and np.allclose(centres, places, atol=1e-6):
         return np.eye(fine)
     spline = make_interp_spline(places, np.eye(fine), k=min(3, fine - 1))
-    result: NDArray[np.float64] = spline(centres.clip(places[0], places[-1]))
-    return result
+    weights: NDArray[np.float64] = spline(centres.clip(places[0], places[-1]))
+    weights[np.abs(weights) < NOTHING] = 0
+    return weights / weights.sum(axis=1, keepdims=True)
 
 
-def _along(operator: Array, values: Array, axis: int) -> Array:
-    if operator.shape[0] == operator.shape[1] and np.array_equal(operator, np.eye(len(operator), dtype=np.float32)):
-        return values
-    if axis == 0:
-        result = operator @ values.reshape(len(values), -1)
-        return result.reshape(len(operator), *values.shape[1:])
-    if axis == 1:
-        return np.matmul(operator, values)
-    return np.matmul(values, operator.T)
+def _along(operator: csr_array, values: Array, axis: int) -> Array:
+    lines = np.ascontiguousarray(np.moveaxis(values, axis, 0))
+    result = operator @ lines.reshape(len(lines), -1)
+    return np.moveaxis(result.reshape(len(result), *lines.shape[1:]), 0, axis)

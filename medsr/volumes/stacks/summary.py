@@ -55,6 +55,7 @@ def summary_of(
     asked = resolved.request
     parameters = asked.parameters() | {
         "together": True,
+        "consistency": asked.method.consistency,  # interpolated scans are made to agree as well
         "registration": request.registration,
         "matching": request.match_intensities,
         "extent": request.extent,
