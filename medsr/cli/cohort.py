@@ -93,6 +93,7 @@ def volume(
     options["spacing"] = _spacing(options["spacing"])
     options["input_spacing"] = _spacing(options["input_spacing"], "input_spacing")
     options["also"] = options["also"] or ()
+    options["series"] = options["series"] or None
     executor = _executor(engine, workers, dask, per_task, throttle, sbatch, no_wait)
     _begin("volume", inputs, out, executor, bids_suffix.split(","), skip_done, options)
 

@@ -17,9 +17,9 @@ from medsr.io.images import image as image_io
 from medsr.io.images.frames import canonical
 
 LEFT_OUT = ("scans", "inputs", "out", "skip_done", "on_outcome", "notify")
+"""What `medsr volume` and `medsr upscale` take that is not the same for every input."""
 TOGETHER = ("together", "extent", "like", "registration", "matching", "force")
 """A cohort refines every scan by itself."""
-"""What `medsr volume` and `medsr upscale` take that is not the same for every input."""
 ONE_SCAN = ("also", "series")
 
 

@@ -169,6 +169,17 @@ def test_what_cannot_begin_is_told_before_anything_is_done(scans: Path, tmp_path
         retry(tmp_path / "nowhere")
 
 
+def test_the_command_line_with_nothing_but_a_model(tmp_path: Path) -> None:
+    """What it hands on where an option is left out must be what a plan can hold."""
+    (tmp_path / "in").mkdir()
+    stored = np.rint(smooth_volume((24, 20, 10), 0)).astype(np.int16)
+    nib.Nifti1Image(stored, np.diag([1, 1, 2, 1])).to_filename(tmp_path / "in" / "s.nii.gz")
+    arguments = ["cohort", "volume", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--model", "cubic"]
+    run = CliRunner().invoke(app, arguments)
+    assert run.exit_code == 0, run.output
+    assert (tmp_path / "out" / "s.nii.gz").exists()
+
+
 @pytest.mark.slow
 def test_the_unlike_come_first(tmp_path: Path) -> None:
     for n in range(5):
