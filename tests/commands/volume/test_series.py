@@ -138,6 +138,6 @@ def test_the_terminal_lists_the_series(study: Path, bundle: Path, tmp_path: Path
     ):
         at = errors.index(headline)
         assert [line.startswith(text) for line, text in zip(errors[at + 1 : at + 3], table, strict=True)] == [True] * 2
-    assert "medsr: --series: one series makes one result, 2 are named; name one" in errors
+    assert "medsr: --series: one series makes one result, 2 are named; name one, or say --together" in errors
     assert f"medsr: {tmp_path}/nothing: no such file or folder" in errors
     assert not (tmp_path / "one.nii.gz").exists()
