@@ -21,7 +21,7 @@ NOTHING = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
-class Stack:
+class SliceStack:
     """One scan, its axes towards right, anterior and superior, in unit values of the first one.
 
     `values`: (i, j, k) float32. `grid`: where it lies by its header. `through`: the axis across its slices,
@@ -44,7 +44,7 @@ class StackModel:
     `motion`: (4, 4) mm, from a point of the common space to where the stack shows it.
     """
 
-    stack: Stack
+    stack: SliceStack
     common: Grid
     motion: NDArray[np.float64]
 

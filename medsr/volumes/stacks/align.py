@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from medsr.core.errors import InputError
 from medsr.core.types import Array, Notify
-from medsr.volumes.stacks.acquired import Stack
+from medsr.volumes.stacks.acquired import SliceStack
 from medsr.volumes.stacks.intensities import Match, match
 from medsr.volumes.stacks.place import weight
 from medsr.volumes.stacks.registration import Registration, angle, as_stated, displacement, register
@@ -35,7 +35,7 @@ class Alignment:
 
 
 def align(
-    stacks: Sequence[Stack],
+    stacks: Sequence[SliceStack],
     values: Sequence[Array],
     request: JoinRequest,
     known: Sequence[NDArray[np.float64]] | None,
@@ -56,38 +56,41 @@ def align(
     motions: list[NDArray[np.float64]] = [np.eye(4)]
     registrations: list[Registration | None] = [None]
     matches = [Match()]
-    for number, (stack, own) in enumerate(zip(stacks[1:], values[1:], strict=True), 1):
+    for number, (stack, stack_values) in enumerate(zip(stacks[1:], values[1:], strict=True), 1):
         overlap = float((weight(stack.grid, first.grid, np.eye(4)) > 0).mean())
         if overlap == 0:
             raise InputError(f"{stack.name}: does not overlap {first.name}, by the positions in their headers")
         if overlap < LEAST_OVERLAP:
             refuse(f"{stack.name}: overlaps only {overlap:.0%} of {first.name}")
         if known is not None:
-            found = as_stated(first, stack, known[number])
+            registration = as_stated(first, stack, known[number])
         elif request.registration:
-            found = register(first, stack)
+            registration = register(first, stack)
         else:
-            found = as_stated(first, stack, np.eye(4))
+            registration = as_stated(first, stack, np.eye(4))
         if known is None:
-            _check(found, stack, first, refuse)
-        motions.append(found.motion)
-        registrations.append(found)
+            _check(registration, stack, first, refuse)
+        motions.append(registration.motion)
+        registrations.append(registration)
         grids = (first.grid, stack.grid)
-        matches.append(match(values[0], own, grids, found.motion) if request.match_intensities else Match())
+        matches.append(
+            match(values[0], stack_values, grids, registration.motion) if request.match_intensities else Match()
+        )
     return Alignment(motions, registrations, matches)
 
 
-def _check(found: Registration, stack: Stack, first: Stack, refuse: Notify) -> None:
+def _check(registration: Registration, stack: SliceStack, first: SliceStack, refuse: Notify) -> None:
     centre = (first.grid.affine @ [*((n - 1) / 2 for n in first.grid.shape), 1.0])[:3]
-    shift, turn = displacement(found.motion, centre), angle(found.motion)
-    if found.after < LEAST_SIMILAR:
+    shift, turn = displacement(registration.motion, centre), angle(registration.motion)
+    if registration.after < LEAST_SIMILAR:
         refuse(
-            f"{stack.name}: does not show the same as {first.name} (correlation {found.after:.2f}): another contrast, "
-            "or another part of the body"
+            f"{stack.name}: does not show the same as {first.name} (correlation {registration.after:.2f}): "
+            "another contrast, or another part of the body"
         )
-    if found.after < found.before - WORSE:
+    if registration.after < registration.before - WORSE:
         refuse(
-            f"{stack.name}: registration made it worse (correlation {found.before:.3f} to {found.after:.3f}); "
+            f"{stack.name}: registration made it worse "
+            f"(correlation {registration.before:.3f} to {registration.after:.3f}); "
             "`registration=False` takes the headers' positions"
         )
     if shift > FARTHEST or turn > WIDEST:

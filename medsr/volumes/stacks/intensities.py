@@ -17,7 +17,6 @@ STEP, BLUR = 3.0, 2.0
 BODY = 0.1
 TRIMMED = 0.05
 """Of the compared voxels, the share at either end of the ratios that does not count."""
-MOST_GAIN = 20.0
 
 
 @dataclass(frozen=True)
@@ -34,18 +33,18 @@ def match(first: Array, other: Array, grids: tuple[Grid, Grid], motion: NDArray[
     Magnitudes have no offset: the gain is that of the sums of squares, so that the noise of neither favours one. Where
     values are negative, an offset is found as well.
     """
-    one, two, shared = _overlap(first, other, grids, motion)
+    first_blurred, other_blurred, shared = _overlap(first, other, grids, motion)
     if np.count_nonzero(shared) < 50:
         return Match()
-    a, b = one[shared], two[shared]
+    a, b = first_blurred[shared], other_blurred[shared]
     if min(first.min(), other.min()) < 0:
         gain = float(b.std() / a.std()) if a.std() > 0 else 1.0
-        found = Match(gain, float(b.mean() - gain * a.mean()))
+        gain_match = Match(gain, float(b.mean() - gain * a.mean()))
     else:
         low, high = np.quantile(b / a, (TRIMMED, 1 - TRIMMED))
         kept = (b / a >= low) & (b / a <= high)
-        found = Match(float(np.sqrt((b[kept] ** 2).sum() / (a[kept] ** 2).sum())))
-    return found if 0 < found.gain < np.inf else Match()
+        gain_match = Match(float(np.sqrt((b[kept] ** 2).sum() / (a[kept] ** 2).sum())))
+    return gain_match if 0 < gain_match.gain < np.inf else Match()
 
 
 def _overlap(
@@ -55,11 +54,12 @@ def _overlap(
     blurred = [_blurred(values, grid) for values, grid in zip((first, other), grids, strict=True)]
     i, j, k = (max(2, round(n * s / STEP)) for n, s in zip(grids[0].shape, grids[0].spacing, strict=True))
     coarse = grids[0].on((i, j, k))
-    one = interpolated(blurred[0], grids[0], coarse, np.eye(4))
-    two = interpolated(blurred[1], grids[1], coarse, motion)
+    first_blurred = interpolated(blurred[0], grids[0], coarse, np.eye(4))
+    other_blurred = interpolated(blurred[1], grids[1], coarse, motion)
     inside = weight(grids[1], coarse, motion) > 0
-    levels = [BODY * float(np.percentile(values, 99.5)) for values in (one, two)]
-    return one, two, inside & (one > max(levels[0], 0)) & (two > max(levels[1], 0))
+    levels = [BODY * float(np.percentile(values, 99.5)) for values in (first_blurred, other_blurred)]
+    body = (first_blurred > max(levels[0], 0)) & (other_blurred > max(levels[1], 0))
+    return first_blurred, other_blurred, inside & body
 
 
 def _blurred(values: Array, grid: Grid) -> Array:

@@ -19,7 +19,7 @@ from medsr.volumes.noise import of_scan
 from medsr.volumes.orientation import Canonical
 from medsr.volumes.request import Request
 from medsr.volumes.slice_thickness import slice_thickness
-from medsr.volumes.stacks.acquired import Stack
+from medsr.volumes.stacks.acquired import SliceStack
 from medsr.volumes.stacks.grids import check_axes
 from medsr.volumes.stacks.intensities import Match
 from medsr.volumes.stacks.joined import NamedVolume
@@ -58,7 +58,7 @@ def values_of(volume: Volume) -> Array:
     return np.ascontiguousarray(result)
 
 
-def own_stack(name: str, volume: Volume, values: Array, request: Request) -> Stack:
+def in_own_units(name: str, volume: Volume, values: Array, request: Request) -> SliceStack:
     """A scan in unit values of its own range."""
     thickness = slice_thickness(volume, request.thickness).mm
     window = Window.of_values(values)
@@ -66,23 +66,23 @@ def own_stack(name: str, volume: Volume, values: Array, request: Request) -> Sta
     through = Canonical(volume).order[slice_axis(volume)]
     known = request.noise / (window.high - window.low) if request.noise is not None else None
     noise = of_scan(unit) if known is None else known
-    return Stack(name, unit, canonical_grid(volume), through, thickness, request.method.profile, noise)
+    return SliceStack(name, unit, canonical_grid(volume), through, thickness, request.method.profile, noise)
 
 
-def in_units_of_first(stack: Stack, values: Array, window: Window, match: Match) -> Stack:
+def in_units_of_first(stack: SliceStack, values: Array, window: Window, match: Match) -> SliceStack:
     """The same in unit values of the first scan. `window`: of what its values mean."""
     unit = window.to_unit((values - np.float32(match.offset)) / np.float32(match.gain))
     own = Window.of_values(values)
     noise = stack.noise * (own.high - own.low) / match.gain / (window.high - window.low)
-    return Stack(stack.name, unit, stack.grid, stack.through, stack.thickness, stack.profile, noise)
+    return SliceStack(stack.name, unit, stack.grid, stack.through, stack.thickness, stack.profile, noise)
 
 
-def finest_in_plane(stacks: Sequence[Stack]) -> list[float]:
+def finest_in_plane(stacks: Sequence[SliceStack]) -> list[float]:
     """Of each stack, the spacing within its slices, in mm."""
     return [min(s for axis, s in enumerate(stack.grid.spacing) if axis != stack.through) for stack in stacks]
 
 
-def constant(stack: Stack, common: Grid, motion: NDArray[np.float64]) -> NDArray[np.bool_]:
+def constant(stack: SliceStack, common: Grid, motion: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Where, on the common grid, nothing varies in the stack; where it shows nothing as well."""
     from scipy.ndimage import maximum_filter, minimum_filter
 
@@ -90,13 +90,13 @@ def constant(stack: Stack, common: Grid, motion: NDArray[np.float64]) -> NDArray
     return _at_nearest(still.astype(np.float32), stack, common, motion, 1.0) > 0
 
 
-def nearest(stack: Stack, common: Grid, motion: NDArray[np.float64]) -> tuple[Array, NDArray[np.bool_]]:
+def nearest(stack: SliceStack, common: Grid, motion: NDArray[np.float64]) -> tuple[Array, NDArray[np.bool_]]:
     """The value of the nearest voxel of the stack, and where it has one."""
     values = _at_nearest(stack.values, stack, common, motion, np.nan)
     return values, ~np.isnan(values)
 
 
-def _at_nearest(values: Array, stack: Stack, common: Grid, motion: NDArray[np.float64], outside: float) -> Array:
+def _at_nearest(values: Array, stack: SliceStack, common: Grid, motion: NDArray[np.float64], outside: float) -> Array:
     from scipy.ndimage import affine_transform
 
     matrix = index_matrix(stack.grid, common, motion)

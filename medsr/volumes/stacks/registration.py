@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from medsr.core.geometry import LPS, Grid
 from medsr.core.types import Array
-from medsr.volumes.stacks.acquired import Stack
+from medsr.volumes.stacks.acquired import SliceStack
 
 FOREGROUND = 0.1
 """Unit values above this are of the body."""
@@ -39,7 +39,7 @@ class Registration:
     after: float
 
 
-def register(fixed: Stack, moving: Stack) -> Registration:
+def register(fixed: SliceStack, moving: SliceStack) -> Registration:
     """Find the motion by mutual information, from coarse to fine, from where the headers say.
 
     The same scans give the same motion, whatever computes it.
@@ -47,8 +47,8 @@ def register(fixed: Stack, moving: Stack) -> Registration:
     import SimpleITK as sitk
 
     step = _step(fixed, moving)
-    one, other = _image(_even(fixed, step)), _image(_even(moving, step))
-    mask = _body(one)
+    fixed_image, moving_image = _image(_even(fixed, step)), _image(_even(moving, step))
+    mask = _body(fixed_image)
     with _one_thread():
         transform = sitk.Euler3DTransform()
         transform.SetCenter(_centre(mask))
@@ -56,7 +56,7 @@ def register(fixed: Stack, moving: Stack) -> Registration:
         method.SetMetricAsMattesMutualInformation(BINS)
         method.SetMetricFixedMask(mask)
         method.SetMetricSamplingStrategy(method.RANDOM)
-        method.SetMetricSamplingPercentage(min(1.0, SAMPLES / np.prod(one.GetSize())), seed=1)
+        method.SetMetricSamplingPercentage(min(1.0, SAMPLES / np.prod(fixed_image.GetSize())), seed=1)
         method.SetInterpolator(sitk.sitkLinear)
         method.SetOptimizerAsRegularStepGradientDescent(1.0, LEAST_STEP, STEPS, 0.6)
         method.SetOptimizerScalesFromPhysicalShift()
@@ -64,10 +64,10 @@ def register(fixed: Stack, moving: Stack) -> Registration:
         method.SetSmoothingSigmasPerLevel([sigma for _, sigma in LEVELS])
         method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
         method.SetInitialTransform(transform, inPlace=True)
-        method.Execute(one, other)
+        method.Execute(fixed_image, moving_image)
     transform.SetParameters([round(value, DIGITS) for value in transform.GetParameters()])
     motion = _matrix(transform)
-    return Registration(motion, similarity(one, other, np.eye(4)), similarity(one, other, motion))
+    return _compared(fixed_image, moving_image, motion)
 
 
 @contextlib.contextmanager
@@ -83,11 +83,15 @@ def _one_thread() -> Iterator[None]:
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
 
 
-def as_stated(fixed: Stack, moving: Stack, motion: NDArray[np.float64]) -> Registration:
+def as_stated(fixed: SliceStack, moving: SliceStack, motion: NDArray[np.float64]) -> Registration:
     """A motion that is known: nothing is looked for."""
     step = _step(fixed, moving)
-    one, other = _image(_even(fixed, step)), _image(_even(moving, step))
-    return Registration(motion, similarity(one, other, np.eye(4)), similarity(one, other, motion))
+    fixed_image, moving_image = _image(_even(fixed, step)), _image(_even(moving, step))
+    return _compared(fixed_image, moving_image, motion)
+
+
+def _compared(fixed: Any, moving: Any, motion: NDArray[np.float64]) -> Registration:
+    return Registration(motion, similarity(fixed, moving, np.eye(4)), similarity(fixed, moving, motion))
 
 
 def similarity(fixed: Any, moving: Any, motion: NDArray[np.float64]) -> float:
@@ -117,13 +121,13 @@ def displacement(motion: NDArray[np.float64], point: NDArray[np.float64]) -> flo
     return float(np.linalg.norm(moved[:3] - point))
 
 
-def _step(fixed: Stack, moving: Stack) -> float:
+def _step(fixed: SliceStack, moving: SliceStack) -> float:
     """mm of the voxels to register on."""
     longest = float((np.array(fixed.grid.shape) * fixed.grid.spacing).max())
     return max(COARSEST, min(*fixed.grid.spacing, *moving.grid.spacing), longest / MOST_VOXELS)
 
 
-def _even(stack: Stack, step: float) -> tuple[Array, Grid]:
+def _even(stack: SliceStack, step: float) -> tuple[Array, Grid]:
     """A stack on voxels of about `step` mm: averaged where it is finer, a cubic B-spline where it is coarser."""
     from medsr.core.resample import bspline_matrix
     from medsr.degradation.slice_profile import matrix

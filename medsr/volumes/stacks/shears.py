@@ -43,8 +43,8 @@ class Shear:
 
     def reach(self, shape: Shape) -> float:
         """The largest shift of a line, in voxels."""
-        one, two, shift = self.lags(shape)
-        return float(np.abs(one).max() + np.abs(two).max() + abs(shift))
+        first_lag, second_lag, shift = self.lags(shape)
+        return float(np.abs(first_lag).max() + np.abs(second_lag).max() + abs(shift))
 
     def apply(self, volume: Array, sign: int = 1) -> Array:
         """Shift every line, or with `sign` -1 back; what leaves the box is lost."""
@@ -57,9 +57,9 @@ class Shear:
         frequency = sign * 2j * np.pi * np.fft.rfftfreq(padded)
         if padded % 2 == 0:
             frequency[-1] = 0  # the one that has no partner: shifted, it would be no real number
-        one, two, shift = self.lags(shape)
+        first_lag, second_lag, shift = self.lags(shape)
         first, second = (n for n in range(3) if n != self.axis)
-        for axis, lag in ((first, one + shift), (second, two)):
+        for axis, lag in ((first, first_lag + shift), (second, second_lag)):
             phase = np.exp(np.multiply.outer(frequency, lag)).astype(np.complex64)
             spectrum *= np.expand_dims(phase if self.axis < axis else phase.T, 3 - self.axis - axis)
         result = scipy.fft.irfft(spectrum, padded, axis=self.axis, overwrite_x=True, workers=-1)

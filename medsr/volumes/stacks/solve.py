@@ -16,33 +16,33 @@ START_ERROR, STEP_ERROR = 0.1, 0.037
 """Unit values: what the start is wrong by, and how far neighbours differ. Chosen on two heads of the training scans."""
 LEAST_ERROR, EDGE = 0.003, 0.03
 """No stack is believed closer than to the first. Steps beyond the second are edges, and smoothed the less."""
-BELIEVED = (0.5, 1.0)
+ERROR_SHARES = (0.5, 1.0)
 """Of what a pass finds unexplained, the share that is taken for error where it is more than the noise: at the start
 much of it is detail that is still missing; what remains after a pass is what no volume explains."""
 
 
 @dataclass(frozen=True, eq=False)
-class Data:
-    """One stack's part: how it sees the volume, and how much each of its voxels counts, 0 to 1.
+class StackTerm:
+    """One stack's part: how it sees the volume, and how much each of its voxels weighs, 0 to 1.
 
     `error`: in unit values, its noise and what the model of how it was acquired is wrong by.
     """
 
     model: StackModel
-    counts: Array
+    weights: Array
     error: float
 
     def acquire(self, volume: Array) -> Array:
-        """What it sees; 0 where that does not count."""
-        return self.model.acquire(volume) * self.counts
+        """What it sees; weighted."""
+        return self.model.acquire(volume) * self.weights
 
     def residual(self, volume: Array) -> Array:
-        """What acquiring the volume leaves of it unexplained."""
-        return (self.model.stack.values - self.model.acquire(volume)) * self.counts
+        """What acquiring the volume leaves of it unexplained, weighted."""
+        return (self.model.stack.values - self.model.acquire(volume)) * self.weights
 
     def rms(self, residual: Array) -> float:
         """Of such a residual, over what counts."""
-        return float(np.sqrt(np.vdot(residual, residual) / max(1e-12, float(np.vdot(self.counts, self.counts)))))
+        return float(np.sqrt(np.vdot(residual, residual) / max(1e-12, float(np.vdot(self.weights, self.weights)))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,45 +53,45 @@ class Problem:
     it keeps edges). `window` fades the volume out at its border: nothing rings where a stack sees on beyond it.
     """
 
-    data: Sequence[Data]
+    terms: Sequence[StackTerm]
     window: Array
 
     @property
     def error(self) -> float:
         """Of all stacks: what weighs them is relative to it."""
-        return float(np.sqrt(1 / np.mean([1 / part.error**2 for part in self.data])))
+        return float(np.sqrt(1 / np.mean([1 / term.error**2 for term in self.terms])))
 
     @property
     def factor(self) -> float:
         """How many common voxels a slice is thick, in the mean: so much less does one voxel count for the data."""
-        return float(np.mean([part.model.factor for part in self.data]))
+        return float(np.mean([term.model.factor for term in self.terms]))
 
     def residuals(self, volume: Array) -> list[Array]:
         """Of every stack."""
         shown = volume * self.window
-        return [part.residual(shown) for part in self.data]
+        return [term.residual(shown) for term in self.terms]
 
     def gradient(self, residuals: Sequence[Array]) -> Array:
         """The adjoint of all stacks, weighted."""
         total = np.zeros(self.window.shape, np.float32)
-        for part, residual in zip(self.data, residuals, strict=True):
-            total += np.float32((self.error / part.error) ** 2) * part.model.spread(residual)
+        for term, residual in zip(self.terms, residuals, strict=True):
+            total += np.float32((self.error / term.error) ** 2) * term.model.spread(residual)
         total *= self.window
         return total
 
-    def believing(self, residuals: Sequence[Array], share: float) -> Problem:
+    def with_errors(self, residuals: Sequence[Array], share: float) -> Problem:
         """The same with each stack's error at least that share of its residual."""
         errors = [
-            max(part.error, LEAST_ERROR, share * part.rms(r)) for part, r in zip(self.data, residuals, strict=True)
+            max(term.error, LEAST_ERROR, share * term.rms(r)) for term, r in zip(self.terms, residuals, strict=True)
         ]
-        return replace(self, data=[replace(part, error=error) for part, error in zip(self.data, errors, strict=True)])
+        return replace(self, terms=[replace(term, error=error) for term, error in zip(self.terms, errors, strict=True)])
 
     def solve(self, start: Array, on_round: Callable[[], None] = lambda: None) -> Array:
         """(common shape) float32, from the start on."""
         volume = start.copy()
-        for share in BELIEVED:
+        for share in ERROR_SHARES:
             residuals = self.residuals(volume)
-            self.believing(residuals, share).improve(volume, start, residuals, on_round)
+            self.with_errors(residuals, share).improve(volume, start, residuals, on_round)
         return volume
 
     def improve(self, volume: Array, start: Array, residuals: Sequence[Array], on_round: Callable[[], None]) -> None:
@@ -106,7 +106,7 @@ class Problem:
             if squared == 0:
                 return
             shown = direction * self.window
-            image = self.gradient([part.acquire(shown) for part in self.data])
+            image = self.gradient([term.acquire(shown) for term in self.terms])
             image += prior * direction + smooth * smoothing.apply(direction)
             length = np.float32(squared / _dot(direction, image))
             volume += length * direction
@@ -138,5 +138,5 @@ def _cut(axis: int, first: int, last: int | None) -> tuple[slice, ...]:
     return tuple(slice(first, last) if n == axis else slice(None) for n in range(3))
 
 
-def _dot(one: Array, two: Array) -> float:
-    return sum(float(np.einsum("ij,ij->", a, b, dtype=np.float64)) for a, b in zip(one, two, strict=True))
+def _dot(left: Array, right: Array) -> float:
+    return sum(float(np.einsum("ij,ij->", a, b, dtype=np.float64)) for a, b in zip(left, right, strict=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from medsr.core.types import Array
 from medsr.volumes.acquisition import Acquisition
 from medsr.volumes.models import LoadedSliceModel
 from medsr.volumes.refine import Method, OnSlices, refine
-from medsr.volumes.stacks.acquired import Stack
+from medsr.volumes.stacks.acquired import SliceStack
 from medsr.volumes.stacks.place import interpolated, weight
 
 
@@ -29,60 +29,57 @@ class Start:
     covering: NDArray[np.uint8]
 
 
-def fine_shape(stack: Stack, step: float) -> Shape:
+def fine_shape(stack: SliceStack, step: float) -> Shape:
     """How many voxels of about `step` mm fill its box; never fewer along an axis than it has."""
     i, j, k = (max(n, round(n * s / step)) for n, s in zip(stack.grid.shape, stack.grid.spacing, strict=True))
     return i, j, k
 
 
-def method_for(stack: Stack, shape: Shape, method: Method) -> Method:
-    """One plane that holds the thick axis: the other stacks resolve what the second plane would add."""
-    width = stack.thickness / stack.grid.spacing[stack.through]
-    planes = method.planes
-    if planes is None:
-        useful = [axis for axis in range(3) if axis != stack.through]
-        planes = (PLANES[min(useful, key=lambda axis: shape[axis])],)
-    return replace(method, planes=planes, width=width, through=stack.through, uncertainty=False, noise=None)
+def plane_for(stack: SliceStack, shape: Shape) -> Plane:
+    """One plane that holds the thick axis, that of the fewest slices: other stacks resolve what a second would add."""
+    return PLANES[min((axis for axis in range(3) if axis != stack.through), key=lambda axis: shape[axis])]
 
 
-def slices_to_run(stack: Stack, step: float, method: Method) -> int:
+def slices_to_run(stack: SliceStack, step: float) -> int:
     """How many slices a network will see of it."""
     shape = fine_shape(stack, step)
-    planes: Sequence[Plane] = method_for(stack, shape, method).planes or ()
-    return sum(shape[PLANES.index(plane)] for plane in planes)
+    return shape[PLANES.index(plane_for(stack, shape))]
 
 
 def refined(
-    stack: Stack, step: float, model: LoadedSliceModel, method: Method, on_slices: OnSlices
+    stack: SliceStack, step: float, model: LoadedSliceModel, method: Method, on_slices: OnSlices
 ) -> tuple[Array, Grid]:
     """A stack on voxels of about `step` mm over its own box, by the network, or by B-spline where there is none."""
     shape = fine_shape(stack, step)
     acquisition = Acquisition(stack.grid.shape, shape)
     if not acquisition.refined:
         return stack.values, stack.grid
-    own = method_for(stack, shape, method)
+    width = stack.thickness / stack.grid.spacing[stack.through]
+    planes = (plane_for(stack, shape),)
+    own = replace(method, planes=planes, width=width, through=stack.through, uncertainty=False)
     return refine(stack.values, shape, model.model, own, on_slices).stored, stack.grid.on(shape)
 
 
 def combine(
-    stacks: Sequence[Stack],
+    stacks: Sequence[SliceStack],
     motions: Sequence[NDArray[np.float64]],
     common: Grid,
-    make: Callable[[Stack], tuple[Array, Grid]],
+    refined_stacks: Iterable[tuple[Array, Grid]],
     spread: bool,
 ) -> Start:
-    """The mean of all stacks on the common grid. `make`: refines one. Where none is, the nearest edge of the first.
+    """The mean of all stacks on the common grid. Where none is, the nearest edge of the first.
+
+    `refined_stacks`: of each its voxels and their grid.
 
     An average is better to start from than what the Fourier domain's weights make of which stack resolves what: where
     one stack alone resolves something it is mostly noise, and conjugate gradients put back what is more than that.
     """
-    total, weights, squares = np.zeros(common.shape, np.float32), np.zeros(common.shape, np.float32), None
+    total, weights = np.zeros(common.shape, np.float32), np.zeros(common.shape, np.float32)
     covering = np.zeros(common.shape, np.uint8)
     first: Array | None = None
     squares = np.zeros(common.shape, np.float32) if spread else None
-    for stack, motion in zip(stacks, motions, strict=True):
-        values, grid = make(stack)
-        values = interpolated(values, grid, common, motion)
+    for stack, motion, (refined_values, grid) in zip(stacks, motions, refined_stacks, strict=True):
+        values = interpolated(refined_values, grid, common, motion)
         first = values if first is None else first
         here = weight(stack.grid, common, motion)
         covering += here > 0

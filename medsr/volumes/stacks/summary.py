@@ -22,23 +22,22 @@ from medsr.volumes.stacks.request import JoinRequest
 
 
 def warnings_of(
-    scans: Sequence[NamedVolume], resolved: Sequence[ResolvedRequest], covering: Sequence[NDArray], grid: Grid
+    scans: Sequence[NamedVolume], resolved: Sequence[ResolvedRequest], covering: NDArray[np.uint8], grid: Grid
 ) -> list[str]:
     """Each line once: of what the model was not made for, and where the scans do not reach."""
     lines: dict[str, None] = {}
-    for (name, volume), one in zip(scans, resolved, strict=True):
-        if not one.fits:
-            lines[f"{name}: {one.why}"] = None
+    for (name, volume), choice in zip(scans, resolved, strict=True):
+        if not choice.fits:
+            lines[f"{name}: {choice.why}"] = None
         coarse = volume.grid.shape
         i, j, k = (max(n, round(n * s / grid.spacing[0])) for n, s in zip(coarse, volume.grid.spacing, strict=True))
         acquisition = Acquisition(coarse, (i, j, k))
         if acquisition.refined:
-            lines |= dict.fromkeys(domain.domain_warnings(one.engine, volume, (i, j, k), acquisition))
-        lines |= dict.fromkeys(domain.content_warnings(one.engine, volume))
-    counts = np.concatenate([part.ravel() for part in covering])
-    if nowhere := float((counts == 0).mean()):
+            lines |= dict.fromkeys(domain.domain_warnings(choice.engine, volume, (i, j, k), acquisition))
+        lines |= dict.fromkeys(domain.content_warnings(choice.engine, volume))
+    if nowhere := float((covering == 0).mean()):
         lines[f"{nowhere:.1%} of the result lies in none of the scans: it is 0 there"] = None
-    if (alone := float((counts == 1).mean())) > 0.01:
+    if (alone := float((covering == 1).mean())) > 0.01:
         lines[f"{alone:.0%} of the result lies in one scan alone: there it is as coarse as that is"] = None
     return list(lines)
 
@@ -47,19 +46,19 @@ def summary_of(
     joined: JoinedScan,
     scans: Sequence[NamedVolume],
     resolved: ResolvedRequest,
-    request: JoinRequest,
+    joining: JoinRequest,
     began: float,
 ) -> dict[str, Any]:
     """The sidecar's content, less what only files have. No name, date or other patient tag is in it."""
     engine = resolved.engine
-    asked = resolved.request
-    parameters = asked.parameters() | {
+    request = resolved.request
+    parameters = request.parameters() | {
         "together": True,
-        "consistency": asked.method.consistency,  # interpolated scans are made to agree as well
-        "registration": request.registration,
-        "matching": request.match_intensities,
-        "extent": request.extent,
-        "force": request.force,
+        "consistency": request.method.consistency,  # interpolated scans are made to agree as well
+        "registration": joining.registration,
+        "matching": joining.match_intensities,
+        "extent": joining.extent,
+        "force": joining.force,
     }
     notes = [f"{name}: {note}" for name, volume in scans for note in volume.notes]
     return {

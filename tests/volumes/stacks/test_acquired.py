@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from medsr.core.geometry import Grid
 from medsr.degradation.slice_profile import matrix
-from medsr.volumes.stacks.acquired import Stack, StackModel
+from medsr.volumes.stacks.acquired import SliceStack, StackModel
 from medsr.volumes.stacks.place import weight
 
 
@@ -19,7 +19,7 @@ def model(
     affine = np.diag([*spacing, 1.0])
     affine[:3, 3] = 11.5 - (np.array(shape) - 1) / 2 * spacing
     values = np.random.default_rng(0).random(shape, np.float32)
-    return StackModel(Stack("s", values, Grid(shape, affine), 2, thickness), Grid((24, 24, 24), np.eye(4)), motion)
+    return StackModel(SliceStack("s", values, Grid(shape, affine), 2, thickness), Grid((24, 24, 24), np.eye(4)), motion)
 
 
 def turned() -> np.ndarray:
@@ -55,7 +55,9 @@ def test_a_ramp_is_seen_where_the_motion_puts_it() -> None:
     common = Grid((60, 60, 60), np.diag([1.0, 1, 1, 1]))
     affine = np.diag([1.0, 1, 4, 1])
     affine[:3, 3] = (26, 26, 22)
-    stack = StackModel(Stack("s", np.zeros((8, 8, 4), np.float32), Grid((8, 8, 4), affine), 2, 4.0), common, turned())
+    stack = StackModel(
+        SliceStack("s", np.zeros((8, 8, 4), np.float32), Grid((8, 8, 4), affine), 2, 4.0), common, turned()
+    )
     hann = np.hanning(60).astype(np.float32)
     fade = hann[:, None, None] * hann[:, None] * hann
     for axis in range(3):

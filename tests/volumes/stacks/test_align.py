@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from medsr.core.errors import InputError
 from medsr.core.geometry import Grid
-from medsr.volumes.stacks.acquired import Stack
+from medsr.volumes.stacks.acquired import SliceStack
 from medsr.volumes.stacks.align import align
 from medsr.volumes.stacks.grids import even, extended
 from medsr.volumes.stacks.registration import angle, displacement, register
@@ -40,7 +40,7 @@ def motion(degrees: float, mm: float) -> np.ndarray:
     return matrix
 
 
-def stack(values: np.ndarray, axis: int, moved: np.ndarray, gain: float = 1.0) -> Stack:
+def stack(values: np.ndarray, axis: int, moved: np.ndarray, gain: float = 1.0) -> SliceStack:
     back = np.linalg.inv(moved)
     seen = affine_transform(values, back[:3, :3], back[:3, 3], order=5, output=np.float32)
     thick = np.moveaxis(seen, axis, 0).reshape(SIDE // THICK, THICK, SIDE, SIDE).mean(1)
@@ -48,7 +48,7 @@ def stack(values: np.ndarray, axis: int, moved: np.ndarray, gain: float = 1.0) -
     affine = np.eye(4)
     affine[axis, axis], affine[axis, 3] = THICK, (THICK - 1) / 2
     thick = np.abs(np.ascontiguousarray(np.moveaxis(thick + noise, 0, axis)) * gain).astype(np.float32)
-    return Stack("nsw"[axis], thick, Grid(thick.shape, affine), axis, THICK)
+    return SliceStack("nsw"[axis], thick, Grid(thick.shape, affine), axis, THICK)
 
 
 @pytest.fixture(scope="module")
@@ -84,10 +84,10 @@ def test_what_shows_something_else_is_refused(volume: np.ndarray) -> None:
     far = np.eye(4)
     far[:3, 3] = 500
     lines: list[str] = []
-    away = Stack("away", first.values, Grid(first.grid.shape, far @ first.grid.affine), 2, THICK)
+    away = SliceStack("away", first.values, Grid(first.grid.shape, far @ first.grid.affine), 2, THICK)
     with pytest.raises(InputError, match="away: does not overlap"):
         align([first, away], [first.values] * 2, JoinRequest(force=True), None, lines.append)
-    contrary = Stack("contrary", first.values.max() - first.values, first.grid, 2, THICK)
+    contrary = SliceStack("contrary", first.values.max() - first.values, first.grid, 2, THICK)
     stacks = [first, contrary]
     with pytest.raises(InputError, match=r"contrary: does not show the same .*`force`"):
         align(stacks, [one.values for one in stacks], JoinRequest(registration=False), None, print)

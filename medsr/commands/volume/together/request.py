@@ -63,6 +63,7 @@ def _refused(request: Request, options: OutputOptions, skip_done: bool) -> dict[
         "isotropic": (request.isotropic, grid),
         "spacing": (request.spacing is not None and len(request.spacing) != 1, "give one number, for every axis"),
         "planes": (request.method.planes is not None, "each scan has coarse axes of its own"),
+        "fuse": (request.method.fuse != "mean", "one plane of each scan is refined"),
         "noise": (request.noise is not None, "each scan has noise of its own, which is measured"),
         "input_spacing": (request.input_spacing is not None, "each scan has a spacing of its own; correct the headers"),
         "kind=labels": (request.kind == "labels", "label maps cannot be averaged"),

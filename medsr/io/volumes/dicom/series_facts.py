@@ -32,7 +32,7 @@ _ESCAPES = re.compile(r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b\[[0-9;?]*[ -/]*[
 
 
 @dataclass(frozen=True)
-class Stack:
+class ParallelImages:
     """Parallel images of one size. `size`: columns, rows. `images`: of all volumes; `places`: mm along their
     normal, each once.
 
@@ -90,10 +90,10 @@ class SeriesFacts:
             for time, keywords in TIMES.items():
                 self.times[time] |= next(filter(None, (_numbers(frame, keyword) for keyword in keywords)), set())
 
-    def stacks(self) -> list[Stack]:
+    def stacks(self) -> list[ParallelImages]:
         """Its images by orientation, size and spacing, the largest stack first; none of those without a position."""
         rest = np.array(self._frames)
-        stacks: list[Stack] = []
+        stacks: list[ParallelImages] = []
         while len(rest) and len(stacks) < MOST_STACKS:
             first = rest[0]
             close = np.array([0.5, 0.5, *(SAME_SPACING * first[2:4]), *[SAME_COSINES] * 6])
@@ -113,7 +113,7 @@ def description_of(dataset: Any) -> str:
     return ""
 
 
-def _stack(frames: Any) -> Stack:
+def _stack(frames: Any) -> ParallelImages:
     columns, rows, along_row, along_column = frames[0, :4]
     normal = np.cross(frames[0, 4:7], frames[0, 7:10])
     normal = normal / (np.linalg.norm(normal) or 1.0)
@@ -124,7 +124,9 @@ def _stack(frames: Any) -> Stack:
     axis = int(np.argmax(np.abs(normal)))
     spacing = (float(along_row), float(along_column))
     size = int(columns), int(rows)
-    return Stack(PLANES[axis], abs(float(normal[axis])), size, spacing, len(frames), tuple(map(float, distinct)))
+    return ParallelImages(
+        PLANES[axis], abs(float(normal[axis])), size, spacing, len(frames), tuple(map(float, distinct))
+    )
 
 
 def _geometry(frame: Frame) -> tuple[float, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from medsr.core.geometry import PLANES
-from medsr.io.volumes.dicom.series_facts import SeriesFacts, Stack
+from medsr.io.volumes.dicom.series_facts import ParallelImages, SeriesFacts
 
 DESCRIPTION_WIDTH = 40
 MOST_VALUES = 3
@@ -93,14 +93,14 @@ def shown_uid(uid: str) -> str:
     return uid if is_uid(uid) else "an invalid UID"
 
 
-def _plane(stacks: Sequence[Stack]) -> str:
+def _plane(stacks: Sequence[ParallelImages]) -> str:
     planes = sorted({stack.plane for stack in stacks}, key=PLANES.index)
     if len(stacks) == 1 and stacks[0].straightness < OBLIQUE:
         return f"{planes[0]}, oblique"
     return "3 planes" if len(planes) == len(PLANES) else " and ".join(planes)
 
 
-def _size(facts: SeriesFacts, stacks: Sequence[Stack]) -> str:
+def _size(facts: SeriesFacts, stacks: Sequence[ParallelImages]) -> str:
     if len(stacks) == 1 and stacks[0].images == facts.images:
         stack, slices = stacks[0], len(stacks[0].places)
         volumes, rest = divmod(stack.images, slices)
@@ -111,7 +111,7 @@ def _size(facts: SeriesFacts, stacks: Sequence[Stack]) -> str:
     return f"{plane}, {facts.images} image{'s' if facts.images > 1 else ''}"
 
 
-def _spacing(facts: SeriesFacts, stacks: Sequence[Stack]) -> str:
+def _spacing(facts: SeriesFacts, stacks: Sequence[ParallelImages]) -> str:
     """Of pixels, thickness and distance of slices; of several stacks nothing that is not the same in all."""
     if not stacks:
         return ""
