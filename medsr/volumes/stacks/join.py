@@ -24,7 +24,7 @@ from medsr.volumes.stacks.result_grid import ResultGrid
 from medsr.volumes.stacks.setup import JoinSetup, set_up
 from medsr.volumes.stacks.solve import ERROR_SHARES, ROUNDS, Problem, StackTerm
 from medsr.volumes.stacks.start import Start, combine, refined, slices_to_run
-from medsr.volumes.stacks.summary import summary_of, warnings_of
+from medsr.volumes.stacks.summary import disagreements, summary_of, warnings_of
 
 BYTES = 80
 """Of memory, for every voxel of the common grid."""
@@ -76,7 +76,7 @@ def join(
     first = scans[0][1]
     result = ResultGrid(setup.common, setup.grid, setup.window, first, like)
     stacks = _figures(setup, scans, terms, (before, after), result)
-    warnings += warnings_of(scans, resolved, start.covering[result.part], setup.grid)
+    warnings += warnings_of(scans, resolved, start.covering[result.part], setup.grid) + disagreements(stacks)
     joined = JoinedScan(
         result.volume(_uncovered(joint, start, setup)),
         result.counts(start.covering) if request.method.uncertainty else None,
@@ -161,6 +161,7 @@ def _figures(
                 match.gain,
                 match.offset,
                 stack.thickness,
+                stack.grid.spacing[stack.through],
                 volume.grid.spacing,
                 volume.grid.planes[slice_axis(volume)],
                 100 * residuals[0][n],

@@ -19,13 +19,14 @@ NamedVolume = tuple[str, Volume]
 class JoinedStack:
     """One scan: where it was found, and what it had to do with the result.
 
-    `motion`: (4, 4) mm, RAS, from a point of the first scan's space to where this one shows it. `shift_mm`: of the
-    middle of the first scan's box. `similarity_before` and `_after`: correlation with the first scan as the headers say
-    and as registered; None for the first, and where nothing was registered. `gain`, `offset`: this scan's values are
-    about the first's times `gain` plus `offset`. `residual_before` and `_after`: RMS of what acquiring again leaves
-    unexplained, of the weighted mean of all refined scans and of the result; these and `noise` in percent of the range
-    of intensities. `share`: what it contributed, all shares add up to 1. `placed`: on the result's grid, in the first
-    scan's stored values, by cubic B-spline.
+    `thickness_mm`, `distance_mm`: of a slice, and from slice to slice. `motion`: (4, 4) mm, RAS, from a point of
+    the first scan's space to where this one shows it. `shift_mm`: of the middle of the first scan's box.
+    `similarity_before` and `_after`: correlation with the first scan as the headers say and as registered; None for
+    the first, and where nothing was registered. `gain`, `offset`: this scan's values are about the first's times
+    `gain` plus `offset`. `residual_before` and `_after`: RMS of what acquiring again leaves unexplained, of the
+    weighted mean of all refined scans and of the result; these and `noise` in percent of the range of intensities.
+    `share`: what it contributed, all shares add up to 1. `placed`: on the result's grid, in the first scan's stored
+    values, by cubic B-spline.
     """
 
     name: str
@@ -37,6 +38,7 @@ class JoinedStack:
     gain: float
     offset: float
     thickness_mm: float
+    distance_mm: float
     spacing_mm: tuple[float, float, float]
     plane: Plane
     residual_before: float

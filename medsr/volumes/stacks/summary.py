@@ -17,29 +17,44 @@ from medsr.volumes import domain
 from medsr.volumes.acquisition import Acquisition
 from medsr.volumes.choose_model import ResolvedRequest
 from medsr.volumes.models import weights_form
-from medsr.volumes.stacks.joined import JoinedScan, NamedVolume
+from medsr.volumes.stacks.joined import JoinedScan, JoinedStack, NamedVolume
 from medsr.volumes.stacks.request import JoinRequest
+
+DISAGREEMENT, LEAST_DISAGREEMENT = 4.0, 2.0
+"""A scan whose residual is so many times its noise, and so many percent of the range, does not fit the others."""
 
 
 def warnings_of(
     scans: Sequence[NamedVolume], resolved: Sequence[ResolvedRequest], covering: NDArray[np.uint8], grid: Grid
 ) -> list[str]:
-    """Each line once: of what the model was not made for, and where the scans do not reach."""
-    lines: dict[str, None] = {}
+    """Of what the model was not made for, each kind once, and of where the scans do not reach."""
+    lines: dict[str, str] = {}
     for (name, volume), choice in zip(scans, resolved, strict=True):
         if not choice.fits:
-            lines[f"{name}: {choice.why}"] = None
+            lines[name] = f"{name}: {choice.why}"
         coarse = volume.grid.shape
         i, j, k = (max(n, round(n * s / grid.spacing[0])) for n, s in zip(coarse, volume.grid.spacing, strict=True))
         acquisition = Acquisition(coarse, (i, j, k))
+        doubts = domain.content_warnings(choice.engine, volume)
         if acquisition.refined:
-            lines |= dict.fromkeys(domain.domain_warnings(choice.engine, volume, (i, j, k), acquisition))
-        lines |= dict.fromkeys(domain.content_warnings(choice.engine, volume))
+            doubts += domain.domain_warnings(choice.engine, volume, (i, j, k), acquisition)
+        for line in doubts:
+            lines.setdefault(line.partition(";")[0], line)
     if nowhere := float((covering == 0).mean()):
-        lines[f"{nowhere:.1%} of the result lies in none of the scans: it is 0 there"] = None
+        lines["nowhere"] = f"{nowhere:.1%} of the result lies in none of the scans: it is 0 there"
     if (alone := float((covering == 1).mean())) > 0.01:
-        lines[f"{alone:.0%} of the result lies in one scan alone: there it is as coarse as that is"] = None
-    return list(lines)
+        lines["alone"] = f"{alone:.0%} of the result lies in one scan alone: there it is as coarse as that is"
+    return list(lines.values())
+
+
+def disagreements(stacks: Sequence[JoinedStack]) -> list[str]:
+    """A line for each scan that no volume explains: what the others say is not what it says."""
+    return [
+        f"{stack.name}: differs from the result by {stack.residual_after:.1f} % of the range, its noise is "
+        f"{stack.noise:.1f} %. The scans do not fit exactly: look for streaks and bright dots"
+        for stack in stacks
+        if stack.residual_after > max(DISAGREEMENT * stack.noise, LEAST_DISAGREEMENT)
+    ]
 
 
 def summary_of(

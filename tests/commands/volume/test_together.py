@@ -309,3 +309,20 @@ def test_a_list_in_memory_is_not_taken_apart_silently() -> None:
         medsr.volume(image, together=True, **ORDINARY)
     with pytest.raises(UsageError, match="matrix for each"):
         medsr.volume([np.ones((4, 4, 4))] * 2, affine=np.eye(4), together=True, **ORDINARY)
+
+
+def test_scans_that_do_not_fit_are_said_to() -> None:
+    """What no volume explains is no detail: streaks come of it, and nobody may take them for anatomy."""
+    images = [
+        nib.Nifti1Image(values.astype(np.float32), affine) for values, affine in (stack(truth(), n) for n in AXES)
+    ]
+    assert not [line for line in fit(images) if "do not fit" in line]
+    brighter = nib.Nifti1Image(images[1].get_fdata(dtype=np.float32) * 2, images[1].affine)
+    assert [
+        line for line in fit([images[0], brighter, images[2]]) if line.startswith("volume 2: differs from the result")
+    ]
+
+
+def fit(images: list[Any]) -> list[str]:
+    """What is remarked upon, brightness left as it is."""
+    return medsr.volume(images, together=True, matching=False, registration=False, model="cubic").summary["warnings"]

@@ -15,12 +15,12 @@ LEGEND = (
 
 def row(stack: dict[str, Any], first: bool) -> tuple[str, ...]:
     """One scan's figures, as the sidecar has them, in words, in the order of `HEADER`."""
-    slices = f"{stack['thickness_mm']:.3g} mm every {max(stack['spacing_mm']):.3g} mm"
+    slices = f"{stack['thickness_mm']:.3g} mm every {stack['distance_mm']:.3g} mm"
     moved = "the first" if first else f"{stack['shift_mm']:.2f} mm, {stack['rotation_degrees']:.2f} deg"
     before, after = stack["similarity_before"], stack["similarity_after"]
     similarity = "-" if before is None or after is None else f"{before:.3f} to {after:.3f}"
     residual = f"{stack['residual_before']:.2f} to {stack['residual_after']:.2f} %"
-    figures = (f"{stack['gain']:.3f}", residual, f"{stack['noise']:.2f} %", f"{100 * stack['share']:.0f} %")
+    figures = (f"{stack['gain']:.4g}", residual, f"{stack['noise']:.2f} %", f"{100 * stack['share']:.0f} %")
     return stack["name"], stack["plane"], slices, moved, similarity, *figures
 
 
