@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 
 from medsr.core.errors import InputError, UsageError
 from medsr.core.geometry import Grid, Shape
-from medsr.volumes.stacks.place import index_matrix
+from medsr.volumes.stacks.acquired import SliceStack
+from medsr.volumes.stacks.place import index_matrix, weight
 from medsr.volumes.stacks.request import Extent
 
+FINER = 16
+"""As for a single scan (`geometry.finer`)."""
 MARGIN, FADE = 10, 8
 """Voxels around the result in which it is computed as well, and in the outermost of which it fades out."""
 
@@ -51,7 +54,7 @@ def extended(grid: Grid, others: Sequence[Grid], motions: Sequence[NDArray[np.fl
     last = np.floor(np.round(high + 0.5, 3)) if extent == "intersection" else np.ceil(np.round(high + 0.5, 3))
     i, j, k = (int(n) for n in last - first)
     if min(i, j, k) < 2:
-        raise InputError("`extent=intersection`: no place is in all scans")
+        raise InputError("`extent=intersection`: no box along the first scan's axes lies in all scans")
     return moved(grid, first, (i, j, k))
 
 
@@ -91,10 +94,24 @@ def check_axes(grid: Grid, name: str) -> None:
         raise InputError(f"{name}: its axes are not at right angles (gantry tilt); such scans are not put together")
 
 
-def step_of(spacing: tuple[float, ...] | None, in_plane: Sequence[float]) -> float:
-    """mm from voxel to voxel of the result. Raises UsageError for several spacings."""
+def check_reached(grid: Grid, others: Sequence[Grid], motions: Sequence[NDArray[np.float64]]) -> None:
+    """Raise InputError where no scan reaches into the grid."""
+    if not any((weight(other, grid, motion) > 0).any() for other, motion in zip(others, motions, strict=True)):
+        raise InputError("`like`: lies outside all scans")
+
+
+def step_of(spacing: tuple[float, ...] | None, stacks: Sequence[SliceStack]) -> float:
+    """mm from voxel to voxel of the result. Raises UsageError for several, too fine or too coarse ones."""
+    finest = min(s for stack in stacks for axis, s in enumerate(stack.grid.spacing) if axis != stack.through)
     if spacing is None:
-        return min(in_plane)
+        return finest
     if max(spacing) > min(spacing):
         raise UsageError("`spacing`: with `together` one number, the result is as fine in every direction")
+    if finest / spacing[0] > FINER:
+        raise UsageError(f"`spacing={spacing[0]:g}`: more than {FINER} times finer than the scans ({finest:.4g} mm)")
+    coarsest = max(max(stack.grid.spacing) for stack in stacks)
+    if spacing[0] >= coarsest:
+        raise UsageError(
+            f"`spacing={spacing[0]:g}`: as coarse as the scans ({coarsest:.4g} mm): nothing would be finer"
+        )
     return spacing[0]

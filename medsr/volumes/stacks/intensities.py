@@ -50,23 +50,20 @@ def match(first: Array, other: Array, grids: tuple[Grid, Grid], motion: NDArray[
 def _overlap(
     first: Array, other: Array, grids: tuple[Grid, Grid], motion: NDArray[np.float64]
 ) -> tuple[Array, Array, NDArray[np.bool_]]:
-    """Both scans blurred, on one coarse grid, and where both show the body."""
-    blurred = [_blurred(values, grid) for values, grid in zip((first, other), grids, strict=True)]
+    """Both scans blurred on one coarse grid, and where both show the body.
+
+    Only what both show is blurred (normalised convolution): what one of them sees beyond the other's border would
+    make it brighter or darker there.
+    """
     i, j, k = (max(2, round(n * s / STEP)) for n, s in zip(grids[0].shape, grids[0].spacing, strict=True))
     coarse = grids[0].on((i, j, k))
-    first_blurred = interpolated(blurred[0], grids[0], coarse, np.eye(4))
-    other_blurred = interpolated(blurred[1], grids[1], coarse, motion)
-    inside = weight(grids[1], coarse, motion) > 0
-    levels = [BODY * float(np.percentile(values, 99.5)) for values in (first_blurred, other_blurred)]
-    body = (first_blurred > max(levels[0], 0)) & (other_blurred > max(levels[1], 0))
-    return first_blurred, other_blurred, inside & body
-
-
-def _blurred(values: Array, grid: Grid) -> Array:
-    """By the same mm in every direction; where slices are thick, by what their thickness has not blurred yet."""
-    sigmas = []
-    for spacing in grid.spacing:
-        rest = (BLUR * STEP) ** 2 - spacing**2 / 12
-        sigmas.append(float(np.sqrt(max(0.0, rest))) / spacing)
-    result: Array = gaussian_filter(values.astype(np.float32), sigmas, mode="nearest")
-    return result
+    inside = (weight(grids[1], coarse, motion) > 0).astype(np.float32)
+    support = gaussian_filter(inside, BLUR, mode="constant")
+    blurred = []
+    for values, grid, own_motion in ((first, grids[0], np.eye(4)), (other, grids[1], motion)):
+        placed = interpolated(values, grid, coarse, own_motion) * inside
+        blurred.append(gaussian_filter(placed, BLUR, mode="constant") / np.maximum(support, 1e-6))
+    shared = inside > 0
+    for values in blurred:
+        shared &= values > max(0.0, BODY * float(np.percentile(values[inside > 0], 99.5)) if shared.any() else 0.0)
+    return blurred[0], blurred[1], shared

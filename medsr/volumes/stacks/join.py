@@ -78,7 +78,7 @@ def join(
     stacks = _figures(setup, scans, terms, (before, after), result)
     warnings += warnings_of(scans, resolved, start.covering[result.part], setup.grid) + disagreements(stacks)
     joined = JoinedScan(
-        result.volume(_uncovered(joint, start, setup)),
+        result.volume(joint, start.covering),
         result.counts(start.covering) if request.method.uncertainty else None,
         None if start.spread is None else result.spread(start.spread),
         stacks,
@@ -125,14 +125,6 @@ def _restore_constant(joint: Array, setup: JoinSetup) -> None:
     for stack, motion in reversed(list(zip(setup.stacks, setup.alignment.motions, strict=True))):
         nearest, covers = prepare.nearest(stack, setup.common, motion)
         np.copyto(joint, nearest, where=mask & covers)
-
-
-def _uncovered(joint: Array, start: Start, setup: JoinSetup) -> Array:
-    """What no scan shows means 0, or the least that the data type can hold."""
-    outside = start.covering == 0
-    if outside.any():
-        joint[outside] = setup.window.to_unit(np.zeros(1))[0]
-    return joint
 
 
 def _figures(

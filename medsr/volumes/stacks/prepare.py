@@ -77,11 +77,6 @@ def in_units_of_first(stack: SliceStack, values: Array, window: Window, match: M
     return SliceStack(stack.name, unit, stack.grid, stack.through, stack.thickness, stack.profile, noise)
 
 
-def finest_in_plane(stacks: Sequence[SliceStack]) -> list[float]:
-    """Of each stack, the spacing within its slices, in mm."""
-    return [min(s for axis, s in enumerate(stack.grid.spacing) if axis != stack.through) for stack in stacks]
-
-
 def constant(stack: SliceStack, common: Grid, motion: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Where, on the common grid, nothing varies in the stack; where it shows nothing as well."""
     from scipy.ndimage import maximum_filter, minimum_filter

@@ -34,11 +34,14 @@ class ResultGrid:
             stack = SliceStack("", np.empty(0, np.float32), self.grid, through, self.grid.spacing[through])
             self.model = StackModel(stack, common, np.eye(4))
 
-    def volume(self, joint: Array) -> Volume:
-        """Unit values on the common grid, as stored values."""
+    def volume(self, joint: Array, covering: NDArray[np.uint8]) -> Volume:
+        """Unit values on the common grid, as stored values. What nothing covers means 0, or the least that is held."""
         limits = prepare.limits_of(self.first.stored.dtype)
         low, high = ((value - self.first.intercept) / self.first.slope for value in (self.window.low, self.window.high))
         stored = Window(low, high, *limits).to_stored(self._cut(joint), self.first.stored.dtype)
+        nothing = float(np.clip(-self.first.intercept / self.first.slope, *limits))
+        outside = self._cut((covering > 0).astype(np.float32)) < 0.5
+        stored[outside] = round(nothing) if stored.dtype.kind in "iu" else nothing
         return replace(self._bare(stored), slope=self.first.slope, intercept=self.first.intercept)
 
     def stored(self, unit: Array) -> Array:

@@ -54,10 +54,12 @@ def set_up(
         for stack, array, match in zip(own_units, values, alignment.matches, strict=True)
     ]
     if like is None:
-        step = grids.step_of(request.spacing, prepare.finest_in_plane(stacks))
+        step = grids.step_of(request.spacing, stacks)
         even = grids.even(stacks[0].grid, step)
         grid = grids.extended(even, [stack.grid for stack in stacks], alignment.motions, joining.extent)
     else:
         reference = prepare.canonical_grid(like)
+        grids.check_axes(reference, "`like`")
         grid = grids.even(reference, min(reference.spacing))
+        grids.check_reached(grid, [stack.grid for stack in stacks], alignment.motions)
     return JoinSetup(stacks, alignment, window, grid, grids.with_margin(grid))

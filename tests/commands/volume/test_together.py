@@ -326,3 +326,50 @@ def test_scans_that_do_not_fit_are_said_to() -> None:
 def fit(images: list[Any]) -> list[str]:
     """What is remarked upon, brightness left as it is."""
     return medsr.volume(images, together=True, matching=False, registration=False, model="cubic").summary["warnings"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "affine", "words"),
+    [
+        ((20, 20, 20), np.array([[1, 0.2, 0, 0], [0, 1, 0, 0], [0, 0.3, 1, 0], [0, 0, 0, 1.0]]), "not at right angles"),
+        ((8, 8, 8), np.array([[1, 0, 0, 500], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]]), "outside all scans"),
+    ],
+    ids=["sheared", "elsewhere"],
+)
+def test_a_grid_that_no_result_fits_is_refused(
+    shape: tuple[int, ...], affine: np.ndarray, words: str, scans: list[Path], tmp_path: Path
+) -> None:
+    like = tmp_path / "like.nii.gz"
+    nib.Nifti1Image(np.ones(shape, np.float32), affine).to_filename(like)
+    [outcome] = medsr.volume(scans, tmp_path / "o.nii.gz", together=True, like=like, registration=False, **ORDINARY)
+    assert isinstance(outcome.error, InputError)
+    assert words in str(outcome.error)
+    assert not (tmp_path / "o.nii.gz").exists()
+
+
+@pytest.mark.parametrize("spacing", [0.01, 1e-4, 4.0, 40.0])
+def test_a_spacing_that_helps_nobody_is_refused(spacing: float, scans: list[Path], tmp_path: Path) -> None:
+    [outcome] = medsr.volume(
+        scans, tmp_path / "o.nii.gz", together=True, spacing=spacing, registration=False, **ORDINARY
+    )
+    assert isinstance(outcome.error, UsageError)
+    assert "`spacing=" in str(outcome.error)
+
+
+def test_what_no_scan_shows_is_exactly_0(scans: list[Path], tmp_path: Path) -> None:
+    """On the grid of another file that reaches beyond them: no rounding is left of what fades out there."""
+    affine = np.diag([1.0, 1, 1, 1])
+    affine[:3, 3] = -8
+    nib.Nifti1Image(np.ones((48, 48, 48), np.float32), affine).to_filename(tmp_path / "like.nii.gz")
+    images = [nib.load(path) for path in scans]
+    values = images[0].get_fdata(dtype=np.float32)
+    result = medsr.volume(
+        [nib.Nifti1Image(values, images[0].affine), *images[1:]],
+        together=True,
+        like=tmp_path / "like.nii.gz",
+        registration=False,
+        model="cubic",
+    )
+    voxels = np.asarray(result.image.dataobj)
+    assert (voxels[:4] == 0).all()
+    assert voxels[24, 24, 24] > 0

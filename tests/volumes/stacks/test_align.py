@@ -120,5 +120,16 @@ def test_the_box_of_the_result() -> None:
     assert common.shape[:2] == (36, 40)
     assert common.affine[0, 3] == pytest.approx(-8)
     nowhere = Grid((40, 40, 7), shift + np.array([[0, 0, 0, 90.0], [0] * 4, [0] * 4, [0] * 4]))
-    with pytest.raises(InputError, match="no place"):
+    with pytest.raises(InputError, match="no box"):
         extended(grid, [first, nowhere], [np.eye(4)] * 2, "intersection")
+
+
+def test_the_gain_is_right_where_one_scan_sees_a_part_alone(volume: np.ndarray) -> None:
+    """What the other sees around the part must not count."""
+    whole, part = stack(volume, 0, np.eye(4)), stack(volume, 2, np.eye(4))
+    affine = part.grid.affine.copy()
+    affine[:3, 3] += (22, 22, 20)
+    values = np.ascontiguousarray(part.values[22:42, 22:42, 5:11])
+    cut = SliceStack("part", values, Grid(values.shape, affine), 2, THICK)
+    alignment = align([cut, whole], [values, whole.values], JoinRequest(), [np.eye(4)] * 2, print)
+    assert alignment.matches[1].gain == pytest.approx(1, rel=0.03)
