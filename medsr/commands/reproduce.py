@@ -144,7 +144,7 @@ def _scan(sidecar: Path, summary: dict[str, Any], replacements: Replacements) ->
         raise UsageError(f"{sidecar}: learned from the scan for a time (`adapt`): that cannot be made again exactly")
     scan = input_of(sidecar, summary, replacements.source, volume_files.digest)
     planes = parameters["planes"] if isinstance(parameters["planes"], str) else ",".join(parameters["planes"])
-    own = {
+    entry_arguments = {
         "isotropic": parameters["isotropic"],
         "scale": parameters["scale"],
         "planes": planes,
@@ -154,7 +154,7 @@ def _scan(sidecar: Path, summary: dict[str, Any], replacements: Replacements) ->
         "series": summary.get("series"),
         "dicom": (sidecar.parent / summary["output_file"]).is_dir(),
     }
-    return _volume_again(sidecar, summary, replacements, [scan], own)
+    return _volume_again(sidecar, summary, replacements, [scan], entry_arguments)
 
 
 def _joined(sidecar: Path, summary: dict[str, Any], replacements: Replacements) -> Comparison:
@@ -162,7 +162,7 @@ def _joined(sidecar: Path, summary: dict[str, Any], replacements: Replacements) 
     parameters, entries = summary["parameters"], summary["input_files"]
     scans = inputs_of(sidecar, entries, replacements.sources, volume_files.digest)
     like = summary.get("like")
-    own = {
+    entry_arguments = {
         "thickness": parameters["thickness_mm"],
         "together": True,
         "extent": parameters["extent"],
@@ -172,15 +172,19 @@ def _joined(sidecar: Path, summary: dict[str, Any], replacements: Replacements) 
         "like": like and input_of(sidecar, named_input(like), None, volume_files.digest),
     }
     if any(entry["series"] for entry in entries):
-        own["series"] = [entry["series"] for entry in entries]
+        entry_arguments["series"] = [entry["series"] for entry in entries]
         scans = scans[:1]
-    return _volume_again(sidecar, summary, replacements, scans, own)
+    return _volume_again(sidecar, summary, replacements, scans, entry_arguments)
 
 
 def _volume_again(
-    sidecar: Path, summary: dict[str, Any], replacements: Replacements, scans: list[Path], own: dict[str, Any]
+    sidecar: Path,
+    summary: dict[str, Any],
+    replacements: Replacements,
+    scans: list[Path],
+    entry_arguments: dict[str, Any],
 ) -> Comparison:
-    """Refine `scans` as the sidecar says, with the arguments `own` to one or to several, and compare."""
+    """Refine `scans` as the sidecar says, with the arguments of one scan or of several, and compare."""
     parameters, output = summary["parameters"], sidecar.parent / summary["output_file"]
     nearest = summary["model"]["name"] == "nearest"  # a label map: no network was asked
     weights = "cubic" if nearest else weights_of(sidecar, summary["model"], replacements.model)
@@ -206,7 +210,7 @@ def _volume_again(
             precision=parameters.get("precision", "fp32"),
             compiled=parameters.get("compiled", False),
             keep_metadata=parameters.get("keep_metadata", True),
-            **own,
+            **entry_arguments,
         )
         repeated = _output_of(outcome)
         before, after = volume_io.read(output), volume_io.read(repeated)

@@ -28,7 +28,7 @@ def _name(text: str) -> str:
 
 
 class _Strict(BaseModel):
-    """More than is asked for may stand in it."""
+    """More than is option for may stand in it."""
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
@@ -143,8 +143,8 @@ def read(path: Path) -> dict[str, Any]:
 def check(summary: dict[str, Any]) -> None:
     """Raise ValueError, naming the first entry that is absent or not of its type."""
     try:
-        one = _Join if "input_files" in summary else _Scan
-        (_Images if summary.get("command") == "upscale" else one).model_validate(summary)
+        fields = _Join if "input_files" in summary else _Scan
+        (_Images if summary.get("command") == "upscale" else fields).model_validate(summary)
     except ValidationError as error:
         first = error.errors()[0]
         raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
@@ -156,9 +156,9 @@ def thickness(summary: dict[str, Any], scan: Path) -> float | None:
     Sidecars that do not say are older than the look at headers: then slices always reached to the next.
     """
     parameters = summary["parameters"]
-    asked: float | None = parameters["thickness_mm"]
-    if "acquisition" in summary or asked is not None:
-        return asked if "acquisition" not in summary else float(summary["acquisition"]["thickness_mm"])
+    option: float | None = parameters["thickness_mm"]
+    if "acquisition" in summary or option is not None:
+        return option if "acquisition" not in summary else float(summary["acquisition"]["thickness_mm"])
     if summary["model"]["name"] == "nearest":  # a label map has no slice profile
         return None
     steps = parameters.get("input_spacing_mm")

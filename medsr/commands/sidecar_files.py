@@ -57,7 +57,7 @@ def inputs_of(
         names = ", ".join(Path(entry["file"]).name for entry in entries)
         raise UsageError(f"`input`: the sidecar is of {len(entries)} scans ({names}); give each, in this order")
     pairs = zip(entries, places, strict=True)
-    return [input_of(sidecar, named_input(entry), place, digest) for entry, place in pairs]
+    return [input_of(sidecar, named_input(entry), replacement, digest) for entry, replacement in pairs]
 
 
 def named_input(entry: dict[str, Any]) -> dict[str, Any]:

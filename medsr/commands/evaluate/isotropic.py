@@ -59,8 +59,8 @@ class IsotropicBenchmark:
             raise InputError(f"{self.data}: not a folder")
         paths, self._left_out = scans.paths_below(self.data)
         if not paths:
-            there = ", ".join(sorted(path.name for path in self.data.iterdir())[:3]) or "nothing"
-            raise InputError(f"{self.data}: expected isotropic scans (files or DICOM series), found {there}")
+            listing = ", ".join(sorted(path.name for path in self.data.iterdir())[:3]) or "nothing"
+            raise InputError(f"{self.data}: expected isotropic scans (files or DICOM series), found {listing}")
         names = [path.relative_to(self.data).as_posix() if path != self.data else path.name for path in paths]
         return [Item(name, {"image": path}) for name, path in zip(names, paths, strict=True)]
 

@@ -20,7 +20,7 @@ from medsr.volumes.refine import Method, refine
 from medsr.volumes.request import Request
 from medsr.volumes.stacks.join import join
 from medsr.volumes.stacks.joined import JoinedScan, NamedVolume
-from medsr.volumes.stacks.place import coverage
+from medsr.volumes.stacks.on_grid import coverage
 from medsr.volumes.stacks.request import JoinRequest
 
 

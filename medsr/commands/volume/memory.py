@@ -93,11 +93,13 @@ def join_images(
         raise UsageError("`together`: takes a list of two volumes or more")
     affines = _affines(affine, len(images))
     names = [f"volume {number}" for number in range(1, len(images) + 1)]
-    volumes = [_checked(image, own, request, name) for image, own, name in zip(images, affines, names, strict=True)]
+    volumes = [
+        _checked(image, matrix, request, name) for image, matrix, name in zip(images, affines, names, strict=True)
+    ]
     like = None if joining.like is None else volume_io.read(joining.like)
     resolved = [choose_model(request, engine, volume) for volume in volumes]
     joined = join(list(zip(names, volumes, strict=True)), resolved, joining, like)
-    maps = (None if each is None else _like(images[0], each) for each in (joined.uncertainty, joined.coverage))
+    maps = (None if volume is None else _like(images[0], volume) for volume in (joined.uncertainty, joined.coverage))
     uncertainty, coverage = maps
     image = _like(images[0], joined.volume)
     return Result(image, joined.volume.affine, uncertainty, joined.summary, coverage)
@@ -106,7 +108,7 @@ def join_images(
 def _affines(affine: Affines, count: int) -> list[Any]:
     if affine is None or isinstance(affine, str):
         return [affine] * count
-    if len(affine) != count or any(own is not None and np.shape(own) != (4, 4) for own in affine):
+    if len(affine) != count or any(matrix is not None and np.shape(matrix) != (4, 4) for matrix in affine):
         raise UsageError(f"`affine`: expected a (4, 4) matrix for each of the {count} volumes, in a list")
     return list(affine)
 

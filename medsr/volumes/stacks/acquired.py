@@ -122,8 +122,8 @@ class StackModel:
             indices[stack.through] = indices[stack.through] + end
             for axis, part in enumerate(inner):
                 i, j, k = (row * line for row, line in zip(matrix[axis, :3], indices, strict=True))
-                place = i[:, None, None] + j[:, None] + k + matrix[axis, 3]
-                seen &= (place >= part.start - 0.5) & (place <= part.stop - 0.5)
+                index = i[:, None, None] + j[:, None] + k + matrix[axis, 3]
+                seen &= (index >= part.start - 0.5) & (index <= part.stop - 0.5)
         return seen
 
 

@@ -12,7 +12,7 @@ from medsr.core.errors import InputError
 from medsr.core.types import Array, Notify
 from medsr.volumes.stacks.acquired import SliceStack
 from medsr.volumes.stacks.intensities import Match, match
-from medsr.volumes.stacks.place import weight
+from medsr.volumes.stacks.on_grid import weight
 from medsr.volumes.stacks.registration import Registration, angle, as_stated, displacement, register
 from medsr.volumes.stacks.request import JoinRequest
 
@@ -38,10 +38,10 @@ def align(
     stacks: Sequence[SliceStack],
     values: Sequence[Array],
     request: JoinRequest,
-    known: Sequence[NDArray[np.float64]] | None,
+    true_motions: Sequence[NDArray[np.float64]] | None,
     warn: Notify,
 ) -> Alignment:
-    """Register every stack to the first and match its gain. `known`: motions that are taken as they are.
+    """Register every stack to the first and match its gain. `true_motions`: motions that are taken as they are.
 
     Raises InputError for stacks that do not overlap, do not show the same, or moved more than is plausible; with
     `force` that is a warning.
@@ -62,13 +62,13 @@ def align(
             raise InputError(f"{stack.name}: does not overlap {first.name}, by the positions in their headers")
         if overlap < LEAST_OVERLAP:
             refuse(f"{stack.name}: overlaps only {overlap:.0%} of {first.name}")
-        if known is not None:
-            registration = as_stated(first, stack, known[number])
+        if true_motions is not None:
+            registration = as_stated(first, stack, true_motions[number])
         elif request.registration:
             registration = register(first, stack)
         else:
             registration = as_stated(first, stack, np.eye(4))
-        if known is None:
+        if true_motions is None:
             _check(registration, stack, first, refuse)
         motions.append(registration.motion)
         registrations.append(registration)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from medsr.core.errors import InputError, UsageError
 from medsr.core.geometry import Grid, Shape
 from medsr.volumes.stacks.acquired import SliceStack
-from medsr.volumes.stacks.place import index_matrix, weight
+from medsr.volumes.stacks.on_grid import index_matrix, weight
 from medsr.volumes.stacks.request import Extent
 
 FINER = 16

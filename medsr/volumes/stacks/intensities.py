@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 
 from medsr.core.geometry import Grid
 from medsr.core.types import Array
-from medsr.volumes.stacks.place import interpolated, weight
+from medsr.volumes.stacks.on_grid import interpolated, weight
 
 STEP, BLUR = 3.0, 2.0
 """mm of the voxels on which brightness is compared, and voxels of blur: so all stacks resolve about the same there."""

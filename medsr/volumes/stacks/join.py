@@ -17,7 +17,7 @@ from medsr.volumes.orientation import Canonical
 from medsr.volumes.stacks import grids, prepare
 from medsr.volumes.stacks.acquired import StackModel
 from medsr.volumes.stacks.joined import JoinedScan, JoinedStack, NamedVolume
-from medsr.volumes.stacks.place import interpolated, weight
+from medsr.volumes.stacks.on_grid import interpolated, weight
 from medsr.volumes.stacks.registration import angle, displacement
 from medsr.volumes.stacks.request import JoinRequest
 from medsr.volumes.stacks.result_grid import ResultGrid

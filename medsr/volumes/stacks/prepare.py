@@ -23,7 +23,7 @@ from medsr.volumes.stacks.acquired import SliceStack
 from medsr.volumes.stacks.grids import check_axes
 from medsr.volumes.stacks.intensities import Match
 from medsr.volumes.stacks.joined import NamedVolume
-from medsr.volumes.stacks.place import index_matrix
+from medsr.volumes.stacks.on_grid import index_matrix
 
 
 def check(stacks: Sequence[NamedVolume], request: Request) -> None:
@@ -64,16 +64,15 @@ def in_own_units(name: str, volume: Volume, values: Array, request: Request) -> 
     window = Window.of_values(values)
     unit = window.to_unit(values)
     through = Canonical(volume).order[slice_axis(volume)]
-    known = request.noise / (window.high - window.low) if request.noise is not None else None
-    noise = of_scan(unit) if known is None else known
+    noise = of_scan(unit)
     return SliceStack(name, unit, canonical_grid(volume), through, thickness, request.method.profile, noise)
 
 
 def in_units_of_first(stack: SliceStack, values: Array, window: Window, match: Match) -> SliceStack:
     """The same in unit values of the first scan. `window`: of what its values mean."""
     unit = window.to_unit((values - np.float32(match.offset)) / np.float32(match.gain))
-    own = Window.of_values(values)
-    noise = stack.noise * (own.high - own.low) / match.gain / (window.high - window.low)
+    own_window = Window.of_values(values)
+    noise = stack.noise * (own_window.high - own_window.low) / match.gain / (window.high - window.low)
     return SliceStack(stack.name, unit, stack.grid, stack.through, stack.thickness, stack.profile, noise)
 
 

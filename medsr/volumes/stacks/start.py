@@ -14,7 +14,7 @@ from medsr.volumes.acquisition import Acquisition
 from medsr.volumes.models import LoadedSliceModel
 from medsr.volumes.refine import Method, OnSlices, refine
 from medsr.volumes.stacks.acquired import SliceStack
-from medsr.volumes.stacks.place import interpolated, weight
+from medsr.volumes.stacks.on_grid import interpolated, weight
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +56,8 @@ def refined(
         return stack.values, stack.grid
     width = stack.thickness / stack.grid.spacing[stack.through]
     planes = (plane_for(stack, shape),)
-    own = replace(method, planes=planes, width=width, through=stack.through, uncertainty=False)
-    return refine(stack.values, shape, model.model, own, on_slices).stored, stack.grid.on(shape)
+    one_plane = replace(method, planes=planes, width=width, through=stack.through, uncertainty=False)
+    return refine(stack.values, shape, model.model, one_plane, on_slices).stored, stack.grid.on(shape)
 
 
 def combine(
@@ -81,12 +81,12 @@ def combine(
     for stack, motion, (refined_values, grid) in zip(stacks, motions, refined_stacks, strict=True):
         values = interpolated(refined_values, grid, common, motion)
         first = values if first is None else first
-        here = weight(stack.grid, common, motion)
-        covering += here > 0
-        weights += here
-        total += here * values
+        stack_weight = weight(stack.grid, common, motion)
+        covering += stack_weight > 0
+        weights += stack_weight
+        total += stack_weight * values
         if squares is not None:
-            squares += here * values**2
+            squares += stack_weight * values**2
     assert first is not None
     covered = weights > 0
     np.divide(total, weights, out=total, where=covered)

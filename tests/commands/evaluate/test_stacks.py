@@ -15,7 +15,7 @@ from medsr.commands.evaluate.choose import benchmark
 from medsr.commands.evaluate.stack_runners import StackedScan, Together
 from medsr.core.errors import InputError, UsageError
 from medsr.degradation.moved_stacks import NOISE
-from medsr.volumes.stacks.place import placed
+from medsr.volumes.stacks.on_grid import placed
 
 ROWS = ["averaged", "cubic alone", "back-projected alone", "back-projected together"]
 ROWS.append("back-projected together, true motion")

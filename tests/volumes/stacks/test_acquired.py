@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 from medsr.core.geometry import Grid
 from medsr.degradation.slice_profile import matrix
 from medsr.volumes.stacks.acquired import SliceStack, StackModel
-from medsr.volumes.stacks.place import weight
+from medsr.volumes.stacks.on_grid import weight
 
 
 def model(

@@ -89,7 +89,9 @@ class JoinJob:
         digests: list[str] = []
         for stack in self.stacks:
             scan, digest = read_scan(stack.path, stack.series, choice)
-            earlier = [other for other, known in zip(self.stacks, digests, strict=False) if known == digest]
+            earlier = [
+                other for other, earlier_digest in zip(self.stacks, digests, strict=False) if earlier_digest == digest
+            ]
             if any(other.series == stack.series for other in earlier):
                 raise InputError(f"{stack.path}: is the same as {earlier[0].path}; name each scan once")
             scans.append(scan)
@@ -108,7 +110,7 @@ class JoinJob:
             notify(f"{name}: {describe_grid(scan.grid)}")
             for note in scan.notes:
                 notify(f"{name}: note: {note}")
-        for why in dict.fromkeys(one.why for one in resolved if one.why and one.fits):
+        for why in dict.fromkeys(choice.why for choice in resolved if choice.why and choice.fits):
             notify(why)
         with TaskProgress(self.target.name) as shown:
             joined = join(named, resolved, self.context.joining, loaded.like, on_progress=shown)

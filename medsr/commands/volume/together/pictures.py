@@ -15,7 +15,7 @@ from medsr.core.types import Array
 from medsr.io.volumes.base import Volume
 from medsr.volumes.orientation import Canonical
 from medsr.volumes.stacks.joined import JoinedScan
-from medsr.volumes.stacks.place import coverage
+from medsr.volumes.stacks.on_grid import coverage
 
 RESULT = "together"
 

@@ -89,9 +89,9 @@ def match(listing: Sequence[ListedSeries], name: str | None, path: Path) -> List
     matching = _matching(listing, name)
     if len(matching) == 1:
         return matching[0]
-    asked = f"`series={name}`" if is_uid(name) else "`series`"  # else it may be a name
+    parameter = f"`series={name}`" if is_uid(name) else "`series`"  # else it may be a name
     count = f"{len(matching)} series match in {path}; choose one of"
-    raise choice_error(f"{asked}: {count}", matching or listing, f"`series={name}`: {count}")
+    raise choice_error(f"{parameter}: {count}", matching or listing, f"`series={name}`: {count}")
 
 
 def choice_error(message: str, listing: Sequence[ListedSeries], headline: str = "") -> ChoiceError:
