@@ -22,6 +22,7 @@ ORDER = (
     "engines",
     "metrics",
     "degradation",
+    "lesions",
     "data",
     "images",
     "volumes",

@@ -1,0 +1,1 @@
+"""Lesion-like signals that are drawn into ground truth, and where they could be."""
