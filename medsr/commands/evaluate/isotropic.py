@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from medsr.commands.evaluate.case import Case, Item, Runner
 from medsr.core.errors import InputError
+from medsr.core.geometry import Grid
 from medsr.core.intensity import Window
 from medsr.core.types import Array, Notify
 from medsr.data.volumes import ISOTROPIC_WITHIN
@@ -25,6 +26,7 @@ from medsr.volumes.learned_fusion import file_of
 from medsr.volumes.orientation import Canonical
 from medsr.volumes.refine import Method, check_fusion, check_planes
 from medsr.volumes.request import Request
+from medsr.volumes.stacks.prepare import canonical_grid
 
 MOST_BRIGHTER = 4
 """No result is so many times as bright as its input: its values were rescaled."""
@@ -119,19 +121,23 @@ class IsotropicBenchmark:
         volume = volume_io.read(path)
         if volume.volumes > 1:
             raise InputError(f"{path}: {volume.volumes} volumes, expected one")
-        turn = Canonical(volume)
-        result = np.ascontiguousarray(turn.view(volume.stored, 0), np.float32)
-        result = result * np.float32(volume.slope) + np.float32(volume.intercept)
-        if result.shape != case.ground_truth.shape:
-            actual, expected = (" x ".join(map(str, array.shape)) for array in (result, case.ground_truth))
-            raise InputError(f"{path}: {actual} voxels, the ground truth has {expected}")
-        _check_position(path, volume, turn, np.diag([self.step(case)] * 3 + [1.0]))
+        stored = np.ascontiguousarray(Canonical(volume).view(volume.stored, 0), np.float32)
+        values = stored * np.float32(volume.slope) + np.float32(volume.intercept)
+        result = self.on_truth(path, values, canonical_grid(volume), case)
         largest = float(np.abs(case.low_resolution).max())
         if np.abs(result).max() > MOST_BRIGHTER * largest:
             raise InputError(
                 f"{path}: values to {np.abs(result).max():.4g}, its input's are to {largest:.4g}: rescaled"
             )
         return result
+
+    def on_truth(self, path: Path, values: Array, source: Grid, case: Case) -> Array:
+        """Another program's values on the grid `source` as they are: it must fill the box of the ground truth."""
+        if values.shape != case.ground_truth.shape:
+            actual, expected = (" x ".join(map(str, array.shape)) for array in (values, case.ground_truth))
+            raise InputError(f"{path}: {actual} voxels, the ground truth has {expected}")
+        _check_position(path, source, np.diag([self.step(case)] * 3 + [1.0]))
+        return values
 
     def score(self, result: Array, case: Case) -> dict[str, float]:
         """PSNR, SSIM (3D) and MSE, whole and in the foreground."""
@@ -165,14 +171,10 @@ class IsotropicBenchmark:
         return {"output": f"{planes}, {fused}, {consistency}; float32, not clipped", **adapted}
 
 
-def _check_position(path: Path, result: volume_io.Volume, turn: Canonical, wanted: NDArray[np.float64]) -> None:
+def _check_position(path: Path, source: Grid, wanted: NDArray[np.float64]) -> None:
     """Raise InputError for a result that lies elsewhere: mirrored or moved, its voxels would be held against others."""
-    from nibabel.orientations import inv_ornt_aff
-
-    shape = result.grid.shape
-    affine = result.affine @ inv_ornt_aff(turn.orientation, shape)
-    middle = np.array([*((n - 1) / 2 for n in turn.shape(shape)), 1.0])
-    off, step = affine - wanted, wanted[0, 0]
+    middle = np.array([*((n - 1) / 2 for n in source.shape), 1.0])
+    off, step = source.affine - wanted, wanted[0, 0]
     if np.abs(off[:3, :3]).max() > 0.05 * step or np.abs(off @ middle).max() > step:
         raise InputError(
             f"{path}: lies elsewhere than its input does, by its header: it must fill the same box, "

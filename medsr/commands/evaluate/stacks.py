@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from medsr.commands.evaluate.case import Case, Item, Runner
 from medsr.commands.evaluate.isotropic import IsotropicBenchmark
+from medsr.commands.evaluate.on_truth import on_truth
 from medsr.commands.evaluate.stack_runners import Alone, Averaged, StackedScan, Together
 from medsr.commands.volume.arguments import open_for
 from medsr.core.errors import UsageError
@@ -31,6 +32,8 @@ from medsr.volumes.stacks.joined import NamedVolume
 
 ORDER: tuple[Plane, ...] = ("axial", "sagittal", "coronal")
 """The stacks by their plane; the first is the one that all are registered to."""
+GRIDS = "grids"
+"""The folder beside the stacks that shows other programs which voxels are wanted."""
 
 
 @dataclass
@@ -98,10 +101,20 @@ class StackBenchmark(IsotropicBenchmark):
         }
 
     def export_inputs(self, case: Case, stem: Path) -> None:
-        """NIfTI, float32, axes to right, anterior and superior; the headers do not know that the patient moved."""
+        """NIfTI, float32, axes to right, anterior and superior; the headers do not know that the patient moved.
+
+        In the folder `grids`: the grid that a result should have, without values.
+        """
         scan: StackedScan = case.extra
         for plane, (_, volume) in zip(self.planes, scan.stacks, strict=True):
             volume_io.write(stem.with_name(f"{stem.name}_{plane}.nii.gz"), volume)
+        empty = volume_io.Volume(np.zeros(scan.grid.shape, np.uint8), scan.grid.affine)
+        volume_io.write(stem.parent / GRIDS / f"{stem.name}_grid.nii.gz", empty)
+
+    def on_truth(self, path: Path, values: Array, source: Grid, case: Case) -> Array:
+        """Another program's values, from any grid of such voxels that covers the foreground."""
+        scan: StackedScan = case.extra
+        return on_truth(path, values, source, scan.grid, case.regions["foreground"])
 
     def score(self, result: Array, case: Case) -> dict[str, float]:
         """As without stacks, and how far the registration behind the result was off, where there was one."""
@@ -133,6 +146,8 @@ class StackBenchmark(IsotropicBenchmark):
             "seed": f"{moved_stacks.SEED}, with the file's name and the stack",
             "output": f"{'made' if self.method.consistency else 'not made'} consistent with the stacks; float32, not "
             "clipped; on the grid and in the values of the ground truth",
+            "other_programs": "a result on another grid is brought onto the ground truth's by cubic B-splines, by its "
+            "header",
             "alone": "the stack with the highest PSNR in the foreground, brought to the ground truth by its true "
             f"motion (B-spline of order {moved_stacks.ORDER}) and gain",
             "ssim": "3D, Gaussian window of sigma 1.5 (11 voxels), K 0.01 and 0.03",

@@ -8,16 +8,21 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from scipy.ndimage import affine_transform
 
 import medsr
 from medsr.commands.evaluate import tables
 from medsr.commands.evaluate.choose import benchmark
 from medsr.commands.evaluate.stack_runners import StackedScan, Together
 from medsr.core.errors import InputError, UsageError
+from medsr.core.geometry import Grid
+from medsr.degradation import moved_stacks
 from medsr.degradation.moved_stacks import NOISE
+from medsr.engines.base import Compute
 from medsr.volumes.stacks.on_grid import placed
 
 ROWS = ["averaged", "cubic alone", "back-projected alone", "back-projected together"]
+TURN = np.array([0.1, -0.07, 0.05])
 ROWS.append("back-projected together, true motion")
 
 
@@ -109,7 +114,7 @@ def test_every_row_is_measured_and_the_protocol_says_all_numbers(scans: Path, tm
     assert figures["protocol"]["difference_to"] == "averaged"
     assert (tmp_path / "out/report.html").is_file()
     written = sorted(path.name for path in (tmp_path / "inputs").iterdir())
-    assert written == ["head_axial.nii.gz", "head_coronal.nii.gz", "head_sagittal.nii.gz"]
+    assert written == ["grids", "head_axial.nii.gz", "head_coronal.nii.gz", "head_sagittal.nii.gz"]
 
 
 def test_another_programs_volume_is_measured_beside(scans: Path, tmp_path: Path) -> None:
@@ -119,19 +124,83 @@ def test_another_programs_volume_is_measured_beside(scans: Path, tmp_path: Path)
     axial = nib.load(tmp_path / "inputs/head_axial.nii.gz")
     assert axial.get_data_dtype() == np.float32
     np.testing.assert_allclose(axial.get_fdata(), case.extra.stacks[0][1].stored)
+    grid = nib.load(tmp_path / "inputs/grids/head_grid.nii.gz")
+    assert grid.shape == case.ground_truth.shape
+    assert not np.any(grid.dataobj)
     (tmp_path / "joint").mkdir()
     noisy = case.ground_truth + NOISE * np.random.default_rng(0).standard_normal(case.ground_truth.shape)
-    nib.save(nib.Nifti1Image(noisy.astype(np.float32), np.diag([1.1, 1.1, 1.1, 1])), tmp_path / "joint/head.nii.gz")
+    nib.save(nib.Nifti1Image(noisy.astype(np.float32), grid.affine), tmp_path / "joint/head.nii.gz")
     result = medsr.evaluate("volume", scans, scale=4, stacks=2, results={"other": tmp_path / "joint"}, device="cpu")
     assert list(result.means) == ["averaged", "cubic alone", "other"]
     assert result.means["other"]["psnr"].mean == pytest.approx(-20 * np.log10(NOISE), abs=0.1)
     assert "registration_error" not in result.means["other"]
     assert result.means["other"]["psnr"].mean > result.means["averaged"]["psnr"].mean
-    nib.save(
-        nib.Nifti1Image(noisy.astype(np.float32)[:-1], np.diag([1.1, 1.1, 1.1, 1])), tmp_path / "joint/head.nii.gz"
+
+
+def test_a_result_of_another_program_may_lie_on_another_grid_of_such_voxels(scans: Path, tmp_path: Path) -> None:
+    bench = benchmark("volume", scans, 4, stacks=3)
+    case = bench.load(bench.items()[0])
+    truth, grid = case.ground_truth, case.extra.grid
+    (tmp_path / "other").mkdir()
+
+    def psnr(values: np.ndarray, affine: np.ndarray) -> float:
+        nib.save(nib.Nifti1Image(values.astype(np.float32), affine), tmp_path / "other/head.nii.gz")
+        result = bench.import_results(tmp_path / "other/head.nii.gz", case)
+        assert result.shape == truth.shape
+        return bench.score(result, case)["psnr_foreground"]
+
+    noisy = truth + NOISE * np.random.default_rng(0).standard_normal(truth.shape)
+    as_it_is = psnr(noisy, grid.affine)
+    larger = grid.affine @ _shift([-3, -2, -4])
+    padded = np.pad(noisy, ((3, 1), (2, 5), (4, 0)))
+    assert psnr(padded, larger) == pytest.approx(as_it_is, abs=0.01)
+    turn = larger @ np.diag([-1, -1, 1, 1]) @ _shift([1 - padded.shape[0], 1 - padded.shape[1], 0])
+    assert psnr(padded[::-1, ::-1], turn) == pytest.approx(as_it_is, abs=0.01)
+    half = grid.affine @ _shift([0.5, 0, 0])  # the header says where the voxels lie, though there are as many
+    assert psnr(noisy, half) < as_it_is - 3
+    oblique = Grid((70, 74, 66), larger @ _shift([-5, -6, -5]) @ moved_stacks.turned_around(np.zeros(3), TURN, TURN))
+    source = np.linalg.inv(grid.affine) @ oblique.affine
+    there = affine_transform(truth, source, output_shape=oblique.shape, order=5)
+    assert psnr(there, oblique.affine) > 45
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "words"),
+    [
+        (slice(None, None, 4), np.diag([1, 1, 4, 1]), r"voxels of 1.1 x 1.1 x 4.4 mm, the ground truth has 1.1 mm"),
+        (slice(24), np.eye(4), r"\d+\.\d% of the foreground lies outside it"),
+        (slice(None), np.diag([-1, 1, 1, 1]), "of the foreground lies outside it"),
+        (slice(None), np.diag([0.5, 0.5, 0.5, 1]), "voxels of 0.55 x 0.55 x 0.55 mm"),
+    ],
+)
+def test_a_result_of_other_voxels_or_another_place_is_refused_and_what_to_do_is_said(
+    part: slice, change: np.ndarray, words: str, scans: Path, tmp_path: Path
+) -> None:
+    bench = benchmark("volume", scans, 4, stacks=2)
+    case = bench.load(bench.items()[0])
+    image = nib.Nifti1Image(case.ground_truth[:, :, part], case.extra.grid.affine @ change)
+    nib.save(image, tmp_path / "head.nii.gz")
+    with pytest.raises(InputError, match=f"head.nii.gz: .*{words}.*; bring it onto the grid .* folder `grids`"):
+        bench.import_results(tmp_path / "head.nii.gz", case)
+
+
+@pytest.mark.slow
+def test_stacks_written_for_another_program_and_joined_by_ourselves_score_the_same(scans: Path, tmp_path: Path) -> None:
+    """The way of another program: stacks and grid out, the result on that grid in."""
+    bench = benchmark("volume", scans, 4, stacks=2)
+    case = bench.load(bench.items()[0])
+    bench.export_inputs(case, tmp_path / "knees/head")
+    medsr.volume(
+        [tmp_path / "knees/head_axial.nii.gz", tmp_path / "knees/head_sagittal.nii.gz"],
+        tmp_path / "made/head.nii.gz",
+        together=True,
+        like=tmp_path / "knees/grids/head_grid.nii.gz",
+        model="back-projected",
+        device="cpu",
     )
-    with pytest.raises(InputError, match="51 x 56 x 48 voxels, the ground truth has 52 x 56 x 48"):
-        medsr.evaluate("volume", scans, scale=4, stacks=2, results={"other": tmp_path / "joint"}, device="cpu")
+    own = bench.score(bench.open("back-projected", Compute("cpu"), None)(case), case)["psnr_foreground"]
+    result = bench.import_results(tmp_path / "made/head.nii.gz", case)
+    assert bench.score(result, case)["psnr_foreground"] == pytest.approx(own, abs=0.01)
 
 
 def test_the_error_of_a_registration_that_is_known_to_be_wrong_is_that_error(
@@ -165,7 +234,6 @@ def test_what_cannot_be_measured_is_said(scans: Path, tmp_path: Path) -> None:
 
 def test_a_file_is_shown_by_its_name_in_every_row(scans: Path, refiner_file: Path) -> None:
     from medsr.commands.evaluate.choose import open_runners
-    from medsr.engines.base import Compute
 
     bench = benchmark("volume", scans, 4, stacks=2)
     runners = open_runners(bench, [refiner_file], {}, {}, Compute("cpu"), None)
@@ -193,6 +261,12 @@ def test_together_beats_the_average_and_the_best_single_stack_on_a_real_head(rea
     assert [row.metrics for row in again.rows] == [
         row.metrics for row in result.rows
     ]  # seconds, too: not measured anew
+
+
+def _shift(voxels: list[float]) -> np.ndarray:
+    matrix = np.eye(4)
+    matrix[:3, 3] = voxels
+    return matrix
 
 
 def _to_unit(stored: np.ndarray) -> np.ndarray:
