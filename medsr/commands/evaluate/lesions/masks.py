@@ -25,6 +25,8 @@ Mask = NDArray[np.bool_]
 EXACT = "_mask"
 ENDINGS = (EXACT, "_lesions", "_gold_standard", "_seg")
 """What the names of masks end in; upper and lower case are one."""
+SEQUENCES = frozenset("flair t1 t1w t1n t1c t1ce t1gd t2 t2w t2f t2star pd pdw swi dwi adc mprage stir dir".split())
+"""Last parts of the names of several scans of one patient, which share one mask."""
 OFF_GRID = 0.1
 """Part of a voxel by which a corner of the mask may lie off the image's: headers are rounded."""
 
@@ -35,7 +37,7 @@ def find_mask(image: Path, masks: Path | None = None, data: Path | None = None) 
 
     `masks`: the folder of masks, None for the image's own. `data`: the folder of all images; a mask then lies in the
     same subfolder of `masks`, or in `masks` itself. Raises InputError unless exactly one file is this image's mask and
-    no other image's.
+    no other image's; T1, T2, FLAIR and the like of one patient, in one folder, may share one.
     """
     if masks is not None and not masks.is_dir():
         raise InputError(f"{masks}: not a folder; give the folder that holds the masks")
@@ -89,6 +91,8 @@ def _claims(other: Path, image: Path, mask: Path) -> bool:
     """Whether the mask of `image` could be that of another image just as well."""
     if _is_volume(other) != _is_volume(image) or is_mask_name(other) or not _is_mask_of(mask, other):
         return False
+    if image.parent == other.parent and {_last(image), _last(other)} <= SEQUENCES:
+        return False  # `read_mask` asks that it lies on the grid of each
     name = _stem(mask).lower()
     return name != _stem(image).lower() + EXACT or name == _stem(other).lower() + EXACT
 
@@ -135,6 +139,10 @@ def _stem(path: Path) -> str:
 def _patient(stem: str) -> str:
     """A name up to its last part; the whole name where it has one part."""
     return stem.rpartition("_")[0] or stem
+
+
+def _last(path: Path) -> str:
+    return _stem(path).lower().rpartition("_")[2]
 
 
 def _volume(path: Path, image: Path) -> NDArray:

@@ -88,8 +88,8 @@ def _summary(
         return None
     kept = np.array([row.contrast_kept for row in counted])
     gain = None
-    if base:
-        gain = _interval(counted, [row.contrast_kept - base[row.subject, row.number] for row in counted])
+    if base and (paired := [row for row in counted if (row.subject, row.number) in base]):
+        gain = _interval(paired, [row.contrast_kept - base[row.subject, row.number] for row in paired])
     return SizeSummary(
         model,
         size,

@@ -109,6 +109,16 @@ def test_a_mask_that_may_be_another_images_is_refused(tmp_path: Path) -> None:
     assert find_mask(eyes[0]).name == "eye_1_mask.png"
 
 
+def test_scans_of_one_patient_share_a_mask(tmp_path: Path) -> None:
+    scans = [tmp_path / "p1" / name for name in ("p1_t1ce.nii.gz", "p1_FLAIR.nii.gz")]
+    _touch(*scans, tmp_path / "p1" / "p1_seg.nii.gz")
+    assert {find_mask(scan).name for scan in scans} == {"p1_seg.nii.gz"}
+    _touch(scans[0].with_name("p1_FLAIR_mask.nii.gz"))
+    assert find_mask(scans[0]).name == "p1_seg.nii.gz"  # the other's own mask is not its own
+    with pytest.raises(InputError, match="2 masks"):
+        find_mask(scans[1])
+
+
 def test_a_folder_of_slices_has_its_mask_beside_it_or_apart(tmp_path: Path) -> None:
     for patient in ("p1", "p2"):
         _touch(tmp_path / "data" / patient / "series" / "1.dcm")

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, median_filter
 
+from medsr.commands.evaluate.lesions.masks import find_mask, leading_part, read_mask
 from medsr.commands.evaluate.lesions.real_lesions import RealLesion, real_lesions
 from medsr.commands.evaluate.lesions.real_summary import ALL, SizeSummary, by_size, size_class
+from medsr.commands.evaluate.volume import VolumeBenchmark
 from medsr.core.errors import InputError
 from medsr.core.types import Array
+from medsr.engines.base import Compute
 
 CENTRES = ((13, 20, 23), (18, 37, 20), (36, 15, 33), (39, 38, 38))
 RADII = (1.0, 2.0, 3.0, 5.5)
@@ -159,3 +164,31 @@ def test_intervals_are_over_subjects_once_there_are_enough() -> None:
     assert many.over == "subjects"
     assert many.contrast_kept.mean == pytest.approx((0.22 + 11) / 12)  # a patient of many lesions counts once
     assert many.contrast_kept.n == 12
+
+
+@pytest.mark.slow
+def test_of_a_patient_with_multiple_sclerosis_small_lesions_lose_most(real_data: Path, tmp_path: Path) -> None:
+    """The consensus of three readers; slices made four times as thick, and interpolated."""
+    image = real_data / "mri" / "flair_lesions" / "lesjak_patient26_FLAIR.nii.gz"
+    path = find_mask(image)
+    assert path.name == "lesjak_patient26_GOLD_STANDARD.nii.gz"
+    (tmp_path / image.name).symlink_to(image)
+    benchmark = VolumeBenchmark(tmp_path, 4)
+    case = benchmark.load(benchmark.items()[0])
+    mask = leading_part(read_mask(path, image, _fail), case.ground_truth.shape, path)
+    assert mask.sum() == np.count_nonzero(np.asanyarray(nib.load(path).dataobj)[:, :, :180])
+    cubic = benchmark.open("cubic", Compute(), None)(case)
+    results = {"ground truth": case.ground_truth, "cubic": cubic}
+    rows = real_lesions("p26", case.ground_truth, mask, results, benchmark.step(case), "mm")
+    own = [row for row in rows if row.model == "ground truth" and row.stands_out]
+    assert len(rows) == 2 * 19
+    assert all(row.contrast_kept == row.extent_kept == 1 for row in own)
+    assert all(row.contrast > 0 for row in own)  # bright in FLAIR: so the mask lies where its image does
+    summaries = by_size(rows, "cubic")
+    sizes = ("below 0.01 ml", "0.5 ml and above")
+    small, large = (_summary(summaries, "cubic", size).contrast_kept.mean for size in sizes)
+    assert small < 0.7 < large < 1
+
+
+def _fail(line: str) -> None:
+    raise AssertionError(line)
