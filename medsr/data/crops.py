@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from medsr.core.types import Array
+from medsr.data import random_lesions
 from medsr.data.augmentation import flip_rotate, intensity_jitter
 from medsr.data.sources import ImageSource
 from medsr.data.streams import stream
@@ -23,22 +24,24 @@ DRAWS = 20
 """How often a crop that is too dark is drawn again before it is taken as it is."""
 
 
-def bright_enough(
-    draw: Callable[[np.random.Generator], NDArray[np.float32]], rng: np.random.Generator, darkest: float
-) -> NDArray[np.float32]:
-    """A crop whose mean is at least `darkest`, or the last of DRAWS tries more."""
-    crop = draw(rng)
+Drawn = TypeVar("Drawn", bound=tuple[Any, ...])
+
+
+def bright_enough(draw: Callable[[np.random.Generator], Drawn], rng: np.random.Generator, darkest: float) -> Drawn:
+    """A crop and what was drawn with it; its mean is at least `darkest`, or it is the last of DRAWS tries more."""
+    drawn = draw(rng)
     for _ in range(DRAWS):
-        if crop.mean() >= darkest:
+        if drawn[0].mean() >= darkest:
             break
-        crop = draw(rng)
-    return crop
+        drawn = draw(rng)
+    return drawn
 
 
 class GroundTruthCrops:
     """A map-style dataset: (iteration, slot) -> [one ground-truth crop], float32 (channels, side, side) in [0, 1].
 
-    Every choice (image, place, flips, quarter turns) comes from `stream(seed, iteration, slot)`.
+    Every choice (image, place, flips, quarter turns, lesions) comes from `stream(seed, iteration, slot)`; lesions last,
+    so that crops are the same but for them.
     """
 
     def __init__(self, sources: tuple[ImageSource, ...], data: Data, side: int, channels: int, seed: int) -> None:
@@ -51,10 +54,12 @@ class GroundTruthCrops:
 
         iteration, slot = key
         rng = stream(self.seed, iteration, 1 + slot)
-        crop = bright_enough(self._draw, rng, self.data.darkest_crop)
+        crop, plain = bright_enough(self._draw, rng, self.data.darkest_crop)
+        random_lesions.apply(crop, random_lesions.draw(plain, self.data, 1.0, rng))
         return [torch.from_numpy(np.ascontiguousarray(np.moveaxis(crop, -1, 0)))]
 
-    def _draw(self, rng: np.random.Generator) -> NDArray[np.float32]:
+    def _draw(self, rng: np.random.Generator) -> tuple[Array, Array]:
+        """The crop, and the same before its intensities were changed."""
         image = self._load(self.sources[rng.integers(len(self.sources))])
         height, width = image.pixels.shape[:2]
         top, left = rng.integers(height - self.side + 1), rng.integers(width - self.side + 1)
@@ -62,8 +67,8 @@ class GroundTruthCrops:
         crop = as_channels(
             image.window.to_unit(stored).clip(0, 1), self.channels
         )  # hot pixels: the detector's brightest
-        crop = flip_rotate(crop, self.data.flips, rng)
-        return crop if self.data.jitter is None else intensity_jitter(crop, self.data.jitter, rng)
+        plain = flip_rotate(crop, self.data.flips, rng)
+        return (plain if self.data.jitter is None else intensity_jitter(plain, self.data.jitter, rng)), plain
 
     def _load(self, source: ImageSource) -> image_io.Image:
         if source in self._cache:
@@ -78,7 +83,7 @@ class GroundTruthCrops:
         return image
 
 
-def as_channels(unit: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
+def as_channels(unit: Array, channels: int) -> Array:
     """(H, W, 1 or 3) to (H, W, channels): grey is repeated, colour is averaged."""
     if unit.shape[2] == channels:
         return unit

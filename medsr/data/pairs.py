@@ -14,7 +14,7 @@ from medsr.core.errors import InputError, UsageError
 from medsr.core.resources import expanded
 from medsr.core.types import Array
 from medsr.data.augmentation import flip_rotate, intensity_jitter
-from medsr.data.crops import DRAWS, GroundTruthCrops, as_channels
+from medsr.data.crops import GroundTruthCrops, as_channels, bright_enough
 from medsr.data.sources import DataSplit, ImageSource, folder_of, split
 from medsr.data.streams import stream
 from medsr.io.images import image as image_io
@@ -117,11 +117,7 @@ class PairedCrops(GroundTruthCrops):
         import torch
 
         rng = stream(self.seed, key[0], 1 + key[1])
-        pair = self._draw_pair(rng)
-        for _ in range(DRAWS):
-            if pair[0].mean() >= self.data.darkest_crop:
-                break
-            pair = self._draw_pair(rng)
+        pair = bright_enough(self._draw_pair, rng, self.data.darkest_crop)
         return [torch.from_numpy(np.ascontiguousarray(np.moveaxis(crop, -1, 0))) for crop in pair]
 
     def _draw_pair(self, rng: np.random.Generator) -> tuple[Array, Array]:

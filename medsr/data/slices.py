@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medsr.core.types import Array
+from medsr.data import random_lesions
 from medsr.data.augmentation import random_contrast, random_zoom
 from medsr.data.crops import bright_enough
 from medsr.data.streams import stream
@@ -25,7 +27,8 @@ PAIRINGS = tuple((normal, rows) for normal in range(3) for rows in range(3) if n
 class SliceCrops:
     """A map-style dataset: (iteration, slot) -> [one crop of a slice], float32 (1, side, side), rows to be made thick.
 
-    Every volume, pairing, place, flip and contrast comes from `stream(seed, iteration, slot)`.
+    Every volume, pairing, place, flip, contrast and lesion comes from `stream(seed, iteration, slot)`; lesions last, so
+    that crops are the same but for them.
     """
 
     def __init__(
@@ -44,13 +47,16 @@ class SliceCrops:
 
         iteration, slot = key
         rng = stream(self.seed, iteration, 1 + slot)
-        crop = bright_enough(self._draw, rng, self.data.darkest_crop)
-        if self.data.jitter is not None:
-            crop = random_contrast(crop, self.data.jitter, rng)
+        plain, step = bright_enough(self._draw, rng, self.data.darkest_crop)
+        crop = plain if self.data.jitter is None else random_contrast(plain, self.data.jitter, rng)
+        if lesions := random_lesions.draw(plain, self.data, step, rng):
+            crop = crop.copy()  # it may be a part of the volume
+            random_lesions.apply(crop, lesions)
         return [torch.from_numpy(np.ascontiguousarray(crop[None]))]
 
-    def _draw(self, rng: np.random.Generator) -> Array:
-        volume = self.volumes if isinstance(self.volumes, np.ndarray) else self._load(rng)
+    def _draw(self, rng: np.random.Generator) -> tuple[Array, float]:
+        """A crop, and the mm from one of its voxels to the next (1 where that is not known)."""
+        volume, spacing = (self.volumes, (1.0,) * 3) if isinstance(self.volumes, np.ndarray) else self._load(rng)
         normal, rows = self.pairings[int(rng.integers(len(self.pairings)))]
         region: list[slice | int] = []
         for axis, length in enumerate(volume.shape):
@@ -62,7 +68,7 @@ class SliceCrops:
         if self.data.flips:  # no quarter turns: the rows are what is made thick
             upright_share = 0.5 if self.data.flips is True else 1 - self.data.flips
             crop = crop[:: 1 if rng.random() < upright_share else -1, :: 1 if rng.random() < upright_share else -1]
-        return crop
+        return crop, math.sqrt(math.prod(spacing) / spacing[normal])
 
     def _taken(self, rng: np.random.Generator, length: int) -> int:
         """Voxels of an axis that become the crop's side."""
@@ -71,7 +77,7 @@ class SliceCrops:
             return self.side
         return min(length, round(self.side / np.exp(rng.uniform(np.log(low), np.log(high)))))
 
-    def _load(self, rng: np.random.Generator) -> Array:
+    def _load(self, rng: np.random.Generator) -> tuple[Array, tuple[float, ...]]:
         source = self.volumes[int(rng.integers(len(self.volumes)))]
         if source.path not in self._cache:
             self._cache[source.path] = load(source.path, max(100, self.side))
@@ -81,4 +87,4 @@ class SliceCrops:
             ):
                 self._cache.popitem(last=False)
         self._cache.move_to_end(source.path)
-        return self._cache[source.path]
+        return self._cache[source.path], source.spacing

@@ -1,6 +1,6 @@
 """Recipes: what they may say and reading them. Imports nothing heavy: a typo is refused before torch is loaded."""
 
-from medsr.recipe.data import Data, Jitter, MultiScale
+from medsr.recipe.data import Data, Jitter, Lesions, MultiScale
 from medsr.recipe.degradation import (
     Bicubic,
     DegradationStage,
@@ -27,6 +27,7 @@ __all__ = [
     "HighOrder",
     "Jitter",
     "KernelMix",
+    "Lesions",
     "Losses",
     "MultiScale",
     "Optimizer",

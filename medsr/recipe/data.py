@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -16,6 +16,7 @@ from medsr.recipe.fields import (
     Probability,
     Range,
     RecipeSection,
+    ascending,
 )
 
 
@@ -64,6 +65,36 @@ class Jitter(RecipeSection):
         )
 
 
+_Size = Annotated[Number, Field(gt=0, le=200)]
+_Contrast = Annotated[Number, Field(gt=0, le=1)]
+
+
+class Lesions(RecipeSection):
+    """Lesion-like signals drawn into crops of ground truth before they are degraded: a network that erases them loses.
+
+    Shapes, sizes and contrasts are drawn from ranges, which are wider than the steps of `medsr evaluate lesions`.
+    """
+
+    kind: Literal["mri", "cxr", "fundus"]
+    probability: Probability = 0.5
+    """How often a crop gets any; then from one to `most`."""
+    most: Annotated[int, Field(strict=True, ge=1, le=20)] = 3
+    sizes: Annotated[tuple[_Size, _Size], AfterValidator(ascending)] | None = None
+    """Full width: mm of a volume, pixels of an image's crop. None: a range for each family of that kind."""
+    contrasts: Annotated[tuple[_Contrast, _Contrast], AfterValidator(ascending)] | None = None
+    """Fractions of the tissue around; the family says whether brighter or darker. None: a range for each family."""
+
+    def check(self, volumes: bool, channels: int, crop: int) -> None:
+        """Raise ValueError where that kind does not lie in what the recipe trains on."""
+        if volumes != (self.kind == "mri"):
+            fitting = "mri (volumes have no other)" if volumes else "cxr or fundus (mri is for slices of volumes)"
+            raise ValueError(f"data.lesions.kind: expected {fitting}, got {self.kind}")
+        if self.kind == "fundus" and channels != 3:
+            raise ValueError("data.lesions.kind: fundus needs channels 3; its lesions differ in colour")
+        if self.sizes and not volumes and self.sizes[1] > crop:
+            raise ValueError(f"data.lesions.sizes: {self.sizes[1]:g} pixels do not fit into data.crop, {crop}")
+
+
 def _fraction_or_name(value: Any) -> Any:
     fraction = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
     if not fraction and not isinstance(value, str):
@@ -90,6 +121,7 @@ class Data(RecipeSection):
     """True: each of the eight ways a square lies is equally likely. A number: how often it is flipped upside down,
     left to right and turned by 90 degrees, each by itself."""
     jitter: Jitter | None = None
+    lesions: Lesions | None = None
     darkest_crop: Probability = 0.0
     modality: str = ""
     bits: Bits | None = None

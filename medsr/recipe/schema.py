@@ -150,6 +150,10 @@ class Recipe(RecipeSection):
             _check_blur(self.degradation, self.degrade_crop, self.scale)
         if isinstance(self.degradation, Pairs) and self.data.multiscale is not None:
             raise ValueError("data.multiscale: pairs of files have no low resolution of a reduction; leave it out")
+        if isinstance(self.degradation, Pairs) and self.data.lesions is not None:
+            raise ValueError("data.lesions: pairs of files have no low resolution that shows them; leave it out")
+        if self.data.lesions is not None:
+            self.data.lesions.check(bool(thick), self.channels, self.data.crop)
         if thick and (self.channels != 1 or self.scale != 1):
             raise ValueError(f"degradation.name: {self.degradation.name} needs scale 1 and channels 1")
         if thick and int(self.degrade_crop / thick.factors[1]) < 4:
