@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 from medsr.commands.evaluate.benchmarks import label, split
@@ -50,11 +51,11 @@ def _grid(result: Evaluation, metrics: Sequence[str], columns: Sequence[tuple[st
 
 
 def interval(summary: IntervalSummary | None, digits: int, sign: str = "") -> str:
-    """`33.92 [33.50, 34.31]`."""
-    if summary is None:
+    """`33.92 [33.50, 34.31]`; a dash for what was not measured, no interval where one value cannot tell."""
+    if summary is None or not isfinite(summary.mean):
         return "-"
     text = f"{summary.mean:{sign}.{digits}f}"
-    if summary.low is None or summary.high is None:
+    if summary.low is None or summary.high is None or not (isfinite(summary.low) and isfinite(summary.high)):
         return text
     return f"{text} [{summary.low:{sign}.{digits}f}, {summary.high:{sign}.{digits}f}]"
 
@@ -92,12 +93,12 @@ def remarks(result: Evaluation) -> list[str]:
 def text(result: Evaluation) -> str:
     """For the terminal: the protocol, then the table."""
     lines = [f"{name}: {value}" for name, value in protocol(result)]
-    return "\n".join([*lines, "", *_table(*grid(result, result.metrics)), *remarks(result)])
+    return "\n".join([*lines, "", *markdown_table(*grid(result, result.metrics)), *remarks(result)])
 
 
 def markdown(result: Evaluation) -> str:
     """For a paper's repository: the table, then the protocol."""
-    lines = [f"# {result.benchmark}", "", *_table(*grid(result, result.metrics)), ""]
+    lines = [f"# {result.benchmark}", "", *markdown_table(*grid(result, result.metrics)), ""]
     if notes := remarks(result):
         lines += [*(f"{note}." for note in notes), ""]
     lines += ["Protocol:", "", *(f"- {name}: {value}" for name, value in protocol(result)), ""]
@@ -116,17 +117,17 @@ def csv_of_means(result: Evaluation) -> str:
             gain = result.differences.get(model, {}).get(key)
             more = [gain.mean, gain.low, gain.high] if gain else [None, None, None]
             rows.append([model, key, mean.n, mean.mean, mean.low, mean.high, *more])
-    return _csv(rows)
+    return csv_text(rows)
 
 
 def csv_of_images(result: Evaluation) -> str:
     """A line for every image and model."""
     metrics = result.metrics
     rows = [["id", "model", *metrics]]
-    return _csv(rows + [[row.id, row.model, *(row.metrics.get(key) for key in metrics)] for row in result.rows])
+    return csv_text(rows + [[row.id, row.model, *(row.metrics.get(key) for key in metrics)] for row in result.rows])
 
 
-def _table(header: list[str], rows: Grid) -> list[str]:
+def markdown_table(header: list[str], rows: Grid) -> list[str]:
     """A Markdown table whose columns line up."""
     header = [cell.replace("|", "\\|") for cell in header]
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
@@ -145,7 +146,8 @@ def _plain(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _csv(rows: list[list[Any]]) -> str:
+def csv_text(rows: list[list[Any]]) -> str:
+    """Rows as a CSV file that no spreadsheet takes for formulas."""
     stream = io.StringIO()
     cells = [[cell(shown(value)) if isinstance(value, str) else value for value in row] for row in rows]
     csv.writer(stream, lineterminator="\n").writerows(cells)

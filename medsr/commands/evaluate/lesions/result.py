@@ -159,7 +159,7 @@ class LesionEvaluation:
                     "model": model,
                     **_json_of_cell(cell),
                     "measure": measure,
-                    **_json(mean),
+                    **(_json(mean) or {}),
                     "difference": _json(self.difference(model, cell, measure)) if model != self.baseline else None,
                 }
                 for model in self.models
