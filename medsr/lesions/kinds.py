@@ -11,9 +11,10 @@ Shape = Literal["ellipsoid", "nodule", "spot", "blot", "exudate"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 UNITS: Mapping[Kind, str] = {"mri": "mm", "cxr": "mm", "fundus": "pixels"}
 """What sizes and steps are measured in."""
-BLOOD = (0.5, 1.0, 0.7)
+BLOOD = (0.4, 1.0, 0.55)
+"""What blood changes in red, green and blue, in parts of green: that of the wide vessels of DRIVE's test images."""
 LIPID = (0.25, 1.0, 0.4)
-"""What blood and hard exudates change in red, green and blue, in parts of what they change in green."""
+"""What hard exudates change: yellow."""
 
 
 @dataclass(frozen=True)

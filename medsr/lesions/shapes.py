@@ -16,7 +16,7 @@ SOFT = 0.7
 """mm over which the edge of an ellipsoid falls from 1 to 0."""
 BLOT_EDGE, EXUDATE_EDGE = 2.0, 1.0
 """Pixels over which those edges fall."""
-WAVES = {"blot": (0.0, 0.0, 0.16, 0.12, 0.08, 0.05), "exudate": (0.0, 0.0, 0.1, 0.06)}
+WAVES = {"blot": (0.0, 0.0, 0.14, 0.09, 0.05), "exudate": (0.0, 0.0, 0.1, 0.06)}
 """Standard deviation of each harmonic of an irregular outline, in parts of the radius."""
 FURTHEST = 1.6
 """No outline reaches further, in radii."""

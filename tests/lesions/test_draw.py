@@ -105,7 +105,7 @@ def test_a_spot_has_its_size_at_half_maximum_and_ends_at_twice_that(size: float)
 
 
 def test_each_channel_gets_its_weight_of_its_own_local_mean() -> None:
-    truth = np.broadcast_to(np.float32([0.6, 0.4, 0.2]), (41, 41, 3)).copy()
+    truth = np.broadcast_to(np.array([0.6, 0.4, 0.2], np.float32), (41, 41, 3)).copy()
     lesion = Lesion("microaneurysm", "spot", 7, -0.3, (0.5, 1, 0.7), (20, 20), (1, 1), (0,), 0)
     added = _whole(truth, lesion, 1.0)
     peak = added[20, 20] / added[20, 20, 1] * -0.3 * 0.4
