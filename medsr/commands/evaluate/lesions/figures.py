@@ -76,12 +76,13 @@ def _line(
     means = {cell.size: mean for cell in cells if (mean := result.mean(model, cell, measure)) is not None}
     if not means:
         return None
+    known = any(mean.low is not None for mean in means.values())
     lows = [mean.mean - (mean.low if mean.low is not None else mean.mean) for mean in means.values()]
     highs = [(mean.high if mean.high is not None else mean.mean) - mean.mean for mean in means.values()]
     return axes.errorbar(
         [size + offset for size in means],
         [mean.mean for mean in means.values()],
-        yerr=np.nan_to_num(np.maximum([lows, highs], 0)),
+        yerr=np.nan_to_num(np.maximum([lows, highs], 0)) if known else None,
         color=colours(result)[model],
         linestyle="--" if model == result.baseline else "-",
         marker="o",
@@ -104,7 +105,7 @@ def strip(result: LesionEvaluation, example: Strip) -> Picture:
         sections = [_windowed(kept[name], window) for kept in (example.present, example.absent)]
         rows.append([*sections, _diverging(changes[name] / strongest)])
     where = f"{example.cell.family}, {tables.named(result, example.cell)}"
-    return drawing(f"{where}, in {example.subject}", _labelled(rows, [plain(name, 24) for name in names]))
+    return drawing(f"{where}, in {example.subject}", _labelled(rows, [plain(name, 17) for name in names]))
 
 
 def _labelled(rows: Sequence[Sequence[Array]], names: Sequence[str]) -> Figure:

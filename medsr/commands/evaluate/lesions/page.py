@@ -8,7 +8,7 @@ from pathlib import Path
 from medsr.commands.evaluate.lesions import figures, tables
 from medsr.commands.evaluate.lesions.real_section import real_section
 from medsr.commands.evaluate.lesions.result import GROUND_TRUTH, MEASURES, Cell, LesionEvaluation, Strip
-from medsr.commands.evaluate.lesions.verdict import groups, reference, verdict
+from medsr.commands.evaluate.lesions.verdict import groups, listed, reference, verdict
 from medsr.commands.evaluate.tables import interval
 from medsr.core.text import names_only
 from medsr.report.page import Section, Table, write_page
@@ -55,7 +55,7 @@ STRIPS = (
 def write(path: Path, result: LesionEvaluation) -> None:
     """Write the page, one file that needs nothing else."""
     others = tables.compared(result)
-    models = " and ".join(others) or result.baseline
+    models = listed(others or [result.baseline])
     lead = f"How much {models} keep{'s' if len(others) < 2 else ''} of {tables.counted(result)}"
     lead += f", beside {result.baseline}." if others else "."
     sections = [Section(f"{model}: the verdict", verdict(result, model)) for model in [*others, result.baseline]]
@@ -119,7 +119,8 @@ def _strips(result: LesionEvaluation) -> list[Section]:
         if smallest is None:
             words = f"{result.baseline} keeps half of the contrast at no size."
         else:
-            words = f"{result.baseline} keeps half of the contrast from {tables.named(result, smallest)} on."
+            size = tables.named(result, smallest)
+            words = f"The smallest size of which {result.baseline} keeps half of the contrast is {size}."
         pictures = [figures.strip(result, example) for example in examples]
         sections.append(Section(f"Examples: {family}", words if sections else f"{STRIPS} {words}", pictures=pictures))
     return sections

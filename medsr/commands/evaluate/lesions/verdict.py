@@ -52,7 +52,8 @@ def _kept(result: LesionEvaluation, model: str, cells: Sequence[Cell]) -> list[s
     if less:
         sentences.append(f"It keeps less contrast than {result.baseline}: {_named(result, less)}.")
     if untold:
-        sentences.append(f"Which of the two keeps more, {_subjects(result)} cannot tell: {_named(result, untold)}.")
+        than = f"Whether it keeps more than {result.baseline}"
+        sentences.append(f"{than}, {_subjects(result)} cannot tell: {_named(result, untold)}.")
     return sentences
 
 
@@ -138,4 +139,9 @@ def _sizes(sizes: Sequence[Cell], all_of_it: Sequence[Cell]) -> str:
         return f"up to {numbers[-1]}"
     if len(numbers) > 1 and list(sizes) == list(all_of_it[-len(sizes) :]):
         return f"from {numbers[0]}"
-    return f"{', '.join(numbers[:-1])} and {numbers[-1]}" if len(numbers) > 1 else numbers[0]
+    return listed(numbers)
+
+
+def listed(words: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]

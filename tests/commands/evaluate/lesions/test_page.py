@@ -12,6 +12,7 @@ import pytest
 from PIL import Image as Pillow
 
 from medsr.commands.evaluate.lesions import figures, page, tables
+from medsr.commands.evaluate.lesions.real_section import real_section
 from medsr.commands.evaluate.lesions.result import GROUND_TRUTH, Cell, LesionEvaluation, Strip
 from medsr.commands.evaluate.lesions.verdict import verdict
 from tests.helpers.lesions import lesion_evaluation
@@ -79,6 +80,7 @@ def test_a_curve_names_every_model_and_the_ground_truth(html: str) -> None:
 def test_examples_begin_where_the_baseline_keeps_half(html: str) -> None:
     examples = [caption for caption in _captions(html) if "contrast +0.3" in caption]
     assert [caption.split(",")[1] for caption in examples] == [" 5 pixels", " 3 pixels", " 8 pixels"]
+    assert "The smallest size of which bicubic keeps half of the contrast is 5 pixels." in html
 
 
 def test_an_example_shows_pixels_as_they_are() -> None:
@@ -136,3 +138,11 @@ def test_large_pictures_are_made_small() -> None:
     (small,) = figures.places({"s": large})
     with Pillow.open(io.BytesIO(base64.b64decode(small.data.split(",")[1]))) as image:
         assert image.size == (640, 443)
+
+
+def test_real_lesions_that_cannot_be_measured_are_counted_and_nothing_is_drawn(result: LesionEvaluation) -> None:
+    faint = [replace(lesion, stands_out=False) for lesion in result.real]
+    section = real_section(replace(result, real=faint))
+    assert section.text.startswith("18 lesions in 2 subjects, of which 0 stand out")
+    assert not section.tables
+    assert not section.pictures
