@@ -34,11 +34,11 @@ def verdict(result: LesionEvaluation, model: str) -> str:
     """Whether `model` keeps lesions better than the baseline, which it erases, and whether it invents."""
     cells = [cell for family in groups(result).values() for cell in family]
     sentences = [_erased(result, model, cells), _finds(result, model, cells)]
-    if model == result.baseline:
-        sentences.insert(0, "The other models are compared to this one.")
-    else:
+    if model != result.baseline:
         sentences = [*_kept(result, model, cells), *_worse(result, model, cells), *sentences]
-    return " ".join(filter(None, sentences))
+    elif set(result.models) - {GROUND_TRUTH, model}:
+        sentences.insert(0, "The other models are compared to this one.")
+    return " ".join(filter(None, sentences)) or "No lesion was measured."
 
 
 def _kept(result: LesionEvaluation, model: str, cells: Sequence[Cell]) -> list[str]:

@@ -76,3 +76,8 @@ def test_a_better_model_is_better_in_words_too() -> None:
     result = lesion_evaluation()
     assert "more contrast than bicubic: microaneurysm at every size" in verdict(result, "medsr-retina-x2")
     assert "less contrast than bicubic: every lesion, at every size" in verdict(result, "medsr-gan-x2")
+
+
+def test_a_model_of_which_nothing_is_known_gets_no_praise() -> None:
+    kept = {GROUND_TRUTH: (1.0, 1.0, 1.0), "bicubic": (0.3, 0.6, 0.8)}
+    assert verdict(_evaluation("integrated", kept), "net") == "No lesion was measured."
