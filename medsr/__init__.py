@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from medsr.commands.cohort.run import cohort
     from medsr.commands.compare.run import compare
     from medsr.commands.demo import demo
+    from medsr.commands.evaluate.lesions.run import evaluate_lesions
     from medsr.commands.evaluate.run import evaluate
     from medsr.commands.export.run import export
     from medsr.commands.finetune import finetune
@@ -31,6 +32,7 @@ _HOME = {
     "volume": "medsr.commands.volume.run",
     "finetune": "medsr.commands.finetune",
     "evaluate": "medsr.commands.evaluate.run",
+    "evaluate_lesions": "medsr.commands.evaluate.lesions.run",
     "cohort": "medsr.commands.cohort.run",
     "compare": "medsr.commands.compare.run",
     "export": "medsr.commands.export.run",
@@ -46,6 +48,7 @@ __all__ = [
     "compare",
     "demo",
     "evaluate",
+    "evaluate_lesions",
     "export",
     "finetune",
     "models",

@@ -9,8 +9,10 @@ import typer
 
 from medsr.cli.batch import BITS, end_partly, parse_tile, report_failure
 from medsr.cli.echo import echo, echo_lines
+from medsr.cli.evaluate_lesions import LESIONS, evaluate_lesions, refuse
 from medsr.cli.minutes import MINUTES
 from medsr.commands.evaluate.benchmarks import ENTRIES, STACKS, listing
+from medsr.lesions.kinds import KINDS
 
 _SCALES = "; ".join(["2", *(f"{entry.name}: {entry.default_scale:g}" for entry in ENTRIES if entry.default_scale != 2)])
 _BLURRED = listing(lambda entry: entry.blur)
@@ -22,7 +24,7 @@ _STACKED = listing(lambda entry: entry.stacked)
 
 
 def evaluate(
-    benchmark: Annotated[str, typer.Argument(help=f"{listing(last='or')}.")],
+    benchmark: Annotated[str, typer.Argument(help=f"{listing(last='or')}; or {LESIONS}: what is left of lesions.")],
     data: Annotated[Path, typer.Option(help="Folder of the data set as its owner ships it, or of ground truth.")],
     model: Annotated[
         list[str] | None,
@@ -63,6 +65,16 @@ def evaluate(
             "together.",
         ),
     ] = None,
+    kind: Annotated[str | None, typer.Option(help=f"Of lesions: {' or '.join(KINDS)}.")] = None,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="Of lesions: how often they are drawn into each image. [default: 2]")
+    ] = None,
+    masks: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Of lesions: readers' masks, named as the images, then _mask.")
+    ] = None,
+    pixel_mm: Annotated[
+        float | None, typer.Option(help="Of lesions in cxr: millimetres of the chest in a pixel. [default: 0.4]")
+    ] = None,
     inputs: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also write every low resolution here, for another program.")
     ] = None,
@@ -79,6 +91,35 @@ def evaluate(
     ] = False,
 ) -> None:
     """Measure models under one printed protocol, beside bicubic (volumes: cubic B-spline)."""
+    lesion_options = {"kind": kind, "rounds": rounds, "masks": masks, "pixel_mm": pixel_mm}
+    if benchmark == LESIONS:
+        others = {
+            "planes": planes != "auto",
+            "fuse": fuse != "mean",
+            "no_consistency": no_consistency,
+            "adapt": adapt,
+            "stacks": stacks,
+            "track": track,
+            "inputs": inputs,
+            "results": results,
+            "skip_done": skip_done,
+        }
+        refuse(others, f"{LESIONS} has none")
+        evaluate_lesions(
+            lesion_options,
+            data=data,
+            models=model or (),
+            out=out,
+            json=json_,
+            scale=scale,
+            blur_sigma=blur_sigma,
+            limit=limit,
+            device=device,
+            tile=parse_tile(tile),
+            bits=bits,
+        )
+        return
+    refuse(lesion_options, f"{benchmark} has none; {LESIONS} has")
     from medsr.commands.evaluate import tables
     from medsr.commands.evaluate.external import parse
     from medsr.commands.evaluate.run import evaluate as run

@@ -111,12 +111,12 @@ def evaluate(
         raise UsageError("`skip_done`: leave it out with `inputs` and `results`, which may have changed since")
     if inputs is not None:
         external.check_inputs(Path(inputs), Path(data))
-    _check_writable(out, json, inputs)
+    check_writable(out, json, inputs)
     chosen_device = choose_device(device)
     method = Method(parse_planes(planes), fuse, consistency)
     bench = choose(benchmark, Path(data), scale, blur_sigma, track, chosen_device, method, adapt, bits, stacks)
     every = bench.items()  # those that --limit leaves out have names too, which no other may take
-    items, names = _sample(every, limit), external.names(every) if results or inputs is not None else {}
+    items, names = sample(every, limit), external.names(every) if results or inputs is not None else {}
     bench.settle(every, notify)
     runners = open_runners(bench, models, results or {}, names, Compute(chosen_device), tile)
     notify(f"{benchmark}: {len(items)} image{'s' if len(items) > 1 else ''}, {', '.join(runners)}")
@@ -126,7 +126,7 @@ def evaluate(
         )
     bench.calibrate(notify)
     gallery = Gallery(bench, {item.id: item for item in items}, runners)
-    about = {name: _about(runner) for name, runner in runners.items()}
+    about = {name: about_model(runner) for name, runner in runners.items()}
     record = None if out is None else Record(Path(out), {"protocol": bench.protocol(), "models": about}, skip_done)
     with record or nullcontext():
         rows, failed = _measure(bench, items, runners, gallery, record, chosen_device, _stems(inputs, names))
@@ -135,7 +135,7 @@ def evaluate(
         assert error is not None
         raise error
     protocol = {**bench.protocol(), "drawn": f"{limit} at random, seed 0" if limit else "all"}
-    result = Evaluation(benchmark, protocol, bench.baseline, about, rows, failed, _versions(chosen_device))
+    result = Evaluation(benchmark, protocol, bench.baseline, about, rows, failed, versions(chosen_device))
     if json is not None:
         write_text(Path(json), json_.dumps(result.to_json(), indent=1, allow_nan=False) + "\n")
     if out is not None:
@@ -149,7 +149,7 @@ def evaluate(
     return result
 
 
-def _check_writable(out: str | Path | None, json: str | Path | None, inputs: str | Path | None) -> None:
+def check_writable(out: str | Path | None, json: str | Path | None, inputs: str | Path | None) -> None:
     """Raise UsageError before anything is measured for nothing."""
     file = None if json is None else Path(json).parent
     for name, folder in (("out", out), ("json", file), ("inputs", inputs)):
@@ -169,7 +169,8 @@ def _stems(inputs: str | Path | None, names: Mapping[str, str]) -> dict[str, Pat
     return {} if inputs is None else {case: Path(inputs) / name for case, name in names.items()}
 
 
-def _sample(items: Sequence[Item], limit: int | None) -> list[Item]:
+def sample(items: Sequence[Item], limit: int | None) -> list[Item]:
+    """So many drawn at random, always the same ones; all where none is asked for."""
     if limit is None or limit >= len(items):
         return list(items)
     order = np.random.default_rng(0).permutation(len(items))[:limit]
@@ -233,12 +234,14 @@ def _measure_case(
     return ()
 
 
-def _about(runner: Runner) -> dict[str, Any]:
+def about_model(runner: Runner) -> dict[str, Any]:
+    """What is known of a model."""
     about: dict[str, Any] = {"sha256": runner.sha256}
     return about | ({"note": runner.note} if runner.note else {})
 
 
-def _versions(device: str) -> dict[str, str]:
+def versions(device: str) -> dict[str, str]:
+    """Of what measured, and on which device."""
     versions = {"medsr": __version__, "python": platform.python_version()}
     versions |= {name: version(name) for name in MEASURED_WITH}
     if device.startswith("cuda"):

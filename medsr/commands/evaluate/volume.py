@@ -63,10 +63,16 @@ class VolumeBenchmark(IsotropicBenchmark):
     def load(self, item: Item) -> Case:
         """Thick along the last axis; `extra` is the mean step in mm."""
         unit, step = self.read(item)
-        coarse, fine = self.slices(item, unit.shape[2])
+        _, fine = self.slices(item, unit.shape[2])
         truth = np.ascontiguousarray(unit[:, :, :fine])
-        thick = np.ascontiguousarray(truth @ matrix(fine, coarse).T.astype(np.float32))
-        return Case(item.id, truth, thick, {"foreground": truth > FOREGROUND}, extra=step)
+        return Case(item.id, truth, self.degraded(truth), {"foreground": truth > FOREGROUND}, extra=step)
+
+    def degraded(self, ground_truth: Array) -> Array:
+        """Thick slices of an (I, J, K) array that holds whole ones."""
+        fine = ground_truth.shape[2]
+        profile = matrix(fine, int(fine / self.scale + 0.5)).T.astype(np.float32)
+        thick: Array = np.ascontiguousarray(ground_truth @ profile)
+        return thick
 
     def step(self, case: Case) -> float:
         """All fine steps are the scan's mean one."""

@@ -159,8 +159,10 @@ class LesionEvaluation:
                     "model": model,
                     **_json_of_cell(cell),
                     "measure": measure,
-                    **(_json(mean) or {}),
-                    "difference": _json(self.difference(model, cell, measure)) if model != self.baseline else None,
+                    **_json(mean),
+                    "difference": _json(gain)
+                    if model != self.baseline and (gain := self.difference(model, cell, measure))
+                    else None,
                 }
                 for model in self.models
                 for cell in self.cells
@@ -204,5 +206,5 @@ def _json_of_cell(cell: Cell) -> dict[str, Any]:
     return {"family": cell.family, "size": cell.size, "contrast": cell.contrast}
 
 
-def _json(summary: IntervalSummary | None) -> dict[str, Any] | None:
-    return None if summary is None else {"mean": summary.mean, "ci95": [summary.low, summary.high], "n": summary.n}
+def _json(summary: IntervalSummary) -> dict[str, Any]:
+    return {"mean": summary.mean, "ci95": [summary.low, summary.high], "n": summary.n}
