@@ -24,7 +24,7 @@ MARGIN = 5.0
 """mm within the edge of a lung that are left out."""
 AREAS, HEIGHTS, WIDTHS, MIDDLES = (0.025, 0.25), (0.25, 0.9), (0.1, 0.5), (0.15, 0.75)
 """A lung's area, height, width and the height of its middle from above, in parts of the image's."""
-SOLIDITY, EXTENT = 0.75, 0.85
+SOLIDITY, EXTENT = 0.75, 0.8
 """A lung fills at least that of its convex hull, and at most that of its box: a marker's plate fills all."""
 APART, LEVEL, RATIO = 0.2, 0.2, 4.0
 """Of two lungs: how far apart at least, at how different heights at most, how much larger one is at most."""

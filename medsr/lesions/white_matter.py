@@ -26,6 +26,9 @@ EVENEST = 0.35
 """Part of the core with the smallest gradients, whose most frequent intensity is taken for white matter's."""
 EVEN = 0.4
 """Part of the core that is even enough for a lesion."""
+NOISE = 0.12
+"""A gradient up to this part of the range of intensities, for each voxel, is noise: where nothing else is, it counts
+for even."""
 LEVEL = 0.35
 """Intensities belong to white matter down to this part of their largest frequency."""
 LEAST = 0.25
@@ -48,7 +51,7 @@ def white_matter(truth: Array, step: float) -> Mask:
     gradient = gaussian_gradient_magnitude(coarse, 1.0)
     low, high = _range(coarse[core & (gradient < np.quantile(gradient[core], EVENEST))])
     smooth = gaussian_filter(coarse, 0.5)
-    even = gradient < np.quantile(gradient[core], EVEN)
+    even = gradient < max(np.quantile(gradient[core], EVEN), NOISE * (high - low))
     alike = (depth > DEPTH) & even & (smooth > low) & (smooth < high)
     opened = binary_opening(alike, generate_binary_structure(3, 2))
     return enlarged(largest_parts(opened, LEAST), factor, truth.shape)
