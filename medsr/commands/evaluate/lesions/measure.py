@@ -26,6 +26,9 @@ PATCH = 2.5
 """Side of what an observer sees, in sizes of the lesion."""
 SMALLEST_PATCH, LARGEST_PATCH = 9, 41
 """Pixels."""
+APART = 2.5
+"""Sizes of the larger of two lesions, besides what low resolution blurs, between their centres: no lesion reaches into
+another's window."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +74,7 @@ class Subject:
         truth = self.case.ground_truth
         own = int(np.random.SeedSequence([seed, number, crc32(self.case.id.encode())]).generate_state(1)[0])
         beyond = max(placement.APART[1], 2 * self.truths.bench.scale + 4)
-        lesions = placement.place(self.truths.kind, truth, self.step, own, apart=(placement.APART[0], beyond))
+        lesions = placement.place(self.truths.kind, truth, self.step, own, apart=(APART, beyond))
         return Round(lesions, self.truths.with_truth(self.case, draw.draw(truth, lesions, self.step)))
 
     def measure(self, models: Mapping[str, Runner]) -> Measured:
