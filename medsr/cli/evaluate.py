@@ -67,7 +67,10 @@ def evaluate(
     ] = None,
     kind: Annotated[str | None, typer.Option(help=f"Of lesions: {' or '.join(KINDS)}.")] = None,
     rounds: Annotated[
-        int | None, typer.Option(min=1, help="Of lesions: how often they are drawn into each image. [default: 5, cxr: 3, fundus: 2]")
+        int | None,
+        typer.Option(
+            min=1, help="Of lesions: how often they are drawn into each image. [default: 5, cxr: 3, fundus: 2]"
+        ),
     ] = None,
     masks: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Of lesions: readers' masks, named as the images, then _mask.")

@@ -89,7 +89,7 @@ def evaluation(photographs: Path) -> LesionEvaluation:
         return (truth * (1 - 0.3 * blobs / blobs.max())[:, :, None]).astype(np.float32)
 
     def noisy(truth: Array) -> Array:
-        return (truth + 0.5 * rng.normal(size=truth.shape)).astype(np.float32)
+        return (truth + 5 * rng.normal(size=truth.shape)).astype(np.float32)
 
     return _evaluated(
         photographs,
