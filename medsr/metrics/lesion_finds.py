@@ -110,8 +110,11 @@ def false_finds(response: Array, threshold: float, where: Mask, known: Positions
     if np.isnan(threshold):
         raise ValueError("no threshold: there is no lesion that it could be taken from")
     positions, values = maxima(response, where)
-    positions = positions[values >= threshold]
-    known = np.asarray(known, np.float64).reshape(-1, response.ndim)
+    return away_from(positions[values >= threshold], known, reach)
+
+
+def away_from(positions: Positions, known: Positions, reach: float) -> Positions:
+    """Those of the positions, (n, d), that lie further than `reach` pixels from everything known, (m, d)."""
     if not len(known) or not len(positions):
         return positions
     from scipy.spatial import KDTree

@@ -15,8 +15,8 @@ from medsr.lesions.kinds import Family
 from medsr.lesions.lesion import Lesion
 from medsr.metrics import lesion_finds
 
-MARGIN = 2
-"""Sizes of a lesion kept around the places, so that the filter sees what surrounds them."""
+MARGIN = 3.5
+"""Sizes of a lesion that the filter sees to each side."""
 THERE = 0.5
 """A find counts as invented where the ground truth reaches less than this part of its own threshold."""
 
@@ -36,33 +36,31 @@ class FindCounter:
     ) -> Iterator[tuple[Cell, str, float]]:
         """Per `truths.per`: all false finds, and those that the ground truth does not have."""
         extent = self.allowed.sum() * self.step**self.allowed.ndim / self.truths.amount
+        responses: dict[float, Array] = {}
         for family in self.families:
             sign = np.float32(np.sign(family.contrasts[0]))
             for size in family.sizes:
                 cell = Cell(family.name, size)
                 width = size / self.step
                 reach = max(2.0, width / 2)
-                region = self._region(width)
                 real = [
-                    lesion_finds.strongest(
-                        lesion_finds.response(sign * judged[region], width),
-                        self._centres(lesions, cell, region),
-                        reach,
-                    )
+                    _strongest(sign, judged, lesion.centre, width, reach)
                     for lesions, judged in rounds
+                    for lesion in lesions
+                    if (lesion.family, lesion.size) == (family.name, size)
                 ]
-                threshold = lesion_finds.reached_by_half(np.concatenate(real))
+                threshold = lesion_finds.reached_by_half(np.array(real))
                 if np.isnan(threshold):
                     continue
-                response = lesion_finds.response(sign * absent[region], width)
-                where = self.allowed[region]
+                region = self._region(width)
+                if size not in responses:
+                    responses[size] = lesion_finds.response(absent[region], width)
+                positions, heights = lesion_finds.maxima(sign * responses[size], self.allowed[region])
                 if cell not in self._known:
-                    positions, heights = lesion_finds.maxima(response, where)
                     self._known[cell] = positions[heights >= THERE * threshold]
-                nothing = np.zeros((0, response.ndim))
-                everywhere = lesion_finds.false_finds(response, threshold, where, nothing, reach)
-                new = lesion_finds.false_finds(response, threshold, where, self._known[cell], reach)
-                yield cell, "false_finds", len(everywhere) / extent
+                found = positions[heights >= threshold]
+                new = lesion_finds.away_from(found, self._known[cell], reach)
+                yield cell, "false_finds", len(found) / extent
                 yield cell, "invented", len(new) / extent
 
     def _region(self, width: float) -> tuple[slice, ...]:
@@ -75,8 +73,10 @@ class FindCounter:
             slices.append(slice(max(0, int(used[0]) - margin), min(length, int(used[-1]) + margin + 1)))
         return tuple(slices)
 
-    def _centres(self, lesions: Sequence[Lesion], cell: Cell, region: tuple[slice, ...]) -> NDArray[np.float64]:
-        """(n, axes): of the lesions of that family and size, within the region."""
-        corner = np.array([part.start for part in region])
-        centres = [lesion.centre for lesion in lesions if (lesion.family, lesion.size) == (cell.family, cell.size)]
-        return np.array(centres, np.float64).reshape(-1, len(region)) - corner
+
+def _strongest(sign: np.float32, judged: Array, centre: Sequence[int], width: float, reach: float) -> float:
+    """The largest response near a lesion, from as much of the image as the filter sees."""
+    half = int(np.ceil(MARGIN * width + reach))
+    window = tuple(slice(max(0, at - half), at + half + 1) for at in centre[: judged.ndim])
+    own = np.array([[at - part.start for at, part in zip(centre, window, strict=False)]], np.float64)
+    return float(lesion_finds.strongest(lesion_finds.response(sign * judged[window], width), own, reach)[0])
