@@ -34,6 +34,7 @@ def place(
     seed: int,
     families: Sequence[Family] | None = None,
     apart: tuple[float, float] = APART,
+    where: Mask | None = None,
 ) -> list[Lesion]:
     """Lesions whose middle lies in `allowed`, as many as fit, at most 60. The same arguments give the same lesions.
 
@@ -47,14 +48,15 @@ def place(
         step: As for `allowed`.
         seed: Of everything random.
         families: What is drawn; by default all that `kinds.FAMILIES` has of this kind.
-        apart: Least distance of two centres, and of a centre from the border: `apart[0]` times the (larger) lesion's
-            size plus `apart[1]` pixels or voxels.
+        apart: Least distance of two centres: `apart[0]` times the larger lesion's size plus `apart[1]` pixels or
+            voxels. From the border, as from what lies between two lesions, it is half of that.
+        where: What `allowed` returns for the same arguments, if that is there already.
 
     Raises:
         InputError: there is no place for such lesions. The message does not name the file.
     """
     rng = np.random.default_rng(seed)
-    room = _Room(allowed(kind, truth, step), step, apart, rng)
+    room = _Room(allowed(kind, truth, step) if where is None else where, step, apart, rng)
     cells = [
         (family, size, contrast)
         for family in (FAMILIES[kind] if families is None else families)
@@ -102,7 +104,7 @@ class _Room:
     def free(self, size: float) -> Mask:
         """Which of the places a lesion of that size still fits in."""
         if size not in self._free:
-            self._free[size] = (self._depth >= (size + SOFT) / 2) & (self._border >= self._distance(size))
+            self._free[size] = (self._depth >= (size + SOFT) / 2) & (self._border >= self._distance(size) / 2)
             for (_, other, _), centre in self.lesions:
                 self._free[size] &= self._distances(centre) >= self._distance(max(size, other))
         return self._free[size]

@@ -74,7 +74,8 @@ class Subject:
         truth = self.case.ground_truth
         own = int(np.random.SeedSequence([seed, number, crc32(self.case.id.encode())]).generate_state(1)[0])
         beyond = max(placement.APART[1], 2 * self.truths.bench.scale + 4)
-        lesions = placement.place(self.truths.kind, truth, self.step, own, apart=(APART, beyond))
+        apart = APART, beyond
+        lesions = placement.place(self.truths.kind, truth, self.step, own, apart=apart, where=self.allowed)
         return Round(lesions, self.truths.with_truth(self.case, draw.draw(truth, lesions, self.step)))
 
     def measure(self, models: Mapping[str, Runner]) -> Measured:
