@@ -11,7 +11,7 @@ from medsr.lesions.kinds import FAMILIES
 
 PLACES = {
     "mri": "white matter by intensity, homogeneity and distance to the foreground's edge",
-    "cxr": "the lungs: the two largest dark parts inside the foreground",
+    "cxr": "the lungs: the pair of dark parts inside the foreground that is most like lungs",
     "fundus": "the field of view, away from vessels, the disc and the edge",
 }
 SHAPES = {

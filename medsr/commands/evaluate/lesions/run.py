@@ -192,7 +192,11 @@ def _measure(
     def measure(item: Item) -> tuple[str, ...]:
         case = truths.bench.load(item)
         mask = drawing.mask(item, case.ground_truth.shape, notify)
-        measured.append(Subject(truths, case, drawing.seed, drawing.rounds, mask).measure(runners))
+        try:
+            subject = Subject(truths, case, drawing.seed, drawing.rounds, mask)
+        except InputError as error:
+            raise InputError(f"{item.image}: {error}") from error
+        measured.append(subject.measure(runners))
         return ()
 
     with progress("evaluate", len(items)) as update:
