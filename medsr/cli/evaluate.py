@@ -78,6 +78,9 @@ def evaluate(
     pixel_mm: Annotated[
         float | None, typer.Option(help="Of lesions in cxr: millimetres of the chest in a pixel. [default: 0.4]")
     ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of lesions: which are drawn, and where. [default: 0]")
+    ] = None,
     inputs: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also write every low resolution here, for another program.")
     ] = None,
@@ -94,7 +97,7 @@ def evaluate(
     ] = False,
 ) -> None:
     """Measure models under one printed protocol, beside bicubic (volumes: cubic B-spline)."""
-    lesion_options = {"kind": kind, "rounds": rounds, "masks": masks, "pixel_mm": pixel_mm}
+    lesion_options = {"kind": kind, "rounds": rounds, "masks": masks, "pixel_mm": pixel_mm, "seed": seed}
     if benchmark == LESIONS:
         others = {
             "planes": planes != "auto",
@@ -104,7 +107,7 @@ def evaluate(
             "stacks": stacks,
             "track": track,
             "inputs": inputs,
-            "results": results,
+            "results": results or None,
             "skip_done": skip_done,
         }
         refuse(others, f"{LESIONS} has none")

@@ -15,8 +15,8 @@ LESIONS = "lesions"
 
 
 def refuse(options: Mapping[str, object], why: str) -> None:
-    """Raise UsageError for the first option that was asked for. `options`: parameters and what they were given."""
-    asked = next((name for name, value in options.items() if value), None)
+    """Raise UsageError for the first option that was asked for, be it 0. `options`: None or False where it was not."""
+    asked = next((name for name, value in options.items() if value is not None and value is not False), None)
     if asked:
         raise UsageError(f"`{asked}`: {why}")
 

@@ -74,7 +74,7 @@ class BenchmarkEntry:
                 raise UsageError(f"`scale={scale:g}`: expected {expected}")
             return scale
         if scale not in self.scales:
-            span = f"{self.scales[0]} to {self.scales[-1]}"
+            span = f"whole numbers from {self.scales[0]} to {self.scales[-1]}"
             expected = ", ".join(map(str, self.scales)) if len(self.scales) < 5 else span
             raise UsageError(f"`scale={scale:g}`: {self.name} takes {expected}")
         return int(scale)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from medsr.commands.evaluate.case import Case, Item, Mask, Runner
-from medsr.core.errors import InputError
+from medsr.core.errors import InputError, UsageError
 from medsr.core.intensity import Window
 from medsr.core.types import Array, Distance, Notify
 from medsr.data.depth import depth_of
@@ -71,6 +71,13 @@ class ImageBenchmark:
     baseline: str = field(default="bicubic", init=False)
     luma_suffices: bool = field(default=False, init=False)
     """Whether Y alone is enough of a result."""
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for numbers out of their range."""
+        if not 0 <= self.blur_sigma <= 20:
+            raise UsageError(f"`blur_sigma={self.blur_sigma:g}`: expected low-resolution pixels from 0 to 20")
+        if self.bits is not None and not 8 <= self.bits <= 16:
+            raise UsageError(f"`bits={self.bits}`: expected 8 to 16")
 
     def customised(self) -> bool:
         """Whether networks are run otherwise than `medsr upscale` runs them unasked."""

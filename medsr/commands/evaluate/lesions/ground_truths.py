@@ -21,6 +21,8 @@ from medsr.metrics.psnr_ssim import eight_bit
 
 RADIOGRAPH_STEP = 0.4
 """Millimetres of the chest in a pixel: 410 mm of it in 1024 pixels."""
+STEPS = 0.05, 2.0
+"""What it may be."""
 
 
 @dataclass(frozen=True)
@@ -103,24 +105,32 @@ DEFAULT_SCALES: Mapping[Kind, float] = {"mri": 4, "cxr": 4, "fundus": 2}
 
 def ground_truths(kind: Kind, data: Path, choices: Choices) -> GroundTruths:
     """Those in `data`. Raises UsageError for what cannot be measured."""
-    scale = choices.scale or DEFAULT_SCALES[kind]
+    _check(kind, choices)
+    scale = DEFAULT_SCALES[kind] if choices.scale is None else choices.scale
     if kind == "mri":
-        if choices.blur_sigma is not None or choices.bits is not None:
-            raise UsageError("`blur_sigma` and `bits`: scans have none; leave them out with `kind=mri`")
         volumes = VolumeBenchmark(data, entry_of("volume").check_scale(scale))
         return GroundTruths(kind, volumes, UNITS[kind], "100 ml", 100_000, "mri", None)
-    if choices.pixel_mm is not None and kind != "cxr":
-        raise UsageError("`pixel_mm`: of radiographs only; leave it out")
     options: dict[str, Any] = {"bits": choices.bits, "device": choices.device}
     if choices.blur_sigma is not None:
         options["blur_sigma"] = choices.blur_sigma
-    factor = int(entry_of("folder").check_scale(scale))
+    factor = int(replace(entry_of("folder"), name=kind).check_scale(scale))
     if kind == "cxr":
-        step = choices.pixel_mm or RADIOGRAPH_STEP
-        if not 0.05 <= step <= 2:
-            raise UsageError(f"`pixel_mm={step:g}`: expected millimetres from 0.05 to 2")
+        step = RADIOGRAPH_STEP if choices.pixel_mm is None else choices.pixel_mm
         megapixel = 1e6 * step**2
         return GroundTruths(
             kind, Radiographs(data, factor, **options), UNITS[kind], "megapixel", megapixel, "chest", step
         )
     return GroundTruths(kind, Folder(data, factor, **options), UNITS[kind], "megapixel", 1e6, "fundus", 1.0)
+
+
+def _check(kind: Kind, choices: Choices) -> None:
+    """Raise UsageError for what does not belong to the kind."""
+    for name in ("blur_sigma", "bits") if kind == "mri" else ():
+        if getattr(choices, name) is not None:
+            raise UsageError(f"`{name}`: scans have none; leave it out with `kind=mri`")
+    if choices.pixel_mm is None:
+        return
+    if kind != "cxr":
+        raise UsageError(f"`pixel_mm`: of radiographs only; leave it out with `kind={kind}`")
+    if not STEPS[0] <= choices.pixel_mm <= STEPS[1]:
+        raise UsageError(f"`pixel_mm={choices.pixel_mm:g}`: expected millimetres from {STEPS[0]:g} to {STEPS[1]:g}")

@@ -123,6 +123,8 @@ def evaluate_lesions(
     rounds = ROUNDS.get(kind, 1) if rounds is None else rounds
     _check(kind, rounds, limit, seed, tile)
     check_writable(out, json, None)
+    if masks is not None and not Path(masks).is_dir():
+        raise UsageError(f"`masks={masks}`: not a folder; give the folder that holds the masks")
     chosen_device = choose_device(device)
     truths = ground_truths(kind, Path(data), Choices(scale, blur_sigma, pixel_mm, bits, chosen_device))
     every = [item for item in truths.bench.items() if not is_mask_name(item.image)]
