@@ -76,7 +76,8 @@ def evaluate(
         Path | None, typer.Option(metavar="DIR", help="Of lesions: readers' masks, named as the images, then _mask.")
     ] = None,
     pixel_mm: Annotated[
-        float | None, typer.Option(help="Of lesions in cxr: millimetres of the chest in a pixel. [default: 0.4]")
+        float | None,
+        typer.Option(help="Of lesions in cxr: mm of the chest in a pixel. [default: as the header says, else 0.4]"),
     ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="Of lesions: which are drawn, and where. [default: 0]")

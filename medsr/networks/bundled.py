@@ -64,7 +64,7 @@ def for_image(image: Image, scale: float) -> Choice:
     if caution := weight_store.entries()[model].caution:
         why += f"; {caution}"
     certain = image.of_chest is True or image.of_retina is True
-    doubtful = kind == CHEST or (image.kind == DICOM and not _looks_like_fundus(image))
+    doubtful = kind == CHEST or (image.kind == DICOM and not looks_like_fundus(image))
     return Choice(model, why, guessed=doubtful and not certain, hint="" if certain else DOUBT)
 
 
@@ -82,9 +82,9 @@ def _kind_of(image: Image) -> tuple[str | None, str]:
     """What a model must suit, or None; and what the image is taken for."""
     if image.kind == DICOM:
         return _kind_of_dicom(image)
-    if _is_grey(image):
+    if is_grey(image):
         return CHEST, "grey, so taken for a chest X-ray (its file does not say)"
-    if _looks_like_fundus(image):
+    if looks_like_fundus(image):
         return FUNDUS, "taken for a fundus by its colours and dark corners"
     return None, "a colour image that does not look like a whole fundus"
 
@@ -94,7 +94,7 @@ def _kind_of_dicom(image: Image) -> tuple[str | None, str]:
     if image.pixels.shape[2] == 3:
         if image.modality in EYES and image.of_retina:
             return FUNDUS, f"its header says {image.modality} of the retina"
-        if image.modality in UNSAID and image.of_retina is not False and _looks_like_fundus(image):
+        if image.modality in UNSAID and image.of_retina is not False and looks_like_fundus(image):
             return FUNDUS, f"its header says {header}; taken for a fundus by its colours and dark corners"
         if image.modality == "OP" and image.of_retina is None:
             return FUNDUS, "its header says OP and names no part of the eye, so taken for a fundus"
@@ -105,14 +105,14 @@ def _kind_of_dicom(image: Image) -> tuple[str | None, str]:
     return None, f"what its header says ({header})"
 
 
-def _is_grey(image: Image) -> bool:
+def is_grey(image: Image) -> bool:
     unit = image.window.to_unit(image.pixels[::8, ::8])
     return unit.shape[2] == 1 or float(np.ptp(unit, axis=2).max()) <= LIT * float(unit.max())
 
 
-def _looks_like_fundus(image: Image) -> bool:
+def looks_like_fundus(image: Image) -> bool:
     """Whether its colours are a fundus's, and its corners dark."""
-    if _is_grey(image):
+    if is_grey(image):
         return False
     unit = image.window.to_unit(image.pixels[::8, ::8])
     red, green, blue = unit[unit.max(axis=2) > LIT * float(unit.max())].mean(axis=0)
@@ -130,20 +130,26 @@ def _dark_around(bright: NDArray) -> bool:
 
 def for_volume(volume: Volume) -> Choice:
     """The faithful refiner for MRI; plain interpolation for what is known to be something else."""
-    model = model_for(MRI)
-    if volume.modality not in ("", "MR"):
-        return _interpolated(f"{volume.modality} scans")
-    if is_phase(volume):
-        return _interpolated("a phase, whose values wrap")
-    if volume.signed:
-        return _interpolated("real or imaginary parts and field maps, as its header or name says")
-    if volume.modality == "" and (least := lowest(volume)) < AIR:
-        return _interpolated(f"CT, which values down to {least:.0f} look like")
-    if is_signed(volume):
-        return _interpolated("values on both sides of 0, as in field maps and parts of complex images")
+    if other := other_than_mri(volume):
+        return _interpolated(other)
     if volume.modality == "MR":
-        return Choice(model, "an MR scan, as its header says")
-    return Choice(model, "taken for MRI (its file does not say)")
+        return Choice(model_for(MRI), "an MR scan, as its header says")
+    return Choice(model_for(MRI), "taken for MRI (its file does not say)")
+
+
+def other_than_mri(volume: Volume) -> str:
+    """What a volume is that is not a magnitude of MRI; empty where nothing says so."""
+    if volume.modality not in ("", "MR"):
+        return f"{volume.modality} scans"
+    if is_phase(volume):
+        return "a phase, whose values wrap"
+    if volume.signed:
+        return "real or imaginary parts and field maps, as its header or name says"
+    if volume.modality == "" and (least := lowest(volume)) < AIR:
+        return f"CT, which values down to {least:.0f} look like"
+    if is_signed(volume):
+        return "values on both sides of 0, as in field maps and parts of complex images"
+    return ""
 
 
 def lowest(volume: Volume) -> float:

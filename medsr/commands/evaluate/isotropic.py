@@ -84,6 +84,7 @@ class IsotropicBenchmark:
         Raises InputError for what cannot be ground truth.
         """
         volume = volume_io.read(item.image)
+        self.check(volume, item.image)
         spacing = volume.grid.spacing
         if max(spacing) / min(spacing) > ISOTROPIC_WITHIN:
             dims = " x ".join(f"{step:.3g}" for step in spacing)
@@ -94,6 +95,9 @@ class IsotropicBenchmark:
         if min(stored.shape) < LEAST:
             raise InputError(f"{item.image}: {' x '.join(map(str, stored.shape))} voxels are too few to measure")
         return Window.of_values(stored).to_unit(stored), float(np.prod(spacing)) ** (1 / 3)
+
+    def check(self, volume: volume_io.Volume, path: Path) -> None:
+        """Raise InputError for what else cannot be ground truth."""
 
     def slices(self, item: Item, slices: int) -> tuple[int, int]:
         """(thick, fine): whole thick slices of so many, and how many fine ones they hold. Raises InputError."""

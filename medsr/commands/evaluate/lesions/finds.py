@@ -35,7 +35,7 @@ class FindCounter:
         self, absent: Array, rounds: Sequence[tuple[Sequence[Lesion], Array]]
     ) -> Iterator[tuple[Cell, str, float]]:
         """Per `truths.per`: all false finds, and those that the ground truth does not have."""
-        extent = self.allowed.sum() * self.step**self.allowed.ndim / self.truths.amount
+        extent = self.truths.extent(self.allowed, self.step)
         responses: dict[float, Array] = {}
         for family in self.families:
             sign = np.float32(np.sign(family.contrasts[0]))

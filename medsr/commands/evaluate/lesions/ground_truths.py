@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from medsr.commands.evaluate.benchmarks import entry_of
-from medsr.commands.evaluate.case import Case, Item, Runner
-from medsr.commands.evaluate.folder import Folder
-from medsr.commands.evaluate.images import check_large_enough, green, grey
-from medsr.commands.evaluate.volume import VolumeBenchmark
+from medsr.commands.evaluate.case import Case, Item, Mask, Runner
+from medsr.commands.evaluate.images import green
+from medsr.commands.evaluate.lesions.head_scans import HeadScans
+from medsr.commands.evaluate.lesions.photographs import Photographs
+from medsr.commands.evaluate.lesions.radiographs import STEPS, Radiographs
 from medsr.core.errors import UsageError
 from medsr.core.types import Array, Notify
-from medsr.degradation.protocols import crop_to_multiple
 from medsr.engines.base import Compute
 from medsr.lesions.kinds import UNITS, Kind
 from medsr.metrics.psnr_ssim import eight_bit
-
-RADIOGRAPH_STEP = 0.4
-"""Millimetres of the chest in a pixel: 410 mm of it in 1024 pixels."""
-STEPS = 0.05, 2.0
-"""What it may be."""
 
 
 @dataclass(frozen=True)
@@ -51,35 +46,23 @@ class _Bench(Protocol):
     def protocol(self) -> dict[str, Any]: ...
 
 
-@dataclass
-class Radiographs(Folder):
-    """A folder of radiographs, measured in grey."""
-
-    name: str = field(default="cxr", init=False)
-
-    def load(self, item: Item) -> Case:
-        """8 bits, cut to a multiple of the scale on the right and below."""
-        truth = eight_bit(crop_to_multiple(grey(self.read(item.image)), self.scale))
-        check_large_enough(truth, item.image)
-        return Case(item.id, truth, self.degraded(truth))
-
-
 @dataclass(frozen=True)
 class GroundTruths:
-    """All of one kind in a folder. `unit`: of sizes; `per`, `amount`: of finds, and its size in units of that power."""
+    """All of one kind in a folder. `unit`: of sizes; `per`: what finds are counted in; `suits`: what models are for."""
 
     kind: Kind
     bench: _Bench
     unit: str
     per: str
-    amount: float
     suits: str
-    step_mm: float | None
-    """Between pixels; None: each ground truth has its own."""
 
     def step(self, case: Case) -> float:
         """In `unit`, from one pixel or voxel to the next."""
-        return float(case.extra) if self.step_mm is None else self.step_mm
+        return float(case.extra)
+
+    def extent(self, where: Mask, step: float) -> float:
+        """Of a region of a ground truth, in `per`: pixels of images count alike, whatever they hold."""
+        return float(where.sum()) * (step**3 / 100_000 if self.kind == "mri" else 1e-6)
 
     def with_truth(self, case: Case, truth: Array) -> Case:
         """The case of a ground truth that was changed, as a file would hold it."""
@@ -90,13 +73,13 @@ class GroundTruths:
         """What observers look at, (H, W) or (I, J, K): green of colour."""
         return array if self.kind == "mri" else green(array)[:, :, 0]
 
-    def protocol(self) -> dict[str, Any]:
-        """What of the benchmark's protocol holds here too."""
+    def protocol(self, subjects: Collection[str]) -> dict[str, Any]:
+        """What of the benchmark's protocol holds here too. `subjects`: those measured."""
         kept = ("images", "ground_truth", "scale", "low_resolution", "blur_sigma", "output", "bits")
         about: Mapping[str, Any] = self.bench.protocol()
         lines = {name: about[name] for name in kept if name in about}
-        if self.kind == "cxr":
-            lines["pixel_mm"] = f"{self.step_mm:g} mm of the chest"
+        if isinstance(self.bench, Radiographs):
+            lines["pixel_mm"] = self.bench.pixel_sizes(subjects)
         return {"kind": self.kind, **lines}
 
 
@@ -108,19 +91,16 @@ def ground_truths(kind: Kind, data: Path, choices: Choices) -> GroundTruths:
     _check(kind, choices)
     scale = DEFAULT_SCALES[kind] if choices.scale is None else choices.scale
     if kind == "mri":
-        volumes = VolumeBenchmark(data, entry_of("volume").check_scale(scale))
-        return GroundTruths(kind, volumes, UNITS[kind], "100 ml", 100_000, "mri", None)
+        volumes = HeadScans(data, entry_of("volume").check_scale(scale))
+        return GroundTruths(kind, volumes, UNITS[kind], "100 ml", "mri")
     options: dict[str, Any] = {"bits": choices.bits, "device": choices.device}
     if choices.blur_sigma is not None:
         options["blur_sigma"] = choices.blur_sigma
     factor = int(replace(entry_of("folder"), name=kind).check_scale(scale))
     if kind == "cxr":
-        step = RADIOGRAPH_STEP if choices.pixel_mm is None else choices.pixel_mm
-        megapixel = 1e6 * step**2
-        return GroundTruths(
-            kind, Radiographs(data, factor, **options), UNITS[kind], "megapixel", megapixel, "chest", step
-        )
-    return GroundTruths(kind, Folder(data, factor, **options), UNITS[kind], "megapixel", 1e6, "fundus", 1.0)
+        radiographs = Radiographs(data, factor, pixel_mm=choices.pixel_mm, **options)
+        return GroundTruths(kind, radiographs, UNITS[kind], "megapixel", "chest")
+    return GroundTruths(kind, Photographs(data, factor, **options), UNITS[kind], "megapixel", "fundus")
 
 
 def _check(kind: Kind, choices: Choices) -> None:

@@ -26,6 +26,8 @@ PATCH = 2.5
 """Side of what an observer sees, in sizes of the lesion."""
 SMALLEST_PATCH, LARGEST_PATCH = 9, 41
 """Pixels."""
+WHOLE = 1.3
+"""Sizes of a lesion that a patch holds at least, however many pixels those are."""
 APART = 2.5
 """Sizes of the larger of two lesions, besides what low resolution blurs, between their centres: no lesion reaches into
 another's window."""
@@ -149,8 +151,8 @@ class Subject:
 
 def patch_side(size: float, step: float) -> int:
     """Odd, in pixels."""
-    side = 2 * round(PATCH * size / step / 2) + 1
-    return int(np.clip(side, SMALLEST_PATCH, LARGEST_PATCH))
+    wanted, least = (2 * round(sizes * size / step / 2) + 1 for sizes in (PATCH, WHOLE))
+    return max(int(np.clip(wanted, SMALLEST_PATCH, LARGEST_PATCH)), least)
 
 
 def cell_of(lesion: Lesion) -> Cell:

@@ -94,7 +94,7 @@ def evaluate_lesions(
         json: A file for everything in JSON.
         scale: The factor to measure; of scans, through-plane. None: 4, of fundus photographs 2.
         blur_sigma: Of the Gaussian blur in pixels of the low resolution. None: 1. Not of scans.
-        pixel_mm: Millimetres of the chest in a pixel of a radiograph. None: 0.4.
+        pixel_mm: Millimetres of the chest in a pixel of a radiograph. None: as its DICOM header says, else 0.4.
         rounds: How often lesions are drawn into each ground truth, 1 to 20. None: 5, of radiographs 3, of fundus
             photographs 2.
         masks: A folder of readers' lesion masks, named as the images with `_mask` behind. Their lesions are measured
@@ -143,11 +143,12 @@ def evaluate_lesions(
     scores = [score for subject in measured for score in subject.scores] + list(
         observe.observe(measured, list(runners))
     )
+    names = [subject.subject for subject in measured]
     result = LesionEvaluation(
         kind,
         truths.unit,
         truths.per,
-        {**protocol(truths, rounds, seed), "drawn": f"{limit} at random, seed 0" if limit else "all"},
+        {**protocol(truths, names, rounds, seed), "drawn": f"{limit} at random, seed 0" if limit else "all"},
         truths.bench.baseline,
         {name: about_model(runner) for name, runner in runners.items()},
         scores,
