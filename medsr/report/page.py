@@ -129,9 +129,12 @@ def curves(
 
 
 def drawing(caption: str, figure: Figure) -> Picture:
-    """A figure of matplotlib as SVG."""
+    """A figure of matplotlib as SVG, of the same bytes every time."""
+    from matplotlib import rc_context
+
     stream = io.BytesIO()
-    figure.savefig(stream, format="svg", metadata={"Date": None})
+    with rc_context({"svg.hashsalt": "medsr"}):  # else the names of its parts are random
+        figure.savefig(stream, format="svg", metadata={"Date": None})
     return Picture(caption, _data_uri("image/svg+xml", stream.getvalue()))
 
 

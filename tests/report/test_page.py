@@ -27,3 +27,8 @@ def test_a_page_holds_everything_it_shows(tmp_path: Path) -> None:
 def test_smoothing_keeps_length_and_means() -> None:
     assert smooth([1, 3, 5, 7], 2) == [1, 2, 4, 6]
     assert smooth([1, 3], 10) == [1, 2]
+
+
+def test_curves_are_the_same_bytes_every_time() -> None:
+    pages = [curves("a", {"b": ([1, 2], [3.0, 4.0])}, "x", "y") for _ in range(2)]
+    assert pages[0] == pages[1]

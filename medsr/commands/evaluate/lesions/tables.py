@@ -141,6 +141,8 @@ def text(result: LesionEvaluation) -> str:
     for family, cells in groups(result).items():
         header, rows = grid(result, cells, measured(result, cells, SHORT))
         lines += ["", *_table([family, *header[1:]], rows)]
+    if result.real:
+        lines += ["", f"real lesions: {real_tables.counted(result)}"]
     for caption, header, rows in real_tables.grids(result, ["contrast", "erased"]):
         lines += ["", shown(caption), *_table(header, rows)]
     lines += ["", *(f"{shown(model)}: {verdict(result, model)}" for model in [result.baseline, *compared(result)])]

@@ -140,3 +140,10 @@ def test_volumes_and_areas_are_not_put_together(result: LesionEvaluation) -> Non
     assert {row[1] for row in totals} == {"8"}
     assert "size, ml" in text
     assert "size, pixels" in text
+
+
+def test_lesions_of_which_none_stands_out_are_still_counted(result: LesionEvaluation) -> None:
+    faint = [replace(lesion, stands_out=False) for lesion in result.real]
+    text = tables.text(replace(result, real=faint))
+    assert re.search(r"^real lesions: \d+ lesions in \d subjects?, of which 0 stand out from the tissue$", text, re.M)
+    assert "real lesions" not in tables.text(replace(result, real=()))
