@@ -57,7 +57,8 @@ class FindCounter:
                     responses[size] = lesion_finds.response(absent[region], width)
                 positions, heights = lesion_finds.maxima(sign * responses[size], self.allowed[region])
                 if cell not in self._known:
-                    self._known[cell] = positions[heights >= THERE * threshold]
+                    there = min(THERE * threshold, threshold)  # on an uneven place half may not even reach 0
+                    self._known[cell] = positions[heights >= there]
                 found = positions[heights >= threshold]
                 new = lesion_finds.away_from(found, self._known[cell], reach)
                 yield cell, "false_finds", len(found) / extent

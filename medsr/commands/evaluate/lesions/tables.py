@@ -110,7 +110,7 @@ def counted(result: LesionEvaluation) -> str:
 def protocol(result: LesionEvaluation) -> list[tuple[str, str]]:
     """Every parameter as (name, value); what was measured on, the models and their hashes."""
     lines = [("kind", result.kind), ("n", counted(result))]
-    lines += [(name.replace("_", " "), _plain(value)) for name, value in result.protocol.items()]
+    lines += [(name.replace("_", " "), _plain(value)) for name, value in result.protocol.items() if name != "kind"]
     lines += [("intervals", INTERVALS), ("compared to", result.baseline)]
     for model, about in result.models.items():
         if model != GROUND_TRUTH:
