@@ -19,7 +19,7 @@ from medsr.core.types import Array
 from medsr.lesions import draw, placement, places
 from medsr.lesions.kinds import FAMILIES
 from medsr.lesions.lesion import Lesion
-from medsr.metrics.lesion_recovery import recovery
+from medsr.metrics.lesion_recovery import Recovery, recovery
 
 ERASED = {"erased_half": 0.5, "erased_quarter": 0.25}
 PATCH = 2.5
@@ -44,10 +44,10 @@ class Patch:
 
 @dataclass(eq=False)
 class Measured:
-    """One subject. `patches`: by model."""
+    """One subject. `picture`: of where its lesions are, None where nobody will look at it. `patches`: by model."""
 
     subject: str
-    picture: Array
+    picture: Array | None
     scores: list[Score] = field(default_factory=list)
     patches: dict[str, list[Patch]] = field(default_factory=lambda: defaultdict(list))
     strips: list[Strip] = field(default_factory=list)
@@ -119,9 +119,7 @@ class Subject:
         """What is left of one lesion."""
         window = self._window(lesion)
         truth = drawn.case.ground_truth[window] - self.case.ground_truth[window]
-        values = recovery(truth, present[window] - absent[window], self.step, colour=self.truths.kind != "mri")
-        erased = {name: float(values.integrated < least) for name, least in ERASED.items()}
-        return asdict(values) | erased
+        return figures_of(recovery(truth, present[window] - absent[window], self.step, self.truths.kind != "mri"))
 
     def _window(self, lesion: Lesion) -> tuple[slice, ...]:
         """Around a lesion, as far as no other reaches."""
@@ -140,13 +138,20 @@ class Subject:
                 yield Patch(cell_of(lesion), *sections)
 
     def section(self, array: Array, centre: Sequence[int], side: int) -> Array:
-        """(side, side) around a place; smaller where the array ends."""
+        """(side, side) around a place; smaller where the array ends. A copy, as the whole array must not stay."""
         judged = self.truths.judged(array)
         if judged.ndim == 3:
             judged, centre = judged[:, centre[1], :], (centre[0], centre[2])
         half = side // 2
         row, column = centre[:2]
-        return judged[max(0, row - half) : row + half + 1, max(0, column - half) : column + half + 1]
+        return judged[max(0, row - half) : row + half + 1, max(0, column - half) : column + half + 1].copy()
+
+
+def figures_of(values: Recovery) -> dict[str, float]:
+    """By measure. A lesion that 8 bits of the ground truth do not hold is neither kept nor erased: nan."""
+    undefined = np.isnan(values.integrated)
+    erased = {name: np.nan if undefined else float(values.integrated < least) for name, least in ERASED.items()}
+    return asdict(values) | erased
 
 
 def patch_side(size: float, step: float) -> int:

@@ -154,7 +154,7 @@ def evaluate_lesions(
         scores,
         failed,
         versions(chosen_device),
-        places={subject.subject: subject.picture for subject in measured[:PLACES]},
+        places={subject.subject: subject.picture for subject in measured if subject.picture is not None},
         real=[lesion for subject in measured for lesion in subject.real],
     )
     result = replace(result, strips=chosen([strip for subject in measured for strip in subject.strips], result))
@@ -200,6 +200,8 @@ def _measure(
         except InputError as error:
             raise InputError(f"{item.image}: {error}") from error
         measured.append(subject.measure(runners))
+        if len(measured) > PLACES:
+            measured[-1].picture = None
         return ()
 
     with progress("evaluate", len(items)) as update:

@@ -14,13 +14,14 @@ from scipy.ndimage import gaussian_filter, median_filter
 
 from medsr.commands.evaluate.case import Case
 from medsr.commands.evaluate.lesions.ground_truths import Choices, ground_truths
-from medsr.commands.evaluate.lesions.measure import Subject
+from medsr.commands.evaluate.lesions.measure import Subject, figures_of
 from medsr.commands.evaluate.lesions.observe import observe
 from medsr.commands.evaluate.lesions.result import GROUND_TRUTH, Cell, LesionEvaluation
 from medsr.commands.evaluate.lesions.run import Truth
 from medsr.core.types import Array
 from medsr.degradation.slice_profile import matrix
 from medsr.lesions import placement, places
+from medsr.metrics.lesion_recovery import recovery
 from tests.helpers.images import write_png
 
 SIDE = 440
@@ -187,3 +188,17 @@ def test_the_same_lesions_are_drawn_again(photographs: Path) -> None:
     first, second = truths.bench.items()[:2]
     lesions = [Subject(truths, truths.bench.load(item), 0, 1).rounds[0].lesions for item in (first, first, second)]
     assert lesions[0] == lesions[1] != lesions[2]
+
+
+def test_of_a_result_only_patches_stay_in_memory(photographs: Path) -> None:
+    truths = ground_truths("fundus", photographs, Choices(scale=2))
+    measured = Subject(truths, truths.bench.load(truths.bench.items()[0]), 0, 1).measure({GROUND_TRUTH: Truth()})
+    patches = [array for patch in measured.patches[GROUND_TRUTH] for array in (patch.present, patch.absent)]
+    assert patches
+    assert all(array.base is None for array in patches)
+
+
+def test_a_lesion_that_no_file_can_hold_is_neither_kept_nor_erased() -> None:
+    nothing, something = np.zeros((9, 9)), np.eye(9)
+    assert np.isnan(list(figures_of(recovery(nothing, something, 1.0)).values())).all()
+    assert figures_of(recovery(something, nothing, 1.0))["erased_half"] == 1
