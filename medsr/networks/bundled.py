@@ -61,11 +61,16 @@ def for_image(image: Image, scale: float) -> Choice:
         why = f"no bundled model was made for {why}: bicubic interpolation"
         return Choice("bicubic", why, fits=False, hint=INSIST)
     model = model_for(kind, scale)
-    if caution := weight_store.entries()[model].caution:
-        why += f"; {caution}"
+    why = _cautioned(model, why)
     certain = image.of_chest is True or image.of_retina is True
     doubtful = kind == CHEST or (image.kind == DICOM and not looks_like_fundus(image))
     return Choice(model, why, guessed=doubtful and not certain, hint="" if certain else DOUBT)
+
+
+def _cautioned(model: str, why: str) -> str:
+    """Why a model was chosen, and what its user should know before relying on it."""
+    caution = weight_store.entries()[model].caution
+    return f"{why}; {caution}" if caution else why
 
 
 def model_for(kind: str, scale: float = 1) -> str:
@@ -132,9 +137,9 @@ def for_volume(volume: Volume) -> Choice:
     """The faithful refiner for MRI; plain interpolation for what is known to be something else."""
     if other := other_than_mri(volume):
         return _interpolated(other)
-    if volume.modality == "MR":
-        return Choice(model_for(MRI), "an MR scan, as its header says")
-    return Choice(model_for(MRI), "taken for MRI (its file does not say)")
+    why = "an MR scan, as its header says" if volume.modality == "MR" else "taken for MRI (its file does not say)"
+    model = model_for(MRI)
+    return Choice(model, _cautioned(model, why))
 
 
 def other_than_mri(volume: Volume) -> str:
