@@ -22,6 +22,7 @@ import medsr
 from medsr.commands.cohort.executor import Executor
 from medsr.commands.cohort.run import retry as cohort_again
 from medsr.core.errors import MedsrError
+from tests.helpers.lesions import photograph
 from tests.helpers.recipes import PLAIN
 from tests.helpers.server import serving
 
@@ -33,6 +34,7 @@ COMMANDS = {
     "cohort": "cohort upscale in/photos --model bicubic --out out --workers 1",
     "prepare": "prepare generic_images in/photos --out out",
     "evaluate": "evaluate folder --data in/photos --out out --model bicubic",
+    "lesions": "evaluate lesions --kind fundus --data in/fundus --out out --model bicubic --rounds 1 --json out/a.json",
     "import": "weights import in/nothing.pth --name realesrgan-x4plus",
     "import-own": "weights import in/model.safetensors --name own",
     "export": "export in/model.safetensors --to onnx --out out/model.onnx",
@@ -70,6 +72,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name / "keep.txt").write_text("keep")
     for number in range(3):
         Pillow.fromarray(rng.integers(0, 255, (40, 44, 3)).astype(np.uint8)).save(tmp_path / f"in/photos/{number}.png")
+    (tmp_path / "in/fundus").mkdir()
+    Pillow.fromarray(np.rint(photograph(0, 120) * 255).astype(np.uint8)).save(tmp_path / "in/fundus/eye.png")
     voxels = rng.integers(0, 1000, (6, 7, 5)).astype(np.int16)
     nib.save(nib.Nifti1Image(voxels, np.diag([1, 1, 3, 1])), tmp_path / "in/scan.nii")
     monkeypatch.chdir(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from dataclasses import dataclass
 from typing import Literal
@@ -42,7 +43,7 @@ def draw(name: str, index: int, middle: NDArray[np.float64]) -> Disturbance:
     A function of its arguments alone: the same whatever else is drawn. The length of the shift and the angle are
     uniform up to their largest, their directions uniform on the sphere, the gain uniform in its logarithm.
     """
-    seed = (SEED, zlib.crc32(name.encode()), index)
+    seed = (SEED, zlib.crc32(os.fsencode(name)), index)
     if index == 0:
         return Disturbance(np.eye(4), 1.0, (*seed, 1))
     rng = np.random.default_rng((*seed, 0))

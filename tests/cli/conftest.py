@@ -14,6 +14,7 @@ from tests.helpers.cards import CARD
 from tests.helpers.forked import Forked
 from tests.helpers.images import write_png
 from tests.helpers.kit import Kit
+from tests.helpers.lesions import photograph
 from tests.helpers.recipes import PLAIN
 from tests.helpers.scans import smooth_volume
 
@@ -29,6 +30,8 @@ def kit_folder(tmp_path_factory: pytest.TempPathFactory, fundus: np.ndarray) -> 
         write_png(folder / "people" / f"{person}_L.png", fundus[n * 20 : n * 20 + 64, :64])
     for n in range(5):
         write_png(folder / "truth" / f"eye_{n}.png", fundus[n * 20 : n * 20 + 64, :64])
+    for n in range(2):
+        write_png(folder / "fundus" / f"eye_{n}.png", np.rint(photograph(n, 120) * 255).astype(np.uint8))
     (folder / "mine.yml").write_text(CARD)
     recipe = PLAIN | {"iterations": 2, "validate_every": 2, "data": PLAIN["data"] | {"validation": "eye_[4].png"}}
     (folder / "recipe.yml").write_text(yaml.safe_dump(recipe))

@@ -70,7 +70,7 @@ def test_two_volume(kit: Kit) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["prepare", "cohort", "finetune", "evaluate"])
+@pytest.mark.parametrize("name", ["prepare", "cohort", "finetune", "evaluate", "lesions"])
 def test_two_of_the_others(kit: Kit, name: str) -> None:
     """One ends well; the other too, or is refused."""
     codes = _ended(*(_start(kit, *kit.command(name)) for _ in range(2)))

@@ -20,6 +20,7 @@ from PIL import Image as Pillow
 from medsr.networks import checkpoint
 from tests.helpers.cards import CARD
 from tests.helpers.dicom import slice_of
+from tests.helpers.lesions import photograph
 from tests.helpers.processes import ALL_IN_TURN
 from tests.helpers.recipes import PLAIN
 
@@ -32,6 +33,7 @@ COMMANDS = {
     "prepare": "prepare in/card.yml in/data.zip --out out/prepare",
     "cohort": "cohort upscale in/eyes --model bicubic --out out/cohort --workers 1",
     "evaluate": "evaluate folder --data in/eyes --model bicubic --out out/evaluate",
+    "lesions": "evaluate lesions --kind fundus --data in/fundus --masks in/fundus --model bicubic --out out/lesions",
     "reproduce": "reproduce in/upscale.json",
     "recipe": "finetune in/keys.yml --out out/keys",
     "info": "info in/own.safetensors",
@@ -50,12 +52,17 @@ def inputs(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) ->
     """Everything a stranger may have written, with escape sequences wherever text may stand."""
     rng = np.random.default_rng(0)
     folder = tmp_path / "in"
-    for name in ("eyes", "scans", "series"):
+    for name in ("eyes", "scans", "series", "fundus"):
         (folder / name).mkdir(parents=True)
     for number in range(3):
         pixels = rng.integers(0, 255, (64, 66, 3)).astype(np.uint8)
         Pillow.fromarray(pixels).save(folder / "eyes" / f"{number}{EVIL}.png")
         slice_of(number).save_as(folder / "series" / f"{number}{EVIL}.dcm", enforce_file_format=True)
+    for number in range(2):
+        pixels = np.rint(photograph(number, 120) * 255).astype(np.uint8)
+        Pillow.fromarray(pixels).save(folder / "fundus" / f"{number}{EVIL}.png")
+        Pillow.fromarray(np.eye(120, dtype=np.uint8)).save(folder / "fundus" / f"{number}{EVIL}_mask.png")
+    (folder / "fundus" / f"broken{EVIL}.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
     (folder / "eyes" / f"broken{EVIL}.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
     voxels = rng.integers(0, 1000, (12, 13, 5)).astype(np.int16)
     nib.save(nib.Nifti1Image(voxels, np.diag([1, 1, 3, 1])), folder / "scans" / f"scan{EVIL}.nii")

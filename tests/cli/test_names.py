@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image as Pillow
 
 from medsr.batch import status
 from medsr.core.text import shown
@@ -96,6 +97,23 @@ def _evaluate(kit: Kit, name: str) -> None:
     assert json.loads((kit.work / "out" / f"{name}.json").read_text())["n"] == 2
 
 
+def _lesions(kit: Kit, name: str) -> None:
+    _put(kit, "fundus/eye_0.png", f"in/{name}/{name}.png")
+    _put(kit, "fundus/eye_1.png", f"in/{name}/bob.png")
+    for image in (name, "bob"):
+        mask = Pillow.new("L", (120, 120))
+        mask.paste(255, (40, 50, 45, 55))
+        mask.save(kit.work / f"in/{name}" / f"{image}_mask.png"[-255:])
+    done = kit.run(
+        *("evaluate", "lesions", "--kind", "fundus", "--model", "bicubic", "--rounds", 1, f"--data=in/{name}"),
+        *(f"--masks=in/{name}", f"--out=out/{name}", f"--json=out/{name}.json"),
+    )
+    assert done.returncode == 0, done.stderr
+    facts = json.loads((kit.work / "out" / f"{name}.json").read_text())
+    assert facts["n"] == 2
+    assert len({lesion["subject"] for lesion in facts["real"]}) == 2
+
+
 def _model(kit: Kit, name: str) -> None:
     shutil.copy(kit.weights(), kit.work / f"{name}.safetensors"[-255:])
     file = f"{name}.safetensors"[-255:]
@@ -130,6 +148,7 @@ WAYS = {
     "cohort": _cohort,
     "prepare": _prepare,
     "evaluate": _evaluate,
+    "lesions": _lesions,
     "model": _model,
     "training": _training,
 }

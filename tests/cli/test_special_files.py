@@ -28,6 +28,8 @@ PLACES = {
     "import": "weights import {it} --name mine",
     "export": "export {it} --to onnx --out out.onnx",
     "measured": "evaluate folder --data {it} --model bicubic --out out",
+    "lesions": "evaluate lesions --kind fundus --data {it} --model bicubic --out out",
+    "masks": "evaluate lesions --kind fundus --data {kit}/fundus --masks {it} --model bicubic --out out",
     "out": "upscale {kit}/eyes --out {it} --model bicubic",
 }
 QUICK = {("sidecar", "pipe"), ("sidecar", "/dev/zero"), ("recipe", "/proc/self/mem"), ("cohort status", "pipe")}
@@ -66,6 +68,7 @@ FOLDERS = {
     "volume": ("scans", ".nii.gz", "volume {in} --out out --model cubic"),
     "prepare": ("people", "_L.png", "prepare {kit}/mine.yml {in} --out out --workers 1"),
     "evaluate": ("truth", ".png", "evaluate folder --data {in} --model bicubic --out out"),
+    "lesions": ("fundus", ".png", "evaluate lesions --kind fundus --data {in} --model bicubic --rounds 1 --out out"),
     "finetune": ("truth", ".png", "finetune {kit}/recipe.yml --data {in} --out out --device cpu"),
     "cohort": ("scans", ".nii.gz", "cohort volume {in} --out out --model cubic"),
 }

@@ -101,3 +101,8 @@ def test_draws_are_those_of_the_name_alone_and_fill_what_is_promised() -> None:
     assert len({drawn.seed for drawn in draws}) == 300
     for drawn in draws[:20]:
         np.testing.assert_allclose(drawn.motion[:3, :3] @ drawn.motion[:3, :3].T, np.eye(3), atol=1e-12)
+
+
+def test_a_name_that_is_not_utf8_draws_too() -> None:
+    """As Python has it of a file that is called so."""
+    assert draw("M\udcfcller", 1, np.zeros(3)).gain != draw("M\udce4ller", 1, np.zeros(3)).gain

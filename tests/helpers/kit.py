@@ -28,6 +28,7 @@ COMMANDS = {
     "cohort": "cohort upscale {kit}/eyes --out out --model bicubic",
     "cohort status": "cohort status {kit}/cohort",
     "evaluate": "evaluate folder --data {kit}/truth --model bicubic --out out",
+    "lesions": "evaluate lesions --kind fundus --data {kit}/fundus --model bicubic --rounds 1 --out out",
     "reproduce": "reproduce {kit}/made/scan.json --input {kit}/scans/scan.nii.gz",  # each test has another cache
     "export": "export {kit}/tiny.safetensors --to onnx --out out.onnx",
     "finetune": "finetune {kit}/recipe.yml --data {kit}/truth --out out --device cpu",

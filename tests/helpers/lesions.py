@@ -1,4 +1,4 @@
-"""An evaluation of lesions as a run leaves it, of random numbers."""
+"""An evaluation of lesions as a run leaves it, of random numbers; a photograph that lesions can be drawn into."""
 
 from __future__ import annotations
 
@@ -31,6 +31,16 @@ BLUR = {GROUND_TRUTH: 0.0, "bicubic": 4.0, "medsr-retina-x2": 3.0, "medsr-gan-x2
 """What each model loses: a lesion of that size keeps half of its contrast."""
 BASELINE = "bicubic"
 PER_SUBJECT = ("cho_auc", "cho_d", "npw_auc", "npw_d", "false_finds", "invented")
+
+
+def photograph(seed: int, side: int) -> Array:
+    """A fundus without vessels: red, smooth, a little noise, dark outside a round field."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
+    inside = (x**2 + y**2 < 0.9)[:, :, None]
+    broad = 0.04 * gaussian_filter(rng.normal(size=(side, side)), 30)[:, :, None] * 30
+    noise = 0.004 * rng.normal(size=(side, side, 1))
+    return np.asarray(inside * (np.array([0.7, 0.4, 0.2]) + broad + noise), np.float32).clip(0, 1)
 
 
 def lesion_evaluation(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -74,7 +75,7 @@ class Subject:
     def _round(self, seed: int, number: int) -> Round:
         """Other lesions in every image and round, always the same ones."""
         truth = self.case.ground_truth
-        own = int(np.random.SeedSequence([seed, number, crc32(self.case.id.encode())]).generate_state(1)[0])
+        own = int(np.random.SeedSequence([seed, number, crc32(os.fsencode(self.case.id))]).generate_state(1)[0])
         beyond = max(placement.APART[1], 2 * self.truths.bench.scale + 4)
         apart = APART, beyond
         lesions = placement.place(self.truths.kind, truth, self.step, own, apart=apart, where=self.allowed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import nibabel as nib
@@ -23,6 +23,7 @@ from medsr.degradation.slice_profile import matrix
 from medsr.lesions import placement, places
 from medsr.metrics.lesion_recovery import recovery
 from tests.helpers.images import write_png
+from tests.helpers.lesions import photograph
 
 SIDE = 440
 SPOTS = [Cell("microaneurysm", size) for size in (3, 5, 7)]
@@ -40,21 +41,11 @@ class Fake:
         return self.does(case.ground_truth)
 
 
-def _photograph(seed: int) -> Array:
-    """A fundus without vessels: red, smooth, a little noise, dark outside a round field."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j]
-    inside = (x**2 + y**2 < 0.9)[:, :, None]
-    broad = 0.04 * gaussian_filter(rng.normal(size=(SIDE, SIDE)), 30)[:, :, None] * 30
-    noise = 0.004 * rng.normal(size=(SIDE, SIDE, 1))
-    return np.asarray(inside * (np.array([0.7, 0.4, 0.2]) + broad + noise), np.float32).clip(0, 1)
-
-
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("photographs")
     for number in range(3):
-        write_png(folder / f"eye{number}.png", np.rint(_photograph(number) * 255).astype(np.uint8))
+        write_png(folder / f"eye{number}.png", np.rint(photograph(number, SIDE) * 255).astype(np.uint8))
     return folder
 
 
@@ -202,3 +193,10 @@ def test_a_lesion_that_no_file_can_hold_is_neither_kept_nor_erased() -> None:
     nothing, something = np.zeros((9, 9)), np.eye(9)
     assert np.isnan(list(figures_of(recovery(nothing, something, 1.0)).values())).all()
     assert figures_of(recovery(something, nothing, 1.0))["erased_half"] == 1
+
+
+def test_a_name_that_is_not_utf8_draws_its_own_lesions(photographs: Path) -> None:
+    truths = ground_truths("fundus", photographs, Choices(scale=2))
+    case = truths.bench.load(truths.bench.items()[0])
+    drawn = [Subject(truths, replace(case, id=name), 0, 1).rounds[0].lesions for name in ("M\udcfcller", "M\udce4ller")]
+    assert drawn[0] != drawn[1]
