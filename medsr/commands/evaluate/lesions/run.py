@@ -127,9 +127,7 @@ def evaluate_lesions(
         raise UsageError(f"`masks={masks}`: not a folder; give the folder that holds the masks")
     chosen_device = choose_device(device)
     truths = ground_truths(kind, Path(data), Choices(scale, blur_sigma, pixel_mm, bits, chosen_device))
-    every = [item for item in truths.bench.items() if not is_mask_name(item.image)]
-    if not every:
-        raise InputError(f"{data}: only masks; expected the images they belong to")
+    every = _images(truths, Path(data), notify)
     items = sample(every, limit)
     truths.bench.settle(every, notify)
     runners = _open(truths, models, Compute(chosen_device), tile)
@@ -160,6 +158,17 @@ def evaluate_lesions(
     result = replace(result, strips=chosen([strip for subject in measured for strip in subject.strips], result))
     _write(result, out, json)
     return result
+
+
+def _images(truths: GroundTruths, data: Path, notify: Notify) -> list[Item]:
+    """Those that are not masks by their names; those that are, are said. Raises InputError."""
+    items = truths.bench.items()
+    images = [item for item in items if not is_mask_name(item.image)]
+    if not images:
+        raise InputError(f"{data}: only masks; expected the images they belong to")
+    if masks := len(items) - len(images):
+        notify(f"{data}: not measured: {masks} mask{'s' if masks > 1 else ''}, by name")
+    return images
 
 
 def _check(kind: str, rounds: int, limit: int | None, seed: int, tile: int | None) -> None:

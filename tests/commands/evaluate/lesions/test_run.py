@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -130,3 +131,12 @@ def test_a_scan_of_something_else_is_named(tmp_path: Path, low: int, sidecar: di
     (tmp_path / "a.json").write_text(json.dumps(sidecar))
     with pytest.raises(InputError, match=re.escape(f"{tmp_path / 'a.nii.gz'}: ") + ".*" + said):
         medsr.evaluate_lesions("mri", tmp_path, models=["cubic"], device="cpu")
+
+
+def test_masks_beside_images_are_said_to_be_left_out(grey: Path, tmp_path: Path) -> None:
+    for name in ("one.png", "one_mask.png", "two_seg.png"):
+        shutil.copy(grey / "one.png", tmp_path / name)
+    lines: list[str] = []
+    with pytest.raises(InputError, match=r"one\.png: no lung was found"):
+        medsr.evaluate_lesions("cxr", tmp_path, models=["bicubic"], device="cpu", notify=lines.append)
+    assert lines == [f"{tmp_path}: not measured: 2 masks, by name", "lesions: 1 image, ground truth, bicubic"]
