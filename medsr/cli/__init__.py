@@ -10,6 +10,9 @@ from contextlib import suppress
 
 from medsr.core.text import reason
 
+INTERRUPTED = 130
+"""The exit code after Ctrl-C."""
+
 
 def main() -> None:
     """Run `medsr` and end with the exit code of what happened."""
@@ -59,11 +62,12 @@ def _run(arguments: list[str], debug: bool) -> int:
         where = f"{error.filename}: " if error.filename else "" if _has_working_folder() else "the working folder: "
         return failures.fail(error, f"{where}{error.strerror or error}", 1, debug)
     except KeyboardInterrupt:
-        print("medsr: interrupted", file=sys.stderr)
-        return 130
+        code = INTERRUPTED
     except Exception as error:
         words = f"{type(error).__name__}: {reason(error)}; this is a bug in medsr, run again with --debug and report it"
         return failures.fail(error, words, 1, debug)
+    if code == INTERRUPTED:  # typer makes this number of it, and says nothing
+        print("medsr: interrupted", file=sys.stderr)
     return code or 0
 
 

@@ -47,3 +47,19 @@ def test_an_option_that_does_not_apply_is_refused_in_one_line(tmp_path: Path) ->
         assert line.startswith(f"medsr: {expected}")
     assert done.stdout.count("ended with 2") == len(REFUSED)
     assert list(tmp_path.iterdir()) == []
+
+
+INTERRUPTED = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from medsr.cli import main
+from medsr.commands.evaluate.lesions import run
+run.evaluate_lesions = lambda *_, **__: signal.raise_signal(signal.SIGINT)
+sys.argv = "medsr evaluate lesions --kind mri --data .".split()
+main()
+"""
+
+
+def test_an_interrupted_command_says_so() -> None:
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "medsr: interrupted\n")
