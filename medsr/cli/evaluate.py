@@ -9,9 +9,9 @@ import typer
 
 from medsr.cli.batch import BITS, end_partly, parse_tile, report_failure
 from medsr.cli.echo import echo, echo_lines
-from medsr.cli.evaluate_lesions import LESIONS, evaluate_lesions, refuse
+from medsr.cli.evaluate_lesions import evaluate_lesions, refuse
 from medsr.cli.minutes import MINUTES
-from medsr.commands.evaluate.benchmarks import ENTRIES, STACKS, listing
+from medsr.commands.evaluate.benchmarks import ENTRIES, LESIONS, STACKS, listing
 from medsr.lesions.kinds import KINDS
 
 _SCALES = "; ".join(["2", *(f"{entry.name}: {entry.default_scale:g}" for entry in ENTRIES if entry.default_scale != 2)])

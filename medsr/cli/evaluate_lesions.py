@@ -11,8 +11,6 @@ from medsr.cli.echo import echo, echo_lines
 from medsr.core.errors import UsageError
 from medsr.lesions.kinds import KINDS
 
-LESIONS = "lesions"
-
 
 def refuse(options: Mapping[str, object], why: str) -> None:
     """Raise UsageError for the first option that was asked for, be it 0. `options`: None or False where it was not."""

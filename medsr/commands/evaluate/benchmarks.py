@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 LARGEST_SCALE = 16
 STACKS = 2, 3
+LESIONS = "lesions"
+"""What is measured in another way, by a function of its own, though the command line has it among benchmarks."""
 
 
 @dataclass(frozen=True)
@@ -156,8 +158,10 @@ REGIONS = names.PLACES | {key: words for entry in ENTRIES for key, words in entr
 
 def entry_of(name: str) -> BenchmarkEntry:
     """Raises UsageError for an unknown name."""
+    if name == LESIONS:
+        raise UsageError(f"{LESIONS}: another function measures them, `medsr.evaluate_lesions`")
     if name not in BENCHMARKS:
-        raise UsageError(f"{name}: no such benchmark (there are: {', '.join(BENCHMARKS)})")
+        raise UsageError(f"{name}: no such benchmark (there are: {', '.join([*BENCHMARKS, LESIONS])})")
     return BENCHMARKS[name]
 
 

@@ -139,7 +139,12 @@ def test_where_nothing_can_be_measured_the_first_reason_is_given(tmp_path: Path)
 @pytest.mark.parametrize(
     ("arguments", "error", "said"),
     [
-        ({"benchmark": "drve"}, UsageError, "no such benchmark"),
+        (
+            {"benchmark": "drve"},
+            UsageError,
+            "no such benchmark (there are: drive, nih-cxr, classic, volume, folder, lesions)",
+        ),
+        ({"benchmark": "lesions"}, UsageError, "`medsr.evaluate_lesions`"),
         ({"track": "bicubic"}, UsageError, "`track`: folder has none; classic has"),
         ({"benchmark": "classic", "blur_sigma": 1.0}, UsageError, "`blur_sigma`: classic has no blur"),
         ({"benchmark": "classic", "track": "unkown"}, UsageError, "expected bicubic or unknown"),
