@@ -15,6 +15,7 @@ import yaml
 
 import medsr
 from tests.helpers.images import write_png
+from tests.helpers.lesions import photograph
 from tests.helpers.recipes import RECIPE
 
 FUNCTIONS = [name for name in medsr.__all__ if name != "__version__"]
@@ -46,6 +47,7 @@ def folder(tmp_path: Path, fundus: np.ndarray, monkeypatch: pytest.MonkeyPatch) 
     write_png(tmp_path / "eye.png", fundus[:96, :96])
     for number in range(4):
         write_png(tmp_path / "photographs" / f"eye{number}.png", fundus[40 * number : 40 * number + 96, :96])
+        write_png(tmp_path / "whole_eyes" / f"{number}.png", np.rint(photograph(number, 120) * 255).astype(np.uint8))
     for recipe in ("recipe", "other"):
         data = RECIPE["data"] | {"validation": "eye[3].png"}
         (tmp_path / f"{recipe}.yml").write_text(yaml.safe_dump(RECIPE | {"name": recipe, "data": data}))

@@ -116,7 +116,7 @@ def evaluate_lesions(
 
     Examples:
         >>> import medsr
-        >>> evaluation = medsr.evaluate_lesions("fundus", "photographs", models=["bicubic", "lanczos"], rounds=1)
+        >>> evaluation = medsr.evaluate_lesions("fundus", "whole_eyes", models=["bicubic", "lanczos"], rounds=1)
         >>> evaluation.unit
         'pixels'
     """
