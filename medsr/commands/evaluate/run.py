@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json as json_
-import platform
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -22,6 +20,7 @@ from medsr.commands.evaluate.case import Benchmark, Item, Runner
 from medsr.commands.evaluate.choose import benchmark as choose
 from medsr.commands.evaluate.choose import open_runners
 from medsr.commands.evaluate.gallery import TRUTH, Gallery
+from medsr.commands.evaluate.provenance import about_model, versions
 from medsr.commands.evaluate.record import Record, digests
 from medsr.commands.evaluate.result import Evaluation, ImageScores
 from medsr.core.devices import choose as choose_device
@@ -30,12 +29,9 @@ from medsr.core.geometry import parse_planes
 from medsr.core.meter import Meter
 from medsr.core.text import shown_lines
 from medsr.core.types import Notify
-from medsr.core.version import __version__
 from medsr.engines.base import Compute
 from medsr.io.files import read_unchanged, write_text
 from medsr.volumes.refine import Method
-
-MEASURED_WITH = ("torch", "numpy", "scipy", "scikit-image", "basicsr")
 
 
 def evaluate(
@@ -232,20 +228,3 @@ def _measure_case(
         pictures[name] = bench.show(result, case)
     gallery.keep(item.id, pictures)
     return ()
-
-
-def about_model(runner: Runner) -> dict[str, Any]:
-    """What is known of a model."""
-    about: dict[str, Any] = {"sha256": runner.sha256}
-    return about | ({"note": runner.note} if runner.note else {})
-
-
-def versions(device: str) -> dict[str, str]:
-    """Of what measured, and on which device."""
-    versions = {"medsr": __version__, "python": platform.python_version()}
-    versions |= {name: version(name) for name in MEASURED_WITH}
-    if device.startswith("cuda"):
-        import torch
-
-        return versions | {"device": torch.cuda.get_device_name(device)}
-    return versions | {"device": f"{device} ({platform.processor() or platform.machine()})"}

@@ -18,7 +18,8 @@ from medsr.commands.evaluate.lesions.measure import Measured, Subject
 from medsr.commands.evaluate.lesions.protocol import protocol
 from medsr.commands.evaluate.lesions.result import GROUND_TRUTH, LesionEvaluation
 from medsr.commands.evaluate.lesions.strips import PLACES, chosen
-from medsr.commands.evaluate.run import about_model, check_writable, sample, versions
+from medsr.commands.evaluate.provenance import about_model, versions
+from medsr.commands.evaluate.run import check_writable, sample
 from medsr.core.devices import choose as choose_device
 from medsr.core.errors import InputError, UsageError
 from medsr.core.text import shown_lines
