@@ -36,6 +36,6 @@ def _numbers(dataset: Any, keyword: str) -> list[float]:
     """Those of an element; none where it is not there or holds anything else."""
     try:
         values = np.atleast_1d(np.asarray(dataset.get(keyword), np.float64)).tolist()
-    except (TypeError, ValueError):  # pydicom reads a number when it is asked for
+    except (TypeError, ValueError, NotImplementedError):  # pydicom reads a number when it is asked for
         return []
     return values if np.isfinite(values).all() else []

@@ -36,8 +36,8 @@ def is_open(image: Image) -> bool:
 
 def series_of(image: Image) -> str:
     """What shares one depth: a DICOM series; of other files all that are given together."""
-    dataset = image.extra.get("dataset")
-    return FILES if dataset is None else str(dataset.get("SeriesInstanceUID") or "DICOM without a series")
+    series = image.extra.get("series")
+    return FILES if series is None else series or "DICOM without a series"
 
 
 def needed(image: Image) -> int:

@@ -122,7 +122,12 @@ def _picture(dataset: Any, path: Path, index: int | None, note: str) -> Image:
         pixels,
         window,
         DICOM,
-        extra={"dataset": dataset, "declared": bits, "icc_profile": dataset.get("ICCProfile")},
+        extra={
+            "dataset": dataset,
+            "declared": bits,
+            "icc_profile": dataset.get("ICCProfile"),
+            "series": str(dataset.get("SeriesInstanceUID") or ""),  # read here, where a damaged element is told
+        },
         note=note,
         modality=modality_of(dataset),
         of_chest=of_chest(dataset),

@@ -201,6 +201,17 @@ def test_odd_elements_are_no_bug_of_ours(tmp_path: Path, element: tuple[int, str
     np.testing.assert_array_equal(pydicom.dcmread(tmp_path / "b.dcm").pixel_array, image.pixels[:, :, 0])
 
 
+def test_a_series_of_a_type_that_is_not_dicoms_is_damage(tmp_path: Path) -> None:
+    """What decides the depth of 16 bits reads it, after the pixels were read."""
+    path = write_xray(tmp_path / "a.dcm", np.arange(24, dtype=np.uint16).reshape(4, 6), bits=16)
+    element = b"\x20\x00\x0e\x00UI"
+    content = path.read_bytes()
+    assert element in content
+    path.write_bytes(content.replace(element, element[:4] + b"QI"))
+    with pytest.raises(InputError, match="damaged"):
+        image_io.read(path)
+
+
 def test_overlays_in_the_high_bits_are_not_intensities(tmp_path: Path) -> None:
     pixels = np.arange(24, dtype=np.uint16).reshape(4, 6)
     path = write_xray(tmp_path / "a.dcm", pixels | 0x8000)
