@@ -32,8 +32,8 @@ def atomic_path(path: Path, make_folder: bool = True) -> Iterator[Path]:
     """Give a temporary path beside `path`; when the block ends well, flush it to disk and rename it into place.
 
     The temporary name keeps `path`'s suffix, so that writers which choose the format by name work.
-    If the block raises, nothing is left behind and an existing `path` is untouched. An OSError (a full disk) names
-    `path`.
+    If the block raises, nothing is left behind and an existing `path` is untouched. An OSError (a full disk) and an
+    InputError name `path`.
     """
     if make_folder:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,6 +50,8 @@ def atomic_path(path: Path, make_folder: bool = True) -> Iterator[Path]:
         if error.filename is not None:
             raise
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+    except InputError as error:  # nobody knows the temporary name
+        raise InputError(str(error).replace(str(temporary), str(path))) from error
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medsr.core.errors import InputError
+from medsr.core.errors import InputError, MedsrError
 from medsr.core.text import reason
 from medsr.core.version import __version__
 from medsr.io.dicom.values import items
@@ -119,15 +121,24 @@ def save_derived(path: Any, dataset: Any, stored: NDArray) -> None:
     dataset.PixelData = data + b"\0" * (len(data) % 2)
     dataset["PixelData"].VR = "OW" if dataset.BitsAllocated == 16 else "OB"
     dataset["PixelData"].is_undefined_length = False
+    with rewriting(path), disable_value_validation():  # what is odd in the header stays as odd as it was
+        _settle_types(dataset)
+        if dataset.original_encoding[1] is False:
+            dataset = _little_endian(dataset)
+        dataset.save_as(path, enforce_file_format=True, little_endian=True, implicit_vr=False)
+
+
+@contextmanager
+def rewriting(path: Any) -> Iterator[None]:
+    """A header is made anew and written to `path`: whatever pydicom raises on it becomes an InputError.
+
+    It reads an element when that is asked for, so that a damaged one is met here.
+    """
     try:
-        with disable_value_validation():  # what is odd in the header stays as odd as it was
-            _settle_types(dataset)
-            if dataset.original_encoding[1] is False:
-                dataset = _little_endian(dataset)
-            dataset.save_as(path, enforce_file_format=True, little_endian=True, implicit_vr=False)
-    except (OSError, MemoryError):
+        yield
+    except (OSError, MemoryError, MedsrError):
         raise
-    except Exception as error:  # pydicom raises whatever it likes on what it cannot write
+    except Exception as error:
         raise InputError(f"{path}: its DICOM header cannot be written again ({reason(error)})") from error
 
 

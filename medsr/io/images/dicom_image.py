@@ -14,7 +14,7 @@ from medsr.core.intensity import Window
 from medsr.io.dicom import frames as dicom_frames
 from medsr.io.dicom import geometry, reader
 from medsr.io.dicom import pixels as dicom_pixels
-from medsr.io.dicom.derived import forget_stale, name_series, note_derivation, save_derived
+from medsr.io.dicom.derived import forget_stale, name_series, note_derivation, rewriting, save_derived
 from medsr.io.dicom.header import (
     COLOURS,
     FILE_SET,
@@ -184,15 +184,21 @@ def write(path: Path, image: Image) -> None:
     the imaged field keeps its size; the derivation is noted. Pixels are stored uncompressed, explicit VR little endian,
     colours as RGB.
     """
-    from pydicom.uid import generate_uid
-
     source = image.extra.get("dataset")
     if source is None:
         raise InputError(f"{path}: only an image read from DICOM can be written as DICOM")
-    dataset = copy.deepcopy(source)
     stack = image.extra.get(FRAMES)
-    chosen = stack.numbers if stack else (1,)
+    with rewriting(path):
+        dataset = _derived(source, image, stack.numbers if stack else (1,))
     pixels = stack.pixels if stack else image.pixels
+    save_derived(path, dataset, pixels if image.pixels.shape[2] == 3 else pixels[..., 0])
+
+
+def _derived(source: Any, image: Image, chosen: Sequence[int]) -> Any:
+    """The header of `image`, made of these frames of `source`."""
+    from pydicom.uid import generate_uid
+
+    dataset = copy.deepcopy(source)
     rows, columns = image.pixels.shape[:2]
     scale = (rows / source.Rows, columns / source.Columns)
     _derive(dataset, scale, chosen)
@@ -204,9 +210,7 @@ def write(path: Path, image: Image) -> None:
     note_loss(dataset, source)
     if image.pixels.shape[2] == 3:
         declare_rgb(dataset, int(image.extra["declared"]))
-        save_derived(path, dataset, pixels)
-    else:
-        save_derived(path, dataset, pixels[..., 0])
+    return dataset
 
 
 def _derive(dataset: Any, scale: tuple[float, float], chosen: Sequence[int]) -> list[str]:

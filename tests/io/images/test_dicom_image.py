@@ -201,6 +201,22 @@ def test_odd_elements_are_no_bug_of_ours(tmp_path: Path, element: tuple[int, str
     np.testing.assert_array_equal(pydicom.dcmread(tmp_path / "b.dcm").pixel_array, image.pixels[:, :, 0])
 
 
+@pytest.mark.parametrize("keyword", ["ImageType", "SOPInstanceUID", "SeriesNumber", "StudyDate"])
+def test_an_element_of_a_type_that_is_not_dicoms_is_named_with_the_result(tmp_path: Path, keyword: str) -> None:
+    """It is met while the new header is made, or written; nobody knows the temporary file's name."""
+    tags = {"ImageType": ["ORIGINAL", "PRIMARY"], "SeriesNumber": 3, "StudyDate": "20200101"}
+    path = write_xray(tmp_path / "a.dcm", np.arange(24, dtype=np.uint16).reshape(4, 6), **tags)
+    element = pydicom.dcmread(path)[keyword]
+    tag = element.tag.group.to_bytes(2, "little") + element.tag.element.to_bytes(2, "little")
+    head, _, rest = path.read_bytes().rpartition(tag + element.VR.encode())
+    path.write_bytes(head + tag + b"QI" + rest)
+    image = image_io.read(path)
+    with pytest.raises(InputError, match="header cannot be written again") as caught:
+        image_io.write(tmp_path / "out.dcm", image)
+    assert str(caught.value).startswith(f"{tmp_path / 'out.dcm'}: ")
+    assert [file.name for file in tmp_path.iterdir()] == ["a.dcm"]
+
+
 def test_a_series_of_a_type_that_is_not_dicoms_is_damage(tmp_path: Path) -> None:
     """What decides the depth of 16 bits reads it, after the pixels were read."""
     path = write_xray(tmp_path / "a.dcm", np.arange(24, dtype=np.uint16).reshape(4, 6), bits=16)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from medsr.core.errors import UsageError
 from medsr.core.geometry import LPS
 from medsr.core.intensity import bit_range
-from medsr.io.dicom.derived import forget_stale, name_series, note_derivation, save_derived
+from medsr.io.dicom.derived import forget_stale, name_series, note_derivation, rewriting, save_derived
 from medsr.io.volumes.base import DICOM, Volume
 
 
@@ -37,7 +37,9 @@ def write_series(folder: Path, volume: Volume, what: str) -> None:
         series.mkdir()
         for number, (part, index) in enumerate(np.ndindex(volume.volumes, volume.stored.shape[2]), 1):
             path = series / f"{number:04d}.dcm"
-            save_derived(path, *_slice(volume, part, index, uid, what))
+            with rewriting(folder):
+                dataset, pixels = _slice(volume, part, index, uid, what)
+            save_derived(path, dataset, pixels)
             with path.open("r+b") as written:
                 os.fsync(written.fileno())
         series.rename(folder)
