@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import typer
 
 from medsr.batch.outcome import Outcome
-from medsr.cli.echo import echo
+from medsr.cli.echo import echo, echo_lines
 from medsr.cli.failures import say
 from medsr.core.errors import BatchError, UsageError
 
@@ -50,3 +51,14 @@ def parse_tile(tile: str) -> int | None:
     if not (tile.isascii() and tile.isdigit() and (int(tile) == 0 or int(tile) >= 32)):
         raise UsageError(f"--tile {tile}: expected auto, 0, or a number of pixels from 32")
     return int(tile)
+
+
+def end_evaluation(text: str, out: Path | None, failed: Sequence[Outcome], measured: int) -> None:
+    """Print figures, where their report lies and what failed; leave with the code of a batch some of which failed."""
+    echo_lines(text)
+    if out is not None:
+        echo()
+        echo(out / "report.html")
+    for outcome in failed:
+        report_failure(outcome)
+    end_partly(len(failed), len(failed) + measured)

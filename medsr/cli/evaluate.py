@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from medsr.cli.batch import BITS, end_partly, parse_tile, report_failure
-from medsr.cli.echo import echo, echo_lines
+from medsr.cli.batch import BITS, end_evaluation, parse_tile
+from medsr.cli.echo import echo
 from medsr.cli.evaluate_lesions import evaluate_lesions, refuse
 from medsr.cli.minutes import MINUTES
 from medsr.commands.evaluate.benchmarks import ENTRIES, LESIONS, STACKS, listing
@@ -154,10 +154,4 @@ def evaluate(
         bits=bits,
         notify=lambda line: echo(line, err=True),
     )
-    echo_lines(tables.text(result))
-    if out is not None:
-        echo()
-        echo(out / "report.html")
-    for outcome in result.failed:
-        report_failure(outcome)
-    end_partly(len(result.failed), len(result.failed) + len(result.ids))
+    end_evaluation(tables.text(result), out, result.failed, len(result.ids))

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from medsr.cli.batch import end_partly, report_failure
-from medsr.cli.echo import echo, echo_lines
+from medsr.cli.batch import end_evaluation
+from medsr.cli.echo import echo
 from medsr.core.errors import UsageError
 from medsr.lesions.kinds import KINDS
 
@@ -28,10 +28,4 @@ def evaluate_lesions(chosen: Mapping[str, Any], *, out: Path | None, **options: 
     if "kind" not in asked:
         raise UsageError(f"`kind`: say what the images show: {', '.join(KINDS)}")
     result = run(**asked, out=out, notify=lambda line: echo(line, err=True), **options)
-    echo_lines(tables.text(result))
-    if out is not None:
-        echo()
-        echo(out / "report.html")
-    for outcome in result.failed:
-        report_failure(outcome)
-    end_partly(len(result.failed), len(result.failed) + len(result.subjects))
+    end_evaluation(tables.text(result), out, result.failed, len(result.subjects))

@@ -24,17 +24,19 @@ DRAWS = 20
 """How often a crop that is too dark is drawn again before it is taken as it is."""
 
 
-Drawn = TypeVar("Drawn", bound=tuple[Any, ...])
+Candidate = TypeVar("Candidate", bound=tuple[Any, ...])
 
 
-def bright_enough(draw: Callable[[np.random.Generator], Drawn], rng: np.random.Generator, darkest: float) -> Drawn:
+def bright_enough(
+    draw: Callable[[np.random.Generator], Candidate], rng: np.random.Generator, darkest: float
+) -> Candidate:
     """A crop and what was drawn with it; its mean is at least `darkest`, or it is the last of DRAWS tries more."""
-    drawn = draw(rng)
+    candidate = draw(rng)
     for _ in range(DRAWS):
-        if drawn[0].mean() >= darkest:
+        if candidate[0].mean() >= darkest:
             break
-        drawn = draw(rng)
-    return drawn
+        candidate = draw(rng)
+    return candidate
 
 
 class GroundTruthCrops:

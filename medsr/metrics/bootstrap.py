@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,10 @@ class IntervalSummary:
     def below_zero(self) -> bool:
         """Whether the whole interval lies below zero."""
         return self.high is not None and self.high < 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers."""
+        return {"mean": self.mean, "ci95": [self.low, self.high], "n": self.n}
 
 
 def summarize(values: Sequence[float]) -> IntervalSummary:

@@ -80,11 +80,11 @@ class Evaluation:
             "protocol": {**self.protocol, "intervals": METHOD, "difference_to": self.baseline},
             "n": len(self.ids),
             "models": {
-                model: {key: _json(summary) for key, summary in summaries.items()}
+                model: {key: summary.to_json() for key, summary in summaries.items()}
                 for model, summaries in self.means.items()
             },
             "differences": {
-                model: {key: _json(summary) for key, summary in summaries.items()}
+                model: {key: summary.to_json() for key, summary in summaries.items()}
                 for model, summaries in self.differences.items()
             },
             "images": [{"id": row.id, "model": row.model, **row.metrics} for row in self.rows],
@@ -92,7 +92,3 @@ class Evaluation:
             "about_models": dict(self.models),
             "versions": dict(self.versions),
         }
-
-
-def _json(summary: IntervalSummary) -> dict[str, Any]:
-    return {"mean": summary.mean, "ci95": [summary.low, summary.high], "n": summary.n}

@@ -44,10 +44,10 @@ class Patch:
 
 
 @dataclass(eq=False)
-class Measured:
+class SubjectFigures:
     """One subject. `picture`: of where its lesions are, None where nobody will look at it. `patches`: by model."""
 
-    subject: str
+    id: str
     picture: Array | None
     scores: list[Score] = field(default_factory=list)
     patches: dict[str, list[Patch]] = field(default_factory=lambda: defaultdict(list))
@@ -57,14 +57,14 @@ class Measured:
 
 @dataclass(frozen=True, eq=False)
 class Round:
-    """Lesions drawn at once. `case`: the ground truth that holds them."""
+    """Lesions lesion_round at once. `case`: the ground truth that holds them."""
 
     lesions: Sequence[Lesion]
     case: Case
 
 
 class Subject:
-    """A ground truth, the places where lesions may lie, and rounds of lesions drawn there."""
+    """A ground truth, the places where lesions may lie, and rounds of lesions lesion_round there."""
 
     def __init__(self, truths: GroundTruths, case: Case, seed: int, rounds: int, mask: Mask | None = None) -> None:
         """`mask`: of lesions that a reader outlined. Raises InputError where there is no place for others."""
@@ -81,45 +81,51 @@ class Subject:
         lesions = placement.place(self.truths.kind, truth, self.step, own, apart=apart, where=self.allowed)
         return Round(lesions, self.truths.with_truth(self.case, draw.draw(truth, lesions, self.step)))
 
-    def measure(self, models: Mapping[str, Runner]) -> Measured:
+    def measure(self, models: Mapping[str, Runner]) -> SubjectFigures:
         """The first model must be the ground truth itself."""
-        measured = Measured(self.case.id, self._picture())
-        examples = Examples(self.truths, self.step, [drawn.lesions for drawn in self.rounds])
+        subject = SubjectFigures(self.case.id, self._picture())
+        examples = Examples(self.truths, self.step, [lesion_round.lesions for lesion_round in self.rounds])
         examples.add(
-            INPUT, [enlarged(self.truths, drawn.case) for drawn in self.rounds], enlarged(self.truths, self.case)
+            INPUT,
+            [enlarged(self.truths, lesion_round.case) for lesion_round in self.rounds],
+            enlarged(self.truths, self.case),
         )
         counter = FindCounter(self.truths, self.allowed, self.step, FAMILIES[self.truths.kind])
         results = {}
         for name, runner in models.items():
             absent = runner(self.case)
-            present = [runner(drawn.case) for drawn in self.rounds]
+            present = [runner(lesion_round.case) for lesion_round in self.rounds]
             figures = []
-            for drawn, result in zip(self.rounds, present, strict=True):
-                figures += [(cell_of(lesion), self._figures(drawn, lesion, result, absent)) for lesion in drawn.lesions]
-                measured.patches[name] += self._patches(drawn.lesions, result, absent)
-            measured.scores += scores_of(measured.subject, name, figures)
+            for lesion_round, result in zip(self.rounds, present, strict=True):
+                figures += [
+                    (cell_of(lesion), self._figures(lesion_round, lesion, result, absent))
+                    for lesion in lesion_round.lesions
+                ]
+                subject.patches[name] += self._patches(lesion_round.lesions, result, absent)
+            subject.scores += scores_of(subject.id, name, figures)
             judged = [
-                (drawn.lesions, self.truths.judged(result)) for drawn, result in zip(self.rounds, present, strict=True)
+                (lesion_round.lesions, self.truths.judged(result))
+                for lesion_round, result in zip(self.rounds, present, strict=True)
             ]
             finds = counter.count(self.truths.judged(absent), judged)
-            measured.scores += [Score(measured.subject, name, cell, key, value) for cell, key, value in finds]
+            subject.scores += [Score(subject.id, name, cell, key, value) for cell, key, value in finds]
             examples.add(name, present, absent)
             if self.mask is not None:
                 results[name] = absent
         if self.mask is not None:
             truth, unit = self.case.ground_truth, self.truths.unit
-            measured.real = real_lesions(measured.subject, truth, self.mask, results, self.step, unit)
-        measured.strips = examples.strips(measured.subject)
-        return measured
+            subject.real = real_lesions(subject.id, truth, self.mask, results, self.step, unit)
+        subject.strips = examples.strips(subject.id)
+        return subject
 
     def _picture(self) -> Array:
         """Where the first round's lesions lie."""
         return places_picture(self.case.ground_truth, self.allowed, self.rounds[0].lesions, self.step)
 
-    def _figures(self, drawn: Round, lesion: Lesion, present: Array, absent: Array) -> dict[str, float]:
+    def _figures(self, lesion_round: Round, lesion: Lesion, present: Array, absent: Array) -> dict[str, float]:
         """What is left of one lesion."""
         window = self._window(lesion)
-        truth = drawn.case.ground_truth[window] - self.case.ground_truth[window]
+        truth = lesion_round.case.ground_truth[window] - self.case.ground_truth[window]
         return figures_of(recovery(truth, present[window] - absent[window], self.step, self.truths.kind != "mri"))
 
     def _window(self, lesion: Lesion) -> tuple[slice, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from medsr.commands.evaluate.lesions.measure import Measured, Patch
+from medsr.commands.evaluate.lesions.measure import Patch, SubjectFigures
 from medsr.commands.evaluate.lesions.result import Cell, Score
 from medsr.core.types import Array
 from medsr.metrics import observers
@@ -20,14 +20,14 @@ FEWEST = 8
 Groups = Mapping[str, Mapping[Cell, Sequence[Patch]]]
 
 
-def observe(subjects: Sequence[Measured], models: Sequence[str]) -> Iterator[Score]:
+def observe(subjects: Sequence[SubjectFigures], models: Sequence[str]) -> Iterator[Score]:
     """AUC and d' of both observers, by subject, family, size and contrast; nothing of a single subject."""
     for model in models:
-        groups = {measured.subject: _by_size(measured.patches[model]) for measured in subjects}
+        groups = {subject.id: _by_size(subject.patches[model]) for subject in subjects}
         sizes = dict.fromkeys(cell for cells in groups.values() for cell in cells)
         for cell in sizes:
             for subject in groups:
-                yield from _one(model, cell, subject, groups)
+                yield from _scores(model, cell, subject, groups)
 
 
 def _by_size(patches: Sequence[Patch]) -> dict[Cell, list[Patch]]:
@@ -38,30 +38,31 @@ def _by_size(patches: Sequence[Patch]) -> dict[Cell, list[Patch]]:
     return groups
 
 
-def _one(model: str, cell: Cell, subject: str, groups: Groups) -> Iterator[Score]:
-    asked = groups[subject].get(cell, ())
+def _scores(model: str, cell: Cell, subject: str, groups: Groups) -> Iterator[Score]:
+    test_patches = groups[subject].get(cell, ())
     others = [patch for other, cells in groups.items() if other != subject for patch in cells.get(cell, ())]
-    seen = [patch for patch in others if asked and patch.present.shape == asked[0].present.shape]  # same spacing
-    if len(seen) < FEWEST:
+    sides = {patch.present.shape for patch in test_patches}
+    train_patches = [patch for patch in others if patch.present.shape in sides]  # of the same spacing
+    if len(train_patches) < FEWEST:
         return
-    train, test = _stacks(seen), _stacks(asked)
+    train, test = _stacks(train_patches), _stacks(test_patches)
     template = (train[0] - train[1]).mean(axis=0)
     template -= template.mean()  # an observer does not take a brighter background for a lesion
     ratings = {
         "cho": observers.hotelling_ratings(*train, *test, noise=NOISE),
         "npw": observers.matched_filter_ratings(template, *test),
     }
-    contrasts = np.array([patch.cell.contrast for patch in asked])
+    contrasts = np.array([patch.cell.contrast for patch in test_patches])
     for contrast in (None, *sorted(set(contrasts.tolist()))):
-        chosen = np.ones(len(asked), bool) if contrast is None else contrasts == contrast
+        chosen = np.ones(len(test_patches), bool) if contrast is None else contrasts == contrast
         for observer, (present, absent) in ratings.items():
             if chosen.sum() < 2:
                 continue
             figure = observers.detectability(present[chosen], absent)
-            place = Cell(cell.family, cell.size, contrast)
+            scored = Cell(cell.family, cell.size, contrast)
             count = int(chosen.sum())
-            yield Score(subject, model, place, f"{observer}_auc", figure.auc, count)
-            yield Score(subject, model, place, f"{observer}_d", figure.d_prime, count)
+            yield Score(subject, model, scored, f"{observer}_auc", figure.auc, count)
+            yield Score(subject, model, scored, f"{observer}_d", figure.d_prime, count)
 
 
 def _stacks(patches: Sequence[Patch]) -> tuple[Array, Array]:

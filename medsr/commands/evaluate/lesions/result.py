@@ -159,8 +159,8 @@ class LesionEvaluation:
                     "model": model,
                     **_json_of_cell(cell),
                     "measure": measure,
-                    **_json(mean),
-                    "difference": _json(gain)
+                    **mean.to_json(),
+                    "difference": gain.to_json()
                     if model != self.baseline and (gain := self.difference(model, cell, measure))
                     else None,
                 }
@@ -204,7 +204,3 @@ def scores_of(subject: str, model: str, figures: Iterable[tuple[Cell, Mapping[st
 
 def _json_of_cell(cell: Cell) -> dict[str, Any]:
     return {"family": cell.family, "size": cell.size, "contrast": cell.contrast}
-
-
-def _json(summary: IntervalSummary) -> dict[str, Any]:
-    return {"mean": summary.mean, "ci95": [summary.low, summary.high], "n": summary.n}

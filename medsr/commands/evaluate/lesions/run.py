@@ -14,10 +14,10 @@ from medsr.commands.evaluate.case import Case, Item, Mask, Runner
 from medsr.commands.evaluate.lesions import observe
 from medsr.commands.evaluate.lesions.ground_truths import Choices, GroundTruths, ground_truths
 from medsr.commands.evaluate.lesions.masks import find_mask, is_mask_name, leading_part, read_mask
-from medsr.commands.evaluate.lesions.measure import Measured, Subject
+from medsr.commands.evaluate.lesions.measure import Subject, SubjectFigures
 from medsr.commands.evaluate.lesions.protocol import protocol
 from medsr.commands.evaluate.lesions.result import GROUND_TRUTH, LesionEvaluation
-from medsr.commands.evaluate.lesions.strips import PLACES, chosen
+from medsr.commands.evaluate.lesions.strips import PLACES, choose_strips
 from medsr.commands.evaluate.provenance import about_model, versions
 from medsr.commands.evaluate.run import check_writable, sample
 from medsr.core.devices import choose as choose_device
@@ -134,15 +134,15 @@ def evaluate_lesions(
     runners = _open(truths, models, Compute(chosen_device), tile)
     notify(f"lesions: {len(items)} image{'s' if len(items) > 1 else ''}, {', '.join(runners)}")
     drawing = Drawing(seed, rounds, None if masks is None else Path(masks), Path(data))
-    measured, failed = _measure(truths, items, runners, drawing, notify)
-    if not measured:
+    subjects, failed = _measure(truths, items, runners, drawing, notify)
+    if not subjects:
         error = failed[0].error
         assert error is not None
         raise error
-    scores = [score for subject in measured for score in subject.scores] + list(
-        observe.observe(measured, list(runners))
+    scores = [score for subject in subjects for score in subject.scores] + list(
+        observe.observe(subjects, list(runners))
     )
-    names = [subject.subject for subject in measured]
+    names = [subject.id for subject in subjects]
     result = LesionEvaluation(
         kind,
         truths.unit,
@@ -153,10 +153,10 @@ def evaluate_lesions(
         scores,
         failed,
         versions(chosen_device),
-        places={subject.subject: subject.picture for subject in measured if subject.picture is not None},
-        real=[lesion for subject in measured for lesion in subject.real],
+        places={subject.id: subject.picture for subject in subjects if subject.picture is not None},
+        real=[lesion for subject in subjects for lesion in subject.real],
     )
-    result = replace(result, strips=chosen([strip for subject in measured for strip in subject.strips], result))
+    result = replace(result, strips=choose_strips([strip for subject in subjects for strip in subject.strips], result))
     _write(result, out, json)
     return result
 
@@ -198,8 +198,8 @@ def _open(truths: GroundTruths, models: Sequence[str | Path], compute: Compute, 
 
 def _measure(
     truths: GroundTruths, items: Sequence[Item], runners: Mapping[str, Runner], drawing: Drawing, notify: Notify
-) -> tuple[list[Measured], list[Outcome]]:
-    measured: list[Measured] = []
+) -> tuple[list[SubjectFigures], list[Outcome]]:
+    subjects: list[SubjectFigures] = []
     failed: list[Outcome] = []
 
     def measure(item: Item) -> tuple[str, ...]:
@@ -209,9 +209,9 @@ def _measure(
             subject = Subject(truths, case, drawing.seed, drawing.rounds, mask)
         except InputError as error:
             raise InputError(f"{item.image}: {error}") from error
-        measured.append(subject.measure(runners))
-        if len(measured) > PLACES:
-            measured[-1].picture = None
+        subjects.append(subject.measure(runners))
+        if len(subjects) > PLACES:
+            subjects[-1].picture = None
         return ()
 
     with progress("evaluate", len(items)) as update:
@@ -220,7 +220,7 @@ def _measure(
             if outcome.error:
                 failed.append(outcome)
             update(done, item.id)
-    return measured, failed
+    return subjects, failed
 
 
 def _write(result: LesionEvaluation, out: str | Path | None, json: str | Path | None) -> None:

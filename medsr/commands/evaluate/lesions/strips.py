@@ -51,7 +51,7 @@ class Examples:
         return [Strip(subject, cell, self._present[cell], self._absent[cell]) for cell in self._lesions]
 
 
-def chosen(strips: Sequence[Strip], result: LesionEvaluation) -> list[Strip]:
+def choose_strips(strips: Sequence[Strip], result: LesionEvaluation) -> list[Strip]:
     """Of each family the smallest lesions of which the baseline keeps half, the next smaller ones, and the largest."""
     best: list[Strip] = []
     for family in dict.fromkeys(strip.cell.family for strip in strips):

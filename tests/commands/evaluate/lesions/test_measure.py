@@ -25,7 +25,7 @@ from medsr.metrics.lesion_recovery import recovery
 from tests.helpers.images import write_png
 from tests.helpers.lesions import photograph
 
-SIDE = 440
+SIDE = 380
 SPOTS = [Cell("microaneurysm", size) for size in (3, 5, 7)]
 
 
