@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 
 from medsr.core.text import reason
@@ -16,6 +17,11 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Run `medsr` and end with the exit code of what happened."""
+    run_program(_command)
+
+
+def run_program(command: Callable[[list[str]], int | None]) -> None:
+    """Run a program of medsr's on the arguments it was started with, and end with the exit code of what happened."""
     from medsr.cli import streams
     from medsr.core import isolation
 
@@ -32,23 +38,30 @@ def main() -> None:
         warnings.simplefilter("ignore")  # libraries' warnings are for developers; ours are printed as text
     os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
     os.environ.setdefault("MPLCONFIGDIR", str(home() / "matplotlib"))  # its list of fonts is written nowhere else
-    code = _run([argument for argument in sys.argv[1:] if argument != "--debug"], debug)
+    code = _run(command, [argument for argument in sys.argv[1:] if argument != "--debug"], debug)
     if code == 0 and (lost := streams.unwritten()):
         print(f"medsr: {lost}", file=sys.stderr)
         code = 1
     sys.exit(code)
 
 
-def _run(arguments: list[str], debug: bool) -> int:
+def _command(arguments: list[str]) -> int | None:
+    """`medsr` itself."""
+    from medsr.cli.app import app
+
+    code: int | None = app(arguments, prog_name="medsr", standalone_mode=False)
+    return code
+
+
+def _run(command: Callable[[list[str]], int | None], arguments: list[str], debug: bool) -> int:
     """Run one command; its exit code, every error told in one line."""
     import typer
 
     from medsr.cli import failures
-    from medsr.cli.app import app
     from medsr.core.errors import MedsrError
 
     try:
-        code = app(arguments, prog_name="medsr", standalone_mode=False)
+        code = command(arguments)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except failures.CommandLineError as error:

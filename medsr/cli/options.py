@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -22,7 +22,15 @@ def as_options(text: str) -> str:
     parameter of a command, such as a whole command in backticks, stays as it is. So does all before `medsr.cli.app` is
     imported, which adds the commands.
     """
-    return _SPAN.sub(_spell, text) if "`" in text and app.registered_commands else text
+    return spelled(text, _spellings()) if "`" in text and app.registered_commands else text
+
+
+def spelled(text: str, spellings: Mapping[tuple[str, str | None], str]) -> str:
+    """`text` with every parameter in backticks as `spellings` has it; others stay.
+
+    `spellings`: by the name, and None or the value for which a flag stands.
+    """
+    return _SPAN.sub(lambda span: _spell(span, spellings), text)
 
 
 def parameters(command: Any) -> Iterator[Any]:
@@ -33,9 +41,8 @@ def parameters(command: Any) -> Iterator[Any]:
             yield from parameters(subcommand)
 
 
-def _spell(span: re.Match[str]) -> str:
+def _spell(span: re.Match[str], spellings: Mapping[tuple[str, str | None], str]) -> str:
     name, value = span.groups()
-    spellings = _spellings()
     if value is None or (name, "True") in spellings or (name, value) in spellings:
         return spellings.get((name, value), span[0])
     option = spellings.get((name, None))

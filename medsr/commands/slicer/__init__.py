@@ -1,0 +1,1 @@
+"""`medsr-slicer`: `medsr volume` as a module of 3D Slicer."""
