@@ -13,6 +13,7 @@ from medsr.data import random_lesions
 from medsr.data.augmentation import flip_rotate, intensity_jitter
 from medsr.data.sources import ImageSource
 from medsr.data.streams import stream
+from medsr.data.weights import weighted_choice
 from medsr.degradation import multiscale
 from medsr.io.images import image as image_io
 from medsr.recipe import Data
@@ -48,6 +49,7 @@ class GroundTruthCrops:
 
     def __init__(self, sources: tuple[ImageSource, ...], data: Data, side: int, channels: int, seed: int) -> None:
         self.sources, self.data, self.side, self.channels, self.seed = sources, data, side, channels, seed
+        self._choice = weighted_choice([source.path.name for source in sources], data.weights)
         self._cache: OrderedDict[ImageSource, image_io.Image] = OrderedDict()
         self._cached_bytes = 0
 
@@ -62,7 +64,7 @@ class GroundTruthCrops:
 
     def _draw(self, rng: np.random.Generator) -> tuple[Array, Array]:
         """The crop, and the same before its intensities were changed."""
-        image = self._load(self.sources[rng.integers(len(self.sources))])
+        image = self._load(self.sources[self._choice(rng)])
         height, width = image.pixels.shape[:2]
         top, left = rng.integers(height - self.side + 1), rng.integers(width - self.side + 1)
         stored = image.pixels[top : top + self.side, left : left + self.side]

@@ -15,6 +15,7 @@ from medsr.data.augmentation import random_contrast, random_zoom
 from medsr.data.crops import bright_enough
 from medsr.data.streams import stream
 from medsr.data.volumes import VolumeSource, load
+from medsr.data.weights import weighted_choice
 from medsr.recipe import Data
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class SliceCrops:
         pairings: tuple[tuple[int, int], ...] = PAIRINGS,
     ) -> None:
         self.volumes, self.data, self.side, self.seed, self.pairings = volumes, data, side, seed, pairings
+        names = [] if isinstance(volumes, np.ndarray) else [source.path.name for source in volumes]
+        self._choice = weighted_choice(names, data.weights)
         self._cache: OrderedDict[Path, Array] = OrderedDict()
 
     def __getitem__(self, key: tuple[int, int]) -> list[torch.Tensor]:
@@ -78,7 +81,7 @@ class SliceCrops:
         return min(length, round(self.side / np.exp(rng.uniform(np.log(low), np.log(high)))))
 
     def _load(self, rng: np.random.Generator) -> tuple[Array, tuple[float, ...]]:
-        source = self.volumes[int(rng.integers(len(self.volumes)))]
+        source = self.volumes[self._choice(rng)]
         if source.path not in self._cache:
             self._cache[source.path] = load(source.path, max(100, self.side))
             while (

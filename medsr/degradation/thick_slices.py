@@ -44,8 +44,12 @@ def draw(
     for _ in range(count):
         factor = np.exp(rng.uniform(np.log(low), np.log(high)))
         coarse = int(np.clip(round(side / factor), fewest, most))
-        gaussian = rng.random() < settings.gaussian_probability
-        thick = SliceSampling(coarse, "gaussian", rng.uniform(*settings.fwhm)) if gaussian else SliceSampling(coarse)
+        if rng.random() < settings.gaussian_probability:
+            thick = SliceSampling(coarse, "gaussian", rng.uniform(*settings.fwhm))
+        elif settings.gaps and rng.random() < settings.gaps:
+            thick = SliceSampling(coarse, "box", rng.uniform(*settings.thickness))
+        else:
+            thick = SliceSampling(coarse)
         samplings.append((thick, thick if rng.random() < settings.both_axes else None))
     return samplings
 
@@ -74,7 +78,7 @@ def factor_maps(factors: tuple[float, float], shape: tuple[int, int]) -> NDArray
 @lru_cache(maxsize=256)
 def downsample_upsample(side: int, thick: SliceSampling) -> NDArray[np.float32]:
     shape = (side, thick.coarse, thick.profile, thick.width)
-    if thick.profile == "gaussian":  # widths are drawn from a range: not worth remembering each of its matrices
+    if thick.width != 1 or thick.profile == "gaussian":  # drawn from a range: not worth remembering each matrix
         acquisition = matrix.__wrapped__(*shape)
         interpolate = consistent_spline.__wrapped__(*shape, thick.easing)
     else:

@@ -42,6 +42,8 @@ class Architecture:
     scales: tuple[int, ...] = ()
     size_multiple: Mapping[int, int] = field(default_factory=dict)
     """For each scale, what the sides of the input must be multiples of; 1 where it is not said."""
+    slice_multiple: Callable[[Sizes], int] = lambda sizes: 1
+    """Of what refines slices: what their sides must be multiples of, by its sizes."""
     crop_multiple: Callable[[Sizes], int] = lambda sizes: 1
     """Of discriminators: what the side of a crop must be a multiple of."""
     condition_maps: int = 0
@@ -152,13 +154,14 @@ GENERATORS = (
         "refiner",
         "slice",
         "medsr.networks.refiner:refiner",
-        {"features": 64, "blocks": 12},
+        {"features": 64, "blocks": 12, "fold": 2},
         "For volumes: refines a slice that was interpolated to its final size.",
         "medsr, for volumes; residual blocks of EDSR (Lim et al. 2017)",
         scales=(1,),
         condition_maps=2,
-        # 3 x 3 convolutions at half the size
-        receptive_radius=lambda sizes: 2 * (2 * sizes.get("blocks", 12) + 2) + 2,
+        slice_multiple=lambda sizes: sizes.get("fold", 2),
+        # 3 x 3 convolutions where `fold` x `fold` pixels are one
+        receptive_radius=lambda sizes: sizes.get("fold", 2) * (2 * sizes.get("blocks", 12) + 3),
         trunk=BODY,
     ),
 )

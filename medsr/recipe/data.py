@@ -13,6 +13,7 @@ from medsr.recipe.fields import (
     Flag,
     NotNegative,
     Number,
+    Positive,
     Probability,
     Range,
     RecipeSection,
@@ -114,6 +115,8 @@ class Data(RecipeSection):
     keep_masks: Flag = False
     """Whether masks, label maps and images of one value are trained on as any other."""
     validation: Annotated[float | str, BeforeValidator(_fraction_or_name)] = 0.1
+    weights: dict[str, Positive] = {}
+    """How often crops are drawn from a file, by pattern of its name; the first that fits counts, 1 where none does."""
     crop: Count = 256
     degrade_crop: Count | None = None
     multiscale: MultiScale | None = None

@@ -132,11 +132,15 @@ class Unknown(UnpooledSection):
     name: Literal["unknown"]
 
 
+_Thickness = Annotated[Number, Field(gt=0, le=1)]
+
+
 class SliceProfile(UnpooledSection):
     """Thick slices, for volumes (P2): one axis of a slice averaged under a slice profile, then interpolated back.
 
     `factors`: how many times coarser. `both_axes`: how often the other axis is too. `fwhm`: of the Gaussian profile,
-    in slice spacings; the box is one spacing wide (mean downsampling).
+    in slice spacings. The box is one spacing wide (mean downsampling); with probability `gaps` it is narrower, by
+    `thickness`, in spacings: slices with gaps between them.
     """
 
     strategy = "medsr.training.degradations:ThickSliceStrategy"
@@ -145,6 +149,8 @@ class SliceProfile(UnpooledSection):
     both_axes: Probability = 0.0
     gaussian_probability: Probability = 0.0
     fwhm: Annotated[tuple[Positive, Positive], AfterValidator(ascending)] = (0.8, 1.2)
+    gaps: Probability = 0.0
+    thickness: Annotated[tuple[_Thickness, _Thickness], AfterValidator(ascending)] = (0.6, 1.0)
 
     @model_validator(mode="after")
     def _possible(self) -> SliceProfile:

@@ -30,6 +30,8 @@ def _section(entry: Architecture) -> type[NetworkSection]:
     for size, default in entry.sizes.items():
         if size == "scales":
             kind: Any = Annotated[int, Field(ge=1, le=LARGEST_SCALES)]
+        elif size == "fold":
+            kind = Literal[1, 2, 4]
         else:
             kind = Flag if isinstance(default, bool) else Count
         fields[size] = (kind, default)

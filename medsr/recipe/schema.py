@@ -129,7 +129,10 @@ class Recipe(RecipeSection):
             raise ValueError("start_from.discriminator: there is no discriminator to start")
 
     def _check_crops(self) -> None:
-        crop, folded = self.data.crop, self.scale * self.generator.architecture.size_multiple.get(self.scale, 1)
+        crop, generator = self.data.crop, self.generator.architecture
+        folded = (
+            self.scale * generator.size_multiple.get(self.scale, 1) * generator.slice_multiple(self.generator.sizes)
+        )
         if crop % folded:
             raise ValueError(f"data.crop: {crop} is not a multiple of {folded} (what {self.generator.name} takes)")
         if self.discriminator is not None:

@@ -25,7 +25,7 @@ from medsr.metrics import perceptual, psnr_ssim
 from medsr.metrics.names import split
 from medsr.networks import checkpoint
 from medsr.networks.architectures import kind_of
-from medsr.volumes.slice_models import SliceRefiner
+from medsr.volumes.slice_models import slice_refiner
 
 Predict = Callable[[Array, float], Array]
 Measure = Callable[[Array, Array], float]
@@ -133,7 +133,7 @@ def predictor(name: str, net: Any, spec: checkpoint.Spec, device: str) -> Predic
     """A generator as what is validated: low resolution, scale -> result."""
     engine = TorchEngine(net, device)
     if kind_of(spec.architecture) == "slice":
-        return SliceRefiner(name, engine)
+        return slice_refiner(name, engine, spec.architecture, spec.hyperparameters)
     return Network(name, engine, spec.scale, spec.channels)
 
 

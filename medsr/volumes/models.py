@@ -14,10 +14,17 @@ from medsr.engines.base import Compute, Engine
 from medsr.engines.selection import exported_hash, open_engine
 from medsr.images.network import Interpolation, Model, Network
 from medsr.networks import checkpoint, weight_store
-from medsr.networks.architectures import ARCHITECTURES, kind_of
+from medsr.networks.architectures import kind_of
 from medsr.networks.bundled import AUTO, MRI, candidates_hash, model_for
 from medsr.volumes.learned_fusion import ARCHITECTURE
-from medsr.volumes.slice_models import DEVICE_BATCH_BYTES, InterpolatedSlices, SliceModel, SliceRefiner, SliceUpscaler
+from medsr.volumes.slice_models import (
+    DEVICE_BATCH_BYTES,
+    InterpolatedSlices,
+    SliceModel,
+    SliceRefiner,
+    SliceUpscaler,
+    slice_refiner,
+)
 
 GB = 1e9
 
@@ -93,9 +100,7 @@ def open_slice_model(model: str | Path, compute: Compute = Compute()) -> LoadedS
     name = path.name if name not in weight_store.entries() else name
     most = _most(compute)
     if kind_of(spec.architecture) == "slice":
-        radius = ARCHITECTURES[spec.architecture].receptive_radius
-        receptive_radius = radius(spec.hyperparameters) if radius else None
-        refiner = SliceRefiner(name, engine, most or DEVICE_BATCH_BYTES, receptive_radius)
+        refiner = slice_refiner(name, engine, spec.architecture, spec.hyperparameters, most or DEVICE_BATCH_BYTES)
         return LoadedSliceModel(name, refiner, weights_hash(model), domain)
     # Volumes are made consistent as a whole, or asked not to be.
     if getattr(engine, "clips", False):

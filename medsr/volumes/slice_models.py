@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from medsr.core.types import Array
 from medsr.degradation.thick_slices import factor_maps
 from medsr.engines.base import Engine, finite
 from medsr.images.network import Network, is_out_of_memory, release_memory
+from medsr.networks.architectures import ARCHITECTURES
 
 BORDER = 12
 """Pixels reflected around a slice before a refiner sees it."""
@@ -61,7 +63,7 @@ class InterpolatedSlices:
 class SliceRefiner:
     """A refiner, in one piece per slice. `most_memory`: bytes its feature maps may take on a GPU.
 
-    `receptive_radius`: as above.
+    `receptive_radius`: as above. `multiple`: what the sides of its input must be multiples of; it divides BORDER.
     """
 
     name: str
@@ -69,6 +71,7 @@ class SliceRefiner:
     most_memory: float = DEVICE_BATCH_BYTES
     receptive_radius: int | None = None
     scale: int = 1
+    multiple: int = 2
 
     def batch(self, shape: tuple[int, int]) -> int:
         """One on a CPU, where more take memory and little less time; on a GPU as many as there is room for."""
@@ -81,7 +84,7 @@ class SliceRefiner:
         """(N, H, W) to the same shape."""
         height, width = stack.shape[1:]
         mode = "symmetric" if min(height, width) > BORDER + 1 else "edge"
-        padding = ((0, 0), (BORDER, BORDER + height % 2), (BORDER, BORDER + width % 2))
+        padding = ((0, 0), *((BORDER, BORDER + -side % self.multiple) for side in (height, width)))
         padded = np.pad(stack, padding, mode)  # type: ignore[call-overload]
         maps = np.broadcast_to(factor_maps(factors, padded.shape[1:])[None], (len(stack), 2, *padded.shape[1:]))
         try:
@@ -106,6 +109,15 @@ class SliceRefiner:
 
         factors = (1 + rows * FACTOR_RANGE, 1 + columns * FACTOR_RANGE)
         return self.slices(normalised[None, :, :, 0], factors)[0][:, :, None]
+
+
+def slice_refiner(
+    name: str, engine: Engine, architecture: str, sizes: Mapping[str, int], most_memory: float = DEVICE_BATCH_BYTES
+) -> SliceRefiner:
+    """The refiner that `engine` computes, of that architecture and those sizes."""
+    entry = ARCHITECTURES[architecture]
+    radius = entry.receptive_radius(sizes) if entry.receptive_radius else None
+    return SliceRefiner(name, engine, most_memory, radius, multiple=entry.slice_multiple(sizes))
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import zoom
@@ -79,3 +80,24 @@ def test_training_pairs_are_thick_rows_and_say_so() -> None:
     np.testing.assert_allclose(matrix(96, 32) @ low[0], matrix(96, 32) @ high[0, 0].numpy(), atol=1e-5)
     np.testing.assert_allclose(low[1], (96 / 32 - 1) / 5, atol=1e-6)
     np.testing.assert_allclose(low[2], 0)
+
+
+def test_slices_with_gaps_are_thinner_than_their_spacing_and_as_often_as_asked() -> None:
+    settings = SliceProfile(factors=(2, 4), gaps=0.4, thickness=(0.6, 0.9))
+    drawn = thick_slices.draw(settings, np.random.default_rng(0), 400, 96)
+    widths = np.array([rows.width for rows, _ in drawn])
+    assert ((widths == 1) | ((widths >= 0.6) & (widths <= 0.9))).all()
+    assert 0.33 < np.mean(widths < 1) < 0.47
+    thin = next(rows for rows, _ in drawn if rows.width < 0.7 and rows.coarse <= 30)
+    seen = matrix(96, thin.coarse, "box", thin.width)
+    assert np.allclose(seen.sum(1), 1)
+    assert seen.sum(0).min() < 0.1 * seen.sum(0).max()  # what lies in a gap is hardly seen
+    crop = torch.rand(1, 1, 96, 96)
+    low = thick_slices.apply(crop, [(thin, None)])[0, 0].numpy()
+    np.testing.assert_allclose(seen @ low, seen @ crop[0, 0].numpy(), atol=1e-5)  # as acquired, again
+
+
+def test_recipes_without_gaps_draw_what_they_drew_before() -> None:
+    before = thick_slices.draw(SliceProfile(), np.random.default_rng(3), 50, 96)
+    after = thick_slices.draw(SliceProfile(gaps=0.0, thickness=(0.7, 0.8)), np.random.default_rng(3), 50, 96)
+    assert before == after

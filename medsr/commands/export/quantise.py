@@ -20,7 +20,7 @@ from medsr.io.kinds import list_images
 from medsr.metrics import psnr_ssim
 from medsr.networks.architectures import kind_of
 from medsr.recipe import ValidationProtocol
-from medsr.volumes.slice_models import SliceRefiner
+from medsr.volumes.slice_models import SliceRefiner, slice_refiner
 
 if TYPE_CHECKING:
     from medsr.training.validation import ValidationSample
@@ -159,7 +159,7 @@ def _mean_psnr(model: Any, card: dict[str, Any], pairs: list[ValidationSample]) 
     engine = OpenvinoEngine(model, card)
     network: Network | SliceRefiner
     if kind_of(spec["architecture"]) == "slice":
-        network = SliceRefiner("int8", engine)
+        network = slice_refiner("int8", engine, spec["architecture"], spec["hyperparameters"])
     else:
         network = Network("int8", engine, spec["scale"], spec["channels"])
     results = [psnr_ssim.eight_bit(network(sample.low_resolution, spec["scale"])) for sample in pairs]
