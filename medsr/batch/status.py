@@ -17,6 +17,7 @@ from medsr.batch import journal
 from medsr.batch.outcome import Outcome
 from medsr.core.text import ESCAPED, cell, shown, uncelled
 from medsr.core.version import __version__
+from medsr.io.dicomweb.origins import without_temporary
 from medsr.io.files import read_text, sha256, write_text
 from medsr.io.lock import held
 
@@ -89,8 +90,14 @@ class Status:
             hashes = [outcome.input_sha256 or self.digest(outcome.input), outcome.output_sha256]
             if output and not outcome.output_sha256:
                 hashes[1] = self.digest(outcome.output)
-        reason = shown(" ".join(str(outcome.error or "").split()))
-        columns = (shown(outcome.input), FAILED if failed else DONE, reason, f"{outcome.seconds:.1f}", output)
+        reason = shown(" ".join(without_temporary(str(outcome.error or "")).split()))
+        columns = (
+            shown(without_temporary(str(outcome.input))),
+            FAILED if failed else DONE,
+            reason,
+            f"{outcome.seconds:.1f}",
+            output,
+        )
         row = StatusRow(*columns, hashes[0], hashes[1], self.settings)
         self.rows[row.output or row.input] = row
         try:

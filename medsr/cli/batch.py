@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -18,6 +19,23 @@ COMPILE = "Let torch compile the network: minutes at first, then faster on a GPU
 BITS = "Bits stored in 16-bit files that do not say so. [default: decided once for all of them]"
 KEEP_METADATA = "Results also get the texts of their inputs (EXIF, descriptions), which may name a person or a place."
 MAX_GPU_MEMORY = "Take no more of the GPU's memory. [default: what is free]"
+
+
+FROM_ARCHIVE = Annotated[
+    str | None,
+    typer.Option("--from", metavar="URL", help="Take the series of --study from this archive (DICOMweb, https)."),
+]
+STUDY = Annotated[str | None, typer.Option("--study", metavar="UID", help="With --from: the StudyInstanceUID.")]
+TO_ARCHIVE = Annotated[
+    str | None,
+    typer.Option("--to", metavar="URL", help="Send the derived DICOM to this archive (DICOMweb, https)."),
+]
+CA = Annotated[
+    str | None,
+    typer.Option("--ca", metavar="FILE", help="With an archive: certificates of the authority to trust (PEM)."),
+]
+OF_ARCHIVES = {"from_archive", "study", "to_archive", "ca"}
+"""Options of what comes from or goes to an archive; a cohort works on files."""
 
 
 def report_failure(outcome: Outcome) -> bool:

@@ -11,7 +11,7 @@ from typer.core import TyperCommand
 
 from medsr.cli import upscale as upscale_command
 from medsr.cli import volume as volume_command
-from medsr.cli.batch import end_partly, parse_tile
+from medsr.cli.batch import OF_ARCHIVES, end_partly, parse_tile
 from medsr.cli.echo import echo
 from medsr.cli.group import CommandGroup
 from medsr.cli.minutes import OptionalMinutes
@@ -72,7 +72,9 @@ def taking_options_of(
     return Taking
 
 
-@app.command("volume", cls=taking_options_of(volume_command.volume, OptionalMinutes, volume_command.TOGETHER))
+@app.command(
+    "volume", cls=taking_options_of(volume_command.volume, OptionalMinutes, volume_command.TOGETHER | OF_ARCHIVES)
+)
 def volume(
     context: typer.Context,
     inputs: Inputs,
@@ -98,7 +100,7 @@ def volume(
     _begin("volume", inputs, out, executor, bids_suffix.split(","), skip_done, options)
 
 
-@app.command("upscale", cls=taking_options_of(upscale_command.upscale))
+@app.command("upscale", cls=taking_options_of(upscale_command.upscale, without=OF_ARCHIVES | {"series"}))
 def upscale(
     context: typer.Context,
     inputs: Inputs,

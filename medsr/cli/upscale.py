@@ -9,11 +9,15 @@ import typer
 
 from medsr.cli.batch import (
     BITS,
+    CA,
     COMPILE,
     ENGINE,
+    FROM_ARCHIVE,
     KEEP_METADATA,
     MAX_GPU_MEMORY,
     PRECISION,
+    STUDY,
+    TO_ARCHIVE,
     end,
     parse_tile,
     report_failure,
@@ -28,8 +32,8 @@ HELP = f"Super-resolve images: {listed([entry.name for entry in WRITTEN], 'and')
 
 
 def upscale(
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Images, folders or globs.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    inputs: Annotated[list[str] | None, typer.Argument(metavar="[INPUT...]", help="Images, folders or globs.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the results. Not needed with --to.")] = None,
     model: Annotated[
         str,
         typer.Option(
@@ -57,13 +61,21 @@ def upscale(
         bool, typer.Option("--skip-done", help="Leave out what status.tsv in the folder calls done.")
     ] = False,
     keep_metadata: Annotated[bool, typer.Option("--keep-metadata", help=KEEP_METADATA)] = False,
+    from_archive: FROM_ARCHIVE = None,
+    study: STUDY = None,
+    series: Annotated[
+        list[str] | None,
+        typer.Option(metavar="N|TEXT|UID", help="With --from: which series of the study; may be given several times."),
+    ] = None,
+    to_archive: TO_ARCHIVE = None,
+    ca: CA = None,
 ) -> None:
     """Super-resolve images in their own format and depth; `HELP` lists the formats."""
     side = parse_tile(tile)
     from medsr.commands.upscale.run import upscale as run
 
     outcomes = run(
-        inputs,
+        inputs or None,
         out,
         model=model,
         outscale=outscale,
@@ -78,6 +90,11 @@ def upscale(
         consistency=not no_consistency,
         frames=frames,
         keep_metadata=keep_metadata,
+        from_archive=from_archive,
+        study=study,
+        series=series or None,
+        to_archive=to_archive,
+        ca=ca,
         on_outcome=_tell,
         notify=lambda line: echo(line, err=True),
     )

@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medsr.cli.batch import COMPILE, ENGINE, KEEP_METADATA, MAX_GPU_MEMORY, PRECISION, end, report_failure
+from medsr.cli.batch import (
+    CA,
+    COMPILE,
+    ENGINE,
+    FROM_ARCHIVE,
+    KEEP_METADATA,
+    MAX_GPU_MEMORY,
+    PRECISION,
+    STUDY,
+    TO_ARCHIVE,
+    end,
+    report_failure,
+)
 from medsr.cli.echo import echo
 from medsr.cli.minutes import MINUTES
 from medsr.io.volumes.formats import BY_NAME
@@ -19,10 +31,12 @@ if TYPE_CHECKING:
 
 def volume(
     scans: Annotated[
-        list[str],
-        typer.Argument(metavar="SCAN...", help=f"{', '.join(BY_NAME)}, DICOM folders or zips, globs."),
-    ],
-    out: Annotated[str, typer.Option(metavar="FILE|DIR", help="File for one scan, or folder.")],
+        list[str] | None,
+        typer.Argument(metavar="[SCAN...]", help=f"{', '.join(BY_NAME)}, DICOM folders or zips, globs."),
+    ] = None,
+    out: Annotated[
+        str | None, typer.Option(metavar="FILE|DIR", help="File for one scan, or folder. Not needed with --to.")
+    ] = None,
     model: Annotated[
         str,
         typer.Option(
@@ -103,13 +117,17 @@ def volume(
     force: Annotated[
         bool, typer.Option("--force", help="With --together: do it although the scans seem not to belong together.")
     ] = False,
+    from_archive: FROM_ARCHIVE = None,
+    study: STUDY = None,
+    to_archive: TO_ARCHIVE = None,
+    ca: CA = None,
 ) -> None:
     """Super-resolve 3D scans: finer voxels over the same box, in agreement with what was acquired."""
     from medsr.commands.volume.run import volume as run
     from medsr.core.geometry import parse_spacing
 
     outcomes = run(
-        scans,
+        scans or None,
         out,
         model=model,
         isotropic=isotropic,
@@ -143,6 +161,10 @@ def volume(
         registration=not no_registration,
         matching=not no_matching,
         force=force,
+        from_archive=from_archive,
+        study=study,
+        to_archive=to_archive,
+        ca=ca,
         on_outcome=_tell,
         notify=lambda line: echo(line, err=True),
     )

@@ -34,6 +34,10 @@ class InputError(MedsrError):
     exit_code = 3
 
 
+class ArchiveError(InputError):
+    """An archive cannot be reached, refuses, or does not answer with what was asked for."""
+
+
 class WeightsError(MedsrError):
     """Weights are missing or do not match their checksum."""
 

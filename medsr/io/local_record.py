@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from medsr.core.resources import home
+from medsr.io.dicomweb.origins import origin_of, without_temporary
 from medsr.io.files import write_text
 
 NAME = "places.jsonl"
@@ -18,8 +19,11 @@ MOST_BYTES = 4 << 20
 def named_from(folder: Path, file: str | Path, digest: str | None) -> str:
     """What a sidecar in `folder` calls a file: the way to it from there; its name alone where that leads upwards.
 
-    Folders above may bear a person's name. Then this machine remembers the file by its SHA-256, for `place_of`.
+    Folders above may bear a person's name. Then this machine remembers the file by its SHA-256, for `place_of`. What
+    an archive gave is called by its series: the file will be gone.
     """
+    if origin_of(Path(file)) is not None:
+        return without_temporary(str(file))
     way = os.path.relpath(os.path.abspath(file), os.path.abspath(folder))
     if not way.startswith(os.pardir) and not os.path.isabs(way):  # another drive of Windows has no way
         return way

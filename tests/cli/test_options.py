@@ -21,6 +21,10 @@ OF_COHORTS = {"bids_suffix", "compute", "dask", "per_task", "sbatch", "throttle"
 """Where a cohort runs, and what of a BIDS dataset."""
 OF_ONE_RESULT = {"together", "extent", "like", "registration", "matching", "force"}
 """Several scans that become one volume; a cohort refines every scan by itself."""
+OF_ARCHIVES = {"from_archive", "study", "to_archive", "ca"}
+"""Where scans come from and results go to; a cohort works on files."""
+OF_IMAGES_IN_ARCHIVES = {"series"}
+"""Of `upscale`, which knows series in archives alone; a series of a scan may lie in a folder, too."""
 FOUND = {"assumed_bits"}
 """Found by looking at all inputs, not asked for."""
 
@@ -42,6 +46,10 @@ def _library(command: str) -> dict[str, Any]:
     return {name: parameter.default for name, parameter in parameters.items() if name not in CALLBACKS | FOUND}
 
 
+def _not_of_cohorts(command: str) -> set[str]:
+    return OF_ONE_RESULT | OF_ARCHIVES | (OF_IMAGES_IN_ARCHIVES if command == "upscale" else set())
+
+
 @pytest.mark.parametrize("command", ["upscale", "volume"])
 def test_the_command_line_offers_what_the_library_offers(command: str) -> None:
     offered, wanted = _parameters(command), _library(command)
@@ -54,14 +62,14 @@ def test_the_command_line_offers_what_the_library_offers(command: str) -> None:
 @pytest.mark.parametrize("command", ["upscale", "volume"])
 def test_a_cohort_offers_it_too(command: str) -> None:
     single, cohort = _parameters(command), _parameters("cohort", command)
-    without = {INPUTS[command], "out", "skip_done"} | OF_ONE_RESULT
-    assert cohort.keys() & OF_ONE_RESULT == set()
+    without = {INPUTS[command], "out", "skip_done"} | _not_of_cohorts(command)
+    assert cohort.keys() & _not_of_cohorts(command) == set()
     assert cohort.keys() - OF_COHORTS - {"inputs", "out", "skip_done"} == single.keys() - without
 
 
 @pytest.mark.parametrize(("command", "kept"), [("upscale", options.UpscaleOptions), ("volume", options.VolumeOptions)])
 def test_a_plan_keeps_it(command: str, kept: Any) -> None:
-    without = {INPUTS[command], "out", "skip_done"} | OF_ONE_RESULT
+    without = {INPUTS[command], "out", "skip_done"} | _not_of_cohorts(command)
     assert kept.model_fields.keys() - FOUND == _library(command).keys() - without
 
 

@@ -16,6 +16,7 @@ from medsr.batch.outcome import Outcome
 from medsr.batch.pipeline import Written
 from medsr.batch.progress import Update, progress
 from medsr.batch.status import Status
+from medsr.commands import archive
 from medsr.commands.upscale import sidecar
 from medsr.commands.upscale.models import Models, OpenedModel
 from medsr.commands.upscale.plans import plan
@@ -31,8 +32,8 @@ from medsr.networks.bundled import AUTO
 
 
 def upscale(
-    inputs: str | Path | Sequence[str | Path],
-    out: str | Path,
+    inputs: str | Path | Sequence[str | Path] | None = None,
+    out: str | Path | None = None,
     *,
     model: str | Path = AUTO,
     outscale: float | None = None,
@@ -48,6 +49,11 @@ def upscale(
     assumed_bits: Mapping[str, int] | None = None,
     frames: str | None = None,
     keep_metadata: bool = False,
+    from_archive: str | None = None,
+    study: str | None = None,
+    series: str | Sequence[str] | None = None,
+    to_archive: str | None = None,
+    ca: str | Path | None = None,
     on_outcome: Callable[[Outcome], None] = lambda _: None,
     notify: Callable[[str], None] = lambda _: None,
 ) -> list[Outcome]:
@@ -56,8 +62,10 @@ def upscale(
     One bad input never stops the others: its outcome holds the error. `out`/status.tsv says what became of each.
 
     Args:
-        inputs: Image files, folders or globs; one or several. PNG, JPEG, TIFF, BMP, GIF, WebP, PGM and DICOM.
-        out: The folder for the results. It is made where it is missing.
+        inputs: Image files, folders or globs; one or several. PNG, JPEG, TIFF, BMP, GIF, WebP, PGM and DICOM. None:
+            `from_archive` says where they are.
+        out: The folder for the results. It is made where it is missing. Leave it out where nothing shall stay here but
+            what goes `to_archive`.
         model: `auto` picks the bundled model made for such images, and says which. Else a name from
             `medsr weights list`, a weight file, an exported model, or `bicubic` or `lanczos`.
         outscale: The final factor, above 0. None: the model's own; 2 for interpolation.
@@ -73,6 +81,12 @@ def upscale(
         assumed_bits: Bits by series, for files that do not say; found by `medsr.io.images.image.decide_depth`.
         frames: Of files with several: `all`, or numbers from 1 and ranges (`1-5`, `1,3`). None: such files fail.
         keep_metadata: Whether results get the EXIF of their inputs, which may name a person or a place.
+        from_archive: Address of an archive (DICOMweb) that has the images: https, without a password.
+        study: With `from_archive`: the StudyInstanceUID.
+        series: With `from_archive`: which series of the study, where it has several: a number of the list, a part of
+            the description, or a UID or its end. One or several.
+        to_archive: Address of an archive that gets each result, which must be DICOM.
+        ca: With an archive: a PEM file with the certificates of the authority that is trusted.
         on_outcome: Called with each outcome as soon as it is there.
         notify: Called with each line that a user should read.
 
@@ -82,6 +96,8 @@ def upscale(
     Raises:
         UsageError: An argument is wrong, and nothing was done.
         WeightsError: The model cannot be opened, and nothing was done.
+        ArchiveError: An archive does not give the images.
+        ChoiceError: A study has several series; the message lists them.
 
     Examples:
         >>> import medsr
@@ -89,9 +105,16 @@ def upscale(
         >>> outcome.output.name, outcome.error
         ('eye.png', None)
     """
+    arguments = dict(locals())
+    if any(arguments[name] is not None for name in archive.PARAMETERS):
+        return archive.through_archive(upscale, arguments, "inputs")
+    if series is not None:
+        raise UsageError("`series` goes with `from_archive`")
+    if inputs is None:
+        raise UsageError("name an image, or an archive with `from_archive` and `study`")
     check_outscale(outscale)
     frames = None if frames is None else canonical(frames)
-    if not str(out):
+    if out is None or not str(out):
         raise UsageError("`out`: expected a folder, got nothing")
     planned = plan([inputs] if isinstance(inputs, str | Path) else inputs, Path(out))
     pairs = planned.jobs

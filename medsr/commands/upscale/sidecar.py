@@ -13,6 +13,7 @@ from medsr.batch.status import PICTURES as NAME
 from medsr.batch.status import pictures_in
 from medsr.commands.upscale.models import OpenedModel
 from medsr.core.version import __version__
+from medsr.io.dicomweb.origins import origin_of
 from medsr.io.files import sha256, write_text
 from medsr.io.local_record import named_from
 from medsr.io.lock import held
@@ -38,6 +39,8 @@ def entry(folder: Path, outcome: Outcome, opened: OpenedModel) -> dict[str, Any]
         "parameters": parameters,
         "notes": list(outcome.notes),
     }
+    if origin := origin_of(outcome.input):
+        result["archive"] = origin.as_dict()
     return {os.path.relpath(outcome.output, folder): result}
 
 

@@ -17,6 +17,7 @@ from medsr.commands.volume.pictures import Pictures
 from medsr.commands.volume.reading import read_scan
 from medsr.commands.volume.terminal import TaskProgress, describe_grid, summary_lines
 from medsr.core.types import Notify, OnProgress
+from medsr.io.dicomweb.origins import origin_of
 from medsr.io.files import write_text
 from medsr.io.local_record import named_from
 from medsr.io.volumes import volume as volume_io
@@ -163,6 +164,7 @@ class ScanJob:
     def _summary(self, summary: dict[str, Any], digest: str) -> dict[str, Any]:
         """The sidecar's content: how the scan was refined, and of which files."""
         parameters, folder = summary["parameters"], self.paths.volume.parent
+        origin = origin_of(self.paths.scan)
         fuse = relative(parameters["fuse"], folder, parameters.get("fusion_sha256"))
         return summary | {
             "parameters": parameters | {"fuse": fuse},
@@ -171,6 +173,7 @@ class ScanJob:
             "output_file": self.paths.volume.name,
             "series": durable(self.paths.series or self.context.options.series),
             "also": [named_from(folder, path, None) for path in self.context.options.also],
+            **({"archive": origin.as_dict()} if origin else {}),
         }
 
 

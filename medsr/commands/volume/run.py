@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from medsr.batch import pipeline
 from medsr.batch.outcome import Outcome
 from medsr.batch.status import Status
+from medsr.commands import archive
 from medsr.commands.volume import memory
 from medsr.commands.volume.arguments import build_request, named_series, open_for, settings_of
 from medsr.commands.volume.files import plan, refuse_several_series
@@ -28,7 +29,7 @@ from medsr.networks.bundled import AUTO
 
 
 def volume(
-    scans: Any,
+    scans: Any = None,
     out: str | Path | None = None,
     *,
     affine: NDArray | str | Sequence[NDArray | None] | None = None,
@@ -63,19 +64,23 @@ def volume(
     registration: bool = True,
     matching: bool = True,
     force: bool = False,
+    from_archive: str | None = None,
+    study: str | None = None,
+    to_archive: str | None = None,
+    ca: str | Path | None = None,
     on_outcome: Callable[[Outcome], None] = lambda _: None,
     notify: Notify = lambda _: None,
 ) -> Any:
-    """Super-resolve 3D scans: files, folders of DICOM slices, or one volume in memory.
+    """Super-resolve 3D scans: files, folders of DICOM slices, series of an archive, or one volume in memory.
 
     At most one of `isotropic`, `scale` and `spacing` says what finer means. Without any, coarser axes are brought to
     the finest, and an isotropic scan to half its spacing.
 
     Args:
         scans: A path or several. Or a nibabel image, a SimpleITK image, or an array (i, j, k[, t]) with its `affine`.
-            With `together` a list of those, too.
+            With `together` a list of those, too. None: `from_archive` says where they are.
         out: A file, or a folder, in which status.tsv says what became of every scan. Leave it out for a volume in
-            memory.
+            memory, or where nothing shall stay here but what goes `to_archive`.
         affine: (4, 4), voxels to mm (RAS), of an array. Of files and nibabel images: `sform` or `qform`, whichever
             is right where the two of a NIfTI header disagree. With `together` a list, a matrix for each array.
         input_spacing: Three numbers in mm, for a header that states no voxel spacing.
@@ -96,7 +101,7 @@ def volume(
         also: Other scans of the same session to bring onto the result's grid.
         series: The DICOM series to read, where a folder holds several: a number of the list that `medsr info FOLDER`
             prints, a part of the description, or a UID or its end. `:N` after it names one of its acquisitions.
-            With `together` several of one folder.
+            With `together` several of one folder. With `from_archive` several of the study.
         dicom: Whether the result is written as a derived DICOM series.
         report: Whether a page with before and after is written.
         device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
@@ -113,6 +118,10 @@ def volume(
         registration: Of `together`: whether motion between the scans is looked for. False: their headers are right.
         matching: Of `together`: whether the intensities of all scans are made equal.
         force: Of `together`: do it although the scans do not seem to belong together.
+        from_archive: Address of an archive (DICOMweb) that has the scans: https, without a password.
+        study: With `from_archive`: the StudyInstanceUID. Where it has several series, `series` names those to take.
+        to_archive: Address of an archive that gets each result as a derived DICOM series.
+        ca: With an archive: a PEM file with the certificates of the authority that is trusted.
         on_outcome: Called with each outcome as soon as it is there.
         notify: Called with each line that a user should read.
 
@@ -123,7 +132,8 @@ def volume(
     Raises:
         UsageError: An argument is wrong, and nothing was done.
         WeightsError: The model cannot be opened, and nothing was done.
-        InputError: A volume in memory is not usable.
+        InputError: A volume in memory is not usable, or an archive does not give the scans (ArchiveError).
+        ChoiceError: A study has several series; the message lists them.
 
     Examples:
         >>> import medsr, numpy
@@ -132,6 +142,11 @@ def volume(
         >>> result.image.shape
         (12, 12, 12)
     """
+    arguments = dict(locals())
+    if any(arguments[name] is not None for name in archive.PARAMETERS):
+        return archive.through_archive(volume, arguments, "scans")
+    if scans is None:
+        raise UsageError("name a scan, or an archive with `from_archive` and `study`")
     request, options = build_request(
         model=model,
         isotropic=isotropic,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from medsr.core.errors import InputError, MedsrError
 from medsr.core.text import reason
 from medsr.core.version import __version__
+from medsr.io.dicom.uids import uid_of
 from medsr.io.dicom.values import items
 
 # What describes the old pixel grid or the old pixel values, and would be false beside the new ones.
@@ -31,6 +33,8 @@ WIDTHS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 """Bytes of one number in elements that are kept as bytes."""
 SERIES_OFFSET = 1000
 """Added to the series number of what is derived."""
+NOT_YET = "2.25.0"
+"""The SOP instance UID of an image for the moment in which its own is computed."""
 LARGEST = 2**31 - 1
 """That an integer string may say."""
 
@@ -102,14 +106,15 @@ def _text(dataset: Any, keyword: str) -> str:
 
 
 def save_derived(path: Any, dataset: Any, stored: NDArray) -> None:
-    """Write a data set with new pixels (rows, columns[, samples]) under a new SOP instance UID, uncompressed.
+    """Write a data set with new pixels (rows, columns[, samples]) under a SOP instance UID of its own, uncompressed.
 
+    The UID follows from all that is written: what is made again is the same image, and anything else is another.
     `path` names a file, or is a stream. Raises InputError where the header cannot be written again.
     """
     from pydicom.config import disable_value_validation
-    from pydicom.uid import PYDICOM_IMPLEMENTATION_UID, ExplicitVRLittleEndian, generate_uid
+    from pydicom.uid import PYDICOM_IMPLEMENTATION_UID, ExplicitVRLittleEndian
 
-    dataset.SOPInstanceUID = generate_uid(None)
+    dataset.SOPInstanceUID = NOT_YET
     dataset.ensure_file_meta()
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
@@ -125,6 +130,9 @@ def save_derived(path: Any, dataset: Any, stored: NDArray) -> None:
         _settle_types(dataset)
         if dataset.original_encoding[1] is False:
             dataset = _little_endian(dataset)
+        content = BytesIO()
+        dataset.save_as(content, enforce_file_format=True, little_endian=True, implicit_vr=False)
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = uid_of(content.getbuffer())
         dataset.save_as(path, enforce_file_format=True, little_endian=True, implicit_vr=False)
 
 

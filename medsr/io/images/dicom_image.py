@@ -11,6 +11,7 @@ import numpy as np
 
 from medsr.core.errors import InputError
 from medsr.core.intensity import Window
+from medsr.core.version import __version__
 from medsr.io.dicom import frames as dicom_frames
 from medsr.io.dicom import geometry, reader
 from medsr.io.dicom import pixels as dicom_pixels
@@ -29,6 +30,7 @@ from medsr.io.dicom.header import (
     refuse_other_objects,
 )
 from medsr.io.dicom.stored import declare_rgb, note_loss
+from medsr.io.dicom.uids import uid_of
 from medsr.io.images.background import padding_of
 from medsr.io.images.base import DICOM, MAX_PIXELS, Image
 from medsr.io.images.frames import FRAMES, Frames, numbers
@@ -180,9 +182,9 @@ def _dataset(path: Path) -> Any:
 def write(path: Path, image: Image) -> None:
     """Write `image` as an image derived from the DICOM it was read from.
 
-    A new SOP instance UID and a series of its own; same study and patient; what is said in pixels is scaled, so that
-    the imaged field keeps its size; the derivation is noted. Pixels are stored uncompressed, explicit VR little endian,
-    colours as RGB.
+    A SOP instance UID and a series of its own, which follow from what is written; same study and patient; what is said
+    in pixels is scaled, so that the imaged field keeps its size; the derivation is noted. Pixels are stored
+    uncompressed, explicit VR little endian, colours as RGB.
     """
     source = image.extra.get("dataset")
     if source is None:
@@ -196,15 +198,16 @@ def write(path: Path, image: Image) -> None:
 
 def _derived(source: Any, image: Image, chosen: Sequence[int]) -> Any:
     """The header of `image`, made of these frames of `source`."""
-    from pydicom.uid import generate_uid
-
     dataset = copy.deepcopy(source)
     rows, columns = image.pixels.shape[:2]
     scale = (rows / source.Rows, columns / source.Columns)
     _derive(dataset, scale, chosen)
     dataset.Rows, dataset.Columns = rows, columns
-    name_series(dataset, source, generate_uid(None))
-    note_derivation(dataset, source, f"Super-resolved by {scale[1]:g} x {scale[0]:g}")
+    what = f"Super-resolved by {scale[1]:g} x {scale[0]:g}"
+    pixels = image.extra[FRAMES].pixels if FRAMES in image.extra else image.pixels
+    instance = str(source.get("SOPInstanceUID") or "")
+    name_series(dataset, source, uid_of(what, __version__, instance, pixels))
+    note_derivation(dataset, source, what)
     if len(chosen) < dicom_frames.count_of(source) and dicom_frames.is_multiframe(source):
         dataset.SourceImageSequence[0].ReferencedFrameNumber = list(chosen)
     note_loss(dataset, source)

@@ -20,6 +20,7 @@ from medsr.commands.volume.together.lines import figure_lines
 from medsr.commands.volume.together.pictures import StackPictures
 from medsr.core.errors import InputError
 from medsr.core.types import Notify
+from medsr.io.dicomweb.origins import origin_of
 from medsr.io.files import write_text
 from medsr.io.local_record import named_from
 from medsr.io.volumes import volume as volume_io
@@ -146,6 +147,7 @@ class JoinJob:
             "parameters": parameters | {"fuse": fuse, "consistency": self.context.request.method.consistency},
             "input_files": [
                 {"file": named_from(folder, stack.path, digest), "sha256": digest, "series": durable(stack.series)}
+                | ({"archive": origin.as_dict()} if (origin := origin_of(stack.path)) else {})
                 for stack, digest in zip(self.stacks, loaded.digests, strict=True)
             ],
             "like": None if like is None else _named(folder, like, loaded.like_digest),

@@ -80,7 +80,7 @@ def find_series(path: Path, wanted: str) -> tuple[ListedSeries, int | None]:
     return chosen, volume
 
 
-def match(listing: Sequence[ListedSeries], name: str | None, path: Path) -> ListedSeries:
+def match(listing: Sequence[ListedSeries], name: str | None, path: Path | str) -> ListedSeries:
     """The series that `name` (without `:N`) means, or the only one. Raises ChoiceError where none or several match."""
     if name is None:
         if len(listing) == 1:

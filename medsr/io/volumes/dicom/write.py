@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from medsr.core.errors import UsageError
 from medsr.core.geometry import LPS
 from medsr.core.intensity import bit_range
+from medsr.core.version import __version__
 from medsr.io.dicom.derived import forget_stale, name_series, note_derivation, rewriting, save_derived
+from medsr.io.dicom.uids import uid_of
 from medsr.io.volumes.base import DICOM, Volume
 
 
@@ -22,16 +24,15 @@ def write_series(folder: Path, volume: Volume, what: str) -> None:
     """Write one file a slice into the new folder `folder`, which appears whole or not at all.
 
     Every slice takes the header of the acquired slice nearest to it, of a series of volumes that of its own volume, so
-    that times, echoes and b-values stay with their images. Slices are numbered volume by volume. New SOP instance and
-    series UIDs, the derivation noted, private tags (which may describe the old geometry) removed, pixels uncompressed.
+    that times, echoes and b-values stay with their images. Slices are numbered volume by volume. SOP instance and
+    series UIDs of their own, the same whenever the same result is made of the same slices. The derivation is noted,
+    private tags (which may describe the old geometry) are removed, pixels uncompressed.
     Raises UsageError for a scan that was not read from a series of single frames with one rescale, or when `folder` is
     already there.
     """
-    from pydicom.uid import generate_uid
-
     check(folder, volume)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    uid = generate_uid(None)
+    uid = _series_uid(volume, what)
     with tempfile.TemporaryDirectory(prefix=".medsr-", dir=folder.parent) as temporary:
         series = Path(temporary) / folder.name
         series.mkdir()
@@ -55,6 +56,11 @@ def check(folder: Path, volume: Volume) -> None:
         raise UsageError("`dicom`: the slices have different rescale slopes; leave `dicom` out and get NIfTI")
     if folder.exists():
         raise UsageError(f"{folder}: is already there; DICOM series are written into a new folder")
+
+
+def _series_uid(volume: Volume, what: str) -> str:
+    sources = [str(frame.dataset.get("SOPInstanceUID") or "") for frame in volume.extra]
+    return uid_of(what, __version__, *sources, np.asarray(volume.affine), *np.moveaxis(volume.stored, 2, 0))
 
 
 def _slice(volume: Volume, part: int, index: int, uid: str, what: str) -> tuple[Any, NDArray]:
