@@ -139,16 +139,11 @@ def _realesrgan(asked: argparse.Namespace, work: Path) -> None:
 
     upstream.real_esrganer()  # puts back what torchvision dropped, and registers realesrgan's classes
     on_gpu = choose(asked.device) != "cpu"
-    if not on_gpu:  # its model says .cuda() whatever the options say, and its blur wants what only a GPU gives it
-        from realesrgan.models import realesrgan_model
-
-        torch.nn.Module.cuda = lambda self, *_: self  # type: ignore[assignment, method-assign]
-        torch.Tensor.cuda = lambda self, *_: self  # type: ignore[assignment, method-assign]
-        blur = realesrgan_model.filter2D
-        realesrgan_model.filter2D = lambda images, kernels: blur(images.contiguous(), kernels)
+    if not on_gpu:
+        let_realesrgan_train_on_the_cpu()
     names = [str(path.relative_to(asked.folder)) for path in list_images(asked.folder, asked.pattern)]
     (work / "names.txt").write_text("\n".join(names * max(1, 1000 // len(names))) + "\n")
-    (work / "options.yml").write_text(yaml.safe_dump(_options(asked, work, on_gpu), sort_keys=False))
+    (work / "options.yml").write_text(yaml.safe_dump(realesrgan_options(asked, work, on_gpu), sort_keys=False))
     sys.argv = ["train.py", "-opt", str(work / "options.yml")]
     from basicsr.models import base_model, lr_scheduler  # noqa: F401 - its registry
     from basicsr.train import train_pipeline
@@ -172,7 +167,18 @@ def _realesrgan(asked: argparse.Namespace, work: Path) -> None:
     _write(work, stamps, found)
 
 
-def _options(asked: argparse.Namespace, work: Path, gpu: bool) -> dict[str, Any]:
+def let_realesrgan_train_on_the_cpu() -> None:
+    """Its model says .cuda() whatever the options say, and its blur wants what only a GPU gives it."""
+    import torch
+    from realesrgan.models import realesrgan_model
+
+    torch.nn.Module.cuda = lambda self, *_: self  # type: ignore[assignment, method-assign]
+    torch.Tensor.cuda = lambda self, *_: self  # type: ignore[assignment, method-assign]
+    blur = realesrgan_model.filter2D
+    realesrgan_model.filter2D = lambda images, kernels: blur(images.contiguous(), kernels)
+
+
+def realesrgan_options(asked: argparse.Namespace, work: Path, gpu: bool) -> dict[str, Any]:
     """realesrgan's options/train_realesrgan_x4plus.yml, less the perceptual loss and the validation."""
     second = {f"{key}2": value for key, value in (("kernel_list", KERNELS), ("kernel_prob", SHARES))}
     blur = {

@@ -22,7 +22,8 @@ class GeneratorLoss:
         from medsr.training.features import build_features
 
         self.settings = settings
-        self.sharpen = upstream.usm_sharp()().to(device)
+        sharpened = any(map(self._sharp, Losses.model_fields))
+        self.sharpen: nn.Module | None = upstream.usm_sharp()().to(device) if sharpened else None
         self.gan = Adversarial(settings.gan, device)
         self.perceptual = _activated(settings.perceptual.layers, settings.perceptual.activation)
         self.texture = _activated(settings.texture.layers, "after")
@@ -37,7 +38,10 @@ class GeneratorLoss:
 
     def target(self, name: str, ground_truth: Tensor) -> Tensor:
         """The ground truth as that loss wants it: sharpened or as it is."""
-        return self.sharpen(ground_truth.contiguous()) if self._sharp(name) else ground_truth
+        return self._sharpened(ground_truth) if self._sharp(name) else ground_truth
+
+    def _sharpened(self, ground_truth: Tensor) -> Tensor:
+        return ground_truth if self.sharpen is None else self.sharpen(ground_truth.contiguous())
 
     def _sharp(self, name: str) -> bool:
         loss = getattr(self.settings, name)
@@ -48,7 +52,7 @@ class GeneratorLoss:
         from torch.nn.functional import l1_loss, mse_loss
 
         settings = self.settings
-        sharp = self.sharpen(ground_truth.contiguous()) if any(map(self._sharp, Losses.model_fields)) else ground_truth
+        sharp = self._sharpened(ground_truth)
         target = {name: sharp if self._sharp(name) else ground_truth for name in Losses.model_fields}
         losses: dict[str, Tensor] = {}
         if settings.l1.weight > 0:
