@@ -114,7 +114,9 @@ def _run(part: str, work: Path, seconds: float) -> list[dict[str, Any]]:
     print(f"{part}: at most {max(seconds, 0):.0f} s", file=sys.stderr, flush=True)
     command = [sys.executable, str(Path(__file__).resolve()), "--child", part, str(work), f"{seconds:.1f}"]
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "MEDSR_HOME": str(work / "home")}
+    environment = dict(os.environ) | {"PYTHONPATH": os.pathsep.join(paths), "MEDSR_HOME": str(work / "home")}
+    if json.loads((work / "settings.json").read_text())["tiny"]:
+        environment.setdefault("OMP_NUM_THREADS", "1")  # several threads only wait for each other on so little
     began, problem = time.monotonic(), ""
     with (work / f"{part}.log").open("wb") as log:
         process = subprocess.Popen(
