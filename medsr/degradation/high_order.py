@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsr.networks import upstream
-from medsr.recipe import DegradationStage, HighOrder
+from medsr.recipe import DegradationStage, HighOrder, ResizeModes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,7 +62,7 @@ def draw(settings: HighOrder, rng: np.random.Generator, batch: int) -> Draw:
     sinc = None
     if settings.final_sinc_probability > 0:
         sinc = np.stack([_final_sinc(settings.final_sinc_probability, rng) for _ in range(batch)])
-    return Draw(first, second, sinc, bool(rng.random() < 0.5), _MODES[rng.integers(3)])
+    return Draw(first, second, sinc, bool(rng.random() < 0.5), _draw_mode(settings.second.resize_modes, rng))
 
 
 def apply(images: Tensor, drawn: Draw, scale: int, antialias: bool = False) -> Tensor:
@@ -100,12 +100,19 @@ def _draw_order(order: DegradationStage, rng: np.random.Generator, batch: int) -
     low, high = order.resize_range
     up, down = rng.uniform(max(low, 1.0), max(high, 1.0)), rng.uniform(min(low, 1.0), min(high, 1.0))
     resize = {"up": up, "down": down, "keep": 1.0}[kind]
-    mode = _MODES[rng.integers(3)]
+    mode = _draw_mode(order.resize_modes, rng)
     noise = _draw_noise(order, rng, batch) if rng.random() < order.noise_probability else None
     jpeg = None
     if rng.random() < order.jpeg_probability:
         jpeg = rng.uniform(*order.jpeg_quality, batch).astype(np.float32)
     return OrderDraw(kernels, float(resize), mode, noise, jpeg)
+
+
+def _draw_mode(modes: ResizeModes, rng: np.random.Generator) -> Mode:
+    shares = np.array([getattr(modes, mode) for mode in _MODES])
+    if len(set(shares)) == 1:  # as drawn before there was a choice: runs go on with the same pairs
+        return _MODES[rng.integers(3)]
+    return _MODES[rng.choice(3, p=shares / shares.sum())]
 
 
 def _draw_noise(order: DegradationStage, rng: np.random.Generator, batch: int) -> NoiseDraw:

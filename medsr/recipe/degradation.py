@@ -54,6 +54,20 @@ class KernelMix(RecipeSection):
         return self
 
 
+class ResizeModes(RecipeSection):
+    """How often each way to resize is drawn. `area` and `bilinear` leave an image softer than `bicubic` does."""
+
+    area: Probability = 1.0
+    bilinear: Probability = 1.0
+    bicubic: Probability = 1.0
+
+    @model_validator(mode="after")
+    def _some(self) -> ResizeModes:
+        if sum(self.model_dump().values()) <= 0:
+            raise ValueError("every way to resize has probability 0")
+        return self
+
+
 class DegradationStage(RecipeSection):
     """One pass of blur, resize, noise and JPEG. Sigmas of blur are in pixels, of noise in 1/255 of full range."""
 
@@ -68,6 +82,7 @@ class DegradationStage(RecipeSection):
     sinc_probability: Probability = 0.1
     resize_up_down_keep: Three = (0.2, 0.7, 0.1)
     resize_range: Range = (0.15, 1.5)
+    resize_modes: ResizeModes = ResizeModes()
     noise_probability: Probability = 1.0
     gaussian_noise_probability: Probability = 0.5
     gaussian_sigma: Range = (1.0, 30.0)

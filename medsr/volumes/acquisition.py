@@ -159,11 +159,13 @@ class ConstantRegion:
         index = np.ix_(self.index[0][part], self.index[1], self.index[2])
         np.copyto(slab, acquired[index].astype(slab.dtype, copy=False), where=self.mask[index])
 
-    def box(self, axis: int, part: slice, plane: tuple[int, int], receptive_radius: int | None) -> Box | None:
+    def box(
+        self, axis: int, part: slice, plane: tuple[int, int], receptive_radius: int | None, multiple: int = 2
+    ) -> Box | None:
         """What a network must see of the fine slices `part` across `axis` for all that is not restored to be right.
 
         `plane`: the axes of rows and columns. `receptive_radius`: from how many pixels away the network feels its
-        input (None: from everywhere). The corner is even. None where everything is restored.
+        input (None: from everywhere). The corner is a `multiple`. None where everything is restored.
         """
         coarse = np.unique(self.index[axis][part])
         still = np.take(self.mask, coarse, axis)
@@ -182,7 +184,7 @@ class ConstantRegion:
                 if receptive_radius is None
                 else (int(where[0]) - receptive_radius, int(where[-1]) + 1 + receptive_radius)
             )
-            places.append(slice(max(0, first - first % 2), min(len(index), last)))
+            places.append(slice(max(0, first - first % multiple), min(len(index), last)))
         return places[0], places[1]
 
     def silence(self, slab: NDArray, part: slice) -> None:

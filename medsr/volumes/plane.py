@@ -71,7 +71,10 @@ class PlaneRun:
         rows, columns = self.inside
         block = self._acquired(part)
         block = np.ascontiguousarray(block.transpose(0, 2, 1) if rows > columns else block)
-        box = self.skip_mask.box(self.axis, part, self.inside, self.model.receptive_radius) if self.skip_mask else WHOLE
+        box: Box | None = WHOLE
+        if self.skip_mask:
+            model = self.model
+            box = self.skip_mask.box(self.axis, part, self.inside, model.receptive_radius, model.multiple)
         flips = FLIPS if self.flipped else FLIPS[:1]
         # Where a box is known it is that of the slice as it lies, flipped ones are computed whole.
         boxes = [box] + [None if box is None else WHOLE] * (len(flips) - 1)

@@ -33,6 +33,11 @@ class SliceModel(Protocol):
         """Pixels of the result from which on nothing of the input is felt; None: from everywhere."""
         ...
 
+    @property
+    def multiple(self) -> int:
+        """Pixels in a row that it takes as one: where a slice is cut, the corner is a multiple."""
+        ...
+
     def batch(self, shape: tuple[int, int]) -> int:
         """How many slices of that shape to give it at once."""
         ...
@@ -49,6 +54,7 @@ class InterpolatedSlices:
     name: str = "back-projected"
     scale: int = 1
     receptive_radius: int | None = 0
+    multiple: int = 2
 
     def batch(self, shape: tuple[int, int]) -> int:
         """One: nothing is computed."""
@@ -126,6 +132,7 @@ class SliceUpscaler:
 
     network: Network
     receptive_radius: int | None = None
+    multiple: int = 2
 
     @property
     def name(self) -> str:

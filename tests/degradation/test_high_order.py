@@ -5,6 +5,7 @@ import random
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from medsr.degradation import high_order
 from medsr.recipe import DegradationStage, HighOrder, KernelMix, SecondDegradationStage
@@ -117,3 +118,32 @@ def test_a_recipe_may_reduce_at_once_by_a_fixed_factor() -> None:
     assert {high_order.draw(settings, rng, 1).first.resize for _ in range(20)} == {0.25}
     with pytest.raises(ValueError, match="in each direction"):
         HighOrder.model_validate({"name": "high-order", "first": {"resize_range": [0.25, 0.5]}})
+
+
+def test_ways_to_resize_are_drawn_as_often_as_asked() -> None:
+    modes = {"area": 0.2, "bilinear": 0.0, "bicubic": 0.6}
+    settings = HighOrder(first={"resize_modes": modes}, second={"resize_modes": modes})
+    drawn = [high_order.draw(settings, np.random.default_rng(seed), 1) for seed in range(400)]
+    for way in (draw.first.mode for draw in drawn), (draw.second.mode for draw in drawn), (d.final_mode for d in drawn):
+        shares = [share / 400 for share in np.unique(list(way), return_counts=True)[1]]
+        np.testing.assert_allclose(shares, [0.25, 0.75], atol=0.07)  # area, bicubic
+
+
+def test_the_published_ways_to_resize_are_drawn_as_before() -> None:
+    """A run that was begun before goes on with the same pairs."""
+    even = {"area": 0.5, "bilinear": 0.5, "bicubic": 0.5}
+    before = high_order.draw(HighOrder(), np.random.default_rng(5), 2)
+    after = high_order.draw(
+        HighOrder(first={"resize_modes": even}, second={"resize_modes": even}), np.random.default_rng(5), 2
+    )
+    assert (before.first.mode, before.second.mode, before.final_mode) == (
+        after.first.mode,
+        after.second.mode,
+        after.final_mode,
+    )
+    assert before.first.resize == after.first.resize
+
+
+def test_a_recipe_that_resizes_in_no_way_is_refused() -> None:
+    with pytest.raises(ValidationError, match="every way to resize has probability 0"):
+        HighOrder(first={"resize_modes": {"area": 0, "bilinear": 0, "bicubic": 0}})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from medsr.networks import checkpoint
 from medsr.networks.architectures import ARCHITECTURES
 from medsr.recipe import Recipe
 from medsr.volumes.models import open_slice_model
+from medsr.volumes.refine import Method, refine
 from tests.helpers.scans import smooth_volume
 
 SIZES = {"features": 8, "blocks": 1, "fold": 4}
@@ -50,6 +52,20 @@ def test_a_slice_of_any_size_keeps_its_place(side: int, tmp_path: Path) -> None:
     assert part.shape == (1, side + 20, side + 20)
     np.testing.assert_allclose(part[:, :side, :side], whole[:, :side, :side], atol=1e-5)
     assert np.abs(whole - large).max() > 0.01
+
+
+def test_background_left_out_changes_no_voxel_around_it(tmp_path: Path) -> None:
+    """What is cut out of a slice begins where the network's blocks of pixels begin."""
+    path = _file(tmp_path, 0.02)
+    scan = np.zeros((101, 90, 12), np.float32)
+    scan[39:68, 43:72] = 100 + 1000 * smooth_volume((29, 29, 12), 1)
+    affine = np.diag([1, 1, 3, 1])
+    image = medsr.volume(scan, affine=affine, model=path).image
+    model = open_slice_model(path, Compute("cpu")).model
+    assert model is not None
+    whole = refine(scan, (101, 90, 36), replace(model, receptive_radius=None), Method()).stored
+    inside = (slice(40, 67), slice(44, 71), slice(3, 33))
+    np.testing.assert_allclose(image[inside], whole[inside], atol=0.05)
 
 
 def test_both_engines_agree(tmp_path: Path) -> None:
