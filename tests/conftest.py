@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -63,13 +64,17 @@ def shared_home(conversions: Path) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def medsr_home(tmp_path_factory: pytest.TempPathFactory, conversions: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def medsr_home(conversions: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of its own for every test: nothing on the developer's machine is read or changed.
 
     It lies beside `tmp_path` and not in it: what a test's folder holds is its own.
     """
-    folder = tmp_path_factory.mktemp("home")
-    (folder / "engines").symlink_to(conversions)
+    homes = conversions.parent / "homes"  # `mktemp` would look at the names of all folders of all tests before
+    homes.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=homes))
+    for shared in (conversions, conversions.parent / "matplotlib"):  # what is found out about the machine's fonts
+        shared.mkdir(exist_ok=True)
+        (folder / shared.name).symlink_to(shared)
     monkeypatch.setenv("MEDSR_HOME", str(folder))
     return folder
 

@@ -13,7 +13,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
-from torchvision.models import vgg16
+from torchvision.models.vgg import cfgs, make_layers
 
 from medsr.core.errors import WeightsError
 from medsr.core.types import Array, Distance
@@ -40,7 +40,8 @@ class Dists(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.layers = vgg16(weights=None).features[: STAGES[-1]]
+        # VGG16 without its classifier, which is seven times as large and would be made for nothing.
+        self.layers = make_layers(cfgs["D"])[: STAGES[-1]]
         self.alpha = nn.Parameter(torch.zeros(sum(CHANNELS)))
         self.beta = nn.Parameter(torch.zeros(sum(CHANNELS)))
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import tifffile
 
 from tests.helpers.dicom import write_xray
 from tests.helpers.images import write_png
+from tests.helpers.processes import EACH_BY_ITSELF
 
 
 def medsr(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -73,40 +75,55 @@ def test_a_mixed_folder_gives_what_can_be_given_and_exit_code_5(tmp_path: Path, 
     assert "read as 12-bit" in result.stdout
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "expected"),
-    [
-        (["upscale", "{tmp}/letter.png", "--out", "{tmp}/out", "--model", "bicubic"], 3, "letter.png"),
-        (["upscale", "{tmp}/absent.png", "--out", "{tmp}/out", "--model", "bicubic"], 3, "absent.png"),
-        (["upscale", "{tmp}/letter.png", "--out", "{tmp}/out", "--model", "bicubik"], 2, "did you mean 'bicubic'"),
-        (
-            ["upscale", "{tmp}/letter.png", "--out", "{tmp}/out", "--model", "realesrgan-x4plus"],
-            4,
-            "medsr weights fetch",
-        ),
-        (["upscale", "{tmp}/letter.png", "--out", "{tmp}/out", "--tile", "7"], 2, "--tile 7"),
-        (["upscale", "{tmp}/letter.png", "--out", "{tmp}/out", "--device", "tpu"], 2, "--device tpu"),
-        (["upscale"], 2, "Missing argument"),
-        (["finetune"], 2, "medsr finetune retina --data DIR"),
-        (["finetune", "retinna"], 2, "did you mean"),
-        (["finetune", "retina", "--set", "losses.perceptuel.weight=1"], 2, "did you mean 'perceptual'"),
-        (["finetune", "retina", "--data", "{tmp}"], 4, "medsr weights import RealESRGAN_x4plus.pth"),
-        (["finetune", "--resume", "{tmp}"], 2, "recipe.yml"),
-        (["evaluate", "folder", "--adapt", "--data", "{tmp}"], 2, "--adapt: folder has none"),
-        (["weights", "verify", "realesrgan-x4plus"], 4, "not on this machine"),
-        (["weights", "fetch", "nonsense"], 2, "nonsense"),
-        (["weights", "import", "{tmp}/letter.png"], 4, "none of the files in the manifest"),
-    ],
-)
-def test_errors_are_one_line_with_their_exit_code(
-    tmp_path: Path, arguments: list[str], code: int, expected: str
-) -> None:
-    (tmp_path / "letter.png").write_text("not an image")
-    result = medsr(*(argument.replace("{tmp}", str(tmp_path)) for argument in arguments))
-    assert result.returncode == code, result.stderr
-    assert expected in result.stderr
-    assert "Traceback" not in result.stderr
-    said = [line for line in result.stderr.splitlines() if line.startswith("medsr: ")]
+ERRORS = [
+    (["upscale", "{tmp}/letter.png", "--out", "{tmp}/out", "--model", "bicubic"], 3, "letter.png"),
+    (["upscale", "{tmp}/absent.png", "--out", "{tmp}/out", "--model", "bicubic"], 3, "absent.png"),
+    (["upscale", "{tmp}/letter.png", "--out", "{tmp}/out", "--model", "bicubik"], 2, "did you mean 'bicubic'"),
+    (
+        ["upscale", "{tmp}/letter.png", "--out", "{tmp}/out", "--model", "realesrgan-x4plus"],
+        4,
+        "medsr weights fetch",
+    ),
+    (["upscale", "{tmp}/letter.png", "--out", "{tmp}/out", "--tile", "7"], 2, "--tile 7"),
+    (["upscale", "{tmp}/letter.png", "--out", "{tmp}/out", "--device", "tpu"], 2, "--device tpu"),
+    (["upscale"], 2, "Missing argument"),
+    (["finetune"], 2, "medsr finetune retina --data DIR"),
+    (["finetune", "retinna"], 2, "did you mean"),
+    (["finetune", "retina", "--set", "losses.perceptuel.weight=1"], 2, "did you mean 'perceptual'"),
+    (["finetune", "retina", "--data", "{tmp}"], 4, "medsr weights import RealESRGAN_x4plus.pth"),
+    (["finetune", "--resume", "{tmp}"], 2, "recipe.yml"),
+    (["evaluate", "folder", "--adapt", "--data", "{tmp}"], 2, "--adapt: folder has none"),
+    (["weights", "verify", "realesrgan-x4plus"], 4, "not on this machine"),
+    (["weights", "fetch", "nonsense"], 2, "nonsense"),
+    (["weights", "import", "{tmp}/letter.png"], 4, "none of the files in the manifest"),
+]
+"""Arguments, exit code, words on stderr; `{tmp}` is a folder of its own."""
+
+
+@pytest.fixture(scope="module")
+def errors(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, int]]:
+    """What each of ERRORS said, and its code: in one process, which starts more slowly than they fail."""
+    folder = tmp_path_factory.mktemp("errors")
+    calls = []
+    for number, (arguments, _, _) in enumerate(ERRORS):
+        (folder / str(number)).mkdir()
+        (folder / str(number) / "letter.png").write_text("not an image")
+        calls.append([argument.replace("{tmp}", str(folder / str(number))) for argument in arguments])
+    command = [sys.executable, "-c", EACH_BY_ITSELF, json.dumps(calls)]
+    environment = os.environ | {"NO_COLOR": "1"}
+    said = subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stderr
+    parts = re.split(r"^ended with (\d+)\n", said, flags=re.MULTILINE)
+    return list(zip(parts[::2], map(int, parts[1::2]), strict=False))
+
+
+@pytest.mark.parametrize("number", range(len(ERRORS)), ids=lambda number: " ".join(ERRORS[number][0]))
+def test_errors_are_one_line_with_their_exit_code(errors: list[tuple[str, int]], number: int) -> None:
+    _, code, expected = ERRORS[number]
+    stderr, ended = errors[number]
+    assert ended == code, stderr
+    assert expected in stderr
+    assert "Traceback" not in stderr
+    said = [line for line in stderr.splitlines() if line.startswith("medsr: ")]
     assert len(said) <= 1
 
 

@@ -1,6 +1,7 @@
 """Mutated files against one reader, in a process of its own: `python -m tests.fuzz.attack READER COUNT SEED`.
 
-`python -m tests.fuzz.attack READER FILE...` reads those files, one after the other, under the same limits.
+`python -m tests.fuzz.attack READER FILE... [-- READER FILE...]` reads those files, one after the other, under the same
+limits.
 
 Every input must end in a result or one of medsr's own errors, within 10 seconds and 1 GB more than the process has.
 Prints one JSON line, with the seconds of one core; an input that ends otherwise is kept in the folder that
@@ -19,6 +20,7 @@ import tempfile
 import time
 import warnings
 from collections import Counter
+from itertools import groupby
 from pathlib import Path
 from types import FrameType
 
@@ -114,6 +116,7 @@ def read_these(name: str, paths: list[Path]) -> None:
     _limit_memory()
     for path in paths:
         print(one(name, path), flush=True)
+    _lift_memory_limit()
 
 
 def _keep(name: str, seed: int, number: int, file: str, content: bytes) -> None:
@@ -143,4 +146,7 @@ if __name__ == "__main__":
             print(name, file=sys.stderr, flush=True)  # the last one is where a crash happened
             print(json.dumps(attack(name, int(sys.argv[2]), int(sys.argv[3]))), flush=True)
     else:
-        read_these(sys.argv[1], [Path(path) for path in sys.argv[2:]])
+        for is_end, group in groupby(sys.argv[1:], "--".__eq__):
+            if not is_end:
+                name, *paths = group
+                read_these(name, [Path(path) for path in paths])

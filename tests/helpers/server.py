@@ -84,7 +84,7 @@ class User:
             now = self.http.get(f"/api/jobs/{job['id']}").json()
             if now["state"] in (states or ("done", "failed", "cancelled")):
                 return now
-            time.sleep(0.1)
+            time.sleep(0.02)
         raise AssertionError(f"still {now}")
 
     def done(self, kind: str, **request: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from medsr.networks.checkpoint import Spec, load
 
 def _network(scale: int, channels: int = 3, tile: int | None = 0) -> Network:
     torch.manual_seed(0)
-    net = Spec("rrdb", scale, channels, {"features": 16, "blocks": 2, "growth": 8}).build()
+    net = Spec("rrdb", scale, channels, {"features": 8, "blocks": 2, "growth": 4}).build()
     ARCHITECTURES["rrdb"].initialise(net)
     torch.nn.init.normal_(net.conv_body.weight, std=0.05)  # let the trunk speak
     return Network("test", TorchEngine(net), scale, channels, tile)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import PIL.Image
@@ -22,7 +23,7 @@ def alexnet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.
     from torchvision.models import alexnet as build
 
     torch.manual_seed(0)
-    state = build(weights=None).state_dict()
+    state = {name: value for name, value in build(weights=None).state_dict().items() if name.startswith("features.")}
     path = tmp_path / "alexnet.pth"
     torch.save(state, path)
     entry = weight_store.get("alexnet")
@@ -46,14 +47,23 @@ def test_a_file_that_is_not_alexnet_is_refused() -> None:
         perceptual.distance("lpips")
 
 
+def _vgg16() -> SimpleNamespace:
+    """New random weights of what is used of VGG16: its classifier, seven times as large, takes seconds to make."""
+    from torchvision.models.vgg import cfgs, make_layers
+
+    return SimpleNamespace(features=make_layers(cfgs["D"]))
+
+
 def test_lpips_on_vgg16_is_that_of_its_authors_program(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fundus: np.ndarray
 ) -> None:
+    import torchvision
     from lpips import LPIPS
-    from torchvision.models.vgg import cfgs, make_layers
 
     torch.manual_seed(0)
-    state = {f"features.{name}": tensor for name, tensor in make_layers(cfgs["D"]).state_dict().items()}
+    network = _vgg16()
+    monkeypatch.setattr(torchvision.models, "vgg16", lambda **_: _vgg16())  # others each time, until they are loaded
+    state = {f"features.{name}": tensor for name, tensor in network.features.state_dict().items()}
     path = weight_store.get("vgg16").path
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(state, path)
@@ -108,7 +118,7 @@ def test_dists_is_that_of_its_authors_program(fundus: np.ndarray, monkeypatch: p
     from DISTS_pytorch import DISTS
 
     torch.manual_seed(0)
-    network = torchvision.models.vgg16(weights=None)
+    network = _vgg16()
     weights = {name: torch.rand(1, 1475, 1, 1) for name in ("alpha", "beta")}
     features = {f"features.{name}": tensor for name, tensor in network.features.state_dict().items()}
     _bring("vgg16", features, monkeypatch)

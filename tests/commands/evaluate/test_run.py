@@ -27,18 +27,7 @@ from medsr.networks.bundled import CHEST, FUNDUS, MRI
 from tests.helpers.images import write_png
 from tests.helpers.models import convert
 
-
-@pytest.fixture(scope="session")
-def written_photographs(tmp_path_factory: pytest.TempPathFactory, fundus: np.ndarray) -> Path:
-    folder = tmp_path_factory.mktemp("photographs")
-    for index in range(4):
-        write_png(folder / f"eye {index}.png", fundus[30 * index : 30 * index + 120, 20 * index : 20 * index + 130])
-    return folder
-
-
-@pytest.fixture
-def photographs(tmp_path: Path, written_photographs: Path) -> Path:
-    return Path(shutil.copytree(written_photographs, tmp_path / "truth"))
+pytestmark = pytest.mark.usefixtures("without_drawings")
 
 
 def test_everything_promised_is_written_and_agrees(photographs: Path, tiny_model: Path, tmp_path: Path) -> None:
@@ -75,16 +64,6 @@ def test_everything_promised_is_written_and_agrees(photographs: Path, tiny_model
     widths = {len(line) for line in markdown.splitlines() if line.startswith("|")}
     assert len(widths) == 1
     assert "bicubic (antialiased) down by 2, Gaussian blur of sigma 1" in markdown
-
-
-def test_the_page_needs_nothing_else_and_shows_best_median_and_worst(
-    photographs: Path, tiny_model: Path, tmp_path: Path
-) -> None:
-    medsr.evaluate("folder", photographs, models=[tiny_model], out=tmp_path / "out", device="cpu")
-    page = (tmp_path / "out/report.html").read_text()
-    assert not re.search(r'(src|href)="(?!data:)', page)
-    assert all(word in page for word in ("worst", "median", "best", "What the numbers do not say", "Protocol"))
-    assert page.count("data:image/png") >= 3 * 11  # two rows of five and the whole image, for three images
 
 
 def test_figures_are_those_of_the_protocol_done_by_hand(photographs: Path) -> None:

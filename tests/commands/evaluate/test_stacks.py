@@ -21,6 +21,8 @@ from medsr.degradation.moved_stacks import NOISE
 from medsr.engines.base import Compute
 from medsr.volumes.stacks.on_grid import placed
 
+pytestmark = pytest.mark.usefixtures("without_drawings")
+
 ROWS = ["averaged", "cubic alone", "back-projected alone", "back-projected together"]
 TURN = np.array([0.1, -0.07, 0.05])
 ROWS.append("back-projected together, true motion")
