@@ -20,7 +20,25 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-BEYOND = ("nibabel", "pydicom", "SimpleITK", "skimage.metrics", "scipy.ndimage", "tensorboard.compat.proto.event_pb2")
+BEYOND = (
+    "nibabel",
+    "pydicom",
+    "SimpleITK",
+    "scipy.ndimage",
+    "scipy.stats",
+    "skimage.metrics",
+    "skimage.feature",
+    "skimage.measure",
+    "jinja2",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_svg",
+    "lightning_fabric",
+    "tensorboard.compat.proto.event_pb2",
+    "torch.utils.tensorboard",
+    "torch._dynamo",
+    "onnx",
+    "openvino",
+)
 """What commands import only when they need it."""
 
 
