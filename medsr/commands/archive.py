@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -45,6 +46,7 @@ def through_archive(command: Callable[..., Any], arguments: dict[str, Any], inpu
     deliver = _Delivery(route.target, options["on_outcome"])
     notify: Notify = options["notify"]
     options |= {"on_outcome": deliver.take, "notify": lambda line: notify(without_temporary(line))}
+    failed: list[Outcome] = []
     with ExitStack() as stack:
         if route.target is not None:
             from medsr.io.dicomweb.sending import check_target
@@ -54,7 +56,9 @@ def through_archive(command: Callable[..., Any], arguments: dict[str, Any], inpu
                 options["out"] = deliver.hidden = stack.enter_context(temporary_folder()) / "results"
         if route.source is not None:
             root = stack.enter_context(temporary_folder())
-            chosen = _fetch(route, root, options["notify"])
+            chosen, failed = _fetch(route, root, options["notify"], whole=bool(options.get("together")))
+            for outcome in failed:
+                deliver.on_outcome(outcome)
             one_folder = "scans" not in options  # images keep the name of their series' folder
             options[inputs] = [root] if one_folder else [root / series.uid for series in chosen]
             volumes = [series.volume for series in chosen if series.volume]
@@ -63,7 +67,7 @@ def through_archive(command: Callable[..., Any], arguments: dict[str, Any], inpu
             outcomes: list[Outcome] = command(**options)
         except MedsrError as error:
             raise _plain(error) from error.__cause__
-        return [deliver.delivered.get(id(outcome), outcome) for outcome in outcomes]
+        return [*failed, *(deliver.delivered.get(id(outcome), outcome) for outcome in outcomes)]
 
 
 def _route(options: dict[str, Any], inputs: str) -> Route:
@@ -110,23 +114,40 @@ def _open(address: str, parameter: str, prefix: str, ca: str | Path | None) -> C
     return Client(address, credentials)
 
 
-def _fetch(route: Route, root: Path, notify: Notify) -> Sequence[ArchivedSeries]:
-    """The chosen series, each in a folder of its own below `root`."""
-    from medsr.io.dicomweb.fetching import content_of, fetch_series
+def _fetch(route: Route, root: Path, notify: Notify, whole: bool) -> tuple[list[ArchivedSeries], list[Outcome]]:
+    """The chosen series, each in a folder of its own below `root`, and those that did not come, with the reason.
+
+    Raises ArchiveError where none comes; with `whole` where one does not.
+    """
     from medsr.io.dicomweb.listing import choose
 
-    client, study = route.source, route.study
+    client = route.source
     assert client is not None
-    chosen = choose(client, study, route.series)
+    chosen = choose(client, route.study, route.series)
     if len(chosen) > 1 and any(series.volume for series in chosen):
         raise UsageError("`series`: a volume (`:N`) is taken of one series; name that series alone")
+    fetched: list[ArchivedSeries] = []
+    failed: list[Outcome] = []
     for series in chosen:
-        content = content_of(client, study, series.uid)
         notify(f"{client.address}: series {series.listed.number}: {series.listed.words}")
-        with progress("fetch", len(content.instances)) as update:
-            fetch_series(client, content, root / series.uid, update)
-        note_origin(root / series.uid, Origin(client.address, study, series.uid))
-    return chosen
+        try:
+            _fetch_one(client, route.study, series.uid, root / series.uid)
+            fetched.append(series)
+        except ArchiveError as error:
+            if whole or (series is chosen[-1] and not fetched):
+                raise
+            shutil.rmtree(root / series.uid, ignore_errors=True)
+            failed.append(Outcome(Path(series.uid), Path(series.uid), 0.0, error))
+    return fetched, failed
+
+
+def _fetch_one(client: Client, study: str, series: str, folder: Path) -> None:
+    from medsr.io.dicomweb.fetching import content_of, fetch_series
+
+    content = content_of(client, study, series)
+    with progress("fetch", len(content.instances)) as update:
+        fetch_series(client, content, folder, update)
+    note_origin(folder, Origin(client.address, study, series))
 
 
 class _Delivery:

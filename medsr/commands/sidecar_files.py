@@ -26,7 +26,7 @@ def input_of(
         if replacement is None and (holds or not os.path.exists(path) or digest(path) != entry["input_sha256"]):
             path = place_of(entry["input_sha256"]) or path
         if not os.path.exists(path):
-            raise InputError(f"{path}: the input is not there; say where it is with `input`")
+            raise InputError(f"{path}: the input is not there; say where it is with `input`{_came_from(entry)}")
         if sidecar.resolve().is_relative_to(path.resolve()):
             raise InputError(
                 f"{path}: the folder of the input holds this sidecar, so its files are not the same; "
@@ -40,6 +40,13 @@ def input_of(
             f"{path}: is not the input this result was made of (another SHA-256); say where it is with `input`"
         )
     return path
+
+
+def _came_from(entry: dict[str, Any]) -> str:
+    """Of an input that an archive gave, in words."""
+    archive = entry.get("archive")
+    address = archive.get("address") if isinstance(archive, dict) else None
+    return f" (fetched from {address})" if isinstance(address, str) else ""
 
 
 def inputs_of(
@@ -62,7 +69,7 @@ def inputs_of(
 
 def named_input(entry: dict[str, Any]) -> dict[str, Any]:
     """One of several files of a sidecar, as `input_of` takes it."""
-    return {"input_file": entry["file"], "input_sha256": entry["sha256"]}
+    return {"input_file": entry["file"], "input_sha256": entry["sha256"], "archive": entry.get("archive")}
 
 
 def weights_of(sidecar: Path, model: dict[str, Any], replacement: str | Path | None) -> str | Path:

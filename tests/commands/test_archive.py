@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 
 import medsr
 from medsr.cli.app import app
-from medsr.core.errors import ArchiveError, ChoiceError, DependencyError, UsageError
+from medsr.core.errors import ArchiveError, ChoiceError, DependencyError, InputError, UsageError
 from medsr.io.dicomweb import origins, sending, session
 from medsr.io.dicomweb.client import Client
 from medsr.io.dicomweb.credentials import Credentials
@@ -149,12 +149,13 @@ def test_the_sidecar_says_where_the_scan_came_from_and_the_result_can_be_made_ag
     assert summary["input_file"] == SECOND
     text = sidecar.read_text() + (tmp_path / "out" / "status.tsv").read_text()
     assert not any(secret in text for secret in (PASSWORD, USER, NAME, "medsr-archive", "brain"))
+    with pytest.raises(InputError, match=rf"not there; .* \(fetched from {archive.address}\)"):
+        medsr.reproduce(sidecar)
     [compared] = medsr.reproduce(sidecar, folder)
     assert compared.same, compared.how
 
 
 def test_several_series_are_listed_without_a_name(archive: Orthanc, tmp_path: Path) -> None:
-    arguments = ["volume", "--from", archive.address, "--study", STUDY, "--out", str(tmp_path / "out")]
     with pytest.raises(ChoiceError) as raised:
         medsr.volume(out=tmp_path / "out", from_archive=archive.address, study=STUDY)
     error = raised.value
@@ -163,7 +164,20 @@ def test_several_series_are_listed_without_a_name(archive: Orthanc, tmp_path: Pa
     assert "brain" not in str(error)  # which may go into a file
     assert NAME not in str(error) + "".join(error.choices)
     assert not (tmp_path / "out").exists()
-    assert "--to" in CliRunner().invoke(app, [arguments[0], "--help"]).output
+
+
+def test_the_command_line_has_the_same_options(archive: Orthanc, tmp_path: Path) -> None:
+    source = ["--from", archive.address, "--study", STUDY]
+    listed = CliRunner().invoke(app, ["volume", *source, "--out", str(tmp_path / "out")])
+    assert isinstance(listed.exception, ChoiceError)
+    assert listed.exception.exit_code == 2
+    options = ["--series", "1", "--series", "t2", "--model", "bicubic"]
+    done = CliRunner().invoke(app, ["upscale", *source, *options, "--to", archive.address])
+    assert done.exit_code == 0, done.output
+    assert done.output.count("sent to ") == 9
+    assert f"{FIRST}/0001.dcm" in done.output
+    refused = CliRunner().invoke(app, ["volume", *source, "--ca", str(tmp_path / "none.pem"), "--to", archive.address])
+    assert "is not a file" in str(refused.exception)
 
 
 def test_several_series_are_refined_each_by_itself_or_put_together(archive: Orthanc, tmp_path: Path) -> None:
@@ -176,6 +190,15 @@ def test_several_series_are_refined_each_by_itself_or_put_together(archive: Orth
     assert outcome.error is None
     summary = json.loads((tmp_path / "one.json").read_text())
     assert [entry["archive"]["series"] for entry in summary["input_files"]] == [FIRST, SECOND]
+    with archive.http() as http:  # a file that Orthanc lists and no longer has
+        [lost] = http.post("/tools/find", json={"Level": "Series", "Query": {"SeriesInstanceUID": FIRST}}).json()
+        kept = http.get(f"/series/{lost}").json()["Instances"][-1]
+        uuid = http.get(f"/instances/{kept}/attachments/dicom/info").json()["Uuid"]
+        next(archive.storage.rglob(uuid)).unlink()
+    outcomes = medsr.volume(out=tmp_path / "some", model="cubic", **there)
+    assert [type(outcome.error) for outcome in outcomes] == [ArchiveError, type(None)]
+    with pytest.raises(ArchiveError):
+        medsr.volume(out=tmp_path / "none", together=True, force=True, model="cubic", **there)
     with pytest.raises(UsageError, match="name that series alone"):
         medsr.volume(out=tmp_path / "two", **there | {"series": ["1:1", "2"]})
 

@@ -34,6 +34,7 @@ class Orthanc:
 
     process: subprocess.Popen
     port: int
+    storage: Path
 
     @property
     def base(self) -> str:
@@ -88,6 +89,7 @@ def orthanc(folder: Path) -> Iterator[Orthanc]:
         "HttpBindAddresses": ["127.0.0.1"],
         "RemoteAccessAllowed": False,
         "DicomServerEnabled": False,
+        "MaximumStorageCacheSize": 0,  # a file that a test takes away is gone
         "AuthenticationEnabled": True,
         "RegisteredUsers": {USER: PASSWORD},
         "DicomWeb": {"Enable": True, "Root": "/dicom-web/", "EnableWado": False},
@@ -97,7 +99,7 @@ def orthanc(folder: Path) -> Iterator[Orthanc]:
         process = subprocess.Popen(
             [str(program()), str(folder / "orthanc.json")], stdout=log, stderr=log, cwd=folder, start_new_session=True
         )
-    here = Orthanc(process, port)
+    here = Orthanc(process, port, folder / "storage")
     try:
         _wait(here, folder / "orthanc.log")
         yield here

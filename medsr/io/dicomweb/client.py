@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 from dicomweb_client.api import DICOMwebClient
@@ -17,6 +17,7 @@ from medsr.core.text import shown
 from medsr.io.dicomweb.credentials import Credentials
 from medsr.io.dicomweb.session import TIMEOUT, ArchiveSession
 
+logging.getLogger("dicomweb_client").addHandler(logging.NullHandler())  # else it prints what archives say, as it comes
 CHUNK = 1 << 20
 ACCEPTED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 """Files as they were stored, whatever their compression."""
@@ -109,11 +110,6 @@ def asking(address: str, what: str) -> Iterator[None]:
         raise BrokenConnectionError(f"{address}: {what}: the archive cannot be reached ({_why(error)})") from error
     except (requests.RequestException, *MALFORMED) as error:
         raise ArchiveError(f"{address}: {what}: the answer is not DICOMweb; is the address right?") from error
-
-
-def host_of(address: str) -> str:
-    """The host alone, for short lines."""
-    return urlsplit(address).netloc
 
 
 def _remember_tail(response: requests.Response) -> bytearray:

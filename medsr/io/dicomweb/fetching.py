@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from medsr.io.dicomweb.client import Client
 
 KEPT_FREE = 1_000_000_000
-"""Bytes of the disk that stay free."""
+"""Bytes of the disk that stay free; of a small one a tenth."""
 MOST_BYTES = 32_000_000_000
 """Of one series."""
 TAGS = ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "InstanceNumber"]
@@ -89,7 +89,8 @@ def _receive(
     """The files of one answer, by their SOP instance UIDs."""
     received: dict[str, _Received] = {}
     series = content.series
-    room = min(MOST_BYTES, shutil.disk_usage(folder).free - KEPT_FREE)
+    disk = shutil.disk_usage(folder)
+    room = min(MOST_BYTES, disk.free - min(KEPT_FREE, disk.total // 10))
     if room <= 0:
         raise ArchiveError(f"{client.address}: the disk has no room for series {series}; free some or set TMPDIR")
     with asking(client.address, f"series {series}"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urljoin
@@ -20,8 +21,8 @@ RETRIES, BACKOFF = 3, 0.5
 """Tries after the first; seconds before the second of them, doubled each time."""
 BUSY = (502, 503, 504)
 """Answers after which asking again helps; a token that is refused stays refused."""
-TIMEOUT = (10.0, 60.0)
-"""Seconds for a connection, and without a byte of an answer."""
+TIMEOUT = (10.0, 120.0)
+"""Seconds for a connection, and without a byte of an answer: old studies come from slow disks."""
 LARGEST_LIST = 64_000_000
 """Bytes of an answer in JSON: about 60,000 images of a series."""
 MOST_REDIRECTS = 5
@@ -104,9 +105,17 @@ class ArchiveSession(requests.Session):
         streamed = bool(options.get("stream"))
         request.most_bytes = self.most_bytes if streamed else LARGEST_LIST
         options["stream"] = True
-        response = super().send(request, **options)
-        if not streamed:
-            _ = response.content
+        for attempt in range(RETRIES + 1):
+            response = super().send(request, **options)
+            if streamed:
+                break
+            try:
+                _ = response.content
+                break
+            except requests.exceptions.ChunkedEncodingError:  # it broke in the middle, where no adapter tries again
+                if attempt == RETRIES:
+                    raise
+                time.sleep(BACKOFF * 2**attempt)
         return response
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:

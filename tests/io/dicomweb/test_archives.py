@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,6 +104,26 @@ def test_only_what_may_pass_is_tried_again(
         fetch(client, tmp_path / "a")
     assert archive.count(*WADO) == tries
     assert "secret" not in str(raised.value)
+
+
+def test_a_list_that_breaks_off_is_asked_for_again(archive: Archive, client: Client) -> None:
+    body = json.dumps([values(T0020000E=SERIES)]).encode()
+    broken = Answer(body=body[:20], declared=len(body))
+    archive.answers["GET", "/series"] = lambda count: broken if count < 3 else Answer(body=body)
+    assert [series.uid for series in series_of(client, STUDY)] == [SERIES]
+    archive.answers["GET", "/series"] = lambda _: broken
+    with pytest.raises(ArchiveError, match="the connection broke"):
+        series_of(client, STUDY)
+
+
+def test_what_an_archive_warns_of_is_not_printed_as_it_comes(
+    archive: Archive, client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # as outside of tests
+    body = json.dumps([values(T0020000E=SERIES)]).encode()
+    archive.answers["GET", "/series"] = lambda _: Answer(body=body, headers={"Warning": "299 a \x1b[2J"})
+    series_of(client, STUDY)
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_busy_archive_is_waited_for(archive: Archive, client: Client, tmp_path: Path) -> None:
