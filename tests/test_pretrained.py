@@ -129,7 +129,7 @@ def test_retina_x2_keeps_the_brightness_of_every_colour(real_data: Path) -> None
         assert np.abs(shift).max() < 0.5
 
 
-@pytest.mark.parametrize("name", ["MR_Gd", "stroke_T2", "FLAIR_1mm"])
+@pytest.mark.parametrize("name", ["MR_Gd", pytest.param("stroke_T2", marks=pytest.mark.slow), "FLAIR_1mm"])
 @pytest.mark.parametrize("factor", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_mri_beats_cubic_on_scans_it_never_saw(name: str, factor: int, real_data: Path) -> None:
     """Mean downsampling through-plane, the middle of the scan, foreground: at least 1 dB, whatever the contrast."""

@@ -60,6 +60,7 @@ def build_plan(
 
 def complete_options(command: Command, options: dict[str, Any]) -> dict[str, Any]:
     """All of the command's options, with their defaults. Raises UsageError for others."""
+    from medsr.commands.archive import PARAMETERS as OF_ARCHIVES
     from medsr.commands.upscale.run import check_outscale, upscale
     from medsr.commands.volume.arguments import build_request
     from medsr.commands.volume.run import volume
@@ -67,7 +68,8 @@ def complete_options(command: Command, options: dict[str, Any]) -> dict[str, Any
     if command not in get_args(Command):
         raise UsageError(f"cohort {command}: expected volume or upscale")
     parameters = inspect.signature(volume if command == "volume" else upscale).parameters
-    defaults = {name: parameter.default for name, parameter in parameters.items() if name not in LEFT_OUT + TOGETHER}
+    others = {*LEFT_OUT, *TOGETHER, *OF_ARCHIVES}
+    defaults = {name: parameter.default for name, parameter in parameters.items() if name not in others}
     for name, value in options.items():
         if name not in defaults:
             raise UsageError(f"cohort {command}: no option {name}")
