@@ -115,7 +115,7 @@ def _measure(way: str, work: Path, weights: Path) -> dict[str, Any]:
 
 def _child(way: str, work: Path, weights: Path) -> None:
     """One method over all images: prints seconds and peak memory, leaves the results (H, W, 3) in [0, 1]."""
-    from medsr.core.meter import peak_memory
+    from medsr.core.platform import peak_memory
 
     run = _peer(int(way.split()[-1]), weights) if way.startswith("Real") else _ours(way.split()[-1], work, weights)
     lows = [np.load(path) for path in sorted(work.glob("low*.npy"))]

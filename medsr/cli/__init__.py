@@ -23,7 +23,7 @@ def main() -> None:
 def run_program(command: Callable[[list[str]], int | None]) -> None:
     """Run a program of medsr's on the arguments it was started with, and end with the exit code of what happened."""
     from medsr.cli import streams
-    from medsr.core import isolation
+    from medsr.core import isolation, platform
 
     isolation.leave_working_folder()
     isolation.isolate_children()
@@ -31,7 +31,8 @@ def run_program(command: Callable[[list[str]], int | None]) -> None:
     from medsr.cli import failures
     from medsr.core.resources import home
 
-    signal.signal(signal.SIGTERM, _terminated)
+    for number in platform.end_signals():
+        signal.signal(number, _terminated)
     debug = "--debug" in sys.argv
     warnings.showwarning = failures.warn  # type: ignore[assignment]
     if not debug:
@@ -92,8 +93,8 @@ def _has_working_folder() -> bool:
     return True
 
 
-def _terminated(*_: object) -> None:
+def _terminated(number: int, _: object) -> None:
     """Leave through every `finally`, so that no temporary file stays behind."""
     with suppress(OSError):
         os.write(2, b"medsr: terminated\n")  # print may just be at work, and is not to be entered twice
-    raise SystemExit(143)
+    raise SystemExit(128 + number)

@@ -20,7 +20,7 @@ def reproduce(
         ),
     ] = None,
     model: Annotated[str | None, typer.Option(help="Where the weight file is now, if it was moved.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "cpu",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, or gpu (Intel's, by OpenVINO).")] = "cpu",
 ) -> None:
     """Make a result again from its sidecar, and say whether it is the same."""
     from medsr.commands.reproduce import reproduce as run

@@ -9,6 +9,7 @@ import select
 import sys
 from typing import TYPE_CHECKING
 
+from medsr.core import platform
 from medsr.core.text import ESCAPED
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def open_streams() -> None:
         sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 (for as long as the process lives)
     for number, name in enumerate(NAMES[1:], 1):
         before = getattr(sys, name)
-        if sys.platform == "win32" and before is not None:  # a console there is not a file
+        if platform.is_console(before):
             before.reconfigure(errors=ESCAPED)
             continue
         encoding = before.encoding if before is not None else "utf-8"

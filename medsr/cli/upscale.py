@@ -45,7 +45,7 @@ def upscale(
         float | None, typer.Option(help="Final factor. [default: the model's own; 2 for baselines]")
     ] = None,
     tile: Annotated[str, typer.Option(help="auto, or a side in pixels of the input; 0 for one piece.")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, or gpu (Intel's, by OpenVINO).")] = "auto",
     bits: Annotated[int | None, typer.Option(min=8, max=16, help=BITS)] = None,
     engine: Annotated[str, typer.Option(help=ENGINE)] = "auto",
     precision: Annotated[str, typer.Option(help=PRECISION)] = "fp32",

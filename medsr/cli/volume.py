@@ -92,7 +92,7 @@ def volume(
     report: Annotated[
         bool, typer.Option("--report", help="Also write an HTML page with a before/after slider.")
     ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, or gpu (Intel's, by OpenVINO).")] = "auto",
     engine: Annotated[str, typer.Option(help=ENGINE)] = "auto",
     precision: Annotated[str, typer.Option(help=PRECISION)] = "fp32",
     max_gpu_memory: Annotated[float | None, typer.Option(metavar="GB", help=MAX_GPU_MEMORY)] = None,

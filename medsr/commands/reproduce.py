@@ -70,7 +70,7 @@ def reproduce(
         input: The input, where it is no longer at the place the sidecar names. For images: their folder. For scans
             that were put together: all of them in a list, in the same order.
         model: The weight file, where it is no longer the one of that name.
-        device: `cpu`, `auto`, `cuda`, `cuda:1` or `mps`.
+        device: `cpu`, `auto`, `cuda`, `cuda:1`, `mps` or `gpu`, as in `medsr.volume`.
         notify: Called with each line that a user should read.
 
     Returns:

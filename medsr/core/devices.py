@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
+from medsr.core import platform
 from medsr.core.errors import UsageError
 
-DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
-"""What Linux has where torch could find a GPU: NVIDIA, AMD, either through WSL."""
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def choose(device: str) -> str:
     """`auto` to the best device there is; any other is checked. Raises UsageError when it is not there."""
-    if device == "cpu" or (device == "auto" and not _gpu_possible()):
+    if device == "cpu" or (device == "auto" and not platform.may_have_gpu()):
         return "cpu"
     import torch
 
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if device.partition(":")[0] == "gpu":
+        raise UsageError(
+            f"`device={device}`: means an Intel GPU through OpenVINO, for `medsr upscale` and `medsr volume`; "
+            f"here use one of {', '.join(DEVICES)}"
+        )
     if device.partition(":")[0] not in DEVICES:
         raise UsageError(f"`device={device}`: expected one of {', '.join(DEVICES)}")
     if device.startswith("cuda") and not torch.cuda.is_available():
@@ -27,6 +28,11 @@ def choose(device: str) -> str:
     if device == "mps" and not torch.backends.mps.is_available():
         raise UsageError("`device=mps`: no Apple GPU here; use `device=cpu`")
     return device
+
+
+def shares_memory(device: str) -> bool:
+    """Whether what is computed there lies in the machine's own memory: on the CPU, and on an Intel GPU (`gpu`)."""
+    return device == "cpu" or device.startswith("gpu")
 
 
 def computes_bf16(device: str) -> bool:
@@ -37,8 +43,3 @@ def computes_bf16(device: str) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     # Of x86; the public torch.backends.cpu.get_cpu_capability() does not tell.
     return device == "cpu" and bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
-
-
-def _gpu_possible() -> bool:
-    """Whether asking torch is worth its two seconds."""
-    return sys.platform != "linux" or any(Path(driver).exists() for driver in DRIVERS)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
+from medsr.core import platform
 from medsr.recipe import Data
 
 if TYPE_CHECKING:
@@ -57,6 +58,6 @@ def _quiet_worker(_: int) -> None:
 
     import torch
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in (signal.SIGINT, *platform.end_signals()):
+        signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(1)

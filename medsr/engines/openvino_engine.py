@@ -1,4 +1,4 @@
-"""Networks in OpenVINO, on the CPU. Nothing here imports torch."""
+"""Networks in OpenVINO, on the CPU or on an Intel GPU. Nothing here imports torch."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from medsr.core import platform
 from medsr.core.errors import UsageError, WeightsError
 from medsr.core.text import reason
 from medsr.core.types import Array
@@ -51,23 +52,49 @@ def core() -> Any:
     return package().Core()
 
 
+def gpu(device: str) -> str | None:
+    """OpenVINO's name of the Intel GPU that `gpu` or `gpu:1` means; None for any other device.
+
+    Raises UsageError where OpenVINO lists no such GPU, or is missing.
+    """
+    kind, _, number = device.partition(":")
+    if kind != "gpu":
+        return None
+    listed = [name for name in core().available_devices if name.partition(".")[0] == "GPU"]
+    numbered = {name.partition(".")[2] or "0": name for name in listed}  # a single one may have no number
+    if (number or "0") not in numbered:
+        there = ", ".join(f"gpu:{number}" for number in sorted(numbered))
+        advice = f"there is {there}" if there else "use `device=cpu`"
+        raise UsageError(f"`device={device}`: OpenVINO does not list such an Intel GPU here; {advice}")
+    return numbered[number or "0"]
+
+
+def gpus() -> list[str]:
+    """The Intel GPUs that OpenVINO lists, by their full names."""
+    door = core()
+    names = [name for name in door.available_devices if name.partition(".")[0] == "GPU"]
+    return [str(door.get_property(name, "FULL_DEVICE_NAME")) for name in names]
+
+
 class OpenvinoEngine:
-    """A compiled model. `card`: what the file says of itself."""
+    """A compiled model. `card`: what the file says of itself. `device`: `cpu`, or one that `gpu` knows."""
 
     name = "openvino"
-    device = "cpu"
 
-    def __init__(self, model: Any, card: dict[str, Any]) -> None:
-        settings = {
-            "INFERENCE_PRECISION_HINT": "f32",  # else a CPU with bf16 rounds to 8 bits of mantissa without a word
-            "INFERENCE_NUM_THREADS": threads(),
+    def __init__(self, model: Any, card: dict[str, Any], device: str = "cpu") -> None:
+        settings: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": "f32",  # else CPUs with bf16 and GPUs round to fewer bits without a word
             "PERFORMANCE_HINT": "LATENCY",
-            "ENABLE_CPU_PINNING": False,  # two processes that pin their threads sit on the same core
         }
+        chosen = gpu(device)
+        if chosen is None:
+            settings["INFERENCE_NUM_THREADS"] = threads()
+            settings["ENABLE_CPU_PINNING"] = False  # two processes that pin their threads sit on the same core
+        self.device = "cpu" if chosen is None else device
         self.card = card
         self.precision = str(card.get("precision", "fp32"))
         self.features = int(card["spec"]["hyperparameters"].get("features", 64))
-        self._request = core().compile_model(model, "CPU", settings).create_infer_request()
+        self._request = core().compile_model(model, chosen or "CPU", settings).create_infer_request()
 
     def __call__(self, batch: Array) -> Array:
         inputs = np.ascontiguousarray(batch, np.float32)
@@ -80,7 +107,7 @@ def threads() -> int:
     threads_wanted = os.environ.get("OMP_NUM_THREADS", "")
     if threads_wanted.isdigit() and int(threads_wanted) > 0:
         return int(threads_wanted)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return len(platform.cores())
 
 
 def read(path: Path) -> tuple[Any, dict[str, Any]]:

@@ -22,6 +22,7 @@ from medsr.engines.base import LARGEST_DIFFERENCE, LARGEST_LOSS, Compute, Engine
 from medsr.engines.openvino_engine import OpenvinoEngine
 from medsr.io.files import sha256, write_text
 from medsr.networks import checkpoint, weight_store
+from medsr.networks.architectures import condition_maps
 from medsr.networks.spandrel_loader import check_precision
 
 if TYPE_CHECKING:
@@ -48,8 +49,8 @@ def open_engine(path: Path, name: str, compute: Compute) -> tuple[Engine, Spec]:
     if wanted == "torch":
         return _in_torch(path, choose(compute.device), compute.precision, compute.compiled)
     digest = sha256(path)
-    kept = _shipped(path, digest) if compute.precision == "fp32" else None
-    kept = kept or _kept(cache_path(digest, compute.precision), digest)
+    kept = _shipped(path, digest, compute.device) if compute.precision == "fp32" else None
+    kept = kept or _kept(cache_path(digest, compute.precision), digest, compute.device)
     if kept is None and compute.precision == "int8" and checkpoint.is_foreign(path):
         raise UsageError(f"`precision=int8`: {name} is another project's architecture, which runs in torch: fp32")
     if compute.precision == "int8":
@@ -71,7 +72,7 @@ def open_engine(path: Path, name: str, compute: Compute) -> tuple[Engine, Spec]:
                 "written; MEDSR_HOME names another folder"
             )
             return _in_torch(path, "cpu", "fp32")
-        kept = _converted(path, name, digest)
+        kept = _converted(path, name, digest, compute.device)
     if wanted == "auto" and not _better(kept.card):
         return _in_torch(path, "cpu", "fp32")
     return kept, _spec(kept.card)
@@ -79,6 +80,9 @@ def open_engine(path: Path, name: str, compute: Compute) -> tuple[Engine, Spec]:
 
 def _wanted(compute: Compute) -> str:
     """`auto` where there is a choice, else `torch` or `openvino`."""
+    if openvino_engine.gpu(compute.device):
+        _check_gpu_wish(compute)
+        return "openvino"
     if compute.engine == "torch" or compute.compiled:
         return "torch"
     on_cpu = choose(compute.device) == "cpu"
@@ -89,6 +93,39 @@ def _wanted(compute: Compute) -> str:
             raise UsageError(openvino_engine.HOW_TO_GET)
         return "openvino"
     return "auto" if on_cpu and compute.precision == "fp32" and openvino_engine.available() else "torch"
+
+
+def check_device(device: str) -> None:
+    """Raise UsageError where there is no such device, before anything is begun."""
+    if not openvino_engine.gpu(device):
+        choose(device)
+
+
+def _check_gpu_wish(compute: Compute) -> None:
+    if compute.engine == "torch" or compute.compiled or compute.precision in ("fp16", "bf16"):
+        raise UsageError(f"`device={compute.device}`: OpenVINO in fp32; leave `engine`, `precision`, `compiled` out")
+    if compute.precision == "int8":
+        raise UsageError("`precision=int8`: was measured on the CPU; use `device=cpu`")
+
+
+def _compiled(model: Any, card: dict[str, Any], device: str) -> OpenvinoEngine:
+    """The model on a device. One on a GPU must compute what the CPU computes: nobody has measured it before."""
+    if openvino_engine.gpu(device) is None:
+        return OpenvinoEngine(model, card)
+    spec = card["spec"]
+    channels = spec["channels"] + condition_maps(spec["architecture"])
+    probe = np.random.default_rng(0).random((1, channels, 64, 64), dtype=np.float32)
+    try:
+        engine = OpenvinoEngine(model, card, device)
+        difference = float(np.abs(engine(probe).astype(np.float64) - OpenvinoEngine(model, card)(probe)).max())
+    except RuntimeError as error:
+        raise UsageError(f"`device={device}`: OpenVINO cannot use it ({reason(error)}); use `device=cpu`") from error
+    if not difference <= LARGEST_DIFFERENCE:
+        raise UsageError(
+            f"`device={device}`: its results differ from the CPU's by {difference:.1g} of full range, more than "
+            f"{LARGEST_DIFFERENCE:g}; use `device=cpu`"
+        )
+    return engine
 
 
 def _in_torch(path: Path, device: str, precision: str, compiled: bool = False) -> tuple[Engine, Spec]:
@@ -102,12 +139,16 @@ def _in_torch(path: Path, device: str, precision: str, compiled: bool = False) -
 def _exported(path: Path, compute: Compute) -> tuple[Engine, Spec]:
     if compute.engine == "torch" or compute.compiled or compute.precision in ("fp16", "bf16"):
         raise UsageError(f"{path}: an exported model runs in OpenVINO, at its own precision")
-    if choose(compute.device) != "cpu":
+    if openvino_engine.gpu(compute.device):
+        _check_gpu_wish(compute)
+    elif choose(compute.device) != "cpu":
         raise UsageError(f"{path}: an exported model runs on the CPU here: `device=cpu`")
     model, card = openvino_engine.read(path)
+    if openvino_engine.gpu(compute.device) and card["precision"] == "int8":
+        raise UsageError(f"{path}: int8 was measured on the CPU; use `device=cpu`")
     if compute.precision == "int8" and card["precision"] != "int8":
         raise UsageError(f"`precision=int8`: {path} was exported in {card['precision']}")
-    return OpenvinoEngine(model, card), _spec(card)
+    return _compiled(model, card, compute.device), _spec(card)
 
 
 def _spec(card: dict[str, Any]) -> Spec:
@@ -119,7 +160,7 @@ def _spec(card: dict[str, Any]) -> Spec:
         raise WeightsError(f"the exported model's card is damaged ({reason(error)})") from error
 
 
-def _kept(path: Path, digest: str) -> OpenvinoEngine | None:
+def _kept(path: Path, digest: str, device: str = "cpu") -> OpenvinoEngine | None:
     """What was converted before, if it is whole, of these weights and by this version of OpenVINO; else None."""
     try:
         recorded = json.loads((path.parent / "files.json").read_text(encoding="utf-8"))
@@ -127,10 +168,10 @@ def _kept(path: Path, digest: str) -> OpenvinoEngine | None:
         model, card = openvino_engine.read(path) if whole else (None, {})
     except (OSError, ValueError, WeightsError):
         return None
-    return OpenvinoEngine(model, card) if whole and card["sha256"] == digest else None
+    return _compiled(model, card, device) if whole and card["sha256"] == digest else None
 
 
-def _shipped(path: Path, digest: str) -> OpenvinoEngine | None:
+def _shipped(path: Path, digest: str, device: str) -> OpenvinoEngine | None:
     """The ONNX beside a bundled weight file: a new user need not wait for a conversion."""
     beside = path.with_suffix(".onnx")
     entry = weight_store.entries().get(path.stem)
@@ -139,7 +180,7 @@ def _shipped(path: Path, digest: str) -> OpenvinoEngine | None:
     if not beside.is_file() or sha256(beside) != entry.onnx_sha256:
         return None
     model, card = openvino_engine.read(beside)
-    return OpenvinoEngine(model, card) if card["sha256"] == digest else None
+    return _compiled(model, card, device) if card["sha256"] == digest else None
 
 
 def keep(path: Path, model: Any, card: dict[str, Any]) -> None:
@@ -166,12 +207,12 @@ def _writable(folder: Path) -> bool:
         return False
 
 
-def _converted(path: Path, name: str, digest: str) -> OpenvinoEngine:
+def _converted(path: Path, name: str, digest: str, device: str) -> OpenvinoEngine:
     """Convert and measure a weight file, in a process of its own: this one need not hold torch for it."""
     model = name if name in weight_store.entries() else str(path)
     command = isolation.command("export", model, "--to", "openvino")
-    process = subprocess.run(command, capture_output=True, text=True, check=False)
-    kept = _kept(cache_path(digest, "fp32"), digest)
+    process = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    kept = _kept(cache_path(digest, "fp32"), digest, device)
     if process.returncode or kept is None:
         reason = (process.stderr.strip().splitlines() or ["no reason given"])[-1].removeprefix("medsr: ")
         kind = next(

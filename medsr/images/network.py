@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from medsr.core.devices import shares_memory
 from medsr.core.errors import MemoryExhaustedError
 from medsr.core.resample import Kernel, resize
 from medsr.core.types import Array
@@ -122,14 +123,15 @@ class Network:
         size = 2 if self.engine.precision in ("fp16", "bf16") else 4
         per_pixel = 5 * self.engine.features * self.scale**2 * size  # the last layers' maps dominate
         free = _free_memory(self.engine.device)
-        most = free if self.engine.device == "cpu" else self.most_memory or free
+        shared = shares_memory(self.engine.device)
+        most = free if shared else self.most_memory or free
         fits = (min(free / 2, most) / per_pixel) ** 0.5
         if self._whole:  # maps of many features are at the input's size there
             smallest = 5 * size * (self.engine.features + 64 * self.scale**2)
             if height * width * smallest > most:
                 raise self._needs_tile()
             return 0
-        largest = 512 if self.engine.device == "cpu" else 2048
+        largest = 512 if shared else 2048
         if max(height, width) <= min(fits, largest):
             return 0
         return int(max(SMALLEST_TILE, min(fits - 2 * tiles.HALO, largest)))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from medsr.core import platform
+
 LONGEST = 4095
 LONGEST_NAME = 255
 """Bytes of a path, and of a name in it."""
@@ -18,6 +20,8 @@ def is_confined(folder: Path, name: str) -> bool:
         return False
     parts = PurePosixPath(name).parts
     if not parts or ".." in parts or PurePosixPath(name).is_absolute() or PureWindowsPath(name).anchor:
+        return False
+    if any(platform.fault_of_name(part) for part in parts):  # on Windows a:b would be written into the file a
         return False
     return lies_below(folder, folder / name)
 

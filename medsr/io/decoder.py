@@ -16,7 +16,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medsr.core import isolation
+from medsr.core import isolation, platform
 from medsr.core.errors import InputError, MemoryExhaustedError
 from medsr.io import expansion
 
@@ -169,5 +169,4 @@ def _answer(stream: IO[bytes], samples: int) -> tuple[dict[str, Any], NDArray[np
 
 _WORKER = _Worker()
 atexit.register(lambda: _WORKER.close())
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: _WORKER.forget())
+platform.after_fork(lambda: _WORKER.forget())

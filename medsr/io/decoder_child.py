@@ -5,7 +5,6 @@ A request is a line of JSON and then bytes, and so is an answer: neither side un
 
 from __future__ import annotations
 
-import contextlib
 import faulthandler
 import json
 import os
@@ -16,6 +15,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medsr.core import platform
 from medsr.core.text import reason
 
 
@@ -60,15 +60,9 @@ def _answer(stream: IO[bytes], header: dict[str, Any], content: memoryview | byt
 
 def _limit_memory(more: int) -> None:
     """Bound the address space to what is taken now and `more` bytes, where the system can."""
-    with contextlib.suppress(ImportError, ValueError, OSError):
-        import resource
+    import psutil
 
-        import psutil
-
-        _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        wanted = psutil.Process().memory_info().vms + more
-        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    platform.limit_memory(psutil.Process().memory_info().vms + more)
 
 
 def _dicom_frame(request: dict[str, Any], frame: bytes) -> NDArray:

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
+from medsr.core import platform
 from medsr.core.errors import InputError, UsageError
 from medsr.core.text import ESCAPED
 
@@ -43,9 +44,9 @@ def atomic_path(path: Path, make_folder: bool = True) -> Iterator[Path]:
     try:
         yield temporary
         with temporary.open("r+b") as written:
-            os.fsync(written.fileno())
+            platform.sync(written.fileno())
         temporary.chmod(0o666 & ~UMASK)
-        temporary.replace(path)
+        platform.rename(temporary, path)
     except OSError as error:
         if error.filename is not None:
             raise
@@ -80,9 +81,12 @@ UMASK = _umask()
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8, whole or not at all; what is not UTF-8 in names of files is escaped."""
+    """Write `text` as UTF-8, whole or not at all, the same bytes on every system.
+
+    What is not UTF-8 in names of files is escaped.
+    """
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors=ESCAPED)
+        temporary.write_text(text, encoding="utf-8", errors=ESCAPED, newline="\n")
 
 
 def write_checked(path: Path, content: bytes | memoryview) -> None:
@@ -111,8 +115,7 @@ def read_text(path: Path, encoding: str = "utf-8") -> str:
 
     A pipe is not waited for.
     """
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    with open(os.open(path, flags), "rb") as stream:
+    with open(platform.open_without_waiting(path), "rb") as stream:
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
             raise OSError(errno.EINVAL, "is a pipe, a socket or a device", str(path))
         return stream.read().decode(encoding)
@@ -166,9 +169,9 @@ def link_or_copy(link: Path, path: Path) -> None:
 
 def _is_hollow(path: Path, size: int) -> bool:
     """Whether most of a file was never written. Systems that cannot tell say that all was."""
-    if not hasattr(os, "SEEK_DATA"):
+    if not platform.sees_holes():
         return False
-    handle = os.open(path, os.O_RDONLY)
+    handle = platform.open_without_waiting(path)
     held = at = 0
     try:
         for _ in range(MOST_PIECES):

@@ -7,6 +7,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from medsr.core import platform
 from medsr.core.resources import home
 from medsr.io.dicomweb.origins import origin_of, without_temporary
 from medsr.io.files import write_text
@@ -24,8 +25,7 @@ def named_from(folder: Path, file: str | Path, digest: str | None) -> str:
     """
     if origin_of(Path(file)) is not None:
         return without_temporary(str(file))
-    way = os.path.relpath(os.path.abspath(file), os.path.abspath(folder))
-    if not way.startswith(os.pardir) and not os.path.isabs(way):  # another drive of Windows has no way
+    if (way := platform.way_from(folder, file)) is not None:
         return way
     path = os.path.abspath(file)
     if digest and place_of(digest) != Path(path):

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from medsr.core import platform
+
 NAME = ".medsr.lock"
 """Where the system cannot lock a folder: the file that stands for it."""
 
@@ -22,7 +24,10 @@ def held(folder: Path, wait: bool = True) -> Iterator[None]:
     Without `wait`, raises HeldError where somebody else holds it. Not to be nested. Where nothing can be locked (a
     read-only or a simple network disk) the block runs all the same.
     """
-    handle = _lock_folder(folder, wait)
+    try:
+        handle = platform.lock_folder(folder, wait)
+    except BlockingIOError:
+        raise HeldError(str(folder)) from None
     if handle is not None:
         try:
             yield
@@ -43,25 +48,3 @@ def held(folder: Path, wait: bool = True) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def _lock_folder(folder: Path, wait: bool) -> int | None:
-    """A locked handle of the folder itself, which leaves no file behind; None where the system has no such thing."""
-    try:
-        import fcntl
-
-        handle = os.open(folder, os.O_RDONLY)
-    except (ImportError, OSError):
-        return None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        os.close(handle)
-        raise HeldError(str(folder)) from None
-    except OSError:
-        os.close(handle)
-        return None
-    except BaseException:
-        os.close(handle)
-        raise
-    return handle

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from medsr.core import platform
 from medsr.core.errors import UsageError
 from medsr.io.files import LONGEST
 
@@ -48,6 +49,8 @@ def check(writings: Sequence[Writing]) -> dict[int, str]:
             if len(os.fsencode(file.name)) > LONGEST:
                 reason = f"{writing.source}: {file.name} would be a name of more than {LONGEST} bytes; rename the input"
                 clashes.setdefault(number, reason)
+            elif fault := platform.fault_of_path(file):
+                clashes.setdefault(number, f"{writing.source}: {fault}")
             if (identity := _identity(file)) in inputs:
                 raise UsageError(
                     f"{writing.source}: its result {file} would overwrite the input {inputs[identity]}; "

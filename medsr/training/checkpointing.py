@@ -56,7 +56,7 @@ def load_latest(folder: Path) -> dict[str, Any]:
 
 def intact(path: Path) -> bool:
     """Whether a state is what its checksum says."""
-    return sha256(path) == path.with_suffix(".sha256").read_text().strip()
+    return sha256(path) == path.with_suffix(".sha256").read_text(encoding="ascii").strip()
 
 
 def clean(run: Path) -> None:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM (what Slurm sends before it preempts): finish the iteration, save, then stop."""
+"""Ctrl-C and what asks a program to end (SIGTERM of Slurm's): finish the iteration, save, then stop."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import threading
 from types import FrameType
 from typing import Any
 
-CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+from medsr.core import platform
+
+CODES = {int(signal.SIGINT): 130, **platform.end_signals()}
 
 
 class Interruption:
@@ -15,7 +17,7 @@ class Interruption:
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
-        self._before: dict[signal.Signals, Any] = {}
+        self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interruption:
         if threading.current_thread() is threading.main_thread():  # Python allows handlers there only
@@ -28,7 +30,7 @@ class Interruption:
 
     def _note(self, number: int, _: FrameType | None) -> None:
         if self.received is not None:
-            raise SystemExit(CODES[signal.Signals(number)])
+            raise SystemExit(CODES[number])
         self.received = signal.Signals(number)
 
     @property

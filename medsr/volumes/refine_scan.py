@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from medsr.core.errors import MemoryExhaustedError
 from medsr.core.geometry import Shape
-from medsr.core.meter import peak_memory
+from medsr.core.platform import peak_memory
 from medsr.core.types import Notify, OnProgress
 from medsr.core.version import __version__
 from medsr.io.volumes.base import Volume, slice_axis

@@ -66,6 +66,8 @@ class Request:
             raise UsageError("`adapt`: interpolation has nothing to learn; choose a model")
         if self.adapt is not None and (self.compute.engine == "openvino" or self.compute.precision != "fp32"):
             raise UsageError("`adapt`: learns in torch and fp32; leave `engine` and `precision` out")
+        if self.adapt is not None and self.compute.device.startswith("gpu"):
+            raise UsageError(f"`adapt`: learns in torch; `device={self.compute.device}` is for OpenVINO")
         if self.model == "scratch" and self.adapt is None:
             raise UsageError("`model=scratch`: an untrained network; say how long to train it with `adapt=MINUTES`")
         if self.model in VOLUME_BASELINES and self.method.uncertainty:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from medsr.core.devices import shares_memory
 from medsr.core.errors import MemoryExhaustedError
 from medsr.core.types import Array
 from medsr.degradation.thick_slices import factor_maps
@@ -80,8 +81,11 @@ class SliceRefiner:
     multiple: int = 2
 
     def batch(self, shape: tuple[int, int]) -> int:
-        """One on a CPU, where more take memory and little less time; on a GPU as many as there is room for."""
-        if self.engine.device == "cpu":
+        """One on a CPU, where more take memory and little less time; on a GPU as many as there is room for.
+
+        An Intel GPU shares the CPU's memory.
+        """
+        if shares_memory(self.engine.device):
             return 1
         bytes_per_slice = (shape[0] + 2 * BORDER) * (shape[1] + 2 * BORDER) * self.engine.features * 4
         return max(1, int(self.most_memory // bytes_per_slice))

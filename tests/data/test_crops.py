@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pickle
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +86,14 @@ def test_batches_are_the_same_with_and_without_workers_and_from_the_middle(image
     assert len(whole) == 6
     assert all(torch.equal(a, b) for a, b in zip(whole, parallel, strict=True))
     assert all(torch.equal(a, b) for a, b in zip(whole[3:], resumed, strict=True))
+
+
+def test_a_worker_that_is_not_forked_draws_the_same(image_folder: Path) -> None:
+    """Windows and macOS start workers anew: what they draw from is pickled."""
+    data = _data(image_folder)
+    drawn = crops.GroundTruthCrops(sources.split(data, 64, 0).train, data, 64, 3, 7)
+    other = pickle.loads(ForkingPickler.dumps(drawn))
+    assert torch.equal(drawn[(5, 1)][0], other[(5, 1)][0])
 
 
 def test_dark_crops_are_drawn_again(tmp_path: Path) -> None:

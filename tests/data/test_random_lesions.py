@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import pickle
 from dataclasses import replace
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import nibabel as nib
@@ -138,6 +140,14 @@ def test_lesions_are_the_same_with_workers_and_from_the_middle(kind: str, image_
     assert len(whole) == 6
     assert all(torch.equal(a, b) for a, b in zip(whole, parallel, strict=True))
     assert all(torch.equal(a, b) for a, b in zip(whole[3:], resumed, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["fundus", "mri"])
+def test_a_worker_that_is_not_forked_draws_the_same(kind: str, image_folder: Path, scans: Path) -> None:
+    lesions = Lesions(kind=kind, probability=0.8)  # type: ignore[arg-type]
+    crops: Crops = _images(image_folder, lesions) if kind == "fundus" else _slices(scans, lesions)
+    other = pickle.loads(ForkingPickler.dumps(crops))
+    assert all(torch.equal(a, b) for a, b in zip(crops[(5, 1)], other[(5, 1)], strict=True))
 
 
 def test_another_seed_draws_other_lesions() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from medsr.commands.cohort import results
 from medsr.commands.cohort.plan import CohortPlan
 from medsr.commands.cohort.work import RUNNING, work
+from medsr.core import platform
 from medsr.core.children import end_with_parent
 from medsr.core.errors import DependencyError, MedsrError, UsageError, WeightsError
 from medsr.core.isolation import isolate_children
@@ -100,10 +101,10 @@ def _start_worker(slots: Any) -> None:
     """In a new worker: its own device, or its own share of the cores; and it ends with the one who started it."""
     global _DEVICE
     slot, _DEVICE, count = slots.get()
-    if count > 1 and _DEVICE is None and hasattr(os, "sched_setaffinity"):
-        cores = sorted(os.sched_getaffinity(0))
+    if count > 1 and _DEVICE is None:
+        cores = platform.cores()
         share = max(1, len(cores) // count)
-        os.sched_setaffinity(0, cores[slot * share % len(cores) :][:share])
+        platform.use_cores(cores[slot * share % len(cores) :][:share])
     end_with_parent()
 
 

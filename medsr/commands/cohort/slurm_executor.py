@@ -74,7 +74,10 @@ def run(
 
 def task_indices(plan: CohortPlan, array: int, task: int) -> list[int]:
     """What a task of an array does: the line of its number."""
-    return [int(index) for index in (plan.hidden / f"tasks-{array}.txt").read_text().splitlines()[task].split()]
+    return [
+        int(index)
+        for index in (plan.hidden / f"tasks-{array}.txt").read_text(encoding="utf-8").splitlines()[task].split()
+    ]
 
 
 def queued(plan: CohortPlan) -> list[str]:
@@ -82,7 +85,7 @@ def queued(plan: CohortPlan) -> list[str]:
     if shutil.which("squeue") is None:
         return []
     try:
-        jobs = (plan.hidden / JOBS).read_text().split()
+        jobs = (plan.hidden / JOBS).read_text(encoding="utf-8").split()
     except OSError:
         return []
     return [job for job in jobs if _queued(job)]
@@ -101,7 +104,7 @@ def _submit(plan: CohortPlan, indices: Sequence[int], options: SlurmOptions, not
         limit = f"%{options.throttle}" if options.throttle else ""
         log = str(plan.hidden / "logs" / f"{array}-").replace("%", "%%") + "%a.txt"
         command = ["sbatch", "--parsable", f"--array=0-{len(part) - 1}{limit}", f"--output={log}", *options.sbatch]
-        process = subprocess.run([*command, str(script)], capture_output=True, text=True, check=False)
+        process = subprocess.run([*command, str(script)], capture_output=True, text=True, errors="replace", check=False)
         if process.returncode:
             raise UsageError(f"sbatch refused: {' '.join(process.stderr.split())}")
         jobs.append(process.stdout.strip())
@@ -137,7 +140,7 @@ def _queued(job: str) -> bool:
     number, _, cluster = job.partition(";")
     where = ["--clusters", cluster] if cluster else []
     command = ["squeue", "--noheader", "--jobs", number, "--format", "%T", *where]
-    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    process = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if process.returncode:
         return "Invalid job id" not in process.stderr
     return any(line and not line.startswith("CLUSTER") for line in process.stdout.splitlines())

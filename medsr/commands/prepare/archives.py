@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from medsr.core import platform
 from medsr.core.errors import InputError, MedsrError
 from medsr.io import expansion
 from medsr.io.files import write_text
@@ -106,7 +107,7 @@ def unpack(archive: Path, folder: Path, wanted: Callable[[str], bool]) -> list[s
     damaged archive, a name that leads outside, two files of one name, more data than the disk or reason holds.
     """
     done, stamp = folder / DONE, f"{archive.stat().st_size} {archive.stat().st_mtime_ns}"
-    if not done.is_file() or done.read_text() != stamp:
+    if not done.is_file() or done.read_text(encoding="utf-8") != stamp:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         try:
@@ -176,6 +177,8 @@ def _safe_name(name: str, archive: Path) -> str:
     drive = len(path.parts) > 0 and re.fullmatch("[A-Za-z]:.*", path.parts[0])
     if path.is_absolute() or ".." in path.parts or drive or "\0" in name or not path.parts:
         raise InputError(f"{archive}: holds a file named {name!r}, which leads outside its folder; not unpacked")
+    if fault := next(filter(None, map(platform.fault_of_name, path.parts)), ""):
+        raise InputError(f"{archive}: {fault}, or unpack it elsewhere")
     if len(path.parts) > DEEPEST:
         raise InputError(f"{archive}: holds a file more than {DEEPEST} folders deep; unpack it yourself")
     return str(path)

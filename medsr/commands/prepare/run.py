@@ -25,6 +25,7 @@ from medsr.data import cards, manifest
 from medsr.data.cards import IMAGE, Card
 from medsr.data.depth import SettledDepth, depth_of
 from medsr.io.files import write_text
+from medsr.io.lock import NAME as LOCK
 from medsr.io.lock import HeldError, held
 from medsr.io.places import check_folder
 
@@ -159,7 +160,7 @@ def _check(card: Card, folder: Path) -> None:
             raise UsageError(f"`out={folder}`: its {SETTINGS} cannot be read; choose another folder") from error
         if any(getattr(other, key) != getattr(card, key) for key in DECISIVE):
             raise UsageError(f"`out={folder}`: was prepared with another card or other settings; choose another folder")
-    elif folder.is_dir() and any(path.name != WORK for path in folder.iterdir()):
+    elif folder.is_dir() and any(path.name not in (WORK, LOCK) for path in folder.iterdir()):
         raise UsageError(f"`out={folder}`: holds other files; choose a new or an empty folder")
 
 

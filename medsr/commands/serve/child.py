@@ -16,8 +16,10 @@ from typing import Any
 
 from medsr.commands.serve.log import trace
 from medsr.commands.serve.quota import BusyError
+from medsr.core import platform
 from medsr.core.children import end_with_parent
 from medsr.core.errors import MedsrError
+from medsr.core.text import ESCAPED
 from medsr.core.types import OnProgress
 
 MAX_MESSAGE_LENGTH = 2000
@@ -34,11 +36,12 @@ def main(pipe: Connection, memory: int | None) -> None:
     """Do what comes through the pipe until it closes. `memory`: bytes of address space, None for any."""
     end_with_parent()  # a job may run for minutes, and would write into a folder that the next server removes
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C at the terminal is the server's to handle
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in platform.end_signals():
+        signal.signal(number, signal.SIG_DFL)
     if memory is not None:
-        _limit(memory)
+        platform.limit_memory(memory, for_good=True)
     # What libraries print about a file may hold what is in it; only where our own code failed goes to the log.
-    errors = os.fdopen(os.dup(2), "w")
+    errors = os.fdopen(os.dup(2), "w", encoding="utf-8", errors=ESCAPED)
     with contextlib.suppress(OSError):
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 1)
@@ -51,14 +54,6 @@ def main(pipe: Connection, memory: int | None) -> None:
         if message[0] == "do":
             _, number, function, arguments = message
             pipe.send((number, *_execute(function, arguments, _progress_sender(pipe, number), errors)))
-
-
-def _limit(memory: int) -> None:
-    """Bound the address space, where the system can."""
-    with contextlib.suppress(ImportError, ValueError, OSError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
 
 
 def _execute(

@@ -12,6 +12,7 @@ from medsr.commands.serve.quota import Quota
 from medsr.commands.serve.responses import ImageFacts, VolumeFacts, VoxelGrid
 from medsr.commands.serve.settings import Limits
 from medsr.commands.upscale.models import DEFAULT_SCALE
+from medsr.core import platform
 from medsr.core.errors import InputError, MedsrError
 from medsr.core.types import OnProgress
 from medsr.io.dicom.files import numbered_members
@@ -56,7 +57,7 @@ def inspect_upload(
         upload = next(path for path in upload.parent.glob(f"{stem}.*") if path.is_file())
     content = content_of(upload)
     path = upload.with_name(stem + content.suffix)
-    upload.rename(path)
+    platform.rename(upload, path)
     quota = Quota(upload.parent.parent, limits.stored)
     if content.kind == "image":
         return InspectedUpload(path, _image(path, limits.pixels, quota))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import socket
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from medsr.commands.serve.settings import MB, Connections, Limits, Settings, is_loopback, new_token
+from medsr.core import platform
 from medsr.core.errors import DependencyError, UsageError
 from medsr.core.types import Notify
 from medsr.engines.base import Compute
@@ -133,8 +133,8 @@ def serve(
         timeout_keep_alive=settings.connections.idle,  # type: ignore[arg-type]
     )
     server = uvicorn.Server(config)
-    if hasattr(signal, "SIGHUP"):  # the terminal was closed: nothing of a patient may stay behind
-        signal.signal(signal.SIGHUP, lambda *_: setattr(server, "should_exit", True))
+    # The terminal was closed: nothing of a patient may stay behind.
+    platform.on_hangup(lambda *_: setattr(server, "should_exit", True))
     server.run(sockets=[listening])
 
 
@@ -143,7 +143,7 @@ def _listen(settings: Settings, kind: type[Bound]) -> Bound:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     bound = kind(family, socket.SOCK_STREAM)
     try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        platform.listen_alone(bound)
         bound.bind((settings.host, settings.port))
     except (OSError, OverflowError) as error:
         bound.close()

@@ -182,7 +182,7 @@ def run_volume_task(task: VolumeTask, on_progress: OnProgress) -> VolumeOutput:
     if uncertainty is not None:
         shown = task.folder / "view" / f"uncertainty_{NIFTI}"
         write_nifti(shown, uncertainty, task.quota)
-        figures = json.loads(sidecar.read_text())["uncertainty"]
+        figures = json.loads(sidecar.read_text(encoding="utf-8"))["uncertainty"]
         uncertainty_fields = {
             "uncertainty": paths.beside(f"_uncertainty{paths.suffix}"),
             "uncertainty_nifti": shown,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import secrets
 import tempfile
 import threading
@@ -19,6 +18,7 @@ from medsr.commands.serve.jobs import FINAL_STATES, Queue, UserJob, new_id
 from medsr.commands.serve.quota import BusyError, Quota, remove, stored_bytes
 from medsr.commands.serve.responses import ImageFacts, VolumeFacts
 from medsr.commands.serve.settings import Limits
+from medsr.core import platform
 from medsr.core.errors import MedsrError
 
 PREFIX = "medsr-serve-"
@@ -207,8 +207,7 @@ def _leftovers(parent: Path) -> list[Path]:
     leftovers = []
     for folder in parent.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError, Timeout):
-            mine = not hasattr(os, "getuid") or folder.lstat().st_uid == os.getuid()
-            if mine and folder.is_dir() and not folder.is_symlink():
+            if platform.is_mine(folder) and folder.is_dir() and not folder.is_symlink():
                 _mark(folder).release()
                 leftovers.append(folder)
     return leftovers

@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
-from medsr.core import isolation
+from medsr.core import isolation, platform
 from medsr.core.errors import UsageError
 from medsr.io.files import write_checked
 
@@ -35,7 +34,7 @@ def write_module_folder(folder: Path) -> Path:
     """
     if os.path.lexists(folder) and not folder.is_dir():
         raise UsageError(f"{folder}: is not a folder; give the name of a new one")
-    windows = sys.platform == "win32"
+    windows = platform.is_windows()
     path = folder / (f"{NAME}.bat" if windows else NAME)
     if path.is_dir() or (path.exists() and OURS.encode() not in path.read_bytes()):
         raise UsageError(f"{path}: is already there and not medsr's; give another folder")

@@ -146,10 +146,10 @@ def _advanced() -> tuple[Parameter, ...]:
             "string-enumeration",
             "device",
             "Device",
-            "auto: the GPU if there is one.",
+            "auto: the GPU if there is one. gpu: one of Intel's, through OpenVINO.",
             flag="device",
             default="auto",
-            elements=("auto", "cpu", "cuda", "mps"),
+            elements=("auto", "cpu", "cuda", "mps", "gpu"),
         ),
     )
 

@@ -147,4 +147,5 @@ def _check_places(scan: Path, out: Path, uncertainty: Path | None) -> None:
     if len({places.target_identity(path) for path in outputs}) < len(outputs):
         raise UsageError(f"{out}: the output volume and `uncertainty` are the same file")
     writes = [file for path in outputs for file in files_written(path)]
-    places.check([places.Writing(scan, files_read(scan), writes)])
+    for reason in places.check([places.Writing(scan, files_read(scan), writes)]).values():
+        raise UsageError(reason)

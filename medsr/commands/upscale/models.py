@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from medsr.core.devices import choose
 from medsr.engines.base import Compute
+from medsr.engines.selection import check_device
 from medsr.images.network import Model, Network
 from medsr.io.images.depth import FILES
 from medsr.io.images.frames import canonical
@@ -56,7 +56,7 @@ class Models:
         self.opener = opener
         self.opened: dict[str, OpenedModel] = {}
         if model == AUTO:
-            choose(compute.device)  # what cannot be is said before anything is begun
+            check_device(compute.device)  # what cannot be is said before anything is begun
             options = (compute.engine, compute.precision, compute.compiled, outscale, bits, consistency, keep_metadata)
             self.settings: Mapping[str, Any] = {"model": AUTO, "weights": candidates_hash(), "asked": options}
         else:

@@ -70,7 +70,7 @@ def upscale(
             `medsr weights list`, a weight file, an exported model, or `bicubic` or `lanczos`.
         outscale: The final factor, above 0. None: the model's own; 2 for interpolation.
         tile: Side of a tile in pixels of the input, 0 for the image as a whole. None: what fits the memory.
-        device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`, or `gpu` and `gpu:1` for Intel's through OpenVINO.
         bits: Bits stored in 16-bit files that do not say, 8 to 16. None: decided once for all files, and said.
         engine: `auto`, `torch` or `openvino`.
         precision: `fp32`; `fp16` or `bf16` on a GPU; `int8` for a model that `medsr.export` calibrated.

@@ -12,6 +12,7 @@ from medsr.batch.outcome import Outcome
 from medsr.batch.status import PICTURES as NAME
 from medsr.batch.status import pictures_in
 from medsr.commands.upscale.models import OpenedModel
+from medsr.core import platform
 from medsr.core.version import __version__
 from medsr.io.dicomweb.origins import origin_of
 from medsr.io.files import sha256, write_text
@@ -41,7 +42,7 @@ def entry(folder: Path, outcome: Outcome, opened: OpenedModel) -> dict[str, Any]
     }
     if origin := origin_of(outcome.input):
         result["archive"] = origin.as_dict()
-    return {os.path.relpath(outcome.output, folder): result}
+    return {platform.way_from(folder, outcome.output) or outcome.output.name: result}
 
 
 def relative(model: str, folder: Path, digest: str | None) -> str:

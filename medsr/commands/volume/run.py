@@ -104,7 +104,7 @@ def volume(
             With `together` several of one folder. With `from_archive` several of the study.
         dicom: Whether the result is written as a derived DICOM series.
         report: Whether a page with before and after is written.
-        device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`, or `gpu` and `gpu:1` for Intel's through OpenVINO.
         engine: `auto`, `torch` or `openvino`.
         precision: As in `medsr.upscale`.
         max_gpu_memory: GB of the GPU's memory that may be used. None: what is free.

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import zipfile
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from medsr.core import platform
 from medsr.core.errors import InputError, MedsrError, MemoryExhaustedError, UsageError
 from medsr.core.references import resolve
 from medsr.core.text import reason
@@ -131,13 +130,10 @@ def move_into(folder: Path, destination: Path) -> None:
     files = sorted(folder.iterdir(), key=lambda file: (file.name.lower().endswith(HEADERS), file.name))
     for file in files:
         with file.open("r+b") as written:
-            os.fsync(written.fileno())
+            platform.sync(written.fileno())
     for file in files:
-        file.replace(destination / file.name)
-    with suppress(OSError):  # some file systems cannot flush a folder
-        handle = os.open(destination, os.O_RDONLY)
-        os.fsync(handle)
-        os.close(handle)
+        platform.rename(file, destination / file.name)
+    platform.sync_folder(destination)
 
 
 def _reason(error: Exception, path: Path) -> str:

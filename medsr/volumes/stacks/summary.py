@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsr.core.geometry import Grid
-from medsr.core.meter import peak_memory
+from medsr.core.platform import peak_memory
 from medsr.core.version import __version__
 from medsr.io.volumes.base import Volume
 from medsr.volumes import domain

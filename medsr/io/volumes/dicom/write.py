@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medsr.core import platform
 from medsr.core.errors import UsageError
 from medsr.core.geometry import LPS
 from medsr.core.intensity import bit_range
@@ -42,8 +42,9 @@ def write_series(folder: Path, volume: Volume, what: str) -> None:
                 dataset, pixels = _slice(volume, part, index, uid, what)
             save_derived(path, dataset, pixels)
             with path.open("r+b") as written:
-                os.fsync(written.fileno())
-        series.rename(folder)
+                platform.sync(written.fileno())
+        platform.rename(series, folder)
+    platform.sync_folder(folder.parent)
 
 
 def check(folder: Path, volume: Volume) -> None:
