@@ -69,6 +69,8 @@ def complete_options(command: Command, options: dict[str, Any]) -> dict[str, Any
         raise UsageError(f"cohort {command}: expected volume or upscale")
     parameters = inspect.signature(volume if command == "volume" else upscale).parameters
     others = {*LEFT_OUT, *TOGETHER, *OF_ARCHIVES}
+    if command == "upscale":
+        others.add("series")  # of images only archives have any
     defaults = {name: parameter.default for name, parameter in parameters.items() if name not in others}
     for name, value in options.items():
         if name not in defaults:
