@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from medsr.networks.weight_store import WeightEntry
 
 
-class Via(str, Enum):
+class Via(StrEnum):
     """Ways to weight files."""
 
     release = "release"

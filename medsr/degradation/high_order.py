@@ -1,4 +1,4 @@
-"""Real-ESRGAN's high-order degradation (Wang et al. 2021), on basicsr's blurs, noises and JPEG.
+"""Real-ESRGAN's high-order degradation (Wang et al. 2021): blur, resizing, noise and JPEG, twice.
 
 What will be done is drawn first (`draw`, from a generator of the caller's) and done afterwards (`apply`): the same
 draw on the same images gives the same low resolution, whatever else uses random numbers.
@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medsr.networks import upstream
+from medsr.degradation import kernels
 from medsr.recipe import DegradationStage, HighOrder, ResizeModes
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def apply(images: Tensor, drawn: Draw, scale: int, antialias: bool = False) -> T
     `antialias`: reductions filter first, as imaging devices and Pillow do; Real-ESRGAN's do not.
     """
     height, width = images.shape[-2:]
-    if images.shape[1] == 1:  # basicsr's noise and JPEG know colour images only
+    if images.shape[1] == 1:  # its noise and JPEG are defined on colours
         return apply(images.expand(-1, 3, -1, -1), drawn, scale, antialias).mean(1, keepdim=True)
     out = _blur(images, drawn.first.kernels)
     size = (max(1, int(height * drawn.first.resize)), max(1, int(width * drawn.first.resize)))
@@ -124,12 +124,11 @@ def _draw_noise(order: DegradationStage, rng: np.random.Generator, batch: int) -
 
 def _kernel(order: DegradationStage, rng: np.random.Generator) -> NDArray[np.float32]:
     """A blur kernel, padded to 21 x 21."""
-    basicsr = upstream.degradations()
     low, high = order.kernel_sizes
     size = int(rng.integers(low // 2, high // 2 + 1)) * 2 + 1
     if rng.random() < order.sinc_probability:
         cutoff = rng.uniform(math.pi / (3 if size < 13 else 5), math.pi)
-        kernel = basicsr.circular_lowpass_kernel(cutoff, size, pad_to=False)
+        kernel = kernels.sinc(size, cutoff)
     else:
         mix = order.kernels.model_dump()
         weights = np.array(list(mix.values()))
@@ -139,21 +138,19 @@ def _kernel(order: DegradationStage, rng: np.random.Generator) -> NDArray[np.flo
 
 
 def _mixed_kernel(name: str, size: int, order: DegradationStage, rng: np.random.Generator) -> NDArray:
-    basicsr = upstream.degradations()
     isotropic = name == "iso" or name.endswith("_iso")
     sigma_x = rng.uniform(*order.blur_sigma)
     sigma_y = sigma_x if isotropic else rng.uniform(*order.blur_sigma)
     angle = 0.0 if isotropic else rng.uniform(-math.pi, math.pi)
-    shape: dict[str, Any] = {"isotropic": isotropic}
     if name.startswith("generalized"):
-        return basicsr.bivariate_generalized_Gaussian(size, sigma_x, sigma_y, angle, _beta(order.betag, rng), **shape)
+        return kernels.generalized_gaussian(size, (sigma_x, sigma_y), angle, _beta(order.betag, rng))
     if name.startswith("plateau"):
-        return basicsr.bivariate_plateau(size, sigma_x, sigma_y, angle, _beta(order.betap, rng), **shape)
-    return basicsr.bivariate_Gaussian(size, sigma_x, sigma_y, angle, **shape)
+        return kernels.plateau(size, (sigma_x, sigma_y), angle, _beta(order.betap, rng))
+    return kernels.gaussian(size, (sigma_x, sigma_y), angle)
 
 
 def _beta(bounds: tuple[float, float], rng: np.random.Generator) -> float:
-    """Half of the draws below 1 and half above, as in basicsr, as far as the range reaches."""
+    """Half of the draws below 1 and half above, as in Real-ESRGAN, as far as the range reaches."""
     low, high = bounds
     return float(
         rng.uniform(low, max(low, min(1.0, high))) if rng.random() < 0.5 else rng.uniform(max(1.0, low), max(1.0, high))
@@ -163,7 +160,7 @@ def _beta(bounds: tuple[float, float], rng: np.random.Generator) -> float:
 def _final_sinc(probability: float, rng: np.random.Generator) -> NDArray[np.float32]:
     if rng.random() < probability:
         size = int(rng.integers(3, 11)) * 2 + 1
-        return _padded(upstream.degradations().circular_lowpass_kernel(rng.uniform(math.pi / 3, math.pi), size))
+        return _padded(kernels.sinc(size, rng.uniform(math.pi / 3, math.pi)))
     pulse = np.zeros((KERNEL_SIDE, KERNEL_SIDE), np.float32)
     pulse[KERNEL_SIDE // 2, KERNEL_SIDE // 2] = 1
     return pulse
@@ -174,12 +171,14 @@ def _padded(kernel: NDArray) -> NDArray[np.float32]:
     return np.pad(kernel, margin).astype(np.float32)
 
 
-def _blur(images: Tensor, kernels: NDArray[np.float32] | None) -> Tensor:
-    if kernels is None:
+def _blur(images: Tensor, drawn: NDArray[np.float32] | None) -> Tensor:
+    if drawn is None:
         return images
     import torch
 
-    return upstream.filter2d()(images.contiguous(), torch.from_numpy(kernels).to(images.device))
+    from medsr.degradation.blur import blur
+
+    return blur(images, torch.from_numpy(drawn).to(images.device))
 
 
 def _resize(images: Tensor, size: tuple[int, int], mode: Mode, antialias: bool) -> Tensor:
@@ -197,16 +196,16 @@ def _noise(images: Tensor, noise: NoiseDraw | None) -> Tensor:
         return images
     import torch
 
-    basicsr = upstream.degradations()
+    from medsr.degradation.noise import gaussian, poisson
+
     strength = torch.from_numpy(noise.strength).to(images.device)
     grey = torch.from_numpy(noise.grey).to(images.device)
     devices = [images.device] if images.device.type == "cuda" else []
-    with torch.random.fork_rng(devices):  # basicsr draws from torch's global stream; leave that as it was
+    with torch.random.fork_rng(devices):  # noise draws from torch's global stream; leave that as it was
         torch.manual_seed(noise.seed)
-        make = basicsr.generate_gaussian_noise_pt if noise.gaussian else basicsr.generate_poisson_noise_pt
         if not noise.gaussian:
             images = images.clamp(0, 1)  # a Poisson rate cannot be negative
-        added = make(images, strength, grey)
+        added = (gaussian if noise.gaussian else poisson)(images, strength, grey)
     return (images + added).clamp(0, 1)
 
 
@@ -215,7 +214,6 @@ def _jpeg(images: Tensor, quality: NDArray[np.float32] | None) -> Tensor:
         return images
     import torch
 
-    jpeger = upstream.diff_jpeg()(differentiable=False).to(images.device)
-    factors = torch.from_numpy(quality.copy()).to(images.device)  # a copy: DiffJPEG writes into it
-    result: Tensor = jpeger(images.clamp(0, 1), quality=factors)
-    return result
+    from medsr.degradation.jpeg import jpeg
+
+    return jpeg(images.clamp(0, 1), torch.from_numpy(quality).to(images.device))

@@ -29,20 +29,6 @@ def bicubic_then_blur(ground_truth: Array, scale: int, blur_sigma: float) -> Arr
     return np.rint(low * 255).astype(np.float32) / 255
 
 
-def matlab_bicubic(image: Array, size: tuple[int, int]) -> Array:
-    """(H, W, C) to `size` as MATLAB's imresize does: antialiased bicubic, borders mirrored, values not clipped.
-
-    What the published tables of the classic sets use (basicsr's program).
-    """
-    from medsr.networks import upstream
-
-    height, width = image.shape[:2]
-    if size[0] / height != size[1] / width:
-        raise ValueError(f"one factor for both axes: {height}x{width} to {size[0]}x{size[1]}")
-    resized = upstream.matlab_imresize()(np.ascontiguousarray(image, np.float32), size[0] / height)
-    return np.asarray(resized, np.float32).reshape(*size, image.shape[2])
-
-
 def unknown(ground_truth: Array, scale: int) -> Array:
     """P3's "unknown" track: a fixed blur and shift the model is not told of, then every `scale`-th pixel, 8 bits.
 

@@ -58,10 +58,19 @@ class Architecture:
     """Regular expression of layers that may be computed in int8; its group is the block's number."""
     openmodeldb: str = ""
     """What OpenModelDB calls it; empty where it does not know it."""
+    original: str = ""
+    """The package that has the authors' own program, with the same names of weights; empty where none is at hand."""
+    original_builder: str = ""
+    """As `builder`, of that package's class."""
 
     def build(self, *arguments: int, **sizes: Any) -> nn.Module:
         """The network with fresh weights."""
         net: nn.Module = resolve(self.builder)(*arguments, **sizes)
+        return net
+
+    def build_original(self, *arguments: int, **sizes: Any) -> nn.Module:
+        """The authors' program with fresh weights. Raises DependencyError where its package is absent."""
+        net: nn.Module = resolve(self.original_builder)(*arguments, **sizes)
         return net
 
     def initialise(self, net: nn.Module) -> None:
@@ -91,6 +100,8 @@ GENERATORS = (
         adapter="medsr.networks.rrdb:adapted",
         trunk=BODY,
         openmodeldb="esrgan",
+        original="basicsr",
+        original_builder="medsr.networks.upstream:rrdb",
     ),
     Architecture(
         "rrdb-aggregated",
@@ -183,6 +194,8 @@ DISCRIMINATORS = (
         "Real-ESRGAN's (P1).",
         "Real-ESRGAN (Wang et al. 2021)",
         crop_multiple=lambda sizes: 8,
+        original="realesrgan",
+        original_builder="medsr.networks.upstream:unet_sn",
     ),
     Architecture(
         "vgg",

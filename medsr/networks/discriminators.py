@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
-from medsr.networks import upstream
+from medsr.networks.unet_sn import UNetDiscriminatorSN
 
 
 def unet_sn(channels: int = 3, features: int = 64, crop: int = 0) -> nn.Module:
@@ -17,8 +17,7 @@ def unet_sn(channels: int = 3, features: int = 64, crop: int = 0) -> nn.Module:
 
     (B, channels, H, W), H and W multiples of 8, to one logit a pixel, (B, 1, H, W). Any crop.
     """
-    net: nn.Module = upstream.unet_discriminator_sn()(channels, features, True)
-    return net
+    return UNetDiscriminatorSN(channels, features)
 
 
 def vgg(channels: int = 3, features: int = 64, crop: int = 180, pooled: bool = False) -> nn.Module:

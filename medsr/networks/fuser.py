@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
-from medsr.networks import upstream
+from medsr.networks.residual_block import ResidualBlockNoBN
 
 LOUDER = 8.0
 """What planes differ by is small beside the image: so many times larger the network sees it."""
@@ -31,9 +31,8 @@ class PlaneFusionNet(nn.Module):
 
     def __init__(self, features: int, blocks: int) -> None:
         super().__init__()
-        block = upstream.residual_block()
         self.conv_first = nn.Conv2d(3 * 4 + 1, features, 3, padding=1)
-        self.body = nn.Sequential(*(block(features) for _ in range(blocks)))
+        self.body = nn.Sequential(*(ResidualBlockNoBN(features) for _ in range(blocks)))
         self.conv_last = nn.Conv2d(features, 4, 3, padding=1)
         nn.init.zeros_(self.conv_last.weight)
         nn.init.zeros_(self.conv_last.bias)  # type: ignore[arg-type]

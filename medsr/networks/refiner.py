@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
-from medsr.networks import upstream
+from medsr.networks.residual_block import ResidualBlockNoBN
 
 FOLDS = (1, 2, 4)
 
@@ -35,9 +35,8 @@ class SliceRefinerNet(nn.Module):
     def __init__(self, channels: int, features: int, blocks: int, fold: int) -> None:
         super().__init__()
         self.channels, self.fold = channels, fold
-        block = upstream.residual_block()
         self.conv_first = nn.Conv2d(fold**2 * channels + 2, features, 3, padding=1)
-        self.body = nn.Sequential(*(block(features) for _ in range(blocks)))
+        self.body = nn.Sequential(*(ResidualBlockNoBN(features) for _ in range(blocks)))
         self.conv_last = nn.Conv2d(features, fold**2 * channels, 3, padding=1)
         nn.init.zeros_(self.conv_last.weight)
         nn.init.zeros_(self.conv_last.bias)  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from medsr.networks import upstream
+from medsr.networks.rrdb import RRDBNet
 
 
 def rrdb_aggregated(scale: int, channels: int = 3, features: int = 64, blocks: int = 23, growth: int = 32) -> nn.Module:
@@ -15,7 +15,7 @@ def rrdb_aggregated(scale: int, channels: int = 3, features: int = 64, blocks: i
 
     Residual feature aggregation (Liu et al. 2020) in RRDBNet; all else is RRDBNet's, its names too.
     """
-    net: Any = upstream.rrdbnet()(channels, channels, scale, features, blocks, growth)
+    net: Any = RRDBNet(scale, channels, features, blocks, growth)
     net.body = nn.Sequential(*(AggregatedBlock(block, features) for block in net.body))
     return net  # type: ignore[no-any-return]
 

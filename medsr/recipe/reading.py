@@ -55,7 +55,8 @@ def _follows(before: Recipe, stage: Recipe) -> bool:
     """Whether a stage can take the weights of the one before. Other scales and channels take what fits."""
     start = stage.start_from
     same_kind = stage.generator.name == before.generator.name
-    return start.generator != PREVIOUS or (same_kind and (start.matching or stage.generator == before.generator))
+    same_size = stage.generator.sizes == before.generator.sizes
+    return start.generator != PREVIOUS or (same_kind and (start.matching or same_size))
 
 
 def check(path: Path, model: type[Checked], overrides: Sequence[str] = ()) -> Checked:

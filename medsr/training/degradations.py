@@ -18,7 +18,7 @@ from medsr.data import crops, pairs, slices, sources, volumes
 from medsr.data.batches import Crops
 from medsr.data.crops import as_channels
 from medsr.data.sources import DataSplit
-from medsr.degradation import high_order, protocols, thick_slices
+from medsr.degradation import high_order, matlab, protocols, thick_slices
 from medsr.images.network import Interpolation
 from medsr.io.images import image as image_io
 from medsr.recipe import Recipe
@@ -71,7 +71,7 @@ class BicubicStrategy(DegradationStrategy):
     def reduced(self, image: Array, scale: int) -> Array:
         """(H, W, C) in [0, 1] to (H / scale, W / scale, C)."""
         size = (image.shape[0] // scale, image.shape[1] // scale)
-        reduced: Array = np.rint(protocols.matlab_bicubic(image, size).clip(0, 1) * 255) / 255
+        reduced: Array = np.rint(matlab.bicubic(image, size).clip(0, 1) * 255) / 255
         return reduced
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from medsr.networks import upstream
 from medsr.recipe import Gan
 
 if TYPE_CHECKING:
@@ -15,12 +14,10 @@ if TYPE_CHECKING:
 
 
 class Adversarial:
-    """What generator and discriminator are told, on basicsr's GANLoss."""
+    """What generator and discriminator are told."""
 
-    def __init__(self, settings: Gan, device: str) -> None:
+    def __init__(self, settings: Gan) -> None:
         self.settings = settings
-        kind = "wgan" if settings.kind == "wgan-gp" else settings.kind
-        self.loss = upstream.gan_loss()(kind, loss_weight=settings.weight).to(device)
 
     def of_generator(self, discriminator: nn.Module, result: Tensor, real: Tensor) -> Tensor:
         """The generator's loss, weighted. `result` and `real`: (B, C, H, W)."""
@@ -28,13 +25,14 @@ class Adversarial:
 
         fake = discriminator(result)
         if not self.settings.relativistic:
-            loss: Tensor = self.loss(fake, True, is_disc=False)
-            return loss
+            return self.settings.weight * judged(self.settings.kind, fake, True, of_discriminator=False)
         with torch.no_grad():
             true = discriminator(real)
         # Towards "the result is more real than the average photograph, which is less real than the average result".
-        both = self.loss(fake - true.mean(), True, False) + self.loss(true - fake.mean(), False, False)
-        return both / 2  # type: ignore[no-any-return]
+        kind = self.settings.kind
+        more = judged(kind, fake - true.mean(), True, of_discriminator=False)
+        less = judged(kind, true - fake.mean(), False, of_discriminator=False)
+        return self.settings.weight * (more + less) / 2
 
     def of_discriminator(
         self, discriminator: nn.Module, real: Tensor, result: Tensor, rng: np.random.Generator
@@ -43,26 +41,46 @@ class Adversarial:
         if self.settings.relativistic:
             true, fake = discriminator(real), discriminator(result)
             yield {
-                "discriminator_real": self.loss(true - fake.mean(), True, is_disc=True) / 2,
-                "discriminator_fake": self.loss(fake - true.mean(), False, is_disc=True) / 2,
+                "discriminator_real": judged(self.settings.kind, true - fake.mean(), True) / 2,
+                "discriminator_fake": judged(self.settings.kind, fake - true.mean(), False) / 2,
             }
             return
         for name, images, is_real in (("real", real, True), ("fake", result, False)):
-            yield {f"discriminator_{name}": self.loss(discriminator(images), is_real, is_disc=True)}
+            yield {f"discriminator_{name}": judged(self.settings.kind, discriminator(images), is_real)}
         if self.settings.kind == "wgan-gp":
             penalty = gradient_penalty(discriminator, real, result, rng)
             yield {"discriminator_penalty": self.settings.gradient_penalty * penalty}
 
 
+def judged(kind: str, logits: Tensor, real: bool, of_discriminator: bool = True) -> Tensor:
+    """How far logits are from what the discriminator, or the generator, wants them to be.
+
+    Args:
+        kind: vanilla (cross entropy; Goodfellow et al. 2014), lsgan (Mao et al. 2017), hinge (Lim and Ye 2017) or
+            wgan-gp, here without its penalty.
+        logits: Of any shape.
+        real: Whether they are to say "real".
+        of_discriminator: The hinge has a margin for the discriminator alone.
+    """
+    import torch
+    from torch.nn import functional
+
+    if kind in ("vanilla", "lsgan"):
+        distance = functional.binary_cross_entropy_with_logits if kind == "vanilla" else functional.mse_loss
+        return distance(logits, torch.full_like(logits, float(real)))
+    wrong = -logits if real else logits
+    return functional.relu(1 + wrong).mean() if kind == "hinge" and of_discriminator else wrong.mean()
+
+
 def gradient_penalty(discriminator: nn.Module, real: Tensor, result: Tensor, rng: np.random.Generator) -> Tensor:
     """WGAN-GP (Gulrajani et al. 2017): how far the gradient's length is from 1 on mixtures of both, squared.
 
-    basicsr's draws from torch's global stream, which a resumed run could not continue.
+    The shares come from `rng`: a resumed run could not continue torch's global stream.
     """
     import torch
 
     share = torch.from_numpy(rng.random((len(real), 1, 1, 1), dtype=np.float32)).to(real.device)
     mixed = (share * real + (1 - share) * result).requires_grad_(True)
-    judged = discriminator(mixed)
-    [slope] = torch.autograd.grad(judged, mixed, torch.ones_like(judged), create_graph=True)
+    logits = discriminator(mixed)
+    [slope] = torch.autograd.grad(logits, mixed, torch.ones_like(logits), create_graph=True)
     return (slope.flatten(1).norm(2, dim=1) - 1).square().mean()

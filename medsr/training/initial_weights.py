@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medsr.core.errors import UsageError, WeightsError
-from medsr.networks import checkpoint, spandrel_loader, weight_store
+from medsr.networks import checkpoint, spandrel_loader, upstream, weight_store
 from medsr.networks.architectures import ARCHITECTURES
 from medsr.recipe import PREVIOUS, Recipe
+from medsr.recipe.networks import OWN
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,6 +31,7 @@ class Starting:
 
 def find_weights(recipe: Recipe) -> Starting:
     """Raises UsageError or WeightsError where one is not there; that of the stage before need not be yet."""
+    _check_implementations(recipe)
     start = recipe.start_from
     generator = weight_store.locate(start.generator) if start.generator not in (None, PREVIOUS) else None
     discriminator = weight_store.locate(start.discriminator) if start.discriminator else None
@@ -38,6 +40,15 @@ def find_weights(recipe: Recipe) -> Starting:
         if loss.weight > 0:
             features[loss.network] = _find_features(loss.network)
     return Starting(generator, discriminator, features)
+
+
+def _check_implementations(recipe: Recipe) -> None:
+    for key, network in (("generator", recipe.generator), ("discriminator", recipe.discriminator)):
+        if network is not None and network.implementation != OWN and not upstream.is_installed(network.implementation):
+            raise UsageError(
+                f"{key}.implementation: {upstream.why_absent(network.implementation)}; "
+                f"leave the key out: {OWN}'s own {network.name} computes the same"
+            )
 
 
 def _find_features(network: str) -> Path:
@@ -59,12 +70,11 @@ def _at_hand(network: str) -> bool:
 def generator(recipe: Recipe, start: Path | None) -> tuple[nn.Module, checkpoint.Spec, str]:
     """The generator to train: loaded, or fresh and close to an interpolator; and what to say about it."""
     settings = recipe.generator
-    hyperparameters = settings.model_dump(exclude={"name"})
-    spec = checkpoint.Spec(settings.name, recipe.scale, recipe.channels, hyperparameters)
+    spec = checkpoint.Spec(settings.name, recipe.scale, recipe.channels, settings.sizes)
     line = ""
     new: set[str] = set()
     if start is None or recipe.start_from.matching:
-        net = spec.build()
+        net = settings.build(recipe.scale, recipe.channels)
         ARCHITECTURES[settings.name].initialise(net)
         if start is not None:
             line, new = _carried_over(net, start, spec)
@@ -79,6 +89,9 @@ def generator(recipe: Recipe, start: Path | None) -> tuple[nn.Module, checkpoint
                 f"start_from.generator: {start} is {loaded_spec}, the recipe asks for {spec} "
                 "(start_from.matching takes what fits)"
             )
+        if settings.implementation != OWN:
+            loaded, net = net, settings.build(recipe.scale, recipe.channels)
+            net.load_state_dict(loaded.state_dict())
     net.requires_grad_(True).train()
     _freeze(net, recipe.start_from.freeze, new)
     return net, spec, line
@@ -121,8 +134,7 @@ def discriminator(recipe: Recipe, start: Path | None) -> nn.Module | None:
     """The discriminator to train, None where the recipe has none. Raises WeightsError for weights that do not fit."""
     if recipe.discriminator is None:
         return None
-    settings = recipe.discriminator.model_dump(exclude={"name"})
-    net = ARCHITECTURES[recipe.discriminator.name].build(channels=recipe.channels, crop=recipe.data.crop, **settings)
+    net = recipe.discriminator.build(channels=recipe.channels, crop=recipe.data.crop)
     if start is not None:
         weights_found, _ = checkpoint.read_state(start, "discriminator")
         try:

@@ -39,9 +39,6 @@ def train(
     Several devices share each batch; the first one alone watches and writes. Where training goes wrong, the logger
     goes back to the last saved state, or raises TrainingError, as the recipe says.
     """
-    from medsr.networks.upstream import degradations
-
-    degradations()  # imported here once, so that no worker pays for it
     while True:
         try:
             return _train(recipe, state, crops, loss, logger, fabric, interruption)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medsr.networks import upstream
 from medsr.recipe import Losses
 from medsr.recipe.losses import FeatureNetwork
 from medsr.training.gan_losses import Adversarial
@@ -19,12 +18,13 @@ class GeneratorLoss:
     """The generator's losses by name, each already weighted; a loss of weight 0 costs nothing."""
 
     def __init__(self, settings: Losses, feature_weights: Mapping[str, Path], device: str) -> None:
+        from medsr.degradation.blur import UnsharpMask
         from medsr.training.features import build_features
 
         self.settings = settings
         sharpened = any(map(self._sharp, Losses.model_fields))
-        self.sharpen: nn.Module | None = upstream.usm_sharp()().to(device) if sharpened else None
-        self.gan = Adversarial(settings.gan, device)
+        self.sharpen: nn.Module | None = UnsharpMask().to(device) if sharpened else None
+        self.gan = Adversarial(settings.gan)
         self.perceptual = _activated(settings.perceptual.layers, settings.perceptual.activation)
         self.texture = _activated(settings.texture.layers, "after")
         layers: dict[FeatureNetwork, list[str]] = {}
@@ -41,7 +41,7 @@ class GeneratorLoss:
         return self._sharpened(ground_truth) if self._sharp(name) else ground_truth
 
     def _sharpened(self, ground_truth: Tensor) -> Tensor:
-        return ground_truth if self.sharpen is None else self.sharpen(ground_truth.contiguous())
+        return ground_truth if self.sharpen is None else self.sharpen(ground_truth)
 
     def _sharp(self, name: str) -> bool:
         loss = getattr(self.settings, name)

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from medsr.core.errors import WeightsError
-from medsr.degradation.protocols import matlab_bicubic
+from medsr.degradation import matlab
 from medsr.metrics import perceptual
 from medsr.networks import weight_store
 
@@ -159,7 +159,7 @@ def test_lpips_of_set5_is_the_published_figure(real_data: Path) -> None:
     for path in sorted((real_data / "classic" / "Set5" / "image_SRF_4").glob("*_HR.png")):
         pair = [PIL.Image.open(name).convert("RGB") for name in (path, str(path).replace("_HR", "_LR"))]
         ground_truth, low = (np.asarray(image, np.float32) / 255 for image in pair)
-        enlarged = np.rint(matlab_bicubic(low, ground_truth.shape[:2]).clip(0, 1) * 255) / 255
+        enlarged = np.rint(matlab.bicubic(low, ground_truth.shape[:2]).clip(0, 1) * 255) / 255
         distances.append(measure(enlarged.astype(np.float32), ground_truth))
     assert len(distances) == 5
     assert np.mean(distances) == pytest.approx(0.3407, abs=2e-4)

@@ -5,9 +5,12 @@ import pytest
 import torch
 
 from medsr.core.resample import resize
+from medsr.engines.torch_engine import TorchEngine
+from medsr.images.network import Network
 from medsr.metrics.psnr_ssim import psnr
-from medsr.networks import checkpoint
+from medsr.networks import checkpoint, initialisation
 from medsr.networks.architectures import ARCHITECTURES
+from medsr.networks.rrdb import rrdb
 from tests.helpers.models import EVERY, SMALL
 
 
@@ -43,3 +46,17 @@ def test_and_every_part_of_it_learns(name: str, scale: int) -> None:
         loss.backward()
         optimizer.step()
     assert not [key for key, value in net.named_parameters() if torch.equal(value, before[key])]
+
+
+def test_a_fresh_generator_starts_near_an_interpolator(fundus: np.ndarray) -> None:
+    unit = np.asarray(fundus, np.float32) / 255
+    low = resize(unit, (128, 128), "bicubic")
+    errors = []
+    for start in (False, True):
+        torch.manual_seed(0)
+        net = rrdb(2, 3, features=32, blocks=2, growth=8)
+        if start:
+            initialisation.rrdb(net)
+        result = Network("x", TorchEngine(net), 2, 3, consistency=False)(low, 2)
+        errors.append(float(np.abs(result - unit).mean()))
+    assert errors[1] < 0.12 < errors[0]

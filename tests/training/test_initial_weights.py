@@ -14,8 +14,11 @@ from medsr.commands.finetune import finetune
 from medsr.core.errors import UsageError, WeightsError
 from medsr.networks import checkpoint, discriminators
 from medsr.recipe import load
+from medsr.training import initial_weights
+from medsr.training.training_state import build_training_state
 from tests.helpers.recipes import GAN, RECIPE, write_recipe
 from tests.helpers.training import read_weights, same_weights
+from tests.helpers.upstream import needs_upstream
 
 pytestmark = pytest.mark.usefixtures("without_curves")
 
@@ -114,3 +117,37 @@ def test_frozen_blocks_stay_frozen_in_later_stages(tmp_path: Path, image_folder:
     before, after = read_weights(first.model), read_weights(second.model)
     assert all(torch.equal(before[name], after[name]) for name in before if name.startswith(("conv_first", "body.0.")))
     assert not torch.equal(before["conv_body.weight"], after["conv_body.weight"])
+
+
+@needs_upstream
+def test_the_authors_programs_can_be_asked_for_and_train_alike(
+    image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = write_recipe(tmp_path / "recipe.yml", RECIPE | GAN)
+    theirs = ["generator.implementation=basicsr", "discriminator.implementation=realesrgan"]
+    trained = []
+    monkeypatch.setattr(
+        "medsr.training.trainer.build_training_state",
+        lambda *given: trained.append(given[1:3]) or build_training_state(*given),
+    )
+    for folder, overrides in (("ours", []), ("theirs", theirs)):
+        finetune(recipe, image_folder, out=tmp_path / folder, overrides=["iterations=3", *overrides], device="cpu")
+    modules = [[type(net).__module__.partition(".")[0] for net in nets] for nets in trained]
+    assert modules == [["medsr", "medsr"], ["basicsr", "realesrgan"]]
+    assert same_weights(read_weights(tmp_path / "ours"), read_weights(tmp_path / "theirs"))
+    start = load(recipe, [f"start_from.generator={tmp_path / 'ours/model.safetensors'}", theirs[0]])
+    generator, _, _ = initial_weights.generator(start, tmp_path / "ours/model.safetensors")
+    assert type(generator).__module__.startswith("basicsr")
+    assert same_weights(generator.state_dict(), read_weights(tmp_path / "ours"))
+
+
+def test_the_authors_program_where_it_cannot_be_is_refused_plainly(
+    image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("medsr.networks.upstream.is_installed", lambda package: False)
+    recipe = write_recipe(tmp_path / "recipe.yml", RECIPE)
+    with pytest.raises(UsageError, match=r"generator\.implementation: basicsr .*; leave the key out"):
+        finetune(recipe, image_folder, out=tmp_path / "run", overrides=["generator.implementation=basicsr"])
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(UsageError, match=r"generator\.implementation"):
+        load(recipe, ["generator.name=srresnet", "generator.implementation=basicsr"])

@@ -58,7 +58,7 @@ class _Mean(torch.nn.Module):
 def test_the_relativistic_average_compares_with_the_other_side() -> None:
     real, fake = torch.rand(4, 3, 8, 8), torch.rand(4, 3, 8, 8)
     judge, ones = _Mean(), torch.ones(4, 1)
-    gan = Adversarial(Gan(weight=1.0, relativistic=True), "cpu")
+    gan = Adversarial(Gan(weight=1.0, relativistic=True))
     true, false = judge(real), judge(fake)
     expected = (bce(true - false.mean(), ones) + bce(false - true.mean(), 0 * ones)) / 2
     [parts] = gan.of_discriminator(judge, real, fake, RNG(0))

@@ -10,12 +10,12 @@ from medsr.commands.evaluate.case import Case, Item
 from medsr.commands.evaluate.images import ImageBenchmark, ImageRunner, check_large_enough, images_below
 from medsr.core.errors import InputError
 from medsr.core.types import Array
+from medsr.degradation import matlab
 from medsr.degradation.protocols import (
     UNKNOWN_DEGREES,
     UNKNOWN_SHIFT,
     UNKNOWN_SIGMAS,
     crop_to_multiple,
-    matlab_bicubic,
     unknown,
 )
 from medsr.engines.base import Compute
@@ -37,7 +37,7 @@ class ClassicRunner(ImageRunner):
         """(H, W, 1), Y; or what the network makes."""
         if isinstance(self.model, Interpolation) and self.model.name == "bicubic":
             height, width = case.ground_truth.shape[:2]
-            return eight_bit(matlab_bicubic(case.extra, (height, width)))
+            return eight_bit(matlab.bicubic(case.extra, (height, width)))
         return super().__call__(case)
 
 
@@ -71,14 +71,14 @@ class Classic(ImageBenchmark):
         low = self.degraded(truth)
         if self.track == "unknown":
             return Case(item.id, truth, low, extra=luma(low))
-        return Case(item.id, truth, low, extra=matlab_bicubic(luma(truth), low.shape[:2]))
+        return Case(item.id, truth, low, extra=matlab.bicubic(luma(truth), low.shape[:2]))
 
     def degraded(self, ground_truth: Array) -> Array:
         """The track's low resolution, 8 bits."""
         if self.track == "unknown":
             return unknown(ground_truth, self.scale)
         height, width = ground_truth.shape[:2]
-        return eight_bit(matlab_bicubic(ground_truth, (height // self.scale, width // self.scale)))
+        return eight_bit(matlab.bicubic(ground_truth, (height // self.scale, width // self.scale)))
 
     def agreement(self, result: Array, case: Case) -> float:
         """On Y, which all results have."""

@@ -11,7 +11,7 @@ import pytest
 import medsr
 from medsr.commands.evaluate.classic import Classic
 from medsr.core.errors import InputError
-from medsr.degradation import protocols
+from medsr.degradation import matlab, protocols
 from medsr.io.images import image as image_io
 from medsr.metrics.psnr_ssim import eight_bit
 from tests.helpers.images import write_png
@@ -38,7 +38,7 @@ def test_our_low_resolution_is_that_of_the_published_pairs(scale: int, real_data
     for path in sorted((real_data / f"classic/Set5/image_SRF_{scale}").glob("*_HR.png")):
         truth = image_io.read(path).to_unit()
         theirs = image_io.read(path.with_name(path.name.replace("_HR", "_LR"))).to_unit()
-        ours = eight_bit(protocols.matlab_bicubic(truth, theirs.shape[:2]))
+        ours = eight_bit(matlab.bicubic(truth, theirs.shape[:2]))
         difference = np.abs(ours - theirs)[4:-4, 4:-4] * 255
         assert difference.max() < 2.01
         assert difference.mean() < 0.3
