@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 BLOCK = 8
+FINEST = 1e-6
+"""Least factor of the tables: that of quality 100 is 0, and nothing can be divided by it."""
 _LUMA = (
     (16, 11, 10, 16, 24, 40, 51, 61),
     (12, 12, 14, 19, 26, 58, 60, 55),
@@ -45,6 +47,7 @@ def jpeg(images: Tensor, quality: Tensor) -> Tensor:
     shift = padded.new_tensor([0.0, 128.0, 128.0])
     ycc = padded.permute(0, 2, 3, 1) @ padded.new_tensor(_TO_YCC).T + shift
     factor = torch.where(quality < 50, 5000 / quality, 200 - quality * 2) / 100
+    factor = factor.clamp_min(FINEST)
     luma, chroma = ycc[..., 0], functional.avg_pool2d(ycc[..., 1:].permute(0, 3, 1, 2), 2)
     # Real-ESRGAN's program has this table with rows and columns exchanged; so do the networks trained with it.
     luma = _quantized(luma, padded.new_tensor(_LUMA).T, factor)

@@ -68,7 +68,7 @@ def test_noises_are_basicsrs(grey: tuple[int, ...], photographs: torch.Tensor) -
 @needs_upstream
 def test_jpeg_is_basicsrs(photographs: torch.Tensor) -> None:
     theirs = upstream.part("basicsr.utils.diffjpeg", "DiffJPEG")(differentiable=False)
-    for quality in ((30.0, 60.25, 95.0), (1.0, 50.0, 100.0), (49.5, 12.0, 99.0)):
+    for quality in ((30.0, 60.25, 95.0), (1.0, 50.0, 99.75), (49.5, 12.0, 99.0)):
         factors = torch.tensor(quality)
         with torch.no_grad():
             expected = theirs(photographs.clone(), quality=factors.clone())
@@ -112,6 +112,12 @@ def test_jpeg_does_what_libjpeg_does(quality: int, fundus: np.ndarray) -> None:
     lost, expected_lost = (np.abs(result - photograph).mean() for result in (ours, expected))
     assert lost == pytest.approx(expected_lost, rel=0.1)
     assert np.abs(ours - expected).mean() < 0.75 * expected_lost
+
+
+def test_jpeg_of_the_highest_quality_loses_colour_detail_alone() -> None:
+    """The authors' program divides 0 by 0 there."""
+    grey = torch.rand(1, 1, 32, 48, generator=torch.Generator().manual_seed(0)).expand(-1, 3, -1, -1)
+    torch.testing.assert_close(jpeg(grey, torch.tensor([100.0])), grey, rtol=0, atol=1e-4)
 
 
 def test_kernels_have_the_spread_that_was_asked_for() -> None:
