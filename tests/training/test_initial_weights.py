@@ -127,7 +127,7 @@ def test_the_authors_programs_can_be_asked_for_and_train_alike(
     theirs = ["generator.implementation=basicsr", "discriminator.implementation=realesrgan"]
     trained = []
     monkeypatch.setattr(
-        "medsr.training.trainer.build_training_state",
+        "medsr.training.training_state.build_training_state",
         lambda *given: trained.append(given[1:3]) or build_training_state(*given),
     )
     for folder, overrides in (("ours", []), ("theirs", theirs)):
