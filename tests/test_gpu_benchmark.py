@@ -16,6 +16,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from tests.helpers.upstream import needs_upstream
+
 ROOT = Path(__file__).parent.parent
 BESIDE_TORCH = {"torch", "torchvision", "numpy", "pillow"}
 MODULES = {"scikit-image": "skimage", "opencv-python": "cv2", "pyyaml": "yaml", "basicsr": "basicsr"}
@@ -33,6 +35,7 @@ def module(name: str) -> ModuleType:
     return __import__(name)
 
 
+@needs_upstream
 @pytest.mark.parametrize("scale", [2, 4])
 @pytest.mark.parametrize("tile", [0, 18])
 def test_the_steps_written_out_give_real_esrganers_bytes(
@@ -57,6 +60,7 @@ def test_the_steps_written_out_give_real_esrganers_bytes(
     np.testing.assert_array_equal(steps.enhance(image), theirs)
 
 
+@needs_upstream
 def test_the_training_steps_written_out_are_realesrgans(benchmarks: None, tmp_path: Path) -> None:
     import torch
 

@@ -154,7 +154,8 @@ def test_info_lists_versions_and_models_without_torch() -> None:
     facts = json.loads(medsr("info", "--json").stdout)
     assert {"medsr", "python", "packages", "models", "weights"} <= facts.keys()
     assert "bicubic" in facts["models"]
-    assert facts["packages"]["basicsr"] == "1.4.2"
+    assert "basicsr" in facts["packages"]
+    assert facts["packages"]["pydicom"].startswith("3.")
     assert "torch" in medsr("info").stdout
     assert "cpu" in medsr("info", "--devices").stdout
 

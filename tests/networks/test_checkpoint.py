@@ -11,6 +11,7 @@ from medsr.core.errors import WeightsError
 from medsr.engines.base import Compute
 from medsr.networks import checkpoint
 from medsr.networks.checkpoint import Spec
+from tests.helpers.upstream import needs_upstream
 
 SPECS = [
     Spec("rrdb", scale, channels, {"features": 12, "blocks": 2, "growth": 32})
@@ -119,6 +120,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
         checkpoint.load(tmp_path / "b.pth")
 
 
+@needs_upstream
 @pytest.mark.slow
 def test_an_image_through_official_weights_has_realesrganers_pixels(tmp_path: Path, fundus: np.ndarray) -> None:
     """At every scale, on odd sizes: the difference is at most 1 of 255."""

@@ -24,6 +24,8 @@ def mask_of(frames: list[Frame], stored: NDArray) -> NDArray[np.bool_] | None:
             continue
         if mask is None:
             mask = np.zeros(stored.shape, bool, order="F")
+        low: float | np.float32
+        high: float | np.float32
         low, high = padding
         if stored.dtype.kind == "f":  # the same sum as for the pixels, so that equal values stay equal
             slope, intercept = (np.float32(value) for value in frame.rescale)
