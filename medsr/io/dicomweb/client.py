@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import psutil
 import requests
 from dicomweb_client.api import DICOMwebClient
 
@@ -19,6 +20,8 @@ from medsr.io.dicomweb.session import TIMEOUT, ArchiveSession
 
 logging.getLogger("dicomweb_client").addHandler(logging.NullHandler())  # else it prints what archives say, as it comes
 CHUNK = 1 << 20
+LARGEST_FILE = 4_000_000_000
+"""Bytes of one image, which may have thousands of frames; less where there is little memory."""
 ACCEPTED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 """Files as they were stored, whatever their compression."""
 REFUSALS = {
@@ -56,10 +59,11 @@ class Client(DICOMwebClient):
                 return
             if 'boundary=""' in kind or "boundary" not in kind.lower():
                 raise ValueError("no boundary")
-            tail = _remember_tail(response)
+            watched = _Watched(response)
             for part in self._decode_multipart_message(response, stream=True):
+                watched.pending = 0
                 yield bytes(part)
-            if not bytes(tail).rstrip().endswith(b"--"):
+            if not bytes(watched.tail).rstrip().endswith(b"--"):
                 raise BrokenConnectionError(f"{self.address}: the answer ends in the middle")
 
     def store(self, files: list[bytes]) -> tuple[int, dict[str, Any]]:
@@ -112,19 +116,24 @@ def asking(address: str, what: str) -> Iterator[None]:
         raise ArchiveError(f"{address}: {what}: the answer is not DICOMweb; is the address right?") from error
 
 
-def _remember_tail(response: requests.Response) -> bytearray:
-    """The last bytes of an answer, as far as it was read."""
-    tail = bytearray()
-    content = response.iter_content
+class _Watched:
+    """What of a streamed answer was read: its last bytes, and how much since the last file, which memory must hold."""
 
-    def remembered(*arguments: Any, **options: Any) -> Iterator[bytes]:
-        for block in content(*arguments, **options):
-            tail.extend(block[-64:])
-            del tail[:-64]
+    def __init__(self, response: requests.Response) -> None:
+        self.tail = bytearray()
+        self.pending = 0
+        self._content = response.iter_content
+        self._most = min(LARGEST_FILE, psutil.virtual_memory().available // 4)
+        response.iter_content = self._blocks  # type: ignore[method-assign]
+
+    def _blocks(self, *arguments: Any, **options: Any) -> Iterator[bytes]:
+        for block in self._content(*arguments, **options):
+            self.pending += len(block)
+            if self.pending > self._most:
+                raise ArchiveError(f"sends a file of more than {self._most / 1e6:.0f} MB, the most there is memory for")
+            self.tail.extend(block[-64:])
+            del self.tail[:-64]
             yield block
-
-    response.iter_content = remembered  # type: ignore[method-assign]
-    return tail
 
 
 def _why(error: BaseException) -> str:

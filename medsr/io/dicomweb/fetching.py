@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from medsr.core.errors import ArchiveError, InputError
+from medsr.core.text import reason
 from medsr.io.dicom import files as dicom_files
 from medsr.io.dicom.signature import HEAD
 from medsr.io.dicom.values import number_of
@@ -95,27 +96,30 @@ def _receive(
         raise ArchiveError(f"{client.address}: the disk has no room for series {series}; free some or set TMPDIR")
     with asking(client.address, f"series {series}"):
         for file in client.series_files(content.study, series, room):
-            header = _header(file, len(received) + 1)
-            study, of_series, instance = (str(header.get(tag) or "") for tag in TAGS[:3])
+            study, of_series, instance, number = _identity(file, len(received) + 1)
             if (study, of_series) != (content.study, series):
                 raise ArchiveError(f"sent an image of another study or series than {series}")
             if instance not in content.instances or instance in received:
                 raise ArchiveError(f"sent an image of series {series} that it does not list, or one twice")
             path = folder / f"part_{len(received)}"
             path.write_bytes(file)
-            received[instance] = _Received(path, number_of(header.get("InstanceNumber")))
+            received[instance] = _Received(path, number_of(number))
             on_image(len(received))
     return received
 
 
-def _header(content: bytes, number: int) -> Any:
+def _identity(content: bytes, number: int) -> list[str]:
     """What says where a file belongs, read as every file is. Raises ArchiveError for what is not a file of DICOM."""
     if content[_PREAMBLE : _PREAMBLE + 4] != b"DICM":
         raise ArchiveError(f"image {number} is not a DICOM file")
     try:
         header = dicom_files.header(f"image {number}", lambda: io.BytesIO(content), content[:HEAD], TAGS)
+        if header is None:
+            raise ArchiveError(f"image {number} is not a DICOM file")
+        return [str(header.get(tag) or "") for tag in TAGS]
+    except ArchiveError:
+        raise
     except InputError as error:
         raise ArchiveError(f"sent a damaged file: {error}") from error
-    if header is None:
-        raise ArchiveError(f"image {number} is not a DICOM file")
-    return header
+    except Exception as error:  # pydicom raises whatever it likes on damaged values
+        raise ArchiveError(f"sent a damaged file: image {number} ({reason(error)})") from error

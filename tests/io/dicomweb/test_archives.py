@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -172,6 +174,35 @@ def test_what_was_not_asked_for_is_refused(archive: Archive, client: Client, tmp
     assert "passwd" not in str(raised.value)
 
 
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_changed_answers_give_a_series_or_an_error_of_ours(
+    archive: Archive, client: Client, tmp_path: Path, seed: int
+) -> None:
+    random = Random(seed)
+    series, files = multipart(archive.files), sorted(archive.files)
+    rows = json.dumps([values(T00080018=f"{SERIES}.{number}") for number in (1, 2, 3)]).encode()
+    for number in range(40 if seed == 0 else 2000):
+        body, listed = (mutated(part, random) if random.random() < 0.6 else part for part in (series, rows))
+        archive.answers[WADO] = lambda _, body=body: Answer(body=body, kind=KIND)
+        archive.answers["GET", "/instances"] = lambda _, listed=listed: Answer(body=listed)
+        with suppress(ArchiveError):
+            taken = fetch(client, tmp_path / str(number))
+            assert len(taken) == 3
+            assert body != series or sorted(taken) == files
+
+
+def mutated(content: bytes, random: Random) -> bytes:
+    """Some bytes changed, left out, doubled or put in."""
+    changed = bytearray(content)
+    for _ in range(random.randint(1, 4)):
+        at = random.randrange(len(changed) or 1)
+        piece = random.choice(
+            (b"", bytes(changed[at : at + random.randint(1, 60)]), random.randbytes(3), b"\r\n--between")
+        )
+        changed[at : at + random.choice((0, 1, 3, 200))] = piece
+    return bytes(changed)
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -241,6 +272,11 @@ def test_answers_that_are_too_large_end_early(
     monkeypatch.setattr(fetching, "MOST_BYTES", 1500)
     with pytest.raises(ArchiveError, match="answers with more than"):
         fetch(client, tmp_path / "a")
+    monkeypatch.setattr(fetching, "MOST_BYTES", 32_000_000)
+    monkeypatch.setattr(client_module, "LARGEST_FILE", 3_000_000)
+    archive.answers[WADO] = lambda _: Answer(body=multipart([image(1), image(2) + bytes(5_000_000)]), kind=KIND)
+    with pytest.raises(ArchiveError, match="sends a file of more than 3 MB"):
+        fetch(client, tmp_path / "b")
     monkeypatch.setattr(session, "LARGEST_LIST", 20)
     with pytest.raises(ArchiveError, match="answers with more than"):
         series_of(client, STUDY)
