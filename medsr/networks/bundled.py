@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +66,14 @@ def for_image(image: Image, scale: float) -> Choice:
     certain = image.of_chest is True or image.of_retina is True
     doubtful = kind == CHEST or (image.kind == DICOM and not looks_like_fundus(image))
     return Choice(model, why, guessed=doubtful and not certain, hint="" if certain else DOUBT)
+
+
+def by_factor(image: Image) -> list[tuple[float | None, Choice]]:
+    """What `for_image` chooses: up to which factor, and the choice; None where it holds for all larger factors."""
+    factors = sorted({float(entry.scale) for entry in weight_store.entries().values() if entry.suits and entry.scale})
+    choices = [(factor, for_image(image, factor)) for factor in factors or [1.0]]
+    bounds = [factor for (factor, choice), (_, after) in pairwise(choices) if choice.model != after.model]
+    return [*((bound, for_image(image, bound)) for bound in bounds), (None, choices[-1][1])]
 
 
 def _cautioned(model: str, why: str) -> str:

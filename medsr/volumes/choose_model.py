@@ -6,15 +6,18 @@ from dataclasses import dataclass, replace
 
 from medsr.io.volumes.base import Volume
 from medsr.io.volumes.periodic import is_phase
-from medsr.networks.bundled import AUTO, for_volume
+from medsr.networks.bundled import AUTO, Choice, for_volume
 from medsr.volumes.labels import is_labels
 from medsr.volumes.models import LoadedSliceModel
-from medsr.volumes.request import Request
+from medsr.volumes.request import Kind, Request
 
+NEAREST = "nearest"
+"""What a choice calls nearest neighbour, which is for label maps and phases."""
 PHASE = (
     "a phase image, by its header, name or values: they jump where the phase wraps, so it was enlarged by "
-    "nearest neighbour; `model` chooses one"
+    "nearest neighbour"
 )
+LABELS = "a label map: resampled by nearest neighbour, not super-resolved"
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,15 @@ class ResolvedRequest:
     fits: bool = True
 
 
+def suggest(volume: Volume, kind: Kind = "auto") -> Choice:
+    """What a scan is refined with where nobody chose: by command line, Python, page and cohort alike."""
+    if kind == "labels" or (kind == "auto" and is_labels(volume)):
+        return Choice(NEAREST, LABELS)
+    if is_phase(volume):
+        return Choice(NEAREST, PHASE, fits=False, hint="; `model` chooses one")
+    return for_volume(volume)
+
+
 def choose_model(request: Request, engine: LoadedSliceModel, volume: Volume) -> ResolvedRequest:
     """What to refine a scan with. `engine`: the bundled one, where the request says `auto`.
 
@@ -36,12 +48,12 @@ def choose_model(request: Request, engine: LoadedSliceModel, volume: Volume) -> 
     """
     if request.model != AUTO:
         return ResolvedRequest(request, engine)
-    if request.kind == "labels" or (request.kind == "auto" and is_labels(volume)):
+    choice = suggest(volume, request.kind)
+    if choice.why == LABELS:
         return ResolvedRequest(request, engine)
-    if is_phase(volume) and request.adapt is None:
+    if choice.model == NEAREST and request.adapt is None:
         plain = replace(request, kind="labels", method=replace(request.method, uncertainty=False))
-        return ResolvedRequest(plain, engine, PHASE, fits=False)
-    choice = for_volume(volume)
+        return ResolvedRequest(plain, engine, choice.why + choice.hint, fits=False)
     if choice.fits or request.adapt is not None:
         why = choice.why if choice.fits else "to begin with; it learns from the scan"
         return ResolvedRequest(replace(request, model=engine.name), engine, f"model {engine.name}: {why}")

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import httpx
 
-DEADLINE = 90.0
+DEADLINE = 300.0
 TOKEN = "a token of enough letters"
 
 

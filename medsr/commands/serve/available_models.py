@@ -10,6 +10,7 @@ from medsr.core.errors import UsageError
 from medsr.core.text import shown
 from medsr.networks import checkpoint, weight_store
 from medsr.networks.architectures import kind_of
+from medsr.volumes.choose_model import NEAREST
 
 OWN = "this server's own"
 
@@ -32,6 +33,9 @@ def available_models(models: tuple[str, ...]) -> dict[str, AvailableModel]:
         _baseline("bicubic", "image", "bicubic interpolation: no network, nothing invented"),
         _baseline("lanczos", "image", "Lanczos interpolation: no network, nothing invented"),
         _baseline("cubic", "volume", "cubic B-spline interpolation: no network, nothing invented"),
+        _baseline(
+            NEAREST, "volume", "nearest neighbour: for label maps and phases, every value stays one of the scan's"
+        ),
     ]
     by_key = {(model.response.kind, model.response.name): model for model in available}
     if len(by_key) < len({(model.response.kind, model.source) for model in available}):
@@ -70,6 +74,7 @@ def _resolve(model: str) -> AvailableModel:
 
 
 def _available(name: str, model: str, architecture: str, scale: int | None, about: str) -> AvailableModel:
-    if kind_of(architecture) == "slice" or scale == 1:
-        return AvailableModel(ModelResponse(name=shown(name), kind="volume", scale=None, about=shown(about)), model)
-    return AvailableModel(ModelResponse(name=shown(name), kind="image", scale=scale, about=shown(about)), model)
+    kind: Literal["image", "volume"] = "volume" if kind_of(architecture) == "slice" or scale == 1 else "image"
+    factor = scale if kind == "image" else None
+    response = ModelResponse(name=shown(name), kind=kind, scale=factor, about=shown(about), own=about == OWN)
+    return AvailableModel(response, model)

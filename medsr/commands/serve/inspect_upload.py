@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsr.commands.serve.quota import Quota
-from medsr.commands.serve.responses import ImageFacts, VolumeFacts, VoxelGrid
+from medsr.commands.serve.responses import ImageFacts, SuggestedModel, VolumeFacts, VoxelGrid
 from medsr.commands.serve.settings import Limits
 from medsr.commands.upscale.models import DEFAULT_SCALE
 from medsr.core import platform
@@ -21,7 +21,7 @@ from medsr.io.images import image as image_io
 from medsr.io.images.base import Image
 from medsr.io.volumes import volume as volume_io
 from medsr.io.volumes.base import REPAIR, Volume
-from medsr.networks.bundled import for_image, for_volume
+from medsr.networks.bundled import by_factor, for_image
 
 PIXELS, NIFTI = "pixels.raw", "view.nii"
 VIEW_FOLDER = "shown"
@@ -95,6 +95,10 @@ def _image(path: Path, limit: float, quota: Quota) -> ImageFacts:
         show_high=high,
         suggested=chosen.model,
         why=chosen.why,
+        fits=chosen.fits,
+        by_factor=[
+            SuggestedModel(up_to=factor, model=choice.model, why=choice.why) for factor, choice in by_factor(image)
+        ],
         notes=[image.note] if image.note else [],
     )
 
@@ -129,6 +133,7 @@ def _series(path: Path, content: Content, series: int | None) -> tuple[dict[str,
 
 def _volume(path: Path, uid: str | None, series: str | None, limit: float, quota: Quota) -> VolumeFacts:
     from medsr.volumes import labels
+    from medsr.volumes.choose_model import suggest
     from medsr.volumes.slice_thickness import slice_thickness
 
     try:
@@ -144,7 +149,7 @@ def _volume(path: Path, uid: str | None, series: str | None, limit: float, quota
     if scan.volumes > 1:
         notes.append(f"{scan.volumes} time points: all are refined, the first is shown")
     is_labels = labels.is_labels(scan)
-    chosen = None if is_labels else for_volume(scan)
+    chosen = suggest(scan)
     if not is_labels:
         thickness = slice_thickness(scan)
         notes += [*thickness.notes, *filter(None, [thickness.words])]
@@ -155,8 +160,9 @@ def _volume(path: Path, uid: str | None, series: str | None, limit: float, quota
         dtype=scan.stored.dtype.name,
         modality=scan.modality,
         labels=is_labels,
-        suggested=chosen.model if chosen else "",
-        why=chosen.why if chosen else "",
+        suggested=chosen.model,
+        why=chosen.why,
+        fits=chosen.fits,
         finer=_finer_grid(scan),
         series=series,
         notes=notes,

@@ -47,6 +47,7 @@ class ModelResponse(Schema):
     kind: Literal["image", "volume"]
     scale: int | None = Field(description="its own factor; null where it takes any")
     about: str
+    own: bool = Field(default=False, description="a weight file of this server's: medsr does not know what suits it")
 
 
 class Pixels(Schema):
@@ -57,6 +58,14 @@ class Pixels(Schema):
     height: int
     channels: int
     dtype: Dtype
+
+
+class SuggestedModel(Schema):
+    """The model that suits an image up to a final factor."""
+
+    up_to: float | None = Field(description="the largest factor it is for; null where it is for all larger ones")
+    model: str
+    why: str
 
 
 class ImageFacts(Schema):
@@ -75,6 +84,8 @@ class ImageFacts(Schema):
     show_high: float
     suggested: str = Field(description="the model of factor 2 that suits it; bicubic where none was made for such")
     why: str = Field(description="why that one")
+    fits: bool = Field(description="whether a bundled model was made for such an image")
+    by_factor: list[SuggestedModel] = Field(description="the same for every final factor, from small to large")
     notes: list[str] = []
 
 
@@ -90,8 +101,9 @@ class VolumeFacts(Schema):
     labels: bool = Field(description="it looks like a label map, which is resampled and not super-resolved")
     finer: VoxelGrid | None
     series: str | None = Field(default=None, description="the DICOM series that was asked for")
-    suggested: str = Field(default="", description="the model or interpolation that suits it; none for label maps")
-    why: str = Field(default="", description="why that one")
+    suggested: str = Field(description="the model or interpolation that suits it; `nearest` for label maps and phases")
+    why: str = Field(description="why that one")
+    fits: bool = Field(description="whether a bundled model was made for such a scan, or none is needed")
     notes: list[str] = []
 
 
@@ -117,7 +129,7 @@ class ImageRequest(Schema):
     """Super-resolve an uploaded image by one or several models, one after the other."""
 
     file: str
-    models: list[str] = Field(min_length=1, max_length=4)
+    models: list[str] = Field(min_length=1, max_length=4, description="`auto`: the one that suits the image")
     outscale: float | None = Field(
         default=None,
         gt=0,
@@ -131,7 +143,7 @@ class VolumeRequest(Schema):
     """Refine an uploaded scan. At most one of `isotropic`, `scale` and `spacing`."""
 
     file: str
-    model: str
+    model: str = Field(description="`auto`: the one that suits the scan")
     isotropic: bool = False
     scale: float | None = Field(default=None, gt=0)
     spacing: float | None = Field(default=None, gt=0, description="mm")

@@ -31,7 +31,10 @@ from medsr.commands.serve.settings import Settings
 from medsr.commands.serve.store import Store, Upload, User
 from medsr.commands.serve.uploads import Receiver, without_paths
 from medsr.commands.serve.worker import Worker
+from medsr.commands.upscale.models import DEFAULT_SCALE
 from medsr.core.errors import UsageError
+from medsr.networks.bundled import AUTO
+from medsr.volumes.choose_model import NEAREST
 from medsr.volumes.refine import Method
 from medsr.volumes.request import Request
 
@@ -107,7 +110,8 @@ class Service:
         truth = self.file(user, request.ground_truth) if request.ground_truth else None
         if truth is not None and not isinstance(truth.facts, ImageFacts):
             raise UsageError(f"{truth.name}: a ground truth is an image")
-        models = [self._model(name, "image") for name in request.models]
+        names = [_suggested(upload.facts, request.outscale) if name == AUTO else name for name in request.models]
+        models = [self._model(name, "image") for name in names]
         task = ImageTask(
             upload.path,
             user.folder / new_id(),
@@ -118,7 +122,7 @@ class Service:
             self.settings.limits.pixels,
             user.quota,
         )
-        job = UserJob(user.id, upload.id, "image", tuple(request.models), run_image_task, task)
+        job = UserJob(user.id, upload.id, "image", tuple(names), run_image_task, task)
         return self._enqueue(user, upload, job)
 
     def submit_volume(self, user: User, request: VolumeRequest) -> JobResponse:
@@ -126,18 +130,21 @@ class Service:
         upload = self.file(user, request.file)
         if not isinstance(upload.facts, VolumeFacts):
             raise UsageError(f"{upload.name}: is an image, not a scan")
-        model = self._model(request.model, "volume")
+        name = upload.facts.suggested if request.model == AUTO else request.model
+        model = self._model(name, "volume")
+        nearest = name == NEAREST
         refinement = Request(
-            model.source,
+            "cubic" if nearest else model.source,
             request.isotropic,
             request.scale,
             None if request.spacing is None else (request.spacing,),
-            Method(uncertainty=request.uncertainty),
+            Method(uncertainty=request.uncertainty and not nearest),
+            kind="labels" if nearest else "auto",
             compute=self.settings.compute,
         )
         folder = user.folder / new_id()
         task = VolumeTask(upload.path, folder, refinement, upload.series, self.settings.limits.voxels, user.quota)
-        job = UserJob(user.id, upload.id, "volume", (request.model,), run_volume_task, task)
+        job = UserJob(user.id, upload.id, "volume", (name,), run_volume_task, task)
         return self._enqueue(user, upload, job)
 
     def _enqueue(self, user: User, upload: Upload, job: UserJob) -> JobResponse:
@@ -180,6 +187,12 @@ class Service:
             raise HTTPException(404, "no such result")
         path, file_name = files[name]
         return _existing(path), file_name
+
+
+def _suggested(facts: ImageFacts, outscale: float | None) -> str:
+    """The model that suits an image at that final factor."""
+    factor = outscale or DEFAULT_SCALE
+    return next(entry.model for entry in facts.by_factor if entry.up_to is None or factor <= entry.up_to)
 
 
 def _existing(path: Path) -> Path:

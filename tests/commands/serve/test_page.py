@@ -113,19 +113,41 @@ def test_an_image_from_choice_to_download(
             assert downloaded(page, f"eye_{name}.png") == (tmp_path / "eye.png").read_bytes()
 
 
-def test_the_model_is_the_one_made_for_the_image_until_the_user_chooses(
+def test_the_page_runs_the_model_it_names_and_keeps_a_pick_for_one_kind_of_image(
     browser: Any, whole_fundus: np.ndarray, tmp_path: Path
 ) -> None:
-    eye = write_png(tmp_path / "eye.png", whole_fundus)
-    ray = write_png(tmp_path / "ray.png", image_io.read(eye).pixels[:, :, :1])
-    with serving(tmp_path / "served") as bundled, visit(browser, bundled) as page:
-        for path, model in ((ray, "medsr-cxr-x2"), (eye, "medsr-retina-x2")):
+    pixels = whole_fundus[::3, ::3]
+    eye, photo = write_png(tmp_path / "eye.png", pixels), write_png(tmp_path / "photo.png", pixels[:, :, ::-1])
+    rays = [write_png(tmp_path / f"ray{n}.png", pixels[n:, :, :1]) for n in (0, 1)]
+    scan = tmp_path / "ct.nii.gz"
+    nib.Nifti1Image(np.full((8, 8, 4), -1000, np.int16), np.diag([1, 1, 2, 1])).to_filename(scan)
+    with serving(tmp_path / "served", "--engine", "torch") as bundled, visit(browser, bundled) as page:
+        chosen = page.locator("#image-model")
+        for path, model in ((rays[0], "medsr-cxr-x2"), (photo, "bicubic"), (eye, "medsr-retina-x2")):
             choose(page, path)
-            assert page.locator("#image-model").input_value() == model
-            says(page, f"{model}: ", "#facts")
+            assert chosen.input_value() == model
+            says(page, model if model != "bicubic" else "bicubic: no bundled model was made", "#facts")
+        page.click("summary")
+        page.fill("#outscale", "3")
+        assert chosen.input_value() == "medsr-retina-x4"
+        says(page, "medsr-retina-x4: ", "#facts")
+        run(page, "image")
+        medsr.upscale(eye, tmp_path / "finer", outscale=3, engine="torch")
+        assert downloaded(page, "eye_medsr-retina-x4.png") == (tmp_path / "finer/eye.png").read_bytes()
+        choose(page, rays[0])
         page.select_option("#image-model", "lanczos")
-        choose(page, ray)
-        assert page.locator("#image-model").input_value() == "lanczos"
+        page.fill("#outscale", "2")
+        assert chosen.input_value() == "lanczos"
+        choose(page, rays[1])
+        assert chosen.input_value() == "lanczos"
+        choose(page, photo)
+        assert chosen.input_value() == "bicubic"
+        run(page, "image")
+        assert page.locator("#results-list .result strong").all_text_contents() == ["bicubic"]
+        medsr.upscale(photo, tmp_path / "finer", engine="torch")
+        assert downloaded(page, "photo_bicubic.png") == (tmp_path / "finer/photo.png").read_bytes()
+        choose(page, scan)
+        assert page.locator("#volume-model").input_value() == "cubic"
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
 // The page: what is chosen, sent, waited for and shown.
 
 import * as api from "./api.js";
-import { BASELINE, offer, pick, suggest } from "./models.js";
+import { BASELINE, meet, offer, pick, suggest } from "./models.js";
 import { Panels } from "./panels.js";
 import { Picture, difference } from "./picture.js";
 import { $, clock, complain, element, grid, list, pause, round, say, set, size, worded } from "./words.js";
@@ -19,6 +19,7 @@ let truth = null; // { file, uploaded }
 let job = null;
 let turn = 0; // counts what the user began, so that what comes late for an earlier one is not shown
 let scans = null;
+let explain = () => {}; // what is known of the upload, and why that model is chosen
 
 const panels = new Panels($("panels"), $("panel"), showView);
 
@@ -135,11 +136,11 @@ async function introduce(mine) {
     lines.push(grid(facts), `${facts.dtype}${facts.modality ? `, ${facts.modality}` : ""}`);
     if (facts.series) lines.push(facts.series);
     if (facts.finer) lines.push(`as fine as its finest axis: ${grid(facts.finer)}`);
-    if (facts.labels) lines.push("looks like a label map: it is resampled by nearest neighbour, not super-resolved");
   }
-  if (suggest(facts)) lines.push(`${facts.suggested}: ${facts.why}`);
+  meet(facts);
+  explain = () => list($("facts-list"), [...lines, suggest(), ...facts.notes].filter(Boolean));
+  explain();
   $("facts-name").textContent = uploaded.name;
-  list($("facts-list"), [...lines, ...facts.notes]);
   $("facts").hidden = false;
   $("accepted").hidden = true;
   $("empty").hidden = true;
@@ -226,7 +227,7 @@ async function run(order) {
 async function imageWish(mine) {
   const second = $("image-second").value;
   const first = $("image-model").value;
-  const wanted = [BASELINE, first, ...(second && second !== first ? [second] : [])];
+  const wanted = [...new Set([BASELINE, first, second].filter(Boolean))];
   const outscale = $("outscale").value ? Number($("outscale").value) : null;
   const measured = truth;
   if (measured && !measured.uploaded) measured.uploaded = await transfer(measured.file, null, mine);
@@ -324,7 +325,8 @@ async function presentImages(images, mine) {
   addDifferences(pictures, images.map((one) => one.model));
   const names = images.map((one) => one.model);
   const begin = names.length > 2 ? names : [INPUT, ...names];
-  panels.show(pictures, sliding() ? names.slice(0, 2) : begin, sliding());
+  const compared = names.length > 1 ? names.slice(0, 2) : begin;
+  panels.show(pictures, sliding() ? compared : begin, sliding());
   $("difference-tools").hidden = false;
 }
 
@@ -450,8 +452,13 @@ function listen() {
     forget(truth?.uploaded);
     truth = file ? { file, uploaded: null } : null;
   });
-  on("image-model", "change", pick);
-  on("volume-model", "change", pick);
+  for (const kind of ["image", "volume"]) {
+    on(`${kind}-model`, "change", () => {
+      pick();
+      explain();
+    });
+  }
+  on("outscale", "input", () => explain());
   on("finer", "change", () => {
     const finer = $("finer").value;
     $("finer-number").hidden = finer === "auto";

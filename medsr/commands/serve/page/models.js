@@ -7,7 +7,7 @@ let models = [];
 
 export function offer(all) {
   models = all;
-  fill($("image-model"), "image", (one) => one.name !== BASELINE);
+  fill($("image-model"), "image", () => true);
   fill($("image-second"), "image", (one) => one.name !== BASELINE, "none");
   fill($("volume-model"), "volume", () => true);
   describe();
@@ -27,17 +27,48 @@ function describe() {
   }
 }
 
-// Choose the model made for such an image or scan, unless the user has chosen one before. Whether there is one here.
-export function suggest(facts) {
-  const select = $(`${facts.kind}-model`);
-  if ([...select.options].some((option) => option.value === facts.suggested) && !select.dataset.picked) {
-    select.value = facts.suggested;
-    describe();
+let shown = null; // the facts of what is shown
+let picked = ""; // what kind of image or scan the user picked a model for
+
+const kindOf = (facts) => `${facts.kind}: ${facts.suggested}: ${facts.why}`;
+
+// Forget a model that was picked for another kind of image or scan.
+export function meet(facts) {
+  shown = facts;
+  if (picked !== kindOf(facts)) {
+    picked = "";
+    $("image-second").value = "";
   }
-  return models.some((one) => one.kind === facts.kind && one.name === facts.suggested);
 }
 
-export function pick(event) {
-  event.target.dataset.picked = "yes";
+// Choose what suits, by the server's word, unless the user has picked a model. Returns why it is chosen.
+export function suggest() {
+  if (!shown) return "";
+  const select = $(`${shown.kind}-model`);
+  if (!picked) select.value = suitable();
+  describe();
+  const { model, why } = suggestion();
+  if (select.value === model) return `${model}: ${why}`;
+  return picked ? "" : `${select.value}: this server's own model; medsr does not know what it was made for`;
+}
+
+// What the server says of the factor that is asked for.
+function suggestion() {
+  if (shown.kind === "volume") return { model: shown.suggested, why: shown.why };
+  const factor = Number($("outscale").value) || 2;
+  return shown.by_factor.find((one) => one.up_to === null || factor <= one.up_to);
+}
+
+// Where a server has models of its own, they come before interpolation.
+function suitable() {
+  const offered = models.filter((one) => one.kind === shown.kind);
+  const { model } = suggestion();
+  const own = offered.find((one) => one.own);
+  const made = offered.some((one) => one.name === model) && (shown.fits || !own || model === "nearest");
+  return made ? model : (own?.name ?? (shown.kind === "image" ? BASELINE : "cubic"));
+}
+
+export function pick() {
+  picked = shown ? kindOf(shown) : "";
   describe();
 }
