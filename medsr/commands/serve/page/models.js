@@ -28,17 +28,17 @@ function describe() {
 }
 
 let shown = null; // the facts of what is shown
-let picked = ""; // what kind of image or scan the user picked a model for
+let picked = false; // whether the user picked a model for such an image or scan
 
 const kindOf = (facts) => `${facts.kind}: ${facts.suggested}: ${facts.why}`;
 
 // Forget a model that was picked for another kind of image or scan.
 export function meet(facts) {
-  shown = facts;
-  if (picked !== kindOf(facts)) {
-    picked = "";
+  if (shown && kindOf(shown) !== kindOf(facts)) {
+    picked = false;
     $("image-second").value = "";
   }
+  shown = facts;
 }
 
 // Choose what suits, by the server's word, unless the user has picked a model. Returns why it is chosen.
@@ -49,7 +49,10 @@ export function suggest() {
   describe();
   const { model, why } = suggestion();
   if (select.value === model) return `${model}: ${why}`;
-  return picked ? "" : `${select.value}: this server's own model; medsr does not know what it was made for`;
+  if (picked) return "";
+  const own = models.some((one) => one.own && one.name === select.value);
+  const reason = own ? "this server's own model; medsr does not know what it was made for" : `this server does not offer ${model}`;
+  return `${select.value}: ${reason}`;
 }
 
 // What the server says of the factor that is asked for.
@@ -69,6 +72,6 @@ function suitable() {
 }
 
 export function pick() {
-  picked = shown ? kindOf(shown) : "";
+  picked = true;
   describe();
 }
