@@ -82,7 +82,7 @@ def elsewhere(command: str, folder: Path, out: Path, outscale: float | None = No
     return [out / "line", out / "python", out / "cohort"]
 
 
-@pytest.mark.parametrize("outscale", [None, 3.0])
+@pytest.mark.parametrize("outscale", [None, pytest.param(3.0, marks=pytest.mark.slow)])
 def test_every_kind_of_image_has_one_model_everywhere(
     bundled: Server, images: Path, tmp_path: Path, outscale: float | None
 ) -> None:
@@ -97,6 +97,7 @@ def test_every_kind_of_image_has_one_model_everywhere(
         assert [served == (folder / name).read_bytes() for folder in folders] == [True] * 3, name
 
 
+@pytest.mark.slow
 def test_every_kind_of_scan_has_one_model_everywhere(bundled: Server, scans: Path, tmp_path: Path) -> None:
     folders, user = elsewhere("volume", scans, tmp_path), bundled.user()
     for name, (model, why) in SCANS.items():
