@@ -144,7 +144,7 @@ def test_scans_and_images_are_done_without_what_only_posix_has(world: Path) -> N
     )
     _, codes, printed = like_windows(world, *lines)
     assert codes == [0] * len(lines), printed
-    for name in ("of_nii.nii", "of_nrrd.nrrd", "of_mhd.mhd", "of_mhd.raw"):
+    for name in ("of_nii.nii", "of_nrrd.nrrd", "of_mhd.mhd", "of_mhd.zraw"):
         assert (world / "finer" / name).is_file()
     assert b"\r" not in (world / "finer/status.tsv").read_bytes()
     results = json.loads((world / "larger/upscale.json").read_text())["results"]
