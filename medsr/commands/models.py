@@ -57,9 +57,11 @@ def _measured(build: Any, shape: Sequence[int]) -> tuple[int, float]:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+    with torch.device("meta"):
         net = build().eval()
-        net(torch.rand(1, *shape))
+        low = torch.empty(1, *shape)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        net(low)
     return sum(tensor.numel() for tensor in net.parameters() if tensor.requires_grad), counter.get_total_flops() / 2
 
 
