@@ -86,7 +86,7 @@ ERRORS = [
     ),
     (["upscale", "{tmp}/letter.png", "--out", "{tmp}/out", "--tile", "7"], 2, "--tile 7"),
     (["upscale", "{tmp}/letter.png", "--out", "{tmp}/out", "--device", "tpu"], 2, "--device tpu"),
-    (["upscale"], 2, "Missing argument"),
+    (["upscale"], 2, "name an image, or an archive with --from and --study"),
     (["finetune"], 2, "medsr finetune retina --data DIR"),
     (["finetune", "retinna"], 2, "did you mean"),
     (["finetune", "retina", "--set", "losses.perceptuel.weight=1"], 2, "did you mean 'perceptual'"),
