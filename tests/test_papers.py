@@ -44,13 +44,11 @@ def test_every_paper_has_its_recipes() -> None:
 def test_the_networks_of_every_full_recipe_can_be_built(name: str) -> None:
     for part in _parts(load(name)):
         with torch.device("meta"):
-            settings = part.generator.model_dump(exclude={"name"})
-            net = checkpoint.Spec(part.generator.name, part.scale, part.channels, settings).build()
+            net = checkpoint.Spec(part.generator.name, part.scale, part.channels, part.generator.sizes).build()
             assert _count(net) > 1_000_000
             if part.discriminator is not None:
-                settings = part.discriminator.model_dump(exclude={"name"})
                 critic = ARCHITECTURES[part.discriminator.name].build(
-                    channels=part.channels, crop=part.data.crop, **settings
+                    channels=part.channels, crop=part.data.crop, **part.discriminator.sizes
                 )
                 assert critic(torch.rand(1, part.channels, part.data.crop, part.data.crop)).shape[0] == 1
 
@@ -67,8 +65,8 @@ def test_published_settings() -> None:
     for scale in (2, 3, 4):
         assert load("p3_srresnet", [f"scale={scale}"]).scale == scale
     rrdn = load("p4_rrdn")
-    assert rrdn.generator.model_dump() == {
-        "name": "rrdn",
+    assert rrdn.generator.name == "rrdn"
+    assert rrdn.generator.sizes == {
         "features": 64,
         "growth": 64,
         "convs": 4,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 import numpy as np
@@ -10,17 +11,33 @@ import numpy as np
 from medsr.core.errors import UsageError
 
 
-def weighted_choice(names: Sequence[str], weights: Mapping[str, float]) -> Callable[[np.random.Generator], int]:
-    """A function that draws the index of one of `names`, in proportion to the weight of the first pattern that fits.
+@dataclass(frozen=True)
+class WeightedChoice:
+    """Draws the index of a file. `bounds`: sums of the weights up to each; empty where all are equally likely.
+
+    Loader processes get it pickled.
+    """
+
+    count: int
+    bounds: tuple[float, ...] = ()
+
+    def __call__(self, rng: np.random.Generator) -> int:
+        """An index below `count`."""
+        if not self.bounds:
+            return int(rng.integers(self.count))
+        return int(np.searchsorted(self.bounds, rng.random() * self.bounds[-1], side="right"))
+
+
+def weighted_choice(names: Sequence[str], weights: Mapping[str, float]) -> WeightedChoice:
+    """Draws one of `names`, in proportion to the weight of the first pattern that fits.
 
     Names that no pattern fits have weight 1. Without weights each is equally likely. Raises UsageError for a pattern
     that fits no name: it is misspelt, or its files were held out or left out.
     """
     if not weights or not names:
-        return lambda rng: int(rng.integers(len(names)))
+        return WeightedChoice(len(names))
     for pattern in weights:
         if not any(fnmatchcase(name, pattern) for name in names):
             raise UsageError(f"data.weights: no file to train on is called {pattern}")
     each = [next((weight for pattern, weight in weights.items() if fnmatchcase(name, pattern)), 1.0) for name in names]
-    bounds = np.cumsum(each)
-    return lambda rng: int(np.searchsorted(bounds, rng.random() * bounds[-1], side="right"))
+    return WeightedChoice(len(names), tuple(float(bound) for bound in np.cumsum(each)))

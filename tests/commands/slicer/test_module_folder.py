@@ -97,7 +97,7 @@ def test_slicer_takes_one_file_of_the_folder_for_a_module(tmp_path: Path) -> Non
 
 
 def test_on_windows_it_is_a_batch_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module_folder.sys, "platform", "win32")
+    monkeypatch.setattr("medsr.core.platform.is_windows", lambda: True)
     command = [r"C:\Users\Jörg 100%\python.exe", "-I", "-c", "import sys; main()"]
     monkeypatch.setattr(module_folder, "_command", lambda: command)
     path = write_module_folder(tmp_path / "folder")

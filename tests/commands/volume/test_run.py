@@ -376,7 +376,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: py
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("medsr.io.volumes.volume.os.fsync", full)
+    monkeypatch.setattr("medsr.core.platform.sync", full)
     error = volume(scan(tmp_path / "s.nii.gz"), tmp_path / "out", model="cubic")[0].error
     assert type(error) is MedsrError
     assert "s.nii.gz: cannot be written: No space left on device" in str(error)
