@@ -117,5 +117,8 @@ def foreground(unit: Array, smallest: int = 100) -> Array:
         if start >= stop:  # nothing lies above the threshold
             start, stop = 0, length
         half, middle = max(stop - start, smallest) / 2, (start + stop) / 2
-        places.append(slice(max(0, int(middle - half)), min(length, int(np.ceil(middle + half)))))
+        first, last = int(middle - half), int(np.ceil(middle + half))
+        first, last = first + max(0, -first), last + max(0, -first)  # what lies at an edge grows away from it
+        first, last = first - max(0, last - length), last - max(0, last - length)
+        places.append(slice(max(0, first), last))
     return np.ascontiguousarray(unit[tuple(places)])

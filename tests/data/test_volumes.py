@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from medsr.core.errors import UsageError
+from medsr.data.slices import SliceCrops
 from medsr.data.volumes import foreground, load, split
 from medsr.recipe import Data
 from tests.helpers.dicom import slice_of
@@ -47,6 +48,18 @@ def test_the_foreground_is_cut_out_with_a_margin(folder: Path) -> None:
     assert foreground(volume, 100).shape == (100, 100, 100)
     assert foreground(np.zeros((30, 20, 25), np.float32)).shape == (30, 20, 25)
     assert load(folder / "sub-0.nii.gz").dtype == np.float32
+
+
+def test_foreground_at_an_edge_is_no_smaller_than_a_crop(tmp_path: Path) -> None:
+    """A head that is cut off by the edge of the scan: crops of every place have the side asked for."""
+    volume = np.zeros((110, 110, 90), np.float32)
+    volume[:30, 80:, 10:80] = 1 + smooth_volume((30, 30, 70))
+    part = foreground(volume, 96)
+    assert part.shape == (96, 96, 90)
+    assert part.max() == volume.max()
+    np.testing.assert_array_equal(part[:30, -30:, 10:80], volume[:30, 80:, 10:80])
+    crops = SliceCrops(part, Data(flips=False, darkest_crop=0), 90, 0)
+    assert {crops[iteration, 0][0].shape for iteration in range(12)} == {(1, 90, 90)}
 
 
 def test_training_finds_scans_as_volume_does_and_names_what_it_leaves_out(tmp_path: Path) -> None:
