@@ -12,15 +12,14 @@ FOLDS = (1, 2, 4)
 
 
 def refiner(scale: int = 1, channels: int = 1, features: int = 64, blocks: int = 12, fold: int = 2) -> nn.Module:
-    """(B, channels + 2, H, W) to (B, channels, H, W): what interpolation blurred, sharpened.
+    """(B, channels + 2, H, W) to (B, channels, H, W), H and W multiples of `fold`: what was blurred, sharpened.
 
-    H and W are multiples of `fold`.
     The last two inputs are constant maps that say how coarse rows and columns were acquired
-    (`thick_slices.factor_maps`). EDSR's residual blocks (Lim et al. 2017), with exact
-    sub-pixel folding around them (`fold` x `fold` pixels into channels) and a skip from input to output. A fresh one
-    returns the slice it was given. As it works at the target size, one network serves every real factor, and axes of
-    different factors. Twice the fold and twice the features take the same time, see twice as far and have four times
-    the parameters.
+    (`thick_slices.factor_maps`). EDSR's residual blocks (Lim et al. 2017), with exact sub-pixel folding around them
+    (`fold` x `fold` pixels into channels) and a skip from input to output. A fresh one returns the
+    slice it was given. As it works at the target size, one network serves every real factor, and axes of different
+    factors. Twice the fold and twice the features take the same time, see twice as far and have four times the
+    parameters.
     """
     if scale != 1:
         raise ValueError(f"a refiner keeps the size of its input; scale {scale} is not possible")

@@ -67,8 +67,8 @@ function suitable() {
   const offered = models.filter((one) => one.kind === shown.kind);
   const { model } = suggestion();
   const own = offered.find((one) => one.own);
-  const made = offered.some((one) => one.name === model) && (shown.fits || !own || model === "nearest");
-  return made ? model : (own?.name ?? (shown.kind === "image" ? BASELINE : "cubic"));
+  const suits = offered.some((entry) => entry.name === model) && (shown.fits || !own || model === "nearest");
+  return suits ? model : (own?.name ?? (shown.kind === "image" ? BASELINE : "cubic"));
 }
 
 export function pick() {
