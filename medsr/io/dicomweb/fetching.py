@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medsr.core.errors import ArchiveError, InputError
+from medsr.core.errors import ArchiveError, InputError, MedsrError
 from medsr.core.text import reason
 from medsr.io.dicom import files as dicom_files
 from medsr.io.dicom.signature import HEAD
@@ -102,10 +102,21 @@ def _receive(
             if instance not in content.instances or instance in received:
                 raise ArchiveError(f"sent an image of series {series} that it does not list, or one twice")
             path = folder / f"part_{len(received)}"
-            path.write_bytes(file)
+            _keep(path, file)
             received[instance] = _Received(path, number_of(number))
             on_image(len(received))
     return received
+
+
+def _keep(path: Path, content: bytes) -> None:
+    """Raise MedsrError where the disk is full, or the folder cannot be written."""
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise MedsrError(
+            f"the folder for what archives give cannot be written ({error.strerror or error}); "
+            "free some room, or set TMPDIR to another disk"
+        ) from error
 
 
 def _identity(content: bytes, number: int) -> list[str]:

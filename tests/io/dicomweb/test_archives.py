@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 
-from medsr.core.errors import ArchiveError
+from medsr.core.errors import ArchiveError, MedsrError
 from medsr.io.dicomweb import client as client_module
 from medsr.io.dicomweb import fetching, sending, session
 from medsr.io.dicomweb.client import Client
@@ -434,3 +434,16 @@ def test_the_words_for_an_unknown_host_name_no_secret() -> None:
     with pytest.raises(ArchiveError) as raised, client_module.asking("https://a.example", "x"):
         raise ValueError("secret")
     assert "secret" not in str(raised.value)
+
+
+def test_a_disk_that_fills_up_is_told_in_one_line_without_the_name_of_the_folder(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", str(tmp_path))
+
+    content = content_of(client, STUDY, SERIES)
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(MedsrError, match=r"No space left on device.*set TMPDIR") as caught:
+        fetch_series(client, content, tmp_path / "series")
+    assert str(tmp_path) not in str(caught.value)
