@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -168,7 +168,8 @@ def spec_of(described: Any, path: Path) -> Spec:
         raise WeightsError(f"{path}: its metadata is damaged: {reason(error)}") from error
     if kind_of(spec.architecture) in (None, "discriminator"):
         raise WeightsError(f"{path}: made for an architecture that this medsr does not know; try a newer medsr")
-    return spec
+    # Files written before a size could be set do not name it: they have its default.
+    return replace(spec, hyperparameters={**ARCHITECTURES[spec.architecture].sizes, **spec.hyperparameters})
 
 
 def is_foreign(path: Path) -> bool:

@@ -151,3 +151,26 @@ def test_the_authors_program_where_it_cannot_be_is_refused_plainly(
     assert not (tmp_path / "run").exists()
     with pytest.raises(UsageError, match=r"generator\.implementation"):
         load(recipe, ["generator.name=srresnet", "generator.implementation=basicsr"])
+
+
+@pytest.mark.parametrize(
+    ("recipe_name", "model"),
+    [
+        ("mri", "medsr-mri"),
+        ("retina_compact", "medsr-retina-x2"),
+        ("retina_compact_x4", "medsr-retina-x4"),
+        ("chest_compact_x2", "medsr-cxr-x2"),
+        ("chest_compact_x4", "medsr-cxr-x4"),
+    ],
+)
+def test_training_goes_on_from_released_weights_under_their_own_recipe(recipe_name: str, model: str) -> None:
+    """Weights of earlier versions too, whose files do not name a size that came later."""
+    from medsr.networks import weight_store
+    from medsr.training.initial_weights import generator
+
+    recipe = load(recipe_name, [f"start_from.generator={model}", "start_from.matching=false"])
+    path = weight_store.get(model).path
+    net, spec, _ = generator(recipe, path)
+    released = checkpoint.read_state(path)[0]
+    assert spec.scale == recipe.scale
+    assert all(torch.equal(tensor, released[name]) for name, tensor in net.state_dict().items())
