@@ -1,6 +1,7 @@
 // The HTTP API, as /api/openapi.json describes it. Every failure is a Problem whose message a person can read.
 
 export class Problem extends Error {
+  /** @param {string} message @param {number} status 0: no answer came @param {string[]} [choices] */
   constructor(message, status, choices) {
     super(message);
     this.status = status;
@@ -11,6 +12,7 @@ export class Problem extends Error {
 export const UNREACHABLE = "The server cannot be reached.";
 
 async function problem(response) {
+  /** @type {{ error?: string, choices?: string[] }} */
   let told = {};
   try {
     told = await response.json();
@@ -31,14 +33,17 @@ async function ask(path, options = {}) {
   return response;
 }
 
+/** @param {string} path */
 export async function get(path) {
   return (await ask(path)).json();
 }
 
+/** @param {string} path */
 export async function bytes(path) {
   return (await ask(path)).arrayBuffer();
 }
 
+/** @param {string} path @param {object | null} wish */
 export async function post(path, wish) {
   const response = await ask(path, {
     method: "POST",
@@ -48,14 +53,20 @@ export async function post(path, wish) {
   return response.status === 204 ? null : response.json();
 }
 
+/** @param {string} path */
 export async function remove(path) {
   await ask(path, { method: "DELETE" });
 }
 
 // XMLHttpRequest, because fetch does not tell how much has been sent.
+/** @type {XMLHttpRequest | null} */
 let sending = null;
 
-// What was on its way is given up: one file at a time.
+/**
+ * What was on its way is given up: one file at a time.
+ * @param {File} file @param {number | null} series @param {(share: number) => void} onProgress
+ * @returns {Promise<Upload>}
+ */
 export function upload(file, series, onProgress) {
   sending?.abort();
   return new Promise((resolve, reject) => {

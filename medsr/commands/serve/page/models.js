@@ -1,19 +1,22 @@
 // The models offered, and which of them is chosen.
 
-import { $ } from "./words.js";
+import { $, choice, input } from "./dom.js";
 
 export const BASELINE = "bicubic";
+/** @type {Model[]} */
 let models = [];
 
+/** @param {Model[]} all */
 export function offer(all) {
   models = all;
-  fill($("image-model"), "image", () => true);
-  fill($("image-second"), "image", (one) => one.name !== BASELINE, "none");
-  fill($("volume-model"), "volume", () => true);
+  fill(choice("image-model"), "image", () => true);
+  fill(choice("image-second"), "image", (one) => one.name !== BASELINE, "none");
+  fill(choice("volume-model"), "volume", () => true);
   describe();
 }
 
-function fill(select, kind, wanted, none) {
+/** @param {HTMLSelectElement} select @param {Kind} kind @param {(model: Model) => boolean} wanted @param {string} none */
+function fill(select, kind, wanted, none = "") {
   select.replaceChildren(...(none ? [new Option(none, "")] : []));
   for (const one of models.filter((model) => model.kind === kind && wanted(model))) {
     select.add(new Option(one.scale ? `${one.name} (×${one.scale})` : one.name, one.name));
@@ -22,21 +25,23 @@ function fill(select, kind, wanted, none) {
 
 function describe() {
   for (const kind of ["image", "volume"]) {
-    const model = models.find((one) => one.name === $(`${kind}-model`).value && one.kind === kind);
+    const model = models.find((one) => one.name === choice(`${kind}-model`).value && one.kind === kind);
     $(`${kind}-about`).textContent = model?.about ?? "";
   }
 }
 
+/** @type {Facts | null} */
 let shown = null; // the facts of what is shown
 let picked = false; // whether the user picked a model for such an image or scan
 
+/** @param {Facts} facts */
 const kindOf = (facts) => `${facts.kind}: ${facts.suggested}: ${facts.why}`;
 
-// Forget a model that was picked for another kind of image or scan.
+/** Forget a model that was picked for another kind of image or scan. @param {Facts} facts */
 export function meet(facts) {
   if (shown && kindOf(shown) !== kindOf(facts)) {
     picked = false;
-    $("image-second").value = "";
+    choice("image-second").value = "";
   }
   shown = facts;
 }
@@ -44,10 +49,10 @@ export function meet(facts) {
 // Choose what suits, by the server's word, unless the user has picked a model. Returns why it is chosen.
 export function suggest() {
   if (!shown) return "";
-  const select = $(`${shown.kind}-model`);
-  if (!picked) select.value = suitable();
+  const select = choice(`${shown.kind}-model`);
+  if (!picked) select.value = suitable(shown);
   describe();
-  const { model, why } = suggestion();
+  const { model, why } = suggestion(shown);
   if (select.value === model) return `${model}: ${why}`;
   if (picked) return "";
   const own = models.some((one) => one.own && one.name === select.value);
@@ -56,19 +61,21 @@ export function suggest() {
 }
 
 // What the server says of the factor that is asked for.
-function suggestion() {
-  if (shown.kind === "volume") return { model: shown.suggested, why: shown.why };
-  const factor = Number($("outscale").value) || 2;
-  return shown.by_factor.find((one) => one.up_to === null || factor <= one.up_to);
+/** @param {Facts} facts @returns {{ model: string, why: string }} */
+function suggestion(facts) {
+  if (facts.kind === "volume") return { model: facts.suggested, why: facts.why };
+  const factor = Number(input("outscale").value) || 2;
+  return facts.by_factor.find((one) => one.up_to === null || factor <= one.up_to) ?? { model: facts.suggested, why: facts.why };
 }
 
 // Where a server has models of its own, they come before interpolation.
-function suitable() {
-  const offered = models.filter((one) => one.kind === shown.kind);
-  const { model } = suggestion();
+/** @param {Facts} facts */
+function suitable(facts) {
+  const offered = models.filter((one) => one.kind === facts.kind);
+  const { model } = suggestion(facts);
   const own = offered.find((one) => one.own);
-  const suits = offered.some((entry) => entry.name === model) && (shown.fits || !own || model === "nearest");
-  return suits ? model : (own?.name ?? (shown.kind === "image" ? BASELINE : "cubic"));
+  const suits = offered.some((entry) => entry.name === model) && (facts.fits || !own || model === "nearest");
+  return suits ? model : (own?.name ?? (facts.kind === "image" ? BASELINE : "cubic"));
 }
 
 export function pick() {

@@ -1,22 +1,30 @@
 // Pictures of one input side by side, or one over the other with a divider: all move, zoom and are windowed together.
 
+import { listen } from "./gestures.js";
 import { draw } from "./picture.js";
 
 const MOST_PANELS = 3;
 const MOST_ZOOM = 64;
-const GRAB = 14; // CSS pixels around the divider that take hold of it
 
 export class Panels {
-  // `place`: where panels go; `template`: one of them; `onChange`: told the view and the window whenever they change.
+  /**
+   * @param {HTMLElement} place where panels go
+   * @param {HTMLTemplateElement} template one of them
+   * @param {() => void} onChange called whenever the view or the window has changed
+   */
   constructor(place, template, onChange) {
     this.place = place;
     this.template = template;
     this.onChange = onChange;
+    /** @type {Map<string, import("./picture.js").Picture>} */
     this.pictures = new Map();
+    /** @type {{ figure: HTMLElement, canvas: HTMLCanvasElement, sources: HTMLSelectElement[], output: HTMLOutputElement }[]} */
     this.panels = [];
     this.view = { x: 0, y: 0, zoom: 1 };
     this.shown = { low: 0, high: 255, difference: 25 };
+    /** @type {number | null} */
     this.divider = null;
+    /** @type {{ x: number, y: number } | null} */
     this.pointer = null;
     this.waiting = false;
     this.sizes = new ResizeObserver(() => this.resize());
@@ -48,7 +56,7 @@ export class Panels {
   }
 
   add(chosen) {
-    const figure = this.template.content.firstElementChild.cloneNode(true);
+    const figure = /** @type {any} */ (this.template.content.firstElementChild).cloneNode(true);
     const canvas = figure.querySelector("canvas");
     const first = figure.querySelector("select");
     const sources = chosen.map((_, i) => (i === 0 ? first : first.cloneNode()));
@@ -63,10 +71,10 @@ export class Panels {
       source.value = chosen[i];
       source.addEventListener("change", () => this.redraw());
     });
-    this.listen(panel);
+    listen(this, panel);
     this.panels.push(panel);
     this.place.append(figure);
-    this.sizes.observe(canvas.parentElement);
+    this.sizes.observe(/** @type {Element} */ (canvas.parentElement));
   }
 
   // Pictures that came later, and what the panels show now.
@@ -81,7 +89,7 @@ export class Panels {
 
   // CSS pixels of the first panel; all are alike.
   get size() {
-    const box = this.panels[0]?.canvas.parentElement.getBoundingClientRect();
+    const box = this.panels[0]?.figure.querySelector(".canvas")?.getBoundingClientRect();
     return { width: Math.max(1, box?.width ?? 1), height: Math.max(1, box?.height ?? 1) };
   }
 
@@ -93,6 +101,7 @@ export class Panels {
     this.redraw();
   }
 
+  /** @param {number} factor @param {{ x: number, y: number } | null} at the place, in CSS pixels, that stays */
   zoomBy(factor, at = null) {
     const { width, height } = this.size;
     const least = Math.min(1, width / this.input.width, height / this.input.height) / 4;
@@ -129,7 +138,7 @@ export class Panels {
   resize() {
     const density = window.devicePixelRatio || 1;
     for (const { canvas } of this.panels) {
-      const box = canvas.parentElement.getBoundingClientRect();
+      const box = canvas.getBoundingClientRect();
       canvas.width = Math.max(1, Math.round(box.width * density));
       canvas.height = Math.max(1, Math.round(box.height * density));
     }
@@ -148,7 +157,7 @@ export class Panels {
   }
 
   paint({ canvas, sources, output, figure }) {
-    const density = canvas.width / Math.max(1, canvas.parentElement.getBoundingClientRect().width);
+    const density = canvas.width / Math.max(1, canvas.getBoundingClientRect().width);
     const view = { ...this.view, zoom: this.view.zoom * density };
     const context = canvas.getContext("2d");
     const image = context.createImageData(canvas.width, canvas.height);
@@ -166,13 +175,14 @@ export class Panels {
     const names = sources.map((source) => source.value).join(" over ");
     canvas.setAttribute("aria-label", `${names}, ${Math.round(this.view.zoom * 100)} %`);
     figure.dataset.view = JSON.stringify(this.view);
-    if (this.pointer) this.mark(context, canvas, density);
-    output.textContent = this.pointer ? sources.map((source) => this.value(source.value)).join("  |  ") : "";
+    if (this.pointer) this.mark(context, this.pointer, density);
+    const { pointer } = this;
+    output.textContent = pointer ? sources.map((source) => this.value(source.value, pointer)).join("  |  ") : "";
   }
 
-  mark(context, canvas, density) {
-    const x = ((this.pointer.x - this.view.x) * this.view.zoom + this.size.width / 2) * density;
-    const y = ((this.pointer.y - this.view.y) * this.view.zoom + this.size.height / 2) * density;
+  mark(context, { x: across, y: down }, density) {
+    const x = ((across - this.view.x) * this.view.zoom + this.size.width / 2) * density;
+    const y = ((down - this.view.y) * this.view.zoom + this.size.height / 2) * density;
     context.strokeStyle = "#ffd54a";
     context.lineWidth = density;
     context.beginPath();
@@ -183,85 +193,16 @@ export class Panels {
     context.stroke();
   }
 
-  value(name) {
+  value(name, { x: across, y: down }) {
     const picture = this.pictures.get(name);
+    if (!picture) return "";
     const ratio = this.ratio(picture);
-    const x = Math.floor(this.pointer.x * ratio);
-    const y = Math.floor(this.pointer.y * ratio);
+    const x = Math.floor(across * ratio);
+    const y = Math.floor(down * ratio);
     const values = picture.at(x, y);
     if (values === null) return "outside";
     const text = picture.isDifference ? values.map((v) => (v > 0 ? "+" : "") + v.toFixed(1)) : values;
     return `(${x}, ${y}) ${text.join(" ")}`;
-  }
-
-  listen(panel) {
-    const { canvas } = panel;
-    const touches = new Map();
-    let drag = null;
-    const place = (event) => {
-      const box = canvas.getBoundingClientRect();
-      return { x: event.clientX - box.left, y: event.clientY - box.top };
-    };
-    const point = ({ x, y }) => {
-      const { width, height } = this.size;
-      this.pointer = { x: this.view.x + (x - width / 2) / this.view.zoom, y: this.view.y + (y - height / 2) / this.view.zoom };
-      this.redraw();
-    };
-    canvas.addEventListener("pointerdown", (event) => {
-      canvas.focus({ preventScroll: true });
-      canvas.setPointerCapture(event.pointerId);
-      const at = place(event);
-      touches.set(event.pointerId, at);
-      const onDivider = this.divider !== null && Math.abs(at.x - this.divider * this.size.width) < GRAB;
-      point(at);
-      drag = event.button === 2 || event.shiftKey ? "window" : onDivider ? "divider" : "move";
-      event.preventDefault();
-    });
-    canvas.addEventListener("pointermove", (event) => {
-      const at = place(event);
-      const before = touches.get(event.pointerId);
-      if (before) {
-        const others = [...touches].filter(([id]) => id !== event.pointerId).map(([, other]) => other);
-        touches.set(event.pointerId, at);
-        if (others.length) {
-          const apart = (a) => Math.hypot(a.x - others[0].x, a.y - others[0].y) || 1;
-          this.zoomBy(apart(at) / apart(before), { x: (at.x + others[0].x) / 2, y: (at.y + others[0].y) / 2 });
-          this.moveBy((at.x - before.x) / 2, (at.y - before.y) / 2);
-        } else if (drag === "window") this.dragWindow(at.x - before.x, at.y - before.y);
-        else if (drag === "divider") this.setDivider(at.x / this.size.width);
-        else this.moveBy(at.x - before.x, at.y - before.y);
-      }
-      point(at);
-    });
-    for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, (event) => touches.delete(event.pointerId));
-    canvas.addEventListener("pointerleave", (event) => {
-      if (event.pointerType !== "mouse") return; // a finger that is lifted leaves its value to be read
-      this.pointer = null;
-      this.redraw();
-    });
-    canvas.addEventListener("contextmenu", (event) => event.preventDefault());
-    canvas.addEventListener("dblclick", () => this.fit());
-    canvas.addEventListener("wheel", (event) => {
-      event.preventDefault();
-      this.zoomBy(2 ** (-Math.sign(event.deltaY) / 4), place(event));
-    }, { passive: false });
-    canvas.addEventListener("keydown", (event) => {
-      const step = Math.min(this.size.width, this.size.height) / 10;
-      const actions = {
-        ArrowLeft: () => this.moveBy(step, 0),
-        ArrowRight: () => this.moveBy(-step, 0),
-        ArrowUp: () => this.moveBy(0, step),
-        ArrowDown: () => this.moveBy(0, -step),
-        "+": () => this.zoomBy(1.25),
-        "=": () => this.zoomBy(1.25),
-        "-": () => this.zoomBy(0.8),
-        0: () => this.fit(),
-      };
-      if (!actions[event.key] || event.ctrlKey || event.metaKey) return;
-      event.preventDefault();
-      actions[event.key]();
-      this.pointer = { x: this.view.x, y: this.view.y }; // the value in the middle, for those without a pointer
-    });
   }
 
   setDivider(share) {

@@ -4,13 +4,20 @@
 const ARRAYS = { uint8: Uint8Array, int8: Int8Array, uint16: Uint16Array, int16: Int16Array };
 
 export class Picture {
-  // `values`: row by row, channels last. `facts`: what its stored values mean.
+  isDifference = false;
+
+  /**
+   * @param {any} values a typed array: row by row, channels last
+   * @param {number} width @param {number} height @param {number} channels
+   * @param {ImageFacts} facts what its stored values mean
+   */
   constructor(values, width, height, channels, facts) {
     this.facts = facts;
     this.levels = [{ values, width, height }];
     this.channels = channels;
   }
 
+  /** @param {ArrayBuffer} buffer @param {Pixels} pixels @param {ImageFacts} facts */
   static read(buffer, pixels, facts) {
     const values = new ARRAYS[pixels.dtype](buffer);
     if (values.length !== pixels.width * pixels.height * pixels.channels) throw new Error("not the size it should be");
@@ -31,15 +38,20 @@ export class Picture {
     return Array.from(this.levels[0].values.subarray(start, start + this.channels));
   }
 
+  get last() {
+    return this.levels[this.levels.length - 1];
+  }
+
   // The reduced copy in which one pixel of the screen meets one to two of the picture: nothing is left out.
   level(step) {
     const wanted = Math.max(0, Math.floor(Math.log2(Math.max(step, 1))));
-    while (this.levels.length <= wanted && Math.min(this.levels.at(-1).width, this.levels.at(-1).height) > 1) {
-      this.levels.push(halved(this.levels.at(-1), this.channels));
+    while (this.levels.length <= wanted && Math.min(this.last.width, this.last.height) > 1) {
+      this.levels.push(halved(this.last, this.channels));
     }
     return this.levels[Math.min(wanted, this.levels.length - 1)];
   }
 
+  /** @param {number} low @param {number} high @returns {[number, number]} */
   percentiles(low, high) {
     const { values } = this.levels[0];
     const stride = Math.max(1, Math.floor(values.length / 200000));
@@ -71,7 +83,7 @@ function halved({ values, width, height }, channels) {
   return { values: result, width: w, height: h };
 }
 
-// The mean over channels of `one` minus `other`; both of one size.
+/** The mean over channels of `one` minus `other`; both of one size. @param {Picture} one @param {Picture} other */
 export function difference(one, other) {
   const a = one.levels[0].values;
   const b = other.levels[0].values;

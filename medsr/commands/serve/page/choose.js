@@ -1,0 +1,81 @@
+// A file is chosen: it is sent, and what it is is said and shown.
+
+import { $, complain, input, list, say } from "./dom.js";
+import { beginImage } from "./image_view.js";
+import { dropJob } from "./jobs.js";
+import { meet, suggest } from "./models.js";
+import { beginScan } from "./scan_view.js";
+import { isCurrent, state } from "./state.js";
+import { attempt, forget, send } from "./uploads.js";
+import { grid, size } from "./words.js";
+
+const DEPTHS = { uint8: "8 bits", int8: "8 bits, signed", uint16: "16 bits", int16: "16 bits, signed" };
+
+/** @param {File | undefined} file */
+export async function choose(file) {
+  if (!file) return;
+  complain(null);
+  const turn = ++state.turn;
+  dropJob();
+  forget(state.uploaded);
+  forget(state.truth?.uploaded);
+  Object.assign(state, { chosen: file, uploaded: null, series: null, truth: null });
+  input("truth").value = "";
+  for (const id of ["facts", "series-form", "image-form", "volume-form", "results", "images", "scans"]) $(id).hidden = true;
+  $("empty").hidden = false;
+  await sendAndShow(turn);
+}
+
+/** @param {number} series which of a zip's, from 1 */
+export async function chooseSeries(series) {
+  const turn = ++state.turn;
+  state.series = series;
+  $("series-form").hidden = true;
+  complain(null);
+  await sendAndShow(turn);
+}
+
+/** @param {number} turn */
+async function sendAndShow(turn) {
+  await attempt(turn, async () => {
+    if (await send(turn)) await introduce(/** @type {Upload} */ (state.uploaded), turn);
+  });
+}
+
+/** @param {Upload} upload @param {number} turn */
+async function introduce(upload, turn) {
+  meet(upload.facts);
+  explain();
+  $("facts-name").textContent = upload.name;
+  $("facts").hidden = false;
+  $("accepted").hidden = true;
+  $("empty").hidden = true;
+  $(`${upload.facts.kind}-form`).hidden = false;
+  if (upload.pixels) await beginImage(upload, turn);
+  else await beginScan(upload, turn);
+  if (isCurrent(turn)) say(`${upload.name} is ready.`);
+}
+
+/** What is known of the upload, and why that model is chosen. */
+export function explain() {
+  const { uploaded } = state;
+  if (!uploaded) return;
+  const { facts } = uploaded;
+  const lines = [`${facts.format}, ${size(uploaded.bytes)}`, ...(facts.kind === "image" ? ofImage(facts) : ofScan(facts))];
+  list($("facts-list"), [...lines, suggest(), ...facts.notes].filter(Boolean));
+}
+
+/** @param {ImageFacts} facts */
+function ofImage(facts) {
+  const lines = [`${facts.width} × ${facts.height} pixels, ${facts.channels === 3 ? "colour" : "grey"}, ${DEPTHS[facts.dtype]}`];
+  if (facts.channels === 1) lines.push(`${facts.inverted ? "white to black" : "black to white"}: ${facts.low} to ${facts.high}`);
+  return lines;
+}
+
+/** @param {VolumeFacts} facts */
+function ofScan(facts) {
+  const lines = [grid(facts), `${facts.dtype}${facts.modality ? `, ${facts.modality}` : ""}`];
+  if (facts.series) lines.push(facts.series);
+  if (facts.finer) lines.push(`as fine as its finest axis: ${grid(facts.finer)}`);
+  return lines;
+}
