@@ -28,6 +28,7 @@ from medsr.commands.serve.responses import (
 from medsr.commands.serve.service import Service
 from medsr.commands.serve.uploads import IncomingUpload, name_of
 from medsr.core.version import __version__
+from medsr.networks import cards
 
 RAW = "application/octet-stream"
 BYTES = {RAW: {"schema": {"type": "string", "format": "binary"}}}
@@ -66,6 +67,15 @@ async def login(credentials: Login, service: ServiceDep, response: Response) -> 
 async def models(service: ServiceDep) -> list[ModelResponse]:
     """The models that may be asked for."""
     return [model.response for model in service.models.values()]
+
+
+@router.get("/models/{name}/card", response_class=FileResponse)
+async def card(name: str, service: ServiceDep) -> FileResponse:
+    """The card of a model that came with medsr: what it was trained on, its figures and its limits."""
+    path = cards.card_path(name) if name in service.models else None
+    if path is None:
+        raise HTTPException(404, "no such card")
+    return FileResponse(path, media_type="text/plain; charset=utf-8")
 
 
 @router.post(

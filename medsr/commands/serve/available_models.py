@@ -8,7 +8,7 @@ from typing import Literal
 from medsr.commands.serve.responses import ModelResponse
 from medsr.core.errors import UsageError
 from medsr.core.text import shown
-from medsr.networks import checkpoint, weight_store
+from medsr.networks import cards, checkpoint, weight_store
 from medsr.networks.architectures import kind_of
 from medsr.volumes.choose_model import NEAREST
 
@@ -76,5 +76,13 @@ def _resolve(model: str) -> AvailableModel:
 def _available(name: str, model: str, architecture: str, scale: int | None, about: str) -> AvailableModel:
     kind: Literal["image", "volume"] = "volume" if kind_of(architecture) == "slice" or scale == 1 else "image"
     factor = scale if kind == "image" else None
-    response = ModelResponse(name=shown(name), kind=kind, scale=factor, about=shown(about), own=about == OWN)
+    response = ModelResponse(
+        name=shown(name),
+        kind=kind,
+        scale=factor,
+        about=shown(about),
+        own=about == OWN,
+        measured=list(cards.measured(model)),
+        card=f"/api/models/{name}/card" if cards.card_path(model) else None,
+    )
     return AvailableModel(response, model)

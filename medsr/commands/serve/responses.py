@@ -48,6 +48,8 @@ class ModelResponse(Schema):
     scale: int | None = Field(description="its own factor; null where it takes any")
     about: str
     own: bool = Field(default=False, description="a weight file of this server's: medsr does not know what suits it")
+    measured: list[str] = Field(default=[], description="what its card measured, where it came with medsr")
+    card: str | None = Field(default=None, description="the whole card (Markdown), where it came with medsr")
 
 
 class Pixels(Schema):

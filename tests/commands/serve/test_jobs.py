@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -144,3 +145,19 @@ def test_one_failure_is_that_jobs_alone() -> None:
     assert "division" not in (jobs[1].error or "")
     assert (jobs[2].result, jobs[2].progress, jobs[2].doing) == ("fine", 1.0, "half")
     queue.close()
+
+
+def test_interpolation_is_not_half_of_the_progress(eye: Path, eye_model: Path, tmp_path: Path) -> None:
+    from medsr.commands.serve.quota import Quota
+    from medsr.commands.serve.run_jobs import ImageTask, run_image_task
+    from medsr.engines.base import Compute
+
+    quota = Quota(tmp_path, 1e9)
+    models = ("bicubic", str(eye_model))
+    task = ImageTask(eye, tmp_path / "out", models, None, None, Compute("cpu", "torch"), 1e6, quota)
+    steps: list[tuple[str, float]] = []
+    run_image_task(task, lambda done, total, text: steps.append((text, done / total)))
+    shares = [share for _, share in steps]
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1)
+    assert max(share for name, share in steps if name == "bicubic") < 0.1

@@ -1,6 +1,6 @@
 // The models offered, and which of them is chosen.
 
-import { $, choice, input } from "./dom.js";
+import { $, choice, element, input } from "./dom.js";
 
 export const BASELINE = "bicubic";
 /** @type {Model[]} */
@@ -23,12 +23,18 @@ function fill(select, kind, wanted, none = "") {
   }
 }
 
+/** @param {string} name @param {Kind} kind */
+export const modelCalled = (name, kind) => models.find((model) => model.name === name && model.kind === kind);
+
 function describe() {
-  for (const kind of ["image", "volume"]) {
-    const model = models.find((one) => one.name === choice(`${kind}-model`).value && one.kind === kind);
-    $(`${kind}-about`).textContent = model?.about ?? "";
+  for (const kind of /** @type {const} */ (["image", "volume"])) {
+    const model = modelCalled(choice(`${kind}-model`).value, kind);
+    $(`${kind}-about`).replaceChildren(model?.about ?? "", ...(model?.card ? [" ", cardLink(model.card)] : []));
   }
 }
+
+/** @param {string} href */
+export const cardLink = (href) => element("a", "its card", { href, target: "_blank" });
 
 /** @type {Facts | null} */
 let shown = null; // the facts of what is shown

@@ -2,6 +2,7 @@
 
 import { $, element, say } from "./dom.js";
 import { presentImages } from "./image_view.js";
+import { cardLink, modelCalled } from "./models.js";
 import { presentScan } from "./scan_view.js";
 import { isCurrent } from "./state.js";
 import { grid } from "./words.js";
@@ -28,8 +29,25 @@ function imageResult(result) {
     box.append(element("p", `PSNR ${result.psnr.toFixed(2)} dB, SSIM ${result.ssim.toFixed(4)}`));
   }
   for (const note of result.notes) box.append(element("p", note));
-  box.append(download(result.download, result.file_name, `Download ${result.file_name}`));
+  box.append(...trust(result.model, "image"), download(result.download, result.file_name, `Download ${result.file_name}`));
   return box;
+}
+
+// What was measured of the model, before anybody believes what it shows.
+/** @param {string} name @param {Kind} kind */
+function trust(name, kind) {
+  const model = modelCalled(name, kind);
+  if (!model || (!model.card && !model.own)) return []; // interpolation: nothing is added
+  const box = element("details", "", { className: "trust", open: true });
+  box.append(element("summary", "How far to trust it"));
+  for (const line of model.measured) box.append(element("p", line));
+  if (!model.card) box.append(element("p", "This server's own model: medsr has no figures of it. Measure it with medsr evaluate."));
+  if (kind === "volume") {
+    box.append(element("p", "The result agrees with the scan because that is enforced. It does not show that new detail is real."));
+  }
+  box.append(element("p", "Anything seen only in the result is not a finding."));
+  if (model.card) box.append(cardLink(model.card));
+  return [box];
 }
 
 /** @param {VolumeResult} result */
@@ -37,6 +55,7 @@ function scanResult(result) {
   const box = element("div", "", { className: "result" });
   box.append(element("strong", result.model), element("p", `${grid(result.grid)} in ${result.seconds} s`));
   for (const note of result.notes) box.append(element("p", note));
+  box.append(...trust(result.model, "volume"));
   box.append(download(result.download, result.file_name, `Download ${result.file_name}`));
   if (result.uncertainty) box.append(download(result.uncertainty, "", "Download the uncertainty map"));
   box.append(download(result.sidecar, "", "Download the figures (JSON)"));

@@ -4,7 +4,7 @@ type Kind = "image" | "volume";
 type Dtype = "uint8" | "int8" | "uint16" | "int16";
 
 interface About { version: string; max_upload_bytes: number; keep_seconds: number }
-interface Model { name: string; kind: Kind; scale: number | null; about: string; own: boolean }
+interface Model { name: string; kind: Kind; scale: number | null; about: string; own: boolean; measured: string[]; card: string | null }
 interface Pixels { url: string; width: number; height: number; channels: number; dtype: Dtype }
 interface VoxelGrid { shape: number[]; spacing: number[] }
 interface Suggestion { up_to: number | null; model: string; why: string }
