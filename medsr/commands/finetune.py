@@ -143,13 +143,11 @@ def _with_same_data(recipe: Recipe, run: Path, accept: bool, notify: Notify) -> 
 
 
 def describe(result: TrainingResult) -> list[str]:
-    """What to tell the user at the end."""
-    lines = [f"model: {result.model}", f"report: {result.run / 'report.html'}"]
-    if result.bicubic:
-        best = result.best["psnr"]
-        lines.insert(0, f"best validation PSNR {best:.2f} dB, {best - result.bicubic['psnr']:+.2f} over interpolation")
+    """What to tell the user at the end: the verdict last but for where things lie."""
+    lines = []
     if result.stopped_early:
-        lines.insert(
-            0, f"stopped early after {result.iterations} iterations: no better result for the recipe's patience"
-        )
-    return lines
+        lines.append(f"stopped early after {result.iterations} iterations: no better result for the recipe's patience")
+    if result.verdict:  # an earlier medsr wrote none
+        lines += [f"{name}: {value}" for name, value in result.facts(result.data).items()]
+        lines += [f"verdict: {result.verdict[0]}", *(f"  {sentence}" for sentence in result.verdict[1:])]
+    return [*lines, f"model: {result.model}", f"report: {result.run / 'report.html'}"]

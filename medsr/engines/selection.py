@@ -28,6 +28,8 @@ from medsr.networks.spandrel_loader import check_precision
 if TYPE_CHECKING:
     from medsr.networks.checkpoint import Spec
 
+EXPORTED = (".xml", ".onnx")
+"""How exported models are called."""
 ABOUT_AS_FAST = 1.1
 """OpenVINO that takes so much longer than torch is still chosen: it is loaded three seconds sooner."""
 
@@ -43,7 +45,7 @@ def open_engine(path: Path, name: str, compute: Compute) -> tuple[Engine, Spec]:
     `auto` takes OpenVINO on a CPU where it was measured to be faster than torch and to differ from it by less than
     `LARGEST_DIFFERENCE`; the measuring happens once and is kept. Raises UsageError or WeightsError.
     """
-    if path.suffix in (".xml", ".onnx"):
+    if path.suffix in EXPORTED:
         return _exported(path, compute)
     wanted = _wanted(compute)
     if wanted == "torch":

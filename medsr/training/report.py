@@ -8,15 +8,17 @@ from typing import Any
 from medsr.recipe import Recipe
 from medsr.report.page import Picture, Section, Table, curves, picture_file, smooth, write_page
 from medsr.training.degradations import strategy_of
+from medsr.training.result import TrainingResult
 from medsr.training.training_logger import read_log
 from medsr.training.validation import Scores, lower_is_better
 
 SAMPLES = 6
 
 
-def write(run: Path, recipe: Recipe, interpolated: Scores | None, skipped: int) -> None:
+def write(result: TrainingResult, recipe: Recipe, interpolated: Scores | None, skipped: int) -> None:
     """Write `report.html` into the run's folder from its log and samples."""
-    sections = [Section("Losses", pictures=loss_curves(run))]
+    run = result.run
+    sections = [verdict_section(result), Section("Losses", pictures=loss_curves(run))]
     records = [record for record in read_log(run) if "validation" in record]
     strategy = strategy_of(recipe)
     protocol, baseline = strategy.describe(recipe), strategy.baseline
@@ -61,6 +63,12 @@ def write(run: Path, recipe: Recipe, interpolated: Scores | None, skipped: int) 
     lead += f"{length} of batch {recipe.batch}, seed {recipe.seed}."
     lead += f" {skipped} image(s) were left out." if skipped else ""
     write_page(run / "report.html", f"Fine-tuning: {recipe.name}", lead, sections)
+
+
+def verdict_section(result: TrainingResult) -> Section:
+    """Whether to use the weights, and what they were made of: the first thing on the page."""
+    rows = [[name, value] for name, value in result.facts(Path(result.data).name).items()]
+    return Section("Verdict", " ".join(result.verdict), [Table(["", ""], rows, text=True)])
 
 
 def _best(records: list[dict[str, Any]], metric: str) -> dict[str, Any]:

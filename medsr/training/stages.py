@@ -12,7 +12,7 @@ from medsr.data.sources import folder_of
 from medsr.io.files import atomic_path, write_text
 from medsr.recipe import PREVIOUS, Recipe
 from medsr.report.page import Section, Table, write_page
-from medsr.training import initial_weights, trainer, validation
+from medsr.training import initial_weights, report, trainer, validation
 from medsr.training.result import TrainingResult
 
 WEIGHTS = ("model.safetensors", "best.safetensors")
@@ -47,10 +47,11 @@ def train(recipe: Recipe, run: Path, device: str, resuming: bool, notify: Notify
         if (last.run / weights).is_file():
             with atomic_path(run / weights) as temporary:
                 shutil.copyfile(last.run / weights, temporary)
-    _write_report(recipe, run, results)
     seconds = sum(result.seconds for result in results)
     iterations = sum(result.iterations for result in results)
-    summary = replace(last, run=run, seconds=seconds, iterations=iterations, start=results[0].start)
+    summary = replace(last, run=run, seconds=seconds, iterations=iterations)
+    summary = replace(summary, start=results[0].start, start_from=results[0].start_from)
+    _write_report(recipe, summary, results)
     summary.save()
     return summary
 
@@ -83,8 +84,8 @@ def _ready(recipe: Recipe, run: Path, index: int) -> Recipe:
     return stage.model_copy(update={"start_from": start})
 
 
-def _write_report(recipe: Recipe, run: Path, results: list[TrainingResult]) -> None:
-    rows = []
+def _write_report(recipe: Recipe, summary: TrainingResult, results: list[TrainingResult]) -> None:
+    run, rows = summary.run, []
     for stage, result in zip(recipe.stages, results, strict=True):
         scores = [
             "; ".join(f"{name} {value:.4g}" for name, value in scores.items()) or "-"
@@ -94,6 +95,7 @@ def _write_report(recipe: Recipe, run: Path, results: list[TrainingResult]) -> N
     header = ["stage", "iterations", "seconds", "interpolation", "start", "best", "end"]
     reports = ", ".join(str(result.run.relative_to(run) / "report.html") for result in results)
     sections = [
+        report.verdict_section(summary),
         Section("Stages", f"Curves and samples: {reports}.", tables=[Table(header, rows)]),
         Section("Recipe", code=recipe.for_page()),
     ]

@@ -8,23 +8,29 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medsr.batch.progress import progress
 from medsr.core.devices import computes_bf16
 from medsr.core.errors import StoppedError, TrainingError, UsageError
 from medsr.core.types import Notify
 from medsr.data import file_list, sources, volumes
+from medsr.data.trained_on import seen_images
 from medsr.io.files import write_text
 from medsr.networks import checkpoint
+from medsr.networks.seen_images import SeenImages
 from medsr.recipe import Recipe
 from medsr.training import checkpointing, initial_weights, processes, report, result, validation
 from medsr.training.degradations import strategy_of
 from medsr.training.interrupt import Interruption
 from medsr.training.result import TrainingResult
 from medsr.training.training_state import total
+from medsr.training.verdict import verdict
+
+if TYPE_CHECKING:
+    from medsr.training.training_logger import TrainingLogger
 
 
 @contextmanager
@@ -90,7 +96,9 @@ def train(
     _announce(recipe, files, bicubic, device, notify)
 
     loss = GeneratorLoss(recipe.losses, weights.features, str(fabric.device))
-    ready = _Ready(recipe, run, whole or run, files, fabric, precision, state, spec, held_out, bicubic, loss)
+    before = checkpoint.describe(weights.generator).get("training") if weights.generator else None
+    seen = SeenImages.of_training(before)
+    ready = _Ready(recipe, run, whole or run, files, fabric, precision, state, spec, held_out, bicubic, loss, seen)
     with _alone(run, fabric.is_global_zero):
         try:
             return _go(ready, resuming, notify)
@@ -119,6 +127,8 @@ class _Ready:
     held_out: list[validation.ValidationSample]
     bicubic: validation.Scores | None
     loss: Any
+    seen_before: SeenImages
+    """What the weights it begins with were trained on."""
 
 
 def _go(ready: _Ready, resuming: bool, notify: Notify) -> TrainingResult:
@@ -130,6 +140,7 @@ def _go(ready: _Ready, resuming: bool, notify: Notify) -> TrainingResult:
     logger.precision = ready.precision
     logger.domain = volumes.domain(recipe, ready.files.train) if recipe.thick_slices else {}
     logger.notify = notify
+    logger.baseline = ready.bicubic
     resumed = None
     if resuming and not checkpointing.saved(run / "state"):
         notify("no state was saved yet: starting from the beginning")
@@ -147,7 +158,9 @@ def _go(ready: _Ready, resuming: bool, notify: Notify) -> TrainingResult:
         notify(f"resumed after iteration {state.iteration}")
     if fabric.is_global_zero:
         checkpointing.clean(run)
-        file_list.write(run, file_list.of_split(recipe, ready.files, file_list.of(run, recipe)))
+        listed = file_list.of_split(recipe, ready.files, file_list.of(run, recipe))
+        file_list.write(run, listed)
+        logger.seen = seen_images(listed) | ready.seen_before
         write_text(run / "recipe.yml", recipe.to_yaml())
         logger.begin(state, resumed)
         (run / result.FILE).unlink(missing_ok=True)
@@ -171,15 +184,37 @@ def _go(ready: _Ready, resuming: bool, notify: Notify) -> TrainingResult:
         )
     if fabric.is_global_zero:
         logger.end()
-        report.write(run, recipe, ready.bicubic, len(ready.files.skipped))
-        scores = [record["validation"] for record in read_log(run) if "validation" in record] or [{}]
-        bicubic = ready.bicubic.means() if ready.bicubic else {}
-        scores_of_run = (logger.stopped_early, bicubic, scores[0], logger.best, scores[-1])
-        TrainingResult(run, state.iteration, round(state.seconds, 3), *scores_of_run).save()
+        training_result = _result(ready, logger, read_log(run))
+        report.write(training_result, recipe, ready.bicubic, len(ready.files.skipped))
+        training_result.save()
     fabric.barrier()
     outcome = TrainingResult.of(run)
     assert outcome is not None
     return outcome
+
+
+def _result(ready: _Ready, logger: TrainingLogger, log: list[dict[str, Any]]) -> TrainingResult:
+    """What came of a run that has ended, with its verdict."""
+    records = [record for record in log if "validation" in record]
+    scores = [record["validation"] for record in records] or [{}]
+    bicubic = ready.bicubic.means() if ready.bicubic else {}
+    outcome = TrainingResult(
+        ready.run,
+        ready.state.iteration,
+        round(ready.state.seconds, 3),
+        logger.stopped_early,
+        bicubic,
+        scores[0],
+        logger.best,
+        scores[-1],
+        data=str(ready.recipe.data.train),
+        images=len({source.path for source in ready.files.train}),
+        held_out=len(ready.files.held_out),
+        samples=len(ready.held_out),
+        better_on=records[-1].get("better_on") if records else None,
+        start_from="/".join(Path(ready.recipe.start_from.generator or "").parts[-2:]),
+    )
+    return replace(outcome, verdict=verdict(ready.recipe, outcome))
 
 
 def find_files(recipe: Recipe, recorded: file_list.FileList | None = None) -> sources.DataSplit:

@@ -14,6 +14,7 @@ from medsr.core.errors import InputError, TrainingError
 from medsr.io.files import write_text
 from medsr.io.images import image as image_io
 from medsr.networks import checkpoint
+from medsr.networks.seen_images import SeenImages
 from medsr.recipe import Recipe
 from medsr.training import checkpointing, validation
 from medsr.training.divergence_guard import Diverged, DivergenceGuard
@@ -39,6 +40,10 @@ class TrainingLogger:
         """What is trained in."""
         self.domain: dict[str, Any] = {}
         """What the weights are made for: kind of scan, spacings, factors. Saved with them."""
+        self.seen = SeenImages()
+        """The images that are trained on and held out. Saved with the weights."""
+        self.baseline: validation.Scores | None = None
+        """Interpolation on the held-out images."""
         self.show: Update = _silent
         self._board: Any = None
         self._scores = ""
@@ -137,7 +142,8 @@ class TrainingLogger:
         iteration, means, metric = state.iteration, scores.means(), self.recipe.metric
         # Seconds are no function of the recipe: only where they decide.
         timed = {"seconds": round(state.seconds, 3)} if self.recipe.minutes is not None else {}
-        self._log({"iteration": iteration, "validation": means, **timed})
+        better = validation.better_on(scores, self.baseline) if self.baseline else None
+        self._log({"iteration": iteration, "validation": means, "better_on": better, **timed})
         for name, value in means.items():
             self._board.add_scalar(f"validation/{name}", value, iteration)
         self._scores = f"  validation {scores.psnr:.2f} dB {scores.ssim:.4f}"
@@ -167,6 +173,7 @@ class TrainingLogger:
         }
         if self.domain:
             training["domain"] = self.domain
+        training |= self.seen.metadata()
         checkpoint.save(self.run / name, state.ema.module.state_dict(), self.spec, training)
 
     def _require_folder(self) -> None:

@@ -153,6 +153,12 @@ def baseline_scores(held_out: list[ValidationSample], by: Mapping[str, Measure])
     return score(lambda _low, _scale: next(samples).interpolated, held_out, 1, by)
 
 
+def better_on(scores: Scores, baseline: Scores) -> int:
+    """On how many images a model has the higher PSNR."""
+    pairs = zip(scores.per_image["psnr"], baseline.per_image["psnr"], strict=True)
+    return sum(own > base for own, base in pairs)
+
+
 def sample_sheet(model: Predict, sample: ValidationSample, scale: int, side: int = 256) -> image_io.Image:
     """Interpolation, model and ground truth side by side: the middle of a held-out image, as an 8-bit image."""
     parts = [sample.interpolated, model(sample.low_resolution, scale), sample.ground_truth]

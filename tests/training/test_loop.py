@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import html
 import json
 from pathlib import Path
 
@@ -37,7 +38,13 @@ def test_a_run_leaves_everything_the_design_names(
     assert "http" not in report.replace("http://www.w3.org", "").split("base64")[0]
     assert "Validation PSNR" in report
     assert report.count("data:image/svg+xml") == 3
-    assert any("best validation PSNR" in line for line in describe(result))
+    told = " ".join(describe(result))
+    assert "on 1 held-out image (mean PSNR)" in told
+    assert f"data: {image_folder}" in told
+    assert "5 trained on, 1 held out" in told
+    assert "fresh weights" in told
+    assert html.escape(result.verdict[0]) in report
+    assert str(image_folder) not in report
 
 
 def test_training_lowers_the_loss(recipe: Path, image_folder: Path, tmp_path: Path) -> None:

@@ -60,6 +60,11 @@ def bundled(bench: Benchmark) -> list[str]:
     return [model_for(suits, bench.scale)] if suits else []
 
 
+def wanted_models(bench: Benchmark, models: Sequence[str | Path], results: Mapping[str, str | Path]) -> list[str]:
+    """The models to measure beside the baseline: those asked for, else the bundled one."""
+    return [str(model) for model in models] or ([] if results else bundled(bench))
+
+
 def open_runners(
     bench: Benchmark,
     models: Sequence[str | Path],
@@ -72,7 +77,7 @@ def open_runners(
 
     Raises UsageError or WeightsError.
     """
-    wanted = [str(model) for model in models] or ([] if results else bundled(bench))
+    wanted = wanted_models(bench, models, results)
     if bench.customised() and not set(wanted) - set(weight_store.BASELINES):
         raise UsageError("`planes`, `fuse`, `consistency=False` and `adapt` are of networks, and none is measured")
     runners: dict[str, Runner] = {}

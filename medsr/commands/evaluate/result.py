@@ -25,6 +25,7 @@ class Evaluation:
     """`rows`: only images that every model did; `failed`: the others, each with its reason.
 
     `protocol`: every parameter; `models`: by name, what is known of each (hash, note); `versions`: of what measured.
+    `seen`: which models were trained on some of these images.
     """
 
     benchmark: str
@@ -34,6 +35,7 @@ class Evaluation:
     rows: Sequence[ImageScores]
     failed: Sequence[Outcome]
     versions: Mapping[str, str]
+    seen: Sequence[str] = ()
 
     @property
     def ids(self) -> list[str]:
@@ -90,5 +92,6 @@ class Evaluation:
             "images": [{"id": row.id, "model": row.model, **row.metrics} for row in self.rows],
             "failed": [{"id": str(outcome.input), "reason": str(outcome.error)} for outcome in self.failed],
             "about_models": dict(self.models),
+            "seen": list(self.seen),
             "versions": dict(self.versions),
         }

@@ -18,11 +18,12 @@ from medsr.commands.evaluate import external
 from medsr.commands.evaluate.benchmarks import entry_of
 from medsr.commands.evaluate.case import Benchmark, Item, Runner
 from medsr.commands.evaluate.choose import benchmark as choose
-from medsr.commands.evaluate.choose import open_runners
+from medsr.commands.evaluate.choose import open_runners, wanted_models
 from medsr.commands.evaluate.gallery import TRUTH, Gallery
 from medsr.commands.evaluate.provenance import about_model, versions
 from medsr.commands.evaluate.record import Record, digests
 from medsr.commands.evaluate.result import Evaluation, ImageScores
+from medsr.commands.evaluate.seen import seen_before
 from medsr.core.devices import choose as choose_device
 from medsr.core.errors import InputError, UsageError
 from medsr.core.geometry import parse_planes
@@ -120,6 +121,9 @@ def evaluate(
         notify(
             f"no bundled model is made for {benchmark}: only {bench.baseline} is measured; give others with `models`"
         )
+    seen = seen_before(wanted_models(bench, models, results or {}), items)
+    for line in seen:
+        notify(f"warning: {line}")
     bench.calibrate(notify)
     gallery = Gallery(bench, {item.id: item for item in items}, runners)
     about = {name: about_model(runner) for name, runner in runners.items()}
@@ -131,7 +135,7 @@ def evaluate(
         assert error is not None
         raise error
     protocol = {**bench.protocol(), "drawn": f"{limit} at random, seed 0" if limit else "all"}
-    result = Evaluation(benchmark, protocol, bench.baseline, about, rows, failed, versions(chosen_device))
+    result = Evaluation(benchmark, protocol, bench.baseline, about, rows, failed, versions(chosen_device), seen)
     if json is not None:
         write_text(Path(json), json_.dumps(result.to_json(), indent=1, allow_nan=False) + "\n")
     if out is not None:

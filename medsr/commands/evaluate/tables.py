@@ -78,9 +78,9 @@ def counted(result: Evaluation) -> str:
 
 
 def remarks(result: Evaluation) -> list[str]:
-    """What the reader of the table must know: metrics that only some of the images have, too few images."""
+    """What the reader of the table must know: models that saw the images, too few images, metrics not of all."""
     total = len(result.ids)
-    notes = []
+    notes = list(result.seen)
     if total < FEW:
         notes.append(f"with fewer than {FEW} images these intervals are too narrow")
     for key in result.metrics:

@@ -88,6 +88,7 @@ class LesionEvaluation:
     `unit`: of sizes, `mm` or `pixels`; `per`: of finds, `100 ml` or `megapixel`. `protocol`: every parameter.
     `models`: by name, what is known of each; the ground truth first, then the baseline. `strips`: examples.
     `places`: by subject a picture of where lesions were drawn, (H, W, 3) in [0, 1]. `real`: lesions of given masks.
+    `seen`: which models were trained on some of the images.
     """
 
     kind: str
@@ -102,6 +103,7 @@ class LesionEvaluation:
     strips: Sequence[Strip] = field(default=(), repr=False)
     places: Mapping[str, Array] = field(default_factory=dict, repr=False)
     real: Sequence[RealLesion] = ()
+    seen: Sequence[str] = ()
 
     @property
     def subjects(self) -> list[str]:
@@ -153,6 +155,7 @@ class LesionEvaluation:
             "unit": self.unit,
             "per": self.per,
             "protocol": {**self.protocol, "intervals": METHOD, "difference_to": self.baseline},
+            "seen": list(self.seen),
             "n": len(self.subjects),
             "figures": [
                 {

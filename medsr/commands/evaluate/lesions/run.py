@@ -20,6 +20,7 @@ from medsr.commands.evaluate.lesions.result import GROUND_TRUTH, LesionEvaluatio
 from medsr.commands.evaluate.lesions.strips import PLACES, choose_strips
 from medsr.commands.evaluate.provenance import about_model, versions
 from medsr.commands.evaluate.run import check_writable, sample
+from medsr.commands.evaluate.seen import seen_before
 from medsr.core.devices import choose as choose_device
 from medsr.core.errors import InputError, UsageError
 from medsr.core.text import shown_lines
@@ -131,8 +132,12 @@ def evaluate_lesions(
     every = _images(truths, Path(data), notify)
     items = sample(every, limit)
     truths.bench.settle(every, notify)
-    runners = _open(truths, models, Compute(chosen_device), tile)
+    wanted = [str(model) for model in models] or [model_for(truths.suits, truths.bench.scale)]
+    runners = _open(truths, wanted, Compute(chosen_device), tile)
     notify(f"lesions: {len(items)} image{'s' if len(items) > 1 else ''}, {', '.join(runners)}")
+    seen = seen_before(wanted, items)
+    for line in seen:
+        notify(f"warning: {line}")
     drawing = Drawing(seed, rounds, None if masks is None else Path(masks), Path(data))
     subjects, failed = _measure(truths, items, runners, drawing, notify)
     if not subjects:
@@ -155,6 +160,7 @@ def evaluate_lesions(
         versions(chosen_device),
         places={subject.id: subject.picture for subject in subjects if subject.picture is not None},
         real=[lesion for subject in subjects for lesion in subject.real],
+        seen=seen,
     )
     result = replace(result, strips=choose_strips([strip for subject in subjects for strip in subject.strips], result))
     _write(result, out, json)
@@ -186,11 +192,10 @@ def _check(kind: str, rounds: int, limit: int | None, seed: int, tile: int | Non
         raise UsageError("`tile`: scans run in whole slices; leave it out with `kind=mri`")
 
 
-def _open(truths: GroundTruths, models: Sequence[str | Path], compute: Compute, tile: int | None) -> dict[str, Runner]:
+def _open(truths: GroundTruths, models: Sequence[str], compute: Compute, tile: int | None) -> dict[str, Runner]:
     """The ground truth, the baseline, then the models, each once. Raises UsageError or WeightsError."""
-    wanted = [str(model) for model in models] or [model_for(truths.suits, truths.bench.scale)]
     runners: dict[str, Runner] = {GROUND_TRUTH: Truth()}
-    for model in dict.fromkeys([truths.bench.baseline, *wanted]):
+    for model in dict.fromkeys([truths.bench.baseline, *models]):
         name = Path(model).name if Path(model).is_file() else model
         runners[model if name in runners else name] = truths.bench.open(model, compute, tile)
     return runners

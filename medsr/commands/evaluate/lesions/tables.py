@@ -120,9 +120,9 @@ def protocol(result: LesionEvaluation) -> list[tuple[str, str]]:
 
 
 def remarks(result: LesionEvaluation) -> list[str]:
-    """What the reader of the tables must know: too few subjects, sizes that only some of them have."""
+    """What the reader of the tables must know: models that saw the images, too few subjects, sizes not of all."""
     total = len(result.subjects)
-    notes = []
+    notes = list(result.seen)
     if total == 1:
         notes.append("one subject has no interval, and cannot tell whether a difference is due to chance")
     elif total < FEW:
