@@ -19,7 +19,7 @@ from medsr.io.images import image as image_io
 from medsr.metrics import names, perceptual, psnr_ssim
 from medsr.networks import weight_store
 from medsr.recipe import Recipe, load
-from medsr.report.page import Picture, Section, Table, picture, write_page
+from medsr.report.page import Picture, Section, Table, folder_name, picture, write_page
 from medsr.training import report as train_report
 
 RECIPE, BEFORE = "demo_retina", "medsr-retina-x2"
@@ -173,7 +173,12 @@ def _write_report(
         crops += [picture(f"{name}, at row {top}, column {left}", unit[cut], 3) for name, unit in pictures.items()]
     sections = [
         Section("Figures", tables=[figures]),
-        Section("Zoomed", f"Crops of {CROP_SIDE} pixels, every pixel enlarged three times.", pictures=crops),
+        Section(
+            "Zoomed",
+            f"Crops of {CROP_SIDE} pixels, every pixel enlarged three times.",
+            pictures=crops,
+            columns=len(pictures),
+        ),
         Section("Whole", pictures=whole),
         Section("Training", pictures=train_report.loss_curves(run)),
     ]
@@ -181,4 +186,4 @@ def _write_report(
         f"A fundus photograph (scikit-image's data.retina, public domain). The model {model} was fine-tuned on its "
         "left part and tried on its right part, which the fine-tuning did not see."
     )
-    write_page(path, "medsr demo: super-resolution of a fundus photograph", lead, sections)
+    write_page(path, f"{folder_name(path.parent)}: super-resolution of a fundus photograph", lead, sections)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,10 +29,11 @@ FEW = 4
 
 @dataclass(frozen=True)
 class Picture:
-    """An image with a caption; `data` is a data URI."""
+    """An image with a caption; `data` is a data URI. `link`: what a click opens, from the page."""
 
     caption: str
     data: str
+    link: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,9 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """One part of a page; pictures stand side by side, with `wide` below each other, with `small` five in a row.
+    """One part of a page; pictures stand side by side, with `wide` below each other, with `columns` so many in a row.
 
-    `code` is shown as it is.
+    A row of `columns` stays a row on paper. `code` is shown as it is.
     """
 
     title: str
@@ -56,13 +58,27 @@ class Section:
     tables: Sequence[Table] = ()
     pictures: Sequence[Picture] = ()
     wide: bool = False
-    small: bool = False
+    columns: int = 0
     code: str = ""
 
 
 def write_page(path: Path, title: str, lead: str, sections: Sequence[Section]) -> None:
-    """Write the page, whole or not at all."""
-    write_text(path, _template().render(title=title, lead=lead, sections=sections, version=__version__))
+    """Write the page, whole or not at all. `title`: what it is about, with the name of the file or folder.
+
+    The title and the first line also bear the date of today, so that a printed page can be told from others.
+    """
+    page = _template().render(title=title, date=today(), lead=lead, sections=sections, version=__version__)
+    write_text(path, page)
+
+
+def today() -> str:
+    """The date that a page bears, as 2024-12-31."""
+    return time.strftime("%Y-%m-%d")
+
+
+def folder_name(folder: Path) -> str:
+    """What a page calls a folder: its own name. Those above may bear the name of a person."""
+    return folder.resolve().name or folder.anchor or str(folder)
 
 
 @lru_cache(1)
@@ -74,7 +90,8 @@ def environment(package: str) -> Environment:
     """Templates of a package whose values, whoever wrote them, are text: no tags, no escape sequences."""
     import jinja2
 
-    loader = jinja2.PackageLoader(package)
+    shared = jinja2.PackageLoader("medsr.report")  # what all pages have in common
+    loader = jinja2.ChoiceLoader([jinja2.PackageLoader(package), shared])
     return jinja2.Environment(loader=loader, autoescape=True, finalize=_plain)
 
 
@@ -82,7 +99,7 @@ def _plain(value: object) -> object:
     return shown_lines(value) if type(value) is str else value  # a subclass is what the template itself wrote
 
 
-def picture(caption: str, unit: NDArray[np.float32], enlarge: int = 1) -> Picture:
+def picture(caption: str, unit: NDArray[np.float32], enlarge: int = 1, link: str = "") -> Picture:
     """(H, W, 1 or 3) in [0, 1] as a PNG; `enlarge` repeats pixels, so that a crop shows its pixels as they are."""
     from PIL import Image as Pillow
 
@@ -90,7 +107,7 @@ def picture(caption: str, unit: NDArray[np.float32], enlarge: int = 1) -> Pictur
     pixels = pixels.repeat(enlarge, 0).repeat(enlarge, 1)
     stream = io.BytesIO()
     Pillow.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(stream, "PNG", optimize=True)
-    return Picture(caption, _data_uri("image/png", stream.getvalue()))
+    return Picture(caption, _data_uri("image/png", stream.getvalue()), link)
 
 
 def picture_file(caption: str, path: Path) -> Picture:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from medsr.recipe import Recipe
-from medsr.report.page import Picture, Section, Table, curves, picture_file, smooth, write_page
+from medsr.report.page import Picture, Section, Table, curves, folder_name, picture_file, smooth, write_page
 from medsr.training.degradations import strategy_of
 from medsr.training.result import TrainingResult
 from medsr.training.training_logger import read_log
@@ -62,7 +62,7 @@ def write(result: TrainingResult, recipe: Recipe, interpolated: Scores | None, s
     length = f"{recipe.iterations} iterations" if recipe.minutes is None else f"{recipe.minutes:g} minutes"
     lead += f"{length} of batch {recipe.batch}, seed {recipe.seed}."
     lead += f" {skipped} image(s) were left out." if skipped else ""
-    write_page(run / "report.html", f"Fine-tuning: {recipe.name}", lead, sections)
+    write_page(run / "report.html", f"{folder_name(run)}: fine-tuning ({recipe.name})", lead, sections)
 
 
 def verdict_section(result: TrainingResult) -> Section:

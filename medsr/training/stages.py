@@ -11,7 +11,7 @@ from medsr.data import file_list
 from medsr.data.sources import folder_of
 from medsr.io.files import atomic_path, write_text
 from medsr.recipe import PREVIOUS, Recipe
-from medsr.report.page import Section, Table, write_page
+from medsr.report.page import Section, Table, folder_name, write_page
 from medsr.training import initial_weights, report, trainer, validation
 from medsr.training.result import TrainingResult
 
@@ -100,4 +100,4 @@ def _write_report(recipe: Recipe, summary: TrainingResult, results: list[Trainin
         Section("Recipe", code=recipe.for_page()),
     ]
     lead = f"Recipe {recipe.name}, x{recipe.scale}, in {len(results)} stages, seed {recipe.seed}."
-    write_page(run / "report.html", f"Fine-tuning: {recipe.name}", lead, sections)
+    write_page(run / "report.html", f"{folder_name(run)}: fine-tuning ({recipe.name})", lead, sections)

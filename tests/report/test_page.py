@@ -5,9 +5,10 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image as Pillow
 
-from medsr.report.page import Section, Table, curves, picture, smooth, write_page
+from medsr.report.page import Section, Table, curves, folder_name, picture, smooth, today, write_page
 
 
 def test_a_page_holds_everything_it_shows(tmp_path: Path) -> None:
@@ -32,3 +33,28 @@ def test_smoothing_keeps_length_and_means() -> None:
 def test_curves_are_the_same_bytes_every_time() -> None:
     pages = [curves("a", {"b": ([1, 2], [3.0, 4.0])}, "x", "y") for _ in range(2)]
     assert pages[0] == pages[1]
+
+
+def test_a_page_bears_its_name_and_the_date_in_title_and_first_line(tmp_path: Path) -> None:
+    write_page(tmp_path / "r.html", "patients-2021: evaluation", "Lead", [])
+    page, named = (tmp_path / "r.html").read_text(), f"patients-2021: evaluation, {today()}"
+    assert f"<title>{named}</title>" in page
+    assert f"<h1>{named}</h1>" in page
+
+
+def test_a_folder_is_called_by_its_own_name_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert folder_name(Path(".")) == folder_name(tmp_path) == tmp_path.name
+
+
+def test_nothing_is_folded_away_from_paper_and_rows_stay_rows(tmp_path: Path) -> None:
+    pictures = [picture(name, np.zeros((4, 4, 1), np.float32), link="x_report.html") for name in "abc"]
+    write_page(
+        tmp_path / "r.html", "T", "L", [Section("Recipe", code="scale: 4"), Section("P", pictures=pictures, columns=3)]
+    )
+    page = (tmp_path / "r.html").read_text()
+    assert "<details" not in page
+    assert "<pre>scale: 4</pre>" in page
+    assert '--columns: 3"' in page
+    assert page.count('<a href="x_report.html"><img') == 3
+    assert "@media print" in page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +11,14 @@ from numpy.typing import NDArray
 from medsr.commands.cohort.figures import LABELS, OUTLIER_DISTANCE, Subject, load_subjects
 from medsr.commands.cohort.plan import CohortPlan
 from medsr.commands.cohort.results import CohortStatus
-from medsr.report.page import Section, Table, picture, write_page
+from medsr.report.page import Picture, Section, Table, folder_name, picture, write_page
 
 PAGE = "cohort.html"
 SHOWN = 60
-"""Thumbnails on the page: all of a large cohort would make it too large to open."""
-SIDE = 360
+"""Pictures on the page: all of a large cohort would make it too large to open."""
+SIDE = 720
+"""Pixels of the longer side of a picture, which is shown half as wide as the page; it links to the whole."""
+COLUMNS = 2
 
 
 def write(plan: CohortPlan, status: CohortStatus) -> None:
@@ -29,8 +32,8 @@ def write(plan: CohortPlan, status: CohortStatus) -> None:
         again = f"To do them again, alone: medsr cohort retry {plan.out}"
         sections.append(Section("Failed", again, [Table(("input", "reason"), rows, text=True)]))
     if subjects:
-        sections += [_table(subjects), _pictures(subjects)]
-    write_page(plan.out / PAGE, f"medsr cohort {plan.command}", lead, sections)
+        sections += [_table(subjects), _pictures(plan, subjects)]
+    write_page(plan.out / PAGE, f"{folder_name(plan.out)}: cohort ({plan.command})", lead, sections)
 
 
 def _table(subjects: list[Subject]) -> Section:
@@ -49,15 +52,24 @@ def _cell(subject: Subject, key: str) -> str:
     return f"{subject.values[key]:.4g}{'*' if key in subject.outliers else ''}"
 
 
-def _pictures(subjects: list[Subject]) -> Section:
-    pictures = []
+def _pictures(plan: CohortPlan, subjects: list[Subject]) -> Section:
+    pictures: list[Picture] = []
     for subject in subjects[:SHOWN]:
         if subject.picture is not None and (thumbnail := _thumbnail(subject.picture)) is not None:
             figure = subject.outlier_figure
             reason = f": {LABELS[figure]} {subject.values[figure]:.4g}" if subject.outliers else ""
-            pictures.append(picture(f"{subject.name}{reason}", thumbnail))
-    text = "" if len(subjects) <= SHOWN else f"The {SHOWN} most unlike of {len(subjects)}."
-    return Section("Pictures", text, pictures=pictures, small=True)
+            pictures.append(picture(f"{subject.name}{reason}", thumbnail, link=_link(plan, subject.picture)))
+    text = "A picture links to the whole one, or to the report of its scan where there is one."
+    if len(subjects) > SHOWN:
+        text = f"The {SHOWN} most unlike of {len(subjects)}. {text}"
+    return Section("Pictures", text, pictures=pictures, columns=COLUMNS)
+
+
+def _link(plan: CohortPlan, shown: Path) -> str:
+    """The way from the page to a scan's report, else to its preview or the image; none to what lies elsewhere."""
+    report = shown.with_name(shown.name.replace("_preview.png", "_report.html"))
+    target = report if report.is_file() else shown
+    return quote(target.relative_to(plan.out).as_posix()) if target.is_relative_to(plan.out) else ""
 
 
 def _thumbnail(path: Path) -> NDArray[np.float32] | None:

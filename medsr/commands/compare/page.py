@@ -13,13 +13,14 @@ from medsr.commands.compare.entry import Entry, Failed
 from medsr.core.types import Array
 from medsr.metrics import names, perceptual
 from medsr.metrics.bootstrap import METHOD, IntervalSummary
-from medsr.report.page import Section, Table, curves, picture, write_page
+from medsr.report.page import Section, Table, curves, folder_name, picture, write_page
 from medsr.training.validation import Predict, Scores, ValidationSample
 
 Shown = list[Array]
 """A crop of each image shown, (SIDE, SIDE, C) in [0, 1]."""
 SIDE = 96
 ENLARGE = 2
+MOST_COLUMNS = 6
 IMAGES = 3
 """How many held-out images are shown."""
 CAUTION = (
@@ -110,13 +111,15 @@ def write(
     for index in range(len(next(iter(shown.values())))):
         crops_shown = [picture(name, crops[index], ENLARGE) for name, crops in shown.items()]
         where = f"The {SIDE} x {SIDE} pixels with most detail of held-out image {index + 1}, enlarged {ENLARGE} times."
-        sections.append(Section(f"Pictures {index + 1}", where, pictures=crops_shown, small=True))
+        sections.append(
+            Section(f"Pictures {index + 1}", where, pictures=crops_shown, columns=min(len(crops_shown), MOST_COLUMNS))
+        )
     if failed:
         reasons = [[failure.name, failure.reason] for failure in failed]
         sections.append(Section("Did not come to their end", tables=[Table(["recipe", "reason"], reasons, text=True)]))
     sections += [Section(f"Recipe {name}", code=text) for name, text in summary.recipes.items()]
     lead = f"{len(summary.recipes)} recipes on the same images, {summary.budget}, beside {summary.baseline}."
-    write_page(path, "Comparison", lead, sections)
+    write_page(path, f"{folder_name(path.parent)}: comparison of recipes", lead, sections)
 
 
 def crops(model: Predict, held_out: Sequence[ValidationSample], scale: int) -> Shown:

@@ -12,9 +12,10 @@ from medsr.commands.evaluate import tables
 from medsr.commands.evaluate.benchmarks import is_plotted, label, split
 from medsr.commands.evaluate.gallery import TRUTH, Gallery
 from medsr.commands.evaluate.result import Evaluation
+from medsr.commands.evaluate.verdict import verdict
 from medsr.core.types import Array
 from medsr.metrics.regions import foreground
-from medsr.report.page import Picture, Section, Table, drawing, picture, write_page
+from medsr.report.page import Picture, Section, Table, drawing, folder_name, picture, write_page
 
 CROP = 96
 ENLARGE = 3
@@ -31,8 +32,8 @@ CAUTION = (
 )
 
 
-def write(path: Path, result: Evaluation, gallery: Gallery) -> None:
-    """Write the page, one file that needs nothing else."""
+def write(path: Path, result: Evaluation, gallery: Gallery, data: Path) -> None:
+    """Write the page, one file that needs nothing else. `data`: the folder that was measured on."""
     cost = [key for key in result.metrics if key in COST]
     quality = [key for key in result.metrics if key not in COST]
     shown = ("channel", "low_resolution")
@@ -56,9 +57,9 @@ def write(path: Path, result: Evaluation, gallery: Gallery) -> None:
     measured = dict.fromkeys(split(key)[0] for key in result.metrics)
     about = [[metric.label, metric.about] for metric in measured]
     sections.append(Section("Metrics and versions", versions, [Table(["metric", "what it is"], about, text=True)]))
-    models = " and ".join(model for model in result.models if model != result.baseline) or result.baseline
-    lead = f"{models}, measured on {tables.counted(result)}, beside {result.baseline}."
-    write_page(path, f"Evaluation: {result.benchmark}", lead, sections)
+    alone = f"{result.baseline}, measured on {tables.counted(result)}."
+    lead = " ".join(verdict(result)) or alone
+    write_page(path, f"{folder_name(data)}: evaluation ({result.benchmark})", lead, sections)
 
 
 INTERVALS = (
@@ -110,7 +111,9 @@ def _pictures(result: Evaluation, gallery: Gallery, model: str) -> list[Section]
         which = " and ".join(rank for rank, candidate in chosen.items() if candidate == image)
         how = f"{gains[image]:+.2f} dB over {result.baseline}" if model != result.baseline else f"{gains[image]:.2f} dB"
         title = f"{model}: {which} image, {image} ({how})"
-        sections.append(Section(title, EXPLAINED, pictures=_crops(gallery, image, result.baseline, model), small=True))
+        columns = 1 + 2 * len({result.baseline, model})  # ground truth, results, their differences
+        crops = _crops(gallery, image, result.baseline, model)
+        sections.append(Section(title, EXPLAINED, pictures=crops, columns=columns))
     return sections
 
 

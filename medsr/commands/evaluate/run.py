@@ -145,7 +145,7 @@ def evaluate(
         write_text(folder / "results.md", shown_lines(tables.markdown(result)))
         write_text(folder / "results.csv", tables.csv_of_means(result))
         write_text(folder / "images.csv", tables.csv_of_images(result))
-        page.write(folder / "report.html", result, gallery)
+        page.write(folder / "report.html", result, gallery, Path(data))
     return result
 
 

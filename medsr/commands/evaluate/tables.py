@@ -10,6 +10,7 @@ from typing import Any
 
 from medsr.commands.evaluate.benchmarks import label, split
 from medsr.commands.evaluate.result import Evaluation
+from medsr.commands.evaluate.verdict import verdict
 from medsr.core.text import cell, shown
 from medsr.metrics.bootstrap import FEW, METHOD, IntervalSummary
 
@@ -91,14 +92,23 @@ def remarks(result: Evaluation) -> list[str]:
 
 
 def text(result: Evaluation) -> str:
-    """For the terminal: the protocol, then the table."""
-    lines = [f"{name}: {value}" for name, value in protocol(result)]
+    """For the terminal: what it comes to, the protocol, then the table."""
+    sentences = verdict(result)
+    lines = [*sentences, ""] if sentences else []
+    lines += [f"{name}: {value}" for name, value in protocol(result)]
     return "\n".join([*lines, "", *markdown_table(*grid(result, result.metrics)), *remarks(result)])
 
 
 def markdown(result: Evaluation) -> str:
-    """For a paper's repository: the table, then the protocol."""
-    lines = [f"# {result.benchmark}", "", *markdown_table(*grid(result, result.metrics)), ""]
+    """For a paper's repository: what it comes to, the table, then the protocol."""
+    sentences = verdict(result)
+    lines = [
+        f"# {result.benchmark}",
+        "",
+        *([" ".join(sentences), ""] if sentences else []),
+        *markdown_table(*grid(result, result.metrics)),
+        "",
+    ]
     if notes := remarks(result):
         lines += [*(f"{note}." for note in notes), ""]
     lines += ["Protocol:", "", *(f"- {name}: {value}" for name, value in protocol(result)), ""]

@@ -12,7 +12,7 @@ from medsr.core.resample import resize
 from medsr.data.cards import IMAGE, PARTS, Card
 from medsr.data.manifest import ManifestRow
 from medsr.io.images import image as image_io
-from medsr.report.page import Picture, Section, Table, picture, write_page
+from medsr.report.page import Picture, Section, Table, folder_name, picture, write_page
 
 EXAMPLES = 4
 """Pictures shown of every split."""
@@ -30,7 +30,7 @@ def write(path: Path, card: Card, rows: Sequence[ManifestRow], notes: Sequence[s
         for part in PARTS:
             if chosen := _examples(rows, part):
                 pictures = [_picture(row, folder) for row in chosen]
-                sections.append(Section(f"Examples: {part}", pictures=pictures, small=True))
+                sections.append(Section(f"Examples: {part}", pictures=pictures, columns=EXAMPLES))
     sections.append(Section("Sizes", tables=[_sizes(rows)]))
     if left_out:
         sections.append(Section("Left out", tables=[Table(["source", "reason"], left_out, text=True)]))
@@ -39,9 +39,8 @@ def write(path: Path, card: Card, rows: Sequence[ManifestRow], notes: Sequence[s
     table = Table(["", ""], [[name, value] for name, value in facts if value], text=True)
     sections.append(Section("The data set", card.about, [table]))
     images = sum(1 for row in rows if row.file and row.role == IMAGE)
-    write_page(
-        path, f"Prepared: {card.title}", f"{images} ground-truth files from {_subjects(rows)} subjects.", sections
-    )
+    lead = f"{images} ground-truth files from {_subjects(rows)} subjects."
+    write_page(path, f"{folder_name(folder)}: prepared ({card.title})", lead, sections)
 
 
 def splits_table(rows: Sequence[ManifestRow]) -> Table:

@@ -11,7 +11,7 @@ from medsr.commands.evaluate.lesions.result import GROUND_TRUTH, MEASURES, Cell,
 from medsr.commands.evaluate.lesions.verdict import groups, listed, reference, verdict
 from medsr.commands.evaluate.tables import interval
 from medsr.core.text import names_only
-from medsr.report.page import Section, Table, write_page
+from medsr.report.page import Section, Table, folder_name, write_page
 
 PLACES = 12
 """Subjects whose places are shown."""
@@ -52,8 +52,8 @@ STRIPS = (
 )
 
 
-def write(path: Path, result: LesionEvaluation) -> None:
-    """Write the page, one file that needs nothing else."""
+def write(path: Path, result: LesionEvaluation, data: Path) -> None:
+    """Write the page, one file that needs nothing else. `data`: the folder that was measured on."""
     others = tables.compared(result)
     models = listed(others or [result.baseline])
     lead = f"How much {models} keep{'s' if len(others) < 2 else ''} of {tables.counted(result)}"
@@ -64,7 +64,7 @@ def write(path: Path, result: LesionEvaluation) -> None:
     sections += _strips(result)
     sections += [real_section(result)] if result.real else []
     sections += [*_places(result), _figures(result), *_record(result)]
-    write_page(path, f"Lesions: {result.kind}", lead, sections)
+    write_page(path, f"{folder_name(data)}: lesions ({result.kind})", lead, sections)
 
 
 def _glance(result: LesionEvaluation) -> Section:

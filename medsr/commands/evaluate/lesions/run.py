@@ -163,7 +163,7 @@ def evaluate_lesions(
         seen=seen,
     )
     result = replace(result, strips=choose_strips([strip for subject in subjects for strip in subject.strips], result))
-    _write(result, out, json)
+    _write(result, Path(data), out, json)
     return result
 
 
@@ -228,7 +228,7 @@ def _measure(
     return subjects, failed
 
 
-def _write(result: LesionEvaluation, out: str | Path | None, json: str | Path | None) -> None:
+def _write(result: LesionEvaluation, data: Path, out: str | Path | None, json: str | Path | None) -> None:
     if json is not None:
         write_text(Path(json), json_.dumps(result.to_json(), indent=1, allow_nan=False) + "\n")
     if out is not None:
@@ -238,4 +238,4 @@ def _write(result: LesionEvaluation, out: str | Path | None, json: str | Path | 
         write_text(folder / "lesions.md", shown_lines(tables.markdown(result)))
         write_text(folder / "figures.csv", tables.csv_of_figures(result))
         write_text(folder / "scores.csv", tables.csv_of_scores(result))
-        page.write(folder / "report.html", result)
+        page.write(folder / "report.html", result, data)

@@ -26,12 +26,12 @@ def result() -> LesionEvaluation:
 @pytest.fixture(scope="module")
 def html(result: LesionEvaluation, tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("page") / "report.html"
-    page.write(path, result)
+    page.write(path, result, Path("scans"))
     return path.read_text()
 
 
 def _written(result: LesionEvaluation, folder: Path) -> str:
-    page.write(folder / "report.html", result)
+    page.write(folder / "report.html", result, Path("scans"))
     return (folder / "report.html").read_text()
 
 
