@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +27,19 @@ LARGEST = 4096
 
 @dataclass(frozen=True)
 class Spec:
-    """What rebuilds a generator. `hyperparameters` are the keyword arguments of its builder."""
+    """What rebuilds a generator. `hyperparameters` are the keyword arguments of its builder, all of them.
+
+    Files written before a size could be set do not name it: it has its default.
+    """
 
     architecture: str
     scale: int
     channels: int
     hyperparameters: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if entry := ARCHITECTURES.get(self.architecture):
+            object.__setattr__(self, "hyperparameters", {**entry.sizes, **self.hyperparameters})
 
     def build(self) -> nn.Module:
         """The network with fresh weights."""
@@ -168,8 +175,7 @@ def spec_of(described: Any, path: Path) -> Spec:
         raise WeightsError(f"{path}: its metadata is damaged: {reason(error)}") from error
     if kind_of(spec.architecture) in (None, "discriminator"):
         raise WeightsError(f"{path}: made for an architecture that this medsr does not know; try a newer medsr")
-    # Files written before a size could be set do not name it: they have its default.
-    return replace(spec, hyperparameters={**ARCHITECTURES[spec.architecture].sizes, **spec.hyperparameters})
+    return spec
 
 
 def is_foreign(path: Path) -> bool:
