@@ -149,6 +149,7 @@ def test_empty_places_in_pythonpath_are_not_the_working_folder(place: Place, pat
     place.run("--version", PYTHONPATH=path.format(given=given))
 
 
+@pytest.mark.slow
 def test_images_and_scans(place: Place, eye: Path, scan: Path, tmp_path: Path) -> None:
     place.run("upscale", eye, "--out", "results", "--model", "bicubic")
     place.run("volume", scan, "--out", "results", "--model", "cubic")

@@ -41,6 +41,7 @@ def test_a_page_of_a_scan_names_files_only(home: Path) -> None:
     assert str(home.parent) not in (out / "scan.json").read_text()
 
 
+@pytest.mark.slow
 def test_a_weight_file_is_named_from_the_sidecar_and_found_by_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = checkpoint.Spec("srresnet", 2, 1, {"features": 4, "blocks": 1})
     checkpoint.save(home / "own.safetensors", spec.build().state_dict(), spec)

@@ -133,6 +133,7 @@ def like_windows(world: Path, *lines: str, every: bool = False) -> tuple[list[st
     return failed, codes, done.stderr[-3000:]
 
 
+@pytest.mark.slow
 @LINUX
 def test_scans_and_images_are_done_without_what_only_posix_has(world: Path) -> None:
     lines = (

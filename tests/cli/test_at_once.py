@@ -47,6 +47,7 @@ def _rows(folder: Path) -> list[tuple[str, str]]:
     return sorted((Path(row.output).name, row.outcome) for row in status.read(folder / "status.tsv"))
 
 
+@pytest.mark.slow
 def test_two_upscale(kit: Kit) -> None:
     _copies(kit, "eyes/eye.png", ".png")
     given = [("upscale", which, "--out", "out", "--model", "bicubic") for which in "ab"]

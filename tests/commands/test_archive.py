@@ -316,6 +316,7 @@ def test_messages_do_not_name_a_folder_that_is_gone(archive: Orthanc, tmp_path: 
     assert SECOND in str(outcome.error)
 
 
+@pytest.mark.slow
 def test_an_archive_that_dies_while_images_are_sent_gets_the_rest_later(
     folder: Path, tmp_path: Path, server: Orthanc, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,6 +72,7 @@ def test_its_seeds_are_read(name: str, tmp_path: Path) -> None:
     assert seeds_of(name)
 
 
+@pytest.mark.slow
 def test_a_thousand_mutated_files() -> None:
     """In one process: starting others takes longer than the files. The slow attack takes 200,000."""
     results = _attack(list(READERS), 40, 7)

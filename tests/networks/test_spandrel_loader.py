@@ -159,6 +159,7 @@ def _other_range() -> torch.nn.Module:
     return MixDehazeNet()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", [_tuple, _noise_map, _noise_map_grey, _other_range])
 def test_networks_that_are_called_in_a_way_of_their_own_compute_as_their_descriptor(
     build: Any, tmp_path: Path, fundus: np.ndarray

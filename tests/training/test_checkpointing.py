@@ -48,6 +48,7 @@ def test_a_damaged_state_is_found_out_and_a_whole_one_offered(whole: Path, tmp_p
         finetune("", resume=run, device="cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("victim", ["state", "log.jsonl", ".model", "samples"])
 def test_a_disk_that_fills_up_stops_the_run_with_its_last_state_whole(
     victim: str, image_folder: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -129,6 +129,7 @@ def test_bf16_where_the_device_has_none_is_fp32_and_said(
     finetune(recipe, image_folder, out=tmp_path / "once", overrides=again, resume=tmp_path / "once", device="cpu")
 
 
+@pytest.mark.slow
 def test_perceptual_loss_through_vgg19(
     recipe: Path, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

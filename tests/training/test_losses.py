@@ -143,6 +143,7 @@ def test_default_layers_are_the_last_convolution_of_each_stage(network: str) -> 
     assert [names[names.index(layer) + 2] for layer in perceptual.layers] == [f"pool{stage}" for stage in range(1, 6)]
 
 
+@pytest.mark.slow
 def test_two_losses_may_read_two_networks(tmp_path: Path) -> None:
     from torchvision.models.vgg import cfgs, make_layers
 
@@ -165,6 +166,7 @@ def test_two_losses_may_read_two_networks(tmp_path: Path) -> None:
     torch.testing.assert_close(losses["texture"], (gram(ours) - gram(theirs)).abs().mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "seen"),
     [

@@ -54,6 +54,7 @@ def test_a_slice_of_any_size_keeps_its_place(side: int, tmp_path: Path) -> None:
     assert np.abs(whole - large).max() > 0.01
 
 
+@pytest.mark.slow
 def test_background_left_out_changes_no_voxel_around_it(tmp_path: Path) -> None:
     """What is cut out of a slice begins where the network's blocks of pixels begin."""
     path = _file(tmp_path, 0.02)

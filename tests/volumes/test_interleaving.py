@@ -44,6 +44,7 @@ def scan(odd: np.ndarray | None = None, noise: float = 5) -> Volume:
     return Volume(seen.astype(np.float32), np.diag([2, 2, STEP, 1.0]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shift", "degrees", "tilt"),
     [

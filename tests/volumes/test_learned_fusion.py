@@ -74,6 +74,7 @@ def test_the_network_sees_both_planes_where_they_meet(axis: int, monkeypatch: py
         assert seen.factor == pytest.approx(3)
 
 
+@pytest.mark.slow
 def test_a_refined_scan_agrees_with_what_was_acquired_and_can_be_made_again(refiner_file: Path, tmp_path: Path) -> None:
     nibabel.save(nibabel.Nifti1Image(smooth_volume((26, 24, 10)), np.diag([1, 1, 3, 1.0])), tmp_path / "scan.nii.gz")
     fuser = fuser_file(tmp_path / "mine.safetensors", std=0.05)

@@ -30,6 +30,7 @@ def white(shape: tuple[int, ...], dtype: str = "float32", sigma: float = 10) -> 
     return np.rint(values).astype(dtype) if np.dtype(dtype).kind in "iu" else values.astype(dtype)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", ["box", "gaussian"])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_white_noise_never_comes_out_a_tenth_stronger(profile: str, width: float) -> None:

@@ -77,6 +77,7 @@ def expected(written_scans: Path, tmp_path_factory: pytest.TempPathFactory) -> d
     return hashes(calm)
 
 
+@pytest.mark.slow
 def test_it_is_medsr_volume_for_each(scans: Path, tmp_path: Path, refiner_file: Path) -> None:
     folder = scans / "a"
     status = cohort("volume", folder, out=tmp_path / "out", model=refiner_file, uncertainty=True, engine="torch")
@@ -91,6 +92,7 @@ def test_it_is_medsr_volume_for_each(scans: Path, tmp_path: Path, refiner_file: 
     assert page.count("data:image/png") == 3
 
 
+@pytest.mark.slow
 def test_images_too(tmp_path: Path, fundus: np.ndarray) -> None:
     for n in range(3):
         write_png(tmp_path / "in" / f"e{n}.png", fundus[n * 20 : n * 20 + 40, :40])
@@ -436,6 +438,7 @@ def test_other_weights_are_not_mixed_in(scans: Path, tmp_path: Path, refiner_fil
         retry(tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_what_is_somebody_elses_stays(scans: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
@@ -479,6 +482,7 @@ def test_ten_thousand_inputs_are_several_arrays(tmp_path: Path, monkeypatch: pyt
     assert time.monotonic() - began < 2
 
 
+@pytest.mark.slow
 def test_list_files_stay_within_out(scans: Path, tmp_path: Path) -> None:
     (scans / "a" / "list.txt").write_bytes(b"\xef\xbb\xbf../b/s0.nii.gz\ns0.nii.gz\n")
     status = cohort("volume", scans / "a" / "list.txt", out=tmp_path / "out", model="cubic")

@@ -79,6 +79,7 @@ def test_a_plan_that_names_what_lies_elsewhere_is_refused(
         retry(received.out)
 
 
+@pytest.mark.slow
 def test_a_cohort_begun_anew_removes_nothing_that_an_old_plan_names(received: CohortPlan, victim: Path) -> None:
     _rewrite(received, lambda record: record.update(id="../../private"))
     cohort("volume", received.out.parent / "in", out=received.out, model="cubic")

@@ -45,6 +45,7 @@ def _write(path: Path, **changes: Any) -> Path:
     return write_recipe(path, RECIPE, **changes)
 
 
+@pytest.mark.slow
 def test_recipes_and_their_stages_stand_beside_interpolation(
     pair: list[Path], image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -77,6 +78,7 @@ def test_recipes_and_their_stages_stand_beside_interpolation(
         compare(pair, image_folder, out=out, minutes=None, device="cpu", seed=4)
 
 
+@pytest.mark.slow
 def test_the_budget_is_the_same_for_all(
     pair: list[Path], image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

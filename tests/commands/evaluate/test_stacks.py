@@ -91,6 +91,7 @@ def test_a_case_is_the_same_with_two_stacks_another_factor_and_another_folder(sc
     np.testing.assert_array_equal(thinner.disturbances[1].motion, case.disturbances[1].motion)
 
 
+@pytest.mark.slow
 def test_every_row_is_measured_and_the_protocol_says_all_numbers(scans: Path, tmp_path: Path) -> None:
     result = medsr.evaluate(
         "volume",

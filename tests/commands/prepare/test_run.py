@@ -93,6 +93,7 @@ def test_workers_change_nothing_and_a_second_run_does_nothing(card: Path, eyes: 
     assert _bytes(tmp_path / "one") == _bytes(tmp_path / "two")
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_goes_on_and_ends_with_the_same_bytes(card: Path, eyes: Path, tmp_path: Path) -> None:
     medsr.prepare(card, eyes, out=tmp_path / "whole", workers=1)
     command = [sys.executable, "-m", "medsr", "prepare", str(card), str(eyes), "--out", str(tmp_path / "out")]

@@ -154,6 +154,7 @@ def test_a_job_is_cancelled_while_it_runs(server: Server, tmp_path: Path) -> Non
     user.done("image", file=user.file(eye)["id"], models=["bicubic"])  # and the next is done as ever
 
 
+@pytest.mark.slow
 def test_answers_tell_nothing_of_the_server_or_the_patient(user: User, real_data: Path) -> None:
     """Every odd file: an answer in words, without places, tags or traces."""
     for path in sorted((real_data / "odd").rglob("*")):

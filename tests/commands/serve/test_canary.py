@@ -192,6 +192,7 @@ def test_every_tag_at_once_with_a_network(watched: Watched, tmp_path: Path) -> N
     watched.check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["other", "foreign"])
 def test_a_model_that_cannot_be_opened(watched: Watched, tmp_path: Path, model: str) -> None:
     """Neither its card nor its folder is told; the user can do nothing about it but take another."""

@@ -99,6 +99,7 @@ SLOW = {
 }
 
 
+@pytest.mark.slow
 def test_slow_and_silent_connections_are_closed(short: Short) -> None:
     """All at once: each waits for its own time."""
 

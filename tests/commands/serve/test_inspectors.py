@@ -32,6 +32,7 @@ async def timed(inspectors: Inspectors, sender: str, seconds: float) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.slow
 def test_many_slow_ones_of_many_senders_delay_nobody_else() -> None:
     """Eight files that take for ever, of four senders: quick ones of another, and of one of the four, come through."""
 
@@ -88,6 +89,7 @@ def slow_file(path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_slow_upload_blocks_no_other_users(server: Server, eye: Path, tmp_path: Path) -> None:
     slow, anna, berta = slow_file(tmp_path / "slow.nii.gz"), server.user(), server.user()
     anna.file(eye)

@@ -113,6 +113,7 @@ def test_an_image_from_choice_to_download(
             assert downloaded(page, f"eye_{name}.png") == (tmp_path / "eye.png").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_page_runs_the_model_it_names_and_keeps_a_pick_for_one_kind_of_image(
     browser: Any, whole_fundus: np.ndarray, tmp_path: Path
 ) -> None:
@@ -357,6 +358,7 @@ def test_a_token_opens_the_server_and_nothing_else_does(browser: Any, guarded: S
     context.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "scheme"), [(LAPTOP, "light"), (TABLET, "dark")], ids=["laptop", "tablet"])
 def test_everybody_can_use_it(browser: Any, server: Server, eye: Path, size: dict[str, int], scheme: str) -> None:
     """axe-core (WCAG 2.1 AA) finds nothing; nothing is wider than the screen; the notice is there.
@@ -374,6 +376,7 @@ def test_everybody_can_use_it(browser: Any, server: Server, eye: Path, size: dic
             sync_api.expect(page.locator(".notice")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_the_keyboard_is_enough(browser: Any, server: Server, eye: Path) -> None:
     with visit(browser, server) as page:
         choose(page, eye)
@@ -412,6 +415,7 @@ def oblique(path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_the_crosshair_of_an_oblique_scan_stays_where_it_was_put(browser: Any, server: Server, tmp_path: Path) -> None:
     path = oblique(tmp_path / "oblique.nii.gz")
     scan = nib.load(path)

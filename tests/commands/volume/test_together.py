@@ -136,6 +136,7 @@ def test_the_page_shows_all_and_names_no_place(out: Path, kept: list[Path]) -> N
     assert 'id="spread"' in page
 
 
+@pytest.mark.slow
 def test_it_is_made_again_from_its_sidecar(kept: list[Path], scans: list[Path], tmp_path: Path) -> None:
     [outcome] = medsr.volume(kept, tmp_path / "out", together=True, **ORDINARY)
     assert outcome.error is None
@@ -233,6 +234,7 @@ def test_a_grid_of_another_scan(scans: list[Path], tmp_path: Path) -> None:
         medsr.reproduce(tmp_path / "one.json")
 
 
+@pytest.mark.slow
 def test_series_of_one_dicom_folder(tmp_path: Path) -> None:
     study = tmp_path / "study"
     study.mkdir()
@@ -272,6 +274,7 @@ def test_series_of_one_dicom_folder(tmp_path: Path) -> None:
     assert [each.same for each in medsr.reproduce(tmp_path / "one.json")] == [True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["array", "nibabel", "SimpleITK"])
 def test_volumes_in_memory(kind: str) -> None:
     parts = [stack(truth(), axis) for axis in AXES]
