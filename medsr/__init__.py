@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from medsr.commands.evaluate.run import evaluate
     from medsr.commands.export.run import export
     from medsr.commands.finetune import finetune
-    from medsr.commands.models import models
+    from medsr.commands.models.run import models
     from medsr.commands.prepare.run import prepare
     from medsr.commands.reproduce import reproduce
     from medsr.commands.serve.run import serve
@@ -39,7 +39,7 @@ _HOME = {
     "prepare": "medsr.commands.prepare.run",
     "reproduce": "medsr.commands.reproduce",
     "serve": "medsr.commands.serve.run",
-    "models": "medsr.commands.models",
+    "models": "medsr.commands.models.run",
     "demo": "medsr.commands.demo",
 }
 __all__ = [

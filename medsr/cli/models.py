@@ -3,27 +3,43 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from medsr.cli.echo import echo, echo_verbatim
+from medsr.commands.models.networks import NetworkRow
+from medsr.commands.models.recipes import RecipeRow
+from medsr.commands.models.run import ModelRow
+
+MORE = "The networks of recipes: medsr models networks. Recipes: medsr models recipes. All weights: medsr weights list."
 
 
 def models(
+    what: Annotated[
+        str, typer.Argument(metavar="[WHAT]", help="models, networks (of recipes) or recipes (of finetune).")
+    ] = "models",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the networks a recipe may name: parameters, scales, operations, where they come from."""
-    from medsr.commands.models import as_dicts
-    from medsr.commands.models import models as run
+    """List the models that upscale, volume and evaluate take; also networks and recipes."""
+    from medsr.commands.models.run import models as run
 
-    networks = run()
+    rows = run(what)
     if as_json:
-        echo_verbatim(json.dumps(as_dicts(networks), indent=1))
+        echo_verbatim(json.dumps([asdict(row) for row in rows], indent=1))
         return
-    echo(f"{'name':22} {'scale':>5} {'parameters':>12} {'GMAC/Mpixel':>12}  source")
-    for network in networks:
-        scale = f"x{network.scale}" if network.scale else ""
-        echo(
-            f"{network.name:22} {scale:>5} {network.parameters:12,} {network.operations / 1e9:12,.0f}  {network.source}"
-        )
+    for row in rows:
+        echo(_line(row))
+    if what == "models":
+        echo(MORE)
+
+
+def _line(row: ModelRow | NetworkRow | RecipeRow) -> str:
+    scale = f"x{row.scale}" if row.scale else "-"
+    if isinstance(row, ModelRow):
+        return f"{row.name:<24} {row.takes:<7} {scale:<3} {'here' if row.here else 'absent':<7} {row.about}"
+    if isinstance(row, NetworkRow):
+        cost = f"{row.parameters:>12,} parameters {row.operations / 1e9:>8,.0f} GMAC/Mpixel"
+        return f"{row.name:<22} {scale:<3} {cost}  {row.source}"
+    return f"{row.name:<22} {scale:<3} {row.start_from or 'fresh weights':<22} {row.about}"

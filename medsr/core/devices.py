@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from medsr.core import platform
 from medsr.core.errors import UsageError
+from medsr.core.suggest import did_you_mean
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -19,10 +20,10 @@ def choose(device: str) -> str:
     if device.partition(":")[0] == "gpu":
         raise UsageError(
             f"`device={device}`: means an Intel GPU through OpenVINO, for `medsr upscale` and `medsr volume`; "
-            f"here use one of {', '.join(DEVICES)}"
+            f"here use one of {', '.join(DEVICES)}{did_you_mean(device, DEVICES)}"
         )
     if device.partition(":")[0] not in DEVICES:
-        raise UsageError(f"`device={device}`: expected one of {', '.join(DEVICES)}")
+        raise UsageError(f"`device={device}`: expected one of {', '.join(DEVICES)}{did_you_mean(device, DEVICES)}")
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise UsageError(f"`device={device}`: no CUDA device here; use `device=cpu`")
     if device == "mps" and not torch.backends.mps.is_available():

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsr.core.errors import InputError, UsageError
+from medsr.core.suggest import did_you_mean
 
 Plane = Literal["sagittal", "coronal", "axial"]
 PLANES: tuple[Plane, ...] = get_args(Plane)
@@ -127,7 +128,9 @@ def parse_planes(text: str) -> tuple[Plane, ...] | None:
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in PLANES:
-            raise UsageError(f"`planes={text}`: {name!r} is none of auto, all, {', '.join(PLANES)}")
+            raise UsageError(
+                f"`planes={text}`: {name!r} is none of auto, all, {', '.join(PLANES)}{did_you_mean(name, PLANES)}"
+            )
     return tuple(plane for plane in PLANES if plane in names)
 
 

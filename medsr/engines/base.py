@@ -8,6 +8,7 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 
 from medsr.core.errors import ComputationError, UsageError
+from medsr.core.suggest import did_you_mean
 from medsr.core.types import Array
 
 Choice = Literal["auto", "torch", "openvino"]
@@ -53,7 +54,9 @@ class Compute:
             ("precision", self.precision, get_args(Precision)),
         ):
             if value not in valid:
-                raise UsageError(f"`{parameter}={value}`: expected one of {', '.join(valid)}")
+                raise UsageError(
+                    f"`{parameter}={value}`: expected one of {', '.join(valid)}{did_you_mean(value, valid)}"
+                )
         if self.engine == "torch" and self.precision == "int8":
             raise UsageError("`precision=int8`: is for OpenVINO; leave `engine=torch` out")
         if self.engine == "openvino" and self.precision in ("fp16", "bf16"):

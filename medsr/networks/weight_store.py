@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ import yaml
 
 from medsr.core.errors import UsageError, WeightsError
 from medsr.core.resources import expanded, home, resource_dir
+from medsr.core.suggest import did_you_mean
 from medsr.io.files import sha256
 from medsr.networks import records
 from medsr.networks.forms import Form
@@ -106,9 +106,8 @@ def get(name: str) -> WeightEntry:
     """The entry of that name. Raises UsageError with the nearest name."""
     by_name = entries()
     if name not in by_name:
-        close = difflib.get_close_matches(name, [*by_name, *BASELINES], 1, 0.4)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise UsageError(f"{name}: no weight file and no known name{hint} (see: medsr weights list)")
+        hint = did_you_mean(name, [*by_name, *BASELINES], 0.4)
+        raise UsageError(f"{name}: no weight file and no known name{hint} (see: medsr models, medsr weights list)")
     return by_name[name]
 
 

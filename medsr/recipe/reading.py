@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
+import re
 import types
 import typing
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from medsr.core.errors import UsageError
 from medsr.core.resources import resource_dir
+from medsr.core.suggest import did_you_mean
 from medsr.recipe.schema import PREVIOUS, TAGS, Recipe
 
 Checked = TypeVar("Checked", bound=BaseModel)
@@ -27,7 +28,7 @@ def find(name: str | Path, folder: str = "recipes", word: str = "recipe") -> Pat
     shipped = {file.stem: file for file in sorted(resource_dir(folder).rglob("*.yml"))}
     if str(name) in shipped:
         return shipped[str(name)]
-    raise UsageError(f"{name}: no such {word}{_suggest(path.stem, list(shipped))} (shipped: {', '.join(shipped)})")
+    raise UsageError(f"{name}: no such {word}{did_you_mean(path.stem, list(shipped))} (shipped: {', '.join(shipped)})")
 
 
 def load(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -130,9 +131,11 @@ def _explain(item: Any, model: type[BaseModel]) -> str:
     path = ".".join(str(part) for part in item["loc"] if part not in TAGS)
     if item["type"] == "extra_forbidden":
         valid = _valid_keys(item["loc"][:-1], model)
-        return f"{path}: unknown key{_suggest(str(item['loc'][-1]), valid)} (valid here: {', '.join(valid)})"
+        return f"{path}: unknown key{did_you_mean(str(item['loc'][-1]), valid)} (valid here: {', '.join(valid)})"
     if item["type"] == "union_tag_invalid":
-        return f"{path}.name: expected one of {item['ctx']['expected_tags']}, got {item['ctx']['tag']!r}"
+        tags = item["ctx"]["expected_tags"]
+        near = did_you_mean(item["ctx"]["tag"], re.findall(r"'([^']+)'", tags))
+        return f"{path}.name: expected one of {tags}, got {item['ctx']['tag']!r}{near}"
     if item["type"] == "missing":
         return f"{path}: missing; the {model.__name__.lower()} must say it"
     message = item["msg"].removeprefix("Value error, ")
@@ -152,8 +155,3 @@ def _valid_keys(location: Sequence[str | int], root: type[BaseModel]) -> list[st
         options = typing.get_args(inner) if isinstance(inner, types.UnionType) else (inner,)
         model = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), model)
     return sorted(model.model_fields)
-
-
-def _suggest(name: str, valid: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, valid, 1, 0.5)
-    return f"; did you mean {close[0]!r}?" if close else ""

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from medsr.core.errors import UsageError
 from medsr.core.geometry import Grid, Shape, check_wish, finer
+from medsr.core.suggest import did_you_mean
 from medsr.engines.base import Compute
 from medsr.io.files import sha256
 from medsr.io.volumes.base import Form, GeometryChoice
@@ -113,7 +114,10 @@ def _check_fuse(fuse: str) -> None:
     if fuse in get_args(Fuse) or fuse in weight_store.entries() or os.path.isfile(fuse):
         _fusion(fuse)
     else:
-        raise UsageError(f"`fuse={fuse}`: expected one of {', '.join(get_args(Fuse))}, or a fusion network")
+        raise UsageError(
+            f"`fuse={fuse}`: expected one of {', '.join(get_args(Fuse))}, or a fusion network"
+            f"{did_you_mean(fuse, get_args(Fuse))}"
+        )
 
 
 def _fusion(fuse: str) -> dict[str, str]:
@@ -123,4 +127,4 @@ def _fusion(fuse: str) -> dict[str, str]:
 
 def _one_of(parameter: str, value: str, valid: tuple[str, ...]) -> None:
     if value not in valid:
-        raise UsageError(f"`{parameter}={value}`: expected one of {', '.join(valid)}")
+        raise UsageError(f"`{parameter}={value}`: expected one of {', '.join(valid)}{did_you_mean(value, valid)}")

@@ -11,6 +11,7 @@ from medsr.batch.progress import Update
 from medsr.commands.cohort import dask_executor, local_executor, results, slurm_executor
 from medsr.commands.cohort.plan import CohortPlan
 from medsr.core.errors import UsageError
+from medsr.core.suggest import did_you_mean
 from medsr.core.types import Notify
 
 Name = Literal["local", "slurm", "dask"]
@@ -34,7 +35,8 @@ class Executor:
 
     def __post_init__(self) -> None:
         if self.name not in get_args(Name):
-            raise UsageError(f"`engine={self.name}`: expected one of {', '.join(get_args(Name))}")
+            hint = did_you_mean(self.name, get_args(Name))
+            raise UsageError(f"`engine={self.name}`: expected one of {', '.join(get_args(Name))}{hint}")
         if self.per_task < 1 or self.throttle < 0 or self.workers < 0:
             raise UsageError("`per_task`, `throttle`, `workers`: expected whole numbers, 1 or more to a task")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from medsr.core.errors import UsageError
+from medsr.core.suggest import did_you_mean
 from medsr.metrics import names
 from medsr.metrics.names import Metric
 
@@ -161,7 +162,8 @@ def entry_of(name: str) -> BenchmarkEntry:
     if name == LESIONS:
         raise UsageError(f"{LESIONS}: another function measures them, `medsr.evaluate_lesions`")
     if name not in BENCHMARKS:
-        raise UsageError(f"{name}: no such benchmark (there are: {', '.join([*BENCHMARKS, LESIONS])})")
+        names = [*BENCHMARKS, LESIONS]
+        raise UsageError(f"{name}: no such benchmark{did_you_mean(name, names)} (there are: {', '.join(names)})")
     return BENCHMARKS[name]
 
 

@@ -11,6 +11,7 @@ from medsr.commands.evaluate import external
 from medsr.commands.evaluate.benchmarks import entry_of, listing
 from medsr.commands.evaluate.case import Benchmark, Runner
 from medsr.core.errors import UsageError
+from medsr.core.suggest import did_you_mean
 from medsr.engines.base import Compute
 from medsr.networks import weight_store
 from medsr.networks.bundled import model_for
@@ -50,7 +51,9 @@ def benchmark(
     if entry.tracks:
         options["track"] = entry.tracks[0] if track is None else track
         if options["track"] not in entry.tracks:
-            raise UsageError(f"`track={track}`: expected {' or '.join(entry.tracks)}")
+            raise UsageError(
+                f"`track={track}`: expected {' or '.join(entry.tracks)}{did_you_mean(track, entry.tracks)}"
+            )
     return entry.build(data, factor, **options)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from medsr.commands.export import openmodeldb
 from medsr.core.errors import InputError, UsageError
+from medsr.core.suggest import did_you_mean
 from medsr.core.types import Notify
 from medsr.engines import conversion, openvino_engine
 from medsr.engines.benchmark_engines import benchmark_engines
@@ -63,7 +64,7 @@ def export(
         'card.json'
     """
     if to not in SUFFIXES:
-        raise UsageError(f"`to={to}`: expected one of {', '.join(SUFFIXES)}")
+        raise UsageError(f"`to={to}`: expected one of {', '.join(SUFFIXES)}{did_you_mean(to, SUFFIXES)}")
     if to != "openvino" and (int8 or out is None):
         raise UsageError(f"`to={to}`: is written in fp32, to `out=FILE{SUFFIXES[to]}`")
     if int8 != (calibrate is not None):

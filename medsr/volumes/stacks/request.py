@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from medsr.core.errors import UsageError
+from medsr.core.suggest import did_you_mean
 
 Extent = Literal["first", "union", "intersection"]
 
@@ -28,6 +29,7 @@ class JoinRequest:
     def __post_init__(self) -> None:
         """Raises UsageError."""
         if self.extent not in get_args(Extent):
-            raise UsageError(f"`extent={self.extent}`: expected one of {', '.join(get_args(Extent))}")
+            hint = did_you_mean(self.extent, get_args(Extent))
+            raise UsageError(f"`extent={self.extent}`: expected one of {', '.join(get_args(Extent))}{hint}")
         if self.like is not None and self.extent != "first":
             raise UsageError("`like`: its file says which box; leave `extent` out")

@@ -23,6 +23,7 @@ from medsr.commands.evaluate.run import check_writable, sample
 from medsr.commands.evaluate.seen import seen_before
 from medsr.core.devices import choose as choose_device
 from medsr.core.errors import InputError, UsageError
+from medsr.core.suggest import did_you_mean
 from medsr.core.text import shown_lines
 from medsr.core.types import Array, Notify
 from medsr.engines.base import Compute
@@ -181,7 +182,7 @@ def _images(truths: GroundTruths, data: Path, notify: Notify) -> list[Item]:
 def _check(kind: str, rounds: int, limit: int | None, seed: int, tile: int | None) -> None:
     """Raise UsageError for what cannot be meant."""
     if kind not in KINDS:
-        raise UsageError(f"`kind={kind}`: expected {', '.join(KINDS)}")
+        raise UsageError(f"`kind={kind}`: expected {', '.join(KINDS)}{did_you_mean(kind, KINDS)}")
     if not 1 <= rounds <= 20:
         raise UsageError(f"`rounds={rounds}`: expected a number from 1 to 20")
     if limit is not None and limit < 1:

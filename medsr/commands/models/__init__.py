@@ -1,0 +1,1 @@
+"""What may be named: models, the networks of recipes, and recipes."""
