@@ -6,12 +6,16 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Protocol
+from typing import Any, Protocol
 
 from medsr.core.text import shown
 
 PLAIN_EVERY = 10.0
 """Seconds between lines when the output is not a terminal."""
+
+
+_bars: list[Any] = []
+"""Those on the terminal: what is printed meanwhile must not stand in their line."""
 
 
 class Update(Protocol):
@@ -39,16 +43,33 @@ def _bar(title: str, total: float, done: float) -> Iterator[Update]:
         TextColumn("{task.completed:.0f}/{task.total:.0f}"),
         TextColumn("{task.fields[text]}", markup=False),
         TimeElapsedColumn(),
-        TextColumn("left"),
+        TextColumn("elapsed,"),
         TimeRemainingColumn(),
+        TextColumn("left"),
     )
-    with Progress(*columns, console=Console(stderr=True), speed_estimate_period=60) as bars:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, speed_estimate_period=60) as bars:
         task = bars.add_task(shown(title), total=total, completed=int(done), text="")
 
         def update(done: float, text: str = "") -> None:
             bars.update(task, completed=done, text=shown(text))
 
-        yield update
+        _bars.append(bars)
+        try:
+            yield update
+        finally:
+            _bars.remove(bars)
+
+
+def print_above(text: str, err: bool) -> bool:
+    """Print lines above the bar, which stays below them. False, and nothing printed, where no bar is in the way.
+
+    `err`: whether they are for standard error; else they are for standard output, which may lead elsewhere.
+    """
+    if not _bars or not (err or sys.stdout.isatty()):
+        return False
+    _bars[-1].console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
+    return True
 
 
 @contextmanager

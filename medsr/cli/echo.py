@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from medsr.batch.progress import print_above
 from medsr.cli.options import as_options
 from medsr.core.text import shown, shown_lines
 
@@ -13,7 +14,7 @@ def echo(text: object = "", err: bool = False) -> None:
 
     Parameters that the library names in backticks are printed as options.
     """
-    typer.echo(shown(as_options(str(text))), err=err)
+    _print(shown(as_options(str(text))), err)
 
 
 def echo_lines(text: str, err: bool = False) -> None:
@@ -23,4 +24,9 @@ def echo_lines(text: str, err: bool = False) -> None:
 
 def echo_verbatim(text: str, err: bool = False) -> None:
     """Print JSON, tracebacks and what other libraries write: lines in which a word in backticks is not an option."""
-    typer.echo(shown_lines(text), err=err)
+    _print(shown_lines(text), err)
+
+
+def _print(text: str, err: bool) -> None:
+    if not print_above(text, err):
+        typer.echo(text, err=err)

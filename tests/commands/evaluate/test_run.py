@@ -121,7 +121,7 @@ def test_where_nothing_can_be_measured_the_first_reason_is_given(tmp_path: Path)
         (
             {"benchmark": "drve"},
             UsageError,
-            "no such benchmark (there are: drive, nih-cxr, classic, volume, folder, lesions)",
+            "no such benchmark; did you mean 'drive'? (there are: drive, nih-cxr, classic, volume, folder, lesions)",
         ),
         ({"benchmark": "lesions"}, UsageError, "`medsr.evaluate_lesions`"),
         ({"track": "bicubic"}, UsageError, "`track`: folder has none; classic has"),
