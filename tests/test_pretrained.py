@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -182,6 +183,7 @@ def test_every_bundled_model_can_be_published(name: str, tmp_path: Path) -> None
     assert written == again
     assert {one["sha256"] for one in written["resources"]} == {sha256(path), sha256(path.with_suffix(".onnx"))}
     assert written["license"] == "BSD-3-Clause"
+    assert date(2026, 1, 1) < date.fromisoformat(written["date"]) <= date.today()
     assert len(written["description"]) > 100
 
 

@@ -28,8 +28,9 @@ RESERVED = (*BASELINES, "scratch", "auto")
 class WeightEntry:
     """One weight file. `sha256` may be a prefix where the publisher states no more; None where nothing is known yet.
 
-    Only models that come with medsr have the last four: `onnx_sha256`, of the same weights as ONNX beside it; `suits`,
-    what they are for (fundus, chest, mri); `style`, faithful or sharp; `caution`, said whenever medsr chooses them.
+    Only models that come with medsr have these: `onnx_sha256`, of the same weights as ONNX beside it; `suits`, what
+    they are for (fundus, chest, mri); `style`, faithful or sharp; `caution`, said whenever medsr chooses them;
+    `released`, the day they came out (2026-11-29).
 
     `forms`: others in which the same weights may be had; `form`: the one this machine has, where `file`
     is converted; `original`: what it is called at its publisher's.
@@ -49,6 +50,7 @@ class WeightEntry:
     suits: str | None = None
     style: str | None = None
     caution: str | None = None
+    released: str = ""
     recorded: bool = False
     forms: tuple[Form, ...] = ()
     form: str | None = None

@@ -16,8 +16,8 @@ SIZES = {"features": "nf", "blocks": "nb", "growth": "gc", "convs": "nc", "units
 def card(model: str) -> dict[str, Any]:
     """The card (OpenModelDB's `Model`) of a known name or a weight file.
 
-    What only its author knows is empty for weights that did not come with medsr (author, licence, description), and so
-    are the day of publication and the addresses of the files. Raises UsageError or WeightsError.
+    What only its author knows is empty for weights that did not come with medsr (author, licence, day of publication,
+    description), and so are the addresses of the files for all. Raises UsageError or WeightsError.
     """
     path = weight_store.locate(model)
     entry = weight_store.entries().get(model)
@@ -32,7 +32,7 @@ def card(model: str) -> dict[str, Any]:
         "license": entry.licence if entry and entry.suits else None,
         "tags": ["restoration"],
         "description": _description(path),
-        "date": "",
+        "date": entry.released if entry else "",
         "architecture": _architecture(spec.architecture),
         "size": [f"{value}{SIZES[key]}" for key, value in spec.hyperparameters.items() if key in SIZES],
         "scale": spec.scale,
