@@ -32,6 +32,7 @@ class Starting:
 def find_weights(recipe: Recipe) -> Starting:
     """Raises UsageError or WeightsError where one is not there; that of the stage before need not be yet."""
     _check_implementations(recipe)
+    _check_all_there(recipe)
     start = recipe.start_from
     generator = weight_store.locate(start.generator) if start.generator not in (None, PREVIOUS) else None
     discriminator = weight_store.locate(start.discriminator) if start.discriminator else None
@@ -49,6 +50,23 @@ def _check_implementations(recipe: Recipe) -> None:
                 f"{key}.implementation: {upstream.why_absent(network.implementation)}; "
                 f"leave the key out: {OWN}'s own {network.name} computes the same"
             )
+
+
+def _check_all_there(recipe: Recipe) -> None:
+    """Raise WeightsError that names every known weight file that is missing, where several are."""
+    start = recipe.start_from
+    losses = (recipe.losses.perceptual, recipe.losses.texture)
+    names = [start.generator, start.discriminator, *(loss.network for loss in losses if loss.weight > 0)]
+    known = weight_store.entries()
+    missing = [known[name] for name in dict.fromkeys(names) if name in known and not known[name].path.is_file()]
+    if len(missing) < 2:  # one alone is told where it is looked for
+        return
+    all_names = " ".join(entry.name for entry in missing)
+    files = "; ".join(f"{entry.file}{f' from {entry.url}' if entry.url else ''}" for entry in missing)
+    raise WeightsError(
+        f"{len(missing)} weight files of this recipe are not on this machine; fetch them: medsr weights fetch "
+        f"{all_names}; or, without a network, bring {files}, and run for each: medsr weights import FILE"
+    )
 
 
 def _find_features(network: str) -> Path:

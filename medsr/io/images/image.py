@@ -22,6 +22,7 @@ from medsr.io.images.frames import Frames, numbers
 from medsr.io.images.limits import check_result
 from medsr.io.kinds import detect_file_type, is_dicom, is_image, list_images, matches, unread_reason
 from medsr.io.metadata import describing_image
+from medsr.io.volumes import volume_files
 
 __all__ = [
     "DICOM",
@@ -183,6 +184,8 @@ def _format_for(path: Path, head: bytes) -> ImageFormat:
         return claimed
     if claimed is None and suffix in UNREAD:
         raise InputError(unread_reason(path))
+    if volume_files.is_volume(path):
+        raise InputError(f"{path}: a scan, not an image; for scans: medsr volume {path} --out FILE_OR_FOLDER")
     claim = f"named {path.suffix} but " if claimed is not None else ""
     raise InputError(f"{path}: {claim}not a {listed([written.name for written in WRITTEN], 'or')} image")
 

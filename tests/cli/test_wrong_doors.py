@@ -1,0 +1,23 @@
+"""A file given to the command of another kind of file is told which command takes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+import medsr
+from tests.helpers.images import write_png
+
+
+def test_a_photograph_is_sent_to_upscale(tmp_path: Path) -> None:
+    write_png(tmp_path / "eye.png", np.zeros((32, 32, 3), np.uint8))
+    [outcome] = medsr.volume(tmp_path / "eye.png", tmp_path / "out", model="cubic")
+    assert "a PNG image, not a scan; for images: medsr upscale" in str(outcome.error)
+
+
+def test_a_scan_is_sent_to_volume(tmp_path: Path) -> None:
+    nib.save(nib.Nifti1Image(np.zeros((4, 4, 4), np.int16), np.eye(4)), tmp_path / "scan.nii.gz")
+    [outcome] = medsr.upscale(tmp_path / "scan.nii.gz", tmp_path / "out", model="bicubic")
+    assert "a scan, not an image; for scans: medsr volume" in str(outcome.error)
