@@ -27,7 +27,7 @@ def test_stock_weights_that_are_not_there_refuse_to_start(image_folder: Path, tm
     with pytest.raises(WeightsError, match="fetch realesrgan-x4plus realesrgan-x4plus-netd vgg19; or") as told:
         finetune("retina", image_folder, out=tmp_path / "run", device="cpu")
     assert "vgg19-dcbb9e9d.pth from https://" in str(told.value)
-    with pytest.raises(WeightsError, match="medsr weights fetch realesrgan-x4plus[)]"):
+    with pytest.raises(WeightsError, match=r"medsr weights fetch realesrgan-x4plus[)]"):
         finetune("demo_full", image_folder, out=tmp_path / "run", device="cpu")
     assert not (tmp_path / "run").exists()
 
