@@ -11,12 +11,17 @@ from numpy.typing import NDArray
 from medsr.core.geometry import PLANES, Plane
 from medsr.core.intensity import Window
 from medsr.core.types import Array
+from medsr.io.volumes.dicom.display import shown_range
 from medsr.io.volumes.volume import Volume
 from medsr.volumes.acquisition import Acquisition
 from medsr.volumes.orientation import Canonical
 
 EDGES = {"sagittal": ("A", "P", "S", "I"), "coronal": ("R", "L", "S", "I"), "axial": ("R", "L", "A", "P")}
-"""What lies at the left, right, upper and lower edge: the patient's right is on the left, as radiologists read."""
+"""What lies at the left, right, upper and lower edge: as radiologists read.
+
+The patient's right is on the left. Sagittal slices are seen from the patient's left, with the nose on the left.
+Preview, report and the page of `medsr serve` (`sagittalNoseLeft` of NiiVue) show a scan the same way round.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,9 +55,9 @@ class Pictures:
         coarse = turn.view(volume.stored, 0)
         self.window = Window.of_values(coarse)
         self.coarse: NDArray = self.window.to_unit(coarse)
-        self.shown = contrast(self.coarse)
-        if volume.slope < 0:  # the largest stored value means the darkest
-            self.shown = self.shown[1], self.shown[0]
+        self.shown = black_and_white(volume, self.window, self.coarse)
+        self.range = (self.window.high - self.window.low) * abs(volume.slope)
+        self.unit = unit_of(volume)
         self.fine = turn.view(refined.stored, 0)
         self.spread = None if spread is None else turn.view(spread, 0)
         self.difference = None if difference is None else turn.view(difference, 0)
@@ -108,6 +113,24 @@ def foreground_middle(unit: NDArray, shape: tuple[int, ...]) -> tuple[int, int, 
         centre = (hit[0] + hit[-1] + 1) / 2 if hit.size else inside.size / 2
         middle.append(min(int(centre * shape[axis] / inside.size), shape[axis] - 1))
     return middle[0], middle[1], middle[2]
+
+
+def unit_of(volume: Volume) -> str:
+    """What its values are counted in, where that is known."""
+    return "HU" if volume.modality == "CT" else ""
+
+
+def black_and_white(volume: Volume, window: Window, unit: NDArray) -> tuple[float, float]:
+    """The values of `unit` shown black and white: those of the scan's own window, else what its middle asks for.
+
+    `unit`: (i, j, k), the stored values through `window`. Where the slope is negative, the larger one is black.
+    """
+    if (ends := shown_range(volume)) is not None:
+        stored = (np.array(ends) - volume.intercept) / volume.slope
+        low, high = (float(value) for value in window.to_unit(stored))
+        return low, high
+    low, high = contrast(unit)
+    return (high, low) if volume.slope < 0 else (low, high)
 
 
 def contrast(unit: NDArray) -> tuple[float, float]:

@@ -13,10 +13,14 @@ from numpy.typing import NDArray
 from medsr.commands.volume.pictures import EDGES, Pictures, View
 from medsr.core.geometry import PLANES
 from medsr.io.files import write_text
-from medsr.report.page import environment
+from medsr.networks.cards import measured
+from medsr.report.page import environment, today
 
 SLICES = 12
 """Views of each plane in the page."""
+SHARE = 0.05
+"""Of the scan's range of intensities: what has the full colour in an overlay. Of every scan the same, so that colour
+means something: scaled to itself, rounding noise would be as yellow as a mistake."""
 
 
 def write(path: Path, pictures: Pictures, summary: dict[str, Any]) -> None:
@@ -40,6 +44,12 @@ def write(path: Path, pictures: Pictures, summary: dict[str, Any]) -> None:
             planes=planes,
             overlays=overlays,
             scales={name: f"{value:.4g}" for name, value in scales.items()},
+            share=f"{SHARE:.0%}".replace("%", " %"),
+            bar=png(heat(np.linspace(0, 1, 256)[None].repeat(16, 0))),
+            unit=pictures.unit,
+            name=Path(summary.get("input_file") or path.name).name,
+            date=today(),
+            card=measured(summary["model"]["name"]),
             summary=summary,
             figures=summary.get("consistency"),
             details=json.dumps(_with_names_only(summary), indent=2),
@@ -58,13 +68,10 @@ def _with_names_only(summary: dict[str, Any]) -> dict[str, Any]:
 
 
 def _scales(pictures: Pictures) -> dict[str, float]:
-    """The value that is full colour in each overlay: its 99.5 percentile."""
-    scales = {"spread": 0.0, "difference": 0.0}
-    for name, values in (("spread", pictures.spread), ("difference", pictures.difference)):
-        if values is not None:
-            sample = np.abs(values.ravel()[:: max(1, values.size // 1_000_000)])
-            scales[name] = float(np.percentile(sample, 99.5)) or float(sample.max())
-    return scales
+    """The value that is full colour in each overlay; 0 for one that is not there, or is 0 everywhere."""
+    overlays = {"spread": pictures.spread, "difference": pictures.difference}
+    there = {name: values is not None and bool(np.any(values)) for name, values in overlays.items()}
+    return {name: SHARE * pictures.range if there[name] else 0.0 for name in overlays}
 
 
 def _encode(view: View, scales: dict[str, float]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import functools
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,10 +21,12 @@ from typer.testing import CliRunner
 
 import medsr
 from medsr.cli.app import app
+from medsr.commands.volume.pictures import Pictures
 from medsr.commands.volume.run import volume
 from medsr.core.errors import InputError, MedsrError, UsageError
 from medsr.io.volumes import volume as volume_io
 from medsr.io.volumes import volume_files
+from medsr.io.volumes.dicom.display import shown_range
 from medsr.volumes.models import open_slice_model
 from tests.helpers.dicom import slice_of, write_slices
 from tests.helpers.scans import smooth_volume
@@ -109,6 +112,11 @@ def test_one_scan_and_everything_beside_it(refiner_file: Path, tmp_path: Path) -
     page = (tmp_path / "out" / "scan_report.html").read_text()
     assert "http" not in page.replace("http-equiv", "")
     assert page.count("data:image/png") > 60
+    assert re.search(r"<title>scan\.nii\.gz, \d{4}-\d\d-\d\d: ", page)
+    assert re.search(r"<h1>scan\.nii\.gz, \d{4}-\d\d-\d\d: ", page)
+    assert "Back-projection enforces this agreement. It does not show that new detail is real." in page
+    full = f"{0.05 * summary['consistency']['range']:.3g}"[:3]  # the same share of every scan's range
+    assert re.search(rf"Disagreement with the scan: 0 <img [^>]*> {full}[0-9.]* or more, 5 % of the scan", page)
     assert any("20 x 18 x 9" in line and "20 x 18 x 22" in line for line in said)
 
 
@@ -409,3 +417,14 @@ def test_too_large_a_result_is_refused_at_once(tmp_path: Path) -> None:
     assert error.exit_code == 6
     assert "GB" in str(error)
     assert time.monotonic() - began < 30
+
+
+def test_a_scan_is_shown_through_the_window_that_its_dicom_asks_for(tmp_path: Path) -> None:
+    slices = [slice_of(index, WindowCenter=[35, 400], WindowWidth=[101, 2000]) for index in range(4)]
+    write_slices(tmp_path / "ct", slices)
+    scan_read = volume_io.read(tmp_path / "ct")
+    assert shown_range(scan_read) == (-15.5, 84.5)
+    pictures = Pictures(scan_read, scan_read)
+    low, high = pictures.shown
+    stored = np.array([low, high]) * (pictures.window.high - pictures.window.low) + pictures.window.low
+    np.testing.assert_allclose(stored * scan_read.slope + scan_read.intercept, [-15.5, 84.5], atol=1e-3)

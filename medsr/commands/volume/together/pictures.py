@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medsr.commands.volume.pictures import contrast, foreground_middle, shown
+from medsr.commands.volume.pictures import black_and_white, foreground_middle, shown, unit_of
 from medsr.core.geometry import PLANES, Plane
 from medsr.core.intensity import Window
 from medsr.core.types import Array
@@ -52,9 +52,9 @@ class StackPictures:
         ]
         self.window = Window.of_values(result)
         unit = self.window.to_unit(result)
-        self.low, self.high = contrast(unit)
-        if joined.volume.slope < 0:  # the largest stored value means the darkest
-            self.low, self.high = self.high, self.low
+        self.low, self.high = black_and_white(joined.volume, self.window, unit)
+        self.range = (self.window.high - self.window.low) * abs(joined.volume.slope)
+        self.unit = unit_of(joined.volume)
         self.middle = foreground_middle(unit, result.shape)
         self.shape = result.shape
         self.spacing = turn.steps(joined.volume.grid.spacing)

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from medsr.commands.volume.pictures import EDGES
-from medsr.commands.volume.report import heat, png
+from medsr.commands.volume.report import SHARE, heat, png
 from medsr.commands.volume.together.lines import HEADER, rows
 from medsr.commands.volume.together.pictures import StackPictures, StackView
 from medsr.core.geometry import PLANES
 from medsr.io.files import write_text
-from medsr.report.page import environment
+from medsr.networks.cards import measured
+from medsr.report.page import environment, today
 
 IMAGES = 100
 """About as many in the page, however many scans there are."""
@@ -39,6 +40,12 @@ def write(path: Path, pictures: StackPictures, summary: dict[str, Any]) -> None:
             planes=planes,
             names=pictures.names,
             scale=f"{scale:.4g}" if scale else "",
+            share=f"{SHARE:.0%}".replace("%", " %"),
+            bar=png(heat(np.linspace(0, 1, 256)[None].repeat(16, 0))),
+            unit=pictures.unit,
+            name=summary["output_file"],
+            date=today(),
+            card=measured(summary["model"]["name"]),
             header=HEADER,
             rows=rows(summary["stacks"]),
             summary=summary,
@@ -57,11 +64,9 @@ def _with_names_only(summary: dict[str, Any]) -> dict[str, Any]:
 
 
 def _scale(pictures: StackPictures) -> float:
-    """The spread that is full colour: its 99.5 percentile."""
-    if pictures.spread is None:
-        return 0.0
-    sample = pictures.spread.ravel()[:: max(1, pictures.spread.size // 1_000_000)]
-    return float(np.percentile(sample, 99.5)) or float(sample.max())
+    """The spread that is full colour, a fixed share of the range; 0 where there is none."""
+    there = pictures.spread is not None and bool(np.any(pictures.spread))
+    return SHARE * pictures.range if there else 0.0
 
 
 def _encode(view: StackView, scale: float) -> dict[str, Any]:
