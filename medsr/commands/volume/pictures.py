@@ -20,7 +20,7 @@ EDGES = {"sagittal": ("A", "P", "S", "I"), "coronal": ("R", "L", "S", "I"), "axi
 """What lies at the left, right, upper and lower edge: as radiologists read.
 
 The patient's right is on the left. Sagittal slices are seen from the patient's left, with the nose on the left.
-Preview, report and the page of `medsr serve` (`sagittalNoseLeft` of NiiVue) show a scan the same way round.
+Preview and report both draw by this. NiiVue, which `medsr serve` uses, does so with `sagittalNoseLeft`.
 """
 
 
