@@ -21,6 +21,7 @@ from medsr.cli import (
     weights,
 )
 from medsr.cli.echo import echo
+from medsr.cli.examples import add_examples
 from medsr.cli.minutes import OptionalMinutes
 from medsr.cli.root import app as app
 from medsr.core.version import __version__
@@ -39,6 +40,7 @@ app.command("models")(models.models)
 app.command("info")(info.info)
 app.add_typer(cohort.app, name="cohort")
 app.add_typer(weights.app, name="weights")
+add_examples(app)
 
 
 def _version(wanted: bool) -> None:

@@ -18,7 +18,7 @@ MORE = "The networks of recipes: medsr models networks. Recipes: medsr models re
 
 def models(
     what: Annotated[
-        str, typer.Argument(metavar="[WHAT]", help="models, networks (of recipes) or recipes (of finetune).")
+        str, typer.Argument(metavar="WHAT", help="models, networks (of recipes) or recipes (of finetune).")
     ] = "models",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
