@@ -18,16 +18,13 @@ PUBLIC_PATHS = ("/api/login", "/api/about")
 SAFE_METHODS = ("GET", "HEAD")
 MAX_REQUEST_BYTES = 65536
 """The largest body of a request that is not an upload."""
-# NiiVue keeps its font and its compiled parts as data: and blob: addresses, and compiles WebAssembly to decompress.
 POLICY = "; ".join(
     (
         "default-src 'none'",
-        "script-src 'self' 'wasm-unsafe-eval'",
+        "script-src 'self'",
         "style-src 'self'",
-        "img-src 'self' data: blob:",
-        "connect-src 'self' data: blob:",
-        "worker-src 'self' blob:",
-        "font-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from medsr.commands.serve.display import of_image, of_volume
 from medsr.commands.serve.quota import Quota
 from medsr.commands.serve.responses import ImageFacts, SuggestedModel, VolumeFacts, VoxelGrid
 from medsr.commands.serve.settings import Limits
@@ -80,7 +81,7 @@ def _image(path: Path, limit: float, quota: Quota) -> ImageFacts:
     if height * width > limit:
         raise InputError(f"{width} x {height} pixels; this server takes at most {limit / 1e6:g} megapixels")
     write_pixels(view_path(path, PIXELS), image, quota)
-    low, high = display_window(image)
+    low, high = of_image(image)
     chosen = for_image(image, DEFAULT_SCALE)
     return ImageFacts(
         format=image.kind,
@@ -112,14 +113,6 @@ def write_pixels(path: Path, image: Image, quota: Quota) -> None:
         np.ascontiguousarray(pixels).tofile(stream)
 
 
-def display_window(image: Image) -> tuple[float, float]:
-    """The stored values shown as black and white at first: colours and 8 bits whole, others' 0.5 to 99.5 percentile."""
-    if image.pixels.dtype.itemsize == 1 or image.pixels.shape[2] == 3:
-        return image.window.low, image.window.high
-    low, high = (float(value) for value in np.percentile(image.pixels, (0.5, 99.5)))
-    return (low, high) if high > low else (image.window.low, image.window.high)
-
-
 def _series(path: Path, content: Content, series: int | None) -> tuple[dict[str, str], str | None]:
     """The series of a zip in words, by their UIDs, and the UID of that asked for. Raises InputError for no such one."""
     from medsr.io.volumes.dicom.series_list import list_series
@@ -149,6 +142,7 @@ def _volume(path: Path, uid: str | None, series: str | None, limit: float, quota
     if scan.volumes > 1:
         notes.append(f"{scan.volumes} time points: all are refined, the first is shown")
     is_labels = labels.is_labels(scan)
+    display = of_volume(scan)
     chosen = suggest(scan)
     if not is_labels:
         thickness = slice_thickness(scan)
@@ -165,6 +159,10 @@ def _volume(path: Path, uid: str | None, series: str | None, limit: float, quota
         fits=chosen.fits,
         finer=_finer_grid(scan),
         series=series,
+        show_low=display.low,
+        show_high=display.high,
+        range=display.range,
+        unit="" if is_labels else display.unit,
         notes=notes,
     )
 

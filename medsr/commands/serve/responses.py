@@ -106,6 +106,10 @@ class VolumeFacts(Schema):
     suggested: str = Field(description="the model or interpolation that suits it; `nearest` for label maps and phases")
     why: str = Field(description="why that one")
     fits: bool = Field(description="whether a bundled model was made for such a scan, or none is needed")
+    show_low: float = Field(description="a window to begin with, in the values' own units")
+    show_high: float
+    range: float = Field(description="from the 0.5 to the 99.5 percentile of the values: what shares are of")
+    unit: str = Field(description="HU, or empty where the file names none")
     notes: list[str] = []
 
 
@@ -178,6 +182,7 @@ class VolumeResult(Schema):
     uncertainty: str | None = None
     uncertainty_nifti: str | None = None
     uncertainty_p99: float | None = None
+    interpolated_nifti: str | None = Field(default=None, description="cubic interpolation, same grid, for a viewer")
     seconds: float
     notes: list[str] = []
 

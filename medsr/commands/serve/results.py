@@ -52,6 +52,7 @@ def volume(job: UserJob) -> VolumeResult:
         uncertainty=_address(job, "uncertainty") if has_uncertainty else None,
         uncertainty_nifti=_address(job, "uncertainty.nii") if has_uncertainty else None,
         uncertainty_p99=output.uncertainty_p99,
+        interpolated_nifti=_address(job, "interpolated.nii") if output.interpolated_nifti else None,
         seconds=round(output.seconds, 2),
         notes=[job.without_paths(note) for note in output.notes],
     )
@@ -74,6 +75,8 @@ def files(job: UserJob) -> dict[str, tuple[Path, str | None]]:
         "view.nii": (output.nifti, None),
         "sidecar": (output.sidecar, _file_name(job, 0, ".json")),
     }
+    if output.interpolated_nifti is not None:
+        entries["interpolated.nii"] = output.interpolated_nifti, None
     if output.uncertainty is not None:
         entries["uncertainty"] = output.uncertainty, _file_name(job, 0, f"_uncertainty{suffix}")
         entries["uncertainty.nii"] = output.uncertainty_nifti, None

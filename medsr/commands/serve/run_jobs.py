@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ from medsr.io.files import write_text
 from medsr.io.images import image as image_io
 from medsr.io.orientation import as_shown
 from medsr.io.scans import Scan
+from medsr.io.volumes.base import Volume
+from medsr.networks.weight_store import VOLUME_BASELINES
 from medsr.volumes.request import Request
 
 INTERPOLATION_EFFORT = 0.05
@@ -86,6 +88,7 @@ class VolumeOutput:
     uncertainty: Path | None = None
     uncertainty_nifti: Path | None = None
     uncertainty_p99: float | None = None
+    interpolated_nifti: Path | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -174,7 +177,8 @@ def run_volume_task(task: VolumeTask, on_progress: OnProgress) -> VolumeOutput:
             f"the result would have {voxels / 1e6:.0f} million voxels; this server makes at most "
             f"{task.max_voxels / 1e6:g} million: choose a coarser spacing"
         )
-    files = 4 if task.request.method.uncertainty else 2
+    compared = task.request.kind != "labels" and task.request.model not in VOLUME_BASELINES
+    files = 2 + 2 * task.request.method.uncertainty + compared
     task.quota.check(files * voxels * scan.stored.itemsize)
     result = job.compute(loaded)
     refined, uncertainty, warnings = result.refined.volume, result.refined.uncertainty, result.refined.warnings
@@ -187,6 +191,9 @@ def run_volume_task(task: VolumeTask, on_progress: OnProgress) -> VolumeOutput:
     _hide_source(sidecar, task.source.name)
     nifti = task.folder / "view" / NIFTI
     write_nifti(nifti, refined, task.quota)
+    interpolated = task.folder / "view" / f"interpolated_{NIFTI}" if compared else None
+    if interpolated is not None:
+        write_nifti(interpolated, _interpolated(task, job), task.quota)
     uncertainty_fields: dict[str, Any] = {}
     if uncertainty is not None:
         shown = task.folder / "view" / f"uncertainty_{NIFTI}"
@@ -199,8 +206,25 @@ def run_volume_task(task: VolumeTask, on_progress: OnProgress) -> VolumeOutput:
         }
     task.quota.check()
     return VolumeOutput(
-        paths.volume, nifti, sidecar, grid_of(fine, scan), seconds, notes=(*warnings, *notes), **uncertainty_fields
+        paths.volume,
+        nifti,
+        sidecar,
+        grid_of(fine, scan),
+        seconds,
+        interpolated_nifti=interpolated,
+        notes=(*warnings, *notes),
+        **uncertainty_fields,
     )
+
+
+def _interpolated(task: VolumeTask, job: ScanJob) -> Volume:
+    """Cubic interpolation of the scan on the result's grid, for looking: what `medsr volume --model cubic` writes."""
+    request = replace(task.request, model="cubic", method=replace(task.request.method, uncertainty=False))
+    engine = slice_model("cubic", request.compute)
+    context = replace(job.context, request=request, engine=engine, on_progress=lambda *_: None)
+    with numbered_members():
+        plain = ScanJob(job.paths, context)
+        return plain.compute(plain.load()).refined.volume
 
 
 def _hide_source(sidecar: Path, name: str) -> None:

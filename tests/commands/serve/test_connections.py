@@ -118,7 +118,7 @@ def test_who_never_reads_an_answer_is_cut_off(short: Short) -> None:
     line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     line.connect((short.host, short.port))
     line.settimeout(0.5)
-    request = b"GET /vendor/niivue.umd.js HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    request = b"GET /index.html HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     page = b"GET /app.js HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     began = time.monotonic()
     with line:

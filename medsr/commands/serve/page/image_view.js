@@ -6,6 +6,7 @@ import { BASELINE } from "./models.js";
 import { Panels } from "./panels.js";
 import { Picture, difference } from "./picture.js";
 import { isCurrent, state } from "./state.js";
+import { chosenOf, listenToWindow } from "./window_tools.js";
 import { round } from "./words.js";
 
 const INPUT = "Input";
@@ -65,16 +66,16 @@ function comparable(a, b) {
   return alike && a.facts.low === b.facts.low && a.facts.high === b.facts.high && a.facts.inverted === b.facts.inverted;
 }
 
-function sliding() {
-  return /** @type {HTMLInputElement} */ (document.querySelector("input[name=layout]:checked")).value === "slider";
-}
+const sliding = () => chosenOf("layout") === "slider";
 
 function showView() {
   const { low, high, difference: range } = panels.shown;
   $("zoom-text").textContent = `${Math.round(panels.view.zoom * 100)} %`;
-  set("level", round((low + high) / 2));
-  set("width", round(high - low));
+  set("image-level", round((low + high) / 2));
+  set("image-width", round(high - low));
   set("difference-range", round(range));
+  $("difference-low").textContent = `−${round(range)}`;
+  $("difference-high").textContent = `+${round(range)}`;
   $("divider-line").hidden = panels.divider === null;
   if (panels.divider !== null) set("divider", Math.round(panels.divider * 100));
 }
@@ -84,7 +85,6 @@ export function listenToImageTools() {
     radio.addEventListener("change", () => {
       const names = [...panels.pictures.keys()].filter((name) => !panels.pictures.get(name)?.isDifference);
       panels.layout(arrangement(names.filter((name) => name !== INPUT && name !== TRUTH)), sliding());
-      panels.fit();
     });
   }
   on("zoom-in", "click", () => panels.zoomBy(1.25));
@@ -94,13 +94,7 @@ export function listenToImageTools() {
     panels.setWindow(facts.show_low, facts.show_high);
     panels.fit();
   });
-  const windowed = () => {
-    const [level, width] = [input("level").valueAsNumber, input("width").valueAsNumber]; // NaN while it is being typed
-    panels.setWindow(level - width / 2, level + width / 2);
-  };
-  on("level", "input", windowed);
-  on("width", "input", windowed);
-  on("window-auto", "click", () => panels.setWindow(...panels.input.percentiles(0.005, 0.995)));
+  listenToWindow("image", panels, () => panels.input.percentiles(0.005, 0.995));
   on("window-full", "click", () => panels.setWindow(panels.input.facts.low, panels.input.facts.high));
   on("difference-range", "input", () => {
     panels.shown.difference = input("difference-range").valueAsNumber || panels.shown.difference;

@@ -1,6 +1,7 @@
 // Pictures of one input side by side, or one over the other with a divider: all move, zoom and are windowed together.
 
 import { listen } from "./gestures.js";
+import { label, mark } from "./marks.js";
 import { draw } from "./picture.js";
 
 const MOST_PANELS = 3;
@@ -102,7 +103,7 @@ export class Panels {
   }
 
   /** @param {number} factor @param {{ x: number, y: number } | null} at the place, in CSS pixels, that stays */
-  zoomBy(factor, at = null) {
+  zoomBy(factor, at = null, _panel = /** @type {any} */ (null)) {
     const { width, height } = this.size;
     const least = Math.min(1, width / this.input.width, height / this.input.height) / 4;
     const zoom = Math.min(MOST_ZOOM, Math.max(least, this.view.zoom * factor));
@@ -115,7 +116,8 @@ export class Panels {
     this.redraw();
   }
 
-  moveBy(x, y) {
+  /** @param {number} x @param {number} y @param {any} _panel */
+  moveBy(x, y, _panel = null) {
     this.view.x -= x / this.view.zoom;
     this.view.y -= y / this.view.zoom;
     this.keepInside();
@@ -156,49 +158,97 @@ export class Panels {
     });
   }
 
-  paint({ canvas, sources, output, figure }) {
+  paint(panel) {
+    const { canvas, sources, output, figure } = panel;
     const density = canvas.width / Math.max(1, canvas.getBoundingClientRect().width);
-    const view = { ...this.view, zoom: this.view.zoom * density };
     const context = canvas.getContext("2d");
     const image = context.createImageData(canvas.width, canvas.height);
-    const edge = this.divider === null ? canvas.width : Math.round(this.divider * canvas.width);
+    const slides = sources.length > 1;
+    const edge = slides ? Math.round((this.divider ?? 0.5) * canvas.width) : canvas.width;
     const parts = [[0, edge], [edge, canvas.width]];
-    sources.forEach((source, i) => {
-      const picture = this.pictures.get(source.value);
-      draw(image, picture, view, this.ratio(picture), this.shown, ...parts[i]);
-    });
+    sources.forEach((source, i) => this.paintSource(image, source.value, panel, density, ...parts[i]));
     context.putImageData(image, 0, 0);
-    if (this.divider !== null) {
+    this.annotate(context, panel, density);
+    if (slides) {
       context.fillStyle = "#fff";
       context.fillRect(edge - density, 0, 2 * density, canvas.height);
+      label(context, sources[0].value, 8 * density, 20 * density, density, "left");
+      label(context, sources[1].value, canvas.width - 8 * density, 20 * density, density, "right");
     }
-    const names = sources.map((source) => source.value).join(" over ");
-    canvas.setAttribute("aria-label", `${names}, ${Math.round(this.view.zoom * 100)} %`);
-    figure.dataset.view = JSON.stringify(this.view);
-    if (this.pointer) this.mark(context, this.pointer, density);
-    const { pointer } = this;
-    output.textContent = pointer ? sources.map((source) => this.value(source.value, pointer)).join("  |  ") : "";
+    const view = this.viewOf(panel);
+    canvas.setAttribute("aria-label", `${this.describe(panel)}, ${Math.round(view.zoom * 100)} %`);
+    figure.dataset.view = JSON.stringify(view);
+    output.textContent = sources.map((source) => this.value(source.value, panel)).filter(Boolean).join("  |  ");
   }
 
-  mark(context, { x: across, y: down }, density) {
-    const x = ((across - this.view.x) * this.view.zoom + this.size.width / 2) * density;
-    const y = ((down - this.view.y) * this.view.zoom + this.size.height / 2) * density;
-    context.strokeStyle = "#ffd54a";
-    context.lineWidth = density;
-    context.beginPath();
-    for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
-      context.moveTo(x + dx * 4 * density, y + dy * 4 * density);
-      context.lineTo(x + dx * 10 * density, y + dy * 10 * density);
-    }
-    context.stroke();
+  describe({ sources }) {
+    return sources.map((source) => source.value).join(" over ");
   }
 
-  value(name, { x: across, y: down }) {
+  // What follows is for images; scans have their own (scan_panels.js).
+
+  viewOf(_panel) {
+    return this.view;
+  }
+
+  paintSource(image, name, _panel, density, from, to) {
     const picture = this.pictures.get(name);
-    if (!picture) return "";
+    if (picture) draw(image, picture, { ...this.view, zoom: this.view.zoom * density }, this.ratio(picture), this.shown, from, to);
+  }
+
+  annotate(context, panel, density) {
+    if (this.pointer) mark(context, this.onScreen(this.pointer, panel), density);
+  }
+
+  /** Where in the picture a place on the screen (CSS pixels) lies. */
+  inPicture({ x, y }, panel) {
+    const { width, height } = this.size;
+    const view = this.viewOf(panel);
+    return { x: view.x + (x - width / 2) / view.zoom, y: view.y + (y - height / 2) / view.zoom };
+  }
+
+  onScreen({ x, y }, panel) {
+    const { width, height } = this.size;
+    const view = this.viewOf(panel);
+    return { x: (x - view.x) * view.zoom + width / 2, y: (y - view.y) * view.zoom + height / 2 };
+  }
+
+  point(at, panel) {
+    this.pointer = this.inPicture(at, panel);
+    this.redraw();
+  }
+
+  tap(_at, _panel) {}
+
+  wheel(event, at, panel) {
+    this.zoomBy(2 ** (-Math.sign(event.deltaY) / 4), at, panel);
+  }
+
+  /** @returns {Record<string, () => void>} */
+  keys(panel) {
+    const step = Math.min(this.size.width, this.size.height) / 10;
+    return {
+      ArrowLeft: () => this.moveBy(step, 0, panel),
+      ArrowRight: () => this.moveBy(-step, 0, panel),
+      ArrowUp: () => this.moveBy(0, step, panel),
+      ArrowDown: () => this.moveBy(0, -step, panel),
+      "+": () => this.zoomBy(1.25),
+      "=": () => this.zoomBy(1.25),
+      "-": () => this.zoomBy(0.8),
+      0: () => this.fit(),
+    };
+  }
+
+  keyed(_panel) {
+    this.pointer = { x: this.view.x, y: this.view.y }; // the value in the middle, for those without a pointer
+  }
+
+  value(name, _panel) {
+    const picture = this.pictures.get(name);
+    if (!picture || !this.pointer) return "";
     const ratio = this.ratio(picture);
-    const x = Math.floor(across * ratio);
-    const y = Math.floor(down * ratio);
+    const x = Math.floor(this.pointer.x * ratio);
+    const y = Math.floor(this.pointer.y * ratio);
     const values = picture.at(x, y);
     if (values === null) return "outside";
     const text = picture.isDifference ? values.map((v) => (v > 0 ? "+" : "") + v.toFixed(1)) : values;
@@ -210,11 +260,16 @@ export class Panels {
     this.redraw();
   }
 
+  /** What the window changes by for a CSS pixel; null where there is none. */
+  get windowStep() {
+    const { channels, facts } = this.input;
+    return channels === 1 ? (facts.high - facts.low) / 512 : null;
+  }
+
   // As on a workstation: sideways the window's width, upwards the level.
   dragWindow(x, y) {
-    if (this.input.channels !== 1) return;
-    const { facts } = this.input;
-    const unit = (facts.high - facts.low) / 512;
+    const unit = this.windowStep;
+    if (!unit) return;
     const width = Math.max(unit, this.shown.high - this.shown.low + x * unit);
     const level = (this.shown.high + this.shown.low) / 2 - y * unit;
     this.setWindow(level - width / 2, level + width / 2);

@@ -148,13 +148,7 @@ export function draw(out, picture, view, ratio, shown, from = 0, to = out.width)
 function painter(picture, values, shown) {
   if (picture.isDifference) {
     const range = Math.max(shown.difference, 1e-9) * (picture.facts.inverted ? -1 : 1);
-    return (pixels, i, from) => {
-      // Orange where it is brighter, blue where darker: told apart by colour-blind eyes too.
-      const d = Math.max(-1, Math.min(1, values[from] / range));
-      pixels[i] = d > 0 ? 30 + 225 * d : 30 + 30 * d;
-      pixels[i + 1] = 30 + 120 * Math.abs(d);
-      pixels[i + 2] = d < 0 ? 30 - 225 * d : 30 - 30 * d;
-    };
+    return (pixels, i, from) => toDifference(pixels, i, values[from] / range);
   }
   if (picture.channels === 3) {
     const scale = picture.facts.high > 255 ? 255 / picture.facts.high : 1;
@@ -168,4 +162,12 @@ function painter(picture, values, shown) {
   return (pixels, i, from) => {
     pixels[i] = pixels[i + 1] = pixels[i + 2] = table[values[from] + offset];
   };
+}
+
+/** Orange where it is brighter, blue where darker: told apart by colour-blind eyes too. `share`: 1 is the full colour. */
+export function toDifference(pixels, i, share) {
+  const d = Math.max(-1, Math.min(1, share));
+  pixels[i] = d > 0 ? 30 + 225 * d : 30 + 30 * d;
+  pixels[i + 1] = 30 + 120 * Math.abs(d);
+  pixels[i + 2] = d < 0 ? 30 - 225 * d : 30 - 30 * d;
 }

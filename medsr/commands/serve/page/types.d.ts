@@ -17,6 +17,7 @@ interface ImageFacts {
 interface VolumeFacts {
   kind: "volume"; format: string; shape: number[]; spacing: number[]; dtype: string; modality: string; labels: boolean;
   finer: VoxelGrid | null; series: string | null; suggested: string; why: string; fits: boolean; notes: string[];
+  show_low: number; show_high: number; range: number; unit: string;
 }
 type Facts = ImageFacts | VolumeFacts;
 
@@ -30,13 +31,10 @@ interface ImageResult {
 }
 interface VolumeResult {
   model: string; grid: VoxelGrid; file_name: string; download: string; nifti: string; sidecar: string;
-  uncertainty: string | null; uncertainty_nifti: string | null; uncertainty_p99: number | null;
+  uncertainty: string | null; uncertainty_nifti: string | null; uncertainty_p99: number | null; interpolated_nifti: string | null;
   seconds: number; notes: string[];
 }
 interface Job {
   id: string; state: "waiting" | "running" | "done" | "failed" | "cancelled"; place: number | null; progress: number;
   seconds_left: number | null; doing: string; error: string | null; images: ImageResult[]; volume: VolumeResult | null;
 }
-
-// The viewer of scans in `vendor/`, which comes without types that fit.
-interface Window { niivue: any }

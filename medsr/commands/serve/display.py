@@ -1,0 +1,82 @@
+"""How values are shown at first, and in which units: the header's window where there is one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.multival import MultiValue
+
+from medsr.io.images.base import DICOM, Image
+from medsr.io.volumes.base import Volume
+from medsr.io.volumes.dicom.display import shown_range
+from medsr.networks.bundled import AIR, lowest
+
+HOUNSFIELD = "HU"
+SOFT_TISSUE = (-160.0, 240.0)
+"""HU shown as black and white where a CT's header names no window: level 40, width 400."""
+
+
+@dataclass(frozen=True)
+class Display:
+    """Values, in their own units, shown as black and white; their range (0.5 to 99.5 percentile); the unit's name."""
+
+    low: float
+    high: float
+    range: float
+    unit: str
+
+
+def of_volume(scan: Volume) -> Display:
+    """For a scan's first volume."""
+    first: NDArray = scan.stored[..., 0] if scan.stored.ndim == 4 else scan.stored
+    low, high = sorted(value * scan.slope + scan.intercept for value in percentiles(first))
+    is_ct = scan.modality == "CT" or (not scan.modality and lowest(scan) < AIR)
+    window = shown_range(scan)
+    if window is None:
+        window = SOFT_TISSUE if is_ct else (low, high + 0.08 * (high - low))
+    return Display(*window, range=high - low, unit=HOUNSFIELD if is_ct else "")
+
+
+def of_image(image: Image) -> tuple[float, float]:
+    """The stored values shown as black and white: the header's window, else all of 8 bits and colours, else most."""
+    dataset = image.extra.get("dataset") if image.kind == DICOM and image.pixels.shape[2] == 1 else None
+    window = window_of(dataset) if dataset is not None else None
+    if window is not None:
+        slope, intercept = (_numbers(dataset, key) for key in ("RescaleSlope", "RescaleIntercept"))
+        factor, shift = (slope or [1.0])[0], (intercept or [0.0])[0]
+        if factor > 0:
+            return (window[0] - shift) / factor, (window[1] - shift) / factor
+    if image.pixels.dtype.itemsize == 1 or image.pixels.shape[2] == 3:
+        return image.window.low, image.window.high
+    return percentiles(image.pixels)
+
+
+def percentiles(values: NDArray) -> tuple[float, float]:
+    """The 0.5 and 99.5 percentile, or the ends where both agree; of every n-th value where there are millions."""
+    part = values.reshape(-1)[:: max(1, values.size // 2_000_000)]
+    low, high = (float(value) for value in np.percentile(part, (0.5, 99.5)))
+    if high <= low:
+        low, high = float(values.min()), float(values.max())
+    return low, high if high > low else low + 1.0
+
+
+def window_of(dataset: Any) -> tuple[float, float] | None:
+    """DICOM's first window as the values shown black and white (PS3.3 C.11.2), after rescaling; None without one."""
+    centres, widths = (_numbers(dataset, key) for key in ("WindowCenter", "WindowWidth"))
+    if not centres or not widths or not widths[0] >= 1 or dataset.get("VOILUTFunction") == "SIGMOID":
+        return None
+    centre, width = centres[0] - 0.5, max(widths[0] - 1, 1e-3)
+    return centre - width / 2, centre + width / 2
+
+
+def _numbers(dataset: Any, key: str) -> list[float]:
+    try:
+        value = dataset.get(key)
+        values = [] if value is None or value == "" else value if isinstance(value, MultiValue) else [value]
+        numbers = [float(number) for number in values]
+    except (TypeError, ValueError):  # text that is not a number: as if there were none
+        return []
+    return numbers if all(np.isfinite(numbers)) else []

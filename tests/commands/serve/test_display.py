@@ -1,0 +1,41 @@
+"""Which values are black and white at first: what the file's header says, in the values' own units."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset
+
+from medsr.commands.serve.display import of_volume, window_of
+from medsr.io.volumes.base import Volume
+
+
+def header(centre: object, width: object, function: str = "") -> Dataset:
+    dataset = Dataset()
+    dataset.WindowCenter, dataset.WindowWidth = centre, width
+    if function:
+        dataset.VOILUTFunction = function
+    return dataset
+
+
+def test_the_window_is_dicoms_formula() -> None:
+    """As in PS3.3 C.11.2.1.2: centre 2048 and width 4096 show 0 as black and 4095 as white."""
+    assert window_of(header(2048, 4096)) == pytest.approx((0, 4095))
+    assert window_of(header([40, -600], [401, 1500])) == pytest.approx((-160.5, 239.5))
+
+
+def test_a_header_without_a_linear_window_has_none() -> None:
+    assert window_of(Dataset()) is None
+    assert window_of(header(40, 0)) is None
+    assert window_of(header(40, 400, "SIGMOID")) is None
+
+
+def test_ct_is_shown_in_hounsfield_units_and_mri_by_its_values() -> None:
+    air = np.full((8, 8, 4), -1000, np.int16)
+    air[2:6] = 40
+    assert of_volume(Volume(air, np.eye(4))).unit == "HU"
+    assert of_volume(Volume(air, np.eye(4))).low == -160
+    grey = np.arange(256, dtype=np.int16).reshape(8, 8, 4)
+    shown = of_volume(Volume(grey, np.eye(4), slope=2.0, modality="MR"))
+    assert shown.unit == ""
+    assert shown.range == pytest.approx(2 * (np.percentile(grey, 99.5) - np.percentile(grey, 0.5)))
