@@ -6,6 +6,7 @@ import re
 import shutil
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlparse
 
 from medsr.core.errors import UsageError, WeightsError
 from medsr.io.files import atomic_path, sha256
@@ -62,7 +63,7 @@ def _fetch_release(entry: weight_store.WeightEntry, url: str, show_progress: boo
             try:
                 download(url, temporary, entry.size, show_progress)
             except Exception as error:  # requests' many connection errors, and pooch's own
-                reason = " ".join(str(error).split())[:160]
+                reason = _in_words(error, url)
                 raise _UnreachableError(
                     f"{entry.name}: cannot be downloaded from {url} ({reason}); "
                     f"bring the file and run: medsr weights import {entry.file}"
@@ -70,6 +71,15 @@ def _fetch_release(entry: weight_store.WeightEntry, url: str, show_progress: boo
             weight_store.check(entry, temporary)
     _record_hash(entry)
     return entry.path
+
+
+def _in_words(error: Exception, url: str) -> str:
+    """Why a download failed: where nothing answers, libraries tell it in three nested exceptions."""
+    from requests import exceptions
+
+    if isinstance(error, exceptions.ConnectionError | exceptions.Timeout):
+        return f"no connection to {urlparse(url).hostname}: no network, or a firewall"
+    return " ".join(str(error).split())[:160]
 
 
 def replaces(file: Path, name: str | None) -> bool:
