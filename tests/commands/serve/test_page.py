@@ -316,6 +316,22 @@ def test_two_users_and_a_cancel(browser: Any, server: Server, eye: Path, long_sc
 
 
 @pytest.mark.slow
+def test_a_page_with_a_running_job_asks_before_it_is_left(browser: Any, server: Server, long_scan: Path) -> None:
+    with visit(browser, server) as page:
+        page.on("dialog", lambda dialog: dialog.dismiss())
+        choose(page, long_scan)
+        assert page.locator("#finer option").first.text_content() in page.locator("#facts-list").text_content()
+        page.click("#volume-form button.main")
+        says(page, "%", "#work-label")
+        with page.expect_event("dialog") as dialog:
+            page.evaluate("setTimeout(() => location.reload())")
+        assert dialog.value.type == "beforeunload"
+        assert page.locator("#work").is_visible()  # nothing is lost
+        page.click("#cancel")
+        says(page, "Cancelled")
+
+
+@pytest.mark.slow
 def test_a_restart_while_a_job_runs(browser: Any, eye_model: Path, long_scan: Path, eye: Path, tmp_path: Path) -> None:
     """The page says what happened, and Run sends the file again."""
     with serving(tmp_path / "store", "--engine", "torch") as first:

@@ -1,6 +1,6 @@
 // A file is chosen: it is sent, and what it is is said and shown.
 
-import { $, complain, input, list, say } from "./dom.js";
+import { $, choice, complain, input, list, say } from "./dom.js";
 import { beginImage } from "./image_view.js";
 import { dropJob } from "./jobs.js";
 import { meet, suggest } from "./models.js";
@@ -51,6 +51,7 @@ async function introduce(upload, turn) {
   $("accepted").hidden = true;
   $("empty").hidden = true;
   $(`${upload.facts.kind}-form`).hidden = false;
+  if (upload.facts.kind === "volume") choice("finer").options[0].textContent = automatically(upload.facts);
   if (upload.pixels) await beginImage(upload, turn);
   else await beginScan(upload, turn);
   if (isCurrent(turn)) say(`${upload.name} is ready.`);
@@ -76,6 +77,12 @@ function ofImage(facts) {
 function ofScan(facts) {
   const lines = [grid(facts), `${facts.dtype}${facts.modality ? `, ${facts.modality}` : ""}`];
   if (facts.series) lines.push(facts.series);
-  if (facts.finer) lines.push(`as fine as its finest axis: ${grid(facts.finer)}`);
+  if (facts.finer) lines.push(`${automatically(facts)}: ${grid(facts.finer)}`);
   return lines;
+}
+
+/** What is made unless the user says otherwise. Scans without a coarser axis get twice as many voxels along each. @param {VolumeFacts} facts */
+function automatically(facts) {
+  const halved = facts.finer && Math.min(...facts.finer.spacing) < 0.9 * Math.min(...facts.spacing);
+  return halved ? "twice as fine along every axis" : "as fine as its finest axis";
 }

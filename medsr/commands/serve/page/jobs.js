@@ -76,6 +76,19 @@ async function end(job, turn) {
   $("work").hidden = false;
   $("status").classList.add("hidden"); // the progress bar says it to the eyes
   $("progress").removeAttribute("value");
+  addEventListener("beforeunload", askBeforeLeaving);
+  try {
+    return await followed(job, turn);
+  } finally {
+    removeEventListener("beforeunload", askBeforeLeaving);
+  }
+}
+
+/** A page that is loaded anew knows nothing of the job. @param {BeforeUnloadEvent} event */
+const askBeforeLeaving = (event) => event.preventDefault();
+
+/** @param {Job} job @param {number} turn */
+async function followed(job, turn) {
   let failures = 0;
   while (isCurrent(turn)) {
     /** @type {Job} */
