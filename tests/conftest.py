@@ -76,6 +76,9 @@ def medsr_home(conversions: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         shared.mkdir(exist_ok=True)
         (folder / shared.name).symlink_to(shared)
     monkeypatch.setenv("MEDSR_HOME", str(folder))
+    # A command called within a test sets it for its own children; those of the next tests must not inherit it.
+    monkeypatch.setenv("PYTHONSAFEPATH", "")
+    monkeypatch.delenv("PYTHONSAFEPATH")
     return folder
 
 

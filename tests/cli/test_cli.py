@@ -90,7 +90,7 @@ ERRORS = [
     (["finetune"], 2, "medsr finetune retina --data DIR"),
     (["finetune", "retinna"], 2, "did you mean"),
     (["finetune", "retina", "--set", "losses.perceptuel.weight=1"], 2, "did you mean 'perceptual'"),
-    (["finetune", "retina", "--data", "{tmp}"], 4, "medsr weights import RealESRGAN_x4plus.pth"),
+    (["finetune", "retina", "--data", "{tmp}"], 4, "RealESRGAN_x4plus.pth from "),
     (["finetune", "--resume", "{tmp}"], 2, "recipe.yml"),
     (["evaluate", "folder", "--adapt", "--data", "{tmp}"], 2, "--adapt: folder has none"),
     (["weights", "verify", "realesrgan-x4plus"], 4, "not on this machine"),

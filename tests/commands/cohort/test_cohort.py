@@ -477,9 +477,9 @@ def test_ten_thousand_inputs_are_several_arrays(tmp_path: Path, monkeypatch: pyt
         for task in range(count)
     ]
     assert [n for task in tasks for n in task] == list(range(10_000))
-    began = time.monotonic()
+    began = time.process_time()
     results.read_status(plan.load(tmp_path))
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.slow

@@ -84,18 +84,18 @@ def test_every_file_is_accounted_for_and_nobody_is_in_two_parts(card: Path, eyes
 
 
 def test_workers_change_nothing_and_a_second_run_does_nothing(card: Path, eyes: Path, tmp_path: Path) -> None:
-    medsr.prepare(card, eyes, out=tmp_path / "one", workers=1)
-    medsr.prepare(card, eyes, out=tmp_path / "two", workers=2)
-    assert _bytes(tmp_path / "one") == _bytes(tmp_path / "two")
-    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "one/train").iterdir()}
-    medsr.prepare(card, eyes, out=tmp_path / "one", workers=1)
-    assert times == {path: path.stat().st_mtime_ns for path in (tmp_path / "one/train").iterdir()}
-    assert _bytes(tmp_path / "one") == _bytes(tmp_path / "two")
+    medsr.prepare(card, eyes, out=tmp_path / "one/eyes", workers=1)
+    medsr.prepare(card, eyes, out=tmp_path / "two/eyes", workers=2)
+    assert _bytes(tmp_path / "one/eyes") == _bytes(tmp_path / "two/eyes")
+    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "one/eyes/train").iterdir()}
+    medsr.prepare(card, eyes, out=tmp_path / "one/eyes", workers=1)
+    assert times == {path: path.stat().st_mtime_ns for path in (tmp_path / "one/eyes/train").iterdir()}
+    assert _bytes(tmp_path / "one/eyes") == _bytes(tmp_path / "two/eyes")
 
 
 @pytest.mark.slow
 def test_killed_at_any_moment_it_goes_on_and_ends_with_the_same_bytes(card: Path, eyes: Path, tmp_path: Path) -> None:
-    medsr.prepare(card, eyes, out=tmp_path / "whole", workers=1)
+    medsr.prepare(card, eyes, out=tmp_path / "whole/out", workers=1)
     command = [sys.executable, "-m", "medsr", "prepare", str(card), str(eyes), "--out", str(tmp_path / "out")]
     command += ["--workers", "1"]
     rng = random.Random(0)
@@ -115,7 +115,7 @@ def test_killed_at_any_moment_it_goes_on_and_ends_with_the_same_bytes(card: Path
     subprocess.run(command, check=True, capture_output=True)
     left = {name for name in _bytes(tmp_path / "out") if "/." in name}  # temporary files of a killed writer
     assert not left
-    assert _bytes(tmp_path / "out") == _bytes(tmp_path / "whole")
+    assert _bytes(tmp_path / "out") == _bytes(tmp_path / "whole/out")
 
 
 def test_a_damaged_output_and_a_half_written_journal_are_made_good(card: Path, eyes: Path, tmp_path: Path) -> None:
@@ -135,11 +135,12 @@ def test_what_changed_in_the_source_changes_in_the_result_and_nothing_stays_behi
 ) -> None:
     medsr.prepare(card, eyes, out=tmp_path / "out", workers=1)
     shutil.rmtree(tmp_path / "fresh", ignore_errors=True)
+    (tmp_path / "fresh").mkdir()
     for eye in "LR":
         (eyes / f"bob_{eye}.png").rename(eyes / f"zoe_{eye}.png")
     medsr.prepare(card, eyes, out=tmp_path / "out", workers=1)
-    medsr.prepare(card, eyes, out=tmp_path / "fresh", workers=1)
-    assert _bytes(tmp_path / "out") == _bytes(tmp_path / "fresh")
+    medsr.prepare(card, eyes, out=tmp_path / "fresh/out", workers=1)
+    assert _bytes(tmp_path / "out") == _bytes(tmp_path / "fresh/out")
     assert not [name for name in _bytes(tmp_path / "out") if "bob" in name]
 
 
