@@ -20,7 +20,7 @@ EDGES = {"sagittal": ("A", "P", "S", "I"), "coronal": ("R", "L", "S", "I"), "axi
 """What lies at the left, right, upper and lower edge: as radiologists read.
 
 The patient's right is on the left. Sagittal slices are seen from the patient's left, with the nose on the left.
-Preview and report both draw by this. NiiVue, which `medsr serve` uses, does so with `sagittalNoseLeft`.
+Preview and report draw by this, and the page of `medsr serve` shows planes the same way round.
 """
 
 
