@@ -6,8 +6,10 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pytest
 
 import medsr
+from medsr.core.errors import UsageError
 from tests.helpers.images import write_png
 
 
@@ -21,3 +23,11 @@ def test_a_scan_is_sent_to_volume(tmp_path: Path) -> None:
     nib.save(nib.Nifti1Image(np.zeros((4, 4, 4), np.int16), np.eye(4)), tmp_path / "scan.nii.gz")
     [outcome] = medsr.upscale(tmp_path / "scan.nii.gz", tmp_path / "out", model="bicubic")
     assert "a scan, not an image; for scans: medsr volume" in str(outcome.error)
+
+
+def test_a_folder_of_scans_is_sent_to_volume(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    nib.save(nib.Nifti1Image(np.zeros((4, 4, 4), np.int16), np.eye(4)), tmp_path / "in/scan.nii.gz")
+    with pytest.raises(UsageError, match="holds scans, not images; for scans: medsr volume"):
+        medsr.upscale(tmp_path / "in", tmp_path / "out", model="bicubic")
+    assert not (tmp_path / "out").exists()

@@ -21,6 +21,7 @@ from medsr.io.images.formats import BY_NAME, SUFFIXES, UNREAD, WRITTEN, ImageFor
 from medsr.io.images.frames import Frames, numbers
 from medsr.io.images.limits import check_result
 from medsr.io.kinds import detect_file_type, is_dicom, is_image, list_images, matches, unread_reason
+from medsr.io.listing import files_below
 from medsr.io.metadata import describing_image
 from medsr.io.volumes import volume_files
 
@@ -143,7 +144,14 @@ def expand(inputs: Iterable[str | Path]) -> list[Path]:
 
     Raises UsageError when one of them matches nothing.
     """
-    return files.expand(inputs, list_images, Path.is_file)
+    return files.expand(inputs, _images_below, Path.is_file)
+
+
+def _images_below(folder: Path) -> list[Path]:
+    images = list_images(folder)
+    if not images and any(map(volume_files.is_volume, files_below(folder))):
+        raise UsageError(f"{folder}: holds scans, not images; for scans: medsr volume {folder} --out FOLDER")
+    return images
 
 
 def _decoded(path: Path, frames: str | None = None, chosen: bool = False) -> Image | Frames:
