@@ -9,7 +9,7 @@ from typing import Any
 from medsr.commands.evaluate.case import Runner
 from medsr.core.version import __version__
 
-MEASURED_WITH = ("torch", "numpy", "scipy", "scikit-image", "basicsr")
+MEASURED_WITH = ("torch", "numpy", "scipy", "scikit-image")
 
 
 def about_model(runner: Runner) -> dict[str, Any]:
