@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from urllib.parse import quote
 
@@ -69,7 +70,7 @@ def _link(plan: CohortPlan, shown: Path) -> str:
     """The way from the page to a scan's report, else to its preview or the image; none to what lies elsewhere."""
     report = shown.with_name(shown.name.replace("_preview.png", "_report.html"))
     target = report if report.is_file() else shown
-    return quote(target.relative_to(plan.out).as_posix()) if target.is_relative_to(plan.out) else ""
+    return quote(os.fsencode(target.relative_to(plan.out).as_posix())) if target.is_relative_to(plan.out) else ""
 
 
 def _thumbnail(path: Path) -> NDArray[np.float32] | None:
