@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.multival import MultiValue
 
+from medsr.io.dicom.values import numbers_of
+from medsr.io.dicom.window import window_of
 from medsr.io.images.base import DICOM, Image
 from medsr.io.volumes.base import Volume
 from medsr.io.volumes.dicom.display import shown_range
@@ -44,11 +45,9 @@ def of_image(image: Image) -> tuple[float, float]:
     """The stored values shown as black and white: the header's window, else all of 8 bits and colours, else most."""
     dataset = image.extra.get("dataset") if image.kind == DICOM and image.pixels.shape[2] == 1 else None
     window = window_of(dataset) if dataset is not None else None
-    if window is not None:
-        slope, intercept = (_numbers(dataset, key) for key in ("RescaleSlope", "RescaleIntercept"))
-        factor, shift = (slope or [1.0])[0], (intercept or [0.0])[0]
-        if factor > 0:
-            return (window[0] - shift) / factor, (window[1] - shift) / factor
+    if window is not None and (rescaling := _rescaling(dataset)) is not None:
+        slope, intercept = rescaling
+        return (window[0] - intercept) / slope, (window[1] - intercept) / slope
     if image.pixels.dtype.itemsize == 1 or image.pixels.shape[2] == 3:
         return image.window.low, image.window.high
     return percentiles(image.pixels)
@@ -63,20 +62,11 @@ def percentiles(values: NDArray) -> tuple[float, float]:
     return low, high if high > low else low + 1.0
 
 
-def window_of(dataset: Any) -> tuple[float, float] | None:
-    """DICOM's first window as the values shown black and white (PS3.3 C.11.2), after rescaling; None without one."""
-    centres, widths = (_numbers(dataset, key) for key in ("WindowCenter", "WindowWidth"))
-    if not centres or not widths or not widths[0] >= 1 or dataset.get("VOILUTFunction") == "SIGMOID":
-        return None
-    centre, width = centres[0] - 0.5, max(widths[0] - 1, 1e-3)
-    return centre - width / 2, centre + width / 2
-
-
-def _numbers(dataset: Any, key: str) -> list[float]:
+def _rescaling(dataset: Any) -> tuple[float, float] | None:
+    """Slope and intercept; None for those that turn black to white, or are not numbers."""
     try:
-        value = dataset.get(key)
-        values = [] if value is None or value == "" else value if isinstance(value, MultiValue) else [value]
-        numbers = [float(number) for number in values]
-    except (TypeError, ValueError):  # text that is not a number: as if there were none
-        return []
-    return numbers if all(np.isfinite(numbers)) else []
+        slopes, intercepts = (numbers_of(dataset, keyword) for keyword in ("RescaleSlope", "RescaleIntercept"))
+    except ValueError:
+        return None
+    slope, intercept = (slopes or [1.0])[0], (intercepts or [0.0])[0]
+    return (slope, intercept) if slope > 0 and np.isfinite([slope, intercept]).all() else None

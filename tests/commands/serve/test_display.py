@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
-from medsr.commands.serve.display import of_volume, window_of
+from medsr.commands.serve.display import of_volume
+from medsr.io.dicom.window import window_of
 from medsr.io.volumes.base import Volume
 
 
@@ -22,11 +23,13 @@ def test_the_window_is_dicoms_formula() -> None:
     """As in PS3.3 C.11.2.1.2: centre 2048 and width 4096 show 0 as black and 4095 as white."""
     assert window_of(header(2048, 4096)) == pytest.approx((0, 4095))
     assert window_of(header([40, -600], [401, 1500])) == pytest.approx((-160.5, 239.5))
+    assert window_of(header(40, 400, "LINEAR_EXACT")) == (-160, 240)
 
 
 def test_a_header_without_a_linear_window_has_none() -> None:
     assert window_of(Dataset()) is None
     assert window_of(header(40, 0)) is None
+    assert window_of(header(40, "inf")) is None
     assert window_of(header(40, 400, "SIGMOID")) is None
 
 
