@@ -31,3 +31,12 @@ def test_a_folder_of_scans_is_sent_to_volume(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holds scans, not images; for scans: medsr volume"):
         medsr.upscale(tmp_path / "in", tmp_path / "out", model="bicubic")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_of_photographs_is_sent_to_upscale(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    write_png(tmp_path / "in/eye.png", np.zeros((32, 32, 3), np.uint8))
+    [outcome] = medsr.volume(tmp_path / "in", tmp_path / "out", model="cubic")
+    assert "holds images, not scans; for images: medsr upscale" in str(outcome.error)
+    with pytest.raises(UsageError, match="for images: medsr cohort upscale"):
+        medsr.cohort("volume", tmp_path / "in", out=tmp_path / "cohort", model="cubic")

@@ -12,6 +12,7 @@ from medsr.commands.cohort.plan import CohortItem
 from medsr.commands.upscale.plans import plan as plan_images
 from medsr.commands.volume.files import Target, check, target_of
 from medsr.core.errors import InputError, UsageError
+from medsr.io.kinds import list_images
 from medsr.io.scans import expand
 
 LIST = ".txt"
@@ -42,7 +43,9 @@ def scans(inputs: Sequence[str], out: Path, dicom: bool, uncertainty: bool) -> C
     except InputError as error:
         raise UsageError(f"{error}: no scan there") from error
     if matches.barren:
-        raise UsageError(f"{matches.barren[0]}: no scan there")
+        images = list_images(matches.barren[0])
+        reason = "holds images, not scans; for images: medsr cohort upscale" if images else "no scan there"
+        raise UsageError(f"{matches.barren[0]}: {reason}")
     loose = [os.path.dirname(os.path.abspath(scan.path)) for scan in matches.scans if scan.subfolder is None]
     shared = os.path.commonpath(loose) if loose else ""
     located = [

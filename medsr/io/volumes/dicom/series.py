@@ -14,7 +14,7 @@ from medsr.io.dicom import files as dicom_files
 from medsr.io.dicom import pixels as dicom_pixels
 from medsr.io.dicom import reader
 from medsr.io.images import dicom_image
-from medsr.io.kinds import detect_file_type, is_dicom
+from medsr.io.kinds import detect_file_type, is_dicom, list_images
 from medsr.io.volumes.base import DICOM, Volume, check_memory
 from medsr.io.volumes.dicom import content, copies, grids, mosaic, padding, series_list, stack, thickness, time, uniform
 from medsr.io.volumes.dicom.frames import frames_of
@@ -36,6 +36,8 @@ def read(path: Path, series: str | None) -> Volume:
         raise InputError(f"{path}: {dicom_image.NO_FILE_SET}")
     if not files_by_uid and (picture := detect_file_type(path)) is not None and not is_dicom(path):
         raise InputError(f"{path}: a {picture.name} image, not a scan; for images: medsr upscale {path} --out FOLDER")
+    if not files_by_uid and path.is_dir() and list_images(path):
+        raise InputError(f"{path}: holds images, not scans; for images: medsr upscale {path} --out FOLDER")
     if not files_by_uid:
         raise InputError(f"{path}: no DICOM image there{f' among {len(others)} file(s)' if others else ''}")
     uid, number = grids.parse_series(series)
