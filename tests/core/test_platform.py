@@ -7,10 +7,13 @@ import ntpath
 import os
 import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
+import numpy as np
 import pytest
 
 from medsr.core import platform
@@ -129,10 +132,18 @@ def test_without_resource_nothing_is_bounded_and_the_peak_is_psutils(monkeypatch
 def test_the_unit_of_the_peak_is_the_systems(monkeypatch: pytest.MonkeyPatch) -> None:
     resource = pytest.importorskip("resource")
     monkeypatch.setattr(resource, "getrusage", lambda _: SimpleNamespace(ru_maxrss=2048))
+    monkeypatch.setattr(platform, "Path", Mock(side_effect=OSError))  # as where there is not a /proc
     monkeypatch.setattr(sys, "platform", "linux")
     assert platform.peak_memory() == 2048 * 1024
     monkeypatch.setattr(sys, "platform", "darwin")
     assert platform.peak_memory() == 2048
+
+
+def test_the_peak_is_not_that_of_the_program_that_started_this_one() -> None:
+    large = np.ones(64 << 20)  # 512 MB
+    code = "from medsr.core.platform import peak_memory; print(peak_memory())"
+    peak = int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    assert 5e6 < peak < large.nbytes / 2
 
 
 def test_where_cores_cannot_be_chosen_all_count(monkeypatch: pytest.MonkeyPatch) -> None:
