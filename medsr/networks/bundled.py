@@ -13,6 +13,7 @@ from medsr.core.errors import WeightsError
 from medsr.io.images.image import DICOM, Image
 from medsr.io.volumes.base import Volume
 from medsr.io.volumes.periodic import is_phase, is_signed
+from medsr.io.volumes.units import is_ct, lowest
 from medsr.networks import weight_store
 
 AUTO = "auto"
@@ -32,8 +33,6 @@ WARM = 1.25
 SURROUND = 0.25
 """Of the brightest: what three corners of a fundus stay below, outside the camera's round field (0.12 and less on those
 three sets). Corners of other photographs are seldom dark."""
-AIR = -500
-"""Values below this mean Hounsfield units: no MRI has them."""
 
 
 @dataclass(frozen=True)
@@ -159,17 +158,11 @@ def other_than_mri(volume: Volume) -> str:
         return "a phase, whose values wrap"
     if volume.signed:
         return "real or imaginary parts and field maps, as its header or name says"
-    if volume.modality == "" and (least := lowest(volume)) < AIR:
-        return f"CT, which values down to {least:.0f} look like"
+    if is_ct(volume):
+        return f"CT, which values down to {lowest(volume):.0f} look like"
     if is_signed(volume):
         return "values on both sides of 0, as in field maps and parts of complex images"
     return ""
-
-
-def lowest(volume: Volume) -> float:
-    """The smallest value, in the scan's own units, background left out."""
-    picture = volume.stored if volume.background is None else volume.stored[~volume.background]
-    return min(float(end) * volume.slope + volume.intercept for end in (picture.min(), picture.max()))
 
 
 def _interpolated(what: str) -> Choice:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from medsr.core.geometry import Shape
 from medsr.io.volumes.periodic import is_phase, is_signed
+from medsr.io.volumes.units import is_ct, lowest
 from medsr.io.volumes.volume import Volume
-from medsr.networks.bundled import AIR, lowest
 from medsr.networks.weight_store import VOLUME_BASELINES
 from medsr.volumes.acquisition import Acquisition
 from medsr.volumes.learned_fusion import trained_on
@@ -39,8 +39,8 @@ def domain_warnings(engine: LoadedSliceModel, volume: Volume, fine: Shape, acqui
     if "MRI" in modality:
         if volume.modality not in ("", "MR"):
             warnings.append(f"{trained_on}; this is {volume.modality}")
-        elif not volume.modality and (least := lowest(volume)) < AIR:
-            warnings.append(f"{trained_on}; values down to {least:.0f} look like CT")
+        elif is_ct(volume):
+            warnings.append(f"{trained_on}; values down to {lowest(volume):.0f} look like CT")
     return warnings
 
 

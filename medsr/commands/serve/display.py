@@ -13,9 +13,8 @@ from medsr.io.dicom.window import window_of
 from medsr.io.images.base import DICOM, Image
 from medsr.io.volumes.base import Volume
 from medsr.io.volumes.dicom.display import shown_range
-from medsr.networks.bundled import AIR, lowest
+from medsr.io.volumes.units import is_ct, unit_of
 
-HOUNSFIELD = "HU"
 SOFT_TISSUE = (-160.0, 240.0)
 """HU shown as black and white where a CT's header names no window: level 40, width 400."""
 
@@ -34,11 +33,10 @@ def of_volume(scan: Volume) -> Display:
     """For a scan's first volume."""
     first: NDArray = scan.stored[..., 0] if scan.stored.ndim == 4 else scan.stored
     low, high = sorted(value * scan.slope + scan.intercept for value in percentiles(first))
-    is_ct = scan.modality == "CT" or (not scan.modality and lowest(scan) < AIR)
     window = shown_range(scan)
     if window is None:
-        window = SOFT_TISSUE if is_ct else (low, high + 0.08 * (high - low))
-    return Display(*window, range=high - low, unit=HOUNSFIELD if is_ct else "")
+        window = SOFT_TISSUE if is_ct(scan) else (low, high + 0.08 * (high - low))
+    return Display(*window, range=high - low, unit=unit_of(scan))
 
 
 def of_image(image: Image) -> tuple[float, float]:

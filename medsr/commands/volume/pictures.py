@@ -12,6 +12,7 @@ from medsr.core.geometry import PLANES, Plane
 from medsr.core.intensity import Window
 from medsr.core.types import Array
 from medsr.io.volumes.dicom.display import shown_range
+from medsr.io.volumes.units import unit_of
 from medsr.io.volumes.volume import Volume
 from medsr.volumes.acquisition import Acquisition
 from medsr.volumes.orientation import Canonical
@@ -113,11 +114,6 @@ def foreground_middle(unit: NDArray, shape: tuple[int, ...]) -> tuple[int, int, 
         centre = (hit[0] + hit[-1] + 1) / 2 if hit.size else inside.size / 2
         middle.append(min(int(centre * shape[axis] / inside.size), shape[axis] - 1))
     return middle[0], middle[1], middle[2]
-
-
-def unit_of(volume: Volume) -> str:
-    """What its values are counted in, where that is known."""
-    return "HU" if volume.modality == "CT" else ""
 
 
 def black_and_white(volume: Volume, window: Window, unit: NDArray) -> tuple[float, float]:

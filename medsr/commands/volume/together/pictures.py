@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medsr.commands.volume.pictures import black_and_white, foreground_middle, shown, unit_of
+from medsr.commands.volume.pictures import black_and_white, foreground_middle, shown
 from medsr.core.geometry import PLANES, Plane
 from medsr.core.intensity import Window
 from medsr.core.types import Array
 from medsr.io.volumes.base import Volume
+from medsr.io.volumes.units import unit_of
 from medsr.volumes.orientation import Canonical
 from medsr.volumes.stacks.joined import JoinedScan
 from medsr.volumes.stacks.on_grid import coverage
