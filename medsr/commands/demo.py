@@ -17,7 +17,7 @@ from medsr.degradation.multiscale import reduce, sizes
 from medsr.degradation.protocols import bicubic_then_blur, crop_to_multiple
 from medsr.io.images import image as image_io
 from medsr.metrics import names, perceptual, psnr_ssim
-from medsr.networks import weight_store
+from medsr.networks import cards, weight_store
 from medsr.recipe import Recipe, load
 from medsr.report.page import Picture, Section, Table, folder_name, picture, write_page
 from medsr.training import report as train_report
@@ -31,6 +31,9 @@ HELD_OUT_SCALE = 0.5
 super-resolution by 2 to have anything to restore."""
 CROPS = ((150, 60), (330, 110), (480, 40))
 CROP_SIDE = 96
+START = (
+    "Repeated from the card of the model before this fine-tuning. Its figures are of the images that the card names."
+)
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,17 @@ def table(rows: list[Row]) -> list[str]:
     return [line[0].ljust(10) + "".join(map(str.rjust, line[1:], widths)) for line in cells]
 
 
+def verdict(rows: list[Row]) -> str:
+    """How the fine-tuned model stands to bicubic, and where it stood before."""
+    psnr = {row.model: row.psnr for row in rows}
+    before, after = (_than(psnr[model] - psnr["bicubic"]) for model in ("before", "after"))
+    return f"On the held-out part the fine-tuned model is {after} (PSNR); before fine-tuning it was {before}."
+
+
+def _than(gain: float) -> str:
+    return f"{abs(gain):.2f} dB {'better' if gain >= 0 else 'worse'} than bicubic"
+
+
 def _cells(rows: list[Row]) -> list[list[str]]:
     """The table's header and lines."""
     labels = [names.label(metric) for metric in rows[0].perceptual]
@@ -173,6 +187,7 @@ def _write_report(
         crops += [picture(f"{name}, at row {top}, column {left}", unit[cut], 3) for name, unit in pictures.items()]
     sections = [
         Section("Figures", tables=[figures]),
+        *cards.sections([model], START),
         Section(
             "Zoomed",
             f"Crops of {CROP_SIDE} pixels, every pixel enlarged three times.",
@@ -186,4 +201,5 @@ def _write_report(
         f"A fundus photograph (scikit-image's data.retina, public domain). The model {model} was fine-tuned on its "
         "left part and tried on its right part, which the fine-tuning did not see."
     )
+    lead = f"{verdict(rows)} {lead}"
     write_page(path, f"{folder_name(path.parent)}: super-resolution of a fundus photograph", lead, sections)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from medsr.commands.demo import demo, prepare
+from medsr.commands.demo import Row, demo, prepare, verdict
 from medsr.core.errors import WeightsError
 from medsr.io.images import image as image_io
 from medsr.networks import converted, weight_store
@@ -30,6 +30,14 @@ def test_the_full_demo_says_which_weights_it_needs_before_any_work(tmp_path: Pat
     with pytest.raises(WeightsError, match="medsr weights fetch realesrgan-x4plus"):
         demo(tmp_path / "demo", full=True)
     assert not (tmp_path / "demo").exists()
+
+
+def test_it_says_first_whether_fine_tuning_gained() -> None:
+    rows = [Row("bicubic", 30.0, 0.9, 1.0), Row("before", 29.5, 0.9, 1.0), Row("after", 33.25, 0.9, 1.0)]
+    assert verdict(rows) == (
+        "On the held-out part the fine-tuned model is 3.25 dB better than bicubic (PSNR); "
+        "before fine-tuning it was 0.50 dB worse than bicubic."
+    )
 
 
 @pytest.mark.alone
@@ -57,4 +65,5 @@ def test_demo_fine_tunes_and_gains(tmp_path: Path) -> None:
     assert rows["after"].ssim > rows["bicubic"].ssim
     page = (tmp_path / "demo/report.html").read_text()
     assert page.count("<img") >= 16
+    assert "What was measured of medsr-retina-x2" in page
     assert 'src="http' not in page

@@ -53,8 +53,13 @@ class Entry:
     @property
     def gain(self) -> IntervalSummary:
         """PSNR over interpolation on the same image, dB."""
+        return summarize(self.gains)
+
+    @property
+    def gains(self) -> list[float]:
+        """The same, image by image."""
         pairs = zip(self.scores.per_image["psnr"], self.bicubic.per_image["psnr"], strict=True)
-        return summarize([own - other for own, other in pairs])
+        return [own - other for own, other in pairs]
 
     @property
     def improved(self) -> bool:

@@ -10,9 +10,11 @@ import numpy as np
 from scipy.ndimage import uniform_filter
 
 from medsr.commands.compare.entry import Entry, Failed
+from medsr.commands.evaluate.verdict import compared
 from medsr.core.types import Array
 from medsr.metrics import names, perceptual
 from medsr.metrics.bootstrap import METHOD, IntervalSummary
+from medsr.networks import cards
 from medsr.report.page import Section, Table, curves, folder_name, picture, write_page
 from medsr.training.validation import Predict, Scores, ValidationSample
 
@@ -27,17 +29,22 @@ CAUTION = (
     "Networks this small, trained this briefly, say how fast a method learns, not how good it becomes. A GAN stage "
     "gives PSNR away for what looks sharp, and may invent detail: compare the pictures, not only the table."
 )
+START = "Recipes started from it. Repeated from its card: its figures before this training, of the images named there."
 
 
 @dataclass(frozen=True)
 class ComparisonSummary:
-    """What the page says of the protocol. `images`: the held-out ones, by name. `recipes`: name -> YAML."""
+    """What the page says of the protocol. `images`: the held-out ones, by name. `recipes`: name -> YAML.
+
+    `starts`: the weights that recipes started from, by name or file.
+    """
 
     protocol: str
     baseline: str
     budget: str
     images: tuple[str, ...]
     recipes: Mapping[str, str]
+    starts: tuple[str, ...] = ()
 
 
 def header(baseline: str, scores: Scores) -> list[str]:
@@ -82,6 +89,13 @@ def remarks(entries: Sequence[Entry], baseline: str) -> list[str]:
     return lines + ([f"Not better than {baseline} on these images (PSNR): {', '.join(behind)}."] if behind else [])
 
 
+def verdict(entries: Sequence[Entry], baseline: str) -> list[str]:
+    """Whether the weights that each recipe ended with are better than interpolation, the best first."""
+    last = {entry.leaf.of: entry for entry in entries}.values()
+    ranked = sorted(last, key=lambda entry: -entry.gain.mean)
+    return [sentence for entry in ranked if (sentence := compared(entry.leaf.name, baseline, entry.gains))]
+
+
 def write(
     path: Path,
     entries: Sequence[Entry],
@@ -106,6 +120,7 @@ def write(
     sections = [
         Section("Result", " ".join(remarks(entries, summary.baseline)), [table]),
         Section("Curves", f"Below {lowest:.0f} dB nothing is drawn.", pictures=[drawn], wide=True),
+        *cards.sections(summary.starts, START),
         Section("What the numbers do not say", CAUTION),
     ]
     for index in range(len(next(iter(shown.values())))):
@@ -118,7 +133,8 @@ def write(
         reasons = [[failure.name, failure.reason] for failure in failed]
         sections.append(Section("Did not come to their end", tables=[Table(["recipe", "reason"], reasons, text=True)]))
     sections += [Section(f"Recipe {name}", code=text) for name, text in summary.recipes.items()]
-    lead = f"{len(summary.recipes)} recipes on the same images, {summary.budget}, beside {summary.baseline}."
+    wide = f"{len(summary.recipes)} recipes on the same images, {summary.budget}, beside {summary.baseline}."
+    lead = " ".join([*verdict(entries, summary.baseline), wide])
     write_page(path, f"{folder_name(path.parent)}: comparison of recipes", lead, sections)
 
 

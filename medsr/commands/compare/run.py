@@ -172,6 +172,6 @@ def _summary(
     protocol, baseline = strategy.describe(candidates[0]), strategy.baseline
     budget = f"{minutes:g} minutes of training each" if minutes is not None else "each as long as its recipe says"
     names = tuple(sample.name for sample in held_out)
-    return page.ComparisonSummary(
-        protocol, baseline, budget, names, {recipe.name: recipe.for_page() for recipe in candidates}
-    )
+    as_yaml = {recipe.name: recipe.for_page() for recipe in candidates}
+    starts = tuple(dict.fromkeys(filter(None, (recipe.start_from.generator for recipe in candidates))))
+    return page.ComparisonSummary(protocol, baseline, budget, names, as_yaml, starts)

@@ -15,6 +15,7 @@ from medsr.commands.evaluate.result import Evaluation
 from medsr.commands.evaluate.verdict import verdict
 from medsr.core.types import Array
 from medsr.metrics.regions import foreground
+from medsr.networks import cards
 from medsr.report.page import Picture, Section, Table, drawing, folder_name, picture, write_page
 
 CROP = 96
@@ -43,6 +44,7 @@ def write(path: Path, result: Evaluation, gallery: Gallery, data: Path) -> None:
         Section("Quality", " ".join(f"{note}." for note in tables.remarks(result)), _tables(result, quality, caption)),
         Section("Intervals", INTERVALS.format(result.baseline), pictures=_plots(result), wide=True),
         Section("Cost", tables=_tables(result, cost, "One image at a time; memory is that of the whole process.")),
+        *cards.sections(result.models),
         Section("What the numbers do not say", CAUTION),
     ]
     for model in result.models:

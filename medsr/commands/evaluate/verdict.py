@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isfinite
 
 from medsr.commands.evaluate.result import Evaluation
@@ -11,15 +12,22 @@ from medsr.metrics.bootstrap import summarize
 def verdict(result: Evaluation) -> list[str]:
     """Whether each model is better than the baseline, by how many dB of PSNR, and on how many images."""
     models = [model for model in result.models if model != result.baseline]
-    return [sentence for model in models if (sentence := _sentence(result, model))]
+    sentences = [
+        compared(model, result.baseline, list(result.gains(model, "psnr").values()), _but(result, model))
+        for model in models
+    ]
+    return [sentence for sentence in sentences if sentence]
 
 
-def _sentence(result: Evaluation, model: str) -> str:
-    """Nothing where no PSNR could be compared, as where two results are equal to the ground truth."""
-    gains = [gain for gain in result.gains(model, "psnr").values() if isfinite(gain)]
+def compared(model: str, baseline: str, differences: Sequence[float], but: str = "") -> str:
+    """A sentence on `differences` to the baseline, dB of PSNR image by image; `but` ends one that praises.
+
+    Nothing where no PSNR could be compared, as where two results are equal to the ground truth.
+    """
+    gains = [gain for gain in differences if isfinite(gain)]
     if not gains:
         return ""
-    baseline, count, summary = result.baseline, len(gains), summarize(gains)
+    count, summary = len(gains), summarize(gains)
     better, worse = sum(gain > 0 for gain in gains), sum(gain < 0 for gain in gains)
     mean = f"{abs(summary.mean):.2f} dB"
     images = "the one image" if count == 1 else f"all {count} images"
@@ -29,12 +37,12 @@ def _sentence(result: Evaluation, model: str) -> str:
     if not better and not worse:
         return f"{model} is the same as {baseline} on every image (PSNR)."
     if not worse:
-        return f"{model} is better than {baseline} on {images}: by {mean} of PSNR{average}{_but(result, model)}."
+        return f"{model} is better than {baseline} on {images}: by {mean} of PSNR{average}{but}."
     if not better:
         return f"{model} is worse than {baseline} on {images}: by {mean} of PSNR{average}."
     if summary.above_zero:
         lost = f"but worse on {worse} of {count} images, by up to {-min(gains):.2f} dB"
-        return f"{model} is better than {baseline} by {mean} of PSNR on average, {lost}{_but(result, model)}."
+        return f"{model} is better than {baseline} by {mean} of PSNR on average, {lost}{but}."
     if summary.below_zero:
         won = f"though better on {better} of {count} images"
         return f"{model} is worse than {baseline} by {mean} of PSNR on average, {won}."

@@ -11,6 +11,7 @@ from medsr.commands.evaluate.lesions.result import GROUND_TRUTH, MEASURES, Cell,
 from medsr.commands.evaluate.lesions.verdict import groups, listed, reference, verdict
 from medsr.commands.evaluate.tables import interval
 from medsr.core.text import names_only
+from medsr.networks import cards
 from medsr.report.page import Section, Table, folder_name, write_page
 
 PLACES = 12
@@ -59,7 +60,8 @@ def write(path: Path, result: LesionEvaluation, data: Path) -> None:
     lead = f"How much {models} keep{'s' if len(others) < 2 else ''} of {tables.counted(result)}"
     lead += f", beside {result.baseline}." if others else "."
     sections = [Section(f"{model}: the verdict", verdict(result, model)) for model in [*others, result.baseline]]
-    sections += [_glance(result), *_notes(result), Section("What this does not show", CAUTION)]
+    sections += [_glance(result), *_notes(result), *cards.sections(others)]
+    sections += [Section("What this does not show", CAUTION)]
     sections += [_curves(result, measure) for measure in tables.measured(result, _cells(result), tuple(CURVES))]
     sections += _strips(result)
     sections += [real_section(result)] if result.real else []
