@@ -13,7 +13,7 @@ from medsr.io.dicom.window import window_of
 from medsr.io.images.base import DICOM, Image
 from medsr.io.volumes.base import Volume
 from medsr.io.volumes.dicom.display import shown_range
-from medsr.io.volumes.units import is_ct, unit_of
+from medsr.io.volumes.units import may_be_hounsfield, unit_of
 
 SOFT_TISSUE = (-160.0, 240.0)
 """HU shown as black and white where a CT's header names no window: level 40, width 400."""
@@ -29,26 +29,46 @@ class Display:
     unit: str
 
 
+@dataclass(frozen=True)
+class StoredDisplay:
+    """Stored values shown as black and white; a value is `stored * slope + intercept`, in the unit of that name."""
+
+    low: float
+    high: float
+    slope: float = 1.0
+    intercept: float = 0.0
+    unit: str = ""
+
+
 def of_volume(scan: Volume) -> Display:
     """For a scan's first volume."""
     first: NDArray = scan.stored[..., 0] if scan.stored.ndim == 4 else scan.stored
     low, high = sorted(value * scan.slope + scan.intercept for value in percentiles(first))
-    window = shown_range(scan)
+    unit, window = unit_of(scan), shown_range(scan)
     if window is None:
-        window = SOFT_TISSUE if is_ct(scan) else (low, high + 0.08 * (high - low))
-    return Display(*window, range=high - low, unit=unit_of(scan))
+        window = SOFT_TISSUE if unit else (low, high + 0.08 * (high - low))
+    return Display(*window, range=high - low, unit=unit)
 
 
-def of_image(image: Image) -> tuple[float, float]:
-    """The stored values shown as black and white: the header's window, else all of 8 bits and colours, else most."""
-    dataset = image.extra.get("dataset") if image.kind == DICOM and image.pixels.shape[2] == 1 else None
-    window = window_of(dataset) if dataset is not None else None
-    if window is not None and (rescaling := _rescaling(dataset)) is not None:
-        slope, intercept = rescaling
-        return (window[0] - intercept) / slope, (window[1] - intercept) / slope
-    if image.pixels.dtype.itemsize == 1 or image.pixels.shape[2] == 3:
-        return image.window.low, image.window.high
-    return percentiles(image.pixels)
+def of_image(image: Image) -> StoredDisplay:
+    """For an image: its header's window, soft tissue for CT, else all of 8 bits and colours, else most."""
+    header: Any = image.extra.get("dataset", {}) if image.kind == DICOM and image.pixels.shape[2] == 1 else {}
+    rescaling = _rescaling(header)
+    slope, intercept = rescaling or (1.0, 0.0)
+    unit = ""
+    stated = rescaling is not None and "RescaleIntercept" in header  # not in what was photographed from a screen
+    if stated and may_be_hounsfield(header.get("RescaleType")):
+        unit = unit_of(Volume(image.pixels, np.eye(4), "", slope, intercept, modality=image.modality))
+    window = window_of(header) if rescaling is not None else None
+    if window is None and unit:
+        window = SOFT_TISSUE
+    if window is not None:
+        low, high = ((value - intercept) / slope for value in window)
+    elif image.pixels.dtype.itemsize == 1 or image.pixels.shape[2] == 3:
+        low, high = image.window.low, image.window.high
+    else:
+        low, high = percentiles(image.pixels)
+    return StoredDisplay(low, high, slope, intercept, unit) if unit else StoredDisplay(low, high)
 
 
 def percentiles(values: NDArray) -> tuple[float, float]:

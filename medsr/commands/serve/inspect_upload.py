@@ -16,10 +16,11 @@ from medsr.commands.upscale.models import DEFAULT_SCALE
 from medsr.core import platform
 from medsr.core.errors import InputError, MedsrError
 from medsr.core.types import OnProgress
+from medsr.io.dicom.coded import coded_words, pixel_words
 from medsr.io.dicom.files import numbered_members
 from medsr.io.file_type import Content, content_of
 from medsr.io.images import image as image_io
-from medsr.io.images.base import Image
+from medsr.io.images.base import DICOM, Image
 from medsr.io.volumes import volume as volume_io
 from medsr.io.volumes.base import REPAIR, Volume
 from medsr.networks.bundled import by_factor, for_image
@@ -81,7 +82,7 @@ def _image(path: Path, limit: float, quota: Quota) -> ImageFacts:
     if height * width > limit:
         raise InputError(f"{width} x {height} pixels; this server takes at most {limit / 1e6:g} megapixels")
     write_pixels(view_path(path, PIXELS), image, quota)
-    low, high = of_image(image)
+    display = of_image(image)
     chosen = for_image(image, DEFAULT_SCALE)
     return ImageFacts(
         format=image.kind,
@@ -92,8 +93,12 @@ def _image(path: Path, limit: float, quota: Quota) -> ImageFacts:
         low=image.window.low,
         high=image.window.high,
         inverted=image.window.inverted,
-        show_low=low,
-        show_high=high,
+        show_low=display.low,
+        show_high=display.high,
+        unit=display.unit,
+        slope=display.slope,
+        intercept=display.intercept,
+        header=_header_of_image(image),
         suggested=chosen.model,
         why=chosen.why,
         fits=chosen.fits,
@@ -102,6 +107,13 @@ def _image(path: Path, limit: float, quota: Quota) -> ImageFacts:
         ],
         notes=[image.note] if image.note else [],
     )
+
+
+def _header_of_image(image: Image) -> str:
+    if image.kind != DICOM:
+        return ""
+    dataset = image.extra["dataset"]
+    return ", ".join(filter(None, (coded_words(dataset), pixel_words(dataset))))
 
 
 def write_pixels(path: Path, image: Image, quota: Quota) -> None:
@@ -159,6 +171,7 @@ def _volume(path: Path, uid: str | None, series: str | None, limit: float, quota
         fits=chosen.fits,
         finer=_finer_grid(scan),
         series=series,
+        header=coded_words(scan.extra[0].dataset, scan.extra[0].cosines) if scan.kind == DICOM and scan.extra else "",
         show_low=display.low,
         show_high=display.high,
         range=display.range,

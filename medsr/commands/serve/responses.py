@@ -82,8 +82,12 @@ class ImageFacts(Schema):
     low: float
     high: float
     inverted: bool = Field(description="the lowest value is the brightest (MONOCHROME1)")
-    show_low: float = Field(description="a window to begin with")
+    show_low: float = Field(description="a window to begin with, in stored values")
     show_high: float
+    unit: str = Field(default="", description="HU for CT, else empty")
+    slope: float = Field(default=1.0, description="a stored value times this, plus `intercept`, is in `unit`")
+    intercept: float = 0.0
+    header: str = Field(default="", description="what its DICOM header says in the standard's codes; never free text")
     suggested: str = Field(description="the model of factor 2 that suits it; bicubic where none was made for such")
     why: str = Field(description="why that one")
     fits: bool = Field(description="whether a bundled model was made for such an image")
@@ -103,6 +107,7 @@ class VolumeFacts(Schema):
     labels: bool = Field(description="it looks like a label map, which is resampled and not super-resolved")
     finer: VoxelGrid | None
     series: str | None = Field(default=None, description="the DICOM series that was asked for")
+    header: str = Field(default="", description="what its DICOM header says in the standard's codes; never free text")
     suggested: str = Field(description="the model or interpolation that suits it; `nearest` for label maps and phases")
     why: str = Field(description="why that one")
     fits: bool = Field(description="whether a bundled model was made for such a scan, or none is needed")

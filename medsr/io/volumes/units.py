@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from medsr.io.volumes.base import Volume
+from typing import Any
+
+from medsr.io.volumes.base import DICOM, Volume
+from medsr.io.volumes.dicom.tags import value_of
 from medsr.io.volumes.periodic import is_phase
 
 HOUNSFIELD = "HU"
@@ -12,7 +15,16 @@ AIR = -500
 
 def unit_of(volume: Volume) -> str:
     """The name of the unit, empty where it is not known: the page and all reports go by this."""
-    return HOUNSFIELD if is_ct(volume) else ""
+    kind = value_of(volume.extra[0], "RescaleType") if volume.kind == DICOM and volume.extra else ""
+    return HOUNSFIELD if may_be_hounsfield(kind) and is_ct(volume) else ""
+
+
+def may_be_hounsfield(rescale_type: Any) -> bool:
+    """Whether a header leaves room for Hounsfield units: not where rescaled values are densities or atomic numbers.
+
+    Nothing and US (unspecified) mean them in CT (PS3.3 C.11.1.1.2).
+    """
+    return str(rescale_type or "").strip() in ("", "US", HOUNSFIELD)
 
 
 def is_ct(volume: Volume) -> bool:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
-from medsr.commands.serve.display import of_volume
+from medsr.commands.serve.display import of_image, of_volume
 from medsr.io.dicom.window import window_of
+from medsr.io.images import image as image_io
 from medsr.io.volumes.base import Volume
+from tests.helpers.dicom import slice_of
 
 
 def header(centre: object, width: object, function: str = "") -> Dataset:
@@ -42,3 +46,31 @@ def test_ct_is_shown_in_hounsfield_units_and_mri_by_its_values() -> None:
     shown = of_volume(Volume(grey, np.eye(4), slope=2.0, modality="MR"))
     assert shown.unit == ""
     assert shown.range == pytest.approx(2 * (np.percentile(grey, 99.5) - np.percentile(grey, 0.5)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "unit", "window"),
+    [
+        ({}, "HU", (-160 + 1024, 240 + 1024)),
+        ({"Modality": None}, "HU", (-160 + 1024, 240 + 1024)),
+        ({"WindowCenter": -600.5, "WindowWidth": 1501}, "HU", (-1351 + 1024, 149 + 1024)),
+        ({"Modality": "MR"}, "", (0.235, 46.765)),
+        ({"RescaleType": "ED"}, "", (0.235, 46.765)),
+        ({"RescaleIntercept": None}, "", (0.235, 46.765)),
+        ({"RescaleSlope": "-1"}, "", (0.235, 46.765)),
+    ],
+    ids=["ct", "by its values", "its own window", "mr", "electron density", "no rescaling", "black to white"],
+)
+def test_a_slice_of_ct_is_shown_in_hounsfield_units(
+    tmp_path: Path, changes: dict[str, object], unit: str, window: tuple[float, float]
+) -> None:
+    dataset = slice_of(0)
+    for keyword, value in changes.items():
+        if value is None:
+            del dataset[keyword]
+        else:
+            setattr(dataset, keyword, value)
+    dataset.save_as(tmp_path / "slice.dcm", enforce_file_format=True)
+    shown = of_image(image_io.read(tmp_path / "slice.dcm"))
+    assert (shown.unit, shown.slope, shown.intercept) == (unit, 1, -1024 if unit else 0)
+    assert (shown.low, shown.high) == pytest.approx(window)

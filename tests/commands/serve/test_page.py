@@ -19,6 +19,7 @@ import pytest
 
 import medsr
 from medsr.io.images import image as image_io
+from tests.helpers.dicom import slice_of
 from tests.helpers.images import write_png
 from tests.helpers.server import TOKEN, Server, gone, serving
 
@@ -528,3 +529,39 @@ def test_the_wheel_leafs_and_leaves_the_crosshair_within_its_slice(browser: Any,
         page.mouse.wheel(0, 100)
         until(lambda: page.input_value("#cross-z") != before[2])
         assert [page.input_value(f"#cross-{axis}") for axis in "xy"] == before[:2]
+
+
+@pytest.mark.slow
+def test_a_slice_of_ct_is_windowed_in_hounsfield_units_and_opens_where_the_model_differs_most(
+    browser: Any, server: Server, tmp_path: Path
+) -> None:
+    stored = np.full((480, 640), 1064, np.uint16)
+    stored[320:352, 64:96] += np.random.default_rng(0).integers(0, 900, (32, 32), np.uint16)
+    dataset = slice_of(0, Rows=480, Columns=640, PixelData=stored.tobytes())
+    dataset.save_as(tmp_path / "ct.dcm", enforce_file_format=True)
+    with visit(browser, server) as page:
+        choose(page, tmp_path / "ct.dcm")
+        page.select_option("#image-preset", "lung")
+        until(lambda: page.input_value("#image-level") == "-600" and page.input_value("#image-width") == "1500")
+        page.click("#fit")
+        until(lambda: page.input_value("#image-level") == "40")
+        box = page.locator("figure.panel canvas").bounding_box()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        until(lambda: page.locator("figure.panel output").text_content().endswith(") 40 HU"))
+        run(page, "image")
+        says(page, "200 % (result 100 %)", "#zoom-text")
+        opened = views(page)[0]
+        assert 64 <= opened["x"] <= 96
+        assert 320 <= opened["y"] <= 352
+        page.check("input[name=layout][value=slider]")
+        until(lambda: views(page) == [opened])
+        page.click("#fit")
+        until(lambda: views(page)[0]["zoom"] < 2)
+        page.click("#image-detail")
+        until(lambda: views(page) == [opened])
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        page.mouse.wheel(0, -100)
+        until(lambda: views(page) != [opened])
+        moved = views(page)
+        run(page, "image")
+        assert views(page) == moved  # who looks at something goes on looking at it

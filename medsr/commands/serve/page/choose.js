@@ -70,16 +70,20 @@ export function explain() {
 function ofImage(facts) {
   const lines = [`${facts.width} × ${facts.height} pixels, ${facts.channels === 3 ? "colour" : "grey"}, ${DEPTHS[facts.dtype]}`];
   if (facts.channels === 1) lines.push(`${facts.inverted ? "white to black" : "black to white"}: ${facts.low} to ${facts.high}`);
-  return lines;
+  return [...lines, inHeader(facts)];
 }
 
 /** @param {VolumeFacts} facts */
 function ofScan(facts) {
-  const lines = [grid(facts), `${facts.dtype}${facts.modality ? `, ${facts.modality}` : ""}`];
+  const lines = [grid(facts), `${facts.dtype}${facts.modality && !facts.header ? `, ${facts.modality}` : ""}`];
   if (facts.series) lines.push(facts.series);
+  lines.push(inHeader(facts));
   if (facts.finer) lines.push(`${automatically(facts)}: ${grid(facts.finer)}`);
   return lines;
 }
+
+/** Never what somebody typed there: it may name a person. @param {Facts} facts */
+const inHeader = ({ header }) => header && `its header says: ${header}`;
 
 /** What is made unless the user says otherwise. Scans without a coarser axis get twice as many voxels along each. @param {VolumeFacts} facts */
 function automatically(facts) {

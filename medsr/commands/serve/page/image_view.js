@@ -1,17 +1,20 @@
 // Images: what is shown of the input and its results, and the tools above them.
 
 import * as api from "./api.js";
+import { difference, mostDifferent } from "./differences.js";
 import { $, input, on, set } from "./dom.js";
+import { ImagePanels } from "./image_panels.js";
 import { BASELINE } from "./models.js";
-import { Panels } from "./panels.js";
-import { Picture, difference } from "./picture.js";
+import { Picture } from "./picture.js";
 import { isCurrent, state } from "./state.js";
-import { chosenOf, listenToWindow } from "./window_tools.js";
+import { chosenOf, listenToPresets, listenToWindow, showUnits } from "./window_tools.js";
 import { round } from "./words.js";
 
 const INPUT = "Input";
 const TRUTH = "Ground truth";
-const panels = new Panels($("panels"), /** @type {HTMLTemplateElement} */ ($("panel")), showView);
+const panels = new ImagePanels($("panels"), /** @type {HTMLTemplateElement} */ ($("panel")), showView);
+/** @type {{ picture: Picture, at: import("./panels.js").Place } | null} where model and interpolation differ most */
+let detail = null;
 
 /** @param {ImageUpload} upload @param {number} turn */
 export async function beginImage({ pixels, facts }, turn) {
@@ -19,7 +22,9 @@ export async function beginImage({ pixels, facts }, turn) {
   if (!isCurrent(turn)) return;
   $("images").hidden = false;
   $("window-tools").hidden = facts.channels === 3;
-  $("difference-tools").hidden = true;
+  $("difference-tools").hidden = $("image-detail").hidden = true;
+  showUnits("image", facts.unit);
+  detail = null;
   panels.begin(INPUT, picture);
 }
 
@@ -38,8 +43,21 @@ export async function presentImages(images, turn) {
   if (!isCurrent(turn)) return;
   const names = images.map((image) => image.model);
   addDifferences(pictures, names);
+  detail = largestDifference(names.find((name) => name !== BASELINE), pictures);
   panels.show(pictures, arrangement(names), sliding());
   $("difference-tools").hidden = false;
+  $("image-detail").hidden = !detail;
+  if (panels.fitted) showDetail(); // else the user looks at something, and goes on doing so
+}
+
+/** @param {string | undefined} name of the model's picture @param {Map<string, Picture>} pictures */
+function largestDifference(name, pictures) {
+  const [picture, minus] = [pictures.get(name ?? ""), pictures.get(`${name} minus ${BASELINE}`)];
+  return picture && minus ? { picture, at: mostDifferent(minus) } : null;
+}
+
+function showDetail() {
+  if (detail) panels.showDetail(detail.picture, detail.at);
 }
 
 // Beside each other: all of them, the input where there is room. Over each other: interpolation and the model.
@@ -63,21 +81,31 @@ function addDifferences(pictures, names) {
 /** @param {Picture} a @param {Picture} b */
 function comparable(a, b) {
   const alike = a.width === b.width && a.height === b.height && a.channels === b.channels;
-  return alike && a.facts.low === b.facts.low && a.facts.high === b.facts.high && a.facts.inverted === b.facts.inverted;
+  const meaning = (/** @type {Picture} */ { facts }) => [facts.low, facts.high, facts.inverted, facts.slope, facts.intercept].join();
+  return alike && meaning(a) === meaning(b);
 }
 
 const sliding = () => chosenOf("layout") === "slider";
 
 function showView() {
   const { low, high, difference: range } = panels.shown;
-  $("zoom-text").textContent = `${Math.round(panels.view.zoom * 100)} %`;
+  $("zoom-text").textContent = zoomed();
   set("image-level", round((low + high) / 2));
   set("image-width", round(high - low));
   set("difference-range", round(range));
-  $("difference-low").textContent = `−${round(range)}`;
-  $("difference-high").textContent = `+${round(range)}`;
+  const { unit } = panels.input.facts;
+  for (const [id, sign] of [["difference-low", "−"], ["difference-high", "+"]]) {
+    $(id).textContent = `${sign}${round(range)}${unit && ` ${unit}`}`;
+  }
   $("divider-line").hidden = panels.divider === null;
   if (panels.divider !== null) set("divider", Math.round(panels.divider * 100));
+}
+
+/** How large pixels of the input are seen, and those of the result. */
+function zoomed() {
+  const percent = (/** @type {number} */ zoom) => `${Math.round(zoom * 100)} %`;
+  const { zoom } = panels.view;
+  return detail ? `${percent(zoom)} (result ${percent(zoom / panels.ratio(detail.picture))})` : percent(zoom);
 }
 
 export function listenToImageTools() {
@@ -91,14 +119,22 @@ export function listenToImageTools() {
   on("zoom-out", "click", () => panels.zoomBy(0.8));
   on("fit", "click", () => {
     const { facts } = panels.input;
-    panels.setWindow(facts.show_low, facts.show_high);
+    windowOf(facts.show_low, facts.show_high);
     panels.fit();
   });
+  on("image-detail", "click", showDetail);
+  listenToPresets("image", panels);
   listenToWindow("image", panels, () => panels.input.percentiles(0.005, 0.995));
-  on("window-full", "click", () => panels.setWindow(panels.input.facts.low, panels.input.facts.high));
+  on("window-full", "click", () => windowOf(panels.input.facts.low, panels.input.facts.high));
   on("difference-range", "input", () => {
     panels.shown.difference = input("difference-range").valueAsNumber || panels.shown.difference;
     panels.redraw();
   });
   on("divider", "input", () => panels.setDivider(Number(input("divider").value) / 100));
+}
+
+/** From stored values, which the file's facts are in. @param {number} low @param {number} high */
+function windowOf(low, high) {
+  const { inUnits } = panels.input;
+  panels.setWindow(inUnits(low), inUnits(high));
 }

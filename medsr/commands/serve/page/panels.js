@@ -1,12 +1,14 @@
-// Pictures of one input side by side, or one over the other with a divider: all move, zoom and are windowed together.
+// Panels side by side, or one with two pictures and a divider: all move, zoom and are windowed together. What a panel
+// shows of an image or a scan, and where in it, image_panels.js and scan_panels.js say.
 
 import { listen } from "./gestures.js";
-import { label, mark } from "./marks.js";
-import { draw } from "./picture.js";
+import { build, paint } from "./panel.js";
 
 const MOST_PANELS = 3;
-const MOST_ZOOM = 64;
 
+/** @typedef {{ x: number, y: number }} Place */
+
+/** @abstract */
 export class Panels {
   /**
    * @param {HTMLElement} place where panels go
@@ -17,75 +19,41 @@ export class Panels {
     this.place = place;
     this.template = template;
     this.onChange = onChange;
-    /** @type {Map<string, import("./picture.js").Picture>} */
-    this.pictures = new Map();
-    /** @type {{ figure: HTMLElement, canvas: HTMLCanvasElement, sources: HTMLSelectElement[], output: HTMLOutputElement }[]} */
+    /** @type {import("./panel.js").Panel[]} */
     this.panels = [];
-    this.view = { x: 0, y: 0, zoom: 1 };
+    /** Black, white and the full colour of differences, in the values' own units. */
     this.shown = { low: 0, high: 255, difference: 25 };
     /** @type {number | null} */
     this.divider = null;
-    /** @type {{ x: number, y: number } | null} */
+    /** @type {any} the place under the pointer */
     this.pointer = null;
+    this.fitted = true; // until it is moved or zoomed
     this.waiting = false;
     this.sizes = new ResizeObserver(() => this.resize());
   }
 
-  // A new input: everything begins anew.
-  begin(name, picture) {
-    this.pictures = new Map([[name, picture]]);
-    this.input = picture;
-    const { facts } = picture;
-    this.shown = { low: facts.show_low, high: facts.show_high, difference: (facts.high - facts.low) / 20 };
-    this.layout([name]);
-    this.fit();
-  }
-
   // `chosen`: what each panel shows at first. With `divider`, the first two lie over each other in one panel.
   layout(chosen, divider = false) {
-    this.divider = divider ? 0.5 : null;
-    this.sizes.disconnect();
-    this.place.replaceChildren();
-    this.panels = [];
+    this.clear(divider);
     const count = divider ? 1 : Math.min(MOST_PANELS, chosen.length);
     for (let i = 0; i < count; i++) this.add(divider ? chosen.slice(0, 2) : [chosen[i]]);
     this.resize();
   }
 
-  get chosen() {
-    return this.panels.flatMap((panel) => panel.sources.map((source) => source.value));
+  /** @param {boolean} divider whether one is to come */
+  clear(divider) {
+    this.divider = divider ? this.divider ?? 0.5 : null;
+    this.sizes.disconnect();
+    this.place.replaceChildren();
+    this.panels = [];
   }
 
   add(chosen) {
-    const figure = /** @type {any} */ (this.template.content.firstElementChild).cloneNode(true);
-    const canvas = figure.querySelector("canvas");
-    const first = figure.querySelector("select");
-    const sources = chosen.map((_, i) => (i === 0 ? first : first.cloneNode()));
-    if (sources.length > 1) {
-      first.after(" over ", sources[1]);
-      sources[0].setAttribute("aria-label", "Left of the divider");
-      sources[1].setAttribute("aria-label", "Right of the divider");
-    }
-    const panel = { figure, canvas, sources, output: figure.querySelector("output") };
-    sources.forEach((source, i) => {
-      for (const name of this.pictures.keys()) source.add(new Option(name, name));
-      source.value = chosen[i];
-      source.addEventListener("change", () => this.redraw());
-    });
+    const panel = build(this.template, this.names, chosen, () => this.redraw());
     listen(this, panel);
     this.panels.push(panel);
-    this.place.append(figure);
-    this.sizes.observe(/** @type {Element} */ (canvas.parentElement));
-  }
-
-  // Pictures that came later, and what the panels show now.
-  show(pictures, chosen, divider) {
-    this.pictures = pictures;
-    this.layout(chosen.filter((name) => pictures.has(name)), divider);
-  }
-
-  ratio(picture) {
-    return picture.width / this.input.width;
+    this.place.append(panel.figure);
+    this.sizes.observe(/** @type {Element} */ (panel.canvas.parentElement));
   }
 
   // CSS pixels of the first panel; all are alike.
@@ -94,46 +62,24 @@ export class Panels {
     return { width: Math.max(1, box?.width ?? 1), height: Math.max(1, box?.height ?? 1) };
   }
 
-  fit() {
-    const { width, height } = this.size;
-    const zoom = Math.min(width / this.input.width, height / this.input.height);
-    this.view = { x: this.input.width / 2, y: this.input.height / 2, zoom };
-    this.fitted = true; // until it is moved or zoomed
-    this.redraw();
-  }
-
-  /** @param {number} factor @param {{ x: number, y: number } | null} at the place, in CSS pixels, that stays */
-  zoomBy(factor, at = null, _panel = /** @type {any} */ (null)) {
-    const { width, height } = this.size;
-    const least = Math.min(1, width / this.input.width, height / this.input.height) / 4;
-    const zoom = Math.min(MOST_ZOOM, Math.max(least, this.view.zoom * factor));
-    const x = at ? at.x - width / 2 : 0;
-    const y = at ? at.y - height / 2 : 0;
-    this.view.x += x / this.view.zoom - x / zoom;
-    this.view.y += y / this.view.zoom - y / zoom;
-    this.view.zoom = zoom;
-    this.keepInside();
-    this.redraw();
-  }
-
-  /** @param {number} x @param {number} y @param {any} _panel */
-  moveBy(x, y, _panel = null) {
-    this.view.x -= x / this.view.zoom;
-    this.view.y -= y / this.view.zoom;
-    this.keepInside();
-    this.redraw();
-  }
-
-  keepInside() {
-    this.fitted = false;
-    this.view.x = Math.min(this.input.width, Math.max(0, this.view.x));
-    this.view.y = Math.min(this.input.height, Math.max(0, this.view.y));
-  }
-
   setWindow(low, high) {
     if (!(high > low)) return;
     this.shown.low = low;
     this.shown.high = high;
+    this.redraw();
+  }
+
+  // As on a workstation: sideways the window's width, upwards the level.
+  dragWindow(x, y) {
+    const unit = this.windowStep;
+    if (!unit) return;
+    const width = Math.max(unit, this.shown.high - this.shown.low + x * unit);
+    const level = (this.shown.high + this.shown.low) / 2 - y * unit;
+    this.setWindow(level - width / 2, level + width / 2);
+  }
+
+  setDivider(share) {
+    this.divider = Math.min(1, Math.max(0, share));
     this.redraw();
   }
 
@@ -149,55 +95,17 @@ export class Panels {
   }
 
   redraw() {
-    if (this.waiting || !this.input) return;
+    if (this.waiting || this.empty) return;
     this.waiting = true;
     requestAnimationFrame(() => {
       this.waiting = false;
-      this.panels.forEach((panel) => this.paint(panel));
+      this.panels.forEach((panel) => paint(this, panel));
       this.onChange();
     });
   }
 
-  paint(panel) {
-    const { canvas, sources, output, figure } = panel;
-    const density = canvas.width / Math.max(1, canvas.getBoundingClientRect().width);
-    const context = canvas.getContext("2d");
-    const image = context.createImageData(canvas.width, canvas.height);
-    const slides = sources.length > 1;
-    const edge = slides ? Math.round((this.divider ?? 0.5) * canvas.width) : canvas.width;
-    const parts = [[0, edge], [edge, canvas.width]];
-    sources.forEach((source, i) => this.paintSource(image, source.value, panel, density, ...parts[i]));
-    context.putImageData(image, 0, 0);
-    this.annotate(context, panel, density);
-    if (slides) {
-      context.fillStyle = "#fff";
-      context.fillRect(edge - density, 0, 2 * density, canvas.height);
-      label(context, sources[0].value, 8 * density, 20 * density, density, "left");
-      label(context, sources[1].value, canvas.width - 8 * density, 20 * density, density, "right");
-    }
-    const view = this.viewOf(panel);
-    canvas.setAttribute("aria-label", `${this.describe(panel)}, ${Math.round(view.zoom * 100)} %`);
-    figure.dataset.view = JSON.stringify(view);
-    output.textContent = sources.map((source) => this.value(source.value, panel)).filter(Boolean).join("  |  ");
-  }
-
   describe({ sources }) {
     return sources.map((source) => source.value).join(" over ");
-  }
-
-  // What follows is for images; scans have their own (scan_panels.js).
-
-  viewOf(_panel) {
-    return this.view;
-  }
-
-  paintSource(image, name, _panel, density, from, to) {
-    const picture = this.pictures.get(name);
-    if (picture) draw(image, picture, { ...this.view, zoom: this.view.zoom * density }, this.ratio(picture), this.shown, from, to);
-  }
-
-  annotate(context, panel, density) {
-    if (this.pointer) mark(context, this.onScreen(this.pointer, panel), density);
   }
 
   /** Where in the picture a place on the screen (CSS pixels) lies. */
@@ -218,11 +126,11 @@ export class Panels {
     this.redraw();
   }
 
-  tap(_at, _panel) {}
-
   wheel(event, at, panel) {
     this.zoomBy(2 ** (-Math.sign(event.deltaY) / 4), at, panel);
   }
+
+  tap(_at, _panel) {}
 
   /** @returns {Record<string, () => void>} */
   keys(panel) {
@@ -239,39 +147,48 @@ export class Panels {
     };
   }
 
-  keyed(_panel) {
-    this.pointer = { x: this.view.x, y: this.view.y }; // the value in the middle, for those without a pointer
+  // What images and scans have each in their own way.
+
+  /** What a panel can show. @abstract @returns {string[]} */
+  get names() {
+    return [];
   }
 
-  value(name, _panel) {
-    const picture = this.pictures.get(name);
-    if (!picture || !this.pointer) return "";
-    const ratio = this.ratio(picture);
-    const x = Math.floor(this.pointer.x * ratio);
-    const y = Math.floor(this.pointer.y * ratio);
-    const values = picture.at(x, y);
-    if (values === null) return "outside";
-    const text = picture.isDifference ? values.map((v) => (v > 0 ? "+" : "") + v.toFixed(1)) : values;
-    return `(${x}, ${y}) ${text.join(" ")}`;
+  /** @abstract */
+  get empty() {
+    return true;
   }
 
-  setDivider(share) {
-    this.divider = Math.min(1, Math.max(0, share));
-    this.redraw();
-  }
-
-  /** What the window changes by for a CSS pixel; null where there is none. */
+  /** What the window changes by for a CSS pixel; null where there is none. @abstract @returns {number | null} */
   get windowStep() {
-    const { channels, facts } = this.input;
-    return channels === 1 ? (facts.high - facts.low) / 512 : null;
+    return null;
   }
 
-  // As on a workstation: sideways the window's width, upwards the level.
-  dragWindow(x, y) {
-    const unit = this.windowStep;
-    if (!unit) return;
-    const width = Math.max(unit, this.shown.high - this.shown.low + x * unit);
-    const level = (this.shown.high + this.shown.low) / 2 - y * unit;
-    this.setWindow(level - width / 2, level + width / 2);
+  /** The middle of what a panel shows, and CSS pixels for one of its units. @abstract @returns {Place & { zoom: number }} */
+  viewOf(_panel) {
+    return { x: 0, y: 0, zoom: 1 };
+  }
+
+  /** @abstract */
+  fit() {}
+
+  /** @abstract @param {number} _factor @param {Place | null} _at in CSS pixels, which stays @param {any} _panel */
+  zoomBy(_factor, _at = null, _panel = null) {}
+
+  /** @abstract @param {number} _x @param {number} _y @param {any} _panel */
+  moveBy(_x, _y, _panel = null) {}
+
+  /** From one column of the canvas to another. @abstract */
+  paintSource(_image, _name, _panel, _density, _from, _to) {}
+
+  /** @abstract */
+  annotate(_context, _panel, _density) {}
+
+  /** After a key, for those without a pointer. @abstract */
+  keyed(_panel) {}
+
+  /** What is under the pointer, in words. @abstract @returns {string} */
+  value(_name, _panel) {
+    return "";
   }
 }

@@ -17,6 +17,9 @@ export class Picture {
     this.channels = channels;
   }
 
+  /** What a stored value means, in the file's unit: Hounsfield for CT. @param {number} stored */
+  inUnits = (stored) => stored * this.facts.slope + this.facts.intercept;
+
   /** @param {ArrayBuffer} buffer @param {Pixels} pixels @param {ImageFacts} facts */
   static read(buffer, pixels, facts) {
     const values = new ARRAYS[pixels.dtype](buffer);
@@ -51,14 +54,14 @@ export class Picture {
     return this.levels[Math.min(wanted, this.levels.length - 1)];
   }
 
-  /** @param {number} low @param {number} high @returns {[number, number]} */
+  /** In the file's unit. @param {number} low @param {number} high @returns {[number, number]} */
   percentiles(low, high) {
     const { values } = this.levels[0];
     const stride = Math.max(1, Math.floor(values.length / 200000));
     const sample = [];
     for (let i = 0; i < values.length; i += stride) sample.push(values[i]);
     sample.sort((a, b) => a - b);
-    const pick = (share) => sample[Math.min(sample.length - 1, Math.round(share * (sample.length - 1)))];
+    const pick = (share) => this.inUnits(sample[Math.min(sample.length - 1, Math.round(share * (sample.length - 1)))]);
     return [pick(low), pick(high)];
   }
 }
@@ -83,30 +86,14 @@ function halved({ values, width, height }, channels) {
   return { values: result, width: w, height: h };
 }
 
-/** The mean over channels of `one` minus `other`; both of one size. @param {Picture} one @param {Picture} other */
-export function difference(one, other) {
-  const a = one.levels[0].values;
-  const b = other.levels[0].values;
-  const n = one.channels;
-  const values = new Float32Array(one.width * one.height);
-  for (let i = 0; i < values.length; i++) {
-    let sum = 0;
-    for (let c = 0; c < n; c++) sum += a[i * n + c] - b[i * n + c];
-    values[i] = sum / n;
-  }
-  const picture = new Picture(values, one.width, one.height, 1, one.facts);
-  picture.isDifference = true;
-  return picture;
-}
-
-// Stored values to grey: `low` black, `high` white (the other way round where the lowest value is the brightest).
-function greys(facts, low, high) {
+// Stored values to grey: what means `low` black, `high` white (the other way round where the lowest value is the brightest).
+function greys({ facts, inUnits }, low, high) {
   const offset = facts.dtype.startsWith("int") ? 32768 : 0;
   const table = new Uint8ClampedArray(65536);
   const span = Math.max(high - low, 1e-9);
   for (let i = 0; i < table.length; i++) {
-    const unit = (i - offset - low) / span;
-    table[i] = 255 * (facts.inverted ? 1 - unit : unit);
+    const share = (inUnits(i - offset) - low) / span;
+    table[i] = 255 * (facts.inverted ? 1 - share : share);
   }
   return { table, offset };
 }
@@ -158,7 +145,7 @@ function painter(picture, values, shown) {
       pixels[i + 2] = values[from + 2] * scale;
     };
   }
-  const { table, offset } = greys(picture.facts, shown.low, shown.high);
+  const { table, offset } = greys(picture, shown.low, shown.high);
   return (pixels, i, from) => {
     pixels[i] = pixels[i + 1] = pixels[i + 2] = table[values[from] + offset];
   };

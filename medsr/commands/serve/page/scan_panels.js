@@ -42,7 +42,6 @@ export class ScanPanels extends Panels {
     this.fromMm = inverse(this.toMm);
     this.finest = Math.min(...volume.spacing);
     this.shown = { low: facts.show_low, high: facts.show_high, difference: facts.range / 20 };
-    this.input = /** @type {any} */ (volume); // that there is one
   }
 
   /**
@@ -50,17 +49,21 @@ export class ScanPanels extends Panels {
    * @param {(keyof typeof PLANES)[]} planes @param {string[]} names @param {boolean} slides
    */
   arrange(planes, names, slides) {
-    this.pictures = /** @type {any} */ (this.layers);
-    this.divider = slides ? this.divider ?? 0.5 : null;
-    this.sizes.disconnect();
-    this.place.replaceChildren();
-    this.panels = [];
+    this.clear(slides);
     const contents = slides || planes.length > 1 ? planes.map((plane) => [plane, names]) : names.map((name) => [planes[0], [name]]);
     for (const [plane, sources] of contents) {
       this.add(slides ? sources.slice(0, 2) : sources.slice(-1));
       Object.assign(this.panels[this.panels.length - 1], { plane });
     }
     this.resize();
+  }
+
+  get names() {
+    return [...this.layers.keys()];
+  }
+
+  get empty() {
+    return this.layers.size === 0;
   }
 
   planeOf(panel) {

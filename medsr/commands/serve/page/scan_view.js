@@ -26,7 +26,7 @@ export async function beginScan({ nifti, facts }, turn) {
   $("scan-compare").hidden = $("spread-tools").hidden = $("scan-difference-tools").hidden = true;
   result = "";
   panels.beginScan(INPUT, volume, facts);
-  showUnits(facts);
+  showUnits("scan", facts.unit);
   check("plane", "all");
   arrange();
   panels.fit();
@@ -130,7 +130,7 @@ export function listenToScanTools() {
     panels.setWindow(facts.show_low, facts.show_high);
     panels.fit();
   });
-  listenToPresets(panels);
+  listenToPresets("scan", panels);
   listenToWindow("scan", panels, () => {
     const { volume } = /** @type {import("./slices.js").Layer} */ (panels.layers.get(INPUT));
     return volume.percentiles();

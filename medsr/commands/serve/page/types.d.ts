@@ -11,12 +11,13 @@ interface Suggestion { up_to: number | null; model: string; why: string }
 
 interface ImageFacts {
   kind: "image"; format: string; width: number; height: number; channels: number; dtype: Dtype;
-  low: number; high: number; inverted: boolean; show_low: number; show_high: number;
+  low: number; high: number; inverted: boolean; show_low: number; show_high: number; unit: string; slope: number; intercept: number;
+  header: string;
   suggested: string; why: string; fits: boolean; by_factor: Suggestion[]; notes: string[];
 }
 interface VolumeFacts {
   kind: "volume"; format: string; shape: number[]; spacing: number[]; dtype: string; modality: string; labels: boolean;
-  finer: VoxelGrid | null; series: string | null; suggested: string; why: string; fits: boolean; notes: string[];
+  finer: VoxelGrid | null; series: string | null; header: string; suggested: string; why: string; fits: boolean; notes: string[];
   show_low: number; show_high: number; range: number; unit: string;
 }
 type Facts = ImageFacts | VolumeFacts;

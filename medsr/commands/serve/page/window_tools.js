@@ -17,17 +17,17 @@ export function chosenOf(name) {
   return /** @type {HTMLInputElement} */ (document.querySelector(`input[name=${name}]:checked`)).value;
 }
 
-/** Presets are for CT scans. @param {{ unit: string }} facts */
-export function showUnits({ unit }) {
-  $("scan-unit").textContent = unit;
-  $("scan-preset").hidden = unit !== "HU";
+/** Presets are for CT. @param {string} prefix of the tools' names @param {string} unit of the values */
+export function showUnits(prefix, unit) {
+  $(`${prefix}-unit`).textContent = unit;
+  $(`${prefix}-preset`).hidden = unit !== "HU";
 }
 
-/** @param {import("./panels.js").Panels} panels */
-export function listenToPresets(panels) {
-  const select = choice("scan-preset");
+/** @param {string} prefix of the tools' names @param {import("./panels.js").Panels} panels */
+export function listenToPresets(prefix, panels) {
+  const select = choice(`${prefix}-preset`);
   for (const name of Object.keys(PRESETS)) select.add(new Option(name, name));
-  on("scan-preset", "change", () => {
+  on(`${prefix}-preset`, "change", () => {
     const [level, width] = PRESETS[select.value] ?? [0, 0];
     panels.setWindow(level - width / 2, level + width / 2);
     select.value = ""; // the same can be chosen again

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from itertools import chain
 
 from medsr.core.geometry import PLANES
+from medsr.io.dicom.coded import plane_words
 from medsr.io.volumes.dicom.series_facts import ParallelImages, SeriesFacts
 
 DESCRIPTION_WIDTH = 40
 MOST_VALUES = 3
 """Echo times and the like of one series that are listed one by one; of more the first and the last."""
-OBLIQUE = 0.985
-"""Cosine of the angle (10 degrees) between the slices' normal and the nearest axis from which a plane is oblique."""
 EVEN = 0.05
 """How much steps may differ, of the largest, to count as one distance."""
 SHORT_ENDING, LONG_ENDING = 12, 16
@@ -95,8 +94,8 @@ def shown_uid(uid: str) -> str:
 
 def _plane(stacks: Sequence[ParallelImages]) -> str:
     planes = sorted({stack.plane for stack in stacks}, key=PLANES.index)
-    if len(stacks) == 1 and stacks[0].straightness < OBLIQUE:
-        return f"{planes[0]}, oblique"
+    if len(stacks) == 1:
+        return plane_words(planes[0], stacks[0].straightness)
     return "3 planes" if len(planes) == len(PLANES) else " and ".join(planes)
 
 
