@@ -7,7 +7,7 @@ from pathlib import Path
 from medsr.core.errors import UsageError
 from medsr.io.files import sha256
 from medsr.networks import checkpoint, weight_store
-from medsr.networks.seen_images import SeenImages
+from medsr.networks.learned_from import learned_from
 
 
 def interpolate(first: str | Path, second: str | Path, share: float, out: Path) -> None:
@@ -29,8 +29,8 @@ def interpolate(first: str | Path, second: str | Path, share: float, out: Path) 
     first_state, second_state = first_net.state_dict(), second_net.state_dict()
     between = {name: first_state[name].lerp(second_state[name], share) for name in first_state}
     hashes = [sha256(path) for path in paths]
-    first_training, training = (checkpoint.describe(path).get("training", {}) for path in paths)
+    training = checkpoint.describe(paths[1]).get("training", {})
     if not isinstance(training, dict):
         training = {}
-    seen = SeenImages.of_training(first_training) | SeenImages.of_training(training)
+    seen = learned_from(paths[0]) | learned_from(paths[1])
     checkpoint.save(out, between, spec, training | seen.metadata() | {"interpolated": {"from": hashes, "share": share}})

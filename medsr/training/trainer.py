@@ -20,6 +20,7 @@ from medsr.data import file_list, sources, volumes
 from medsr.data.trained_on import seen_images
 from medsr.io.files import write_text
 from medsr.networks import checkpoint
+from medsr.networks.learned_from import learned_from
 from medsr.networks.seen_images import SeenImages
 from medsr.recipe import Recipe
 from medsr.training import checkpointing, initial_weights, processes, report, result, validation
@@ -96,8 +97,7 @@ def train(
     _announce(recipe, files, bicubic, device, notify)
 
     loss = GeneratorLoss(recipe.losses, weights.features, str(fabric.device))
-    before = checkpoint.describe(weights.generator).get("training") if weights.generator else None
-    seen = SeenImages.of_training(before)
+    seen = learned_from(weights.generator) if weights.generator else SeenImages()
     ready = _Ready(recipe, run, whole or run, files, fabric, precision, state, spec, held_out, bicubic, loss, seen)
     with _alone(run, fabric.is_global_zero):
         try:

@@ -10,14 +10,16 @@ from medsr.commands.evaluate.case import Item
 from medsr.engines import openvino_engine
 from medsr.engines.selection import EXPORTED
 from medsr.io.volumes.volume_files import digest
-from medsr.networks import checkpoint, weight_store
+from medsr.networks import weight_store
+from medsr.networks.learned_from import learned_from, of_bundled
 from medsr.networks.seen_images import SeenImages, short_hash
 
 
 def seen_before(models: Sequence[str], items: Sequence[Item]) -> list[str]:
     """A line for each model that was trained on some of the images, or whose weights some of them chose.
 
-    Known by the hashes of files that `medsr finetune` keeps with weights; older weights and those of others have none.
+    Known by the hashes of files that `medsr finetune` keeps with weights, and that came with the bundled ones. Weights
+    of others have none.
     Raises UsageError or WeightsError for a model that is not there.
     """
     by_model = {model: _seen_by(model) for model in models if model not in weight_store.RESERVED}
@@ -37,8 +39,10 @@ def seen_before(models: Sequence[str], items: Sequence[Item]) -> list[str]:
 
 def _seen_by(model: str) -> SeenImages:
     path = weight_store.locate(model)
-    card: dict[str, Any] = openvino_engine.read(path)[1] if path.suffix in EXPORTED else checkpoint.describe(path)
-    return SeenImages.of_training(card.get("training"))
+    if path.suffix not in EXPORTED:
+        return learned_from(path)
+    card: dict[str, Any] = openvino_engine.read(path)[1]
+    return SeenImages.of_training(card.get("training")) | of_bundled(card.get("sha256"))
 
 
 def _share(count: int, items: Sequence[Item]) -> str:
