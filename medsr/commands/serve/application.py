@@ -19,6 +19,7 @@ from medsr.commands.serve.responses import ErrorResponse
 from medsr.commands.serve.service import Service
 from medsr.commands.serve.store import SessionEndedError
 from medsr.commands.serve.uploads import TooLargeError
+from medsr.commands.serve.wording import page_words
 from medsr.commands.serve.worker import BugError
 from medsr.core.errors import InputError, MedsrError, UsageError
 from medsr.core.text import names_only, shown
@@ -88,7 +89,7 @@ async def _on_medsr_error(_: Request, error: Exception) -> JSONResponse:
     headers = {"Retry-After": "5"} if status == 503 else None
     # An upload that is refused half way is not read to its end: say so, or the sender would wait.
     headers = {"Connection": "close"} if status == 413 else headers
-    return _error_response(str(error), status, headers)
+    return _error_response(page_words(str(error)), status, headers)
 
 
 async def _on_bug(_: Request, error: Exception) -> JSONResponse:

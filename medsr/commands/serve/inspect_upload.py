@@ -12,6 +12,7 @@ from medsr.commands.serve.display import of_image, of_volume
 from medsr.commands.serve.quota import Quota
 from medsr.commands.serve.responses import ImageFacts, SuggestedModel, VolumeFacts, VoxelGrid
 from medsr.commands.serve.settings import Limits
+from medsr.commands.serve.wording import page_words
 from medsr.commands.upscale.models import DEFAULT_SCALE
 from medsr.core import platform
 from medsr.core.errors import InputError, MedsrError
@@ -105,7 +106,7 @@ def _image(path: Path, limit: float, quota: Quota) -> ImageFacts:
         by_factor=[
             SuggestedModel(up_to=factor, model=choice.model, why=choice.why) for factor, choice in by_factor(image)
         ],
-        notes=[image.note] if image.note else [],
+        notes=[page_words(image.note)] if image.note else [],
     )
 
 
@@ -176,7 +177,7 @@ def _volume(path: Path, uid: str | None, series: str | None, limit: float, quota
         show_high=display.high,
         range=display.range,
         unit="" if is_labels else display.unit,
-        notes=notes,
+        notes=list(map(page_words, notes)),
     )
 
 

@@ -8,6 +8,7 @@ from medsr.commands.serve.inspect_upload import PIXELS
 from medsr.commands.serve.jobs import UserJob
 from medsr.commands.serve.responses import ImageResult, Pixels, VolumeResult
 from medsr.commands.serve.run_jobs import ImageOutput, VolumeOutput
+from medsr.commands.serve.wording import page_words
 from medsr.io.volumes.volume_files import split_suffix
 
 
@@ -34,7 +35,7 @@ def _image(job: UserJob, index: int) -> ImageResult:
         seconds=round(output.seconds, 2),
         psnr=output.psnr,
         ssim=output.ssim,
-        notes=[job.without_paths(note) for note in output.notes],
+        notes=[page_words(job.without_paths(note)) for note in output.notes],
     )
 
 
@@ -54,7 +55,7 @@ def volume(job: UserJob) -> VolumeResult:
         uncertainty_p99=output.uncertainty_p99,
         interpolated_nifti=_address(job, "interpolated.nii") if output.interpolated_nifti else None,
         seconds=round(output.seconds, 2),
-        notes=[job.without_paths(note) for note in output.notes],
+        notes=[page_words(job.without_paths(note)) for note in output.notes],
     )
 
 

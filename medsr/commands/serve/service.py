@@ -30,6 +30,7 @@ from medsr.commands.serve.run_jobs import ImageTask, VolumeTask, run_image_task,
 from medsr.commands.serve.settings import Settings
 from medsr.commands.serve.store import Store, Upload, User
 from medsr.commands.serve.uploads import Receiver, without_paths
+from medsr.commands.serve.wording import page_words
 from medsr.commands.serve.worker import Worker
 from medsr.commands.upscale.models import DEFAULT_SCALE
 from medsr.core.errors import UsageError
@@ -172,7 +173,7 @@ class Service:
             progress=round(job.progress, 4),
             seconds_left=job.seconds_left,
             doing=job.doing,
-            error=job.error and job.without_paths(job.error),
+            error=job.error and page_words(job.without_paths(job.error)),
         )
         if job.state == "done" and job.kind == "image":
             response.images = results.images(job)

@@ -41,7 +41,7 @@ function trust(name, kind) {
   const box = element("details", "", { className: "trust", open: true });
   box.append(element("summary", "How far to trust it"));
   for (const line of model.measured) box.append(element("p", line));
-  if (!model.card) box.append(element("p", "This server's own model: medsr has no figures of it. Measure it with medsr evaluate."));
+  if (!model.card) box.append(element("p", "This server's own model: medsr has no figures of it. Ask whoever runs this server."));
   if (kind === "volume") {
     box.append(element("p", "The result agrees with the scan because that is enforced. It does not show that new detail is real."));
   }
