@@ -25,6 +25,7 @@ from medsr.commands.serve.responses import (
     UploadResponse,
     VolumeRequest,
 )
+from medsr.commands.serve.sample import sample_png
 from medsr.commands.serve.service import Service
 from medsr.commands.serve.uploads import IncomingUpload, name_of
 from medsr.core.version import __version__
@@ -76,6 +77,12 @@ async def card(name: str, service: ServiceDep) -> FileResponse:
     if path is None:
         raise HTTPException(404, "no such card")
     return FileResponse(path, media_type="text/plain; charset=utf-8")
+
+
+@router.get("/sample", response_class=Response)
+def sample() -> Response:
+    """An image to try the server with: a fundus photograph that comes with scikit-image, in the public domain."""
+    return Response(sample_png(), media_type="image/png")
 
 
 @router.post(

@@ -565,3 +565,44 @@ def test_a_slice_of_ct_is_windowed_in_hounsfield_units_and_opens_where_the_model
         moved = views(page)
         run(page, "image")
         assert views(page) == moved  # who looks at something goes on looking at it
+
+
+@pytest.mark.slow
+def test_a_folder_is_listed_shown_and_run_file_by_file(
+    browser: Any, server: Server, eye: Path, eye_model: Path, tmp_path: Path
+) -> None:
+    """Slices of one series are one scan, nothing is dropped in silence, and every result can be downloaded."""
+    folder = tmp_path / "study"
+    (folder / "ct").mkdir(parents=True)
+    for number in range(4):
+        slice_of(number).save_as(folder / "ct" / f"Doe {number}.dcm", enforce_file_format=True)
+    shutil.copy(eye, folder / "eye.png")
+    (folder / "letter.txt").write_text("Dear colleague")
+    (folder / "DICOMDIR").write_text("")
+    with visit(browser, server) as page:
+        sent: list[str] = []
+        page.on("request", lambda request: sent.append(request.headers.get("x-file-name", "")))
+        page.set_input_files("#folder", folder)
+        says(page, "3 images and scans", "#several-title")
+        lines = page.locator("#several-list li")
+        assert lines.locator("button").all_text_contents() == [
+            "study/ct: 4 slices",
+            "study/eye.png",
+            "study/letter.txt",
+        ]
+        says(page, "DICOMDIR", "#several-left")
+        says(page, "ct.zip is ready")
+        assert page.locator("#scans").is_visible()
+        page.click("text=study/eye.png")
+        says(page, "eye.png is ready")
+        page.click("#run-all")
+        says(page, "letter.txt: none of what medsr reads", "#several-list li:nth-child(3)")
+        assert lines.locator("a").all_text_contents() == ["Download ct_refiner.nii.gz", "Download eye_eye-x2.png"]
+        eye_result = downloaded(page, "eye_eye-x2.png")
+        assert not any("Doe" in name for name in sent)
+        page.click("#sample")
+        says(page, "sample-fundus.png is ready")
+        assert page.locator("#several").is_hidden()
+        says(page, "564 × 564 pixels, colour", "#facts")
+    medsr.upscale(eye, tmp_path, model=eye_model, engine="torch")
+    assert eye_result == (tmp_path / "eye.png").read_bytes()

@@ -1,14 +1,15 @@
 // The page begins: it asks the server what it is and offers, and listens to its user.
 
 import * as api from "./api.js";
-import { choose, chooseSeries, explain } from "./choose.js";
+import { chooseSeries, explain } from "./choose.js";
 import { $, choice, complain, input, on, say } from "./dom.js";
+import { listenToFiles } from "./files.js";
 import { listenToImageTools } from "./image_view.js";
 import { dropJob, run } from "./jobs.js";
 import { offer, pick } from "./models.js";
 import { listenToScanTools } from "./scan_view.js";
+import { listenToList } from "./several.js";
 import { state } from "./state.js";
-import { forget } from "./uploads.js";
 import { clock } from "./words.js";
 
 async function start() {
@@ -55,6 +56,7 @@ function listen() {
   on("theme", "click", () => setTheme(document.documentElement.dataset.theme !== "dark"));
   onSubmit("login", login);
   listenToFiles();
+  listenToList();
   for (const kind of ["image", "volume"]) {
     on(`${kind}-model`, "change", () => {
       pick();
@@ -93,41 +95,6 @@ async function login() {
   } catch (error) {
     $("login-error").textContent = /** @type {Error} */ (error).message;
   }
-}
-
-function listenToFiles() {
-  for (const id of ["file", "truth"]) {
-    on(id, "click", (event) => (event.target.value = "")); // so that the same file can be chosen again
-  }
-  on("file", "change", (event) => choose(event.target.files[0]));
-  on("truth", "change", (event) => {
-    const [file] = event.target.files;
-    forget(state.truth?.uploaded);
-    state.truth = file ? { file, uploaded: null } : null;
-  });
-  for (const name of /** @type {const} */ (["dragover", "dragleave", "drop"])) {
-    document.addEventListener(name, (event) => {
-      event.preventDefault();
-      $("drop").classList.toggle("over", name === "dragover");
-      if (name === "drop" && event.dataTransfer?.files.length) drop(event.dataTransfer.files);
-    });
-  }
-  // Who leaves takes their images along.
-  window.addEventListener("pagehide", () => {
-    for (const upload of [state.uploaded, state.truth?.uploaded]) {
-      if (upload) fetch(`/api/files/${upload.id}`, { method: "DELETE", keepalive: true });
-    }
-  });
-}
-
-/** @param {FileList} files */
-function drop(files) {
-  if (files.length > 1) {
-    complain(new api.Problem("Several files: one at a time, the slices of a scan in one zip.", 0));
-    return;
-  }
-  input("file").files = files;
-  choose(files[0]);
 }
 
 listen();

@@ -11,19 +11,18 @@ import { grid, size } from "./words.js";
 
 const DEPTHS = { uint8: "8 bits", int8: "8 bits, signed", uint16: "16 bits", int16: "16 bits, signed" };
 
-/** @param {File | undefined} file */
-export async function choose(file) {
-  if (!file) return;
+/** @param {File | (() => Promise<File>)} source a file, or what makes one */
+export async function choose(source) {
   complain(null);
   const turn = ++state.turn;
   dropJob();
   forget(state.uploaded);
   forget(state.truth?.uploaded);
-  Object.assign(state, { chosen: file, uploaded: null, series: null, truth: null });
+  Object.assign(state, { chosen: null, uploaded: null, series: null, truth: null });
   input("truth").value = "";
   for (const id of ["facts", "series-form", "image-form", "volume-form", "results", "images", "scans"]) $(id).hidden = true;
   $("empty").hidden = false;
-  await sendAndShow(turn);
+  return sendAndShow(turn, source);
 }
 
 /** @param {number} series which of a zip's, from 1 */
@@ -35,9 +34,14 @@ export async function chooseSeries(series) {
   await sendAndShow(turn);
 }
 
-/** @param {number} turn */
-async function sendAndShow(turn) {
-  await attempt(turn, async () => {
+/** @param {number} turn @param {File | (() => Promise<File>)} [source] where another than before is chosen */
+function sendAndShow(turn, source) {
+  return attempt(turn, async () => {
+    if (source) {
+      const file = source instanceof File ? source : await source();
+      if (!isCurrent(turn)) return;
+      state.chosen = file;
+    }
     if (await send(turn)) await introduce(/** @type {Upload} */ (state.uploaded), turn);
   });
 }

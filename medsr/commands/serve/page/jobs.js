@@ -11,28 +11,32 @@ import { clock } from "./words.js";
 const POLL = 500; // ms
 const PATIENCE = 60; // polls without an answer
 
-/** @param {Kind} kind */
+/** @param {Kind} kind @returns {Promise<{ current: boolean, problem: api.Problem | null, ended: Job | null }>} */
 export async function run(kind) {
-  if (!canRun()) return;
+  if (!canRun()) return { current: false, problem: null, ended: null };
   complain(null);
   const turn = ++state.turn;
   enableRun(false);
-  await attempt(turn, async () => {
+  /** @type {Job | null} */
+  let ended = null;
+  const outcome = await attempt(turn, async () => {
     if (!state.uploaded && !(await send(turn))) return;
     const request = kind === "image" ? await imageRequest(turn) : volumeRequest();
     if (!isCurrent(turn)) return;
     const before = state.job;
     state.job = /** @type {Job} */ (await api.post(`/api/jobs/${kind}`, request));
     if (!isCurrent(turn)) return dropJob();
-    const ended = await end(state.job, turn);
+    ended = await end(state.job, turn);
     if (!ended || !isCurrent(turn)) return;
     await present(ended, turn);
     if (before) api.remove(`/api/jobs/${before.id}`).catch(() => {}); // its results were there until now
   });
-  if (!isCurrent(turn)) return;
-  enableRun(true);
-  $("work").hidden = true;
-  $("status").classList.remove("hidden");
+  if (isCurrent(turn)) {
+    enableRun(true);
+    $("work").hidden = true;
+    $("status").classList.remove("hidden");
+  }
+  return { ...outcome, ended };
 }
 
 export function dropJob() {
@@ -85,7 +89,7 @@ async function end(job, turn) {
 }
 
 /** A page that is loaded anew knows nothing of the job. @param {BeforeUnloadEvent} event */
-const askBeforeLeaving = (event) => event.preventDefault();
+export const askBeforeLeaving = (event) => event.preventDefault();
 
 /** @param {Job} job @param {number} turn */
 async function followed(job, turn) {

@@ -44,12 +44,13 @@ export async function transfer(file, series, turn) {
 /**
  * Do what the user asked for; say what went wrong, unless they have asked for something else meanwhile.
  * @param {number} turn @param {() => Promise<void>} action
+ * @returns {Promise<{ current: boolean, problem: api.Problem | null }>} whether they have not, and what went wrong
  */
 export async function attempt(turn, action) {
   try {
     await action();
   } catch (error) {
-    if (!isCurrent(turn)) return;
+    if (!isCurrent(turn)) return { current: false, problem: null };
     $("work").hidden = true;
     enableRun(true);
     const problem = /** @type {api.Problem} */ (error);
@@ -60,7 +61,9 @@ export async function attempt(turn, action) {
       problem.message = "The server was started anew, or has removed your files in the meantime. Press Run to send them again.";
     }
     complain(problem);
+    return { current: true, problem };
   }
+  return { current: isCurrent(turn), problem: null };
 }
 
 /** @param {string[]} choices */
