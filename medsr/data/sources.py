@@ -17,6 +17,7 @@ from medsr.data.streams import stream
 from medsr.degradation import multiscale
 from medsr.io.images import image as image_io
 from medsr.io.kinds import left_out
+from medsr.io.wrong_kind import SCANS, holds_only_scans
 from medsr.recipe import Data
 
 
@@ -64,6 +65,8 @@ def split(data: Data, smallest: int, seed: int, kept: Collection[Path] | None = 
         else:
             readable.append((path, (height, width)))
     if not readable:
+        if holds_only_scans(folder):
+            raise UsageError(f"{folder}: {SCANS}a recipe that trains on scans, such as medsr finetune mri")
         raise UsageError(
             f"{folder}: no image to train on ({len(skipped)} unreadable or under {smallest} pixels) among the files "
             f"that match {data.pattern!r} (`overrides=data.pattern=...`){first_reason(skipped)}"

@@ -20,6 +20,7 @@ from medsr.data.own_outputs import part_own
 from medsr.data.sources import DataSplit, folder_of, held_out_of, real
 from medsr.io import scans
 from medsr.io.volumes import volume as volume_io
+from medsr.io.wrong_kind import IMAGES, holds_images
 from medsr.recipe import Data, Recipe
 
 ISOTROPIC_WITHIN = 1.25
@@ -68,6 +69,8 @@ def split(data: Data, side: int, seed: int, kept: Collection[Path] | None = None
         else:
             sources[path] = VolumeSource(path, spacing)
     if not sources:
+        if not paths and holds_images(folder):
+            raise UsageError(f"{folder}: {IMAGES}a recipe that trains on images, such as medsr finetune retina_compact")
         reason = f" ({len(skipped)} unusable, the first: {skipped[0][1]})" if skipped else ""
         raise UsageError(f"{folder}: no isotropic volume to train on{reason}")
     set_apart = [path for path in sources if part.get(path) == "validation"]

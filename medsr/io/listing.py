@@ -69,7 +69,7 @@ def _below(folder: Path, seen: set[str], links: list[Path], closed: list[Path]) 
 
 
 def left_out(files: Iterable[Path], read: Callable[[Path], bool], folder: Path | None = None) -> str:
-    """One line that counts and names the kinds of `files` that are not `read`; nothing where all are.
+    """One line that counts and names the kinds of `files` that are not `read` as images; nothing where all are.
 
     `folder`: named first, where there may be several.
     """
@@ -79,7 +79,7 @@ def left_out(files: Iterable[Path], read: Callable[[Path], bool], folder: Path |
     total = sum(kinds.values())
     counts = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items(), key=lambda item: (-item[1], item[0])))
     where = f"{shown(folder)}: " if folder is not None else ""
-    return f"{where}left out: {total} file{'s' * (total > 1)} of kinds medsr does not read ({counts})"
+    return f"{where}left out: {total} file{'s' * (total > 1)} that medsr does not read as images ({counts})"
 
 
 def _kind(path: Path) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import medsr
-from medsr.core.errors import UsageError
+from medsr.core.errors import InputError, UsageError
 from tests.helpers.images import write_png
 
 
@@ -40,3 +40,41 @@ def test_a_folder_of_photographs_is_sent_to_upscale(tmp_path: Path) -> None:
     assert "holds images, not scans; for images: medsr upscale" in str(outcome.error)
     with pytest.raises(UsageError, match="for images: medsr cohort upscale"):
         medsr.cohort("volume", tmp_path / "in", out=tmp_path / "cohort", model="cubic")
+
+
+@pytest.fixture
+def scans(tmp_path: Path) -> Path:
+    (tmp_path / "scans").mkdir()
+    nib.save(nib.Nifti1Image(np.zeros((4, 4, 4), np.int16), np.eye(4)), tmp_path / "scans/scan.nii.gz")
+    return tmp_path / "scans"
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    (tmp_path / "photographs").mkdir()
+    write_png(tmp_path / "photographs/eye.png", np.zeros((32, 32, 3), np.uint8))
+    return tmp_path / "photographs"
+
+
+def test_training_and_measuring_name_what_takes_scans(scans: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"holds scans, not images; for scans: a recipe .* medsr finetune mri"):
+        medsr.finetune("retina_compact", scans, out=tmp_path / "run", device="cpu", notify=str)
+    with pytest.raises(InputError, match="holds scans, not images; for scans: medsr evaluate volume --data"):
+        medsr.evaluate("folder", scans, models=["bicubic"])
+
+
+def test_training_and_measuring_name_what_takes_images(photographs: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"holds images, not scans; .* medsr finetune retina_compact"):
+        medsr.finetune("mri", photographs, out=tmp_path / "run", device="cpu", notify=str)
+    with pytest.raises(InputError, match="holds images, not scans; for images: medsr evaluate folder --data"):
+        medsr.evaluate("volume", photographs, models=["back-projected"])
+
+
+def test_a_cohort_names_the_other_cohort(scans: Path, photographs: Path, tmp_path: Path) -> None:
+    for source in (scans, scans / "scan.nii.gz", scans / "*.nii.gz"):
+        with pytest.raises(UsageError, match=r"scans, not images; for scans: medsr cohort volume$"):
+            medsr.cohort("upscale", source, out=tmp_path / "cohort", model="bicubic")
+    for source in (photographs, photographs / "eye.png"):
+        with pytest.raises(UsageError, match=r"images, not scans; for images: medsr cohort upscale$"):
+            medsr.cohort("volume", source, out=tmp_path / "cohort", model="cubic")
+    assert not (tmp_path / "cohort").exists()

@@ -47,7 +47,7 @@ def test_what_is_not_read_is_counted_by_kind(tmp_path: Path) -> None:
     for name in ("a.xyz", "b.XYZ", "c.gif2", "d.PNG", "status.tsv", "README"):
         _file(tmp_path / "d" / name)
     summary = left_out(files_below(tmp_path / "d"), image_io.is_image)
-    assert summary == "left out: 4 files of kinds medsr does not read (.xyz 2, .gif2 1, no suffix 1)"
+    assert summary == "left out: 4 files that medsr does not read as images (.xyz 2, .gif2 1, no suffix 1)"
     assert left_out([tmp_path / "d/d.PNG"], image_io.is_image) == ""
 
 

@@ -12,8 +12,8 @@ from medsr.commands.cohort.plan import CohortItem
 from medsr.commands.upscale.plans import plan as plan_images
 from medsr.commands.volume.files import Target, check, target_of
 from medsr.core.errors import InputError, UsageError
-from medsr.io.kinds import list_images
 from medsr.io.scans import expand
+from medsr.io.wrong_kind import IMAGES, SCANS, all_images, all_scans, holds_images, holds_only_scans
 
 LIST = ".txt"
 
@@ -28,8 +28,16 @@ class CohortInputs:
 
 
 def images(inputs: Sequence[str], out: Path) -> CohortInputs:
-    """As `medsr upscale` finds them."""
-    plan = plan_images(list(_read_lists(inputs)), out)
+    """As `medsr upscale` finds them. Raises UsageError where there is none, or an input would be overwritten."""
+    named = list(_read_lists(inputs))
+    try:
+        plan = plan_images(named, out)
+    except UsageError:
+        for folder in filter(holds_only_scans, map(Path, named)):
+            raise UsageError(f"{folder}: {SCANS}medsr cohort volume") from None
+        raise
+    if all_scans([source for source, _ in plan.jobs]):
+        raise UsageError(f"{' '.join(inputs)}: scans, not images; for scans: medsr cohort volume")
     return CohortInputs([_item(*job) for job in plan.jobs], plan.clashes, plan.notes)
 
 
@@ -43,9 +51,10 @@ def scans(inputs: Sequence[str], out: Path, dicom: bool, uncertainty: bool) -> C
     except InputError as error:
         raise UsageError(f"{error}: no scan there") from error
     if matches.barren:
-        images = list_images(matches.barren[0])
-        reason = "holds images, not scans; for images: medsr cohort upscale" if images else "no scan there"
+        reason = f"{IMAGES}medsr cohort upscale" if holds_images(matches.barren[0]) else "no scan there"
         raise UsageError(f"{matches.barren[0]}: {reason}")
+    if all_images([scan.path for scan in matches.scans]):
+        raise UsageError(f"{' '.join(inputs)}: images, not scans; for images: medsr cohort upscale")
     loose = [os.path.dirname(os.path.abspath(scan.path)) for scan in matches.scans if scan.subfolder is None]
     shared = os.path.commonpath(loose) if loose else ""
     located = [

@@ -22,6 +22,7 @@ from medsr.images.network import Model, Network
 from medsr.io.images import image as image_io
 from medsr.io.images.formats import WRITTEN
 from medsr.io.kinds import left_out
+from medsr.io.wrong_kind import SCANS, holds_only_scans
 from medsr.metrics import perceptual, psnr_ssim
 from medsr.metrics.detail import bands, detail
 from medsr.metrics.psnr_ssim import eight_bit
@@ -231,6 +232,8 @@ def images_below(folder: Path) -> list[Item]:
         raise InputError(f"{folder}: not a folder")
     paths = image_io.list_images(folder)
     if not paths:
+        if holds_only_scans(folder):
+            raise InputError(f"{folder}: {SCANS}medsr evaluate volume --data {folder}")
         there = ", ".join(sorted(path.name for path in folder.iterdir())[:3]) or "nothing"
         formats = ", ".join(entry.name for entry in WRITTEN)
         raise InputError(f"{folder}: expected a folder of ground-truth images ({formats}), found {there}")

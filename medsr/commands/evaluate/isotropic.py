@@ -19,6 +19,7 @@ from medsr.io import scans
 from medsr.io.files import sha256
 from medsr.io.volumes import volume as volume_io
 from medsr.io.volumes import volume_files
+from medsr.io.wrong_kind import IMAGES, holds_images
 from medsr.metrics import psnr_ssim
 from medsr.volumes.acquisition import Acquisition
 from medsr.volumes.labels import is_label_map
@@ -61,6 +62,8 @@ class IsotropicBenchmark:
             raise InputError(f"{self.data}: not a folder")
         paths, self._left_out = scans.paths_below(self.data)
         if not paths:
+            if holds_images(self.data):
+                raise InputError(f"{self.data}: {IMAGES}medsr evaluate folder --data {self.data}")
             listing = ", ".join(sorted(path.name for path in self.data.iterdir())[:3]) or "nothing"
             raise InputError(f"{self.data}: expected isotropic scans (files or DICOM series), found {listing}")
         names = [path.relative_to(self.data).as_posix() if path != self.data else path.name for path in paths]

@@ -24,6 +24,7 @@ from medsr.io.kinds import detect_file_type, is_dicom, is_image, list_images, ma
 from medsr.io.listing import files_below
 from medsr.io.metadata import describing_image
 from medsr.io.volumes import volume_files
+from medsr.io.wrong_kind import SCANS
 
 __all__ = [
     "DICOM",
@@ -150,7 +151,7 @@ def expand(inputs: Iterable[str | Path]) -> list[Path]:
 def _images_below(folder: Path) -> list[Path]:
     images = list_images(folder)
     if not images and any(map(volume_files.is_volume, files_below(folder))):
-        raise UsageError(f"{folder}: holds scans, not images; for scans: medsr volume {folder} --out FOLDER")
+        raise UsageError(f"{folder}: {SCANS}medsr volume {folder} --out FOLDER")
     return images
 
 

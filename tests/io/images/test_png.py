@@ -161,7 +161,7 @@ def test_formats_that_are_not_read_are_named_as_such(tmp_path: Path) -> None:
         Pillow.fromarray(RGB).save(tmp_path / name)
     assert image_io.read(tmp_path / "b.gif").pixels.shape == RGB.shape
     assert image_io.list_images(tmp_path) == []
-    assert left_out(tmp_path) == [f"{tmp_path}: left out: 3 files of kinds medsr does not read (.gif 2, .jp2 1)"]
+    assert left_out(tmp_path) == [f"{tmp_path}: left out: 3 files that medsr does not read as images (.gif 2, .jp2 1)"]
 
 
 def test_linked_folders_are_looked_through_once_and_hidden_ones_not(tmp_path: Path) -> None:
