@@ -58,14 +58,14 @@ def photographs(tmp_path: Path) -> Path:
 
 def test_training_and_measuring_name_what_takes_scans(scans: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"holds scans, not images; for scans: a recipe .* medsr finetune mri"):
-        medsr.finetune("retina_compact", scans, out=tmp_path / "run", device="cpu", notify=str)
+        medsr.finetune("retina_compact", scans, out=tmp_path / "run", device="cpu", notify=lambda _: None)
     with pytest.raises(InputError, match="holds scans, not images; for scans: medsr evaluate volume --data"):
         medsr.evaluate("folder", scans, models=["bicubic"])
 
 
 def test_training_and_measuring_name_what_takes_images(photographs: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"holds images, not scans; .* medsr finetune retina_compact"):
-        medsr.finetune("mri", photographs, out=tmp_path / "run", device="cpu", notify=str)
+        medsr.finetune("mri", photographs, out=tmp_path / "run", device="cpu", notify=lambda _: None)
     with pytest.raises(InputError, match="holds images, not scans; for images: medsr evaluate folder --data"):
         medsr.evaluate("volume", photographs, models=["back-projected"])
 
