@@ -38,6 +38,7 @@ export async function chooseSeries(series) {
 function sendAndShow(turn, source) {
   return attempt(turn, async () => {
     if (source) {
+      if (!(source instanceof File)) say("Reading the files");
       const file = source instanceof File ? source : await source();
       if (!isCurrent(turn)) return;
       state.chosen = file;
@@ -73,8 +74,13 @@ export function explain() {
 /** @param {ImageFacts} facts */
 function ofImage(facts) {
   const lines = [`${facts.width} × ${facts.height} pixels, ${facts.channels === 3 ? "colour" : "grey"}, ${DEPTHS[facts.dtype]}`];
-  if (facts.channels === 1) lines.push(`${facts.inverted ? "white to black" : "black to white"}: ${facts.low} to ${facts.high}`);
+  if (facts.channels === 1) lines.push(`${facts.inverted ? "white to black" : "black to white"}: ${storable(facts)}`);
   return [...lines, inHeader(facts)];
+}
+
+/** The values that the file can hold. @param {ImageFacts} facts */
+function storable({ low, high, slope, intercept, unit }) {
+  return `${low * slope + intercept} to ${high * slope + intercept}${unit && ` ${unit}`}`;
 }
 
 /** @param {VolumeFacts} facts */

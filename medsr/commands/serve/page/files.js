@@ -14,7 +14,11 @@ export function listenToFiles() {
   for (const id of ["file", "folder", "truth"]) {
     on(id, "click", (event) => (event.target.value = "")); // so that the same can be chosen again
   }
-  for (const id of ["file", "folder"]) on(id, "change", (event) => take([...event.target.files]));
+  on("file", "change", (event) => take([...event.target.files]));
+  on("folder", "change", (event) => {
+    input("file").value = "";
+    take([...event.target.files]);
+  });
   on("choose-folder", "click", () => input("folder").click());
   on("sample", "click", takeSample);
   on("truth", "change", (event) => {
@@ -39,6 +43,7 @@ export function listenToFiles() {
 
 /** @param {DataTransfer} transfer */
 async function drop(transfer) {
+  input("file").value = ""; // its words are of another choice
   const files = await dropped(transfer).catch((error) => complain(error));
   if (files) take(files);
 }
@@ -60,6 +65,7 @@ async function take(files) {
 
 async function takeSample() {
   hideList();
+  input("file").value = "";
   const turn = ++state.turn;
   await attempt(turn, async () => {
     const bytes = await api.bytes("/api/sample");

@@ -45,7 +45,7 @@ export async function presentImages(images, turn) {
   addDifferences(pictures, names);
   detail = largestDifference(names.find((name) => name !== BASELINE), pictures);
   panels.show(pictures, arrangement(names), sliding());
-  $("difference-tools").hidden = false;
+  $("difference-tools").hidden = ![...pictures.values()].some((picture) => picture.isDifference);
   $("image-detail").hidden = !detail;
   if (panels.fitted) showDetail(); // else the user looks at something, and goes on doing so
 }
@@ -53,7 +53,7 @@ export async function presentImages(images, turn) {
 /** @param {string | undefined} name of the model's picture @param {Map<string, Picture>} pictures */
 function largestDifference(name, pictures) {
   const [picture, minus] = [pictures.get(name ?? ""), pictures.get(`${name} minus ${BASELINE}`)];
-  return picture && minus ? { picture, at: mostDifferent(minus) } : null;
+  return picture && minus ? { picture, at: mostDifferent(minus, picture) } : null;
 }
 
 function showDetail() {

@@ -37,6 +37,7 @@ export async function presentScan(job, turn) {
   const load = async (url) => (url ? new Volume(await api.bytes(url)) : null);
   const [volume, interpolated, spread] = [await load(job.nifti), await load(job.interpolated_nifti), await load(job.uncertainty_nifti)];
   if (!isCurrent(turn) || !volume) return;
+  const again = Boolean(result); // who compares models goes on looking at the same place
   result = job.model;
   const first = /** @type {import("./slices.js").Layer} */ (panels.layers.get(INPUT));
   panels.layers = new Map([[INPUT, first]]);
@@ -47,10 +48,10 @@ export async function presentScan(job, turn) {
   showSpread(spread);
   $("scan-compare").hidden = false;
   $("scan-difference-tools").hidden = !interpolated;
-  if (interpolated) panels.setCrossMm(mostDifferent(volume, interpolated));
-  check("plane", acrossSlices(first.volume));
+  if (interpolated && !again) panels.setCrossMm(mostDifferent(volume, interpolated));
+  if (!again) check("plane", acrossSlices(first.volume));
   arrange();
-  panels.fit();
+  if (!again) panels.fit();
 }
 
 /** @param {Volume | null} volume */

@@ -31,7 +31,7 @@ export async function listFiles(entries, left) {
   }));
   list($("several-left"), left.length ? [`Not listed, as the system or an archive keeps it for itself: ${left.join(", ")}`] : []);
   $("several").hidden = entries.length === 1 && !left.length;
-  $("run-all").hidden = entries.length === 1;
+  $("run-all").hidden = $("run-all-about").hidden = entries.length === 1;
   await show(lines[0]);
 }
 
