@@ -378,15 +378,22 @@ def test_a_token_opens_the_server_and_nothing_else_does(browser: Any, guarded: S
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("size", "scheme"), [(LAPTOP, "light"), (TABLET, "dark")], ids=["laptop", "tablet"])
-def test_everybody_can_use_it(browser: Any, server: Server, eye: Path, size: dict[str, int], scheme: str) -> None:
+def test_everybody_can_use_it(
+    browser: Any, server: Server, eye: Path, brain: Path, size: dict[str, int], scheme: str
+) -> None:
     """axe-core (WCAG 2.1 AA) finds nothing; nothing is wider than the screen; the notice is there.
 
     Each size and each colour scheme once: no colour depends on the size, no width on the colours.
     """
     from axe_playwright_python.sync_playwright import Axe
 
+    def list_both() -> None:
+        page.set_input_files("#file", [eye, brain])
+        says(page, "2 images and scans", "#several-title")
+        says(page, f"{brain.name} is ready")
+
     with visit(browser, server, viewport=size, color_scheme=scheme) as page:
-        for step in (lambda: None, lambda: choose(page, eye), lambda: run(page, "image")):
+        for step in (lambda: None, lambda: choose(page, eye), lambda: run(page, "image"), list_both):
             step()
             found = Axe().run(page)
             assert found.violations_count == 0, found.generate_report()
