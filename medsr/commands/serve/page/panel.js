@@ -14,6 +14,7 @@ export function build(template, names, chosen, onChange) {
   const figure = /** @type {HTMLElement} */ (/** @type {Element} */ (template.content.firstElementChild).cloneNode(true));
   const part = (name) => /** @type {any} */ (figure.querySelector(name));
   const first = part("select");
+  part("canvas").setAttribute("aria-label", chosen.join(" over ")); // until it is painted
   const sources = chosen.map((_, i) => (i === 0 ? first : first.cloneNode()));
   if (sources.length > 1) {
     first.after(" over ", sources[1]);
