@@ -38,12 +38,16 @@ class Picture:
 
 @dataclass(frozen=True)
 class Table:
-    """`rows` below a `header`; the first column is a name, the others are figures, or with `text` words."""
+    """`rows` below a `header`; the first column is a name, the others are figures, or with `text` words.
+
+    `remarks`: the last column is words that may be long.
+    """
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     caption: str = ""
     text: bool = False
+    remarks: bool = False
 
 
 @dataclass(frozen=True)

@@ -87,8 +87,9 @@ def loss_curves(run: Path) -> list[Picture]:
         "Generator": [n for n in names if not n.startswith("d")],
         "Discriminator": [n for n in names if n.startswith("d")],
     }
+    averaged = f", mean of {window} iterations" if window > 1 else ""
     return [
-        curves(f"{title} losses, mean of {window} iterations", {name: lines[name] for name in group}, "loss", log=True)
+        curves(f"{title} losses{averaged}", {name: lines[name] for name in group}, "loss", log=True)
         for title, group in groups.items()
         if group
     ]

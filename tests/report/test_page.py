@@ -39,12 +39,22 @@ def test_a_page_bears_its_name_and_the_date_in_title_and_first_line(tmp_path: Pa
     write_page(tmp_path / "r.html", "patients-2021: evaluation", "Lead", [])
     page, named = (tmp_path / "r.html").read_text(), f"patients-2021: evaluation, {today()}"
     assert f"<title>{named}</title>" in page
-    assert f"<h1>{named}</h1>" in page
+    assert f'<h1>patients-2021: evaluation, <span class="date">{today()}</span></h1>' in page  # never broken over lines
+    assert ".date { white-space: nowrap; }" in page
 
 
 def test_a_folder_is_called_by_its_own_name_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert folder_name(Path(".")) == folder_name(tmp_path) == tmp_path.name
+
+
+def test_remarks_go_over_several_lines_and_recipes_over_several_columns(tmp_path: Path) -> None:
+    table = Table(["result", "remarks"], [["a", "a long remark"]], remarks=True)
+    write_page(tmp_path / "r.html", "T", "L", [Section("Subjects", tables=[table]), Section("Recipe", code="scale: 4")])
+    page = (tmp_path / "r.html").read_text()
+    assert '<table class="remarks">' in page
+    assert "table.remarks th:last-child { text-align: left; white-space: normal;" in page
+    assert "section pre { columns: 18rem;" in page
 
 
 def test_nothing_is_folded_away_from_paper_and_rows_stay_rows(tmp_path: Path) -> None:

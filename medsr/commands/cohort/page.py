@@ -44,7 +44,7 @@ def _table(subjects: list[Subject]) -> Section:
         "The most unlike first: by the figure furthest from the cohort's median, in robust standard deviations. "
         f"Figures beyond {OUTLIER_DISTANCE} are marked with *."
     )
-    return Section("Subjects", text, [Table(("result", *(LABELS[key] for key in keys), "remarks"), rows)])
+    return Section("Subjects", text, [Table(("result", *(LABELS[key] for key in keys), "remarks"), rows, remarks=True)])
 
 
 def _cell(subject: Subject, key: str) -> str:

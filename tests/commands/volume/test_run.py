@@ -113,7 +113,7 @@ def test_one_scan_and_everything_beside_it(refiner_file: Path, tmp_path: Path) -
     assert "http" not in page.replace("http-equiv", "")
     assert page.count("data:image/png") > 60
     assert re.search(r"<title>scan\.nii\.gz, \d{4}-\d\d-\d\d: ", page)
-    assert re.search(r"<h1>scan\.nii\.gz, \d{4}-\d\d-\d\d: ", page)
+    assert re.search(r"""<h1>scan\.nii\.gz, <span class="date">\d{4}-\d\d-\d\d</span>: """, page)
     assert "Back-projection enforces this agreement. It does not show that new detail is real." in page
     full = f"{0.05 * summary['consistency']['range']:.3g}"[:3]  # the same share of every scan's range
     assert re.search(rf"Disagreement with the scan: 0 <img [^>]*> {full}[0-9.]* or more, 5 % of the scan", page)
