@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,7 +28,8 @@ def find(name: str | Path, folder: str = "recipes", word: str = "recipe") -> Pat
     shipped = {file.stem: file for file in sorted(resource_dir(folder).rglob("*.yml"))}
     if str(name) in shipped:
         return shipped[str(name)]
-    raise UsageError(f"{name}: no such {word}{did_you_mean(path.stem, list(shipped))} (shipped: {', '.join(shipped)})")
+    listing = "see: medsr models recipes" if word == "recipe" else f"shipped: {', '.join(shipped)}"
+    raise UsageError(f"{name}: no such {word}{did_you_mean(path.stem, list(shipped))} ({listing})")
 
 
 def load(name: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -131,7 +132,10 @@ def _explain(item: Any, model: type[BaseModel]) -> str:
     path = ".".join(str(part) for part in item["loc"] if part not in TAGS)
     if item["type"] == "extra_forbidden":
         valid = _valid_keys(item["loc"][:-1], model)
-        return f"{path}: unknown key{did_you_mean(str(item['loc'][-1]), valid)} (valid here: {', '.join(valid)})"
+        key = str(item["loc"][-1])
+        elsewhere = [place for place in _all_keys(model) if place.endswith(f".{key}") and place != path]
+        near = f"; did you mean {elsewhere[0]!r}?" if len(elsewhere) == 1 else did_you_mean(key, valid)
+        return f"{path}: unknown key{near} (valid here: {', '.join(valid)})"
     if item["type"] == "union_tag_invalid":
         tags = item["ctx"]["expected_tags"]
         near = did_you_mean(item["ctx"]["tag"], re.findall(r"'([^']+)'", tags))
@@ -143,6 +147,15 @@ def _explain(item: Any, model: type[BaseModel]) -> str:
     if item["type"] == "value_error" and not isinstance(item["input"], str | int | float | bool | list):
         return f"{path}: {message}" if path else message
     return f"{path}: {message}, got {item['input']!r}"
+
+
+def _all_keys(model: type[BaseModel], above: str = "") -> Iterator[str]:
+    """Every key below, as `optimizer.learning_rate`; of a degradation, which may be of several kinds, no keys."""
+    for name, field in model.model_fields.items():
+        yield f"{above}{name}"
+        for inner in typing.get_args(field.annotation) or (field.annotation,):
+            if isinstance(inner, type) and issubclass(inner, BaseModel) and inner not in TAGS.values():
+                yield from _all_keys(inner, f"{above}{name}.")
 
 
 def _valid_keys(location: Sequence[str | int], root: type[BaseModel]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 import medsr
 from medsr.cli.app import app
@@ -80,3 +81,11 @@ def test_the_sidecar_of_a_scan_keeps_it() -> None:
     assert [name for name in plain if not {name, f"{name}_mm", f"{name}_minutes"} & written] == []
     without_effect = {"uncertainty"}  # on the result that is made again
     assert written - sidecar_fields._OfScan.model_fields.keys() == without_effect
+
+
+@pytest.mark.parametrize("command", [[], ["upscale"], ["cohort"], ["cohort", "volume"], ["evaluate"]])
+def test_h_is_help(command: list[str]) -> None:
+    short, long = (CliRunner().invoke(app, [*command, option]) for option in ("-h", "--help"))
+    assert short.exit_code == 0
+    assert short.output == long.output
+    assert "-h, --help" in short.output

@@ -16,6 +16,13 @@ def test_the_nearest_name_or_none() -> None:
     assert did_you_mean("xyz", ["bicubic", "lanczos"]) == ""
 
 
+def test_all_names_that_begin_as_typed() -> None:
+    names = ["eye-x2", "eye-x4", "chest-x2", *(f"mri-{n}" for n in range(5))]
+    assert did_you_mean("eye", names) == "; did you mean 'eye-x2' or 'eye-x4'?"
+    assert did_you_mean("eye-x", [*names, "eye-x8"]) == "; did you mean 'eye-x2', 'eye-x4' or 'eye-x8'?"
+    assert " or " not in did_you_mean("mri-", names)  # too many: the nearest alone
+
+
 @pytest.mark.parametrize(
     ("function", "options", "meant"),
     [

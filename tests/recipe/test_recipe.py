@@ -48,6 +48,8 @@ def test_retina_and_chest_carry_the_papers_settings() -> None:
     [
         (MINIMAL + "losses: {perceptuel: {weight: 1}}", "losses.perceptuel: unknown key; did you mean 'perceptual'?"),
         (MINIMAL + "iteratoins: 3", "iteratoins: unknown key; did you mean 'iterations'?"),
+        (MINIMAL + "learning_rate: 1e-4", "learning_rate: unknown key; did you mean 'optimizer.learning_rate'?"),
+        (MINIMAL + "data: {blur_sigma: 1}", "data.blur_sigma: unknown key; did you mean 'protocol.blur_sigma'?"),
         (MINIMAL + "optimizer: {learning_rate: fast}", "optimizer.learning_rate"),
         (MINIMAL + "optimizer: {learning_rate: -1}", "optimizer.learning_rate: input should be greater than 0, got -1"),
         (MINIMAL + "batch: true", "batch"),

@@ -58,7 +58,7 @@ def models(what: str = MODELS) -> list[ModelRow] | list[NetworkRow] | list[Recip
         return networks()
     if what == RECIPES:
         return recipes()
-    raise UsageError(f"`what={what}`: expected {', '.join(WHAT)}{did_you_mean(what, WHAT)}")
+    raise UsageError(f"`what={what}`: expected {', '.join(WHAT[:-1])} or {WHAT[-1]}{did_you_mean(what, WHAT)}")
 
 
 def _models() -> list[ModelRow]:
