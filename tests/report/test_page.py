@@ -54,7 +54,7 @@ def test_remarks_go_over_several_lines_and_recipes_over_several_columns(tmp_path
     page = (tmp_path / "r.html").read_text()
     assert '<table class="remarks">' in page
     assert "table.remarks th:last-child { text-align: left; white-space: normal;" in page
-    assert "section pre { columns: 18rem;" in page
+    assert "section pre { columns: 18rem; }" in page
 
 
 def test_nothing_is_folded_away_from_paper_and_rows_stay_rows(tmp_path: Path) -> None:

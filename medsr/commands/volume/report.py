@@ -14,6 +14,7 @@ from medsr.commands.volume.pictures import EDGES, Pictures, View
 from medsr.core.geometry import PLANES
 from medsr.io.files import write_text
 from medsr.networks.cards import measured
+from medsr.report.json_text import json_text
 from medsr.report.page import environment, today
 
 SLICES = 12
@@ -25,8 +26,6 @@ means something: scaled to itself, rounding noise would be as yellow as a mistak
 
 def write(path: Path, pictures: Pictures, summary: dict[str, Any]) -> None:
     """Write the page, whole or not at all."""
-    import json
-
     scales = _scales(pictures)
     planes = [
         {
@@ -52,7 +51,7 @@ def write(path: Path, pictures: Pictures, summary: dict[str, Any]) -> None:
             card=measured(summary["model"]["name"]),
             summary=summary,
             figures=summary.get("consistency"),
-            details=json.dumps(_with_names_only(summary), indent=2),
+            details=json_text(_with_names_only(summary)),
         )
     )
     write_text(path, page)

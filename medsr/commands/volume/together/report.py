@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from medsr.commands.volume.together.pictures import StackPictures, StackView
 from medsr.core.geometry import PLANES
 from medsr.io.files import write_text
 from medsr.networks.cards import measured
+from medsr.report.json_text import json_text
 from medsr.report.page import environment, today
 
 IMAGES = 100
@@ -49,7 +49,7 @@ def write(path: Path, pictures: StackPictures, summary: dict[str, Any]) -> None:
             header=HEADER,
             rows=rows(summary["stacks"]),
             summary=summary,
-            details=json.dumps(_with_names_only(summary), indent=2),
+            details=json_text(_with_names_only(summary)),
         )
     )
     write_text(path, page)
