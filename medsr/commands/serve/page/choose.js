@@ -74,13 +74,14 @@ export function explain() {
 /** @param {ImageFacts} facts */
 function ofImage(facts) {
   const lines = [`${facts.width} × ${facts.height} pixels, ${facts.channels === 3 ? "colour" : "grey"}, ${DEPTHS[facts.dtype]}`];
-  if (facts.channels === 1) lines.push(`${facts.inverted ? "white to black" : "black to white"}: ${storable(facts)}`);
+  if (facts.channels === 1) lines.push(meaning(facts));
   return [...lines, inHeader(facts)];
 }
 
 /** The values that the file can hold. @param {ImageFacts} facts */
-function storable({ low, high, slope, intercept, unit }) {
-  return `${low * slope + intercept} to ${high * slope + intercept}${unit && ` ${unit}`}`;
+function meaning({ low, high, inverted, slope, intercept, unit }) {
+  if (unit) return `${unit}: values from ${low * slope + intercept} to ${high * slope + intercept} can be stored`;
+  return `${inverted ? "white to black" : "black to white"}: ${low} to ${high}`;
 }
 
 /** @param {VolumeFacts} facts */

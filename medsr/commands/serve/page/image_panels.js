@@ -74,13 +74,18 @@ export class ImagePanels extends Panels {
   }
 
   /**
-   * A detail of a picture at 100 %, or larger where the whole of it is.
+   * A detail of a picture at 100 %, or larger where the whole of it is; none of a panel is left empty.
    * @param {Picture} picture @param {import("./panels.js").Place} at its middle, in the picture's pixels
    */
   showDetail(picture, { x, y }) {
     const ratio = this.ratio(picture);
     if (this.fittingZoom >= ratio) return this.fit();
-    this.view = { x: x / ratio, y: y / ratio, zoom: ratio };
+    const within = (/** @type {number} */ at, /** @type {number} */ seen, /** @type {number} */ whole) => {
+      const half = Math.min(seen / ratio, whole) / 2;
+      return Math.min(whole - half, Math.max(half, at / ratio));
+    };
+    const { width, height } = this.size;
+    this.view = { x: within(x, width, this.input.width), y: within(y, height, this.input.height), zoom: ratio };
     this.fitted = false;
     this.redraw();
   }

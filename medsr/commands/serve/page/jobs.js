@@ -68,7 +68,7 @@ function volumeRequest() {
     model: choice("volume-model").value,
     scale: finer === "scale" ? value : null,
     spacing: finer === "spacing" ? value : null,
-    uncertainty: input("uncertainty").checked,
+    uncertainty: input("uncertainty").checked && !$("uncertainty-line").hidden,
   };
 }
 

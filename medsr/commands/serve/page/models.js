@@ -3,6 +3,7 @@
 import { $, choice, element, input } from "./dom.js";
 
 export const BASELINE = "bicubic";
+const INTERPOLATIONS = [BASELINE, "lanczos", "cubic", "nearest"];
 /** @type {Model[]} */
 let models = [];
 
@@ -31,6 +32,7 @@ function describe() {
     const model = modelCalled(choice(`${kind}-model`).value, kind);
     $(`${kind}-about`).replaceChildren(model?.about ?? "", ...(model?.card ? [" ", cardLink(model.card)] : []));
   }
+  $("uncertainty-line").hidden = INTERPOLATIONS.includes(choice("volume-model").value); // it gives the same in every plane
 }
 
 /** @param {string} href */

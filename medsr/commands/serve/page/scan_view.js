@@ -108,7 +108,7 @@ function showView() {
   ["x", "y", "z"].forEach((axis, i) => set(`cross-${axis}`, +mm[i].toFixed(2)));
   [INPUT, result].forEach((name, i) => {
     const spread = name === result && panels.spread ? panels.spread.volume.at(mm) : null;
-    $(`scan-value-${i}`).textContent = name ? `${name}: ${worded(panels.valueAt(name, mm), spread)}` : "";
+    $(`scan-value-${i}`).textContent = name ? `${name}: ${worded(panels.valueAt(name, mm), spread, panels.unit)}` : "";
   });
   set("scan-level", round((low + high) / 2));
   set("scan-width", round(high - low));

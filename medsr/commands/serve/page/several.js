@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { choose } from "./choose.js";
-import { $, canRun, element, list, on } from "./dom.js";
+import { $, canRun, element, list, on, say } from "./dom.js";
 import { askBeforeLeaving, run } from "./jobs.js";
 import { BASELINE } from "./models.js";
 import { isCurrent, state } from "./state.js";
@@ -64,8 +64,9 @@ async function runAll() {
   addEventListener("beforeunload", askBeforeLeaving);
   try {
     for (const line of lines.filter((one) => !one.done)) {
-      if (!(await work(line))) break;
+      if (!(await work(line))) return;
     }
+    say(`${lines.filter((one) => one.done).length} of ${lines.length} done: their results are in the list.`);
   } finally {
     removeEventListener("beforeunload", askBeforeLeaving);
   }

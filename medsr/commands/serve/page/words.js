@@ -16,11 +16,12 @@ export function grid({ shape, spacing }) {
   return `${shape.slice(0, 3).join(" × ")} voxels of ${spacing.map((step) => +step.toFixed(3)).join(" × ")} mm`;
 }
 
-/** @param {number | null} value @param {number | null} spread */
-export function worded(value, spread) {
+/** @param {number | null} value @param {number | null} spread @param {string} unit of both */
+export function worded(value, spread, unit) {
   if (value === null) return "outside";
-  const unsure = spread === null ? "" : `, uncertainty ${round(spread)}`;
-  return `value ${Number.isInteger(value) ? value : round(value)}${unsure}`;
+  const behind = unit && ` ${unit}`;
+  const unsure = spread === null ? "" : `, uncertainty ${round(spread)}${behind}`;
+  return `value ${Number.isInteger(value) ? value : round(value)}${behind}${unsure}`;
 }
 
 /** @param {number} value */
