@@ -561,7 +561,8 @@ def test_a_slice_of_ct_is_windowed_in_hounsfield_units_and_opens_where_the_model
         assert 64 <= opened["x"] <= 96
         assert 320 <= opened["y"] <= 352
         page.check("input[name=layout][value=slider]")
-        until(lambda: views(page) == [opened])
+        page.wait_for_selector("figure.panel[data-view]")  # it is drawn
+        assert views(page) == [opened]
         page.click("#fit")
         until(lambda: views(page)[0]["zoom"] < 2)
         page.click("#image-detail")
