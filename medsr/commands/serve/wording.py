@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-COMMAND = r"(?:pip install|medsr (?:upscale|volume|evaluate|export|weights|models|finetune|prepare|serve))"
+COMMAND = r"(?<![a-z])(?:pip install|medsr (?:upscale|volume|evaluate|export|weights|models|finetune|prepare|serve))"
 WORDS = tuple(
     (re.compile(pattern), words)
     for pattern, words in (
@@ -17,6 +17,7 @@ WORDS = tuple(
             r": one slice: not a volume; medsr upscale takes single images",
             ": one slice is an image; send it without a zip",
         ),
+        (r"; for scans: medsr volume .*", ""),
         (r"; for images: medsr upscale .*? --out FOLDER", "; send images themselves, not in a zip"),
         (r"; name one with `series=:N` or UID:N:", "; the page cannot choose one, so send the files of one alone:"),
         (r"; choose one with `series`", "; choose one"),
@@ -33,13 +34,13 @@ WORDS = tuple(
         (r"`(?:out)?scale=([^`]*)`", r"factor \1"),
         (r"(?:;|,) (?:name|or name) a `model`|; `model` chooses one", "; choose a model"),
         # Whatever else names a command: without that part of the sentence; or a parameter: by its plain name.
-        (rf"[;(] ?[^;()]*\b{COMMAND}\b[^;]*$", ""),
-        (rf"[:,] ?[^;:,()]*\b{COMMAND}\b[^;]*$", ""),
+        (rf"[;(] ?[^;()]*{COMMAND}\b[^;]*$", ""),
+        (rf"[:,] ?[^;:,()]*{COMMAND}\b[^;]*$", ""),
         (r"`(\w+)=([^`]*)`", r"\1 \2"),
         (r"`(\w+)`", r"\1"),
     )
 )
-SUSPECT = re.compile(rf"`|\b{COMMAND}\b|\s--\w")
+SUSPECT = re.compile(rf"`|{COMMAND}\b|\s--\w")
 """What marks a text that may need other words."""
 
 
