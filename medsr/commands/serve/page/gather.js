@@ -48,16 +48,23 @@ export async function gather(files) {
     const key = (await seriesOf(file)) || pathOf(file);
     groups.set(key, [...(groups.get(key) ?? []), file]);
   }
-  return { entries: [...groups.values()].map(entryOf), left: [...new Set(left)] };
+  /** @type {Map<string, number>} */
+  const scans = new Map(); // of each folder: results of two must not bear one name
+  const entries = [...groups.values()].map((group) => {
+    const folder = pathOf(group[0]).split("/").slice(0, -1).join("/");
+    if (group.length > 1) scans.set(folder, (scans.get(folder) ?? 0) + 1);
+    return entryOf(group, folder, scans.get(folder) ?? 1);
+  });
+  return { entries, left: [...new Set(left)] };
 }
 
-/** @param {File[]} files of one scan, or one file @returns {Entry} */
-function entryOf(files) {
+/** @param {File[]} files of one scan, or one file @param {string} folder @param {number} number of the folder's scans @returns {Entry} */
+function entryOf(files, folder, number) {
   const [first] = files;
   if (files.length === 1) return { name: pathOf(first), file: async () => first };
-  const folder = pathOf(first).split("/").slice(0, -1).join("/");
-  const stem = folder.split("/").pop() || first.name.replace(/\.[^.]*$/, "");
-  return { name: `${folder || stem}: ${files.length} slices`, file: () => zipped(`${stem}.zip`, files) };
+  const again = number > 1 ? `-${number}` : "";
+  const stem = folder.split("/").pop() || "scan";
+  return { name: `${folder || stem}${again}: ${files.length} slices`, file: () => zipped(`${stem}${again}.zip`, files) };
 }
 
 /** The series of a DICOM file that says where its slice lies; empty for other files, radiographs too. @param {File} file */

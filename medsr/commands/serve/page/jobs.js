@@ -89,7 +89,7 @@ async function end(job, turn) {
 }
 
 /** A page that is loaded anew knows nothing of the job. @param {BeforeUnloadEvent} event */
-export const askBeforeLeaving = (event) => event.preventDefault();
+const askBeforeLeaving = (event) => event.preventDefault();
 
 /** @param {Job} job @param {number} turn */
 async function followed(job, turn) {

@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { choose } from "./choose.js";
 import { $, canRun, element, list, on, say } from "./dom.js";
-import { askBeforeLeaving, run } from "./jobs.js";
+import { run } from "./jobs.js";
 import { BASELINE } from "./models.js";
 import { isCurrent, state } from "./state.js";
 
@@ -57,6 +57,9 @@ async function show(line) {
   else if (!line.done) line.how.textContent = "";
   return outcome;
 }
+
+/** Between two jobs, too. @param {BeforeUnloadEvent} event */
+const askBeforeLeaving = (event) => event.preventDefault();
 
 /** Each in its turn, as the forms say; ends where the user begins something else. What failed is tried again. */
 async function runAll() {
