@@ -65,9 +65,20 @@ def series_of(path: Path) -> tuple[list[ListedSeries], list[str]]:
     damaged: list[str] = []
     listing = list_series(path, damaged)
     if not listing:
-        why = f": {damaged[0]}" if damaged else ""
-        raise InputError(f"{path}: no DICOM image there{why}")
+        raise InputError(f"{path}: {f'no DICOM image there: {damaged[0]}' if damaged else _no_series(path)}")
     return listing, damaged
+
+
+def _no_series(path: Path) -> str:
+    """Why a file or folder without DICOM has nothing to tell, as far as what is there says so."""
+    from medsr.io.kinds import is_image
+    from medsr.io.wrong_kind import holds_images, holds_only_scans
+
+    if is_image(path):
+        return "an image; medsr info tells of scans, and of series in DICOM"
+    if holds_images(path):
+        return "holds images; medsr info tells of scans, and of series in DICOM"
+    return "holds scans in files of their own; name one of them" if holds_only_scans(path) else "no DICOM image there"
 
 
 def scan_facts(path: Path) -> dict[str, Any]:

@@ -129,6 +129,8 @@ def read(path: Path) -> dict[str, Any]:
         summary = json.loads(read_text(path))
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a sidecar of medsr, which is text in JSON beside a result") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not a sidecar of medsr: {error}") from error
     if not isinstance(summary, dict) or summary.get("tool") != "medsr" or "version" not in summary:

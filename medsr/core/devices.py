@@ -23,7 +23,10 @@ def choose(device: str) -> str:
             f"here use one of {', '.join(DEVICES)}{did_you_mean(device, DEVICES)}"
         )
     if device.partition(":")[0] not in DEVICES:
-        raise UsageError(f"`device={device}`: expected one of {', '.join(DEVICES)}{did_you_mean(device, DEVICES)}")
+        raise UsageError(
+            f"`device={device}`: expected one of {', '.join(DEVICES)}; of `medsr upscale` and `medsr volume` also gpu, "
+            f"an Intel GPU{did_you_mean(device, (*DEVICES, 'gpu'))}"
+        )
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise UsageError(f"`device={device}`: no CUDA device here; use `device=cpu`")
     if device == "mps" and not torch.backends.mps.is_available():

@@ -41,6 +41,11 @@ class Spec:
         if entry := ARCHITECTURES.get(self.architecture):
             object.__setattr__(self, "hyperparameters", {**entry.sizes, **self.hyperparameters})
 
+    def __str__(self) -> str:
+        sizes = ", ".join(f"{name} {size}" for name, size in self.hyperparameters.items())
+        words = f"{self.architecture} x{self.scale} of {self.channels} channel{'s' * (self.channels > 1)}"
+        return f"{words} ({sizes})" if sizes else words
+
     def build(self) -> nn.Module:
         """The network with fresh weights."""
         return ARCHITECTURES[self.architecture].build(self.scale, self.channels, **self.hyperparameters)

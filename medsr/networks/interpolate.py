@@ -25,7 +25,9 @@ def interpolate(first: str | Path, second: str | Path, share: float, out: Path) 
         raise UsageError(f"`out={out}`: expected a name that ends in .safetensors")
     (first_net, spec), (second_net, other_spec) = (checkpoint.load(path) for path in paths)
     if spec != other_spec:
-        raise UsageError(f"{first} and {second}: {spec} and {other_spec} have no weights between them")
+        raise UsageError(
+            f"{first} and {second}: no weights between them, as they differ in kind or size: {spec}; {other_spec}"
+        )
     first_state, second_state = first_net.state_dict(), second_net.state_dict()
     between = {name: first_state[name].lerp(second_state[name], share) for name in first_state}
     hashes = [sha256(path) for path in paths]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import medsr
+from medsr.commands.info import series_of
 from medsr.core.errors import InputError, UsageError
 from tests.helpers.images import write_png
 
@@ -78,3 +79,17 @@ def test_a_cohort_names_the_other_cohort(scans: Path, photographs: Path, tmp_pat
         with pytest.raises(UsageError, match=r"images, not scans; for images: medsr cohort upscale$"):
             medsr.cohort("volume", source, out=tmp_path / "cohort", model="cubic")
     assert not (tmp_path / "cohort").exists()
+
+
+def test_info_says_what_it_tells_of(scans: Path, photographs: Path) -> None:
+    with pytest.raises(InputError, match="holds scans in files of their own; name one of them"):
+        series_of(scans)
+    with pytest.raises(InputError, match="holds images; medsr info tells of scans, and of series in DICOM"):
+        series_of(photographs)
+    with pytest.raises(InputError, match=r"eye\.png: an image; medsr info tells of scans"):
+        series_of(photographs / "eye.png")
+
+
+def test_a_photograph_is_not_a_sidecar(photographs: Path) -> None:
+    with pytest.raises(InputError, match=r"not a sidecar of medsr, which is text in JSON beside a result$"):
+        medsr.reproduce(photographs / "eye.png")

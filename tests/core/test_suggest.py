@@ -29,6 +29,7 @@ def test_all_names_that_begin_as_typed() -> None:
         ("upscale", {"model": "lanczoss"}, "lanczos"),
         ("upscale", {"engine": "openvinno"}, "openvino"),
         ("upscale", {"device": "cudaa"}, "cuda"),
+        ("upscale", {"device": "gpux"}, "gpu"),
         ("volume", {"kind": "lables"}, "labels"),
         ("volume", {"fuse": "meen"}, "mean"),
         ("volume", {"planes": "axal"}, "axial"),

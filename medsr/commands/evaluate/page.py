@@ -101,6 +101,7 @@ def _plot(result: Evaluation, key: str) -> Picture:
     right.set_xlabel(f"difference to {result.baseline}")
     for axes in (left, right):
         axes.grid(axis="x", alpha=0.25)
+        axes.locator_params(axis="x", nbins=6)  # more figures of four digits than that touch each other
     return drawing(label(key), figure)
 
 
