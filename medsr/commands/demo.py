@@ -106,6 +106,7 @@ def demo(
     notify("")
     for line in table(rows):
         notify(line)
+    notify(verdict(rows))
     notify(f"before: {before}; after: the same, fine-tuned on the other part of the photograph")
     notify(f"Held-out part, {ground_truth.shape[1]}x{ground_truth.shape[0]}, all channels. Protocol: {protocol}.")
     notify(f"report: {page}  ({time.monotonic() - began:.0f} s in all)")
@@ -194,7 +195,7 @@ def _write_report(
             pictures=crops,
             columns=len(pictures),
         ),
-        Section("Whole", pictures=whole),
+        Section("Whole", pictures=whole, columns=len(whole)),
         Section("Training", pictures=train_report.loss_curves(run)),
     ]
     lead = (
