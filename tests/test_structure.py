@@ -108,6 +108,16 @@ def test_import_and_help_do_not_import_torch() -> None:
     subprocess.run([sys.executable, "-c", check], check=True)
 
 
+def test_help_imports_what_it_prints_and_no_more() -> None:
+    check = (
+        "import sys\n"
+        "from medsr.cli import app\n"
+        "heavy = {'numpy', 'yaml', 'pydantic', 'medsr.networks', 'medsr.commands.models'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", check], check=True)
+
+
 def test_a_wrong_recipe_is_refused_before_torch_is_imported() -> None:
     check = (
         "import sys\n"

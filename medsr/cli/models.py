@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from medsr.cli.echo import echo, echo_verbatim
-from medsr.commands.models.networks import NetworkRow
-from medsr.commands.models.recipes import RecipeRow
-from medsr.commands.models.run import ModelRow
+
+if TYPE_CHECKING:
+    from medsr.commands.models.networks import NetworkRow
+    from medsr.commands.models.recipes import RecipeRow
+    from medsr.commands.models.run import ModelRow
 
 MORE = "The networks of recipes: medsr models networks. Recipes: medsr models recipes. All weights: medsr weights list."
 
@@ -36,6 +38,9 @@ def models(
 
 
 def _line(row: ModelRow | NetworkRow | RecipeRow) -> str:
+    from medsr.commands.models.networks import NetworkRow
+    from medsr.commands.models.run import ModelRow
+
     scale = f"x{row.scale}" if row.scale else "-"
     if isinstance(row, ModelRow):
         return f"{row.name:<24} {row.takes:<7} {scale:<3} {'here' if row.here else 'absent':<7} {row.about}"
