@@ -24,7 +24,8 @@ export class ImagePanels extends Panels {
     this.first = picture;
     const { facts } = picture;
     const [low, high, darkest, brightest] = [facts.show_low, facts.show_high, facts.low, facts.high].map(picture.inUnits);
-    this.shown = { low, high, difference: (brightest - darkest) / 20 };
+    const [least, most] = facts.unit ? picture.percentiles(0.005, 0.995) : [darkest, brightest]; // as scans of CT
+    this.shown = { low, high, difference: (most - least || brightest - darkest) / 20 };
     this.layout([name]);
     this.fit();
   }
