@@ -6,8 +6,10 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
 import medsr
+from medsr.cli.app import app
 from medsr.commands.models.networks import FIGURES, figures_text, networks
 from medsr.core.errors import UsageError
 from medsr.core.resources import resource_dir
@@ -48,6 +50,14 @@ def test_every_recipe_is_listed_with_what_it_is() -> None:
     assert all(row.about for row in rows.values())
     with pytest.raises(UsageError, match="did you mean 'recipes'"):
         medsr.models("recipe")
+
+
+def test_recipes_fit_the_terminal_and_keep_their_names_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = CliRunner().invoke(app, ["models", "recipes"]).output.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith("retina ") and line.endswith("from realesrgan-x4plus") for line in lines)
+    assert sum("medsr-retina-x2-sharp" in line for line in lines) == 1
 
 
 def test_listing_does_not_import_torch() -> None:
