@@ -41,7 +41,7 @@ def write(path: Path, result: Evaluation, gallery: Gallery, data: Path) -> None:
     parameters = [f"{name.replace('_', ' ')}: {result.protocol[name]}" for name in shown if name in result.protocol]
     caption = "; ".join([tables.counted(result), *parameters, "means with 95 % bootstrap intervals over images"])
     sections = [
-        Section("Quality", " ".join(f"{note}." for note in tables.remarks(result)), _tables(result, quality, caption)),
+        Section("Quality", tables.sentences(tables.remarks(result), result.seen), _tables(result, quality, caption)),
         Section("Intervals", INTERVALS.format(result.baseline), pictures=_plots(result), wide=True),
         Section("Cost", tables=_tables(result, cost, "One image at a time; memory is that of the whole process.")),
         *cards.sections(result.models),

@@ -91,6 +91,11 @@ def remarks(result: Evaluation) -> list[str]:
     return notes
 
 
+def sentences(notes: Sequence[str], seen: Sequence[str]) -> str:
+    """Notes as sentences that begin with a capital; those `seen` begin with the name of a model, which stays."""
+    return " ".join(f"{note if note in seen else note[0].upper() + note[1:]}." for note in notes)
+
+
 def text(result: Evaluation) -> str:
     """For the terminal: what it comes to, the protocol, then the table."""
     sentences = verdict(result)

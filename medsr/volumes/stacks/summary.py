@@ -41,9 +41,9 @@ def warnings_of(
         for line in doubts:
             lines.setdefault(line.partition(";")[0], line)
     if nowhere := float((covering == 0).mean()):
-        lines["nowhere"] = f"{nowhere:.1%} of the result lies in none of the scans: it is 0 there"
+        lines["nowhere"] = f"{100 * nowhere:.1f} % of the result lies in none of the scans: it is 0 there"
     if (alone := float((covering == 1).mean())) > 0.01:
-        lines["alone"] = f"{alone:.0%} of the result lies in one scan alone: there it is as coarse as that is"
+        lines["alone"] = f"{100 * alone:.0f} % of the result lies in one scan alone: there it is as coarse as that is"
     return list(lines.values())
 
 

@@ -42,3 +42,8 @@ def test_the_terminal_and_the_markdown_begin_with_it() -> None:
     sentence = verdict(result)[0]
     assert tables.text(result).splitlines()[0] == sentence
     assert tables.markdown(result).splitlines()[2] == sentence
+
+
+def test_remarks_are_sentences_and_names_of_models_stay_as_they_are() -> None:
+    seen = "net was trained on 1 of these 3 images"
+    assert tables.sentences([seen, "with few images"], [seen]) == f"{seen}. With few images."

@@ -9,7 +9,7 @@ from medsr.commands.evaluate.lesions import figures, tables
 from medsr.commands.evaluate.lesions.real_section import real_section
 from medsr.commands.evaluate.lesions.result import GROUND_TRUTH, MEASURES, Cell, LesionEvaluation, Strip
 from medsr.commands.evaluate.lesions.verdict import groups, listed, reference, verdict
-from medsr.commands.evaluate.tables import interval
+from medsr.commands.evaluate.tables import interval, sentences
 from medsr.core.text import names_only
 from medsr.networks import cards
 from medsr.report.page import Section, Table, folder_name, write_page
@@ -85,7 +85,7 @@ def _glance(result: LesionEvaluation) -> Section:
 
 
 def _notes(result: LesionEvaluation) -> list[Section]:
-    notes = " ".join(f"{note[0].upper()}{note[1:]}." for note in tables.remarks(result))
+    notes = sentences(tables.remarks(result), result.seen)
     return [Section("How sure this is", notes)] if notes else []
 
 
