@@ -39,3 +39,7 @@ def export(
             f"PSNR {measured['psnr_fp32']:.2f} dB in fp32, {measured['psnr_int8']:.2f} dB in int8, on "
             f"{measured['images']} images or slices ({measured['protocol']})"
         )
+        echo(
+            f"the worst image loses {max(0, measured['worst_loss_db']):.2f} dB; a single pixel differs by up to "
+            f"{measured['largest_difference']:.1%} of full range"
+        )

@@ -18,6 +18,9 @@ LARGEST_DIFFERENCE = 1e-4
 LARGEST_LOSS = 0.1
 """dB of PSNR that int8 may lose against torch in fp32, on the images it was measured on, to be used at all."""
 
+WORST_LOSS = 0.2
+"""dB that it may lose on any single one of them."""
+
 
 class Engine(Protocol):
     """A generator, ready to compute. `features`: its widest layer's channels, which decide how much memory it takes."""

@@ -21,7 +21,7 @@ CLOSED = {
 QUICK = {("upscale", "none"), ("upscale", "log on a full disk"), ("upscale", "nobody reads either")}
 FOR_ALL = ("none", "nobody reads either")
 """The hardest ways, for every command; the others for those that differ in what they open and print."""
-DIFFERENT = ("upscale", "volume", "prepare 2", "cohort", "weights import")
+DIFFERENT = ("upscale", "volume", "prepare 2")
 CELLS = [
     pytest.param(name, shell, marks=() if (name, shell) in QUICK else pytest.mark.slow)
     for name in COMMANDS

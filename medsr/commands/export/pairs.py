@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from medsr.core.errors import InputError, MedsrError
 from medsr.core.types import Notify
 from medsr.io import scans
@@ -44,7 +46,8 @@ def pairs_in(folder: Path, kind: Kind, notify: Notify) -> tuple[list[ValidationS
         notify(left_out)
     read = partial(_slices if kind.slices else _image, kind=kind)
     pairs_of_files: list[list[ValidationSample]] = []
-    for path in paths[:: max(1, len(paths) // MOST)]:
+    for index in np.random.default_rng(0).permutation(len(paths)):  # from all over the folder
+        path = paths[index]
         try:
             pairs_of_files.append(read(path))
         except (MedsrError, ValueError) as error:

@@ -16,6 +16,7 @@ import pytest
 import medsr
 from medsr.commands.export import quantise
 from medsr.core.errors import InputError, UsageError
+from medsr.engines import selection
 from medsr.engines.base import Compute
 from medsr.engines.openvino_engine import read
 from medsr.io.files import sha256
@@ -67,6 +68,8 @@ def test_int8_is_calibrated_measured_and_then_found_by_name(eyes: Path, tmp_path
     measured = done.card["measured"]
     assert measured["loss_db"] == pytest.approx(measured["psnr_fp32"] - measured["psnr_int8"])
     assert measured["loss_db"] <= 0.1
+    assert measured["loss_db"] <= measured["worst_loss_db"] <= 0.2
+    assert 0 < measured["largest_difference"] < 0.06
     assert done.card["precision"] == "int8"
     call = ["upscale", str(eyes), "--out", str(tmp_path / "out"), "--precision", "int8", "--model", "medsr-retina-x2"]
     subprocess.run([sys.executable, "-m", "medsr", *call], check=True, capture_output=True)
@@ -84,6 +87,13 @@ def test_int8_that_loses_too_much_is_refused(eyes: Path, tiny_model: Path, monke
         medsr.export(tiny_model, "openvino", int8=True, calibrate=eyes)
     with pytest.raises(UsageError, match="has not been calibrated"):
         open_model(tiny_model, Compute("cpu", precision="int8"))
+
+
+def test_single_pixels_that_differ_much_are_told_to_who_uses_int8(caplog: pytest.LogCaptureFixture) -> None:
+    selection._check_loss({"measured": {"loss_db": 0.0, "largest_difference": 0.019}}, "mine")
+    assert not caplog.messages
+    selection._check_loss({"measured": {"loss_db": 0.0, "largest_difference": 0.12}}, "mine")
+    assert "a single pixel differed from fp32 by up to 12% of full range" in caplog.text
 
 
 def test_a_refiner_is_calibrated_on_volumes(tmp_path: Path, refiner_file: Path) -> None:

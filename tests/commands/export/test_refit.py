@@ -1,0 +1,43 @@
+"""The last layer makes up for what int8 takes off; and int8 that has nothing in int8 is not offered."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("openvino")
+
+from medsr.commands.export import quantise, refit
+from medsr.core.resources import resource_dir
+from medsr.engines.openvino_engine import read
+
+
+@pytest.fixture(scope="module")
+def pieces() -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [np.kron(rng.random((1, 1, 6, 6)), np.ones((1, 1, 4, 4))).astype(np.float32) for _ in range(8)]
+
+
+def test_a_last_layer_that_was_weakened_gives_again_what_it_gave(pieces: list[np.ndarray]) -> None:
+    reference = read(resource_dir("pretrained") / "medsr-cxr-x2.onnx")[0]
+    weights = refit._constant(refit._last(reference).input_value(1))
+    assert weights is not None
+    weakened = refit._changed(reference, weights * 0.9, np.zeros(len(weights)))
+    before = refit._distance(weakened, reference, pieces)
+    fitted = refit.refit_last_layer(weakened, reference, pieces)
+    assert refit._distance(fitted, reference, pieces) < before / 20
+
+
+def test_a_model_that_cannot_be_mended_stays_as_it_is(pieces: list[np.ndarray]) -> None:
+    reference = read(resource_dir("pretrained") / "medsr-cxr-x2.onnx")[0]
+    assert refit.refit_last_layer(reference, reference, pieces) is reference
+
+
+@pytest.mark.parametrize("name", ["medsr-cxr-x2", "medsr-retina-x4", "medsr-mri"])
+def test_some_of_the_trunk_is_in_int8_whatever_is_left_out(name: str) -> None:
+    model = read(resource_dir("pretrained") / f"{name}.onnx")[0]
+    trunk = [layer for layer in quantise._convolutions(model) if quantise.TRUNK.search(layer)]
+    choices = quantise._choices(model)
+    assert [len(choice) for choice in choices] == sorted({len(choice) for choice in choices})
+    assert choices[0] == []
+    assert len(choices[-1]) <= 0.6 * len(trunk)
