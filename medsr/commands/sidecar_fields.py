@@ -128,6 +128,8 @@ def read(path: Path) -> dict[str, Any]:
     try:
         summary = json.loads(read_text(path))
     except OSError as error:
+        if path.is_dir():
+            raise InputError(f"{path}: a folder; expected a sidecar, the JSON file beside a result") from error
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not a sidecar of medsr, which is text in JSON beside a result") from error

@@ -90,6 +90,15 @@ def test_info_says_what_it_tells_of(scans: Path, photographs: Path) -> None:
         series_of(photographs / "eye.png")
 
 
-def test_a_photograph_is_not_a_sidecar(photographs: Path) -> None:
+def test_results_of_upscale_go_into_a_folder_that_is_not_named_like_an_image(photographs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "finer.png"
+    with pytest.raises(UsageError, match="is the name of an image, and results go into a folder"):
+        medsr.upscale(photographs / "eye.png", out, model="bicubic")
+    assert not out.exists()
+
+
+def test_a_photograph_or_a_folder_is_not_a_sidecar(photographs: Path) -> None:
+    with pytest.raises(InputError, match="a folder; expected a sidecar, the JSON file beside a result"):
+        medsr.reproduce(photographs)
     with pytest.raises(InputError, match=r"not a sidecar of medsr, which is text in JSON beside a result$"):
         medsr.reproduce(photographs / "eye.png")

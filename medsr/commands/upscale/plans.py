@@ -34,6 +34,8 @@ def plan(inputs: Sequence[str | Path], out: Path) -> UpscalePlan:
     result are both left to the user. Raises UsageError where nothing remains, or an input would be overwritten.
     """
     check_folder(out)
+    if out.suffix.lower() in image_io.SUFFIXES and not out.is_dir():
+        raise UsageError(f"`out={out}`: is the name of an image, and results go into a folder; name a folder")
     notes: list[str] = []
     pairs: dict[tuple[str, Path], Path] = {}
     for entry in inputs:
