@@ -139,6 +139,7 @@ def test_the_page_runs_the_model_it_names_and_keeps_a_pick_for_one_kind_of_image
         choose(page, rays[0])
         page.select_option("#image-model", "lanczos")
         page.fill("#outscale", "2")
+        says(page, "you picked lanczos; suggested is medsr-cxr-x2: ", "#facts")
         assert chosen.input_value() == "lanczos"
         choose(page, rays[1])
         assert chosen.input_value() == "lanczos"

@@ -54,7 +54,7 @@ export function meet(facts) {
   shown = facts;
 }
 
-// Choose what suits, by the server's word, unless the user has picked a model. Returns why it is chosen.
+// Choose what suits, by the server's word, unless the user has picked a model. Returns why it is chosen, or what would be.
 export function suggest() {
   if (!shown) return "";
   const select = choice(`${shown.kind}-model`);
@@ -62,7 +62,7 @@ export function suggest() {
   describe();
   const { model, why } = suggestion(shown);
   if (select.value === model) return `${model}: ${why}`;
-  if (picked) return "";
+  if (picked) return `you picked ${select.value}; suggested is ${model}: ${why}`;
   const own = models.some((one) => one.own && one.name === select.value);
   const reason = own ? "this server's own model; medsr does not know what it was made for" : `this server does not offer ${model}`;
   return `${select.value}: ${reason}`;
