@@ -90,4 +90,4 @@ def _note(image: Image, used: int, together: bool) -> str:
 
 
 def _hot(beyond: int) -> str:
-    return f"{beyond} value(s) are above that depth, taken for hot pixels" if beyond else ""
+    return f"{beyond} value(s) are above that depth and stay so (hot pixels, in CT dense bone)" if beyond else ""
