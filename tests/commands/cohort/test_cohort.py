@@ -479,7 +479,7 @@ def test_ten_thousand_inputs_are_several_arrays(tmp_path: Path, monkeypatch: pyt
     assert [n for task in tasks for n in task] == list(range(10_000))
     began = time.process_time()
     results.read_status(plan.load(tmp_path))
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 6  # about 1 s; were it quadratic, minutes
 
 
 @pytest.mark.slow
