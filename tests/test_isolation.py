@@ -131,7 +131,7 @@ def people(folder: Path, fundus: np.ndarray) -> tuple[Path, Path]:
 
 def test_the_planted_files_run_where_nothing_keeps_them_from_it(place: Place) -> None:
     subprocess.run([sys.executable, "-c", "import pickle"], cwd=place.folder, check=False, capture_output=True)
-    assert place.ran() == ["pickle"]
+    assert "pickle" in place.ran()  # from Python 3.13 what prints the error, too
 
 
 @pytest.mark.parametrize("by", [("-m", "medsr"), ("-um", "medsr"), ("-mmedsr",)])
