@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -78,6 +79,7 @@ def _thumbnail(path: Path) -> NDArray[np.float32] | None:
     from PIL import Image
 
     from medsr.core.errors import MedsrError
+    from medsr.io.display import of_image
     from medsr.io.images import image as image_io
     from medsr.io.images.frames import ALL
     from medsr.io.orientation import as_shown
@@ -90,7 +92,9 @@ def _thumbnail(path: Path) -> NDArray[np.float32] | None:
         else:
             content = image_io.read_frames(path, ALL)
             image = content if isinstance(content, image_io.Image) else next(iter(content))
-            unit = as_shown(image).to_unit().clip(0, 1)
+            display = of_image(image)
+            window = replace(image.window, low=display.low, high=display.high)
+            unit = as_shown(replace(image, window=window)).to_unit().clip(0, 1)
             small = Image.fromarray(np.rint(unit.repeat(3 // unit.shape[2], axis=2) * DIGITS).astype(np.uint8))
     except (OSError, MedsrError):
         return None

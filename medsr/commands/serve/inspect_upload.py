@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from medsr.commands.serve.display import of_image, of_volume
 from medsr.commands.serve.quota import Quota
 from medsr.commands.serve.responses import ImageFacts, SuggestedModel, VolumeFacts, VoxelGrid
 from medsr.commands.serve.settings import Limits
@@ -19,6 +18,7 @@ from medsr.core.errors import InputError, MedsrError
 from medsr.core.types import OnProgress
 from medsr.io.dicom.coded import coded_words, pixel_words
 from medsr.io.dicom.files import numbered_members
+from medsr.io.display import of_image, of_volume
 from medsr.io.file_type import Content, content_of
 from medsr.io.images import image as image_io
 from medsr.io.images.base import DICOM, Image

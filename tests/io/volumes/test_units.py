@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from medsr.commands.serve.display import of_volume
 from medsr.commands.volume.pictures import Pictures
+from medsr.io.display import of_volume
 from medsr.io.volumes.base import Volume
 from medsr.networks.bundled import for_volume
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
-from medsr.commands.serve.display import of_image, of_volume
 from medsr.io.dicom.window import window_of
+from medsr.io.display import of_image, of_volume
 from medsr.io.images import image as image_io
 from medsr.io.volumes.base import Volume
 from tests.helpers.dicom import slice_of
