@@ -37,7 +37,7 @@ class Worker:
     def __init__(self, memory: int | None, seconds: float, grace: float = GRACE) -> None:
         self.memory, self.seconds, self.grace = memory, seconds, grace
         self._numbers = itertools.count(1)
-        self._lock = threading.Lock()
+        self._lock, self._ending = threading.Lock(), threading.Lock()
         self._process: Any = None
         self._pipe: Connection
 
@@ -109,11 +109,12 @@ class Worker:
 
     def end(self) -> None:
         """End the child, whatever it does."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
-            self._pipe.close()
-            self._process = None
+        with self._ending:  # the server, going, and the thread whose child just died may both come by here
+            if self._process is not None:
+                self._process.kill()
+                self._process.join()
+                self._pipe.close()
+                self._process = None
 
 
 def _duration(seconds: float) -> str:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -116,3 +117,22 @@ def test_a_task_has_its_time() -> None:
     with pytest.raises(MedsrError, match="the most this server gives"):
         worker.do(sleep)
     worker.end()
+
+
+def test_ended_by_two_at_once_its_pipe_is_closed_once() -> None:
+    """Closed twice, it could be the file of somebody else that is closed: numbers of open files are used again."""
+    worker, closed = Worker(None, 10), []
+
+    class Slow:
+        def kill(self) -> None: ...
+
+        def join(self) -> None:
+            time.sleep(0.1)
+
+    worker._process, worker._pipe = Slow(), Mock(close=lambda: closed.append(1))
+    threads = [threading.Thread(target=worker.end) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert closed == [1]
