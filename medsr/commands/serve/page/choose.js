@@ -78,9 +78,9 @@ function ofImage(facts) {
   return [...lines, inHeader(facts)];
 }
 
-/** The values that the file can hold. @param {ImageFacts} facts */
+/** The values that a model takes as black and white; those beyond are kept, too. @param {ImageFacts} facts */
 function meaning({ low, high, inverted, slope, intercept, unit }) {
-  if (unit) return `${unit}: values from ${low * slope + intercept} to ${high * slope + intercept} can be stored`;
+  if (unit) return `values in ${unit}; a model takes ${low * slope + intercept} as black and ${high * slope + intercept} as white`;
   return `${inverted ? "white to black" : "black to white"}: ${low} to ${high}`;
 }
 
