@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from medsr.commands.card_sections import card_sections
 from medsr.commands.finetune import finetune
 from medsr.commands.upscale.run import upscale
 from medsr.core.intensity import Window
@@ -17,7 +18,7 @@ from medsr.degradation.multiscale import reduce, sizes
 from medsr.degradation.protocols import bicubic_then_blur, crop_to_multiple
 from medsr.io.images import image as image_io
 from medsr.metrics import names, perceptual, psnr_ssim
-from medsr.networks import cards, weight_store
+from medsr.networks import weight_store
 from medsr.recipe import Recipe, load
 from medsr.report.page import Picture, Section, Table, folder_name, picture, write_page
 from medsr.training import report as train_report
@@ -188,7 +189,7 @@ def _write_report(
         crops += [picture(f"{name}, at row {top}, column {left}", unit[cut], 3) for name, unit in pictures.items()]
     sections = [
         Section("Figures", tables=[figures]),
-        *cards.sections([model], START),
+        *card_sections([model], START),
         Section(
             "Zoomed",
             f"Crops of {CROP_SIDE} pixels, every pixel enlarged three times.",

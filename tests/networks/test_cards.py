@@ -30,15 +30,3 @@ def test_what_did_not_come_with_medsr_has_no_card() -> None:
     assert cards.card_path("bicubic") is None
     assert cards.card_path("realesrgan-x2plus") is None
     assert cards.measured("../manifest") == ()
-
-
-def test_a_report_repeats_the_card_of_each_bundled_model_once() -> None:
-    sections = cards.sections(
-        ["bicubic", "medsr-mri alone", "medsr-mri together", "medsr-retina-x2", "mine.safetensors"]
-    )
-    assert [section.title for section in sections] == [
-        "What was measured of medsr-mri",
-        "What was measured of medsr-retina-x2",
-    ]
-    assert [row[0] for row in sections[0].tables[0].rows] == ["Gain", "Lesions"]
-    assert "the worst scan gains +1.14 dB" in sections[0].tables[0].rows[0][1]

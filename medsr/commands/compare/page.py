@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import uniform_filter
 
+from medsr.commands.card_sections import card_sections
 from medsr.commands.compare.entry import Entry, Failed
 from medsr.commands.evaluate.verdict import compared
 from medsr.core.types import Array
 from medsr.metrics import names, perceptual
 from medsr.metrics.bootstrap import METHOD, IntervalSummary
-from medsr.networks import cards
 from medsr.report.page import Section, Table, curves, folder_name, picture, write_page
 from medsr.training.validation import Predict, Scores, ValidationSample
 
@@ -120,7 +120,7 @@ def write(
     sections = [
         Section("Result", " ".join(remarks(entries, summary.baseline)), [table]),
         Section("Curves", f"Below {lowest:.0f} dB nothing is drawn.", pictures=[drawn], wide=True),
-        *cards.sections(summary.starts, START),
+        *card_sections(summary.starts, START),
         Section("What the numbers do not say", CAUTION),
     ]
     for index in range(len(next(iter(shown.values())))):

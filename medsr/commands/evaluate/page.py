@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.ndimage import binary_erosion, gaussian_filter, uniform_filter
 
+from medsr.commands.card_sections import card_sections
 from medsr.commands.evaluate import tables
 from medsr.commands.evaluate.benchmarks import is_plotted, label, split
 from medsr.commands.evaluate.gallery import TRUTH, Gallery
@@ -15,7 +16,6 @@ from medsr.commands.evaluate.result import Evaluation
 from medsr.commands.evaluate.verdict import verdict
 from medsr.core.types import Array
 from medsr.metrics.regions import foreground
-from medsr.networks import cards
 from medsr.report.page import Picture, Section, Table, drawing, folder_name, picture, write_page
 
 CROP = 96
@@ -44,7 +44,7 @@ def write(path: Path, result: Evaluation, gallery: Gallery, data: Path) -> None:
         Section("Quality", tables.sentences(tables.remarks(result), result.seen), _tables(result, quality, caption)),
         Section("Intervals", INTERVALS.format(result.baseline), pictures=_plots(result), wide=True),
         Section("Cost", tables=_tables(result, cost, "One image at a time; memory is that of the whole process.")),
-        *cards.sections(result.models),
+        *card_sections(result.models),
         Section("What the numbers do not say", CAUTION),
     ]
     for model in result.models:

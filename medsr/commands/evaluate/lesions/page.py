@@ -5,13 +5,13 @@ from __future__ import annotations
 from itertools import islice
 from pathlib import Path
 
+from medsr.commands.card_sections import card_sections
 from medsr.commands.evaluate.lesions import figures, tables
 from medsr.commands.evaluate.lesions.real_section import real_section
 from medsr.commands.evaluate.lesions.result import GROUND_TRUTH, MEASURES, Cell, LesionEvaluation, Strip
 from medsr.commands.evaluate.lesions.verdict import groups, listed, reference, verdict
 from medsr.commands.evaluate.tables import interval, sentences
 from medsr.core.text import names_only
-from medsr.networks import cards
 from medsr.report.page import Section, Table, folder_name, write_page
 
 PLACES = 12
@@ -60,7 +60,7 @@ def write(path: Path, result: LesionEvaluation, data: Path) -> None:
     lead = f"How much {models} keep{'s' if len(others) < 2 else ''} of {tables.counted(result)}"
     lead += f", beside {result.baseline}." if others else "."
     sections = [Section(f"{model}: the verdict", verdict(result, model)) for model in [*others, result.baseline]]
-    sections += [_glance(result), *_notes(result), *cards.sections(others)]
+    sections += [_glance(result), *_notes(result), *card_sections(others)]
     sections += [Section("What this does not show", CAUTION)]
     sections += [_curves(result, measure) for measure in tables.measured(result, _cells(result), tuple(CURVES))]
     sections += _strips(result)
