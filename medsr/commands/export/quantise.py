@@ -75,7 +75,7 @@ def quantise_trunk(
             return result, {"calibration": calibration, "measured": asdict(cost) | {"protocol": _protocol(slices)}}
     raise UsageError(
         f"int8 loses {cost.loss_db:.2f} dB of PSNR on {folder}, and {cost.worst_loss_db:.2f} dB on one of its images; "
-        f"the most that is taken is {LARGEST_LOSS} and {WORST_LOSS} dB: use fp32"
+        f"the most that is accepted is {LARGEST_LOSS} and {WORST_LOSS} dB: use fp32"
     )
 
 
@@ -184,15 +184,15 @@ def _results(model: Any, card: dict[str, Any], pairs: list[ValidationSample]) ->
 
 def _cost(results: list[Array], reference: list[Array], pairs: list[ValidationSample]) -> Cost:
     truths = [sample.ground_truth for sample in pairs]
-    ours, theirs = (
-        [psnr_ssim.psnr(psnr_ssim.eight_bit(some), truth) for some, truth in zip(images, truths, strict=True)]
+    int8, fp32 = (
+        [psnr_ssim.psnr(psnr_ssim.eight_bit(image), truth) for image, truth in zip(images, truths, strict=True)]
         for images in (results, reference)
     )
     return Cost(
         len(pairs),
-        float(np.mean(theirs)),
-        float(np.mean(ours)),
-        float(np.mean(theirs) - np.mean(ours)),
-        float(np.max(np.subtract(theirs, ours))),
-        max(float(np.abs(some - other).max()) for some, other in zip(results, reference, strict=True)),
+        float(np.mean(fp32)),
+        float(np.mean(int8)),
+        float(np.mean(fp32) - np.mean(int8)),
+        float(np.max(np.subtract(fp32, int8))),
+        max(float(np.abs(image - other).max()) for image, other in zip(results, reference, strict=True)),
     )

@@ -97,5 +97,7 @@ def _changed(model: Any, weights: Any, bias: Any) -> Any:
 
 def _distance(model: Any, reference: Any, pieces: list[Array]) -> float:
     """Root of the mean squared difference between two models' results."""
-    ours, theirs = (_outputs(some, [some.output(0).get_node().input_value(0)]) for some in (model, reference))
-    return float(np.sqrt(np.mean([np.mean((ours(piece)[0] - theirs(piece)[0]) ** 2) for piece in pieces])))
+    result, target = (
+        _outputs(network, [network.output(0).get_node().input_value(0)]) for network in (model, reference)
+    )
+    return float(np.sqrt(np.mean([np.mean((result(piece)[0] - target(piece)[0]) ** 2) for piece in pieces])))

@@ -90,4 +90,5 @@ def _note(image: Image, used: int, together: bool) -> str:
 
 
 def _hot(beyond: int) -> str:
-    return f"{beyond} value(s) are above that depth and stay so (hot pixels, in CT dense bone)" if beyond else ""
+    values = f"{beyond} values are" if beyond > 1 else "1 value is"
+    return f"{values} above that depth and kept (hot pixels, or dense bone in CT)" if beyond else ""

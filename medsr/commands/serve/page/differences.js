@@ -6,20 +6,20 @@ const PART = 32; // pixels: the side of the parts that are compared
 const DARK = 0.06; // of the range: what lies around a fundus, or beside what was exposed
 const DARK_SHARE = 0.05; // of a part
 
-/** The mean over channels of `one` minus `other`, in the file's unit; both of one size. @param {Picture} one @param {Picture} other */
-export function difference(one, other) {
-  const a = one.levels[0].values;
-  const b = other.levels[0].values;
-  const n = one.channels;
-  const values = new Float32Array(one.width * one.height);
-  for (let i = 0; i < values.length; i++) {
+/** The mean over channels of `picture` minus `reference`, in the file's unit; both of one size. @param {Picture} picture @param {Picture} reference */
+export function difference(picture, reference) {
+  const values = picture.levels[0].values;
+  const subtracted = reference.levels[0].values;
+  const { width, height, channels, facts } = picture;
+  const means = new Float32Array(width * height);
+  for (let i = 0; i < means.length; i++) {
     let sum = 0;
-    for (let c = 0; c < n; c++) sum += a[i * n + c] - b[i * n + c];
-    values[i] = (sum * one.facts.slope) / n;
+    for (let c = 0; c < channels; c++) sum += values[i * channels + c] - subtracted[i * channels + c];
+    means[i] = (sum * facts.slope) / channels;
   }
-  const picture = new Picture(values, one.width, one.height, 1, one.facts);
-  picture.isDifference = true;
-  return picture;
+  const result = new Picture(means, width, height, 1, facts);
+  result.isDifference = true;
+  return result;
 }
 
 /**

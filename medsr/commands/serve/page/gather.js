@@ -26,9 +26,9 @@ async function inside(entry) {
   const reader = entry.createReader();
   const files = [];
   for (;;) {
-    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-    if (!some.length) return files;
-    for (const one of some) files.push(...(await inside(one)));
+    const children = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+    if (!children.length) return files;
+    for (const child of children) files.push(...(await inside(child)));
   }
 }
 
@@ -44,7 +44,7 @@ export async function gather(files) {
   const left = ordered.filter((file) => SYSTEM.test(file.name)).map((file) => file.name);
   /** @type {Map<string, File[]>} */
   const groups = new Map();
-  for (const file of ordered.filter((one) => !SYSTEM.test(one.name))) {
+  for (const file of ordered.filter(({ name }) => !SYSTEM.test(name))) {
     const key = (await seriesOf(file)) || pathOf(file);
     groups.set(key, [...(groups.get(key) ?? []), file]);
   }
@@ -85,8 +85,8 @@ function element(head, group, number, form) {
     if (head[i + 1] !== group >> 8 || head[i + 2] !== (number & 255) || head[i + 3] !== number >> 8) continue;
     const named = /^[A-Z]{2}$/.test(text(head, i + 4, 2)); // the type is written, and the length behind it
     const length = named ? head[i + 6] | (head[i + 7] << 8) : head[i + 4] | (head[i + 5] << 8);
-    const found = text(head, i + 8, Math.min(length, 64)).replace(/[\0 ]+$/, "");
-    if (form.test(found)) value = found;
+    const content = text(head, i + 8, Math.min(length, 64)).replace(/[\0 ]+$/, "");
+    if (form.test(content)) value = content;
   }
   return value;
 }

@@ -66,10 +66,10 @@ async function runAll() {
   if (!canRun()) return;
   addEventListener("beforeunload", askBeforeLeaving);
   try {
-    for (const line of lines.filter((one) => !one.done)) {
+    for (const line of lines.filter(({ done }) => !done)) {
       if (!(await work(line))) return;
     }
-    say(`${lines.filter((one) => one.done).length} of ${lines.length} done: their results are in the list.`);
+    say(`${lines.filter(({ done }) => done).length} of ${lines.length} done: their results are in the list.`);
   } finally {
     removeEventListener("beforeunload", askBeforeLeaving);
   }
@@ -98,7 +98,7 @@ function stop(line) {
 /** The browser keeps the files: the server forgets them when the next is chosen. @param {Line} line @param {Job} job */
 async function keep(line, job) {
   const { turn } = state;
-  const images = job.images.filter((one, _, all) => one.model !== BASELINE || all.length === 1);
+  const images = job.images.filter(({ model }, _, all) => model !== BASELINE || all.length === 1);
   const volume = job.volume ? [job.volume] : [];
   try {
     line.results.replaceChildren(...(await Promise.all([...images, ...volume].map(link))));

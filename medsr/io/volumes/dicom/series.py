@@ -20,6 +20,7 @@ from medsr.io.volumes.dicom import content, copies, grids, mosaic, padding, seri
 from medsr.io.volumes.dicom.frames import frames_of
 from medsr.io.volumes.dicom.series_list import Header
 from medsr.io.volumes.dicom.stack import Frame
+from medsr.io.wrong_kind import IMAGES
 
 
 def read(path: Path, series: str | None) -> Volume:
@@ -37,7 +38,7 @@ def read(path: Path, series: str | None) -> Volume:
     if not files_by_uid and (picture := detect_file_type(path)) is not None and not is_dicom(path):
         raise InputError(f"{path}: a {picture.name} image, not a scan; for images: medsr upscale {path} --out FOLDER")
     if not files_by_uid and path.is_dir() and list_images(path):
-        raise InputError(f"{path}: holds images, not scans; for images: medsr upscale {path} --out FOLDER")
+        raise InputError(f"{path}: {IMAGES}medsr upscale {path} --out FOLDER")
     if not files_by_uid:
         raise InputError(f"{path}: no DICOM image there{f' among {len(others)} file(s)' if others else ''}")
     uid, number = grids.parse_series(series)
