@@ -19,7 +19,7 @@ def export(
         typer.Option(help="FILE.xml, .onnx or .json. [default: where --engine openvino and --precision int8 find it]"),
     ] = None,
     int8: Annotated[
-        bool, typer.Option("--int8", help="Quantise after training: two to three times faster on a CPU.")
+        bool, typer.Option("--int8", help="Quantise after training: up to three times faster on a CPU.")
     ] = False,
     calibrate: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="For --int8: images of the kind the model serves.")
