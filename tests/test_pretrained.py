@@ -195,7 +195,7 @@ def test_a_card_for_weights_of_ones_own_leaves_what_only_they_know(tiny_model: P
 
 @pytest.mark.parametrize("name", BUNDLED)
 def test_the_onnx_beside_the_weights_is_the_same_network(name: str) -> None:
-    from medsr.engines import openvino_engine, selection
+    from medsr.engines import model_cache, openvino_engine, selection
     from medsr.engines.torch_engine import TorchEngine
 
     entry = weight_store.get(name)
@@ -211,5 +211,5 @@ def test_the_onnx_beside_the_weights_is_the_same_network(name: str) -> None:
     np.testing.assert_allclose(ours, TorchEngine(net)(given), atol=1e-5)
     engine, found = selection.open_engine(entry.path, name, Compute("cpu", "openvino"))
     assert found == spec
-    assert not selection.cache_path(str(entry.sha256), "fp32").is_file()  # nothing had to be converted
+    assert not model_cache.cache_path(str(entry.sha256), "fp32").is_file()  # nothing had to be converted
     assert engine.name == "openvino"

@@ -22,7 +22,8 @@ def export(
         bool, typer.Option("--int8", help="Quantise after training: up to three times faster on a CPU.")
     ] = False,
     calibrate: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="For --int8: images of the kind the model serves.")
+        list[Path] | None,
+        typer.Option(metavar="FOLDER", help="For --int8: images of the kind the model serves; again for another kind."),
     ] = None,
     bits: Annotated[int | None, typer.Option(min=8, max=16, help=BITS)] = None,
 ) -> None:

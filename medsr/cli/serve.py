@@ -40,7 +40,7 @@ def serve(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, or gpu (Intel's, by OpenVINO).")] = "auto",
     engine: Annotated[str, typer.Option(help=ENGINE)] = "auto",
-    precision: Annotated[str, typer.Option(help=PRECISION)] = "fp32",
+    precision: Annotated[str, typer.Option(help=PRECISION)] = "auto",
     max_gpu_memory: Annotated[float | None, typer.Option(metavar="GB", help=MAX_GPU_MEMORY)] = None,
 ) -> None:
     """Show in a browser what models do to your own images and scans; nothing leaves this machine."""

@@ -48,7 +48,7 @@ def upscale(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, or gpu (Intel's, by OpenVINO).")] = "auto",
     bits: Annotated[int | None, typer.Option(min=8, max=16, help=BITS)] = None,
     engine: Annotated[str, typer.Option(help=ENGINE)] = "auto",
-    precision: Annotated[str, typer.Option(help=PRECISION)] = "fp32",
+    precision: Annotated[str, typer.Option(help=PRECISION)] = "auto",
     max_gpu_memory: Annotated[float | None, typer.Option(metavar="GB", help=MAX_GPU_MEMORY)] = None,
     compiled: Annotated[bool, typer.Option("--compile", help=COMPILE)] = False,
     frames: Annotated[

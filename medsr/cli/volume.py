@@ -94,7 +94,7 @@ def volume(
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, or gpu (Intel's, by OpenVINO).")] = "auto",
     engine: Annotated[str, typer.Option(help=ENGINE)] = "auto",
-    precision: Annotated[str, typer.Option(help=PRECISION)] = "fp32",
+    precision: Annotated[str, typer.Option(help=PRECISION)] = "auto",
     max_gpu_memory: Annotated[float | None, typer.Option(metavar="GB", help=MAX_GPU_MEMORY)] = None,
     compiled: Annotated[bool, typer.Option("--compile", help=COMPILE)] = False,
     skip_done: Annotated[

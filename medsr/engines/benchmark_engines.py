@@ -10,7 +10,6 @@ import numpy as np
 from medsr.core.types import Array
 from medsr.engines.base import Engine
 from medsr.engines.openvino_engine import OpenvinoEngine
-from medsr.engines.torch_engine import TorchEngine
 from medsr.networks.architectures import condition_maps
 
 if TYPE_CHECKING:
@@ -25,6 +24,8 @@ ROUNDS = 4
 
 def benchmark_engines(net: nn.Module, model: Any, card: dict[str, Any]) -> dict[str, Any]:
     """For the card of `net`'s OpenVINO `model`: `difference` (the largest, of full range) and `seconds` of both."""
+    from medsr.engines.torch_engine import TorchEngine
+
     openvino_engine, torch_engine = OpenvinoEngine(model, card), TorchEngine(net)
     spec = card["spec"]
     channels = spec["channels"] + condition_maps(spec["architecture"])
@@ -38,6 +39,16 @@ def benchmark_engines(net: nn.Module, model: Any, card: dict[str, Any]) -> dict[
     # The fastest of the rounds: what disturbs makes slower, never faster.
     fastest = {"torch": min(seconds[0] for seconds in rounds), "openvino": min(seconds[1] for seconds in rounds)}
     return {"difference": difference, "seconds": fastest}
+
+
+def seconds_beside(engine: Engine, other: Engine, spec: dict[str, Any]) -> tuple[float, float]:
+    """How long two engines of the same network take for the same noise, in turn, at their fastest."""
+    channels = spec["channels"] + condition_maps(spec["architecture"])
+    probe = np.random.default_rng(0).random((1, channels, 2 * PROBE, 2 * PROBE), dtype=np.float32)
+    for warmed in (engine, other):
+        warmed(probe)  # what a new shape costs once
+    rounds = [(_time(engine, probe), _time(other, probe)) for _ in range(ROUNDS)]
+    return min(seconds[0] for seconds in rounds), min(seconds[1] for seconds in rounds)
 
 
 def _time(engine: Engine, probe: Array) -> float:

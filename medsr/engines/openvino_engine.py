@@ -15,7 +15,9 @@ from medsr.core import platform
 from medsr.core.errors import UsageError, WeightsError
 from medsr.core.text import reason
 from medsr.core.types import Array
+from medsr.engines.base import LARGEST_DIFFERENCE
 from medsr.io.files import utf8_name
+from medsr.networks.architectures import condition_maps
 
 CARD = "medsr"
 """Where an exported model's card is: a string of JSON, in OpenVINO's rt_info and in ONNX's metadata."""
@@ -100,6 +102,26 @@ class OpenvinoEngine:
         inputs = np.ascontiguousarray(batch, np.float32)
         outputs: Array = self._request.infer([inputs], share_inputs=True)[0]
         return outputs
+
+
+def compiled_engine(model: Any, card: dict[str, Any], device: str) -> OpenvinoEngine:
+    """The model on a device. One on a GPU must compute what the CPU computes: nobody has measured it before."""
+    if gpu(device) is None:
+        return OpenvinoEngine(model, card)
+    spec = card["spec"]
+    channels = spec["channels"] + condition_maps(spec["architecture"])
+    probe = np.random.default_rng(0).random((1, channels, 64, 64), dtype=np.float32)
+    try:
+        engine = OpenvinoEngine(model, card, device)
+        difference = float(np.abs(engine(probe).astype(np.float64) - OpenvinoEngine(model, card)(probe)).max())
+    except RuntimeError as error:
+        raise UsageError(f"`device={device}`: OpenVINO cannot use it ({reason(error)}); use `device=cpu`") from error
+    if not difference <= LARGEST_DIFFERENCE:
+        raise UsageError(
+            f"`device={device}`: its results differ from the CPU's by {difference:.1g} of full range, more than "
+            f"{LARGEST_DIFFERENCE:g}; use `device=cpu`"
+        )
+    return engine
 
 
 def threads() -> int:

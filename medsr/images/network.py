@@ -16,7 +16,7 @@ from medsr.core.errors import MemoryExhaustedError
 from medsr.core.resample import Kernel, resize
 from medsr.core.types import Array
 from medsr.engines.base import Engine, finite
-from medsr.images import tiles
+from medsr.images import background, tiles
 from medsr.images.consistency import keep_intensities
 from medsr.networks.architectures import SIZE_MULTIPLE
 
@@ -58,6 +58,8 @@ class Network:
 
     `most_memory`: bytes that may be taken on a GPU, None for what is free. `consistency`: the input's local means are
     kept (`keep_intensities`); without it the result is as the network made it, the same pixels as RealESRGANer's.
+    `reach`: how far the network sees (`engines.reach`): so wide is the seam of tiles, and what lies further inside a
+    background of one value stays that value. None: not measured.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Network:
     tile: int | None = None
     most_memory: float | None = None
     consistency: bool = True
+    reach: int | None = None
 
     def __call__(self, unit: Array, scale: float, on_tile: OnTile | None = None) -> Array:
         grey = unit.shape[2] == 1
@@ -91,7 +94,7 @@ class Network:
         tile = self._tile_for(padded.shape[0], padded.shape[1]) if self.tile is None else self.tile
         while True:
             try:
-                out = tiles.run(padded, self._forward, self.scale, tile, alignment, on_tile)
+                out = self._over_tiles(padded, tile, alignment, on_tile)
                 return out[: height * self.scale, : width * self.scale]
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
@@ -100,6 +103,30 @@ class Network:
                     raise self._needs_tile() from error
                 tile = _smaller(tile or max(padded.shape[:2]), self.name)
             release_memory()
+
+    @property
+    def _seam(self) -> tiles.Seam:
+        return tiles.Seam.of_reach(self.reach)
+
+    def _over_tiles(self, unit: Array, tile: int, alignment: int, on_tile: OnTile | None) -> Array:
+        """The image in tiles; what the background fills is left out, where the network's reach is known."""
+        if not self.consistency or self.reach is None:
+            return tiles.run(unit, self._forward, self.scale, tile, alignment, on_tile, self._seam)
+        rows, columns = background.picture(unit, self.reach, alignment)
+        part = tiles.run(unit[rows, columns], self._varied, self.scale, tile, alignment, on_tile, self._seam)
+        if part.shape[:2] == (unit.shape[0] * self.scale, unit.shape[1] * self.scale):
+            return part
+        result = unit.repeat(self.scale, 0).repeat(self.scale, 1)
+        result[
+            rows.start * self.scale : rows.stop * self.scale, columns.start * self.scale : columns.stop * self.scale
+        ] = part
+        return result
+
+    def _varied(self, unit: Array) -> Array:
+        """A tile; one of a single value stays that value."""
+        if np.any(unit != unit[0, 0]):
+            return self._forward(unit)
+        return unit.repeat(self.scale, 0).repeat(self.scale, 1)
 
     def _forward(self, unit: Array) -> Array:
         output = self.engine(unit.transpose(2, 0, 1)[None])[0]
@@ -134,7 +161,7 @@ class Network:
         largest = 512 if shared else 2048
         if max(height, width) <= min(fits, largest):
             return 0
-        return int(max(SMALLEST_TILE, min(fits - 2 * tiles.HALO, largest)))
+        return int(max(SMALLEST_TILE, min(fits - 2 * self._seam.halo, largest)))
 
 
 def is_grey(unit: NDArray[Any]) -> bool:

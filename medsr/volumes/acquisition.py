@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ from medsr.degradation.slice_profile import Profile, consistent_spline, matrix
 Box = tuple[slice, slice]
 SLAB_BYTES = 2_000_000
 """Volumes are worked through in slabs of about this size along their first axis, so that no second one is needed."""
+GRID = 32
+"""Pixels: on what grid the part of a slice begins and ends that a network sees."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +169,7 @@ class ConstantRegion:
 
         `plane`: the axes of rows and columns. `receptive_radius`: from how many pixels away the network feels its
         input (None: from everywhere). The corner is a `multiple`. None where everything is restored.
+        Boxes grow to a grid of `GRID` pixels: engines prepare themselves anew for every shape they see.
         """
         coarse = np.unique(self.index[axis][part])
         still = np.take(self.mask, coarse, axis)
@@ -184,7 +188,8 @@ class ConstantRegion:
                 if receptive_radius is None
                 else (int(where[0]) - receptive_radius, int(where[-1]) + 1 + receptive_radius)
             )
-            places.append(slice(max(0, first - first % multiple), min(len(index), last)))
+            grid = math.lcm(multiple, GRID)
+            places.append(slice(max(0, first // grid * grid), min(len(index), -(-last // grid) * grid)))
         return places[0], places[1]
 
     def silence(self, slab: NDArray, part: slice) -> None:

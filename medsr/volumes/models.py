@@ -11,7 +11,8 @@ from medsr.core.devices import choose
 from medsr.core.errors import UsageError
 from medsr.core.resample import Kernel
 from medsr.engines.base import Compute, Engine
-from medsr.engines.selection import exported_hash, open_engine
+from medsr.engines.model_cache import exported_hash
+from medsr.engines.selection import open_engine, reach_of
 from medsr.images.network import Interpolation, Model, Network
 from medsr.networks import checkpoint, weight_store
 from medsr.networks.architectures import kind_of
@@ -56,6 +57,7 @@ def open_model(
         tile,
         _most(compute),
         consistency,
+        reach_of(str(model), engine),
     )
 
 
@@ -101,11 +103,12 @@ def open_slice_model(model: str | Path, compute: Compute = Compute()) -> LoadedS
     most = _most(compute)
     if kind_of(spec.architecture) == "slice":
         refiner = slice_refiner(name, engine, spec.architecture, spec.hyperparameters, most or DEVICE_BATCH_BYTES)
+        refiner.receptive_radius = reach_of(name, engine) or refiner.receptive_radius
         return LoadedSliceModel(name, refiner, weights_hash(model), domain)
     # Volumes are made consistent as a whole, or asked not to be.
     if getattr(engine, "clips", False):
         raise UsageError(f"{name}: clips at full range, which the brightest voxels exceed; use another model")
-    network = Network(name, engine, spec.scale, spec.channels, None, most, consistency=False)
+    network = Network(name, engine, spec.scale, spec.channels, None, most, False, reach_of(name, engine))
     return LoadedSliceModel(name, SliceUpscaler(network), weights_hash(model), domain)
 
 

@@ -65,7 +65,7 @@ class Request:
             raise UsageError(f"`adapt={self.adapt:g}`: expected minutes above 0, at most a day")
         if self.adapt is not None and self.model in VOLUME_BASELINES:
             raise UsageError("`adapt`: interpolation has nothing to learn; choose a model")
-        if self.adapt is not None and (self.compute.engine == "openvino" or self.compute.precision != "fp32"):
+        if self.adapt is not None and (self.compute.engine == "openvino" or self.compute.in_torch != "fp32"):
             raise UsageError("`adapt`: learns in torch and fp32; leave `engine` and `precision` out")
         if self.adapt is not None and self.compute.device.startswith("gpu"):
             raise UsageError(f"`adapt`: learns in torch; `device={self.compute.device}` is for OpenVINO")

@@ -15,7 +15,7 @@ import torch
 
 import medsr
 from medsr.core.errors import UsageError, WeightsError
-from medsr.engines import openvino_engine, selection
+from medsr.engines import model_cache, openvino_engine, selection
 from medsr.engines.base import LARGEST_DIFFERENCE, Compute
 from medsr.io.files import sha256
 from medsr.networks import checkpoint
@@ -96,7 +96,7 @@ def own_conversion(
     """A copy of the tiny model's conversion for tests that change it: the other tests rely on theirs."""
     home = tmp_path / "own_home"
     monkeypatch.setenv("MEDSR_HOME", str(home))
-    name = selection.cache_path(sha256(tiny_model), "fp32").parent.name
+    name = model_cache.cache_path(sha256(tiny_model), "fp32").parent.name
     shutil.copytree(conversions / name, home / "engines" / name)
     return monkeypatch
 
@@ -113,11 +113,11 @@ def own_conversion(
 def test_auto_takes_the_faster_that_is_right(
     seconds: dict[str, float], difference: float, chosen: str, tiny_model: Path, own_conversion: pytest.MonkeyPatch
 ) -> None:
-    kept = selection.cache_path(sha256(tiny_model), "fp32")
+    kept = model_cache.cache_path(sha256(tiny_model), "fp32")
     model, card = openvino_engine.read(kept)
     assert card["difference"] < LARGEST_DIFFERENCE
     assert set(card["seconds"]) == {"torch", "openvino"}
-    selection.keep(kept, model, card | {"seconds": seconds, "difference": difference})
+    model_cache.keep(kept, model, card | {"seconds": seconds, "difference": difference})
     own_conversion.setattr(selection, "_converted", lambda *_: pytest.fail("measured twice"))
     assert selection.open_engine(tiny_model, "tiny", Compute("cpu"))[0].name == chosen
 
@@ -133,7 +133,7 @@ def test_what_cannot_be_converted_is_said_with_its_code(tmp_path: Path) -> None:
 def test_a_damaged_conversion_is_made_again(tiny_model: Path) -> None:
     inputs = np.random.default_rng(0).random((1, 3, 16, 16), dtype=np.float32)
     before = selection.open_engine(tiny_model, "tiny", Compute("cpu", "openvino"))[0](inputs)
-    kept = selection.cache_path(sha256(tiny_model), "fp32")
+    kept = model_cache.cache_path(sha256(tiny_model), "fp32")
     content = bytearray(kept.with_suffix(".bin").read_bytes())
     content[100] ^= 64
     kept.with_suffix(".bin").write_bytes(content)

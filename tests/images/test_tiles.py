@@ -20,7 +20,10 @@ def test_spans_cover_the_axis_once_and_keep_their_alignment(length: int, tile: i
     for span in cuts:
         assert span.read_start % alignment == 0
         assert 0 <= span.read_start <= span.start < span.stop <= span.read_stop <= length
-        assert span.stop - span.start <= tile + alignment
+        assert span.read_stop - span.read_start <= tile + 2 * tiles.Seam.halo + 3 * alignment
+    assert len({span.read_stop - span.read_start for span in cuts}) == 1
+    for before, after in pairwise(cuts):
+        assert min(before.read_stop - before.stop, after.start - after.read_start) >= tiles.Seam.halo - alignment
 
 
 @settings(max_examples=40, deadline=None)
@@ -56,5 +59,6 @@ def test_a_failed_tile_is_an_error_never_a_hole() -> None:
 
 def test_progress_is_told_tile_by_tile() -> None:
     summary: list[tuple[int, int]] = []
-    tiles.run(np.zeros((100, 130, 1), np.float32), lambda x: x, 1, 64, on_tile=lambda *now: summary.append(now))
-    assert summary == [(i, 6) for i in range(1, 7)]
+    image, seam = np.zeros((100, 130, 1), np.float32), tiles.Seam(8, 4)
+    tiles.run(image, lambda x: x, 1, 64, on_tile=lambda *now: summary.append(now), seam=seam)
+    assert summary == [(i, 4) for i in range(1, 5)]

@@ -72,6 +72,7 @@ def complete_options(command: Command, options: dict[str, Any]) -> dict[str, Any
     if command == "upscale":
         others.add("series")  # of images only archives have any
     defaults = {name: parameter.default for name, parameter in parameters.items() if name not in others}
+    defaults["precision"] = "fp32"  # `auto` might choose otherwise on another machine of the cohort
     for name, value in options.items():
         if name not in defaults:
             raise UsageError(f"cohort {command}: no option {name}")

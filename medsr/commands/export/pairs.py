@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from medsr.core.errors import InputError, MedsrError
 from medsr.core.types import Notify
+from medsr.data.depth import SettledDepth, depth_of
 from medsr.io import scans
 from medsr.io.images import image as image_io
+from medsr.io.kinds import list_images
+from medsr.networks.architectures import kind_of
 from medsr.recipe import ValidationProtocol
 from medsr.training import validation
 from medsr.training.validation import ValidationSample
@@ -34,6 +40,34 @@ class Kind:
     bits: int | None = None
 
 
+@dataclass(frozen=True)
+class Samples:
+    """What int8 is calibrated on, and in each folder measured on. `slices`: of volumes. `bits`: see `Kind`."""
+
+    calibration: list[ValidationSample]
+    tests: list[list[ValidationSample]]
+    slices: bool
+    bits: int | None
+
+    @classmethod
+    def of(cls, card: dict[str, Any], folders: Sequence[Path], bits: int | None, notify: Notify) -> Samples:
+        """From the folders, for the network that an exported model's card describes."""
+        spec = card["spec"]
+        refiner = kind_of(spec["architecture"]) == "slice"
+        slices = refiner or (spec["scale"] == 1 and bool(card.get("training", {}).get("domain")))
+        paths = [] if slices else [path for folder in folders for path in list_images(folder)]
+        depth = SettledDepth(None) if slices else depth_of(bits, folders[0], paths)
+        if depth.line:
+            notify(depth.line)
+        kind = Kind(spec["scale"], spec["channels"], slices, refiner, depth.bits)
+        halves = [pairs_in(folder, kind, notify) for folder in folders]
+        for folder, (calibration, test) in zip(folders, halves, strict=True):
+            notify(f"calibrating on {len(calibration)}, measuring on {len(test)} of {folder}")
+        in_turn = zip_longest(*(calibration for calibration, _ in halves))
+        calibration = [pair for pairs in in_turn for pair in pairs if pair is not None]
+        return cls(calibration, [test for _, test in halves], slices, depth.bits)
+
+
 def pairs_in(folder: Path, kind: Kind, notify: Notify) -> tuple[list[ValidationSample], list[ValidationSample]]:
     """Pairs to calibrate on, and pairs of other files to measure on, from the images or volumes below a folder.
 
@@ -41,7 +75,7 @@ def pairs_in(folder: Path, kind: Kind, notify: Notify) -> tuple[list[ValidationS
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
-    paths, left_out = scans.paths_below(folder) if kind.slices else (image_io.list_images(folder), "")
+    paths, left_out = scans.paths_below(folder) if kind.slices else (list_images(folder), "")
     if left_out:
         notify(left_out)
     read = partial(_slices if kind.slices else _image, kind=kind)

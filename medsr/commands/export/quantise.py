@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from medsr.commands.export.cost import Cost
+from medsr.commands.export.pairs import Samples
 from medsr.commands.export.refit import refit_last_layer
 from medsr.core.errors import UsageError
 from medsr.core.types import Array, Notify
-from medsr.data.depth import SettledDepth, depth_of
 from medsr.engines import openvino_engine
-from medsr.engines.base import LARGEST_LOSS, WORST_LOSS
 from medsr.engines.openvino_engine import OpenvinoEngine
 from medsr.images.network import Network
-from medsr.io.kinds import list_images
-from medsr.metrics import psnr_ssim
 from medsr.networks.architectures import kind_of
 from medsr.recipe import ValidationProtocol
 from medsr.volumes.slice_models import SliceRefiner, slice_refiner
@@ -31,67 +30,50 @@ TRUNK = re.compile(r"/body(?:/body)?\.(\d+)/")
 """In the names of the layers that become int8. First and last layers carry the image itself: they stay in fp32."""
 SUMS = ["Add", "Multiply", "Interpolate", "DepthToSpace", "SpaceToDepth"]
 """Types of layers that stay in fp32: skip connections and changes of size, which carry the image too."""
-CROP, CROPS = 96, 64
+CROP, CROPS = 96, 96
 """Side in low-resolution pixels and number of the pieces that ranges of activations are taken from."""
 
 
 def quantise_trunk(
-    model: Any, card: dict[str, Any], folder: Path, bits: int | None, notify: Notify
+    model: Any, card: dict[str, Any], folders: Sequence[Path], bits: int | None, notify: Notify
 ) -> tuple[Any, dict[str, Any]]:
     """OpenVINO's model with an int8 trunk, and for its card: what it was calibrated on and what it loses.
 
-    `bits`: of 16-bit images that do not declare how many they hold. Half of the files calibrate, the other half
-    measure. Where the loss is above `LARGEST_LOSS` or on one image above `WORST_LOSS`, the trunk's layers are taken out
-    of int8 that write into its skip connections (the last of each block), and then those of the first and last blocks.
-    Raises UsageError where that is not enough, InputError for a folder without two usable images.
+    `folders`: images or scans, one folder for each kind that the network serves. `bits`: of 16-bit images that do not
+    declare how many they hold. Half of the files of each folder calibrate, the other half measure. While more is lost
+    than nobody would notice (`Cost.good_unasked`), the trunk's layers are taken out of int8 that write into its skip
+    connections (the last of each block), and then those of the first and last blocks. Where that does not help, the
+    first choice stands that is acceptable. Raises UsageError where none is, InputError for a folder without two usable
+    images.
     """
-    from medsr.commands.export.pairs import Kind, pairs_in
-
-    spec = card["spec"]
-    refiner = kind_of(spec["architecture"]) == "slice"
-    slices = refiner or (spec["scale"] == 1 and bool(card.get("training", {}).get("domain")))
-    depth = SettledDepth(None) if slices else depth_of(bits, folder, list_images(folder))
-    if depth.line:
-        notify(depth.line)
-    kind = Kind(spec["scale"], spec["channels"], slices, refiner, depth.bits)
-    calibration_pairs, test_pairs = pairs_in(folder, kind, notify)
-    notify(f"calibrating on {len(calibration_pairs)}, measuring on {len(test_pairs)} of {folder}")
-    crops = _crops(calibration_pairs, spec["channels"])
-    reference = _results(model, card, test_pairs)
+    samples = Samples.of(card, folders, bits, notify)
+    crops = _crops(samples.calibration, card["spec"]["channels"])
+    references = [_results(model, card, pairs) for pairs in samples.tests]
+    best: tuple[Any, dict[str, Any]] | None = None
     for fp32_layers in _choices(model):
         result = refit_last_layer(_quantise(model, crops, fp32_layers), model, crops)
-        cost = _cost(_results(result, card | {"precision": "int8"}, test_pairs), reference, test_pairs)
-        notify(
-            f"{len(fp32_layers)} trunk layers in fp32: {cost.psnr_fp32:.2f} dB to {cost.psnr_int8:.2f} dB, at most "
-            f"{cost.worst_loss_db:.2f} dB lost on an image, {cost.largest_difference:.1%} of full range on a pixel"
-        )
-        if cost.loss_db <= LARGEST_LOSS and cost.worst_loss_db <= WORST_LOSS:
-            calibration: dict[str, Any] = {"bits": depth.bits} if depth.bits else {}
+        costs = [
+            Cost.of(_results(result, card | {"precision": "int8"}, pairs), reference, pairs)
+            for pairs, reference in zip(samples.tests, references, strict=True)
+        ]
+        for folder, cost in zip(folders, costs, strict=True):
+            notify(f"{len(fp32_layers)} trunk layers in fp32, {folder}: {cost}")
+        worst = Cost.worst(costs)
+        if worst.good_unasked or (worst.acceptable and best is None):
+            measured = asdict(worst) | {"protocol": _protocol(samples.slices)}
+            measured["folders"] = [asdict(cost) for cost in costs]  # names of folders may tell of people
+            calibration: dict[str, Any] = {"bits": samples.bits} if samples.bits else {}
             calibration |= {
-                "calibrated_on": len(calibration_pairs),
+                "calibrated_on": len(samples.calibration),
                 "crops": len(crops),
                 "fp32_layers": len(fp32_layers),
             }
-            return result, {"calibration": calibration, "measured": asdict(cost) | {"protocol": _protocol(slices)}}
-    raise UsageError(
-        f"int8 loses {cost.loss_db:.2f} dB of PSNR on {folder}, and {cost.worst_loss_db:.2f} dB on one of its images; "
-        f"the most that is accepted is {LARGEST_LOSS} and {WORST_LOSS} dB: use fp32"
-    )
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What int8 costs on images it was not calibrated on: PSNR (dB) on the whole and on the worst of them.
-
-    `largest_difference`: between a pixel in int8 and in fp32, as a share of full range.
-    """
-
-    images: int
-    psnr_fp32: float
-    psnr_int8: float
-    loss_db: float
-    worst_loss_db: float
-    largest_difference: float
+            best = result, {"calibration": calibration, "measured": measured}
+        if worst.good_unasked:
+            break
+    if best is None:
+        raise UsageError(worst.refusal(folders))
+    return best
 
 
 def _protocol(slices: bool) -> str:
@@ -180,19 +162,3 @@ def _results(model: Any, card: dict[str, Any], pairs: list[ValidationSample]) ->
     else:
         network = Network("int8", engine, spec["scale"], spec["channels"])
     return [network(sample.low_resolution, spec["scale"]) for sample in pairs]
-
-
-def _cost(results: list[Array], reference: list[Array], pairs: list[ValidationSample]) -> Cost:
-    truths = [sample.ground_truth for sample in pairs]
-    int8, fp32 = (
-        [psnr_ssim.psnr(psnr_ssim.eight_bit(image), truth) for image, truth in zip(images, truths, strict=True)]
-        for images in (results, reference)
-    )
-    return Cost(
-        len(pairs),
-        float(np.mean(fp32)),
-        float(np.mean(int8)),
-        float(np.mean(fp32) - np.mean(int8)),
-        float(np.max(np.subtract(fp32, int8))),
-        max(float(np.abs(image - other).max()) for image, other in zip(results, reference, strict=True)),
-    )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medsr.commands.export import openmodeldb
 from medsr.core.errors import InputError, UsageError
@@ -13,9 +14,17 @@ from medsr.core.suggest import did_you_mean
 from medsr.core.types import Notify
 from medsr.engines import conversion, openvino_engine
 from medsr.engines.benchmark_engines import benchmark_engines
-from medsr.engines.selection import cache_path, exported_hash, keep
+from medsr.engines.model_cache import cache_path, exported_hash, keep
+from medsr.engines.openvino_engine import OpenvinoEngine
+from medsr.engines.reach import measure_reach
 from medsr.io.files import sha256, write_text
 from medsr.networks import checkpoint, spandrel_loader, weight_store
+from medsr.networks.architectures import condition_maps
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from medsr.engines.base import Engine
 
 SUFFIXES = {"openvino": ".xml", "onnx": ".onnx", "openmodeldb": ".json"}
 
@@ -35,7 +44,7 @@ def export(
     *,
     out: str | Path | None = None,
     int8: bool = False,
-    calibrate: str | Path | None = None,
+    calibrate: str | Path | Sequence[str | Path] | None = None,
     bits: int | None = None,
     notify: Notify = lambda _: None,
 ) -> Exported:
@@ -46,7 +55,8 @@ def export(
         to: `openvino`, `onnx` or `openmodeldb`.
         out: The file. None, for OpenVINO: where medsr looks for converted models.
         int8: Whether it is quantised. What that costs in PSNR is measured and written into its card.
-        calibrate: The folder of images (of networks for volumes: scans) to calibrate and measure int8 on.
+        calibrate: The folder of images (of networks for volumes: scans) to calibrate and measure int8 on; several, one
+            for each kind that the model serves, are measured each for itself.
         bits: Bits stored in 16-bit images there that do not say. None: decided once for all, and said.
         notify: Called with each line that a user should read.
 
@@ -56,7 +66,7 @@ def export(
     Raises:
         UsageError: An argument is wrong, or int8 loses too much.
         WeightsError: The model cannot be opened.
-        InputError: The folder to calibrate on has no two usable images.
+        InputError: A folder to calibrate on has no two usable images.
 
     Examples:
         >>> import medsr
@@ -67,7 +77,8 @@ def export(
         raise UsageError(f"`to={to}`: expected one of {', '.join(SUFFIXES)}{did_you_mean(to, SUFFIXES)}")
     if to != "openvino" and (int8 or out is None):
         raise UsageError(f"`to={to}`: is written in fp32, to `out=FILE{SUFFIXES[to]}`")
-    if int8 != (calibrate is not None):
+    folders = [Path(folder) for folder in ([calibrate] if isinstance(calibrate, str | Path) else calibrate or ())]
+    if int8 != bool(folders):
         raise UsageError("`int8` and `calibrate=FOLDER` go together: int8 needs images of the kind the model serves")
     path = weight_store.locate(model)
     if path.suffix in SUFFIXES.values():
@@ -83,8 +94,9 @@ def export(
     conversion.check()
     if to == "openvino":
         openvino_engine.package()
-    if calibrate is not None and not Path(calibrate).is_dir():
-        raise InputError(f"{calibrate}: no such folder")
+    for folder in folders:
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder")
     net, spec = checkpoint.load(path)
     if spec.architecture.startswith(spandrel_loader.PREFIX):
         raise UsageError(f"{path}: {spec.architecture}, another project's architecture, which runs in torch only")
@@ -93,19 +105,30 @@ def export(
     content = conversion.to_onnx(net, spec)
     if to == "onnx":
         if openvino_engine.available():
-            card |= benchmark_engines(net, conversion.to_openvino(content), card)
+            card |= _measured(net, conversion.to_openvino(content), card)
         conversion.save_onnx(target, content, card)
         return Exported(target, exported_hash(target), card)
     converted = conversion.to_openvino(content)
     if int8:
         from medsr.commands.export.quantise import quantise_trunk
 
-        converted, report = quantise_trunk(converted, card, Path(str(calibrate)), bits, notify)
+        card |= _reach(OpenvinoEngine(converted, card), card)  # of fp32: rounding in int8 may differ at any distance
+        converted, report = quantise_trunk(converted, card, folders, bits, notify)
         card |= {"precision": "int8", **report}
     else:
-        card |= benchmark_engines(net, converted, card)
+        card |= _measured(net, converted, card)
     if out is None:
         keep(target, converted, card)
     else:
         conversion.save_openvino(target, converted, card)
     return Exported(target, exported_hash(target), card)
+
+
+def _measured(net: nn.Module, model: Any, card: dict[str, Any]) -> dict[str, Any]:
+    return benchmark_engines(net, model, card) | _reach(OpenvinoEngine(model, card), card)
+
+
+def _reach(engine: Engine, card: dict[str, Any]) -> dict[str, Any]:
+    spec = card["spec"]
+    reach = measure_reach(engine, spec["channels"], condition_maps(spec["architecture"]), spec["scale"])
+    return {} if reach is None else {"reach": reach}

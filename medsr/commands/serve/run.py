@@ -36,7 +36,7 @@ def serve(
     folder: str | Path | None = None,
     device: str = "auto",
     engine: str = "auto",
-    precision: str = "fp32",
+    precision: str = "auto",
     max_gpu_memory: float | None = None,
     connections: Connections | None = None,
     notify: Notify = print,

@@ -53,7 +53,7 @@ def volume(
     report: bool = False,
     device: str = "auto",
     engine: str = "auto",
-    precision: str = "fp32",
+    precision: str = "auto",
     max_gpu_memory: float | None = None,
     compiled: bool = False,
     skip_done: bool = False,

@@ -1,0 +1,87 @@
+"""Converted models, in the user's cache or as they come with medsr: each is whole, and of the weights asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from medsr.core.errors import WeightsError
+from medsr.core.resources import home, resource_dir
+from medsr.engines import openvino_engine
+from medsr.engines.openvino_engine import OpenvinoEngine, compiled_engine
+from medsr.io.files import sha256, write_text
+from medsr.networks import weight_store
+
+
+def cache_path(digest: str, precision: str) -> Path:
+    """Where the conversion of a weight file is kept. `digest`: the weight file's SHA-256."""
+    return home() / "engines" / f"{digest[:16]}-{precision}" / "model.xml"
+
+
+def kept_engine(path: Path, digest: str, device: str = "cpu") -> OpenvinoEngine | None:
+    """What was converted before, if it is whole, of these weights and by this version of OpenVINO; else None."""
+    try:
+        recorded = json.loads((path.parent / "files.json").read_text(encoding="utf-8"))
+        whole = recorded == _files(path)
+        model, card = openvino_engine.read(path) if whole else (None, {})
+    except (OSError, ValueError, WeightsError):
+        return None
+    return compiled_engine(model, card, device) if whole and card["sha256"] == digest else None
+
+
+def shipped_engine(path: Path, digest: str, device: str) -> OpenvinoEngine | None:
+    """The ONNX beside a bundled weight file: a new user need not wait for a conversion."""
+    beside = path.with_suffix(".onnx")
+    entry = weight_store.entries().get(path.stem)
+    if entry is None or entry.onnx_sha256 is None or path.parent != resource_dir("pretrained"):
+        return None
+    if not beside.is_file() or sha256(beside) != entry.onnx_sha256:
+        return None
+    model, card = openvino_engine.read(beside)
+    return compiled_engine(model, card, device) if card["sha256"] == digest else None
+
+
+def shipped_int8(path: Path, digest: str) -> OpenvinoEngine | None:
+    """What was quantised, measured and shipped beside a bundled weight file."""
+    beside = path.with_suffix(".int8.xml")
+    entry = weight_store.entries().get(path.stem)
+    if entry is None or entry.int8_sha256 is None or path.parent != resource_dir("pretrained"):
+        return None
+    if not beside.is_file() or exported_hash(beside) != entry.int8_sha256:
+        return None
+    model, card = openvino_engine.read(beside)
+    return OpenvinoEngine(model, card) if card["sha256"] == digest else None
+
+
+def keep(path: Path, model: Any, card: dict[str, Any]) -> None:
+    """Write a conversion into the cache; it counts once its list of files is there."""
+    from medsr.engines.conversion import save_openvino
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (path.parent / "files.json").unlink(missing_ok=True)
+    save_openvino(path, model, card)
+    write_text(path.parent / "files.json", json.dumps(_files(path)) + "\n")
+
+
+def _files(path: Path) -> dict[str, str]:
+    files = {file.name: sha256(file) for file in (path, path.with_suffix(".bin"))}
+    return files | {"openvino": openvino_engine.package().get_version()}
+
+
+def writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def exported_hash(path: Path) -> str:
+    """SHA-256 of an exported model: of the `.onnx`, or of `.xml` and `.bin` together."""
+    if path.suffix != ".xml":
+        return sha256(path)
+    return hashlib.sha256(f"{sha256(path)} {sha256(path.with_suffix('.bin'))}".encode()).hexdigest()
