@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsr.degradation.slice_profile import Profile, consistent_spline, matrix
-from medsr.recipe import SliceProfile
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from medsr.recipe import SliceProfile
 
 FACTOR_RANGE = 5.0
 

@@ -27,26 +27,26 @@ def benchmark_engines(net: nn.Module, model: Any, card: dict[str, Any]) -> dict[
     from medsr.engines.torch_engine import TorchEngine
 
     openvino_engine, torch_engine = OpenvinoEngine(model, card), TorchEngine(net)
-    spec = card["spec"]
-    channels = spec["channels"] + condition_maps(spec["architecture"])
-    probe = np.random.default_rng(0).random((1, channels, PROBE, PROBE), dtype=np.float32)
+    probe = _probe(card["spec"])
     difference = float(np.abs(openvino_engine(probe).astype(np.float64) - torch_engine(probe)).max())
-    if _time(torch_engine, probe) < QUICK:  # too short to compare: four times as much
-        probe = np.tile(probe, (1, 1, 2, 2))
-        for engine in (torch_engine, openvino_engine):
-            engine(probe)  # what a new shape costs once
-    rounds = [(_time(torch_engine, probe), _time(openvino_engine, probe)) for _ in range(ROUNDS)]
-    # The fastest of the rounds: what disturbs makes slower, never faster.
-    fastest = {"torch": min(seconds[0] for seconds in rounds), "openvino": min(seconds[1] for seconds in rounds)}
-    return {"difference": difference, "seconds": fastest}
+    torch_seconds, openvino_seconds = seconds_beside(torch_engine, openvino_engine, card["spec"])
+    return {"difference": difference, "seconds": {"torch": torch_seconds, "openvino": openvino_seconds}}
+
+
+def _probe(spec: dict[str, Any]) -> Array:
+    channels = spec["channels"] + condition_maps(spec["architecture"])
+    return np.random.default_rng(0).random((1, channels, PROBE, PROBE), dtype=np.float32)
 
 
 def seconds_beside(engine: Engine, other: Engine, spec: dict[str, Any]) -> tuple[float, float]:
-    """How long two engines of the same network take for the same noise, in turn, at their fastest."""
-    channels = spec["channels"] + condition_maps(spec["architecture"])
-    probe = np.random.default_rng(0).random((1, channels, 2 * PROBE, 2 * PROBE), dtype=np.float32)
-    for warmed in (engine, other):
-        warmed(probe)  # what a new shape costs once
+    """How long two engines of the same network take for the same noise, in turn."""
+    probe = _probe(spec)
+    engine(probe)  # what a new shape costs once
+    if _time(engine, probe) < QUICK:  # too short to compare: four times as much
+        probe = np.tile(probe, (1, 1, 2, 2))
+        engine(probe)
+    other(probe)
+    # The fastest of the rounds: what disturbs makes slower, never faster.
     rounds = [(_time(engine, probe), _time(other, probe)) for _ in range(ROUNDS)]
     return min(seconds[0] for seconds in rounds), min(seconds[1] for seconds in rounds)
 

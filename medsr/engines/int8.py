@@ -31,7 +31,9 @@ def find_int8(path: Path, digest: str) -> OpenvinoEngine | None:
 
 
 def good_unasked(card: dict[str, Any]) -> bool:
-    """Whether int8 was measured to lose so little that nobody need ask for it."""
+    """Whether int8 was measured to lose so little that nobody need ask for it, and its limits are known."""
+    if "extent" not in card.get("calibration", {}):
+        return False
     measured = card.get("measured", {})
     loss, difference = (float(measured.get(key, np.inf)) for key in ("loss_db", "largest_difference"))
     return loss <= UNASKED_LOSS and difference <= UNASKED_DIFFERENCE

@@ -14,6 +14,7 @@ from medsr.core.resources import home
 from medsr.core.text import reason, shown
 from medsr.engines import openvino_engine
 from medsr.engines.base import LARGEST_DIFFERENCE, Compute, Engine
+from medsr.engines.guarded import GuardedEngine
 from medsr.engines.int8 import (
     can_record,
     check_loss,
@@ -51,7 +52,7 @@ def open_engine(path: Path, name: str, compute: Compute) -> tuple[Engine, Spec]:
         return _in_torch(path, choose(compute.device), compute.in_torch, compute.compiled)
     digest = sha256(path)
     if compute.precision == "int8":
-        return _in_int8(path, name, digest)
+        return _in_int8(path, name, digest, compute)
     if compute.precision == "auto" and openvino_engine.gpu(compute.device) is None:
         quantised = find_int8(path, digest)
         if quantised is not None and good_unasked(quantised.card):
@@ -59,7 +60,7 @@ def open_engine(path: Path, name: str, compute: Compute) -> tuple[Engine, Spec]:
     return _in_fp32(path, name, digest, wanted, compute)
 
 
-def _in_int8(path: Path, name: str, digest: str) -> tuple[Engine, Spec]:
+def _in_int8(path: Path, name: str, digest: str, compute: Compute) -> tuple[Engine, Spec]:
     if checkpoint.is_foreign(path):
         raise UsageError(f"`precision=int8`: {name} is another project's architecture, which runs in torch: fp32")
     quantised = find_int8(path, digest)
@@ -69,7 +70,14 @@ def _in_int8(path: Path, name: str, digest: str) -> tuple[Engine, Spec]:
             "--int8 --calibrate FOLDER_OF_IMAGES"
         )
     check_loss(quantised.card, name)
-    return quantised, _spec(quantised.card)
+    return _guarded(quantised, path, name, digest, compute), _spec(quantised.card)
+
+
+def _guarded(quantised: OpenvinoEngine, path: Path, name: str, digest: str, compute: Compute) -> Engine:
+    """With fp32 for what lies outside of what calibrated; as it is where an older card does not say."""
+    if "extent" not in quantised.card.get("calibration", {}):
+        return quantised
+    return GuardedEngine(quantised, lambda: _in_fp32(path, name, digest, "openvino", compute)[0])
 
 
 def _faster(quantised: OpenvinoEngine, path: Path, name: str, digest: str, compute: Compute) -> tuple[Engine, Spec]:
@@ -80,7 +88,7 @@ def _faster(quantised: OpenvinoEngine, path: Path, name: str, digest: str, compu
         measure_speed(digest, quantised, plain)
         faster = recorded_as_faster(digest)
     if faster:
-        return quantised, _spec(quantised.card)
+        return _guarded(quantised, path, name, digest, compute), _spec(quantised.card)
     return _in_fp32(path, name, digest, _wanted(compute), compute)
 
 

@@ -11,6 +11,7 @@ from medsr.core.devices import choose
 from medsr.core.errors import UsageError
 from medsr.core.resample import Kernel
 from medsr.engines.base import Compute, Engine
+from medsr.engines.guarded import GuardedEngine
 from medsr.engines.model_cache import exported_hash
 from medsr.engines.selection import open_engine, reach_of
 from medsr.images.network import Interpolation, Model, Network
@@ -133,7 +134,18 @@ def computed(model: Model | SliceModel | None) -> dict[str, Any]:
         return {}
     used = network.engine
     compiled = {"compiled": True} if getattr(used, "compiled", False) else {}
-    return {"engine": used.name, "precision": used.precision} | compiled
+    share = fp32_share(model)
+    return (
+        {"engine": used.name, "precision": used.precision} | compiled | ({} if share is None else {"fp32_share": share})
+    )
+
+
+def fp32_share(model: Model | SliceModel | None) -> float | None:
+    """The share of the pixels since the last call that int8 left to fp32 (`engines.guarded`); None without any."""
+    network = model.network if isinstance(model, SliceUpscaler) else model
+    engine = getattr(network, "engine", None)
+    share = engine.fp32_share() if isinstance(engine, GuardedEngine) else None
+    return None if share is None else round(share, 4)
 
 
 def weights_hash(model: str | Path) -> str | None:

@@ -72,19 +72,21 @@ def test_the_threads_change_no_bit(image: Path, tmp_path: Path) -> None:
     assert results[0] == results[1]
 
 
-def test_once_converted_torch_is_not_even_loaded(image: Path, tmp_path: Path) -> None:
-    medsr.upscale(image, tmp_path / "first", model="medsr-retina-x2", device="cpu", engine="openvino")
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_once_converted_torch_is_not_even_loaded(precision: str, image: Path, tmp_path: Path) -> None:
+    wish = {"model": "medsr-retina-x2", "device": "cpu", "engine": "openvino", "precision": precision}
+    medsr.upscale(image, tmp_path / "first", **wish)  # type: ignore[arg-type]
     inputs = (str(image), str(tmp_path / "second"))
     code = (
         "import sys, medsr\n"
-        f"[done] = medsr.upscale(*{inputs!r}, model='medsr-retina-x2', device='cpu', engine='openvino')\n"
+        f"[done] = medsr.upscale(*{inputs!r}, **{wish!r})\n"
         "assert done.error is None, done.error\n"
         "assert 'torch' not in sys.modules and 'basicsr' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert (tmp_path / "first/eye.png").read_bytes() == (tmp_path / "second/eye.png").read_bytes()
     summary = json.loads((tmp_path / "second/upscale.json").read_text())["results"]["eye.png"]["parameters"]
-    computed = {"engine": "openvino", "precision": "fp32", "consistency": True}
+    computed = {"engine": "openvino", "precision": precision, "consistency": True}
     assert summary == {"outscale": 2, "bits": None, "keep_metadata": False, **computed}
     assert medsr.reproduce(tmp_path / "second/upscale.json")[0].how == "the same bytes"
 
@@ -147,7 +149,7 @@ def test_a_damaged_conversion_is_made_again(tiny_model: Path) -> None:
     ("wish", "said"),
     [
         ({"engine": "tensorrt"}, "expected one of auto, torch, openvino"),
-        ({"precision": "int4"}, "expected one of fp32, fp16, bf16, int8"),
+        ({"precision": "int4"}, "expected one of auto, fp32, fp16, bf16, int8"),
         ({"engine": "torch", "precision": "int8"}, "is for OpenVINO"),
         ({"engine": "openvino", "precision": "fp16"}, "is for torch"),
         ({"max_gpu_memory": 0.0}, "above 0"),

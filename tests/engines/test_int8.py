@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import medsr
 from medsr.core.resources import resource_dir
@@ -150,10 +151,11 @@ def test_a_changed_file_is_not_used(record: Record, monkeypatch: pytest.MonkeyPa
 
 def test_the_sidecar_says_int8_and_it_is_repeated_in_int8(record: Record, tmp_path: Path, fundus: Array) -> None:
     record(0.5, 1.0)
-    write_png(tmp_path / "eye.png", fundus)
+    soft = Image.fromarray(fundus).resize((384, 384), Image.Resampling.BICUBIC)  # as large photographs are
+    write_png(tmp_path / "eye.png", np.asarray(soft))
     medsr.upscale(tmp_path / "eye.png", tmp_path / "finer", device="cpu", model=NAME)
     parameters = json.loads((tmp_path / "finer/upscale.json").read_text())["results"]["eye.png"]["parameters"]
-    assert (parameters["engine"], parameters["precision"]) == ("openvino", "int8")
+    assert (parameters["engine"], parameters["precision"], parameters["fp32_share"]) == ("openvino", "int8", 0)
     record(2.0, 1.0)  # as on a machine that would not take it
     (tmp_path / "home").rename(tmp_path / "before")
     assert medsr.reproduce(tmp_path / "finer/upscale.json", input=tmp_path / "eye.png")[0].how == "the same bytes"

@@ -24,6 +24,9 @@ from medsr.training.validation import ValidationSample
 
 MOST, SIDE = 16, 512
 """Files that are used, and the side of the middle of an image that is."""
+BLURS = (0.0, 1.0, 0.5, 1.5)
+"""Of the low resolution, in its pixels, in turn: what is sharp reaches further than what is blurred. Calibration takes
+all, the measurement the first two."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +97,10 @@ def pairs_in(folder: Path, kind: Kind, notify: Notify) -> tuple[list[ValidationS
         raise InputError(
             f"{folder}: {len(pairs_of_files)} {what} that can be used; at least two are needed, better twenty"
         )
-    return [pair for pairs in pairs_of_files[::2] for pair in pairs], [
-        pair for pairs in pairs_of_files[1::2] for pair in pairs
-    ]
+    tests = pairs_of_files[1::2]
+    if not kind.slices:  # sharp and blurred in turn
+        tests = [[pairs[index % 2]] for index, pairs in enumerate(tests)]
+    return [pair for pairs in pairs_of_files[::2] for pair in pairs], [pair for pairs in tests for pair in pairs]
 
 
 def _image(path: Path, kind: Kind) -> list[ValidationSample]:
@@ -105,7 +109,7 @@ def _image(path: Path, kind: Kind) -> list[ValidationSample]:
         raise InputError(f"{path}: too small")
     top, left = (max(0, (length - SIDE) // 2) for length in unit.shape[:2])
     middle = unit[top : top + SIDE, left : left + SIDE]
-    return [validation.one_image(path, middle, kind.scale, kind.channels, ValidationProtocol().blur_sigma)]
+    return [validation.one_image(path, middle, kind.scale, kind.channels, sigma) for sigma in BLURS]
 
 
 def _slices(path: Path, kind: Kind) -> list[ValidationSample]:

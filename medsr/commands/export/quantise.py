@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from medsr.commands.export.cost import Cost
-from medsr.commands.export.pairs import Samples
+from medsr.commands.export.pairs import BLURS, Samples
 from medsr.commands.export.refit import refit_last_layer
 from medsr.core.errors import UsageError
 from medsr.core.types import Array, Notify
 from medsr.engines import openvino_engine
+from medsr.engines.guarded import extent
 from medsr.engines.openvino_engine import OpenvinoEngine
 from medsr.images.network import Network
 from medsr.networks.architectures import kind_of
@@ -30,8 +31,10 @@ TRUNK = re.compile(r"/body(?:/body)?\.(\d+)/")
 """In the names of the layers that become int8. First and last layers carry the image itself: they stay in fp32."""
 SUMS = ["Add", "Multiply", "Interpolate", "DepthToSpace", "SpaceToDepth"]
 """Types of layers that stay in fp32: skip connections and changes of size, which carry the image too."""
-CROP, CROPS = 96, 96
+CROP, CROPS = 96, 144
 """Side in low-resolution pixels and number of the pieces that ranges of activations are taken from."""
+GAIN = 0.5, 1.3
+"""How much darker or brighter another camera's channel may be."""
 
 
 def quantise_trunk(
@@ -48,6 +51,7 @@ def quantise_trunk(
     """
     samples = Samples.of(card, folders, bits, notify)
     crops = _crops(samples.calibration, card["spec"]["channels"])
+    limits = np.max([extent(crop, card["spec"]["channels"]) for crop in crops], axis=0)
     references = [_results(model, card, pairs) for pairs in samples.tests]
     best: tuple[Any, dict[str, Any]] | None = None
     for fp32_layers in _choices(model):
@@ -67,6 +71,7 @@ def quantise_trunk(
                 "calibrated_on": len(samples.calibration),
                 "crops": len(crops),
                 "fp32_layers": len(fp32_layers),
+                "extent": [round(float(side), 4) for side in limits],
             }
             best = result, {"calibration": calibration, "measured": measured}
         if worst.good_unasked:
@@ -81,7 +86,8 @@ def _protocol(slices: bool) -> str:
     factors = ", ".join(f"{factor:g}" for factor in protocol.factors)
     if slices:
         return f"mean downsampling of the third axis by {factors}"
-    return f"bicubic down by the scale, Gaussian blur of sigma {protocol.blur_sigma:g}, 8 bits; all channels"
+    blurs = " or ".join(f"{sigma:g}" for sigma in BLURS[:2])
+    return f"bicubic down by the scale, Gaussian blur of sigma {blurs}, 8 bits; all channels"
 
 
 def _choices(model: Any) -> list[list[str]]:
@@ -128,8 +134,8 @@ def _quantise(model: Any, crops: list[Array], fp32_layers: list[str]) -> Any:
 def _crops(pairs: list[ValidationSample], image: int) -> list[Array]:
     """(1, C, CROP, CROP) pieces of the low resolution, drawn with a fixed seed, in turn from every image.
 
-    Every other one is stretched to full contrast: a bright vessel, a lead marker in an image to come must not lie
-    beyond the ranges seen here, where int8 cuts off.
+    A third is stretched to full contrast: a bright vessel, a lead marker in an image to come must not lie beyond the
+    ranges seen here, where int8 cuts off. A third has another camera's colours.
     """
     rng = np.random.default_rng(0)
     crops = []
@@ -138,8 +144,20 @@ def _crops(pairs: list[ValidationSample], image: int) -> list[Array]:
         side = [min(CROP, length - length % 4) for length in low.shape[:2]]
         y, x = (int(rng.integers(0, low.shape[n] - side[n] + 1)) for n in range(2))
         piece = low[y : y + side[0], x : x + side[1]]
-        crops.append(np.ascontiguousarray(_stretched(piece, image) if index % 2 else piece).transpose(2, 0, 1)[None])
+        if index % 3 == 1:
+            piece = _stretched(piece, image)
+        elif index % 3 == 2:
+            piece = _recoloured(piece, image, rng)
+        crops.append(np.ascontiguousarray(piece.transpose(2, 0, 1)[None]))
     return crops
+
+
+def _recoloured(piece: Array, image: int, rng: np.random.Generator) -> Array:
+    """With the first `image` channels in another order, each brighter or darker."""
+    result = piece.copy()
+    gains = rng.uniform(*GAIN, image).astype(np.float32)
+    result[:, :, :image] = np.clip(piece[:, :, rng.permutation(image)] * gains, 0, 1)
+    return result
 
 
 def _stretched(piece: Array, image: int) -> Array:

@@ -13,7 +13,7 @@ from medsr.io.images.depth import FILES
 from medsr.io.images.frames import canonical
 from medsr.io.images.image import Image
 from medsr.networks.bundled import AUTO, candidates_hash, for_image
-from medsr.volumes.models import computed, open_model, weights_hash
+from medsr.volumes.models import computed, fp32_share, open_model, weights_hash
 
 DEFAULT_SCALE = 2
 """Of baselines, which have no factor of their own."""
@@ -26,6 +26,11 @@ class OpenedModel:
     model: Model
     scale: float
     settings: Mapping[str, Any]
+
+    def after_use(self) -> OpenedModel:
+        """With the share of the image that int8 left to fp32, where it did."""
+        share = fp32_share(self.model)
+        return self if share is None else replace(self, settings=dict(self.settings) | {"fp32_share": share})
 
 
 class Models:

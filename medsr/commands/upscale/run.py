@@ -223,9 +223,9 @@ class ImageJob:
         size = target_size(image.pixels, opened.scale)
         image_io.check_result(self.target, image, size, len(frames) if frames else 1)
         if frames is not None:
-            return UpscaledImage(image, self._upscale_frames(frames, opened), opened, choice)
+            return UpscaledImage(image, self._upscale_frames(frames, opened), opened.after_use(), choice)
         pixels = opened.model(background.filled(image), opened.scale, self._on_tile)
-        return UpscaledImage(image, pixels, opened, choice)
+        return UpscaledImage(image, pixels, opened.after_use(), choice)
 
     def _on_tile(self, done: int, total: int) -> None:
         self.context.update(self.index + done / total, self.source.name)

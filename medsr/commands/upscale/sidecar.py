@@ -20,16 +20,24 @@ from medsr.io.local_record import named_from
 from medsr.io.lock import held
 from medsr.volumes.models import weights_form
 
+COMPUTED = (
+    "engine",
+    "precision",
+    "fp32_share",
+    "compiled",
+    "consistency",
+    "assumed_bits",
+    "frames",
+    "keep_metadata",
+)
+"""What else decided a result."""
+
 
 def entry(folder: Path, outcome: Outcome, opened: OpenedModel) -> dict[str, Any]:
     """How a result was made, by its name in the folder."""
     settings = opened.settings
     parameters = {"outscale": settings["scale"], "bits": settings["bits"]}
-    parameters |= {
-        name: settings[name]
-        for name in ("engine", "precision", "compiled", "consistency", "assumed_bits", "frames", "keep_metadata")
-        if name in settings
-    }
+    parameters |= {name: settings[name] for name in COMPUTED if name in settings}
     digest, weights = outcome.input_sha256 or sha256(outcome.input), settings["weights"]
     name = relative(settings["model"], folder, weights)
     result = {
