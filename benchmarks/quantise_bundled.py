@@ -4,7 +4,7 @@
 
 FOLDER: images of one kind that the models serve. Half of each calibrates, the other half measures. Of every model with
 that purpose this writes `pretrained/NAME.int8.xml` and `.bin`, and `int8_sha256` into the manifest, or takes them away
-where int8 loses more than `medsr.engines.base` allows for `precision=auto`. Prints the table of docs/performance.md.
+where int8 loses more than `medsr.engines.base` allows for `precision=auto`, or too little of it is in int8. Prints the table of docs/performance.md.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from medsr.core.errors import MedsrError
 from medsr.core.resources import resource_dir
 from medsr.engines.int8 import good_unasked
 from medsr.networks import weight_store
+
+MOST_IN_FP32 = 6
+"""Layers of the 30 of a compact RRDB's trunk: with more of them in fp32 next to nothing is gained."""
 
 
 def main() -> None:
@@ -43,7 +46,7 @@ def quantise(name: str, folders: list[Path]) -> None:
         say(f"{name}: {error}")
         drop(target)
         return
-    shipped = good_unasked(done.card)
+    shipped = good_unasked(done.card) and done.card["calibration"]["fp32_layers"] <= MOST_IN_FP32
     for folder, cost in zip(folders, done.card["measured"]["folders"], strict=True):
         print(
             f"| `{name}`, {folder.name} | {cost['images']} | {done.card['calibration']['fp32_layers']} | "
