@@ -3,8 +3,9 @@
     python benchmarks/quantise_bundled.py --kind fundus FOLDER [FOLDER ...] --kind chest FOLDER [FOLDER ...]
 
 FOLDER: images of one kind that the models serve. Half of each calibrates, the other half measures. Of every model with
-that purpose this writes `pretrained/NAME.int8.xml` and `.bin`, and `int8_sha256` into the manifest, or takes them away
-where int8 loses more than `medsr.engines.base` allows for `precision=auto`, or too little of it is in int8. Prints the table of docs/performance.md.
+that purpose this writes `pretrained/NAME.int8.xml` and `.bin`, and `int8_sha256` into the manifest. It takes them away
+where int8 loses more than `medsr.engines.base` allows for `precision=auto`, or too little of the model is in int8.
+Prints the table of docs/performance.md.
 """
 
 from __future__ import annotations
