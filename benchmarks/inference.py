@@ -138,7 +138,7 @@ def _calibrate(weights: Path, paths: list[Path], work: Path) -> None:
     for path in paths:
         (folder / path.name).write_bytes(path.read_bytes())
     command = [sys.executable, "-m", "medsr", "export", str(weights), "--to", "openvino"]
-    for options in (["--int8", "--calibrate", str(folder), "--out", str(work / "int8.xml")], []):
+    for options in ([], ["--int8", "--calibrate", str(folder)]):
         _say(f"converting for OpenVINO in {'int8' if options else 'fp32'} ...")
         subprocess.run([*command, *options], check=True, stdout=sys.stderr)
 
@@ -249,8 +249,7 @@ def _ours(engine: str, work: Path, weights: Path) -> Callable[[np.ndarray], np.n
     from medsr.engines.base import Compute
     from medsr.volumes.models import open_model
 
-    chosen = Compute("cpu") if engine == "int8" else Compute("cpu", engine)
-    model = open_model(work / "int8.xml" if engine == "int8" else weights, chosen)
+    model = open_model(weights, Compute("cpu", precision="int8") if engine == "int8" else Compute("cpu", engine))
     return lambda low: model(low.astype(np.float32), np.load(work / "scale.npy").item())
 
 

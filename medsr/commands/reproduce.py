@@ -117,6 +117,7 @@ def _image(sidecar: Path, name: str, entry: dict[str, Any], replacements: Replac
             outscale=parameters["outscale"],
             device=replacements.device,
             bits=parameters["bits"],
+            tile=parameters.get("tile"),
             engine=parameters.get("engine", "auto"),
             precision=parameters.get("precision", "fp32"),
             compiled=parameters.get("compiled", False),

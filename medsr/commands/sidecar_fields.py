@@ -49,6 +49,7 @@ class _Parameters(_Strict):
 class _OfImage(_Parameters):
     outscale: Factor
     bits: Bits | None
+    tile: Annotated[int, Field(ge=0)] | None = None
     assumed_bits: Bits | None = None
     frames: str | None = None
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -49,6 +50,17 @@ def _extremes(plane: Array) -> Iterator[float]:
             yield -float(second.min())
 
 
+def limits_of(card: dict[str, Any]) -> Array | None:
+    """How far an input may go, as the card of a model in int8 says; None where it does not, or is damaged."""
+    channels = card["spec"]["channels"]
+    try:
+        values = np.array(card["calibration"]["extent"], np.float32)
+    except (KeyError, TypeError, ValueError):
+        return None
+    expected = extent(np.zeros((1, channels, 1, 1), np.float32), channels).shape
+    return values + ROOM if values.shape == expected and np.isfinite(values).all() else None
+
+
 class GuardedEngine:
     """`quantised` for inputs within the extent its card holds, else what `open_plain` opens: the same in fp32."""
 
@@ -58,14 +70,14 @@ class GuardedEngine:
     def __init__(self, quantised: OpenvinoEngine, open_plain: Callable[[], Engine]) -> None:
         self.quantised, self.open_plain = quantised, open_plain
         self.device, self.features, self.card = quantised.device, quantised.features, quantised.card
-        self.limits = np.array(self.card["calibration"]["extent"], np.float32) + ROOM
+        self.limits = limits_of(self.card)
         self.plain: Engine | None = None
         self._pixels = self._pixels_in_fp32 = 0
 
     def __call__(self, batch: Array) -> Array:
         pixels = batch.shape[0] * batch.shape[2] * batch.shape[3]
         self._pixels += pixels
-        if np.all(extent(batch, self.card["spec"]["channels"]) <= self.limits):
+        if self.limits is not None and np.all(extent(batch, self.card["spec"]["channels"]) <= self.limits):
             return self.quantised(batch)
         self._pixels_in_fp32 += pixels
         if self.plain is None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,8 @@ from medsr.core.text import shown
 from medsr.engines import openvino_engine
 from medsr.engines.base import LARGEST_LOSS, UNASKED_DIFFERENCE, UNASKED_LOSS, Engine
 from medsr.engines.benchmark_engines import seconds_beside
-from medsr.engines.model_cache import cache_path, kept_engine, shipped_int8, writable
+from medsr.engines.guarded import limits_of
+from medsr.engines.model_cache import cache_path, kept_engine, shipped_engine, writable
 from medsr.engines.openvino_engine import OpenvinoEngine
 from medsr.io.files import write_text
 
@@ -26,21 +29,29 @@ FASTER = 0.9
 
 
 def find_int8(path: Path, digest: str) -> OpenvinoEngine | None:
-    """A weight file in int8: as it was calibrated on this machine, else as it comes with medsr."""
-    return kept_engine(cache_path(digest, "int8"), digest) or shipped_int8(path, digest)
+    """A weight file in int8: as it was calibrated on this machine, if by this medsr, else as it comes with medsr."""
+    kept = kept_engine(cache_path(digest, "int8"), digest)
+    return kept if kept and limits_of(kept.card) is not None else shipped_engine(path, digest, "int8") or kept
 
 
 def good_unasked(card: dict[str, Any]) -> bool:
     """Whether int8 was measured to lose so little that nobody need ask for it, and its limits are known."""
-    if "extent" not in card.get("calibration", {}):
-        return False
-    measured = card.get("measured", {})
+    return limits_of(card) is not None and loses_next_to_nothing(card.get("measured", {}))
+
+
+def loses_next_to_nothing(measured: Mapping[str, Any]) -> bool:
+    """Whether PSNR and the furthest pixel, as a card says they were measured, are hardly those of fp32."""
     loss, difference = (float(measured.get(key, np.inf)) for key in ("loss_db", "largest_difference"))
     return loss <= UNASKED_LOSS and difference <= UNASKED_DIFFERENCE
 
 
-def check_loss(card: dict[str, Any], name: str) -> None:
-    """Raise UsageError where int8 loses too much to be used at all; warn where single pixels differ much."""
+def check_int8(card: dict[str, Any], name: str) -> None:
+    """Raise UsageError where int8 must not be used at all; warn where single pixels differ much."""
+    if limits_of(card) is None:
+        raise UsageError(
+            f"`precision=int8`: {name} was calibrated by an earlier medsr, and may be far wrong on sharper images; "
+            "calibrate it again (medsr export), or use fp32"
+        )
     loss = float(card.get("measured", {}).get("loss_db", np.inf))
     if not loss <= LARGEST_LOSS:
         raise UsageError(f"`precision=int8`: {name} loses {loss:.2f} dB that way, more than {LARGEST_LOSS}; use fp32")
@@ -68,9 +79,10 @@ def can_record(digest: str) -> bool:
 
 
 def measure_speed(digest: str, quantised: OpenvinoEngine, plain: Engine) -> None:
-    """Time int8 beside fp32 and keep the seconds."""
+    """Time int8 beside fp32 and keep the seconds, if the disk has room for them."""
     int8, fp32 = seconds_beside(quantised, plain, quantised.card["spec"])
-    write_text(_record(digest), json.dumps({"on": _here(), "seconds": {"int8": int8, "fp32": fp32}}) + "\n")
+    with suppress(OSError):
+        write_text(_record(digest), json.dumps({"on": _here(), "seconds": {"int8": int8, "fp32": fp32}}) + "\n")
 
 
 def _record(digest: str) -> Path:

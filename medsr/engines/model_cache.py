@@ -32,28 +32,17 @@ def kept_engine(path: Path, digest: str, device: str = "cpu") -> OpenvinoEngine 
     return compiled_engine(model, card, device) if whole and card["sha256"] == digest else None
 
 
-def shipped_engine(path: Path, digest: str, device: str) -> OpenvinoEngine | None:
-    """The ONNX beside a bundled weight file: a new user need not wait for a conversion."""
-    beside = path.with_suffix(".onnx")
+def shipped_engine(path: Path, digest: str, precision: str, device: str = "cpu") -> OpenvinoEngine | None:
+    """What comes with medsr beside a bundled weight file, so that nobody need wait for it: ONNX in fp32, or int8."""
     entry = weight_store.entries().get(path.stem)
-    if entry is None or entry.onnx_sha256 is None or path.parent != resource_dir("pretrained"):
+    if entry is None or path.parent != resource_dir("pretrained"):
         return None
-    if not beside.is_file() or sha256(beside) != entry.onnx_sha256:
+    suffix, known = (".int8.xml", entry.int8_sha256) if precision == "int8" else (".onnx", entry.onnx_sha256)
+    beside = path.with_suffix(suffix)
+    if known is None or not beside.is_file() or exported_hash(beside) != known:
         return None
     model, card = openvino_engine.read(beside)
     return compiled_engine(model, card, device) if card["sha256"] == digest else None
-
-
-def shipped_int8(path: Path, digest: str) -> OpenvinoEngine | None:
-    """What was quantised, measured and shipped beside a bundled weight file."""
-    beside = path.with_suffix(".int8.xml")
-    entry = weight_store.entries().get(path.stem)
-    if entry is None or entry.int8_sha256 is None or path.parent != resource_dir("pretrained"):
-        return None
-    if not beside.is_file() or exported_hash(beside) != entry.int8_sha256:
-        return None
-    model, card = openvino_engine.read(beside)
-    return OpenvinoEngine(model, card) if card["sha256"] == digest else None
 
 
 def keep(path: Path, model: Any, card: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from medsr.core import isolation
 from medsr.core.devices import choose
-from medsr.core.errors import MedsrError, UsageError, WeightsError
+from medsr.core.errors import ComputationError, MedsrError, UsageError, WeightsError
 from medsr.core.resources import home
 from medsr.core.text import reason, shown
 from medsr.engines import openvino_engine
@@ -17,7 +17,7 @@ from medsr.engines.base import LARGEST_DIFFERENCE, Compute, Engine
 from medsr.engines.guarded import GuardedEngine
 from medsr.engines.int8 import (
     can_record,
-    check_loss,
+    check_int8,
     find_int8,
     good_unasked,
     measure_speed,
@@ -54,6 +54,8 @@ def open_engine(path: Path, name: str, compute: Compute) -> tuple[Engine, Spec]:
     if compute.precision == "int8":
         return _in_int8(path, name, digest, compute)
     if compute.precision == "auto" and openvino_engine.gpu(compute.device) is None:
+        if recorded_as_faster(digest) is False:
+            return _in_fp32(path, name, digest, wanted, compute)
         quantised = find_int8(path, digest)
         if quantised is not None and good_unasked(quantised.card):
             return _faster(quantised, path, name, digest, compute)
@@ -69,14 +71,12 @@ def _in_int8(path: Path, name: str, digest: str, compute: Compute) -> tuple[Engi
             f"`precision=int8`: {name} has not been calibrated on this machine: medsr export {name} --to openvino "
             "--int8 --calibrate FOLDER_OF_IMAGES"
         )
-    check_loss(quantised.card, name)
+    check_int8(quantised.card, name)
     return _guarded(quantised, path, name, digest, compute), _spec(quantised.card)
 
 
 def _guarded(quantised: OpenvinoEngine, path: Path, name: str, digest: str, compute: Compute) -> Engine:
-    """With fp32 for what lies outside of what calibrated; as it is where an older card does not say."""
-    if "extent" not in quantised.card.get("calibration", {}):
-        return quantised
+    """With fp32 for what lies beyond what calibrated."""
     return GuardedEngine(quantised, lambda: _in_fp32(path, name, digest, "openvino", compute)[0])
 
 
@@ -93,7 +93,7 @@ def _faster(quantised: OpenvinoEngine, path: Path, name: str, digest: str, compu
 
 
 def _in_fp32(path: Path, name: str, digest: str, wanted: str, compute: Compute) -> tuple[Engine, Spec]:
-    kept = shipped_engine(path, digest, compute.device)
+    kept = shipped_engine(path, digest, "fp32", compute.device)
     kept = kept or kept_engine(cache_path(digest, "fp32"), digest, compute.device)
     if kept is None and checkpoint.is_foreign(path):
         if wanted == "openvino":
@@ -162,7 +162,24 @@ def _exported(path: Path, compute: Compute) -> tuple[Engine, Spec]:
         raise UsageError(f"{path}: int8 was measured on the CPU; use `device=cpu`")
     if compute.precision == "int8" and card["precision"] != "int8":
         raise UsageError(f"`precision=int8`: {path} was exported in {card['precision']}")
-    return compiled_engine(model, card, compute.device), _spec(card)
+    engine = compiled_engine(model, card, compute.device)
+    if card["precision"] != "int8":
+        return engine, _spec(card)
+    check_int8(card, path.name)
+    return GuardedEngine(engine, lambda: _fp32_of(path, card["sha256"], compute)), _spec(card)
+
+
+def _fp32_of(path: Path, digest: str, compute: Compute) -> Engine:
+    """In fp32, the weights that an exported model was made from. Raises ComputationError where they are not here."""
+    for name, entry in weight_store.entries().items():
+        if entry.sha256 == digest and entry.path.is_file():
+            return _in_fp32(entry.path, name, digest, "openvino", compute)[0]
+    kept = kept_engine(cache_path(digest, "fp32"), digest)
+    if kept is None:
+        raise ComputationError(
+            f"{path.name}: was not calibrated for an input so sharp, bright or coloured; use the weights it was made of"
+        )
+    return kept
 
 
 def _spec(card: dict[str, Any]) -> Spec:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -59,7 +59,7 @@ class Network:
     `most_memory`: bytes that may be taken on a GPU, None for what is free. `consistency`: the input's local means are
     kept (`keep_intensities`); without it the result is as the network made it, the same pixels as RealESRGANer's.
     `reach`: how far the network sees (`engines.reach`): so wide is the seam of tiles, and what lies further inside a
-    background of one value stays that value. None: not measured.
+    background of one value stays that value. None: not measured. `used_tile`: of the last image.
     """
 
     name: str
@@ -70,6 +70,7 @@ class Network:
     most_memory: float | None = None
     consistency: bool = True
     reach: int | None = None
+    used_tile: int | None = field(default=None, init=False)
 
     def __call__(self, unit: Array, scale: float, on_tile: OnTile | None = None) -> Array:
         grey = unit.shape[2] == 1
@@ -95,6 +96,7 @@ class Network:
         while True:
             try:
                 out = self._over_tiles(padded, tile, alignment, on_tile)
+                self.used_tile = tile
                 return out[: height * self.scale, : width * self.scale]
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):

@@ -12,12 +12,14 @@ import pytest
 from PIL import Image
 
 import medsr
+from medsr.core.errors import ComputationError, UsageError
 from medsr.core.resources import resource_dir
 from medsr.core.types import Array
 from medsr.degradation.protocols import bicubic_then_blur, crop_to_multiple
 from medsr.engines import int8, openvino_engine, selection
 from medsr.engines.base import UNASKED_DIFFERENCE, UNASKED_LOSS, Compute
-from medsr.engines.model_cache import exported_hash
+from medsr.engines.conversion import save_openvino
+from medsr.engines.model_cache import cache_path, exported_hash, keep
 from medsr.io.images import image as image_io
 from medsr.metrics import psnr_ssim
 from medsr.networks import weight_store
@@ -147,6 +149,68 @@ def test_a_changed_file_is_not_used(record: Record, monkeypatch: pytest.MonkeyPa
     record(0.5, 1.0)
     monkeypatch.setattr("medsr.engines.model_cache.exported_hash", lambda _: "0" * 64)
     assert _opened() == "fp32"
+
+
+def test_a_full_disk_is_fp32_and_no_failure(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    record(0.5, 1.0)
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(int8, "write_text", full)
+    assert _opened() == "fp32"
+
+
+def test_int8_is_not_even_read_where_it_was_measured_to_be_slower(
+    record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(2.0, 1.0)
+    assert _opened() == "fp32"
+    monkeypatch.setattr(selection, "find_int8", lambda *_: pytest.fail("read"))
+    assert _opened() == "fp32"
+
+
+@pytest.mark.parametrize("extent", [None, [], [0.5] * 59, ["x"] * 60, [float("nan")] * 60, {"a": 1}, 3])
+def test_int8_that_does_not_say_how_far_it_was_calibrated_is_refused(extent: Any) -> None:
+    """Of an earlier medsr: on sharper images than those that calibrated it was wrong by up to a third of full range."""
+    card = {"spec": {"channels": 3}, "measured": {"loss_db": 0.0, "largest_difference": 0.001}}
+    for calibration in ({}, {"calibration": 7}, {"calibration": {"extent": extent}}):
+        assert not int8.good_unasked(card | calibration)
+        with pytest.raises(UsageError, match=r"calibrated by an earlier medsr.*calibrate it again"):
+            int8.check_int8(card | calibration, "mine")
+
+
+def test_what_an_earlier_medsr_calibrated_gives_way_to_what_is_shipped(record: Record) -> None:
+    record(0.5, 1.0)
+    entry = weight_store.get(NAME)
+    model, card = openvino_engine.read(entry.path.with_suffix(".int8.xml"))
+    del card["calibration"]["extent"]
+    keep(cache_path(str(entry.sha256), "int8"), model, card)
+    assert _opened(Compute("cpu", precision="int8")) == "int8"
+    assert _opened() == "int8"
+
+
+def test_an_exported_int8_file_leaves_to_fp32_what_lies_beyond_it(tmp_path: Path, fundus: Array) -> None:
+    sharp = fundus[:96, :96].astype(np.float32) / 255
+    sharp[20:40, 20:40] = np.indices((20, 20)).sum(0)[:, :, None] % 2
+    beside = weight_store.get(NAME).path.with_suffix(".int8.xml")
+    fp32 = open_model(NAME, Compute("cpu", "openvino"))(sharp, 2)
+    np.testing.assert_array_equal(open_model(beside, Compute("cpu"))(sharp, 2), fp32)
+    model, card = openvino_engine.read(beside)
+    save_openvino(tmp_path / "mine.xml", model, card | {"sha256": "0" * 64})  # of weights that are not here
+    with pytest.raises(ComputationError, match=r"mine.xml: was not calibrated for an input so sharp"):
+        open_model(tmp_path / "mine.xml", Compute("cpu"))(sharp, 2)
+
+
+def test_the_tile_is_repeated_as_it_decides_what_is_left_to_fp32(tmp_path: Path, fundus: Array) -> None:
+    soft = np.array(Image.fromarray(fundus).resize((400, 400), Image.Resampling.BICUBIC))
+    soft[:30, :30] = np.indices((30, 30)).sum(0)[:, :, None] % 2 * 255
+    write_png(tmp_path / "eye.png", soft)
+    medsr.upscale(tmp_path / "eye.png", tmp_path / "finer", model=NAME, device="cpu", precision="int8", tile=80)
+    parameters = json.loads((tmp_path / "finer/upscale.json").read_text())["results"]["eye.png"]["parameters"]
+    assert 0 < parameters["fp32_share"] < 1
+    assert parameters["tile"] == 80
+    assert medsr.reproduce(tmp_path / "finer/upscale.json", input=tmp_path / "eye.png")[0].how == "the same bytes"
 
 
 def test_the_sidecar_says_int8_and_it_is_repeated_in_int8(record: Record, tmp_path: Path, fundus: Array) -> None:

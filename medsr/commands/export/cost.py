@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from medsr.core.types import Array
-from medsr.engines.base import LARGEST_LOSS, UNASKED_DIFFERENCE, UNASKED_LOSS, WORST_LOSS
+from medsr.engines.base import LARGEST_LOSS, WORST_LOSS
+from medsr.engines.int8 import loses_next_to_nothing
 from medsr.metrics import psnr_ssim
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Cost:
     @property
     def good_unasked(self) -> bool:
         """Little enough for who does not."""
-        return self.loss_db <= UNASKED_LOSS and self.largest_difference <= UNASKED_DIFFERENCE
+        return loses_next_to_nothing(asdict(self))
 
     def __str__(self) -> str:
         return (

@@ -28,9 +28,11 @@ class OpenedModel:
     settings: Mapping[str, Any]
 
     def after_use(self) -> OpenedModel:
-        """With the share of the image that int8 left to fp32, where it did."""
+        """With the share of the image that int8 left to fp32, and the tile, which decides what that was."""
         share = fp32_share(self.model)
-        return self if share is None else replace(self, settings=dict(self.settings) | {"fp32_share": share})
+        if share is None or not isinstance(self.model, Network):
+            return self
+        return replace(self, settings=dict(self.settings) | {"fp32_share": share, "tile": self.model.used_tile})
 
 
 class Models:

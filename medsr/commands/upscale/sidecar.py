@@ -24,6 +24,7 @@ COMPUTED = (
     "engine",
     "precision",
     "fp32_share",
+    "tile",
     "compiled",
     "consistency",
     "assumed_bits",

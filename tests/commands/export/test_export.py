@@ -84,7 +84,7 @@ def test_int8_is_calibrated_measured_and_then_found_by_name(eyes: Path, tmp_path
 
 def test_int8_that_loses_too_much_is_refused(eyes: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cost, "LARGEST_LOSS", -1.0)
-    monkeypatch.setattr(cost, "UNASKED_LOSS", -1.0)
+    monkeypatch.setattr(int8, "UNASKED_LOSS", -1.0)
     with pytest.raises(UsageError, match=r"int8 loses .* dB of PSNR .* use fp32"):
         medsr.export(tiny_model, "openvino", int8=True, calibrate=eyes)
     with pytest.raises(UsageError, match="has not been calibrated"):
@@ -92,9 +92,10 @@ def test_int8_that_loses_too_much_is_refused(eyes: Path, tiny_model: Path, monke
 
 
 def test_single_pixels_that_differ_much_are_told_to_who_uses_int8(caplog: pytest.LogCaptureFixture) -> None:
-    int8.check_loss({"measured": {"loss_db": 0.0, "largest_difference": 0.019}}, "mine")
+    card = {"spec": {"channels": 1}, "calibration": {"extent": [1.0] * 10}}
+    int8.check_int8(card | {"measured": {"loss_db": 0.0, "largest_difference": 0.019}}, "mine")
     assert not caplog.messages
-    int8.check_loss({"measured": {"loss_db": 0.0, "largest_difference": 0.12}}, "mine")
+    int8.check_int8(card | {"measured": {"loss_db": 0.0, "largest_difference": 0.12}}, "mine")
     assert "a single pixel differed from fp32 by up to 12% of full range" in caplog.text
 
 
