@@ -83,7 +83,9 @@ def run(page: Any, kind: str) -> None:
 
 
 def views(page: Any) -> list[dict[str, float]]:
-    return [json.loads(one.get_attribute("data-view")) for one in page.locator("figure.panel").all()]
+    """What each panel shows, once all are drawn: the page says "Done." before the browser draws its next frame."""
+    sync_api.expect(page.locator("figure.panel:not([data-view])")).to_have_count(0, timeout=SECONDS * 1000)
+    return [json.loads(panel.get_attribute("data-view")) for panel in page.locator("figure.panel").all()]
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -562,7 +564,6 @@ def test_a_slice_of_ct_is_windowed_in_hounsfield_units_and_opens_where_the_model
         assert 64 <= opened["x"] <= 96
         assert 320 <= opened["y"] <= 352
         page.check("input[name=layout][value=slider]")
-        page.wait_for_selector("figure.panel[data-view]")  # it is drawn
         assert views(page) == [opened]
         page.click("#fit")
         until(lambda: views(page)[0]["zoom"] < 2)
