@@ -17,22 +17,29 @@ from medsr.core.resample import Kernel, resize
 from medsr.core.types import Array
 from medsr.engines.base import Engine, finite
 from medsr.images import background, tiles
-from medsr.images.consistency import keep_intensities
+from medsr.images.consistency import REACH, keep_intensities
 from medsr.networks.architectures import SIZE_MULTIPLE
 
 OnTile = Callable[[int, int], None]
 SMALLEST_TILE = 32
+KERNEL = 4
+"""Pixels to each side that an interpolation looks at, at most, when it enlarges."""
 PRE_PAD = 10
 """Pixels reflected at the right and lower border before the network sees the image, as in RealESRGANer."""
 
 
 class Model(Protocol):
-    """What super-resolves. `scale`: its own factor; None if it takes any."""
+    """What super-resolves. `scale`: its own factor; None if it takes any.
+
+    `margin`: pixels of the input around a part that decide its result; None: all of them do.
+    """
 
     @property
     def name(self) -> str: ...
     @property
     def scale(self) -> int | None: ...
+    @property
+    def margin(self) -> int | None: ...
     def __call__(self, unit: Array, scale: float, on_tile: OnTile | None = None) -> Array:
         """(H, W, 1 or 3) in [0, 1] to (round(scale H), round(scale W), same channels); values are not clipped."""
         ...
@@ -44,6 +51,7 @@ class Interpolation:
 
     name: Kernel
     scale: int | None = None
+    margin: int | None = KERNEL
 
     def __call__(self, unit: Array, scale: float, on_tile: OnTile | None = None) -> Array:
         result = resize(unit, target_size(unit, scale), self.name)
@@ -105,6 +113,12 @@ class Network:
                     raise self._needs_tile() from error
                 tile = _smaller(tile or max(padded.shape[:2]), self.name)
             release_memory()
+
+    @property
+    def margin(self) -> int | None:
+        if self._whole:
+            return None
+        return self._seam.halo + (REACH if self.consistency else 0) + KERNEL
 
     @property
     def _seam(self) -> tiles.Seam:

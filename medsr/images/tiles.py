@@ -54,7 +54,8 @@ def spans(length: int, tile: int, alignment: int = 1, halo: int = Seam.halo) -> 
     starts = [i * (length - read) // (count - 1) // alignment * alignment for i in range(count)]
     middles = [(a + read + b) // 2 // alignment * alignment for a, b in pairwise(starts)]
     cuts = [0, *middles, length]
-    return [Span(a, b, start, start + read) for (a, b), start in zip(pairwise(cuts), starts, strict=True)]
+    ends = [*(start + read for start in starts[:-1]), length]  # a length that is not a multiple ends with a longer one
+    return [Span(*cut, *read) for cut, *read in zip(pairwise(cuts), starts, ends, strict=True)]
 
 
 def _up(length: float, multiple: int) -> int:

@@ -18,13 +18,13 @@ from medsr.batch.progress import Update, progress
 from medsr.batch.status import Status
 from medsr.commands import archive
 from medsr.commands.upscale import sidecar
+from medsr.commands.upscale.enlarging import computed_together, enlarged
 from medsr.commands.upscale.models import Models, OpenedModel
 from medsr.commands.upscale.plans import plan
 from medsr.core.errors import UsageError
 from medsr.engines.base import Compute
 from medsr.images.network import target_size
 from medsr.io.files import read_unchanged, sha256
-from medsr.io.images import background
 from medsr.io.images import image as image_io
 from medsr.io.images.frames import FRAMES, Frames, Stack, canonical
 from medsr.io.images.image import Image
@@ -185,7 +185,7 @@ class LoadedImage:
 
 @dataclass(frozen=True, eq=False)
 class UpscaledImage:
-    """What was computed of an image. `pixels`: in [0, 1]; or, of several frames, all of them as they are stored."""
+    """What was computed of an image. `pixels`: in [0, 1]; or, of several frames or a large image, as it is stored."""
 
     source: Image
     pixels: NDArray[np.float32] | Image
@@ -220,12 +220,11 @@ class ImageJob:
         """The image by the model that fits it."""
         image, frames = loaded.image, loaded.frames
         opened, choice = self.context.models.of(image)
-        size = target_size(image.pixels, opened.scale)
-        image_io.check_result(self.target, image, size, len(frames) if frames else 1)
+        size, together = target_size(image.pixels, opened.scale), computed_together(image, opened)
+        image_io.check_result(self.target, image, size, len(frames) if frames else 1, together)
         if frames is not None:
             return UpscaledImage(image, self._upscale_frames(frames, opened), opened.after_use(), choice)
-        pixels = opened.model(background.filled(image), opened.scale, self._on_tile)
-        return UpscaledImage(image, pixels, opened.after_use(), choice)
+        return UpscaledImage(image, enlarged(image, opened, self._on_tile), opened.after_use(), choice)
 
     def _on_tile(self, done: int, total: int) -> None:
         self.context.update(self.index + done / total, self.source.name)
@@ -234,7 +233,8 @@ class ImageJob:
         """Each frame by the model of the first, one after the other; only stored results are kept."""
         pixels = None
         for n, image in enumerate(frames):
-            last = image_io.upsampled(image, opened.model(background.filled(image), opened.scale))
+            result = enlarged(image, opened)
+            last = result if isinstance(result, Image) else image_io.upsampled(image, result)
             if pixels is None:
                 pixels = np.empty((len(frames), *last.pixels.shape), last.pixels.dtype)
             pixels[n] = last.pixels

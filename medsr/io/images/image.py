@@ -38,6 +38,7 @@ __all__ = [
     "decide_depth",
     "detect_file_type",
     "expand",
+    "holding",
     "is_dicom",
     "is_image",
     "list_images",
@@ -126,7 +127,12 @@ def write(path: Path, image: Image, keep_metadata: bool = False) -> str:
 
 def upsampled(image: Image, unit: NDArray[np.float32]) -> Image:
     """`image` holding the enlarged unit values `unit`; transparency follows bicubically, resolution (dpi) in step."""
-    height, width = unit.shape[:2]
+    return holding(image, image.with_unit(unit).pixels)
+
+
+def holding(image: Image, pixels: NDArray) -> Image:
+    """`image` holding enlarged `pixels`, as they are stored; the background, where it names one, is put into them."""
+    height, width = pixels.shape[:2]
     alpha = image.alpha
     if alpha is not None:
         top = np.iinfo(alpha.dtype).max
@@ -135,9 +141,8 @@ def upsampled(image: Image, unit: NDArray[np.float32]) -> Image:
     if dpi := extra.get("dpi"):
         old_height, old_width = image.pixels.shape[:2]
         extra["dpi"] = (float(dpi[0]) * width / old_width, float(dpi[1]) * height / old_height)
-    result = image.with_unit(unit, alpha)
-    background.restore(image, result.pixels)
-    return replace(result, extra=extra)
+    background.restore(image, pixels)
+    return replace(image, pixels=pixels, alpha=alpha, extra=extra)
 
 
 def expand(inputs: Iterable[str | Path]) -> list[Path]:

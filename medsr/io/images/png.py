@@ -96,14 +96,15 @@ def write_png(path: Path, image: Image) -> None:
     import imagecodecs
 
     planes = joined(image)
-    content = bytes(imagecodecs.png_encode(np.ascontiguousarray(planes)))
+    content = imagecodecs.png_encode(np.ascontiguousarray(planes))
     if (chunks := image.extra.get("chunks")) is None:  # not from a PNG: what other formats say in their own way
         chunks = _as_chunks(image)
     channels = 1 if planes.ndim == 2 else planes.shape[2]
     kept = {name: data for name, data in chunks.items() if name != b"sBIT" or len(data) == channels}
     if dpi := resolution_within(image, MOST_PER_METRE * 0.0254):
         kept[b"pHYs"] = png_chunks.resolution(dpi)
-    path.write_bytes(png_chunks.insert(content, kept))
+    with path.open("wb") as stream:
+        stream.writelines(png_chunks.inserted(content, kept))
 
 
 def _as_chunks(image: Image) -> dict[bytes, bytes]:

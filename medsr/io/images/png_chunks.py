@@ -53,10 +53,12 @@ def frames(content: bytes) -> int:
     return next((int.from_bytes(data[:4], "big") for name, data in _chunks(content) if name == b"acTL"), 1)
 
 
-def insert(content: bytes, chunks: dict[bytes, bytes]) -> bytes:
-    """A PNG file with these chunks right after its header; the same chunks of its own are not expected."""
-    body = b"".join(_chunk(name, data) for name, data in chunks.items())
-    return content[:SIGNATURE_AND_HEADER] + body + content[SIGNATURE_AND_HEADER:]
+def inserted(content: bytes | bytearray, chunks: dict[bytes, bytes]) -> Iterator[bytes | memoryview]:
+    """A PNG file, in parts, with these chunks right after its header; the same chunks of its own are not expected."""
+    whole = memoryview(content)
+    yield whole[:SIGNATURE_AND_HEADER]
+    yield from (_chunk(name, data) for name, data in chunks.items())
+    yield whole[SIGNATURE_AND_HEADER:]
 
 
 def resolution(dpi: tuple[float, float]) -> bytes:

@@ -1,0 +1,36 @@
+"""An image enlarged by its model: in one piece, or a large one band by band."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from medsr.commands.upscale.models import OpenedModel
+from medsr.core.types import Array
+from medsr.images import bands
+from medsr.images.network import OnTile, target_size
+from medsr.io.images import background
+from medsr.io.images import image as image_io
+from medsr.io.images.image import Image
+
+
+def enlarged(image: Image, opened: OpenedModel, on_tile: OnTile | None = None) -> Array | Image:
+    """The result in [0, 1], (scale H, scale W, C); of a large image, an image that holds it as it is stored."""
+    places = bands.bands(image.pixels.shape, opened.model, opened.scale)
+    if len(places) == 1:
+        return opened.model(background.filled(image), opened.scale, on_tile)
+    filled = None if image.padding is None else background.filled(image)
+
+    def unit(rows: slice) -> Array:
+        return image.window.to_unit(image.pixels[rows]) if filled is None else filled[rows]
+
+    size = target_size(image.pixels, opened.scale)
+    pixels = np.empty((*size, image.pixels.shape[2]), image.pixels.dtype)
+    for rows, part in bands.run(unit, places, opened.model, opened.scale, on_tile):
+        pixels[rows] = image.with_unit(part).pixels
+    return image_io.holding(image, pixels)
+
+
+def computed_together(image: Image, opened: OpenedModel) -> int:
+    """Pixels of the result that are held as floats."""
+    [first, *_] = bands.bands(image.pixels.shape, opened.model, opened.scale)
+    return int((first.read_stop - first.read_start) * image.pixels.shape[1] * opened.scale**2)

@@ -1,0 +1,50 @@
+"""A large image in bands of rows: memory holds its result as it is stored, and floats of one band only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from medsr.core.types import Array
+from medsr.images.network import Model, OnTile
+from medsr.images.tiles import Span, spans
+
+MOST = 100_000_000
+"""Values of a result that are computed together."""
+ALIGNMENT = 4
+"""Where bands may begin: on the grid that every network of factor 1 or 2 folds pixels by."""
+FEWEST = 256
+"""Rows of a band, at least: more of them would be computed twice."""
+
+
+def bands(shape: tuple[int, ...], model: Model, scale: float) -> list[Span]:
+    """The bands of an input of (H, W, C); a single one where the result is small, or must be seen whole.
+
+    Only whole factors have bands: of others, rows of the result would not begin where rows of the input do.
+    """
+    height, width, channels = shape
+    values = width * channels * scale**2
+    if model.margin is None or not float(scale).is_integer() or height * values <= MOST:
+        return [Span(0, height, 0, height)]
+    rows = max(FEWEST, int(MOST / values) - 2 * model.margin)
+    return spans(height, rows, ALIGNMENT, model.margin)
+
+
+def run(
+    unit: Callable[[slice], Array], places: list[Span], model: Model, scale: float, on_tile: OnTile | None = None
+) -> Iterator[tuple[slice, Array]]:
+    """Each band's rows of the result, and what they hold: (rows, scale W, C), the same as of the image as a whole.
+
+    A band without colours is computed as a grey image, even where another has some. `unit`: gives rows of the input,
+    (rows, W, C) in [0, 1]. `on_tile(done, total)`: in thousandths.
+    """
+    factor = int(scale)
+    for number, place in enumerate(places):
+
+        def advance(done: int, total: int, number: int = number) -> None:
+            if on_tile:
+                on_tile(int(1000 * (number + done / total) / len(places)), 1000)
+
+        result = model(unit(slice(place.read_start, place.read_stop)), scale, advance)
+        rows = slice(place.start * factor, place.stop * factor)
+        above = (place.start - place.read_start) * factor
+        yield rows, result[above : above + rows.stop - rows.start]
