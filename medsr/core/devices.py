@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from medsr.core import platform
 from medsr.core.errors import UsageError
 from medsr.core.suggest import did_you_mean
@@ -37,6 +39,18 @@ def choose(device: str) -> str:
 def shares_memory(device: str) -> bool:
     """Whether what is computed there lies in the machine's own memory: on the CPU, and on an Intel GPU (`gpu`)."""
     return device == "cpu" or device.startswith("gpu")
+
+
+def layout_to_learn(device: str) -> Any:
+    """The order in memory in which convolutions learn fastest, a torch.memory_format.
+
+    Channels last, but for CPUs with AVX2 and without AVX-512: there the gradient of the weights of a wide network takes
+    up to eight times as long in that order as the way forwards (oneDNN), and a whole step up to 1.8 times as long.
+    """
+    import torch
+
+    slow = device == "cpu" and torch.backends.cpu.get_cpu_capability() == "AVX2"
+    return torch.contiguous_format if slow else torch.channels_last
 
 
 def computes_bf16(device: str) -> bool:

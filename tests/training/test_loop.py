@@ -3,6 +3,7 @@ from __future__ import annotations
 import html
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -61,6 +62,26 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(
         finetune(recipe, image_folder, out=tmp_path / name, overrides=["iterations=2"], device="cpu", seed=seed)
     assert same_weights(read_weights(tmp_path / "a"), read_weights(tmp_path / "b"))
     assert not same_weights(read_weights(tmp_path / "a"), read_weights(tmp_path / "c"))
+
+
+def test_training_is_the_same_in_either_order_of_channels(
+    recipe: Path, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders = []
+    step = loop.step
+
+    def watched(*arguments: Any) -> dict[str, float]:
+        orders.append(arguments[1].generator.module.conv_body.weight.stride()[1])
+        return step(*arguments)
+
+    monkeypatch.setattr(loop, "step", watched)
+    for name in ("AVX2", "AVX512"):
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda name=name: name)
+        finetune(recipe, image_folder, out=tmp_path / name, overrides=["iterations=2"], device="cpu")
+    assert orders == [9, 9, 1, 1]  # channels first, and last
+    first, last = read_weights(tmp_path / "AVX2"), read_weights(tmp_path / "AVX512")
+    for name in first:
+        torch.testing.assert_close(first[name], last[name], rtol=0, atol=1e-5)
 
 
 def test_ema_follows_its_formula(recipe: Path, image_folder: Path, tmp_path: Path) -> None:
