@@ -13,7 +13,7 @@ import numpy as np
 
 from medsr.commands.export.cost import Cost
 from medsr.commands.export.pairs import BLURS, Samples
-from medsr.commands.export.refit import refit_last_layer
+from medsr.commands.export.refit import Reference, refit_last_layer
 from medsr.core.errors import UsageError
 from medsr.core.types import Array, Notify
 from medsr.engines import openvino_engine
@@ -31,8 +31,10 @@ TRUNK = re.compile(r"/body(?:/body)?\.(\d+)/")
 """In the names of the layers that become int8. First and last layers carry the image itself: they stay in fp32."""
 SUMS = ["Add", "Multiply", "Interpolate", "DepthToSpace", "SpaceToDepth"]
 """Types of layers that stay in fp32: skip connections and changes of size, which carry the image too."""
-CROP, CROPS = 96, 144
+CROP, CROPS, CROPS_OF_LARGE = 96, 144, 48
 """Side in low-resolution pixels and number of the pieces that ranges of activations are taken from."""
+LARGE = 4_000_000
+"""Weights of a network that is so slow that it gets fewer pieces: an RRDB of the usual 23 blocks has 16.7 million."""
 GAIN = 0.5, 1.3
 """How much darker or brighter another camera's channel may be."""
 
@@ -50,15 +52,16 @@ def quantise_trunk(
     images.
     """
     samples = Samples.of(card, folders, bits, notify)
-    crops = _crops(samples.calibration, card["spec"]["channels"])
+    crops = _crops(samples.calibration, card["spec"]["channels"], CROPS_OF_LARGE if _weights(model) > LARGE else CROPS)
     limits = np.max([extent(crop, card["spec"]["channels"]) for crop in crops], axis=0)
-    references = [_results(model, card, pairs) for pairs in samples.tests]
+    reference = Reference.of(model, crops)
+    results = [_results(model, card, pairs) for pairs in samples.tests]
     best: tuple[Any, dict[str, Any]] | None = None
     for fp32_layers in _choices(model):
-        result = refit_last_layer(_quantise(model, crops, fp32_layers), model, crops)
+        quantised = refit_last_layer(_quantise(model, crops, fp32_layers), reference)
         costs = [
-            Cost.of(_results(result, card | {"precision": "int8"}, pairs), reference, pairs)
-            for pairs, reference in zip(samples.tests, references, strict=True)
+            Cost.of(_results(quantised, card | {"precision": "int8"}, pairs), plain, pairs)
+            for pairs, plain in zip(samples.tests, results, strict=True)
         ]
         for folder, cost in zip(folders, costs, strict=True):
             notify(f"{len(fp32_layers)} trunk layers in fp32, {folder}: {cost}")
@@ -73,7 +76,7 @@ def quantise_trunk(
                 "fp32_layers": len(fp32_layers),
                 "extent": [round(float(side), 4) for side in limits],
             }
-            best = result, {"calibration": calibration, "measured": measured}
+            best = quantised, {"calibration": calibration, "measured": measured}
         if worst.good_unasked:
             break
     if best is None:
@@ -101,6 +104,11 @@ def _choices(model: Any) -> list[list[str]]:
     edge = {name for name, block in block_of.items() if block in (blocks[0], blocks[-1])}
     choices = [[], sorted(last.values()), sorted(edge | set(last.values()))]
     return [choice for choice in choices if len(choice) < len(names)]  # else nothing would be in int8
+
+
+def _weights(model: Any) -> int:
+    constants = (layer for layer in model.get_ordered_ops() if layer.get_type_name() == "Constant")
+    return sum(int(np.prod(layer.output(0).get_shape())) for layer in constants)
 
 
 def _convolutions(model: Any) -> list[str]:
@@ -131,15 +139,15 @@ def _quantise(model: Any, crops: list[Array], fp32_layers: list[str]) -> Any:
     )
 
 
-def _crops(pairs: list[ValidationSample], image: int) -> list[Array]:
-    """(1, C, CROP, CROP) pieces of the low resolution, drawn with a fixed seed, in turn from every image.
+def _crops(pairs: list[ValidationSample], image: int, count: int) -> list[Array]:
+    """`count` (1, C, CROP, CROP) pieces of the low resolution, drawn with a fixed seed, in turn from every image.
 
     A third is stretched to full contrast: a bright vessel, a lead marker in an image to come must not lie beyond the
     ranges seen here, where int8 cuts off. A third has another camera's colours.
     """
     rng = np.random.default_rng(0)
     crops = []
-    for index in range(CROPS):
+    for index in range(count):
         low = pairs[index % len(pairs)].low_resolution
         side = [min(CROP, length - length % 4) for length in low.shape[:2]]
         y, x = (int(rng.integers(0, low.shape[n] - side[n] + 1)) for n in range(2))

@@ -7,6 +7,7 @@ gave in fp32. It stays as it is where that does not come closer on pieces left o
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,23 +22,40 @@ PIXELS = 3000
 """So many of each piece take part in the fit."""
 
 
-def refit_last_layer(quantised: Any, reference: Any, pieces: list[Array]) -> Any:
-    """OpenVINO's `quantised` model with its last convolution fitted to `reference`, the same model in fp32.
+@dataclass(frozen=True)
+class Reference:
+    """A model in fp32 on pieces, (1, C, H, W): what its last convolution gives for the first three quarters, which are
+    to be fitted, and the results for the last, which judges."""
 
-    `pieces`: (1, C, H, W) inputs; the last quarter judges. Returns `quantised` itself where the fit does not help.
+    fitted: list[tuple[Array, Array]]
+    judged: list[tuple[Array, Array]]
+
+    @classmethod
+    def of(cls, model: Any, pieces: list[Array]) -> Reference:
+        """Of OpenVINO's model."""
+        last, result = (_outputs(model, [output]) for output in (_last(model).output(0), _result(model)))
+        count = len(pieces) * 3 // 4
+        return cls(
+            [(piece, last(piece)[0]) for piece in pieces[:count]],
+            [(piece, result(piece)[0]) for piece in pieces[count:]],
+        )
+
+
+def refit_last_layer(quantised: Any, reference: Reference) -> Any:
+    """OpenVINO's `quantised` model with its last convolution fitted to the `reference`.
+
+    Returns `quantised` itself where the fit does not help.
     """
     rng = np.random.default_rng(0)
-    layer, target = _last(quantised), _last(reference)
+    layer = _last(quantised)
     weights = _constant(layer.input_value(1))
     if weights is None or weights.shape[2] != weights.shape[3] or tuple(layer.get_attributes()["strides"]) != (1, 1):
         return quantised
     inside = _outputs(quantised, [layer.input_value(0), layer.output(0)])
-    wanted = _outputs(reference, [target.output(0)])
-    fitted = pieces[: len(pieces) * 3 // 4]
     size = weights[0].size
     energy, pull = np.zeros((size + 1, size + 1)), np.zeros((size + 1, len(weights)))
-    for piece in fitted:
-        (features, result), (goal,) = inside(piece), wanted(piece)
+    for piece, goal in reference.fitted:
+        features, result = inside(piece)
         places = rng.integers(0, features.shape[2], PIXELS), rng.integers(0, features.shape[3], PIXELS)
         rows = _rows(features, weights.shape[2], places)
         residual = (goal - result)[0][:, places[0], places[1]].T
@@ -46,8 +64,7 @@ def refit_last_layer(quantised: Any, reference: Any, pieces: list[Array]) -> Any
     energy[np.diag_indices(size + 1)] += STAY * np.trace(energy) / (size + 1)
     change = np.linalg.solve(energy, pull)
     better = _changed(quantised, weights + change[:-1].T.reshape(weights.shape), change[-1])
-    judged = pieces[len(fitted) :]
-    before, after = (_distance(model, reference, judged) for model in (quantised, better))
+    before, after = (_distance(model, reference) for model in (quantised, better))
     return better if after < before else quantised
 
 
@@ -95,9 +112,11 @@ def _changed(model: Any, weights: Any, bias: Any) -> Any:
     return copy
 
 
-def _distance(model: Any, reference: Any, pieces: list[Array]) -> float:
-    """Root of the mean squared difference between two models' results."""
-    result, target = (
-        _outputs(network, [network.output(0).get_node().input_value(0)]) for network in (model, reference)
-    )
-    return float(np.sqrt(np.mean([np.mean((result(piece)[0] - target(piece)[0]) ** 2) for piece in pieces])))
+def _result(model: Any) -> Any:
+    return model.output(0).get_node().input_value(0)
+
+
+def _distance(model: Any, reference: Reference) -> float:
+    """Root of the mean squared difference between a model's results and the reference's."""
+    result = _outputs(model, [_result(model)])
+    return float(np.sqrt(np.mean([np.mean((result(piece)[0] - goal) ** 2) for piece, goal in reference.judged])))

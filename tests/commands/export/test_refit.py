@@ -24,13 +24,13 @@ def test_a_last_layer_that_was_weakened_gives_again_what_it_gave(pieces: list[np
     assert weights is not None
     weakened = refit._changed(reference, weights * 0.9, np.zeros(len(weights)))
     before = refit._distance(weakened, reference, pieces)
-    fitted = refit.refit_last_layer(weakened, reference, pieces)
+    fitted = refit.refit_last_layer(weakened, refit.Reference.of(reference, pieces))
     assert refit._distance(fitted, reference, pieces) < before / 20
 
 
 def test_a_model_that_cannot_be_mended_stays_as_it_is(pieces: list[np.ndarray]) -> None:
     reference = read(resource_dir("pretrained") / "medsr-cxr-x2.onnx")[0]
-    assert refit.refit_last_layer(reference, reference, pieces) is reference
+    assert refit.refit_last_layer(reference, refit.Reference.of(reference, pieces)) is reference
 
 
 @pytest.mark.parametrize("name", ["medsr-cxr-x2", "medsr-retina-x4", "medsr-mri"])
