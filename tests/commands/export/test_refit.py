@@ -23,9 +23,10 @@ def test_a_last_layer_that_was_weakened_gives_again_what_it_gave(pieces: list[np
     weights = refit._constant(refit._last(reference).input_value(1))
     assert weights is not None
     weakened = refit._changed(reference, weights * 0.9, np.zeros(len(weights)))
-    before = refit._distance(weakened, reference, pieces)
-    fitted = refit.refit_last_layer(weakened, refit.Reference.of(reference, pieces))
-    assert refit._distance(fitted, reference, pieces) < before / 20
+    expected = refit.Reference.of(reference, pieces)
+    before = refit._distance(weakened, expected)
+    fitted = refit.refit_last_layer(weakened, expected)
+    assert refit._distance(fitted, expected) < before / 20
 
 
 def test_a_model_that_cannot_be_mended_stays_as_it_is(pieces: list[np.ndarray]) -> None:
