@@ -21,6 +21,7 @@ from medsr.io.images import image as image_io
 from medsr.io.volumes import volume as volume_io
 from medsr.metrics import psnr_ssim
 from medsr.networks import checkpoint, weight_store
+from medsr.networks.architectures import condition_maps
 from medsr.volumes.models import open_model, open_slice_model
 from medsr.volumes.refine import Method, refine
 from medsr.volumes.slice_models import SliceModel
@@ -193,7 +194,7 @@ def test_a_card_for_weights_of_ones_own_leaves_what_only_they_know(tiny_model: P
     assert (card["architecture"], card["scale"], card["inputChannels"]) == ("esrgan", 2, 3)
 
 
-@pytest.mark.parametrize("name", BUNDLED)
+@pytest.mark.parametrize("name", [*BUNDLED, "medsr-mri-fusion"])
 def test_the_onnx_beside_the_weights_is_the_same_network(name: str) -> None:
     from medsr.engines import model_cache, openvino_engine, selection
     from medsr.engines.torch_engine import TorchEngine
@@ -204,7 +205,7 @@ def test_the_onnx_beside_the_weights_is_the_same_network(name: str) -> None:
     model, card = openvino_engine.read(beside)
     assert card["sha256"] == entry.sha256
     net, spec = checkpoint.load(entry.path)
-    channels = 3 if spec.architecture == "refiner" else spec.channels  # the slice, and how coarse its axes are
+    channels = spec.channels + condition_maps(spec.architecture)
     given = np.random.default_rng(0).random((1, channels, 40, 56), dtype=np.float32)
     given[:, 1:] *= 0.5
     ours = openvino_engine.OpenvinoEngine(model, card)(given)

@@ -47,7 +47,7 @@ class Architecture:
     crop_multiple: Callable[[Sizes], int] = lambda sizes: 1
     """Of discriminators: what the side of a crop must be a multiple of."""
     condition_maps: int = 0
-    """Constant maps that follow the image's channels in the input."""
+    """Maps that follow the image's channels in the input. They are constant, but for a fuser's."""
     receptive_radius: Callable[[Sizes], int] | None = None
     """How many pixels away an input pixel can still change an output pixel; None where nobody needs to know."""
     initialiser: str = ""
@@ -184,6 +184,7 @@ FUSION = Architecture(
     "Fuses what a slice model made of two planes.",
     "medsr, for volumes; after SAINT (Peng et al. 2020)",
     scales=(1,),
+    condition_maps=3,
 )
 DISCRIMINATORS = (
     Architecture(
@@ -225,6 +226,6 @@ def kind_of(name: object) -> Kind | None:
 
 
 def condition_maps(name: object) -> int:
-    """How many constant maps follow the channels of a named architecture's input; 0 for one that is not ours."""
+    """How many maps follow the channels of a named architecture's input; 0 for one that is not ours."""
     entry = ARCHITECTURES.get(str(name))
     return entry.condition_maps if entry else 0

@@ -141,13 +141,16 @@ class Weighted:
         return self.total
 
 
-def make(fuse: str, acquired: Array, acquisition: Acquisition) -> Any:
-    """The fusion of that name; another name is that of a fusion network. Raises UsageError or WeightsError."""
+def make(fuse: str, acquired: Array, acquisition: Acquisition, engine: str = "auto") -> Any:
+    """The fusion of that name; another name is that of a fusion network, which `engine` computes.
+
+    Raises UsageError or WeightsError.
+    """
     if fuse == "weighted":
         return Weighted(acquired, acquisition)
     if fuse in ("mean", "median"):
         return (Mean if fuse == "mean" else Median)(acquisition.fine)
-    return Learned(open_fuser(fuse), acquired, acquisition)
+    return Learned(open_fuser(fuse, engine), acquired, acquisition)
 
 
 def _linear(coarse: int, fine: int) -> Array:

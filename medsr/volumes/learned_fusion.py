@@ -12,7 +12,8 @@ import numpy as np
 from medsr.core.errors import UsageError
 from medsr.core.types import Array
 from medsr.degradation.thick_slices import FACTOR_RANGE
-from medsr.engines.base import Engine, finite
+from medsr.engines.base import Compute, Engine, finite
+from medsr.engines.selection import open_engine
 from medsr.io.files import sha256
 from medsr.networks import checkpoint, weight_store
 from medsr.volumes.acquisition import Acquisition
@@ -59,19 +60,17 @@ def trained_on(fuse: str) -> str | None:
     return training.get("fuses") if isinstance(training, dict) else None
 
 
-def open_fuser(fuse: str) -> Fuser:
-    """`learned` or a weight file. Raises UsageError or WeightsError."""
+def open_fuser(fuse: str, engine: str = "auto") -> Fuser:
+    """`learned` or a weight file; `engine` as in `Compute`. Raises UsageError or WeightsError."""
     path = file_of(fuse)
-    return _opened(path, sha256(path))
+    return _opened(path, sha256(path), engine)
 
 
 @lru_cache(2)
-def _opened(path: Path, _digest: str) -> Fuser:
+def _opened(path: Path, _digest: str, engine: str) -> Fuser:
     """Once for every content: a file may be written anew under its name."""
-    from medsr.engines.torch_engine import TorchEngine
-
-    net, _ = checkpoint.load(path)
-    return Fuser(path.stem, TorchEngine(net))
+    opened, _ = open_engine(path, str(path), Compute("cpu", engine))
+    return Fuser(path.stem, opened)
 
 
 class Learned:

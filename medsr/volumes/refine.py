@@ -158,7 +158,11 @@ def _through_planes(
     skip_mask: ConstantRegion | None,
 ) -> Array:
     # Planes that no network has touched are alike: there is nothing to be learned from what they differ in.
-    fused = fusion.make("mean" if isinstance(model, InterpolatedSlices) else method.fuse, normalised, acquisition)
+    if isinstance(model, InterpolatedSlices):
+        fused = fusion.make("mean", normalised, acquisition)
+    else:
+        engine = "torch" if model.engine_name == "torch" else "auto"
+        fused = fusion.make(method.fuse, normalised, acquisition, engine)
     corrected = method.consistency and not isinstance(model, InterpolatedSlices)
     operators = input_operators(acquisition) if corrected else acquisition.consistent()
     for plane in planes_for(acquisition, method):

@@ -39,6 +39,11 @@ class SliceModel(Protocol):
         """Pixels in a row that it takes as one: where a slice is cut, the corner is a multiple."""
         ...
 
+    @property
+    def engine_name(self) -> str | None:
+        """What computes it: `torch` or `openvino`; None without a network."""
+        ...
+
     def batch(self, shape: tuple[int, int]) -> int:
         """How many slices of that shape to give it at once."""
         ...
@@ -56,6 +61,7 @@ class InterpolatedSlices:
     scale: int = 1
     receptive_radius: int | None = 0
     multiple: int = 2
+    engine_name: str | None = None
 
     def batch(self, shape: tuple[int, int]) -> int:
         """One: nothing is computed."""
@@ -79,6 +85,10 @@ class SliceRefiner:
     receptive_radius: int | None = None
     scale: int = 1
     multiple: int = 2
+
+    @property
+    def engine_name(self) -> str:
+        return self.engine.name
 
     def batch(self, shape: tuple[int, int]) -> int:
         """One on a CPU, where more take memory and little less time; on a GPU as many as there is room for.
@@ -145,6 +155,10 @@ class SliceUpscaler:
     @property
     def scale(self) -> int:
         return self.network.scale
+
+    @property
+    def engine_name(self) -> str:
+        return self.network.engine.name
 
     def batch(self, shape: tuple[int, int]) -> int:
         """One: the network tiles a slice where the memory asks for it."""

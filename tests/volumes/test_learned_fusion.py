@@ -150,6 +150,18 @@ def test_what_it_does_not_fit_is_refused(refiner_file: Path, tiny_model: Path, t
         open_model(fuser)
 
 
+def test_it_is_computed_by_the_engine_that_computes_the_planes() -> None:
+    pytest.importorskip("openvino")
+    scan, affine = smooth_volume((26, 24, 10)), np.diag([1, 1, 3, 1.0])
+    learned_fusion._opened.cache_clear()
+    options = {"model": "medsr-mri", "fuse": "learned", "device": "cpu"}
+    images = [medsr.volume(scan, affine=affine, engine=engine, **options).image for engine in ("torch", "openvino")]
+    np.testing.assert_allclose(images[1], images[0], atol=1e-4 * np.ptp(scan))
+    engines = [learned_fusion.open_fuser("learned", engine).engine.name for engine in ("torch", "auto")]
+    assert engines == ["torch", "openvino"]
+    assert learned_fusion._opened.cache_info().misses == 2  # those that the scans were fused by
+
+
 def test_a_known_name_is_as_good_as_a_file() -> None:
     scan, affine = smooth_volume((26, 24, 10)), np.diag([1, 1, 3, 1.0])
     output = [

@@ -19,7 +19,7 @@ from medsr.engines.openvino_engine import OpenvinoEngine
 from medsr.engines.reach import measure_reach
 from medsr.io.files import sha256, write_text
 from medsr.networks import checkpoint, spandrel_loader, weight_store
-from medsr.networks.architectures import condition_maps
+from medsr.networks.architectures import condition_maps, kind_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -100,6 +100,8 @@ def export(
     net, spec = checkpoint.load(path)
     if spec.architecture.startswith(spandrel_loader.PREFIX):
         raise UsageError(f"{path}: {spec.architecture}, another project's architecture, which runs in torch only")
+    if int8 and kind_of(spec.architecture) == "fusion":
+        raise UsageError(f"`int8`: {model} fuses planes, and stays in fp32")
     training = checkpoint.describe(path).get("training", {})
     card = conversion.card_of(str(model), digest, spec, training if isinstance(training, dict) else {})
     content = conversion.to_onnx(net, spec)

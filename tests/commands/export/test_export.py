@@ -130,6 +130,15 @@ def test_wishes_that_do_not_fit_are_refused(options: dict[str, object], message:
         medsr.export(tiny_model, **options)  # type: ignore[arg-type]
 
 
+def test_a_fusion_network_is_exported_but_not_in_int8(tmp_path: Path) -> None:
+    assert (
+        medsr.export("medsr-mri-fusion", "openvino", out=tmp_path / "fusion.xml").card["spec"]["architecture"]
+        == "fuser"
+    )
+    with pytest.raises(UsageError, match="fuses planes, and stays in fp32"):
+        medsr.export("medsr-mri-fusion", "openvino", int8=True, calibrate=tmp_path)
+
+
 def test_too_few_images_to_calibrate_on_are_said(tmp_path: Path, tiny_model: Path) -> None:
     for folder in (tmp_path / "none", tmp_path):
         with pytest.raises(InputError, match=r"no such folder|0 images that can be used"):
