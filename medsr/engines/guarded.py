@@ -84,8 +84,8 @@ class GuardedEngine:
             self.plain = self.open_plain()
         return self.plain(batch)
 
-    def fp32_share(self) -> float | None:
-        """The share that was computed in fp32 since the last time this was asked; None where nothing was."""
+    def take_fp32_share(self) -> float | None:
+        """The share that was computed in fp32 since it was last taken; None where nothing was computed."""
         share = self._pixels_in_fp32 / self._pixels if self._pixels else None
         self._pixels = self._pixels_in_fp32 = 0
         return share

@@ -78,6 +78,10 @@ class LoadedSliceModel:
         """Engine and precision, for sidecars; nothing where no network computes."""
         return computed(self.model)
 
+    def has_computed(self) -> dict[str, Any]:
+        """As `computed`, with what int8 left to fp32 since this was last asked."""
+        return computed(self.model) | take_fp32_share(self.model)
+
 
 def open_slice_model(model: str | Path, compute: Compute = Compute()) -> LoadedSliceModel:
     """A known name, a weight file, an exported model, `scratch` (an untrained refiner), or a baseline.
@@ -134,18 +138,15 @@ def computed(model: Model | SliceModel | None) -> dict[str, Any]:
         return {}
     used = network.engine
     compiled = {"compiled": True} if getattr(used, "compiled", False) else {}
-    share = fp32_share(model)
-    return (
-        {"engine": used.name, "precision": used.precision} | compiled | ({} if share is None else {"fp32_share": share})
-    )
+    return {"engine": used.name, "precision": used.precision} | compiled
 
 
-def fp32_share(model: Model | SliceModel | None) -> float | None:
-    """The share of the pixels since the last call that int8 left to fp32 (`engines.guarded`); None without any."""
+def take_fp32_share(model: Model | SliceModel | None) -> dict[str, float]:
+    """The share of the pixels that int8 left to fp32 since it was last taken (`engines.guarded`); empty without any."""
     network = model.network if isinstance(model, SliceUpscaler) else model
     engine = getattr(network, "engine", None)
-    share = engine.fp32_share() if isinstance(engine, GuardedEngine) else None
-    return None if share is None else round(share, 4)
+    share = engine.take_fp32_share() if isinstance(engine, GuardedEngine) else None
+    return {} if share is None else {"fp32_share": round(share, 4)}
 
 
 def weights_hash(model: str | Path) -> str | None:

@@ -17,7 +17,7 @@ from medsr.core.types import Array
 from medsr.engines.base import Compute
 from medsr.engines.guarded import ROOM, GuardedEngine, extent
 from medsr.networks import weight_store
-from medsr.volumes.models import fp32_share, open_model
+from medsr.volumes.models import open_model, take_fp32_share
 from tests.helpers.images import write_png
 
 SHIPPED = [name for name, entry in weight_store.entries().items() if entry.int8_sha256]
@@ -61,8 +61,8 @@ def test_what_is_brighter_more_coloured_or_sharper_is_left_to_fp32(change: Any) 
     assert engine(SMOOTH)[0, 0, 0, 0] == 8
     assert engine(change(SMOOTH).astype(np.float32))[0, 0, 0, 0] == 32
     assert engine(SMOOTH[:, :, ::-1, ::-1])[0, 0, 0, 0] == 8  # turned round it is the same
-    assert engine.fp32_share() == pytest.approx(1 / 3)
-    assert engine.fp32_share() is None
+    assert engine.take_fp32_share() == pytest.approx(1 / 3)
+    assert engine.take_fp32_share() is None
 
 
 @settings(max_examples=50, deadline=None)
@@ -93,6 +93,5 @@ def test_every_tile_is_looked_at_by_itself(whole_fundus: Array) -> None:
     image[:40, :40] = np.kron(np.indices((20, 20)).sum(0) % 2, np.ones((2, 2)))[:, :, None]
     model = open_model("medsr-retina-x2", Compute("cpu", precision="int8"), tile=80)
     model(image, 2)
-    share = fp32_share(model)
-    assert share is not None
+    share = take_fp32_share(model)["fp32_share"]
     assert 0 < share < 0.6

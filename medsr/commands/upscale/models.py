@@ -13,7 +13,7 @@ from medsr.io.images.depth import FILES
 from medsr.io.images.frames import canonical
 from medsr.io.images.image import Image
 from medsr.networks.bundled import AUTO, candidates_hash, for_image
-from medsr.volumes.models import computed, fp32_share, open_model, weights_hash
+from medsr.volumes.models import computed, open_model, take_fp32_share, weights_hash
 
 DEFAULT_SCALE = 2
 """Of baselines, which have no factor of their own."""
@@ -29,10 +29,10 @@ class OpenedModel:
 
     def after_use(self) -> OpenedModel:
         """With the share of the image that int8 left to fp32, and the tile, which decides what that was."""
-        share = fp32_share(self.model)
-        if share is None or not isinstance(self.model, Network):
+        share = take_fp32_share(self.model)
+        if not share or not isinstance(self.model, Network):
             return self
-        return replace(self, settings=dict(self.settings) | {"fp32_share": share, "tile": self.model.used_tile})
+        return replace(self, settings=dict(self.settings) | share | {"tile": self.model.used_tile})
 
 
 class Models:
