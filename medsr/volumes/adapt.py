@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medsr.core.devices import computes_bf16, layout_to_learn
+from medsr.core.devices import computes_bf16
 from medsr.core.errors import TrainingError, UsageError
 from medsr.core.intensity import Window
 from medsr.core.types import Array
@@ -72,7 +72,7 @@ def adapt(
     settings = _as_acquired(acquisition)
     crops, others = _crops(normalised, acquisition, settings)
     draw = partial(_drawn, acquisition, settings)
-    student = copy.deepcopy(net).to(device).to(memory_format=layout_to_learn(device))  # type: ignore[call-overload]
+    student = copy.deepcopy(net).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     student.train().requires_grad_(True)
     average = AveragedModel(student, multi_avg_fn=get_ema_multi_avg_fn(0.995))
     average.n_averaged.fill_(1)
@@ -184,7 +184,7 @@ def _pairs(crops: SliceCrops, draw: Draw, iteration: int, part: int, device: str
     low = thick_slices.apply(high, draw(rng, crops.side))
     border = crops.side // 6 // 2 * 2
     inner = (..., slice(border, crops.side - border), slice(border, crops.side - border))
-    layout: Any = {"memory_format": layout_to_learn(device)}
+    layout: Any = {"memory_format": torch.channels_last}
     return high[inner].to(device).contiguous(**layout), low[inner].to(device).contiguous(**layout)
 
 
