@@ -9,7 +9,7 @@ from medsr.images.network import Model, OnTile
 from medsr.images.tiles import Span, spans
 
 MOST = 100_000_000
-"""Values of a result that are computed together."""
+"""Values that are computed together: of a result, before it is made smaller where the model's own factor is larger."""
 ALIGNMENT = 4
 """Where bands may begin: on the grid that every network of factor 1 or 2 folds pixels by."""
 FEWEST = 256
@@ -22,7 +22,7 @@ def bands(shape: tuple[int, ...], model: Model, scale: float) -> list[Span]:
     Only whole factors have bands: of others, rows of the result would not begin where rows of the input do.
     """
     height, width, channels = shape
-    values = width * channels * scale**2
+    values = width * channels * max(scale, model.scale or 0) ** 2
     if model.margin is None or not float(scale).is_integer() or height * values <= MOST:
         return [Span(0, height, 0, height)]
     rows = max(FEWEST, int(MOST / values) - 2 * model.margin)

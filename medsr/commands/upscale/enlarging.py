@@ -31,6 +31,7 @@ def enlarged(image: Image, opened: OpenedModel, on_tile: OnTile | None = None) -
 
 
 def computed_together(image: Image, opened: OpenedModel) -> int:
-    """Pixels of the result that are held as floats."""
+    """Pixels that are held as floats, at the model's own factor where it is larger."""
     [first, *_] = bands.bands(image.pixels.shape, opened.model, opened.scale)
-    return int((first.read_stop - first.read_start) * image.pixels.shape[1] * opened.scale**2)
+    factor = max(opened.scale, opened.model.scale or 0)
+    return int((first.read_stop - first.read_start) * image.pixels.shape[1] * factor**2)

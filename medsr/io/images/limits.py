@@ -30,7 +30,7 @@ def check_result(path: Path, image: Image, size: tuple[int, int], count: int = 1
     if entry is not None and entry.largest_bytes is not None and stored > entry.largest_bytes:
         most = f"{entry.largest_bytes / 1e9:.1f} GB that {entry.name} holds"
         raise UsageError(f"{path}: {what} are more than the {most}; choose {fewer}")
-    together = height * width if together is None else min(together, height * width)
+    together = height * width if together is None else together
     needed = together * image.pixels.shape[2] * 8 + height * width * 4 * (image.alpha is not None) + stored // count
     needed += 2 * stored * (count > 1)
     free = psutil.virtual_memory().available
