@@ -16,7 +16,7 @@ FEWEST = 256
 """Rows of a band, at least: more of them would be computed twice."""
 
 
-def bands(shape: tuple[int, ...], model: Model, scale: float) -> list[Span]:
+def split(shape: tuple[int, ...], model: Model, scale: float) -> list[Span]:
     """The bands of an input of (H, W, C); a single one where the result is small, or must be seen whole.
 
     Only whole factors have bands: of others, rows of the result would not begin where rows of the input do.
@@ -30,21 +30,21 @@ def bands(shape: tuple[int, ...], model: Model, scale: float) -> list[Span]:
 
 
 def run(
-    unit: Callable[[slice], Array], places: list[Span], model: Model, scale: float, on_tile: OnTile | None = None
+    unit: Callable[[slice], Array], bands: list[Span], model: Model, scale: float, colour: bool, on_tile: OnTile | None
 ) -> Iterator[tuple[slice, Array]]:
     """Each band's rows of the result, and what they hold: (rows, scale W, C), the same as of the image as a whole.
 
-    A band without colours is computed as a grey image, even where another has some. `unit`: gives rows of the input,
-    (rows, W, C) in [0, 1]. `on_tile(done, total)`: in thousandths.
+    `unit`: gives rows of the input, (rows, W, C) in [0, 1]. `colour`: whether the image as a whole has colours; a band
+    of it may have none. `on_tile(done, total)`: in thousandths.
     """
     factor = int(scale)
-    for number, place in enumerate(places):
+    for number, band in enumerate(bands):
 
         def advance(done: int, total: int, number: int = number) -> None:
             if on_tile:
-                on_tile(int(1000 * (number + done / total) / len(places)), 1000)
+                on_tile(int(1000 * (number + done / total) / len(bands)), 1000)
 
-        result = model(unit(slice(place.read_start, place.read_stop)), scale, advance)
-        rows = slice(place.start * factor, place.stop * factor)
-        above = (place.start - place.read_start) * factor
+        result = model(unit(slice(band.read_start, band.read_stop)), scale, advance, colour)
+        rows = slice(band.start * factor, band.stop * factor)
+        above = (band.start - band.read_start) * factor
         yield rows, result[above : above + rows.stop - rows.start]

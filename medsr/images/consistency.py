@@ -10,7 +10,7 @@ from medsr.core.types import Array
 SIGMA = 8.0
 """Low-resolution pixels: so much broader than any blur between an image and its ground truth that it need not be known.
 Beside an edge of 200 grey levels, a blur of sigma 1 is taken for 0.4 grey levels of brightness (sigma 4: for 1.5)."""
-REACH = int(4 * SIGMA) + 2
+RECEPTIVE_RADIUS = int(4 * SIGMA) + 2
 """Pixels of the input to each side that decide a correction: the Gaussian's, cut off at 4 SIGMA, and the bicubic's."""
 
 

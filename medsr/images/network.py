@@ -17,7 +17,7 @@ from medsr.core.resample import Kernel, resize
 from medsr.core.types import Array
 from medsr.engines.base import Engine, finite
 from medsr.images import background, tiles
-from medsr.images.consistency import REACH, keep_intensities
+from medsr.images.consistency import RECEPTIVE_RADIUS, keep_intensities
 from medsr.networks.architectures import SIZE_MULTIPLE
 
 OnTile = Callable[[int, int], None]
@@ -40,8 +40,11 @@ class Model(Protocol):
     def scale(self) -> int | None: ...
     @property
     def margin(self) -> int | None: ...
-    def __call__(self, unit: Array, scale: float, on_tile: OnTile | None = None) -> Array:
-        """(H, W, 1 or 3) in [0, 1] to (round(scale H), round(scale W), same channels); values are not clipped."""
+    def __call__(self, unit: Array, scale: float, on_tile: OnTile | None = None, colour: bool | None = None) -> Array:
+        """(H, W, 1 or 3) in [0, 1] to (round(scale H), round(scale W), same channels); values are not clipped.
+
+        `colour`: of a part of an image, whether the whole has colours; None: as `unit` has them.
+        """
         ...
 
 
@@ -53,7 +56,7 @@ class Interpolation:
     scale: int | None = None
     margin: int | None = KERNEL
 
-    def __call__(self, unit: Array, scale: float, on_tile: OnTile | None = None) -> Array:
+    def __call__(self, unit: Array, scale: float, on_tile: OnTile | None = None, colour: bool | None = None) -> Array:
         result = resize(unit, target_size(unit, scale), self.name)
         if on_tile:
             on_tile(1, 1)
@@ -80,9 +83,10 @@ class Network:
     reach: int | None = None
     used_tile: int | None = field(default=None, init=False)
 
-    def __call__(self, unit: Array, scale: float, on_tile: OnTile | None = None) -> Array:
+    def __call__(self, unit: Array, scale: float, on_tile: OnTile | None = None, colour: bool | None = None) -> Array:
         grey = unit.shape[2] == 1
-        if not grey and is_grey(unit):  # three equal channels stay so, which a network of colours does not promise
+        colour = not is_grey(unit) if colour is None else colour
+        if not grey and not colour:  # three equal channels stay so, which a network of colours does not promise
             return np.repeat(self(unit[:, :, :1], scale, on_tile), unit.shape[2], axis=2)
         if self.channels == 1 and not grey:  # each colour through the one-channel network
             planes = [self(unit[:, :, c : c + 1], scale, on_tile) for c in range(unit.shape[2])]
@@ -116,9 +120,9 @@ class Network:
 
     @property
     def margin(self) -> int | None:
-        if self._whole:
+        if self._whole or self.tile == 0:
             return None
-        return self._seam.halo + (REACH if self.consistency else 0) + KERNEL
+        return self._seam.halo + (RECEPTIVE_RADIUS if self.consistency else 0) + KERNEL
 
     @property
     def _seam(self) -> tiles.Seam:

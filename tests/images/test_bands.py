@@ -29,9 +29,9 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _in_bands(image: np.ndarray, model: Model, scale: int) -> np.ndarray:
-    places = bands.bands(image.shape, model, scale)
-    assert len(places) > 2
-    parts = list(bands.run(lambda rows: image[rows], places, model, scale))
+    cuts = bands.split(image.shape, model, scale)
+    assert len(cuts) > 2
+    parts = list(bands.run(lambda rows: image[rows], cuts, model, scale, True, None))
     ends = [0, *(rows.stop for rows, _ in parts)]
     assert [rows.start for rows, _ in parts] == ends[:-1]  # each row once, in order
     assert ends[-1] == scale * len(image)
@@ -56,12 +56,33 @@ def test_bands_give_what_the_whole_image_gives(fundus: np.ndarray, narrow: None,
     assert np.abs(result - model(image, scale)).max() < (2e-5 if "-" in name else 1e-6)
 
 
+def test_a_band_without_colours_is_computed_as_the_image_with_colours_is(
+    tmp_path: Path, fundus: np.ndarray, narrow: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network for colours makes of grey what differs by many levels from what it makes of grey as a grey image."""
+    grey = np.repeat(np.tile(fundus, (2, 1, 1))[:421, :70, 1:2], 3, axis=2)
+    marked = grey.copy()
+    marked[2:8, 2:8] = (255, 200, 0)
+    results = {}
+    for name, pixels in (("grey", grey), ("marked", marked)):
+        path = write_png(tmp_path / f"{name}.png", pixels)
+        for most in (1, bands.MOST * 10**9):
+            monkeypatch.setattr(bands, "MOST", most)
+            [outcome] = upscale(path, tmp_path / str(most), model="medsr-retina-x2", engine="torch", precision="fp32")
+            results[name, most == 1] = image_io.read(outcome.output).pixels.astype(int)
+    for name in ("grey", "marked"):
+        assert np.abs(results[name, True] - results[name, False]).max() <= 1  # rounding
+    assert np.abs(results["grey", True] - results["marked", True])[400:].max() > 3
+    assert (results["grey", True] == results["grey", True][:, :, :1]).all()
+
+
 def test_what_must_be_seen_whole_or_begins_between_rows_has_one_band(narrow: None) -> None:
-    whole = Interpolation("bicubic", margin=None)
-    assert (
-        len(bands.bands((900, 40, 3), whole, 2)) == len(bands.bands((900, 40, 3), Interpolation("bicubic"), 1.5)) == 1
-    )
-    assert len(bands.bands((900, 40, 3), Interpolation("bicubic"), 2)) > 1
+    shape, bicubic = (900, 40, 3), Interpolation("bicubic")
+    assert len(bands.split(shape, Interpolation("bicubic", margin=None), 2)) == 1
+    assert len(bands.split(shape, bicubic, 1.5)) == 1
+    assert len(bands.split(shape, bicubic, 2)) > 1
+    assert len(bands.split(shape, open_model("medsr-retina-x2", PLAIN, 0), 2)) == 1  # the user asked for one piece
+    assert len(bands.split(shape, open_model("medsr-retina-x2", PLAIN), 2)) > 1
 
 
 @pytest.mark.parametrize("kind", ["colour", "16 bits", "transparent", "radiograph with a background"])

@@ -18,9 +18,9 @@ from medsr.batch.progress import Update, progress
 from medsr.batch.status import Status
 from medsr.commands import archive
 from medsr.commands.upscale import sidecar
-from medsr.commands.upscale.enlarging import computed_together, enlarged
 from medsr.commands.upscale.models import Models, OpenedModel
 from medsr.commands.upscale.plans import plan
+from medsr.commands.upscale.upsampling import pixels_in_memory, upsample
 from medsr.core.errors import UsageError
 from medsr.engines.base import Compute
 from medsr.images.network import target_size
@@ -220,11 +220,10 @@ class ImageJob:
         """The image by the model that fits it."""
         image, frames = loaded.image, loaded.frames
         opened, choice = self.context.models.of(image)
-        size, together = target_size(image.pixels, opened.scale), computed_together(image, opened)
-        image_io.check_result(self.target, image, size, len(frames) if frames else 1, together)
-        if frames is not None:
-            return UpscaledImage(image, self._upscale_frames(frames, opened), opened.after_use(), choice)
-        return UpscaledImage(image, enlarged(image, opened, self._on_tile), opened.after_use(), choice)
+        size, floats = target_size(image.pixels, opened.scale), pixels_in_memory(image, opened)
+        image_io.check_result(self.target, image, size, len(frames) if frames else 1, floats)
+        pixels = upsample(image, opened, self._on_tile) if frames is None else self._upscale_frames(frames, opened)
+        return UpscaledImage(image, pixels, opened.after_use(), choice)
 
     def _on_tile(self, done: int, total: int) -> None:
         self.context.update(self.index + done / total, self.source.name)
@@ -233,7 +232,7 @@ class ImageJob:
         """Each frame by the model of the first, one after the other; only stored results are kept."""
         pixels = None
         for n, image in enumerate(frames):
-            result = enlarged(image, opened)
+            result = upsample(image, opened)
             last = result if isinstance(result, Image) else image_io.upsampled(image, result)
             if pixels is None:
                 pixels = np.empty((len(frames), *last.pixels.shape), last.pixels.dtype)

@@ -38,7 +38,6 @@ __all__ = [
     "decide_depth",
     "detect_file_type",
     "expand",
-    "holding",
     "is_dicom",
     "is_image",
     "list_images",
@@ -47,6 +46,7 @@ __all__ = [
     "read_as_shown",
     "read_frames",
     "upsampled",
+    "with_pixels",
     "write",
 ]
 
@@ -127,11 +127,11 @@ def write(path: Path, image: Image, keep_metadata: bool = False) -> str:
 
 def upsampled(image: Image, unit: NDArray[np.float32]) -> Image:
     """`image` holding the enlarged unit values `unit`; transparency follows bicubically, resolution (dpi) in step."""
-    return holding(image, image.with_unit(unit).pixels)
+    return with_pixels(image, image.with_unit(unit).pixels)
 
 
-def holding(image: Image, pixels: NDArray) -> Image:
-    """`image` holding enlarged `pixels`, as they are stored; the background, where it names one, is put into them."""
+def with_pixels(image: Image, pixels: NDArray) -> Image:
+    """`image` with upsampled `pixels`, as they are stored; its background, where it has one, is put into them."""
     height, width = pixels.shape[:2]
     alpha = image.alpha
     if alpha is not None:

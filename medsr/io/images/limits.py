@@ -9,10 +9,10 @@ from medsr.io.images.base import Image
 from medsr.io.images.formats import SUFFIXES
 
 
-def check_result(path: Path, image: Image, size: tuple[int, int], count: int = 1, together: int | None = None) -> None:
+def check_result(path: Path, image: Image, size: tuple[int, int], count: int = 1, floats: int | None = None) -> None:
     """Before it is computed: whether a result of `size` (height, width) can be held by `path`'s format and in memory.
 
-    `count`: of frames, of which only the results are held together. `together`: pixels that are computed at once, None
+    `count`: of frames, of which only the results are held together. `floats`: pixels that are computed at once, None
     for all. Raises UsageError or MemoryExhaustedError.
     """
     import psutil
@@ -30,8 +30,8 @@ def check_result(path: Path, image: Image, size: tuple[int, int], count: int = 1
     if entry is not None and entry.largest_bytes is not None and stored > entry.largest_bytes:
         most = f"{entry.largest_bytes / 1e9:.1f} GB that {entry.name} holds"
         raise UsageError(f"{path}: {what} are more than the {most}; choose {fewer}")
-    together = height * width if together is None else together
-    needed = together * image.pixels.shape[2] * 8 + height * width * 4 * (image.alpha is not None) + stored // count
+    floats = height * width if floats is None else floats
+    needed = floats * image.pixels.shape[2] * 8 + height * width * 4 * (image.alpha is not None) + stored // count
     needed += 2 * stored * (count > 1)
     free = psutil.virtual_memory().available
     if needed > free:

@@ -104,7 +104,7 @@ def write_png(path: Path, image: Image) -> None:
     if dpi := resolution_within(image, MOST_PER_METRE * 0.0254):
         kept[b"pHYs"] = png_chunks.resolution(dpi)
     with path.open("wb") as stream:
-        stream.writelines(png_chunks.inserted(content, kept))
+        stream.writelines(png_chunks.with_chunks(content, kept))
 
 
 def _as_chunks(image: Image) -> dict[bytes, bytes]:

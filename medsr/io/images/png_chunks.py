@@ -53,7 +53,7 @@ def frames(content: bytes) -> int:
     return next((int.from_bytes(data[:4], "big") for name, data in _chunks(content) if name == b"acTL"), 1)
 
 
-def inserted(content: bytes | bytearray, chunks: dict[bytes, bytes]) -> Iterator[bytes | memoryview]:
+def with_chunks(content: bytes | bytearray, chunks: dict[bytes, bytes]) -> Iterator[bytes | memoryview]:
     """A PNG file, in parts, with these chunks right after its header; the same chunks of its own are not expected."""
     whole = memoryview(content)
     yield whole[:SIGNATURE_AND_HEADER]

@@ -23,7 +23,7 @@ def _film(path: Path, top: int, hot: int = 0, hot_value: int = 65535, sbit: int 
     stored.flat[: hot + 1] = top
     stored.flat[:hot] = hot_value
     content = bytes(imagecodecs.png_encode(stored))
-    path.write_bytes(b"".join(png_chunks.inserted(content, {b"sBIT": bytes([sbit])} if sbit else {})))
+    path.write_bytes(b"".join(png_chunks.with_chunks(content, {b"sBIT": bytes([sbit])} if sbit else {})))
     return path
 
 

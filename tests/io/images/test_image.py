@@ -350,7 +350,7 @@ def test_png_keeps_what_says_how_it_is_shown(tmp_path: Path, dtype: type) -> Non
         b"pHYs": png_chunks.resolution((300, 300)),
     }
     path = tmp_path / "a.png"
-    path.write_bytes(b"".join(png_chunks.inserted(imagecodecs.png_encode(_pixels(dtype, 3)), chunks)))
+    path.write_bytes(b"".join(png_chunks.with_chunks(imagecodecs.png_encode(_pixels(dtype, 3)), chunks)))
     image = image_io.read(path)
     image_io.write(tmp_path / "b.png", image_io.upsampled(image, np.zeros((34, 46, 3), np.float32)))
     with Pillow.open(tmp_path / "b.png") as file:

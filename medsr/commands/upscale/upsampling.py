@@ -1,4 +1,4 @@
-"""An image enlarged by its model: in one piece, or a large one band by band."""
+"""An image upsampled by its model: in one piece, or a large one band by band."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ import numpy as np
 from medsr.commands.upscale.models import OpenedModel
 from medsr.core.types import Array
 from medsr.images import bands
-from medsr.images.network import OnTile, target_size
+from medsr.images.network import OnTile, is_grey, target_size
 from medsr.io.images import background
 from medsr.io.images import image as image_io
 from medsr.io.images.image import Image
 
 
-def enlarged(image: Image, opened: OpenedModel, on_tile: OnTile | None = None) -> Array | Image:
+def upsample(image: Image, opened: OpenedModel, on_tile: OnTile | None = None) -> Array | Image:
     """The result in [0, 1], (scale H, scale W, C); of a large image, an image that holds it as it is stored."""
-    places = bands.bands(image.pixels.shape, opened.model, opened.scale)
-    if len(places) == 1:
+    cuts = bands.split(image.pixels.shape, opened.model, opened.scale)
+    if len(cuts) == 1:
         return opened.model(background.filled(image), opened.scale, on_tile)
     filled = None if image.padding is None else background.filled(image)
 
     def unit(rows: slice) -> Array:
         return image.window.to_unit(image.pixels[rows]) if filled is None else filled[rows]
 
-    size = target_size(image.pixels, opened.scale)
+    size, colour = target_size(image.pixels, opened.scale), not is_grey(image.pixels)
     pixels = np.empty((*size, image.pixels.shape[2]), image.pixels.dtype)
-    for rows, part in bands.run(unit, places, opened.model, opened.scale, on_tile):
+    for rows, part in bands.run(unit, cuts, opened.model, opened.scale, colour, on_tile):
         pixels[rows] = image.with_unit(part).pixels
-    return image_io.holding(image, pixels)
+    return image_io.with_pixels(image, pixels)
 
 
-def computed_together(image: Image, opened: OpenedModel) -> int:
-    """Pixels that are held as floats, at the model's own factor where it is larger."""
-    [first, *_] = bands.bands(image.pixels.shape, opened.model, opened.scale)
+def pixels_in_memory(image: Image, opened: OpenedModel) -> int:
+    """How many are held as floats at once, at the model's own factor where it is larger."""
+    [first, *_] = bands.split(image.pixels.shape, opened.model, opened.scale)
     factor = max(opened.scale, opened.model.scale or 0)
     return int((first.read_stop - first.read_start) * image.pixels.shape[1] * factor**2)
