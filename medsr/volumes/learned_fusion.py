@@ -13,7 +13,7 @@ from medsr.core.errors import UsageError
 from medsr.core.types import Array
 from medsr.degradation.thick_slices import FACTOR_RANGE
 from medsr.engines.base import Compute, Engine, finite
-from medsr.engines.selection import open_engine
+from medsr.engines.selection import EXPORTED, open_engine
 from medsr.io.files import sha256
 from medsr.networks import checkpoint, weight_store
 from medsr.volumes.acquisition import Acquisition
@@ -46,6 +46,8 @@ class Fuser:
 def file_of(fuse: str) -> Path:
     """The weight file that `learned`, or a name or file of one's own, stands for. Raises UsageError or WeightsError."""
     path = weight_store.locate(BUNDLED if fuse == "learned" else fuse)
+    if path.suffix in EXPORTED:
+        raise UsageError(f"`fuse={fuse}`: is an exported network; give the weight file it was made from")
     spec = checkpoint.describe(path).get("spec", {})
     if not isinstance(spec, dict) or spec.get("architecture") != ARCHITECTURE:
         raise UsageError(f"`fuse={fuse}`: holds no fusion network (medsr weights fusion trains one)")
@@ -69,8 +71,8 @@ def open_fuser(fuse: str, engine: str = "auto") -> Fuser:
 @lru_cache(2)
 def _opened(path: Path, _digest: str, engine: str) -> Fuser:
     """Once for every content: a file may be written anew under its name."""
-    opened, _ = open_engine(path, str(path), Compute("cpu", engine))
-    return Fuser(path.stem, opened)
+    fuser_engine, _ = open_engine(path, str(path), Compute("cpu", engine))
+    return Fuser(path.stem, fuser_engine)
 
 
 class Learned:

@@ -18,7 +18,6 @@ from medsr.images.network import Interpolation, Model, Network
 from medsr.networks import checkpoint, weight_store
 from medsr.networks.architectures import kind_of
 from medsr.networks.bundled import AUTO, MRI, candidates_hash, model_for
-from medsr.volumes.learned_fusion import ARCHITECTURE
 from medsr.volumes.slice_models import (
     DEVICE_BATCH_BYTES,
     InterpolatedSlices,
@@ -47,7 +46,7 @@ def open_model(
     if str(model) in weight_store.RESERVED:
         raise UsageError(f"`model={model}`: is for volumes; for images: {', '.join(get_args(Kernel))}")
     path = _generator(model)
-    engine, spec = open_engine(path, str(model), compute)
+    engine, spec = _open(path, str(model), compute)
     if kind_of(spec.architecture) == "slice" or (spec.scale == 1 and _domain(engine, path)):
         raise UsageError(f"{model}: refines slices of volumes; use medsr volume, or another model")
     return Network(
@@ -78,8 +77,8 @@ class LoadedSliceModel:
         """Engine and precision, for sidecars; nothing where no network computes."""
         return computed(self.model)
 
-    def has_computed(self) -> dict[str, Any]:
-        """As `computed`, with what int8 left to fp32 since this was last asked."""
+    def take_computed(self) -> dict[str, Any]:
+        """As `computed`, with what int8 left to fp32 since it was last taken."""
         return computed(self.model) | take_fp32_share(self.model)
 
 
@@ -102,7 +101,7 @@ def open_slice_model(model: str | Path, compute: Compute = Compute()) -> LoadedS
     if name == AUTO:
         model = name = model_for(MRI)
     path = _generator(model)
-    engine, spec = open_engine(path, name, compute)
+    engine, spec = _open(path, name, compute)
     domain = _domain(engine, path)
     name = path.name if name not in weight_store.entries() else name
     most = _most(compute)
@@ -164,15 +163,19 @@ def weights_form(model: str | Path) -> dict[str, str]:
     return {"form": entry.form} if entry is not None and entry.form else {}
 
 
+def _open(path: Path, name: str, compute: Compute) -> tuple[Engine, checkpoint.Spec]:
+    engine, spec = open_engine(path, name, compute)
+    if kind_of(spec.architecture) == "fusion":
+        raise UsageError(f"{name}: fuses what a model made of two planes; use it with `fuse`")
+    return engine, spec
+
+
 def _generator(model: str | Path) -> Path:
     path = weight_store.locate(model)
     if kind := checkpoint.describe(path).get("discriminator"):
         raise UsageError(f"{model}: holds a {kind} discriminator, not a generator")
-    spec = checkpoint.describe(path).get("spec")
-    if isinstance(spec, dict) and spec.get("architecture") == ARCHITECTURE:
-        raise UsageError(f"{model}: fuses what a model made of two planes; use it with `fuse`")
     entry = weight_store.entries().get(str(model))
-    if entry is not None and entry.role != "generator":
+    if entry is not None and entry.role not in ("generator", "fusion"):  # of that, `_open` says what it is for
         raise UsageError(f"{model}: holds a {entry.role}, not a generator")
     return path
 

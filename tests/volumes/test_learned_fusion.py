@@ -162,6 +162,17 @@ def test_it_is_computed_by_the_engine_that_computes_the_planes() -> None:
     assert learned_fusion._opened.cache_info().misses == 2  # those that the scans were fused by
 
 
+@pytest.mark.parametrize("form", ["name", "safetensors", "onnx"])
+def test_it_is_not_a_model_by_itself(form: str) -> None:
+    weights = learned_fusion.file_of("learned")
+    model = learned_fusion.BUNDLED if form == "name" else weights.with_suffix(f".{form}")
+    for opened_by in (open_model, open_slice_model):
+        with pytest.raises(UsageError, match="fuses what a model made of two planes; use it with `fuse`"):
+            opened_by(model)
+    with pytest.raises(UsageError, match="is an exported network; give the weight file"):
+        learned_fusion.file_of(str(weights.with_suffix(".onnx")))
+
+
 def test_a_known_name_is_as_good_as_a_file() -> None:
     scan, affine = smooth_volume((26, 24, 10)), np.diag([1, 1, 3, 1.0])
     output = [
