@@ -41,7 +41,7 @@ def shares_memory(device: str) -> bool:
     return device == "cpu" or device.startswith("gpu")
 
 
-def layout_to_learn(device: str) -> Any:
+def training_memory_format(device: str) -> Any:
     """The order in memory in which convolutions learn fastest, a torch.memory_format.
 
     Channels last, but for CPUs with AVX2 and without AVX-512: there the gradient of the weights of a wide network takes

@@ -37,9 +37,9 @@ def shipped_engine(path: Path, digest: str, precision: str, device: str = "cpu")
     entry = weight_store.entries().get(path.stem)
     if entry is None or path.parent != resource_dir("pretrained"):
         return None
-    suffix, known = (".int8.xml", entry.int8_sha256) if precision == "int8" else (".onnx", entry.onnx_sha256)
+    suffix, expected = (".int8.xml", entry.int8_sha256) if precision == "int8" else (".onnx", entry.onnx_sha256)
     beside = path.with_suffix(suffix)
-    if known is None or not beside.is_file() or exported_hash(beside) != known:
+    if expected is None or not beside.is_file() or exported_hash(beside) != expected:
         return None
     model, card = openvino_engine.read(beside)
     return compiled_engine(model, card, device) if card["sha256"] == digest else None

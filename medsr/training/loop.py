@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from medsr.core.devices import layout_to_learn
+from medsr.core.devices import training_memory_format
 from medsr.data.batches import Crops, batches
 from medsr.data.streams import stream
 from medsr.recipe import Optimizer, Recipe
@@ -171,7 +171,7 @@ def _pairs(recipe: Recipe, state: TrainingState, batch: list[Tensor], rank: int)
             low = low_crops[0] if low_crops else strategy_of(recipe).apply(recipe, high, rng)
             cropped = _paired_crop(high, low, recipe, stream(seed, iteration, _CROP + 10 * index))
             pair = state.pool.swap(*cropped, stream(seed, iteration, _POOL + 10 * index))
-            layout = {"memory_format": layout_to_learn(str(high.device))}
+            layout = {"memory_format": training_memory_format(str(high.device))}
             parts.append((pair[0].contiguous(**layout), pair[1].contiguous(**layout)))
     return parts
 

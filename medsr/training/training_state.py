@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from medsr.core.devices import layout_to_learn
+from medsr.core.devices import training_memory_format
 from medsr.core.errors import TrainingError
 from medsr.recipe import Optimizer, Recipe
 from medsr.training.pool import PairPool
@@ -89,7 +89,7 @@ def build_training_state(
     """Networks, optimizers and EMA on the device, ready to train."""
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-    layout = {"memory_format": layout_to_learn(str(fabric.device))}
+    layout = {"memory_format": training_memory_format(str(fabric.device))}
     ema = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema)).to(fabric.device, **layout)
     ema.n_averaged.fill_(1)  # the average begins with the starting weights, as Real-ESRGAN's does
     ema.requires_grad_(False)

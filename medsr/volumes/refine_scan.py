@@ -224,7 +224,7 @@ def _summary(
         "tool": "medsr",
         "version": __version__,
         "model": model,
-        "parameters": request.parameters() | (engine.has_computed() if engine else {}),
+        "parameters": request.parameters() | (engine.take_computed() if engine else {}),
         "planes": list(planes),
         "input": _grid(volume),
         "output": _grid(refined),

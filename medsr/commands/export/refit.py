@@ -27,8 +27,8 @@ class Reference:
     """A model in fp32 on pieces, (1, C, H, W): what its last convolution gives for the first three quarters, which are
     to be fitted, and the results for the last, which judges."""
 
-    fitted: list[tuple[Array, Array]]
-    judged: list[tuple[Array, Array]]
+    fit: list[tuple[Array, Array]]
+    validation: list[tuple[Array, Array]]
 
     @classmethod
     def of(cls, model: Any, pieces: list[Array]) -> Reference:
@@ -54,7 +54,7 @@ def refit_last_layer(quantised: Any, reference: Reference) -> Any:
     inside = _outputs(quantised, [layer.input_value(0), layer.output(0)])
     size = weights[0].size
     energy, pull = np.zeros((size + 1, size + 1)), np.zeros((size + 1, len(weights)))
-    for piece, goal in reference.fitted:
+    for piece, goal in reference.fit:
         features, result = inside(piece)
         places = rng.integers(0, features.shape[2], PIXELS), rng.integers(0, features.shape[3], PIXELS)
         rows = _rows(features, weights.shape[2], places)
@@ -119,4 +119,4 @@ def _result(model: Any) -> Any:
 def _distance(model: Any, reference: Reference) -> float:
     """Root of the mean squared difference between a model's results and the reference's."""
     result = _outputs(model, [_result(model)])
-    return float(np.sqrt(np.mean([np.mean((result(piece)[0] - goal) ** 2) for piece, goal in reference.judged])))
+    return float(np.sqrt(np.mean([np.mean((result(piece)[0] - goal) ** 2) for piece, goal in reference.validation])))

@@ -80,7 +80,7 @@ def summary_of(
         "tool": "medsr",
         "version": __version__,
         "model": {"name": engine.name, "sha256": engine.sha256} | weights_form(engine.name),
-        "parameters": parameters | engine.has_computed(),
+        "parameters": parameters | engine.take_computed(),
         "inputs": [_grid(volume) for _, volume in scans],
         "output": _grid(joined.volume),
         "stacks": [stack.summary() for stack in joined.stacks],
