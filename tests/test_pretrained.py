@@ -103,7 +103,7 @@ def _chests(folder: Path) -> list[np.ndarray]:
 @pytest.mark.parametrize("side", [MIDDLE, pytest.param(None, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("name", "least"),
-    [("medsr-cxr-x2", 0.8), ("medsr-cxr-x4", 1.5), pytest.param("medsr-cxr-x4-sharp", 1.0, marks=pytest.mark.slow)],
+    [("medsr-cxr-x2", 0.8), ("medsr-cxr-x4", 1.5)],
 )
 def test_chest_models_beat_bicubic_and_keep_the_brightness(
     name: str, least: float, side: int | None, real_data: Path

@@ -84,7 +84,7 @@ def _cautioned(model: str, why: str) -> str:
 def model_for(kind: str, scale: float = 1) -> str:
     """The faithful bundled model for a kind of image, of the least factor that reaches `scale`, else of the largest."""
     candidates = sorted(
-        (entry.scale or 0, name) for name, entry in weight_store.entries().items() if _is_for(entry, kind)
+        (entry.scale or 0, name) for name, entry in weight_store.entries().items() if entry.suits == kind
     )
     if not candidates:
         raise WeightsError(f"no model for {kind} came with this medsr; name a `model`")
@@ -171,13 +171,7 @@ def _interpolated(what: str) -> Choice:
     )
 
 
-def _is_for(entry: weight_store.WeightEntry, kind: str) -> bool:
-    return entry.suits == kind and entry.style == "faithful"
-
-
 def candidates_hash() -> str:
     """One SHA-256 for all that may be chosen: when it changes, so may a result."""
-    hashes = sorted(
-        entry.sha256 or "" for entry in weight_store.entries().values() if entry.suits and entry.style == "faithful"
-    )
+    hashes = sorted(entry.sha256 or "" for entry in weight_store.entries().values() if entry.suits)
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()

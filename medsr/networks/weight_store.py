@@ -31,8 +31,7 @@ class WeightEntry:
     Only models that come with medsr have these: `onnx_sha256`, of the same weights as ONNX beside it; `int8_sha256`, of
     them in int8 for OpenVINO (`engines.model_cache.exported_hash`); `reach`, how many
     pixels away an input still changes the result (`engines.reach`); `suits`, what they are for (fundus, chest, mri);
-    `style`, faithful or sharp; `caution`, said whenever medsr chooses them; `released`, the day they came out
-    (2026-11-29).
+    `caution`, said whenever medsr chooses them; `released`, the day they came out (2026-11-29).
 
     `forms`: others in which the same weights may be had; `form`: the one this machine has, where `file`
     is converted; `original`: what it is called at its publisher's.
@@ -52,7 +51,6 @@ class WeightEntry:
     int8_sha256: str | None = None
     reach: int | None = None
     suits: str | None = None
-    style: str | None = None
     caution: str | None = None
     released: str = ""
     recorded: bool = False
@@ -85,8 +83,17 @@ def entries() -> dict[str, WeightEntry]:
 @lru_cache(1)
 def _manifest(path: Path) -> Mapping[str, WeightEntry]:
     """The entries that came with medsr. Read once: it is asked for many times, and does not change."""
-    fields = yaml.safe_load(path.read_text(encoding="utf-8"))["weights"]
-    return {entry["name"]: _entry(entry) for entry in fields}
+    return {entry["name"]: _entry(entry) for entry in _fields(path)["weights"]}
+
+
+def withdrawn() -> Mapping[str, str]:
+    """Models that came with earlier versions by name, and why they do not any more."""
+    return _fields(resource_dir("pretrained") / "manifest.yml").get("withdrawn", {})
+
+
+@lru_cache(1)
+def _fields(path: Path) -> dict[str, Any]:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def known_names() -> set[str]:
@@ -109,10 +116,12 @@ def _converted(entry: WeightEntry, record: Mapping[str, str]) -> WeightEntry:
 
 
 def get(name: str) -> WeightEntry:
-    """The entry of that name. Raises UsageError with the nearest name."""
+    """The entry of that name. Raises UsageError with the nearest name, or with the reason why it was withdrawn."""
     by_name = entries()
     if name not in by_name:
         hint = did_you_mean(name, [*by_name, *BASELINES], 0.4)
+        if name in withdrawn():
+            raise UsageError(f"{name}: does not come with medsr any more, because {withdrawn()[name]}{hint}")
         raise UsageError(f"{name}: no weight file and no known name{hint} (see: medsr models, medsr weights list)")
     return by_name[name]
 

@@ -57,7 +57,7 @@ def test_recipes_fit_the_terminal_and_keep_their_names_whole(monkeypatch: pytest
     lines = CliRunner().invoke(app, ["models", "recipes"]).output.splitlines()
     assert max(map(len, lines)) <= 80
     assert any(line.startswith("retina ") and line.endswith("from realesrgan-x4plus") for line in lines)
-    assert sum("medsr-retina-x2-sharp" in line for line in lines) == 1
+    assert sum("pretrained/medsr-retina-x2 " in line for line in lines) == 1
 
 
 def test_listing_does_not_import_torch() -> None:

@@ -66,6 +66,17 @@ def test_the_shipped_manifest_names_the_stock_files_and_invents_no_hash() -> Non
     assert entries["vgg19"].sha256 == "dcbb9e9d"  # what torchvision states in the file's name
 
 
+def test_a_withdrawn_model_is_refused_with_the_reason_and_the_one_that_stays() -> None:
+    assert "medsr-retina-x4-sharp" in weight_store.withdrawn()
+    for name, reason in weight_store.withdrawn().items():
+        faithful = name.removesuffix("-sharp")
+        assert faithful in weight_store.entries()
+        with pytest.raises(UsageError) as error:
+            weight_store.locate(name)
+        assert str(error.value).startswith(f"{name}: does not come with medsr any more, because {reason}")
+        assert str(error.value).endswith(f"; did you mean '{faithful}'?")
+
+
 def test_fetch_downloads_once_and_verifies(manifest: str, server: tuple[str, Path]) -> None:
     path = download.fetch("known")
     assert path.read_bytes() == CONTENT

@@ -48,7 +48,7 @@ def models(what: str = MODELS) -> list[ModelRow] | list[NetworkRow] | list[Recip
     Examples:
         >>> import medsr
         >>> [row.name for row in medsr.models()][:2]
-        ['medsr-retina-x2', 'medsr-retina-x2-sharp']
+        ['medsr-retina-x2', 'medsr-retina-x4']
         >>> sorted({row.role for row in medsr.models("networks")})
         ['discriminator', 'generator']
     """
@@ -82,5 +82,5 @@ def _factor(entry: weight_store.WeightEntry) -> int | None:
 
 
 def _about(entry: weight_store.WeightEntry) -> str:
-    """What it is for and how, else where it comes from."""
-    return f"{MADE_FOR[entry.suits]}, {entry.style}" if entry.suits in MADE_FOR else entry.source
+    """What it is for, else where it comes from."""
+    return MADE_FOR.get(entry.suits or "", entry.source)

@@ -91,7 +91,7 @@ def models_of(text: str) -> list[str | None]:
 
 
 def test_the_bundled_models_for_volumes_are_offered(root: ElementTree.Element) -> None:
-    assert models_of(describe(groups())) == ["auto", "medsr-mri", "medsr-mri-sharp", "cubic", "back-projected"]
+    assert models_of(describe(groups())) == ["auto", "medsr-mri", "cubic", "back-projected"]
 
 
 def test_a_model_of_the_users_own_is_offered() -> None:
