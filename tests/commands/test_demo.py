@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from medsr.commands.demo import Row, demo, prepare, verdict
+from medsr.commands.upscale.run import upscale
 from medsr.core.errors import WeightsError
 from medsr.io.images import image as image_io
 from medsr.networks import converted, weight_store
@@ -49,6 +51,8 @@ def test_the_full_demo_gains_on_the_official_generator(tmp_path: Path, monkeypat
         load("demo_full", ["iterations=12", "optimizer.warmup=2", "ema=0.5", "validate_every=12"]).to_yaml()
     )
     monkeypatch.setattr("medsr.commands.demo.FULL_RECIPE", str(recipe))
+    # The full network is converted for OpenVINO in minutes, twice, for one small photograph.
+    monkeypatch.setattr("medsr.commands.demo.upscale", partial(upscale, engine="torch"))
     rows = {row.model: row for row in demo(tmp_path / "demo", "cpu", full=True)}
     assert rows["after"].psnr > rows["before"].psnr + 0.3
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 import medsr
@@ -14,7 +15,7 @@ from medsr.cli.app import app
 from medsr.core.errors import UsageError
 from medsr.engines.base import Compute
 from medsr.networks import checkpoint
-from medsr.training import fusion_patches
+from medsr.training import fusion_patches, train_fusion
 from medsr.training.fusion_patches import SIDE, make_block
 from medsr.training.train_fusion import FusionSettings, train
 from medsr.volumes.models import open_slice_model
@@ -97,3 +98,29 @@ def test_what_makes_no_sense_is_refused(
         train(
             inputs["model"], volumes, inputs["validation"], tmp_path / str(inputs["out"]), FusionSettings(1, 1), "cpu"
         )  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("right", "noise", "expected"), [(0.7, 0.1, 0.7), (1.0, 1.0, 0.9), (0.4, 0.1, 0.6)])
+def test_the_least_share_of_the_correction_that_keeps_its_gain_is_left(
+    right: float, noise: float, expected: float
+) -> None:
+    """Of a correction that should have been `right` times as strong; the rest of the error is noise."""
+
+    class Corrects(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv_last = torch.nn.Conv2d(1, 1, 1)
+            torch.nn.init.ones_(self.conv_last.weight)
+            torch.nn.init.zeros_(self.conv_last.bias)
+
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            return (inputs[:, 1:2] + inputs[:, 2:3]) / 2 + self.conv_last(inputs[:, :1])
+
+    generator = torch.Generator().manual_seed(0)
+    inputs, rest = (torch.randn(4, channels, 64, 64, generator=generator) for channels in (4, 1))
+    truth = (inputs[:, 1:2] + inputs[:, 2:3]) / 2 + right * inputs[:, :1] + noise * rest
+    net = Corrects()
+    share, gain = train_fusion._weaken(net, [(inputs, truth)])
+    assert share == expected
+    assert net.conv_last.weight.item() == pytest.approx(expected)
+    assert gain == train_fusion._gain(net, [(inputs, truth)]) > 0
