@@ -27,8 +27,8 @@ CROP, BATCH = 64, 16
 RATE, CLIP, EVERY = 1e-3, 0.5, 200
 SHARES = (0.6, 0.7, 0.8, 0.9, 1.0)
 KEPT = 0.97
-"""The least share of the correction that keeps so much of its gain is taken: on other scanners' scans the network is
-wrong more often, and half of an error is a quarter of its square."""
+"""Of the gain: the least share of the correction that keeps so much of it is taken. On scans of other scanners the
+network is wrong more often, and a smaller correction is then less wrong."""
 _BLOCKS, _HELD_OUT, _CROPS = 2_000_001, 2_000_002, 2_000_003
 
 
@@ -70,17 +70,18 @@ def train(
     blocks = make_blocks(BlockMaker(paths, model, device, how.seed, _BLOCKS), how.blocks)
     others = make_blocks(BlockMaker(parts.held_out, model, device, how.seed, _HELD_OUT), max(1, how.blocks // 8))
     spec = checkpoint.Spec(ARCHITECTURE, 1, 1, {"features": how.features, "blocks": how.depth})
-    net, curve = _learn(spec, blocks, others, how, choose(device))
-    share, gain = _weaken(net, _unseen(others, how.seed, choose(device)))
-    training = {"fuses": weights_hash(model), "curve": curve, "share": share, "volumes": len(parts.train)} | asdict(how)
-    checkpoint.save(out, net.state_dict(), spec, training)
-    return round(gain, 3)
+    unseen = [_batch(others, stream(how.seed, index, _HELD_OUT + 10), choose(device)) for index in range(8)]
+    net, curve = _learn(spec, blocks, unseen, how, choose(device))
+    share, gain = _weaken(net, unseen)
+    learned = {"curve": curve, "share": share, "gain": gain, "volumes": len(parts.train)}
+    checkpoint.save(out, net.state_dict(), spec, {"fuses": weights_hash(model)} | learned | asdict(how))
+    return gain
 
 
 def _learn(
-    spec: checkpoint.Spec, blocks: list[Block], others: list[Block], how: FusionSettings, device: str
+    spec: checkpoint.Spec, blocks: list[Block], unseen: list[tuple[Tensor, Tensor]], how: FusionSettings, device: str
 ) -> tuple[nn.Module, list[tuple[int, float]]]:
-    """The network, and (iteration, gain over the mean in dB on `others`) along its way."""
+    """The network, and (iteration, gain over the mean in dB on `unseen`) along its way."""
     import torch
     from torch.nn.functional import l1_loss
 
@@ -88,7 +89,6 @@ def _learn(
     net = spec.build().to(device)
     optimizer = torch.optim.Adam(net.parameters(), RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, how.iterations)
-    unseen = _unseen(others, how.seed, device)
     curve: list[tuple[int, float]] = []
     with progress("learning to fuse", how.iterations) as update:
         for iteration in range(1, how.iterations + 1):
@@ -107,12 +107,8 @@ def _learn(
     return net, curve
 
 
-def _unseen(others: list[Block], seed: int, device: str) -> list[tuple[Tensor, Tensor]]:
-    return [_batch(others, stream(seed, index, _HELD_OUT + 10), device) for index in range(8)]
-
-
 def _weaken(net: nn.Module, batches: list[tuple[Tensor, Tensor]]) -> tuple[float, float]:
-    """Leave of the network's correction the least share that keeps its gain; the share, and the gain with it in dB."""
+    """Leave of the correction the least share that keeps its gain; that share, and the gain with it (dB, 3 digits)."""
     import torch
 
     last: Any = net.conv_last
@@ -127,7 +123,7 @@ def _weaken(net: nn.Module, batches: list[tuple[Tensor, Tensor]]) -> tuple[float
     gains = {share: gain_with(share) for share in SHARES}
     best = max(gains.values())
     share = next(share for share in SHARES if gains[share] >= min(best, KEPT * best))
-    return share, gain_with(share)
+    return share, round(gain_with(share), 3)
 
 
 def _gain(net: nn.Module, batches: list[tuple[Tensor, Tensor]]) -> float:

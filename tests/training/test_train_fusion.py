@@ -44,7 +44,10 @@ def test_it_learns_to_do_better_than_the_mean_the_same_on_any_number_of_cores(
     assert gains[0] == gains[1] > 0
     assert (tmp_path / "1.safetensors").read_bytes() == (tmp_path / "2.safetensors").read_bytes()
     summary = checkpoint.describe(tmp_path / "1.safetensors")["training"]
-    assert summary["curve"][-1] == [25, gains[0]]
+    last, whole_gain = summary["curve"][-1]
+    assert last == 25
+    assert summary["gain"] == gains[0] >= train_fusion.KEPT * whole_gain - 0.001
+    assert summary["share"] in train_fusion.SHARES
     assert summary["volumes"] == 1
 
 
@@ -123,4 +126,4 @@ def test_the_least_share_of_the_correction_that_keeps_its_gain_is_left(
     share, gain = train_fusion._weaken(net, [(inputs, truth)])
     assert share == expected
     assert net.conv_last.weight.item() == pytest.approx(expected)
-    assert gain == train_fusion._gain(net, [(inputs, truth)]) > 0
+    assert gain == round(train_fusion._gain(net, [(inputs, truth)]), 3) > 0
