@@ -86,9 +86,19 @@ def _manifest(path: Path) -> Mapping[str, WeightEntry]:
     return {entry["name"]: _entry(entry) for entry in _fields(path)["weights"]}
 
 
-def withdrawn() -> Mapping[str, str]:
-    """Models that came with earlier versions by name, and why they do not any more."""
-    return _fields(resource_dir("pretrained") / "manifest.yml").get("withdrawn", {})
+@dataclass(frozen=True)
+class WithdrawnModel:
+    """A model that came with earlier versions: `because`, why it does not any more; `instead`, the one to use."""
+
+    name: str
+    because: str
+    instead: str
+
+
+def withdrawn() -> dict[str, WithdrawnModel]:
+    """Every withdrawn model by name."""
+    fields = _fields(resource_dir("pretrained") / "manifest.yml").get("withdrawn", ())
+    return {model["name"]: WithdrawnModel(**model) for model in fields}
 
 
 @lru_cache(1)
@@ -119,9 +129,9 @@ def get(name: str) -> WeightEntry:
     """The entry of that name. Raises UsageError with the nearest name, or with the reason why it was withdrawn."""
     by_name = entries()
     if name not in by_name:
+        if model := withdrawn().get(name):
+            raise UsageError(f"{name}: was withdrawn, because {model.because}; use {model.instead}")
         hint = did_you_mean(name, [*by_name, *BASELINES], 0.4)
-        if name in withdrawn():
-            raise UsageError(f"{name}: does not come with medsr any more, because {withdrawn()[name]}{hint}")
         raise UsageError(f"{name}: no weight file and no known name{hint} (see: medsr models, medsr weights list)")
     return by_name[name]
 

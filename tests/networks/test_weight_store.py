@@ -68,13 +68,18 @@ def test_the_shipped_manifest_names_the_stock_files_and_invents_no_hash() -> Non
 
 def test_a_withdrawn_model_is_refused_with_the_reason_and_the_one_that_stays() -> None:
     assert "medsr-retina-x4-sharp" in weight_store.withdrawn()
-    for name, reason in weight_store.withdrawn().items():
-        faithful = name.removesuffix("-sharp")
-        assert faithful in weight_store.entries()
+    for name, model in weight_store.withdrawn().items():
+        assert name not in weight_store.entries()
+        assert weight_store.entries()[model.instead].suits
         with pytest.raises(UsageError) as error:
             weight_store.locate(name)
-        assert str(error.value).startswith(f"{name}: does not come with medsr any more, because {reason}")
-        assert str(error.value).endswith(f"; did you mean '{faithful}'?")
+        assert str(error.value) == f"{name}: was withdrawn, because {model.because}; use {model.instead}"
+
+
+def test_a_file_of_a_withdrawn_model_may_be_imported_and_used_by_its_name(tiny_model: Path) -> None:
+    """Who must make an old result again has the file."""
+    download.import_weights(tiny_model, "medsr-retina-x4-sharp")
+    assert weight_store.locate("medsr-retina-x4-sharp").is_file()
 
 
 def test_fetch_downloads_once_and_verifies(manifest: str, server: tuple[str, Path]) -> None:
