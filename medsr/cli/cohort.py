@@ -30,7 +30,12 @@ Inputs = Annotated[list[str], typer.Argument(metavar="INPUT...", help="Folders, 
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")]
 Done = Annotated[Path, typer.Argument(metavar="DIR", help="The cohort's folder of results.")]
 EngineName = Annotated[str, typer.Option("--engine", help="local, slurm or dask.")]
-Workers = Annotated[int, typer.Option(help="Processes of local and dask. [default: one for each GPU, or one]")]
+Workers = Annotated[
+    int,
+    typer.Option(
+        help="Processes of local and dask. [default: one for each GPU or core that memory allows; of dask one]"
+    ),
+]
 Address = Annotated[
     str | None, typer.Option("--dask", metavar="ADDRESS", help="Of a scheduler, or its file. [default: started here]")
 ]

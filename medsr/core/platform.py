@@ -196,15 +196,18 @@ def cores() -> list[int]:
     return list(range(os.cpu_count() or 1))
 
 
-def use_cores(numbers: list[int]) -> None:
-    """Keep this process to these cores. macOS has no such thing; then the system shares them out."""
-    with suppress(OSError, AttributeError):
+def use_cores(numbers: list[int]) -> bool:
+    """Keep this process to these cores; False where that cannot be done: macOS, where the system shares them out."""
+    try:
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, numbers)
         else:
             import psutil
 
             psutil.Process().cpu_affinity(numbers)
+    except (OSError, AttributeError):
+        return False
+    return True
 
 
 def end_signals() -> dict[int, int]:

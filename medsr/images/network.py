@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from medsr.core import memory
 from medsr.core.devices import shares_memory
 from medsr.core.errors import MemoryExhaustedError
 from medsr.core.resample import Kernel, resize
@@ -234,6 +235,4 @@ def _free_memory(device: str) -> float:
         import torch
 
         return float(torch.cuda.mem_get_info(device)[0])
-    import psutil
-
-    return float(psutil.virtual_memory().available)
+    return memory.share()

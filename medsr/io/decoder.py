@@ -16,7 +16,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medsr.core import isolation, platform
+from medsr.core import isolation, memory, platform
 from medsr.core.errors import InputError, MemoryExhaustedError
 from medsr.io import expansion
 
@@ -38,12 +38,10 @@ def check_size(samples: int, stored: int, name: str, slow: bool = False) -> None
     `slow`: whether the decoder takes seconds for 100 million samples, so that nearly empty ones have fewer.
     Raises MemoryExhaustedError where it is one that the free memory does not hold while it is decoded.
     """
-    import psutil
-
     dense = samples > LARGE and samples > MOST_A_BYTE * stored
     if dense or (slow and samples > LARGE_SLOW and samples > expansion.MOST_DENSE * stored):
         raise InputError(f"{name}: damaged: {stored} compressed bytes cannot hold the {samples} samples they claim")
-    needed, free = BYTES_A_SAMPLE // 2 * samples, psutil.virtual_memory().available
+    needed, free = BYTES_A_SAMPLE // 2 * samples, memory.free()
     if needed > free:
         raise MemoryExhaustedError(
             f"{name}: decoding it needs {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free; free memory"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medsr.core import memory
 from medsr.core.errors import MemoryExhaustedError
 from medsr.core.geometry import Shape
 from medsr.core.platform import peak_memory
@@ -161,13 +162,11 @@ def _adapted(
 
 def _check_memory(volume: Volume, fine: Shape, method: Method) -> None:
     """Refuse what would not fit, before anything is computed."""
-    import psutil
-
     voxels = float(np.prod(fine))
     buffers = (1 if method.fuse == "mean" else 2) + (2 if method.uncertainty else 0) + 0.5
     per_volume = volume.stored.dtype.itemsize + (4 if method.uncertainty else 0)
     needed = voxels * (4 * buffers + per_volume * (1 + volume.volumes))
-    free = psutil.virtual_memory().available
+    free = memory.free()
     if needed > free:
         dims = " x ".join(map(str, fine))
         raise MemoryExhaustedError(

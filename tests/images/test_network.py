@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from medsr.core import memory
 from medsr.core.errors import ComputationError, MemoryExhaustedError
 from medsr.core.resources import resource_dir
 from medsr.engines.torch_engine import TorchEngine
@@ -130,6 +131,16 @@ def test_auto_tile_fits_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     assert network._tile_for(300, 400) == 0
     monkeypatch.setattr("medsr.images.network._free_memory", lambda _: 2e8)
     assert 32 <= network._tile_for(3000, 4000) < 400
+
+
+def test_processes_side_by_side_share_the_memory_for_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network of few features, where one process alone would take the image whole."""
+    network = _network(2, tile=None)
+    monkeypatch.setattr(memory, "free", lambda: 10**9)
+    monkeypatch.setattr(memory, "_processes", 1)
+    assert network._tile_for(300, 400) == 0
+    memory.work_beside(32)
+    assert 32 <= network._tile_for(300, 400) < 300
 
 
 def test_bicubic_follows_a_smooth_image(fundus: np.ndarray, tmp_path: Path) -> None:

@@ -21,8 +21,9 @@ Name = Literal["local", "slurm", "dask"]
 class Executor:
     """Where the work is done.
 
-    `workers`: processes of local and dask (0: one for each device). `address`: of Dask's scheduler. `per_task`,
-    `throttle`, `sbatch`: of Slurm's array. `wait`: until all is done; else only submit (Slurm).
+    `workers`: processes of local and dask (0: of local one for each GPU or core that memory allows; of dask one).
+    `address`: of Dask's scheduler. `per_task`, `throttle`, `sbatch`: of Slurm's array. `wait`: until all is done; else
+    only submit (Slurm).
     """
 
     name: Name = "local"

@@ -19,7 +19,7 @@ from medsr.commands.cohort import plan as plans
 from medsr.commands.cohort.options import complete
 from medsr.commands.cohort.plan import CohortItem, CohortPlan
 from medsr.commands.upscale import sidecar
-from medsr.core.errors import UsageError
+from medsr.core.errors import MemoryExhaustedError, UsageError
 from medsr.core.text import shown
 from medsr.engines.base import Compute
 from medsr.io.files import read_text, sha256, write_text
@@ -63,11 +63,14 @@ class WorkerContext:
     make_job: Callable[[CohortItem, Status], pipeline.BatchJob[Any, Any]]
 
 
-def work(out: str, plan_id: str, indices: Sequence[int], worker: str = "", device: str | None = None) -> int:
+def work(
+    out: str, plan_id: str, indices: Sequence[int], worker: str = "", device: str | None = None, alone: bool = True
+) -> int:
     """Do the inputs of those numbers; returns how many failed. What this worker has done already is not done again.
 
-    `worker`: the name under which it is written down, where a worker that comes later is to know it. Raises UsageError
-    where the folder has another plan by now.
+    `worker`: the name under which it is written down, where a worker that comes later is to know it. `alone`: False
+    where others take memory beside it: an input that finds too little is not written down as failed then. Raises
+    UsageError where the folder has another plan by now, MemoryExhaustedError for such an input when the rest is done.
     """
     with _DEVICE_LOCK:
         if read_text(Path(out) / plans.FOLDER / plans.CURRENT) != plan_id:
@@ -79,13 +82,20 @@ def work(out: str, plan_id: str, indices: Sequence[int], worker: str = "", devic
         context, records, journal = _open_worker(out, plan_id, folder.name, device)
         jobs = [context.make_job(plan.items[index], records) for index in indices]
 
+        short: list[MemoryExhaustedError] = []
+
         def record(outcome: Outcome, written: pipeline.Written | None) -> None:
+            if not alone and isinstance(outcome.error, MemoryExhaustedError):
+                short.append(outcome.error)
+                return
             if written is not None and written.details is not None:
                 journal.add(str(outcome.output), sidecar.entry(plan.out, outcome, written.details))
             records.record(outcome)
 
         outcomes = pipeline.run(jobs, record=record)
         (folder / RUNNING).unlink(missing_ok=True)
+    if short:
+        raise short[0]
     return sum(outcome.error is not None for outcome in outcomes)
 
 

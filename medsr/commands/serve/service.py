@@ -6,7 +6,6 @@ import time
 from functools import partial
 from pathlib import Path
 
-import psutil
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
@@ -33,6 +32,7 @@ from medsr.commands.serve.uploads import Receiver, without_paths
 from medsr.commands.serve.wording import page_words
 from medsr.commands.serve.worker import Worker
 from medsr.commands.upscale.models import DEFAULT_SCALE
+from medsr.core import memory
 from medsr.core.errors import UsageError
 from medsr.networks.bundled import AUTO
 from medsr.volumes.choose_model import NEAREST
@@ -204,4 +204,4 @@ def _existing(path: Path) -> Path:
 
 def _reader_memory() -> int:
     """What one process that inspects may take of the free memory: a file that unpacks to more is refused."""
-    return int(max(MIN_READER_MEMORY, psutil.virtual_memory().available / PROCESSES))
+    return int(max(MIN_READER_MEMORY, memory.free() / PROCESSES))

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator
 from typing import IO, Any
 
+from medsr.core import memory
 from medsr.core.errors import InputError, MemoryExhaustedError
 from medsr.core.text import reason
 from medsr.io import expansion
@@ -148,7 +149,5 @@ def _pixel_bytes(header: Any) -> int:
 
 
 def _check_free(promised: int, name: str) -> None:
-    import psutil
-
-    if promised > (free := psutil.virtual_memory().available):
+    if promised > (free := memory.free()):
         raise MemoryExhaustedError(f"{name}: its pixels take {promised / 1e9:.1f} GB, {free / 1e9:.1f} GB are free")

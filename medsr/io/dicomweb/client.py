@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-import psutil
 import requests
 from dicomweb_client.api import DICOMwebClient
 
+from medsr.core import memory
 from medsr.core.errors import ArchiveError, MedsrError
 from medsr.core.text import shown
 from medsr.io.dicomweb.credentials import Credentials
@@ -123,7 +123,7 @@ class _Watched:
         self.tail = bytearray()
         self.pending = 0
         self._content = response.iter_content
-        self._most = min(LARGEST_FILE, psutil.virtual_memory().available // 4)
+        self._most = min(LARGEST_FILE, memory.free() // 4)
         response.iter_content = self._blocks  # type: ignore[method-assign]
 
     def _blocks(self, *arguments: Any, **options: Any) -> Iterator[bytes]:

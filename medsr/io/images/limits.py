@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from medsr.core import memory
 from medsr.core.errors import MemoryExhaustedError, UsageError
 from medsr.io.images.base import Image
 from medsr.io.images.formats import SUFFIXES
@@ -15,8 +16,6 @@ def check_result(path: Path, image: Image, size: tuple[int, int], count: int = 1
     `count`: of frames, of which only the results are held together. `floats`: pixels that are computed at once, None
     for all. Raises UsageError or MemoryExhaustedError.
     """
-    import psutil
-
     height, width = size
     entry = SUFFIXES.get(path.suffix.lower())
     if entry is not None and entry.largest_side is not None and max(size) > entry.largest_side:
@@ -33,7 +32,7 @@ def check_result(path: Path, image: Image, size: tuple[int, int], count: int = 1
     floats = height * width if floats is None else floats
     needed = floats * image.pixels.shape[2] * 8 + height * width * 4 * (image.alpha is not None) + stored // count
     needed += 2 * stored * (count > 1)
-    free = psutil.virtual_memory().available
+    free = memory.free()
     if needed > free:
         raise MemoryExhaustedError(
             f"{path}: {what} need {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free; choose {fewer}"

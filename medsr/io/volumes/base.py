@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from medsr.core import memory
 from medsr.core.errors import InputError, MemoryExhaustedError, UsageError
 from medsr.core.geometry import ISOTROPIC_WITHIN, Grid
 
@@ -126,10 +127,8 @@ def check_dtype(dtype: np.dtype, name: str) -> None:
 
 def check_memory(shape: tuple[int, ...], itemsize: int, name: str) -> None:
     """Raise MemoryExhaustedError before reading what the memory cannot hold."""
-    import psutil
-
     wanted = float(np.prod([float(n) for n in shape])) * itemsize
-    free = psutil.virtual_memory().available
+    free = memory.free()
     if wanted > free:
         dims = " x ".join(str(int(n)) for n in shape)
         raise MemoryExhaustedError(f"{name}: {dims} voxels take {wanted / 1e9:.1f} GB, {free / 1e9:.1f} GB are free")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from medsr.core import memory
 from medsr.core.errors import MemoryExhaustedError
 from medsr.core.geometry import Grid
 from medsr.core.types import Array, OnProgress
@@ -167,9 +168,7 @@ def _figures(
 
 
 def _check_memory(common: Grid) -> None:
-    import psutil
-
-    needed, free = float(np.prod(common.shape)) * BYTES, psutil.virtual_memory().available
+    needed, free = float(np.prod(common.shape)) * BYTES, memory.free()
     if needed > free:
         dims = " x ".join(map(str, common.shape))
         raise MemoryExhaustedError(
