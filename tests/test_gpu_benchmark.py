@@ -137,6 +137,7 @@ def test_it_ends_in_time_with_a_table_that_says_what_is_missing(tmp_path: Path) 
     assert all("not finished within its" in row["error"] for row in record["rows"])
 
 
+@pytest.mark.slow
 def test_without_a_gpu_it_says_so(tmp_path: Path) -> None:
     process, _ = run(tmp_path, "--parts", "peak", CUDA_VISIBLE_DEVICES="")
     assert process.returncode == 2

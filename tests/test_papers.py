@@ -100,6 +100,7 @@ def test_every_small_twin_trains_and_upscales(name: str, tmp_path: Path) -> None
     assert outcome.error is None
 
 
+@pytest.mark.slow
 def test_the_small_twin_for_volumes_trains_and_refines(tmp_path: Path) -> None:
     import nibabel
 

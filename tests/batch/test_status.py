@@ -86,6 +86,7 @@ def test_killed_in_the_middle_the_rest_is_done_and_every_result_is_whole(tmp_pat
         assert path.read_bytes() == (out / path.name).read_bytes()
 
 
+@pytest.mark.slow
 def test_scans_are_skipped_too(tmp_path: Path, fresh_refiner: Path) -> None:
     import nibabel
 

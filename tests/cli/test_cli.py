@@ -40,6 +40,7 @@ def test_help_is_instant_and_names_every_command() -> None:
     assert medsr("--version").stdout.startswith("medsr ")
 
 
+@pytest.mark.slow
 def test_warnings_stand_by_themselves_and_are_counted(tmp_path: Path, whole_fundus: np.ndarray) -> None:
     small = whole_fundus[::4, ::4]
     write_png(tmp_path / "in" / "grey.png", np.ascontiguousarray(small[:, :, 0]))

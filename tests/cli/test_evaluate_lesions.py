@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.helpers.processes import ALL_IN_TURN
 
 REFUSED = {
@@ -36,6 +38,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.slow
 def test_an_option_that_does_not_apply_is_refused_in_one_line(tmp_path: Path) -> None:
     commands = [f"evaluate {line} --model bicubic" for line in REFUSED]
     done = subprocess.run(
@@ -60,6 +63,7 @@ main()
 """
 
 
+@pytest.mark.slow
 def test_an_interrupted_command_says_so() -> None:
     done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (130, "medsr: interrupted\n")

@@ -164,6 +164,7 @@ def _cells() -> list[object]:
     return [pytest.param(*cell, marks=() if cell in QUICK else pytest.mark.slow) for cell in sorted(cells)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("way", "name"), _cells())
 def test_any_name_does_in_any_place(kit: Kit, way: str, name: str) -> None:
     WAYS[way](kit, os.fsdecode(NAMES[name]))

@@ -54,6 +54,7 @@ def plant(folder: Path, suffix: str = "") -> None:
     os.chdir(here)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("place", "it"), CELLS)
 def test_in_the_place_of_a_file_they_are_refused_at_once(kit: Kit, place: str, it: str) -> None:
     plant(kit.work)
@@ -91,6 +92,7 @@ def test_in_a_folder_they_are_passed_over_and_named(kit: Kit, name: str) -> None
     assert f"cannot open them: broken{suffix}, loop{suffix}, pipe{suffix} and 2 more" in said
 
 
+@pytest.mark.slow
 def test_a_pipe_in_the_place_of_what_medsr_keeps_is_not_waited_for(kit: Kit) -> None:
     """A folder that somebody sent may hold one where our tables and plans lie."""
     for name in ("status.tsv", "upscale.json", "prepare.yml", ".cohort/current"):

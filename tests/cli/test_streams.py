@@ -46,6 +46,7 @@ def test_what_could_not_be_printed_is_not_called_done(kit: Kit, name: str) -> No
     assert not printing or "could not be written: No space left on device" in done.stderr
 
 
+@pytest.mark.slow
 def test_an_error_keeps_its_code_without_a_place_to_tell_it(kit: Kit) -> None:
     for shell in ('"$@" 2>&-', '"$@" >/dev/full 2>&1', '"$@" 2>&1 | true; exit ${PIPESTATUS[0]}'):
         assert kit.run("upscale", shell=shell).returncode == 2

@@ -46,6 +46,7 @@ def test_a_tilde_that_is_nobody(kit: Kit) -> None:
     assert "~nobody-here/x.safetensors: no such weight file" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_working_folder_that_is_gone(kit: Kit) -> None:
     gone = 'mkdir gone; cd gone; rmdir ../gone; "$@"'
     whole = ("upscale", kit.folder / "eyes", "--out", kit.work / "out", "--model", "bicubic")

@@ -114,6 +114,7 @@ def test_a_series_goes_round_and_is_what_the_same_files_give(
     assert list(user.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_series_that_is_sent_again_is_there_once(archive: Orthanc, tmp_path: Path, user: Path) -> None:
     """And nothing stays here that was not asked for."""
     there = archive.address
@@ -255,6 +256,7 @@ def test_a_wrong_password_is_one_line_before_any_work(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_an_unknown_study_and_an_archive_that_is_not_there(archive: Orthanc, tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match=r"holds no images of study 1\.2\.3"):
         medsr.volume(out=tmp_path, from_archive=archive.address, study="1.2.3")
@@ -358,6 +360,7 @@ def certificates(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_tls_is_verified_and_a_client_has_its_certificate(
     archive: Orthanc, certificates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

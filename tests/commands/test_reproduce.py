@@ -37,6 +37,7 @@ def test_a_refined_scan_is_made_again_with_the_same_values(scan: Path, refiner_f
     assert medsr.reproduce(moved / "scan.json", scan, model=refiner_file)[0].same
 
 
+@pytest.mark.slow
 def test_a_result_that_was_touched_is_found_out(scan: Path, tmp_path: Path) -> None:
     medsr.volume(scan, tmp_path / "out", model="cubic", device="cpu")
     result = nibabel.load(tmp_path / "out/scan.nii.gz")

@@ -62,6 +62,7 @@ def image(tmp_path: Path, fundus: np.ndarray) -> Path:
     return write_png(tmp_path / "in" / "eye.png", fundus[:90, :70])
 
 
+@pytest.mark.slow
 def test_the_threads_change_no_bit(image: Path, tmp_path: Path) -> None:
     results = []
     for threads in ("1", "3"):
@@ -72,6 +73,7 @@ def test_the_threads_change_no_bit(image: Path, tmp_path: Path) -> None:
     assert results[0] == results[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_once_converted_torch_is_not_even_loaded(precision: str, image: Path, tmp_path: Path) -> None:
     wish = {"model": "medsr-retina-x2", "device": "cpu", "engine": "openvino", "precision": precision}
@@ -126,6 +128,7 @@ def test_auto_takes_the_faster_that_is_right(
     assert selection.open_engine(tiny_model, "tiny", Compute("cpu"))[0].name == chosen
 
 
+@pytest.mark.slow
 def test_what_cannot_be_converted_is_said_with_its_code(tmp_path: Path) -> None:
     torch.save({"body.0.rdb1.conv1.weight": torch.zeros(4, 8, 3, 3)}, tmp_path / "a.pth")
     with pytest.raises(WeightsError, match=r"a\.pth.*`engine=torch` goes without"):

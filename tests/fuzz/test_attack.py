@@ -83,6 +83,7 @@ def test_a_thousand_mutated_files() -> None:
         assert result.get("error") or name == "status"  # a damaged table is as if it were not there
 
 
+@pytest.mark.slow
 def test_what_once_crashed_is_refused(tmp_path: Path) -> None:
     """In a process of its own: a crash must fail this test, not end all of them. The first without an end did it."""
     paths, call = {}, [sys.executable, "-m", "tests.fuzz.attack"]

@@ -96,6 +96,7 @@ def shifting(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return convert(path)
 
 
+@pytest.mark.slow
 def test_weights_that_shift_colours_give_results_of_the_same_colours(
     shifting: Path, tmp_path: Path, fundus: np.ndarray
 ) -> None:

@@ -34,6 +34,7 @@ def test_tiled_output_equals_untiled_for_any_size(scale: int, height: int, width
     np.testing.assert_allclose(tiled(image, scale), whole(image, scale), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_bundled_model_is_the_same_in_tiles(fundus: np.ndarray) -> None:
     net, spec = load(resource_dir("pretrained") / "medsr-retina-x2.safetensors")
     image = fundus.astype(np.float32)[:231, :255] / 255

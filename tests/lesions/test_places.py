@@ -163,6 +163,7 @@ def test_real_retina_is_off_the_vessels_that_a_reader_drew(real_data: Path, numb
     assert mask.sum() > 0.4 * field.sum()
 
 
+@pytest.mark.slow
 def test_real_lungs_are_dark_and_on_both_sides(real_data: Path) -> None:
     for path in sorted((real_data / "chest/nih").glob("0001*.png"))[:4]:
         truth = np.asarray(Image.open(path).convert("L"), np.float32)[..., None] / np.float32(255)

@@ -39,6 +39,7 @@ def test_without_weights_there_is_no_perceptual_distance() -> None:
     assert perceptual.absent("dists") == ["vgg16", "dists"]
 
 
+@pytest.mark.slow
 def test_a_file_that_is_not_alexnet_is_refused() -> None:
     path = weight_store.get("alexnet").path
     path.parent.mkdir(parents=True)
@@ -113,6 +114,7 @@ def _bring(name: str, state: dict[str, torch.Tensor], monkeypatch: pytest.Monkey
     monkeypatch.setattr(weight_store, "check", lambda *_: None)
 
 
+@pytest.mark.slow
 def test_dists_is_that_of_its_authors_program(fundus: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     import torchvision
     from DISTS_pytorch import DISTS

@@ -29,6 +29,7 @@ def test_mse_is_in_grey_levels_of_eight_bits() -> None:
     assert psnr_ssim.mse(TRUTH + np.float32(10 / 255), TRUTH) == pytest.approx(100, rel=1e-4)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(
     sigma=st.floats(0.005, 0.3),

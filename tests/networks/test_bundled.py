@@ -146,6 +146,7 @@ def test_only_what_may_be_mri_gets_the_model_for_mri(volume: Volume, expected: s
     assert (chosen.model, chosen.fits) == (expected, expected != "cubic")
 
 
+@pytest.mark.slow
 def test_ct_is_only_interpolated_unless_a_model_is_named(tmp_path: Path) -> None:
     ct = tmp_path / "ct.nii"
     volume_io.write(ct, _volume(-1024))

@@ -112,6 +112,7 @@ def test_an_unknown_hash_is_recorded_on_first_download_and_demanded_ever_after(m
         weight_store.locate("unknown")
 
 
+@pytest.mark.slow
 def test_a_server_that_is_down_or_lacks_the_file_gives_the_way_out(manifest: str, server: tuple[str, Path]) -> None:
     (server[1] / "known.pth").unlink()
     with pytest.raises(WeightsError, match=r"medsr weights import known\.pth"):

@@ -102,6 +102,7 @@ def test_an_unknown_recipe_suggests_the_nearest() -> None:
         recipes.load("chest_xra")
 
 
+@pytest.mark.slow
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

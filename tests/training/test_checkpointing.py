@@ -28,6 +28,7 @@ def test_a_damaged_state_is_not_resumed(recipe: Path, image_folder: Path, tmp_pa
         finetune("", resume=tmp_path / "run", overrides=["iterations=9"], device="cpu")
 
 
+@pytest.mark.slow
 def test_a_damaged_state_is_found_out_and_a_whole_one_offered(whole: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(whole, tmp_path / "parts"))
     states = checkpointing.saved(run / "state")

@@ -134,6 +134,7 @@ def test_accumulated_parts_give_the_gradient_of_the_whole_batch() -> None:
     torch.testing.assert_close(gradients[2], gradients[0], rtol=1e-4, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_bf16_where_the_device_has_none_is_fp32_and_said(
     recipe: Path, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -112,6 +112,7 @@ def vgg19(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_features_after_their_relu_and_textures(vgg19: Path) -> None:
     settings = {
         "l1": {"weight": 0},

@@ -55,6 +55,7 @@ def test_nothing_held_out_and_perfect_images_give_no_figure() -> None:
     assert "no mean PSNR" in _said(_result(float("inf"), 31, 31, float("inf")))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_curves")
 def test_the_verdict_is_on_the_page_and_evaluate_knows_what_was_trained_on(image_folder: Path, tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path / "r.yml", RECIPE, iterations=2, validate_every=2)
@@ -82,6 +83,7 @@ def test_the_verdict_is_on_the_page_and_evaluate_knows_what_was_trained_on(image
     assert [line for line in lines if "warning" in line] == [f"warning: {trained}", f"warning: {chosen}"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_curves")
 def test_what_the_first_weights_were_trained_on_stays_known(image_folder: Path, tmp_path: Path) -> None:
     first = finetune(write_recipe(tmp_path / "r.yml", iterations=1), image_folder, out=tmp_path / "a", device="cpu")

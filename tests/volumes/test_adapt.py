@@ -73,6 +73,7 @@ def test_a_scan_too_small_says_so() -> None:
         adapt(SPEC.build(), unit, Acquisition(unit.shape, (20, 18, 16)), 0.01, "cpu")
 
 
+@pytest.mark.slow
 def test_adapting_on_the_command_line(refiner_file: Path, tmp_path: Path) -> None:
     import nibabel as nib
 

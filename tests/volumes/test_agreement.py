@@ -27,6 +27,7 @@ def overlapping(noise: float, seed: int = 0) -> np.ndarray:
     return np.rint(seen + np.random.default_rng(seed).normal(0, noise, seen.shape)).astype(np.int16)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "options"), [("back-projected", {}), ("back-projected", {"scale": 2}), ("medsr-mri", {})]
 )
@@ -43,6 +44,7 @@ def test_overlapping_slices_keep_their_range(model: str, options: dict) -> None:
     assert summary["exact_noise_gain"] > 5
 
 
+@pytest.mark.slow
 def test_the_terminal_says_what_the_noise_allows(tmp_path: Path) -> None:
     nib.save(nib.Nifti1Image(overlapping(8), np.diag([1, 1, 3, 1])), tmp_path / "s.nii.gz")
     options = ["--model", "back-projected", "--thickness", "6", "--report"]

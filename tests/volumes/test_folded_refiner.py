@@ -32,6 +32,7 @@ def _file(folder: Path, std: float) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(21, 22, 7), (33, 30, 9), (24, 23, 10)])
 def test_a_fresh_one_changes_no_voxel_whatever_the_size(shape: tuple[int, int, int], tmp_path: Path) -> None:
     scan, affine = 1000 * smooth_volume(shape, 0), np.diag([1, 1, 3, 1])
@@ -69,6 +70,7 @@ def test_background_left_out_changes_no_voxel_around_it(tmp_path: Path) -> None:
     np.testing.assert_allclose(image[inside], whole[inside], atol=0.05)
 
 
+@pytest.mark.slow
 def test_both_engines_agree(tmp_path: Path) -> None:
     path = _file(tmp_path, 0.02)
     slices = np.random.default_rng(0).random((2, 37, 42), np.float32)

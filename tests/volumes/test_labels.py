@@ -29,6 +29,7 @@ def test_images_are_not_label_maps() -> None:
     assert not is_label_map(np.random.default_rng(0).integers(0, 200, (20, 20, 20)).astype(np.uint8))
 
 
+@pytest.mark.slow
 def test_real_scans_are_told_apart(real_data: Path) -> None:
     images = [*(real_data / "mri" / "other").glob("*.nii.gz"), real_data / "mri_thick" / "chris_PD.nii.gz"]
     images += [real_data / "odd" / "nifti_reader_js" / "avg152T1_LR_nifti.nii.gz"]

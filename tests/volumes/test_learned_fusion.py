@@ -173,6 +173,7 @@ def test_it_is_not_a_model_by_itself(form: str) -> None:
         learned_fusion.file_of(str(weights.with_suffix(".onnx")))
 
 
+@pytest.mark.slow
 def test_a_known_name_is_as_good_as_a_file() -> None:
     scan, affine = smooth_volume((26, 24, 10)), np.diag([1, 1, 3, 1.0])
     output = [

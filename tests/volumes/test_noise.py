@@ -55,6 +55,7 @@ def test_nor_along_three_axes_at_once(dtype: str, width: float) -> None:
     assert result.gain < 1.10 < result.exact_gain
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("factor", "width"), [(1.01, 1.0), (3, 2.0)])
 def test_nor_through_the_bundled_network(factor: float, width: float) -> None:
     model = open_slice_model("medsr-mri", Compute("cpu")).model
@@ -197,6 +198,7 @@ def test_gain_is_what_it_says() -> None:
     assert output.std(axis=(0, 1)).max() / 10 == pytest.approx(slices[2], rel=0.06)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ["medsr-mri", "scratch"])
 def test_a_network_sees_three_plain_axes_as_in_training_and_multiplies_no_noise(network: str) -> None:
     scan = white((16, 18, 20))

@@ -230,6 +230,7 @@ def test_slabs_cover_the_first_axis_once() -> None:
     assert (parts[0].start, parts[-1].stop) == (0, 100)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [Method(), Method(planes=("sagittal", "coronal", "axial"), fuse="median")])
 def test_memory_stays_under_four_times_the_result(model: SliceModel, method: Method) -> None:
     """NumPy's part of it, whatever the number of planes; torch's maps are those of one slice."""

@@ -183,6 +183,7 @@ def test_of_metaimage(tmp_path: Path) -> None:
     assert volume_io.read(path).thickness == 3
 
 
+@pytest.mark.slow
 def test_the_gap_is_said_kept_in_the_sidecar_and_made_again_without_the_json(tmp_path: Path) -> None:
     path = scan(tmp_path / "s.nii.gz", SliceThickness=4, SpacingBetweenSlices=STEP)
     out = tmp_path / "out" / "o.nii"

@@ -145,6 +145,7 @@ def test_other_held_out_images_are_found_out(image_folder: Path, tmp_path: Path)
         compare(recipes, image_folder, out=tmp_path / "out", minutes=None)
 
 
+@pytest.mark.slow
 def test_volumes_are_compared_too(tmp_path: Path) -> None:
     import nibabel
     import numpy as np

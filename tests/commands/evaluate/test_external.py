@@ -74,6 +74,7 @@ def test_the_hash_is_that_of_the_weights_measured_not_of_a_namesake_here(
     assert found.models["cubic"]["sha256"] is None
 
 
+@pytest.mark.slow
 def test_the_way_of_refining_is_measured_and_printed(refiner_file: Path, tmp_path: Path) -> None:
     nib.save(nib.Nifti1Image(smooth_volume((72, 64, 48)), np.eye(4)), tmp_path / "a.nii.gz")
     seen = {}

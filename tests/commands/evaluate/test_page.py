@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 import medsr
 
 
+@pytest.mark.slow
 def test_the_page_needs_nothing_else_and_shows_best_median_and_worst(
     photographs: Path, tiny_model: Path, tmp_path: Path
 ) -> None:

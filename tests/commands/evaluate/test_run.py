@@ -93,6 +93,7 @@ def test_the_truth_itself_would_score_best(photographs: Path) -> None:
     assert found["mse"] == 0
 
 
+@pytest.mark.slow
 def test_one_bad_image_is_named_and_counts_for_nobody(photographs: Path, tmp_path: Path) -> None:
     (photographs / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\nbad")
     write_png(photographs / "tiny.png", np.zeros((5, 5, 3), np.uint8))
@@ -271,6 +272,7 @@ def test_pictures_beyond_the_budget_are_made_again(photographs: Path, monkeypatc
     np.testing.assert_array_equal(pictures.get("eye 1", gallery.TRUTH), case.ground_truth)
 
 
+@pytest.mark.slow
 def test_drive_without_masks_training_part_or_annotations_says_so(real_data: Path, tmp_path: Path) -> None:
     for number in ("01", "02"):
         shutil.copy(real_data / f"retina/DRIVE/test/images/{number}_test.tif", tmp_path)
@@ -396,6 +398,7 @@ def _drive(folder: Path, count: int) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_one_bad_mask_costs_no_other_image_its_figures(tmp_path: Path) -> None:
     data = _drive(tmp_path / "data", 4)
     (data / "02_test_mask.gif").write_bytes(b"GIF89a")

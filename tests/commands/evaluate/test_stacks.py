@@ -120,6 +120,7 @@ def test_every_row_is_measured_and_the_protocol_says_all_numbers(scans: Path, tm
     assert written == ["grids", "head_axial.nii.gz", "head_coronal.nii.gz", "head_sagittal.nii.gz"]
 
 
+@pytest.mark.slow
 def test_another_programs_volume_is_measured_beside(scans: Path, tmp_path: Path) -> None:
     bench = benchmark("volume", scans, 4, stacks=2)
     case = bench.load(bench.items()[0])

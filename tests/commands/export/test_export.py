@@ -35,6 +35,7 @@ def eyes(tmp_path: Path, fundus: np.ndarray) -> Path:
     return tmp_path / "eyes"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["model.xml", "model.onnx"])
 def test_an_exported_model_runs_as_the_weights_do_and_says_what_it_is(
     name: str, tiny_model: Path, eyes: Path, tmp_path: Path
@@ -82,6 +83,7 @@ def test_int8_is_calibrated_measured_and_then_found_by_name(eyes: Path, tmp_path
     assert medsr.reproduce(tmp_path / "out/upscale.json")[0].how == "the same bytes"
 
 
+@pytest.mark.slow
 def test_int8_that_loses_too_much_is_refused(eyes: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cost, "LARGEST_LOSS", -1.0)
     monkeypatch.setattr(int8, "UNASKED_LOSS", -1.0)
@@ -99,6 +101,7 @@ def test_single_pixels_that_differ_much_are_told_to_who_uses_int8(caplog: pytest
     assert "a single pixel differed from fp32 by up to 12% of full range" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_refiner_is_calibrated_on_volumes(tmp_path: Path, refiner_file: Path) -> None:
     scans = tmp_path / "scans"
     scans.mkdir()

@@ -18,6 +18,7 @@ def pieces() -> list[np.ndarray]:
     return [np.kron(rng.random((1, 1, 6, 6)), np.ones((1, 1, 4, 4))).astype(np.float32) for _ in range(8)]
 
 
+@pytest.mark.slow
 def test_a_last_layer_that_was_weakened_gives_again_what_it_gave(pieces: list[np.ndarray]) -> None:
     reference = read(resource_dir("pretrained") / "medsr-cxr-x2.onnx")[0]
     weights = refit._constant(refit._last(reference).input_value(1))

@@ -83,6 +83,7 @@ def test_every_file_is_accounted_for_and_nobody_is_in_two_parts(card: Path, eyes
     assert 'src="http' not in page
 
 
+@pytest.mark.slow
 def test_workers_change_nothing_and_a_second_run_does_nothing(card: Path, eyes: Path, tmp_path: Path) -> None:
     medsr.prepare(card, eyes, out=tmp_path / "one/eyes", workers=1)
     medsr.prepare(card, eyes, out=tmp_path / "two/eyes", workers=2)
@@ -165,6 +166,7 @@ def test_out_may_lie_inside_the_source(card: Path, eyes: Path, tmp_path: Path) -
     assert len(first.rows) == len(again.rows) == 16 * 4
 
 
+@pytest.mark.slow
 def test_archives_are_the_same_as_what_is_in_them(card: Path, eyes: Path, tmp_path: Path) -> None:
     packed = tmp_path / "packed"
     packed.mkdir()
@@ -385,6 +387,7 @@ def test_links_to_folders_are_followed_once(card: Path, eyes: Path, tmp_path: Pa
     assert len({row.id for row in result.rows}) == 16
 
 
+@pytest.mark.slow
 def test_workers_end_when_their_parent_is_killed(card: Path, eyes: Path, tmp_path: Path) -> None:
     import psutil
 

@@ -31,6 +31,7 @@ from tests.helpers.images import write_png
 from tests.helpers.server import Server, User, gone, serving
 
 
+@pytest.mark.slow
 def test_an_image_comes_back_as_the_command_line_writes_it(
     user: User, eye: Path, eye_model: Path, tmp_path: Path
 ) -> None:
@@ -236,6 +237,7 @@ def test_what_unpacks_to_too_much_is_refused_and_harms_nobody(
     assert user.upload(eye).status_code == 201
 
 
+@pytest.mark.slow
 def test_too_large_a_result_is_refused_with_the_reason(narrow: Server, eye: Path, tmp_path: Path) -> None:
     user = narrow.user()
     job = user.wait(user.order("image", file=user.file(eye)["id"], models=["bicubic"], outscale=4))
@@ -457,6 +459,7 @@ def test_results_are_gone_in_time(eye: Path, tmp_path: Path) -> None:
         assert user.http.get("/api/jobs").json() == []
 
 
+@pytest.mark.slow
 def test_a_crash_on_one_file_is_not_the_next_ones(server: Server, user: User, eye: Path) -> None:
     """The processes that read and compute are killed, as a decoder's fault would: the next user notices nothing."""
     user.done("image", file=user.file(eye)["id"], models=["bicubic"])

@@ -112,6 +112,7 @@ def test_slow_and_silent_connections_are_closed(short: Short) -> None:
     assert {kind: time for kind, time in taken.items() if time >= 10} == {}
 
 
+@pytest.mark.slow
 def test_who_never_reads_an_answer_is_cut_off(short: Short) -> None:
     """Requests without end, not a byte of an answer taken."""
     line = socket.socket()

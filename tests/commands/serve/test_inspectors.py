@@ -54,6 +54,7 @@ def test_many_slow_ones_of_many_senders_delay_nobody_else() -> None:
     assert {type(outcome) for outcome in ended} <= {asyncio.CancelledError, BusyError}
 
 
+@pytest.mark.slow
 def test_what_takes_long_is_inspected_to_its_end_where_nobody_waits() -> None:
     async def main() -> float:
         inspectors = Inspectors(None, 60, patience=0.3)

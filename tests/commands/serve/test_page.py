@@ -102,6 +102,7 @@ def downloaded(page: Any, name: str) -> bytes:
     return Path(download.value.path()).read_bytes()
 
 
+@pytest.mark.slow
 def test_an_image_from_choice_to_download(
     browser: Any, server: Server, eye: Path, eye_model: Path, tmp_path: Path
 ) -> None:
@@ -271,6 +272,7 @@ def test_the_crosshair_is_at_the_same_millimetre(browser: Any, server: Server, b
         assert int(page.text_content("#scan-value-0").split()[-1]) in near
 
 
+@pytest.mark.slow
 def test_a_text_called_png_is_refused_in_words(browser: Any, server: Server, eye: Path, tmp_path: Path) -> None:
     (tmp_path / "letter.png").write_text("Dear colleague")
     with visit(browser, server) as page:
@@ -480,6 +482,7 @@ def test_what_was_chosen_last_is_what_is_run(browser: Any, server: Server, eye: 
         page.faults.clear()
 
 
+@pytest.mark.slow
 def test_who_leaves_takes_their_images_along(browser: Any, server: Server, eye: Path, tmp_path: Path) -> None:
     mine = tmp_path / "leaving.png"
     mine.write_bytes(eye.read_bytes())

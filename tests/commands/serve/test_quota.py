@@ -39,6 +39,7 @@ def noise(path: Path, *shape: int) -> Path:
     return write_png(path, np.random.default_rng(0).integers(0, 255, shape, np.uint8))
 
 
+@pytest.mark.slow
 def test_uploads_and_what_is_shown_of_them_fill_the_share(small: Server, anna: User, tmp_path: Path) -> None:
     """An image of 270 kB takes 540: the page shows its values."""
     image = noise(tmp_path / "a.png", 300, 300, 3)
@@ -65,6 +66,7 @@ def test_what_unpacks_to_more_than_the_share_is_refused(small: Server, anna: Use
     assert stored_bytes(small.folder) == 0
 
 
+@pytest.mark.slow
 def test_a_result_that_exceeds_the_share_is_refused_and_removed(small: Server, anna: User, tmp_path: Path) -> None:
     image = anna.file(noise(tmp_path / "a.png", 100, 100, 3))
     path = tmp_path / "a.nii"
@@ -120,6 +122,7 @@ def test_a_user_has_eight_uploads_on_their_way(small: Server, anna: User, eye: P
         assert [line.recv(12) for line in lines] == [b"HTTP/1.1 201"] * 8
 
 
+@pytest.mark.slow
 def test_an_upload_may_be_called_like_what_the_page_shows(server: Server, tmp_path: Path) -> None:
     """Scans named `view.nii`, as the viewer's copy is: all of the upload is refined, and kept as it was sent."""
     path = tmp_path / "view.nii"

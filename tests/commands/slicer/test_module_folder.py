@@ -40,6 +40,7 @@ def foreign(tmp_path: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 @HERE
 def test_it_starts_whatever_slicer_has_set(tmp_path: Path, foreign: dict[str, str]) -> None:
     path = write_module_folder(tmp_path / "for 'Slicer' & \"more\"")

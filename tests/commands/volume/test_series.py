@@ -114,6 +114,7 @@ def test_an_invalid_uid_stays_out_of_the_sidecar(tmp_path: Path) -> None:
     assert NAME not in written(tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_the_terminal_lists_the_series(study: Path, bundle: Path, tmp_path: Path) -> None:
     commands = [
         f"info {study}",

@@ -74,6 +74,7 @@ def out(kept: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_one_volume_is_finer_than_each_and_closer_to_the_truth(out: Path, kept: list[Path]) -> None:
     result = nib.load(out / "one.nii.gz")
     assert result.shape == (SIDE,) * 3
@@ -217,6 +218,7 @@ def test_fewer_than_two_scans(scans: list[Path], tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_grid_of_another_scan(scans: list[Path], tmp_path: Path) -> None:
     affine = np.diag([2.0, 2, 2, 1])
     affine[:3, 3] = 4

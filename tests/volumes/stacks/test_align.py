@@ -56,6 +56,7 @@ def volume() -> np.ndarray:
     return head()
 
 
+@pytest.mark.slow
 def test_the_motion_is_found_to_a_tenth_of_a_voxel_and_the_same_every_time(volume: np.ndarray) -> None:
     true = motion(6, 5)
     fixed, moving = stack(volume, 2, np.eye(4)), stack(volume, 0, true)

@@ -94,6 +94,7 @@ def evaluation(photographs: Path) -> LesionEvaluation:
     )
 
 
+@pytest.mark.slow
 def test_the_ground_truth_loses_nothing(evaluation: LesionEvaluation) -> None:
     for measure, right in {"integrated": 1, "peak": 1, "width": 1, "erased_half": 0, "displacement": 0}.items():
         values = _values(evaluation, GROUND_TRUTH, measure)
@@ -145,6 +146,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_thick_slices_keep_what_their_profile_says(head: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Averaged over 4 slices and repeated: what a lesion keeps follows from the box alone."""
     for module in (places, placement):

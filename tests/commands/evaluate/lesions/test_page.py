@@ -45,6 +45,7 @@ def _svg(html: str, caption: str) -> str:
     return base64.b64decode(source[1]).decode()
 
 
+@pytest.mark.slow
 def test_the_page_needs_nothing_else_and_begins_with_the_verdicts(html: str, result: LesionEvaluation) -> None:
     assert not re.search(r'(src|href)="(?!data:)', html)
     titles = [unescape(title) for title in re.findall(r"<h2>(.*?)</h2>", html)]
@@ -105,6 +106,7 @@ def test_an_example_shows_pixels_as_they_are() -> None:
     assert levels[5] == levels[8] != levels[2]
 
 
+@pytest.mark.slow
 def test_hostile_names_are_text(tmp_path: Path) -> None:
     evil = "<script>alert(1)</script>$x_{$"
     hostile = lesion_evaluation([evil, "b"], ["bicubic", "_<b>$\\frac$"], families=["exudate"])
