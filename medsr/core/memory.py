@@ -36,17 +36,19 @@ def _left_in_groups() -> list[int]:
     left: list[int] = []
     for folder, bound, used, cache in _groups():
         with suppress(OSError, ValueError):  # the root has no bound; others say `max`
-            limit = int((folder / bound).read_text())
-            lines = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+            limit = int((folder / bound).read_text(encoding="ascii"))
+            lines = dict(line.split() for line in (folder / "memory.stat").read_text(encoding="ascii").splitlines())
             if limit < UNLIMITED:
-                left.append(max(0, limit - int((folder / used).read_text()) + int(lines.get(cache, 0))))
+                left.append(max(0, limit - int((folder / used).read_text(encoding="ascii")) + int(lines.get(cache, 0))))
     return left
 
 
 def _groups() -> list[tuple[Path, str, str, str]]:
     """Folder, and the names of its bound, its use and its cache, from this process's group up to the root."""
     with suppress(OSError, ValueError):
-        lines = [line.split(":", 2) for line in OWN_GROUPS.read_text().splitlines()]
+        lines = [
+            line.split(":", 2) for line in OWN_GROUPS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        ]
         groups = []
         for _, controllers, group in lines:
             if not controllers:  # version 2

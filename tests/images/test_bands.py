@@ -72,7 +72,7 @@ def test_a_band_without_colours_is_computed_as_the_image_with_colours_is(
             results[name, most == 1] = image_io.read(outcome.output).pixels.astype(int)
     for name in ("grey", "marked"):
         assert np.abs(results[name, True] - results[name, False]).max() <= 1  # rounding
-    assert np.abs(results["grey", True] - results["marked", True])[400:].max() > 3
+    assert np.abs(results["grey", True] - results["marked", True])[400:].max() > 1  # more than rounding
     assert (results["grey", True] == results["grey", True][:, :, :1]).all()
 
 
