@@ -156,7 +156,6 @@ def test_images_and_scans(place: Place, eye: Path, scan: Path, tmp_path: Path) -
     assert (place.folder / "results/scan.nii.gz").is_file()
 
 
-@pytest.mark.slow
 def test_worker_processes(place: Place, tmp_path: Path, fundus: np.ndarray) -> None:
     card, source = people(tmp_path, fundus)
     place.run("prepare", card, source, "--out", "prepared", "--workers", "2")
@@ -167,7 +166,6 @@ def test_workers_of_a_cohort(place: Place, eye: Path) -> None:
     place.run("cohort", "upscale", eye.parent, "--out", "cohort", "--model", "bicubic", "--workers", "1")
 
 
-@pytest.mark.slow
 def test_workers_of_a_script_that_lies_elsewhere(tmp_path: Path, fundus: np.ndarray) -> None:
     place = Place(tmp_path, _names(""))
     card, source = people(tmp_path, fundus)
@@ -196,7 +194,6 @@ def test_the_task_of_a_slurm_job(place: Place, eye: Path, tmp_path: Path) -> Non
     assert (place.folder / "cohort" / "eye.png").is_file()
 
 
-@pytest.mark.slow
 def test_a_checkout_that_is_not_installed_runs_from_its_root(tmp_path: Path, fundus: np.ndarray) -> None:
     """Everything medsr needs is installed, but not medsr; its worker processes find it, too."""
     checkout = tmp_path / "checkout"

@@ -52,7 +52,6 @@ COMMANDS = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("vr", ["its own", "LO"])
 def test_a_technical_tag_that_is_not_understood_is_not_repeated(
     tmp_path: Path, vr: str, caplog: pytest.LogCaptureFixture

@@ -35,7 +35,6 @@ def test_commands_print_by_that_door_alone() -> None:
             assert not re.search(r"typer\.(echo|secho)|click\.echo", path.read_text()), path
 
 
-@pytest.mark.slow
 def test_a_sidecar_and_a_recipe_print_none(tmp_path: Path) -> None:
     sidecar = {"tool": "medsr", "version": ESCAPE, "command": "upscale", "results": {}}
     (tmp_path / "upscale.json").write_text(json.dumps(sidecar))

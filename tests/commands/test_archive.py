@@ -360,7 +360,6 @@ def certificates(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.slow
 def test_tls_is_verified_and_a_client_has_its_certificate(
     archive: Orthanc, certificates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

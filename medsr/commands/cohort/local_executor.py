@@ -14,7 +14,7 @@ from typing import Any
 from medsr.commands.cohort import results
 from medsr.commands.cohort.plan import CohortPlan
 from medsr.commands.cohort.work import RUNNING, work
-from medsr.core import devices, memory, platform
+from medsr.core import control_groups, devices, memory, platform
 from medsr.core.children import end_with_parent
 from medsr.core.errors import DependencyError, MedsrError, MemoryExhaustedError, UsageError, WeightsError
 from medsr.core.isolation import isolate_children
@@ -24,7 +24,7 @@ OnDone = Callable[[int], None]
 """Called with how many inputs failed of what has just ended."""
 _DEVICE: str | None = None
 _ALONE = True
-LEAST, FOR_A_BYTE = 1e9, 80
+WORKER_BYTES, BYTES_PER_INPUT_BYTE = 1e9, 80
 """Memory of a worker on a CPU: this, and so much for each byte of the largest input, which is mostly compressed."""
 
 
@@ -121,9 +121,8 @@ def _start_worker(queue: Any) -> None:
 
 def _slots(plan: CohortPlan, indices: Sequence[int], workers: int) -> list[str | None]:
     """The device of each process; None for what the options say."""
-    asked = str(plan.options["device"])
     try:
-        device = devices.choose(asked)
+        device = devices.choose(str(plan.options["device"]))
     except (MedsrError, ImportError):  # each worker will say so, or it is an engine's own
         return [None] * (workers or 1)
     if device == "cuda":
@@ -136,14 +135,15 @@ def _slots(plan: CohortPlan, indices: Sequence[int], workers: int) -> list[str |
 
 
 def _cpu_workers(sources: Sequence[Path]) -> int:
-    """One for each core, as far as the free memory holds the largest input with its result in each.
+    """One for each core whose time may be used, as far as the free memory holds the largest input in each.
 
     One where a process cannot be kept to its own core.
     """
     if not platform.use_cores(platform.cores()):
         return 1
-    needed = LEAST + FOR_A_BYTE * max(map(_size, sources))
-    return max(1, min(len(platform.cores()), len(sources), int(memory.free() / needed)))
+    needed = WORKER_BYTES + BYTES_PER_INPUT_BYTE * max(map(_size, sources))
+    cores = min(len(platform.cores()), int(control_groups.cpus() or len(platform.cores())))
+    return max(1, min(cores, len(sources), int(memory.free() / needed)))
 
 
 def _size(source: Path) -> int:

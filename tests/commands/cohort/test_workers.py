@@ -15,7 +15,7 @@ from medsr.commands.cohort import local_executor, plan
 from medsr.commands.cohort.executor import Executor
 from medsr.commands.cohort.run import cohort
 from medsr.commands.cohort.work import work
-from medsr.core import devices, memory, platform
+from medsr.core import control_groups, devices, memory, platform
 from medsr.core.errors import MemoryExhaustedError, UsageError
 from tests.helpers.scans import smooth_volume
 
@@ -36,6 +36,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "cores", lambda: list(range(8)))
     monkeypatch.setattr(platform, "use_cores", lambda _: True)
     monkeypatch.setattr(memory, "free", lambda: 10 * 10**9)
+    monkeypatch.setattr(control_groups, "cpus", lambda: None)
     monkeypatch.setattr(devices, "choose", lambda _: "cpu")
 
 
@@ -51,6 +52,14 @@ def test_a_worker_for_each_core_or_scan(scans: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(platform, "cores", lambda: [0, 1])
     assert slots(scans) == 2  # cores
     assert slots(scans, workers=5) == 5  # as the user said
+
+
+@pytest.mark.usefixtures("machine")
+def test_no_more_workers_than_a_container_may_use_cores(scans: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control_groups, "cpus", lambda: 2.5)
+    assert slots(scans) == 2
+    monkeypatch.setattr(control_groups, "cpus", lambda: 0.5)
+    assert slots(scans) == 1
 
 
 @pytest.mark.usefixtures("machine")

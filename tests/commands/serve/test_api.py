@@ -459,7 +459,6 @@ def test_results_are_gone_in_time(eye: Path, tmp_path: Path) -> None:
         assert user.http.get("/api/jobs").json() == []
 
 
-@pytest.mark.slow
 def test_a_crash_on_one_file_is_not_the_next_ones(server: Server, user: User, eye: Path) -> None:
     """The processes that read and compute are killed, as a decoder's fault would: the next user notices nothing."""
     user.done("image", file=user.file(eye)["id"], models=["bicubic"])

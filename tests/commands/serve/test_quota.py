@@ -39,7 +39,6 @@ def noise(path: Path, *shape: int) -> Path:
     return write_png(path, np.random.default_rng(0).integers(0, 255, shape, np.uint8))
 
 
-@pytest.mark.slow
 def test_uploads_and_what_is_shown_of_them_fill_the_share(small: Server, anna: User, tmp_path: Path) -> None:
     """An image of 270 kB takes 540: the page shows its values."""
     image = noise(tmp_path / "a.png", 300, 300, 3)

@@ -81,7 +81,6 @@ def test_weight_files_are_offered_by_their_name_not_their_place(eye_model: Path,
     assert str(eye_model.parent) not in models["eye-x2"].response.model_dump_json()
 
 
-@pytest.mark.slow
 def test_without_the_token_nothing_is_told(guarded: Server) -> None:
     assert httpx.get(f"{guarded.base}/api/about").status_code == 200
     for method, path in (("GET", "models"), ("POST", "files"), ("GET", "jobs"), ("GET", "openapi.json")):
@@ -126,7 +125,6 @@ def test_every_answer_keeps_to_itself(server: Server) -> None:
         assert "server" not in headers
 
 
-@pytest.mark.slow
 def test_https_with_ones_own_certificate(tmp_path: Path) -> None:
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "authority.pem")
