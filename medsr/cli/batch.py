@@ -14,7 +14,7 @@ from medsr.cli.failures import say
 from medsr.core.errors import BatchError, UsageError
 
 ENGINE = "auto (the fastest that differs by less than 1e-4 of full range), torch or openvino."
-PRECISION = "auto (int8 on a CPU where it is faster and next to nothing is lost), fp32, int8; fp16 or bf16 with CUDA."
+PRECISION = "auto (bf16 or int8 on a CPU, where faster and next to nothing is lost), fp32, bf16, int8; fp16 with CUDA."
 COMPILE = "Let torch compile the network: minutes at first, then faster on a GPU with many tiles of one shape."
 BITS = "Bits stored in 16-bit files that do not say so. [default: decided once for all of them]"
 KEEP_METADATA = "Results also get the texts of their inputs (EXIF, descriptions), which may name a person or a place."

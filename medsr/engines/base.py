@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 
@@ -22,7 +23,7 @@ WORST_LOSS = 0.2
 """dB that it may lose on any single one of them."""
 
 UNASKED_LOSS, UNASKED_DIFFERENCE = 0.03, 0.007
-"""What int8 may lose of PSNR (dB), and of full range on any pixel, for `precision=auto` to take it.
+"""What int8 or bf16 may lose of PSNR (dB), and of full range on any pixel, for `precision=auto` to take it.
 
 The aim is 0.05 dB and 1 %; images to come are not those it was measured on.
 """
@@ -48,7 +49,7 @@ class Engine(Protocol):
 class Compute:
     """What the user asks to compute with. Raises UsageError for what there is not.
 
-    `precision`: `auto` takes int8 on a CPU where it was measured to be as good and faster, else fp32.
+    `precision`: `auto` takes bf16 or int8 on a CPU where it was measured to be as good and faster, else fp32.
     `max_gpu_memory`: GB of a GPU that may be taken, None for what is free. `compiled`: torch compiles first.
     """
 
@@ -69,8 +70,8 @@ class Compute:
                 )
         if self.engine == "torch" and self.precision == "int8":
             raise UsageError("`precision=int8`: is for OpenVINO; leave `engine=torch` out")
-        if self.engine == "openvino" and self.precision in ("fp16", "bf16"):
-            raise UsageError(f"`precision={self.precision}`: is for torch on a GPU; OpenVINO computes in fp32 or int8")
+        if self.engine == "openvino" and self.precision == "fp16":
+            raise UsageError("`precision=fp16`: is for torch on a GPU; OpenVINO computes in fp32, bf16 or int8")
         if self.compiled and (self.engine == "openvino" or self.precision == "int8"):
             raise UsageError("`compiled`: is for torch; OpenVINO compiles by itself")
         if self.max_gpu_memory is not None and not self.max_gpu_memory > 0:
@@ -80,6 +81,12 @@ class Compute:
     def in_torch(self) -> str:
         """The precision that torch computes in."""
         return "fp32" if self.precision == "auto" else self.precision
+
+
+def loses_next_to_nothing(measured: Mapping[str, Any]) -> bool:
+    """Whether PSNR and the furthest pixel, as they were measured, are hardly those of fp32."""
+    loss, difference = (float(measured.get(key, np.inf)) for key in ("loss_db", "largest_difference"))
+    return loss <= UNASKED_LOSS and difference <= UNASKED_DIFFERENCE
 
 
 def finite(output: Array, name: str, precision: str) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,26 +30,26 @@ def benchmark_engines(net: nn.Module, model: Any, card: dict[str, Any]) -> dict[
     openvino_engine, torch_engine = OpenvinoEngine(model, card), TorchEngine(net)
     probe = _probe(card["spec"])
     difference = float(np.abs(openvino_engine(probe).astype(np.float64) - torch_engine(probe)).max())
-    torch_seconds, openvino_seconds = seconds_beside(torch_engine, openvino_engine, card["spec"])
+    torch_seconds, openvino_seconds = seconds_of([torch_engine, openvino_engine], card["spec"])
     return {"difference": difference, "seconds": {"torch": torch_seconds, "openvino": openvino_seconds}}
 
 
-def _probe(spec: dict[str, Any]) -> Array:
+def _probe(spec: Mapping[str, Any]) -> Array:
     channels = spec["channels"] + condition_maps(spec["architecture"])
     return np.random.default_rng(0).random((1, channels, PROBE, PROBE), dtype=np.float32)
 
 
-def seconds_beside(engine: Engine, other: Engine, spec: dict[str, Any]) -> tuple[float, float]:
-    """How long two engines of the same network take for the same noise, in turn."""
+def seconds_of(engines: Sequence[Engine], spec: Mapping[str, Any]) -> list[float]:
+    """How long each of a network's engines takes for the same noise, in turn."""
     probe = _probe(spec)
-    engine(probe)  # what a new shape costs once
-    if _time(engine, probe) < QUICK:  # too short to compare: four times as much
+    engines[0](probe)  # what a new shape costs once
+    if _time(engines[0], probe) < QUICK:  # too short to compare: four times as much
         probe = np.tile(probe, (1, 1, 2, 2))
+    for engine in engines:
         engine(probe)
-    other(probe)
+    rounds = [[_time(engine, probe) for engine in engines] for _ in range(ROUNDS)]
     # The fastest of the rounds: what disturbs makes slower, never faster.
-    rounds = [(_time(engine, probe), _time(other, probe)) for _ in range(ROUNDS)]
-    return min(seconds[0] for seconds in rounds), min(seconds[1] for seconds in rounds)
+    return [min(seconds) for seconds in zip(*rounds, strict=True)]
 
 
 def _time(engine: Engine, probe: Array) -> float:

@@ -11,6 +11,7 @@ from typing import Any
 from medsr.core.errors import WeightsError
 from medsr.core.resources import home, resource_dir
 from medsr.engines import openvino_engine
+from medsr.engines.bf16 import bf16_engine
 from medsr.engines.openvino_engine import OpenvinoEngine, compiled_engine
 from medsr.io.files import sha256, write_text
 from medsr.networks import weight_store
@@ -21,19 +22,27 @@ def cache_path(digest: str, precision: str) -> Path:
     return home() / "engines" / f"{digest[:16]}-{precision}" / "model.xml"
 
 
-def kept_engine(path: Path, digest: str, device: str = "cpu") -> OpenvinoEngine | None:
-    """What was converted before, if it is whole, of these weights and by this version of OpenVINO; else None."""
+def kept_engine(path: Path, digest: str, device: str = "cpu", bf16: bool = False) -> OpenvinoEngine | None:
+    """What was converted before, if it is whole, of these weights and by this version of OpenVINO; else None.
+
+    `bf16`: its trunk in bfloat16, on a CPU; raises UsageError where that is not to be had.
+    """
     try:
         recorded = json.loads((path.parent / "files.json").read_text(encoding="utf-8"))
         whole = recorded == _files(path)
         model, card = openvino_engine.read(path) if whole else (None, {})
     except (OSError, ValueError, WeightsError):
         return None
-    return compiled_engine(model, card, device) if whole and card["sha256"] == digest else None
+    if not whole or card["sha256"] != digest:
+        return None
+    return bf16_engine(model, card) if bf16 else compiled_engine(model, card, device)
 
 
 def shipped_engine(path: Path, digest: str, precision: str, device: str = "cpu") -> OpenvinoEngine | None:
-    """What comes with medsr beside a bundled weight file, so that nobody need wait for it: ONNX in fp32, or int8."""
+    """What comes with medsr beside a bundled weight file, so that nobody need wait for it: ONNX, or a model in int8.
+
+    In fp32 or bf16 from the same ONNX. Raises UsageError where bf16 is not to be had.
+    """
     entry = weight_store.entries().get(path.stem)
     if entry is None or path.parent != resource_dir("pretrained"):
         return None
@@ -42,7 +51,9 @@ def shipped_engine(path: Path, digest: str, precision: str, device: str = "cpu")
     if expected is None or not beside.is_file() or exported_hash(beside) != expected:
         return None
     model, card = openvino_engine.read(beside)
-    return compiled_engine(model, card, device) if card["sha256"] == digest else None
+    if card["sha256"] != digest:
+        return None
+    return bf16_engine(model, card) if precision == "bf16" else compiled_engine(model, card, device)
 
 
 def keep(path: Path, model: Any, card: dict[str, Any]) -> None:

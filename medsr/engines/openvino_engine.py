@@ -84,8 +84,10 @@ class OpenvinoEngine:
     name = "openvino"
 
     def __init__(self, model: Any, card: dict[str, Any], device: str = "cpu") -> None:
+        self.precision = str(card.get("precision", "fp32"))
         settings: dict[str, Any] = {
-            "INFERENCE_PRECISION_HINT": "f32",  # else CPUs with bf16 and GPUs round to fewer bits without a word
+            # else CPUs with bf16 and GPUs round to fewer bits without a word
+            "INFERENCE_PRECISION_HINT": "bf16" if self.precision == "bf16" else "f32",
             "PERFORMANCE_HINT": "LATENCY",
         }
         chosen = gpu(device)
@@ -94,9 +96,9 @@ class OpenvinoEngine:
             settings["ENABLE_CPU_PINNING"] = False  # two processes that pin their threads sit on the same core
         self.device = "cpu" if chosen is None else device
         self.card = card
-        self.precision = str(card.get("precision", "fp32"))
         self.features = int(card["spec"]["hyperparameters"].get("features", 64))
-        self._request = core().compile_model(model, chosen or "CPU", settings).create_infer_request()
+        self.compiled_model = core().compile_model(model, chosen or "CPU", settings)
+        self._request = self.compiled_model.create_infer_request()
 
     def __call__(self, batch: Array) -> Array:
         inputs = np.ascontiguousarray(batch, np.float32)

@@ -15,7 +15,7 @@ import torch
 
 import medsr
 from medsr.core.errors import UsageError, WeightsError
-from medsr.engines import model_cache, openvino_engine, selection
+from medsr.engines import fp32, model_cache, openvino_engine, selection
 from medsr.engines.base import LARGEST_DIFFERENCE, Compute
 from medsr.io.files import sha256
 from medsr.networks import checkpoint
@@ -124,7 +124,7 @@ def test_auto_takes_the_faster_that_is_right(
     assert card["difference"] < LARGEST_DIFFERENCE
     assert set(card["seconds"]) == {"torch", "openvino"}
     model_cache.keep(kept, model, card | {"seconds": seconds, "difference": difference})
-    own_conversion.setattr(selection, "_converted", lambda *_: pytest.fail("measured twice"))
+    own_conversion.setattr(fp32, "convert", lambda *_: pytest.fail("measured twice"))
     assert selection.open_engine(tiny_model, "tiny", Compute("cpu"))[0].name == chosen
 
 
@@ -235,6 +235,6 @@ def test_without_a_cache_that_can_be_written_auto_computes_in_torch_and_says_so(
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("MEDSR_HOME", str(tmp_path / "file" / "home"))
-    monkeypatch.setattr(selection, "_converted", lambda *_: pytest.fail("converted"))
+    monkeypatch.setattr(fp32, "convert", lambda *_: pytest.fail("converted"))
     assert selection.open_engine(tiny_model, "tiny", Compute("cpu"))[0].name == "torch"
     assert "computed in torch" in caplog.text

@@ -16,7 +16,7 @@ from medsr.core.errors import ComputationError, UsageError
 from medsr.core.resources import resource_dir
 from medsr.core.types import Array
 from medsr.degradation.protocols import bicubic_then_blur, crop_to_multiple
-from medsr.engines import int8, openvino_engine, selection
+from medsr.engines import int8, openvino_engine, selection, speed
 from medsr.engines.base import UNASKED_DIFFERENCE, UNASKED_LOSS, Compute
 from medsr.engines.conversion import save_openvino
 from medsr.engines.model_cache import cache_path, exported_hash, keep
@@ -38,7 +38,8 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
     monkeypatch.setenv("MEDSR_HOME", str(tmp_path / "home"))
 
     def put(seconds_int8: float, seconds_fp32: float) -> None:
-        monkeypatch.setattr(int8, "seconds_beside", lambda *_: (seconds_int8, seconds_fp32))
+        seconds = {"int8": seconds_int8, "fp32": seconds_fp32}
+        monkeypatch.setattr(speed, "seconds_of", lambda engines, _: [seconds[engine.precision] for engine in engines])
 
     return put
 
@@ -94,14 +95,14 @@ def test_auto_takes_int8_where_it_is_clearly_faster(
 ) -> None:
     record(*seconds)
     assert _opened() == precision
-    monkeypatch.setattr(int8, "seconds_beside", lambda *_: pytest.fail("measured twice"))
+    monkeypatch.setattr(speed, "seconds_of", lambda *_: pytest.fail("measured twice"))
     assert _opened() == precision
 
 
 def test_another_processor_is_measured_anew(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
     record(0.5, 1.0)
     assert _opened() == "int8"
-    monkeypatch.setattr(int8, "_here", lambda: {"processor": "another"})
+    monkeypatch.setattr(speed, "_here", lambda: {"processor": "another"})
     record(1.5, 1.0)
     assert _opened() == "fp32"
 
@@ -126,7 +127,7 @@ def test_who_asks_for_fp32_or_torch_gets_it(compute: Compute, record: Record) ->
 def test_without_a_place_to_keep_the_measurement_it_is_fp32(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else it would be measured in every run, and come out otherwise in a run beside other work."""
     record(0.5, 1.0)
-    monkeypatch.setattr(int8, "writable", lambda _: False)
+    monkeypatch.setattr(speed, "writable", lambda _: False)
     assert _opened() == "fp32"
 
 
@@ -157,8 +158,17 @@ def test_a_full_disk_is_fp32_and_no_failure(record: Record, monkeypatch: pytest.
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(int8, "write_text", full)
+    monkeypatch.setattr(speed, "write_text", full)
     assert _opened() == "fp32"
+
+
+def test_after_a_calibration_it_is_measured_anew(record: Record) -> None:
+    record(2.0, 1.0)
+    assert _opened() == "fp32"
+    record(0.5, 1.0)
+    assert _opened() == "fp32"
+    speed.forget(str(weight_store.get(NAME).sha256))
+    assert _opened() == "int8"
 
 
 def test_int8_is_not_even_read_where_it_was_measured_to_be_slower(

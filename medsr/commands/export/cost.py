@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medsr.core.types import Array
-from medsr.engines.base import LARGEST_LOSS, WORST_LOSS
-from medsr.engines.int8 import loses_next_to_nothing
+from medsr.engines.base import LARGEST_LOSS, WORST_LOSS, loses_next_to_nothing
 from medsr.metrics import psnr_ssim
 
 if TYPE_CHECKING:

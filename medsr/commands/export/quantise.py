@@ -55,12 +55,13 @@ def quantise_trunk(
     crops = _crops(samples.calibration, card["spec"]["channels"], CROPS_OF_LARGE if _weights(model) > LARGE else CROPS)
     limits = np.max([extent(crop, card["spec"]["channels"]) for crop in crops], axis=0)
     reference = Reference.of(model, crops)
-    results = [_results(model, card, pairs) for pairs in samples.tests]
+    results = [results_of(OpenvinoEngine(model, card), card, pairs) for pairs in samples.tests]
+    int8_card = card | {"precision": "int8"}
     best: tuple[Any, dict[str, Any]] | None = None
     for fp32_layers in _choices(model):
         quantised = refit_last_layer(_quantise(model, crops, fp32_layers), reference)
         costs = [
-            Cost.of(_results(quantised, card | {"precision": "int8"}, pairs), plain, pairs)
+            Cost.of(results_of(OpenvinoEngine(quantised, int8_card), card, pairs), plain, pairs)
             for pairs, plain in zip(samples.tests, results, strict=True)
         ]
         for folder, cost in zip(folders, costs, strict=True):
@@ -178,13 +179,12 @@ def _stretched(piece: Array, image: int) -> Array:
     return result
 
 
-def _results(model: Any, card: dict[str, Any], pairs: list[ValidationSample]) -> list[Array]:
-    """What the model makes of every low resolution, (H, W, C) in [0, 1]."""
+def results_of(engine: OpenvinoEngine, card: dict[str, Any], pairs: list[ValidationSample]) -> list[Array]:
+    """What a model makes of every low resolution, (H, W, C) in [0, 1]."""
     spec = card["spec"]
-    engine = OpenvinoEngine(model, card)
     network: Network | SliceRefiner
     if kind_of(spec["architecture"]) == "slice":
-        network = slice_refiner("int8", engine, spec["architecture"], spec["hyperparameters"])
+        network = slice_refiner(engine.precision, engine, spec["architecture"], spec["hyperparameters"])
     else:
-        network = Network("int8", engine, spec["scale"], spec["channels"])
+        network = Network(engine.precision, engine, spec["scale"], spec["channels"])
     return [network(sample.low_resolution, spec["scale"]) for sample in pairs]

@@ -12,7 +12,7 @@ from medsr.commands.export import openmodeldb
 from medsr.core.errors import InputError, UsageError
 from medsr.core.suggest import did_you_mean
 from medsr.core.types import Notify
-from medsr.engines import conversion, openvino_engine
+from medsr.engines import conversion, openvino_engine, speed
 from medsr.engines.benchmark_engines import benchmark_engines
 from medsr.engines.model_cache import cache_path, exported_hash, keep
 from medsr.engines.openvino_engine import OpenvinoEngine
@@ -121,6 +121,7 @@ def export(
         card |= _measured(net, converted, card)
     if out is None:
         keep(target, converted, card)
+        speed.forget(digest)
     else:
         conversion.save_openvino(target, converted, card)
     return Exported(target, exported_hash(target), card)

@@ -73,9 +73,9 @@ def upscale(
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`, or `gpu` and `gpu:1` for Intel's through OpenVINO.
         bits: Bits stored in 16-bit files that do not say, 8 to 16. None: decided once for all files, and said.
         engine: `auto`, `torch` or `openvino`.
-        precision: `auto` takes `int8` on a CPU where it was measured to lose next to nothing and to be faster, else
-            `fp32`; the sidecar says which. `int8` for a bundled model that comes with it, or one that `medsr.export`
-            calibrated. `fp16` or `bf16` on a GPU.
+        precision: `auto` takes `bf16` or `int8` on a CPU where the model was measured to lose next to nothing and the
+            CPU to be faster, else `fp32`; the sidecar says which. `bf16` on a GPU, or a CPU that computes in it.
+            `int8` for a bundled model that comes with it, or one that `medsr.export` calibrated. `fp16` on a GPU.
         max_gpu_memory: GB of the GPU's memory that may be used. None: what is free.
         compiled: Whether torch.compile is used.
         skip_done: Leave out what status.tsv calls done, as long as input, settings and result are the same.

@@ -1,0 +1,72 @@
+"""How fast this processor computes a network in each precision: measured once, and kept in the cache."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+
+from medsr.engines import openvino_engine
+from medsr.engines.base import Engine
+from medsr.engines.benchmark_engines import seconds_of
+from medsr.engines.model_cache import cache_path, writable
+from medsr.io.files import write_text
+
+FASTER = 0.9
+"""Of the time in more bits: what fewer bits may take at most for `auto` to take them."""
+STEPS = ("fp32", "bf16", "int8")
+"""From the most exact on."""
+
+
+def recorded(digest: str) -> dict[str, float]:
+    """Seconds by precision, measured on this processor with the weights of that SHA-256; empty where they were not."""
+    try:
+        record = json.loads(_record(digest).read_text(encoding="utf-8"))
+        if record["on"] != _here():
+            return {}
+        return {str(precision): float(seconds) for precision, seconds in record["seconds"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def can_record(digest: str) -> bool:
+    """Whether a measurement can be kept. Else it would be made anew in every run, and might come out otherwise."""
+    return writable(_record(digest).parent)
+
+
+def measure(digest: str, engines: Mapping[str, Engine], spec: Mapping[str, object]) -> None:
+    """Time a network's engines, one for each precision, and keep the seconds, if the disk has room for them."""
+    seconds = dict(zip(engines, seconds_of(list(engines.values()), spec), strict=True))
+    with suppress(OSError):
+        write_text(_record(digest), json.dumps({"on": _here(), "seconds": seconds}) + "\n")
+
+
+def forget(digest: str) -> None:
+    """Measure anew the next time: there is another model of one precision."""
+    _record(digest).unlink(missing_ok=True)
+
+
+def quickest(seconds: Mapping[str, float]) -> str:
+    """The precision to take: fewer bits only where they are clearly faster than more."""
+    best = STEPS[0]
+    for precision in STEPS[1:]:
+        if precision in seconds and seconds[precision] <= FASTER * seconds[best]:
+            best = precision
+    return best
+
+
+def _record(digest: str) -> Path:
+    return cache_path(digest, "auto").with_name("speed.json")
+
+
+@lru_cache(1)
+def _here() -> dict[str, str]:
+    core = openvino_engine.core()
+    return {
+        "processor": str(core.get_property("CPU", "FULL_DEVICE_NAME")),
+        # a cluster's machines share a home, and virtual ones hide their processors' full names
+        "computes in": " ".join(sorted(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))),
+        "openvino": str(openvino_engine.package().get_version()),
+    }
