@@ -13,7 +13,7 @@ PACKAGE = Path(medsr.__file__).parent
 OTHER_PROGRAMS = {
     "networks/packages.py": "pip's own options",
     "networks/upstream.py": "pip's own options",
-    "engines/selection.py": "the command line of a child: medsr export",
+    "engines/fp32.py": "the command line of a child: medsr export",
     "commands/cohort/slurm_executor.py": "options of sbatch and squeue, and the command line of a task",
 }
 WHOLE_COMMAND = re.compile(r"\bmedsr [a-z{][^;,:`]*")

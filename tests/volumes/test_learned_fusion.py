@@ -154,7 +154,7 @@ def test_it_is_computed_by_the_engine_that_computes_the_planes() -> None:
     pytest.importorskip("openvino")
     scan, affine = smooth_volume((26, 24, 10)), np.diag([1, 1, 3, 1.0])
     learned_fusion._opened.cache_clear()
-    options = {"model": "medsr-mri", "fuse": "learned", "device": "cpu"}
+    options = {"model": "medsr-mri", "fuse": "learned", "device": "cpu", "precision": "fp32"}
     images = [medsr.volume(scan, affine=affine, engine=engine, **options).image for engine in ("torch", "openvino")]
     np.testing.assert_allclose(images[1], images[0], atol=1e-4 * np.ptp(scan))
     engines = [learned_fusion.open_fuser("learned", engine).engine.name for engine in ("torch", "auto")]
