@@ -5,10 +5,10 @@
 
 FOLDER: ground-truth images (fundus photographs, X-rays), at least `limit` + 4: the first `limit` are measured, the
 others calibrate int8. The middle `side` x `side` low-resolution pixels of each are super-resolved by every method in a
-process of its own: RealESRGANer at its best tile setting, medsr in fp32 (torch and OpenVINO) and in int8. Seconds are
-those of the computing alone, the best of three; memory is the process's peak. FILE: an RRDB for colour images, as
-`.pth` or `.safetensors`. Without --weights: a full-size RRDB x4 with random weights, which says nothing about what int8
-loses. --history adds the figures to a table of all versions.
+process of its own: RealESRGANer at its best tile setting, medsr in fp32 (torch and OpenVINO), in bf16 on a CPU that
+computes in it, and in int8. Seconds are those of the computing alone, the best of three; memory is the process's peak.
+FILE: an RRDB for colour images, as `.pth` or `.safetensors`. Without --weights: a full-size RRDB x4 of random weights,
+which says nothing about what bf16 and int8 lose. --history adds the figures to a table of all versions.
 """
 
 from __future__ import annotations
@@ -31,12 +31,19 @@ import numpy as np
 
 from medsr.core.version import __version__
 from medsr.degradation.protocols import bicubic_then_blur, crop_to_multiple
+from medsr.engines import bf16
 from medsr.io.images import image as image_io
 from medsr.metrics import psnr_ssim
 
 TILES = (0, 128, 256)
 """RealESRGANer's tile settings that are tried; 0: in one piece."""
-OURS = {"medsr torch": "torch", "medsr openvino": "openvino", "medsr int8": "int8"}
+OURS = {
+    "medsr torch": ("torch", "fp32"),
+    "medsr openvino": ("openvino", "fp32"),
+    **({"medsr bf16": ("openvino", "bf16")} if bf16.available() else {}),
+    "medsr int8": ("openvino", "int8"),
+}
+"""Engine and precision."""
 REFERENCE = "medsr torch"
 ROUNDS = 3
 TO_CALIBRATE = 4
@@ -222,7 +229,7 @@ def _child(way: str, work: Path, weights: Path) -> None:
     """One method over all images: prints seconds and peak memory, leaves the results (H, W, 3) in [0, 1]."""
     from medsr.core.platform import peak_memory
 
-    upscale = _ours(OURS[way], work, weights) if way in OURS else _peer(int(way.split()[-1]), weights)
+    upscale = _ours(*OURS[way], work, weights) if way in OURS else _peer(int(way.split()[-1]), weights)
     lows = [np.load(path) for path in sorted(work.glob("low*.npy"))]
     rounds = []
     for _ in range(ROUNDS):
@@ -245,11 +252,11 @@ def _peer(tile: int, weights: Path) -> Callable[[np.ndarray], np.ndarray]:
     return lambda low: peer.enhance(np.rint(low[:, :, ::-1] * 255).astype(np.uint8))[0][:, :, ::-1] / 255.0
 
 
-def _ours(engine: str, work: Path, weights: Path) -> Callable[[np.ndarray], np.ndarray]:
+def _ours(engine: str, precision: str, work: Path, weights: Path) -> Callable[[np.ndarray], np.ndarray]:
     from medsr.engines.base import Compute
     from medsr.volumes.models import open_model
 
-    model = open_model(weights, Compute("cpu", precision="int8") if engine == "int8" else Compute("cpu", engine))
+    model = open_model(weights, Compute("cpu", engine, precision))
     return lambda low: model(low.astype(np.float32), np.load(work / "scale.npy").item())
 
 

@@ -16,7 +16,7 @@ import pytest
 import medsr
 from medsr.commands.export import cost
 from medsr.core.errors import InputError, UsageError
-from medsr.engines import int8
+from medsr.engines import base, int8
 from medsr.engines.base import Compute
 from medsr.engines.openvino_engine import read
 from medsr.io.files import sha256
@@ -86,7 +86,7 @@ def test_int8_is_calibrated_measured_and_then_found_by_name(eyes: Path, tmp_path
 @pytest.mark.slow
 def test_int8_that_loses_too_much_is_refused(eyes: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cost, "LARGEST_LOSS", -1.0)
-    monkeypatch.setattr(int8, "UNASKED_LOSS", -1.0)
+    monkeypatch.setattr(base, "UNASKED_LOSS", -1.0)
     with pytest.raises(UsageError, match=r"int8 loses .* dB of PSNR .* use fp32"):
         medsr.export(tiny_model, "openvino", int8=True, calibrate=eyes)
     with pytest.raises(UsageError, match="has not been calibrated"):
