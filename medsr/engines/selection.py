@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,36 +53,36 @@ def open_engine(path: Path, name: str, compute: Compute) -> tuple[Engine, Spec]:
 def _fastest(path: Path, name: str, digest: str, wanted: str, compute: Compute) -> tuple[Engine, Spec]:
     """In the precision that this processor gains most by, of those in which next to nothing is lost."""
     seconds = speed.recorded(digest)
-    half = bf16.good_unasked(path, digest) and bf16.available()
-    if not seconds or (half and "bf16" not in seconds):
-        if not speed.can_record(digest):
-            return open_in_fp32(path, name, digest, wanted, compute)
-        seconds = _measured(path, name, digest, wanted, compute, half)
+    if not seconds and speed.can_record(digest):
+        seconds = _measured(path, name, digest, wanted, compute)
     best = speed.quickest(seconds)
     if best == "int8":
         quantised = find_int8(path, digest)
         if quantised is not None and good_unasked(quantised.card):
             return _guarded(quantised, path, name, digest, compute), spec_of(quantised.card)
-    if best == "bf16" and half:
+    if best == "bf16" and _good_in_bf16(path, digest):
         return _in_bf16(path, name, digest, compute)
     return open_in_fp32(path, name, digest, wanted, compute)
 
 
-def _measured(path: Path, name: str, digest: str, wanted: str, compute: Compute, half: bool) -> dict[str, float]:
+def _measured(path: Path, name: str, digest: str, wanted: str, compute: Compute) -> dict[str, float]:
     """Seconds in fp32, and in bf16 and int8 where the model loses next to nothing in them; of fp32 alone none."""
+    engines: dict[str, Engine] = {}
+    if _good_in_bf16(path, digest):
+        with suppress(UsageError):  # this OpenVINO would compute all layers in it
+            engines["bf16"] = _in_bf16(path, name, digest, compute)[0]
     quantised = find_int8(path, digest)
-    if quantised is not None and not good_unasked(quantised.card):
-        quantised = None
-    if quantised is None and not half:
+    if quantised is not None and good_unasked(quantised.card):
+        engines["int8"] = quantised
+    if not engines:
         return {}
     plain, spec = open_in_fp32(path, name, digest, wanted, compute)
-    engines: dict[str, Engine] = {"fp32": plain}
-    if half:
-        engines["bf16"] = _in_bf16(path, name, digest, compute)[0]
-    if quantised is not None:
-        engines["int8"] = quantised
-    speed.measure(digest, engines, asdict(spec))
+    speed.measure(digest, {"fp32": plain, **engines}, asdict(spec))
     return speed.recorded(digest)
+
+
+def _good_in_bf16(path: Path, digest: str) -> bool:
+    return bf16.good_unasked(path, digest) and bf16.available()
 
 
 def _in_int8(path: Path, name: str, digest: str, compute: Compute) -> tuple[Engine, Spec]:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
+from medsr.core.version import __version__
 from medsr.engines import openvino_engine
 from medsr.engines.base import Engine
 from medsr.engines.benchmark_engines import seconds_of
@@ -69,4 +70,5 @@ def _here() -> dict[str, str]:
         # a cluster's machines share a home, and virtual ones hide their processors' full names
         "computes in": " ".join(sorted(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))),
         "openvino": str(openvino_engine.package().get_version()),
+        "medsr": __version__,  # another may know more precisions
     }

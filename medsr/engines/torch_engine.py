@@ -26,7 +26,8 @@ class TorchEngine:
         import torch
 
         if precision in ("fp16", "bf16") and not device.startswith("cuda"):
-            raise UsageError(f"`precision={precision}` needs a CUDA device")
+            advice = "; on a CPU leave `engine=torch` out" if precision == "bf16" else ""
+            raise UsageError(f"`precision={precision}` in torch needs a CUDA device{advice}")
         self.dtype = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[precision]
         self.net = net.to(memory_format=torch.channels_last).to(device).eval()
         if self.dtype != torch.float32:

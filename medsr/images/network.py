@@ -168,7 +168,8 @@ class Network:
 
         Always the whole image where the network is made for that. Raises MemoryExhaustedError where it does not fit.
         """
-        size = 2 if self.engine.precision in ("fp16", "bf16") else 4
+        halved = self.engine.name == "torch" and self.engine.precision in ("fp16", "bf16")
+        size = 2 if halved else 4  # OpenVINO's bf16 leaves the last layers in fp32
         per_pixel = 5 * self.engine.features * self.scale**2 * size  # the last layers' maps dominate
         free = _free_memory(self.engine.device)
         shared = shares_memory(self.engine.device)

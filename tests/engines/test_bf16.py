@@ -119,11 +119,13 @@ def test_a_cpu_that_has_none_is_told_so_and_auto_goes_without(monkeypatch: pytes
         opened("medsr-mri", Compute("cpu", precision="bf16"))
 
 
-def test_what_openvino_does_not_heed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_openvino_does_not_heed_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(bf16, "available", lambda: True)
     monkeypatch.setattr(bf16, "is_heeded", lambda *_: False)
     with pytest.raises(UsageError, match="would compute all layers in it"):
         engines("medsr-mri")
+    monkeypatch.setenv("MEDSR_HOME", str(tmp_path))
+    assert opened("medsr-mri") == "fp32"
 
 
 @pytest.mark.usefixtures("computes_bf16")
