@@ -62,8 +62,8 @@ def measure_bf16(name: str, folders: list[Path]) -> None:
     worst = Cost.worst(costs)
     for folder, cost in zip(folders, costs, strict=True):
         row(f"`{name}` in bf16, {folder.name}", asdict(cost), "all but the trunk's", worst.good_unasked)
-    digits = {"loss_db": round(max(0, worst.loss_db), 4), "largest_difference": round(worst.largest_difference, 4)}
-    note(name, "bf16", f"{{loss_db: {digits['loss_db']}, largest_difference: {digits['largest_difference']}}}")
+    loss_db, largest_difference = round(max(0, worst.loss_db), 4), round(worst.largest_difference, 4)
+    note(name, "bf16", f"{{loss_db: {loss_db}, largest_difference: {largest_difference}}}")
 
 
 def row(what: str, cost: Mapping[str, Any], in_fp32: object, shipped: bool) -> None:

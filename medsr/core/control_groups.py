@@ -7,6 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from medsr.core import platform
+
 ROOT = Path("/sys/fs/cgroup")
 OWN = Path("/proc/self/cgroup")
 """Which groups this process is in: one line for version 2, one for each controller of version 1."""
@@ -53,6 +55,12 @@ def cpus() -> float | None:
             if quota > 0 and period > 0:  # version 1 says -1 for no bound
                 bounds.append(quota / period)
     return min(bounds, default=None)
+
+
+def cores() -> int:
+    """How many cores this process can keep busy: those it may run on, and no more than the bound pays for."""
+    bound = cpus()
+    return len(platform.cores()) if bound is None else max(1, min(len(platform.cores()), int(bound)))
 
 
 def _groups(controller: str) -> Iterator[tuple[int, Path]]:

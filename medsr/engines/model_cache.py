@@ -22,10 +22,11 @@ def cache_path(digest: str, precision: str) -> Path:
     return home() / "engines" / f"{digest[:16]}-{precision}" / "model.xml"
 
 
-def kept_engine(path: Path, digest: str, device: str = "cpu", bf16: bool = False) -> OpenvinoEngine | None:
+def kept_engine(path: Path, digest: str, device: str = "cpu", precision: str = "") -> OpenvinoEngine | None:
     """What was converted before, if it is whole, of these weights and by this version of OpenVINO; else None.
 
-    `bf16`: its trunk in bfloat16, on a CPU; raises UsageError where that is not to be had.
+    `precision`: `bf16` for one converted in fp32, else as it was converted. Raises UsageError where bf16 is not to be
+    had.
     """
     try:
         recorded = json.loads((path.parent / "files.json").read_text(encoding="utf-8"))
@@ -33,9 +34,7 @@ def kept_engine(path: Path, digest: str, device: str = "cpu", bf16: bool = False
         model, card = openvino_engine.read(path) if whole else (None, {})
     except (OSError, ValueError, WeightsError):
         return None
-    if not whole or card["sha256"] != digest:
-        return None
-    return bf16_engine(model, card) if bf16 else compiled_engine(model, card, device)
+    return _engine(model, card, device, precision) if whole and card["sha256"] == digest else None
 
 
 def shipped_engine(path: Path, digest: str, precision: str, device: str = "cpu") -> OpenvinoEngine | None:
@@ -51,8 +50,10 @@ def shipped_engine(path: Path, digest: str, precision: str, device: str = "cpu")
     if expected is None or not beside.is_file() or exported_hash(beside) != expected:
         return None
     model, card = openvino_engine.read(beside)
-    if card["sha256"] != digest:
-        return None
+    return _engine(model, card, device, precision) if card["sha256"] == digest else None
+
+
+def _engine(model: Any, card: dict[str, Any], device: str, precision: str) -> OpenvinoEngine:
     return bf16_engine(model, card) if precision == "bf16" else compiled_engine(model, card, device)
 
 

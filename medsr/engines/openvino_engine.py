@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from medsr.core import platform
+from medsr.core import control_groups
 from medsr.core.errors import UsageError, WeightsError
 from medsr.core.text import reason
 from medsr.core.types import Array
@@ -127,11 +127,11 @@ def compiled_engine(model: Any, card: dict[str, Any], device: str) -> OpenvinoEn
 
 
 def threads() -> int:
-    """As torch chooses: OMP_NUM_THREADS, else the cores this process may use."""
+    """OMP_NUM_THREADS as for torch, else the cores this process can keep busy."""
     threads_wanted = os.environ.get("OMP_NUM_THREADS", "")
     if threads_wanted.isdigit() and int(threads_wanted) > 0:
         return int(threads_wanted)
-    return len(platform.cores())
+    return control_groups.cores()
 
 
 def read(path: Path) -> tuple[Any, dict[str, Any]]:

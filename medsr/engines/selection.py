@@ -107,10 +107,10 @@ def _in_bf16(path: Path, name: str, digest: str, compute: Compute) -> tuple[Engi
     bf16.check_available()
     if checkpoint.is_foreign(path):
         raise UsageError(f"`precision=bf16`: {name} is another project's architecture, which runs in torch: fp32")
-    kept = shipped_engine(path, digest, "bf16") or kept_engine(cache_path(digest, "fp32"), digest, bf16=True)
+    kept = shipped_engine(path, digest, "bf16") or kept_engine(cache_path(digest, "fp32"), digest, precision="bf16")
     if kept is None:
         convert(path, name, digest, compute.device)
-        kept = kept_engine(cache_path(digest, "fp32"), digest, bf16=True)
+        kept = kept_engine(cache_path(digest, "fp32"), digest, precision="bf16")
     if kept is None:
         raise ComputationError(f"{name}: its conversion for OpenVINO could not be kept in {home()}")
     return kept, spec_of(kept.card)

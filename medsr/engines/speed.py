@@ -27,7 +27,8 @@ def recorded(digest: str) -> dict[str, float]:
         record = json.loads(_record(digest).read_text(encoding="utf-8"))
         if record["on"] != _here():
             return {}
-        return {str(precision): float(seconds) for precision, seconds in record["seconds"].items()}
+        seconds = {str(precision): float(value) for precision, value in record["seconds"].items()}
+        return seconds if STEPS[0] in seconds else {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from medsr.core import control_groups, memory
+from medsr.core import control_groups, memory, platform
+from medsr.engines import openvino_engine
 
 GB = 10**9
 
@@ -97,6 +98,18 @@ def test_the_time_of_cores_in_version_1(tmp_path: Path) -> None:
     assert control_groups.cpus() == 2
     write_quota(tmp_path / "cpu", ("cpu.cfs_quota_us", "-1"))
     assert control_groups.cpus() is None
+
+
+def test_no_more_threads_than_a_container_pays_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "cores", lambda: list(range(64)))
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert control_groups.cores() == openvino_engine.threads() == 64
+    (tmp_path / "own").write_text("0::/\n")
+    for quota, cores in (("250000", 2), ("50000", 1), ("9000000", 64)):
+        write_quota(tmp_path, ("cpu.max", f"{quota} 100000"))
+        assert control_groups.cores() == openvino_engine.threads() == cores
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert openvino_engine.threads() == 5  # as the user said
 
 
 def test_processes_that_work_side_by_side_share_it() -> None:

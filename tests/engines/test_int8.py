@@ -112,7 +112,8 @@ def test_a_damaged_record_is_measured_anew(record: Record, tmp_path: Path) -> No
     _opened()
     [path] = (tmp_path / "home").rglob("speed.json")
     no_number = json.dumps(json.loads(path.read_text()) | {"seconds": {"int8": "x"}})
-    for content in ("{", "[]", '{"on": 3}', "null", no_number):
+    no_fp32 = json.dumps(json.loads(path.read_text()) | {"seconds": {"int8": 0.5}})
+    for content in ("{", "[]", '{"on": 3}', "null", no_number, no_fp32):
         path.write_text(content)
         assert _opened() == "int8"
         assert json.loads(path.read_text())["seconds"] == {"int8": 0.5, "fp32": 1.0}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -149,6 +150,18 @@ def test_bicubic_follows_a_smooth_image(fundus: np.ndarray, tmp_path: Path) -> N
     out = Interpolation("bicubic")(ramp, 2)
     expected = (np.arange(80) + 0.5) / 2 - 0.5
     np.testing.assert_allclose(out[10, 8:-8, 0], (expected / 39)[8:-8], atol=1e-4)
+
+
+def test_bf16_halves_what_torch_takes_and_not_what_openvino_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenVINO keeps the last layers, which take the most, in fp32: half of the memory would not do for them."""
+    monkeypatch.setattr("medsr.images.network._free_memory", lambda _: 2e9)
+
+    def tile(engine: str, precision: str) -> int:
+        network = _network(4, tile=None)
+        network.engine = SimpleNamespace(name=engine, precision=precision, features=64, device="cuda")  # type: ignore[assignment]
+        return network._tile_for(4000, 4000)
+
+    assert tile("openvino", "bf16") == tile("openvino", "fp32") == tile("torch", "fp32") < tile("torch", "bf16")
 
 
 def test_a_bound_on_gpu_memory_makes_tiles_smaller_and_is_the_gpu_s_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,8 +142,7 @@ def _cpu_workers(sources: Sequence[Path]) -> int:
     if not platform.use_cores(platform.cores()):
         return 1
     needed = WORKER_BYTES + BYTES_PER_INPUT_BYTE * max(map(_size, sources))
-    cores = min(len(platform.cores()), int(control_groups.cpus() or len(platform.cores())))
-    return max(1, min(cores, len(sources), int(memory.free() / needed)))
+    return max(1, min(control_groups.cores(), len(sources), int(memory.free() / needed)))
 
 
 def _size(source: Path) -> int:

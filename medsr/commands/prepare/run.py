@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -18,6 +17,7 @@ from medsr.batch.outcome import Outcome
 from medsr.batch.workers import workers as pool_of
 from medsr.commands.prepare import account, page, steps
 from medsr.commands.prepare import source as sources
+from medsr.core import control_groups
 from medsr.core.errors import InputError, UsageError
 from medsr.core.text import shown_lines
 from medsr.core.types import Notify
@@ -121,7 +121,7 @@ def _prepare(card: Card, path: Path, folder: Path, workers: int | None, notify: 
     journal = Journal(folder / WORK / "journal.jsonl")
     before = manifest.read(folder) or []
     account.check_records(folder, journal, before)
-    with pool_of(workers or min(4, multiprocessing.cpu_count())) as pool:
+    with pool_of(workers or min(4, control_groups.cores())) as pool:
         inspections = steps.inspect_all(card, source, journal, pool)
         plan = steps.plan_splits(card, source, inspections)
         outputs, errors = steps.write_all(card, source, inspections, plan, journal, pool, folder, before)
