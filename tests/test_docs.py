@@ -64,6 +64,14 @@ def test_sentences_are_short(page: Path) -> None:
     assert average(page.read_text()) <= LONGEST
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_an_empty_line_stands_before_each_table(page: Path) -> None:
+    """Without it the page shows bars in a paragraph."""
+    lines = page.read_text(encoding="utf-8").split("\n")
+    heads = [index for index, line in enumerate(lines) if re.match(r"\|[-:| ]+\|$", line)]
+    assert [lines[index - 1] for index in heads if index > 1 and lines[index - 2].strip()] == []
+
+
 def test_the_counter_counts() -> None:
     prose = "# Not this\n\nOne two three. Four `a b c`\nsix.\n\n| not | this |\n\n- seven [eight](a.md) nine\n\n"
     page = f"{prose}```sh\nnot this\n```\n"
