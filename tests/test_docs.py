@@ -68,7 +68,7 @@ def test_sentences_are_short(page: Path) -> None:
 def test_an_empty_line_stands_before_each_table(page: Path) -> None:
     """Without it the page shows bars in a paragraph."""
     lines = page.read_text(encoding="utf-8").split("\n")
-    heads = [index for index, line in enumerate(lines) if re.match(r"\|[-:| ]+\|$", line)]
+    heads = [index for index, line in enumerate(lines) if re.match(r"\|( ?:?-+:? ?\|)+$", line)]
     assert [lines[index - 1] for index in heads if index > 1 and lines[index - 2].strip()] == []
 
 
