@@ -67,18 +67,17 @@ def _fastest(path: Path, name: str, digest: str, wanted: str, compute: Compute) 
 
 def _measured(path: Path, name: str, digest: str, wanted: str, compute: Compute) -> dict[str, float]:
     """Seconds in fp32, and in bf16 and int8 where the model loses next to nothing in them; of fp32 alone none."""
-    engines: dict[str, Engine] = {}
+    quantised = find_int8(path, digest)
+    candidates: dict[str, Engine] = {}
+    if quantised is not None and good_unasked(quantised.card):
+        candidates["int8"] = quantised
     if _good_in_bf16(path, digest):
         with suppress(UsageError):  # this OpenVINO would compute all layers in it
-            engines["bf16"] = _in_bf16(path, name, digest, compute)[0]
-    quantised = find_int8(path, digest)
-    if quantised is not None and good_unasked(quantised.card):
-        engines["int8"] = quantised
-    if not engines:
+            candidates["bf16"] = _in_bf16(path, name, digest, compute)[0]
+    if not candidates:
         return {}
     plain, spec = open_in_fp32(path, name, digest, wanted, compute)
-    speed.measure(digest, {"fp32": plain, **engines}, asdict(spec))
-    return speed.recorded(digest)
+    return speed.measure(digest, {"fp32": plain, **candidates}, asdict(spec))
 
 
 def _good_in_bf16(path: Path, digest: str) -> bool:

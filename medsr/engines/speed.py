@@ -1,4 +1,8 @@
-"""How fast this processor computes a network in each precision: measured once, and kept in the cache."""
+"""How fast this processor computes a network in each precision: measured once, and kept in the cache.
+
+Processes that begin together measure one after the other, and all of them take the first one's word: else a cohort's
+scans would be computed in different precisions.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ from medsr.engines.base import Engine
 from medsr.engines.benchmark_engines import seconds_of
 from medsr.engines.model_cache import cache_path, writable
 from medsr.io.files import write_text
+from medsr.io.lock import held
 
 FASTER = 0.9
 """Of the time in more bits: what fewer bits may take at most for `auto` to take them."""
@@ -38,11 +43,17 @@ def can_record(digest: str) -> bool:
     return writable(_record(digest).parent)
 
 
-def measure(digest: str, engines: Mapping[str, Engine], spec: Mapping[str, object]) -> None:
-    """Time a network's engines, one for each precision, and keep the seconds, if the disk has room for them."""
-    seconds = dict(zip(engines, seconds_of(list(engines.values()), spec), strict=True))
-    with suppress(OSError):
-        write_text(_record(digest), json.dumps({"on": _here(), "seconds": seconds}) + "\n")
+def measure(digest: str, engines: Mapping[str, Engine], spec: Mapping[str, object]) -> dict[str, float]:
+    """Time a network's engines, one for each precision; returns what is kept of it, as `recorded`.
+
+    That is another process's measurement, where it was first.
+    """
+    with held(_record(digest).parent):
+        if not recorded(digest):
+            seconds = dict(zip(engines, seconds_of(list(engines.values()), spec), strict=True))
+            with suppress(OSError):  # the disk may have no room
+                write_text(_record(digest), json.dumps({"on": _here(), "seconds": seconds}) + "\n")
+        return recorded(digest)
 
 
 def forget(digest: str) -> None:

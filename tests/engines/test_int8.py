@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from tests.helpers.images import write_png
 
 SHIPPED = [name for name, entry in weight_store.entries().items() if entry.int8_sha256]
 NAME = "medsr-retina-x2"
+DIGEST = "d" * 64
 AUTO = Compute("cpu", precision="auto")
 Record = Callable[[float, float], None]
 
@@ -242,5 +244,27 @@ def test_the_sidecar_says_int8_and_it_is_repeated_in_int8(record: Record, tmp_pa
 def test_a_cohort_does_not_choose_by_the_machine() -> None:
     from medsr.commands.cohort.build_plan import complete_options
 
-    assert complete_options("upscale", {})["precision"] == "fp32"
+    for options in ({}, {"precision": "auto"}):  # the command line says every default
+        assert complete_options("upscale", options)["precision"] == "fp32"
+        assert complete_options("upscale", options, here=True)["precision"] == "auto"
     assert complete_options("upscale", {"precision": "int8"})["precision"] == "int8"
+
+
+def test_who_measures_second_takes_the_first_ones_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else two workers of a cohort that begin together compute its scans in different precisions."""
+    monkeypatch.setenv("MEDSR_HOME", str(tmp_path / "home"))
+    assert speed.can_record(DIGEST)
+    seconds = {"fp32": 1.0, "int8": 0.5}
+    answers: list[dict[str, float]] = []
+    second = Thread(target=lambda: answers.append(speed.measure(DIGEST, dict.fromkeys(seconds), {})))  # type: ignore[arg-type]
+
+    def measured(*_: Any) -> list[float]:
+        second.start()
+        second.join(0.2)
+        assert not answers, "measured beside the first"
+        return list(seconds.values())
+
+    monkeypatch.setattr(speed, "seconds_of", measured)
+    assert speed.measure(DIGEST, dict.fromkeys(seconds), {}) == seconds  # type: ignore[arg-type]
+    second.join(10)
+    assert answers == [seconds]

@@ -31,12 +31,13 @@ def build_plan(
     skip_done: bool,
     options: dict[str, Any],
     notify: Notify,
+    here: bool = False,
 ) -> CohortPlan:
-    """The plan of a cohort; nothing is written yet.
+    """The plan of a cohort; nothing is written yet. `here`: all of it is computed on this machine.
 
     Raises UsageError for options or inputs that are wrong, WeightsError where the model cannot be opened.
     """
-    options = complete_options(command, options)
+    options = complete_options(command, options, here)
     root = find.dataset(inputs) if command == "volume" else None
     if root is not None:
         if options["dicom"]:
@@ -58,8 +59,11 @@ def build_plan(
     return CohortPlan(command, out, options, tuple(matches.items), dataset, skip_done, weights, clashes)
 
 
-def complete_options(command: Command, options: dict[str, Any]) -> dict[str, Any]:
-    """All of the command's options, with their defaults. Raises UsageError for others."""
+def complete_options(command: Command, options: dict[str, Any], here: bool = False) -> dict[str, Any]:
+    """All of the command's options, with their defaults. Raises UsageError for others.
+
+    `here`: on this machine alone. Several might choose different precisions: there `auto` is fp32.
+    """
     from medsr.commands.archive import PARAMETERS as OF_ARCHIVES
     from medsr.commands.upscale.run import check_outscale, upscale
     from medsr.commands.volume.arguments import build_request
@@ -72,13 +76,14 @@ def complete_options(command: Command, options: dict[str, Any]) -> dict[str, Any
     if command == "upscale":
         others.add("series")  # of images only archives have any
     defaults = {name: parameter.default for name, parameter in parameters.items() if name not in others}
-    defaults["precision"] = "fp32"  # `auto` might choose otherwise on another machine of the cohort
     for name, value in options.items():
         if name not in defaults:
             raise UsageError(f"cohort {command}: no option {name}")
         if name in ONE_SCAN and value:
             raise UsageError(f"`{name}`: belongs to one scan, not to a cohort")
     options = defaults | options
+    if options["precision"] == "auto" and not here:
+        options["precision"] = "fp32"
     options["model"] = _absolute(str(options["model"]))
     arguments = dict(options)
     device = (arguments.pop(name) for name in ("device", "engine", "precision", "max_gpu_memory", "compiled"))

@@ -41,6 +41,11 @@ class Executor:
         if self.per_task < 1 or self.throttle < 0 or self.workers < 0:
             raise UsageError("`per_task`, `throttle`, `workers`: expected whole numbers, 1 or more to a task")
 
+    @property
+    def here(self) -> bool:
+        """Whether every worker runs on this machine."""
+        return self.name == "local" or (self.name == "dask" and self.address is None)
+
     def check(self) -> None:
         """Raise UsageError for an executor that is not there, before anything is touched."""
         if self.name == "slurm":

@@ -60,7 +60,7 @@ def cohort(
     """
     names = [str(inputs)] if isinstance(inputs, str | Path) else [str(name) for name in inputs]
     folder = Path(os.path.abspath(out))
-    plan = build_plan(command, names, folder, suffixes, skip_done, options, notify)
+    plan = build_plan(command, names, folder, suffixes, skip_done, options, notify, on.here)
     on.check()
     with plans.locked_folder(folder):
         _put_away(folder)

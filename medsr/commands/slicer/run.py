@@ -57,7 +57,7 @@ class Wish:
             report=False,
             affine=None,
             input_spacing=None,
-            compute=Compute(self.device),
+            compute=Compute(self.device, precision="auto"),
         )[0]
 
 

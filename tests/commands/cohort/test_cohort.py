@@ -109,6 +109,7 @@ def test_the_page_tells_of_images_that_no_model_was_made_for(tmp_path: Path, fun
     write_png(tmp_path / "in" / "blue.png", fundus[:40, :40, ::-1])
     cohort("upscale", tmp_path / "in", out=tmp_path / "out", on=Executor(workers=1))
     assert "no bundled model was made for" in (tmp_path / "out" / "cohort.html").read_text()
+    assert plan.load(tmp_path / "out").options["precision"] == "auto"
 
 
 @pytest.mark.slow
@@ -372,6 +373,7 @@ def test_slurm_refuses_in_words_and_can_be_left_alone(
         cohort("volume", scans, out=tmp_path / "no", on=Executor("slurm", sbatch="--partition=none"), model="cubic")
     out = tmp_path / "out"
     cohort("volume", scans, out=out, on=Executor("slurm", wait=False, per_task=4), model="cubic")
+    assert plan.load(out).options["precision"] == "fp32", "its machines might choose differently"
     when(lambda: len(results.read_status(plan.load(out)).done) == COUNT)
     result = CliRunner().invoke(app, ["cohort", "status", str(out)])
     assert f"{COUNT} of {COUNT} done" in result.output

@@ -105,7 +105,6 @@ def test_a_flat_volume_stays_flat(tmp_path: Path) -> None:
     assert np.unique(sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out.nrrd")))).tolist() == [417]
 
 
-@pytest.mark.slow
 def test_it_is_what_medsr_volume_writes(tmp_path: Path) -> None:
     write(tmp_path / "in.nrrd", scan_values())
     spread = tmp_path / "spread.nrrd"
