@@ -170,7 +170,8 @@ def _go(ready: _Ready, resuming: bool, notify: Notify) -> TrainingResult:
 
         def show(done: float, text: str = "") -> None:
             rate = (state.iteration - first) / max(time.monotonic() - began, 1e-9)
-            update(done, f"{text}  {rate:.2f} it/s")
+            counted = "" if recipe.minutes is None else f"seconds, iteration {state.iteration}  "
+            update(done, f"{counted}{text}  {rate:.2f} it/s")
 
         logger.show = show
         if not state.finished(recipe):  # else it was killed before its report was written

@@ -33,12 +33,13 @@ def test_minutes_end_a_run_and_are_shared_by_its_stages(
 
 
 def test_minutes_bring_a_cosine_down_to_nothing(
-    tmp_path: Path, image_folder: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, image_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tick(monkeypatch)
     optimizer = {"learning_rate": 1e-3, "schedule": "cosine"}
     recipe = write_recipe(tmp_path / "r.yml", minutes=0.0332, optimizer=optimizer, iterations=10**6)
     finetune(recipe, image_folder, out=tmp_path / "run", device="cpu")
+    assert "2/2  seconds, iteration 20  " in capsys.readouterr().err  # else they would pass for iterations
     rates = learning_rates(tmp_path / "run")
     assert len(rates) == 20
     assert rates[0] == 1e-3
