@@ -10,6 +10,7 @@ from medsr import recipe as recipes
 from medsr.core.devices import choose
 from medsr.core.errors import UsageError
 from medsr.core.resources import expanded
+from medsr.core.threads import bound_torch
 from medsr.core.types import Notify
 from medsr.data import changes, file_list
 from medsr.data.depth import with_depth
@@ -73,6 +74,7 @@ def finetune(
             raise UsageError(f"{run}: is a file; `out` names a folder")
         if (run / "recipe.yml").exists() or (run / "log.jsonl").exists():
             raise UsageError(f"{run}: already holds a run; give another `out`, or `resume={run}`")
+    bound_torch()
     train = stages.train if settings.stages else trainer.train
     return train(settings, run, choose(device), resume is not None, notify)
 

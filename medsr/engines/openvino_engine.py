@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from functools import cache
 from pathlib import Path
@@ -11,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from medsr.core import control_groups
 from medsr.core.errors import UsageError, WeightsError
 from medsr.core.text import reason
+from medsr.core.threads import threads
 from medsr.core.types import Array
 from medsr.engines.base import LARGEST_DIFFERENCE
 from medsr.io.files import utf8_name
@@ -124,14 +123,6 @@ def compiled_engine(model: Any, card: dict[str, Any], device: str) -> OpenvinoEn
             f"{LARGEST_DIFFERENCE:g}; use `device=cpu`"
         )
     return engine
-
-
-def threads() -> int:
-    """OMP_NUM_THREADS as for torch, else the cores this process can keep busy."""
-    threads_wanted = os.environ.get("OMP_NUM_THREADS", "")
-    if threads_wanted.isdigit() and int(threads_wanted) > 0:
-        return int(threads_wanted)
-    return control_groups.cores()
 
 
 def read(path: Path) -> tuple[Any, dict[str, Any]]:

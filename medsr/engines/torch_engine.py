@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medsr.core.errors import UsageError
+from medsr.core.threads import bound_torch
 from medsr.core.types import Array
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class TorchEngine:
         if precision in ("fp16", "bf16") and not device.startswith("cuda"):
             advice = "; on a CPU leave `engine=torch` out" if precision == "bf16" else ""
             raise UsageError(f"`precision={precision}` in torch needs a CUDA device{advice}")
+        bound_torch()
         self.dtype = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[precision]
         self.net = net.to(memory_format=torch.channels_last).to(device).eval()
         if self.dtype != torch.float32:

@@ -13,13 +13,13 @@ from threadpoolctl import threadpool_limits
 from medsr.batch.workers import run_jobs, workers
 from medsr.core.devices import choose
 from medsr.core.errors import UsageError
+from medsr.core.threads import threads
 from medsr.core.types import Array
 from medsr.data.augmentation import random_contrast, random_zoom
 from medsr.data.streams import stream
 from medsr.data.volumes import load
 from medsr.degradation.slice_profile import matrix
 from medsr.engines.base import Compute
-from medsr.engines.openvino_engine import threads
 from medsr.recipe import Jitter
 from medsr.volumes import fusion
 from medsr.volumes.acquisition import Acquisition

@@ -11,6 +11,7 @@ import numpy as np
 from medsr.batch.progress import progress
 from medsr.core.devices import choose
 from medsr.core.errors import TrainingError, UsageError
+from medsr.core.threads import bound_torch
 from medsr.data.streams import stream
 from medsr.data.volumes import split
 from medsr.degradation.thick_slices import FACTOR_RANGE
@@ -62,6 +63,7 @@ def train(
         raise UsageError(f"`out={out}`: there is no folder {out.parent}")
     if not isinstance(validation, str) and not 0 < validation < 1:
         raise UsageError(f"`validation={validation:g}`: expected a fraction between 0 and 1, or a pattern of names")
+    bound_torch()
     refiner_of(model, device)
     parts = split(Data(train=str(data), validation=validation), SIDE, how.seed)
     if not parts.held_out:

@@ -7,9 +7,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
+from torch import nn
 
 from medsr.core import control_groups, memory, platform
-from medsr.engines import openvino_engine
+from medsr.core.threads import bound_torch, threads
+from medsr.engines.torch_engine import TorchEngine
 
 GB = 10**9
 
@@ -103,13 +106,31 @@ def test_the_time_of_cores_in_version_1(tmp_path: Path) -> None:
 def test_no_more_threads_than_a_container_pays_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "cores", lambda: list(range(64)))
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    assert control_groups.cores() == openvino_engine.threads() == 64
+    assert control_groups.cores() == threads() == 64
     (tmp_path / "own").write_text("0::/\n")
     for quota, cores in (("250000", 2), ("50000", 1), ("9000000", 64)):
         write_quota(tmp_path, ("cpu.max", f"{quota} 100000"))
-        assert control_groups.cores() == openvino_engine.threads() == cores
+        assert control_groups.cores() == threads() == cores
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
-    assert openvino_engine.threads() == 5  # as the user said
+    assert threads() == 5  # as the user said
+
+
+def test_torch_keeps_to_what_a_container_pays_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "cores", lambda: list(range(64)))
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    (tmp_path / "own").write_text("0::/\n")
+    before = torch.get_num_threads()
+    try:
+        for quota, count in (("9000000", 6), ("250000", 2)):
+            write_quota(tmp_path, ("cpu.max", f"{quota} 100000"))
+            torch.set_num_threads(6)
+            TorchEngine(nn.Conv2d(1, 1, 3))
+            assert torch.get_num_threads() == count
+        torch.set_num_threads(1)
+        bound_torch()
+        assert torch.get_num_threads() == 1, "fewer, as a caller said"
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_processes_that_work_side_by_side_share_it() -> None:
