@@ -21,14 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import medsr
+from medsr.commands.export.comparison import Comparison
 from medsr.commands.export.cost import Cost
-from medsr.commands.export.pairs import Samples
-from medsr.commands.export.quantise import results_of
 from medsr.core.errors import MedsrError
 from medsr.core.resources import resource_dir
 from medsr.engines import bf16, openvino_engine
 from medsr.engines.int8 import good_unasked
-from medsr.engines.openvino_engine import OpenvinoEngine
 from medsr.networks import weight_store
 
 MOST_IN_FP32 = 6
@@ -56,9 +54,7 @@ def main() -> None:
 def measure_bf16(name: str, folders: list[Path]) -> None:
     """What a model loses in bf16: its line of the manifest, and its lines of the table."""
     model, card = openvino_engine.read(weight_store.get(name).path.with_suffix(".onnx"))
-    plain, half = OpenvinoEngine(model, card), bf16.bf16_engine(model, card)
-    samples = Samples.of(card, folders, None, say)
-    costs = [Cost.of(*(results_of(engine, card, pairs) for engine in (half, plain)), pairs) for pairs in samples.tests]
+    costs = Comparison.of(model, card, folders, None, say).costs(bf16.bf16_engine(model, card))
     worst = Cost.worst(costs)
     for folder, cost in zip(folders, costs, strict=True):
         row(f"`{name}` in bf16, {folder.name}", asdict(cost), "all but the trunk's", worst.good_unasked)

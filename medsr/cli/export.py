@@ -23,7 +23,10 @@ def export(
     ] = False,
     calibrate: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FOLDER", help="For --int8: images of the kind the model serves; again for another kind."),
+        typer.Option(
+            metavar="FOLDER",
+            help="Images of the kind the model serves, to measure int8 or bf16 on; again for another kind.",
+        ),
     ] = None,
     bits: Annotated[int | None, typer.Option(min=8, max=16, help=BITS)] = None,
 ) -> None:

@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from medsr.core.errors import UsageError
-from medsr.core.resources import resource_dir
 from medsr.engines import openvino_engine
-from medsr.engines.base import loses_next_to_nothing
 from medsr.engines.openvino_engine import OpenvinoEngine
-from medsr.networks import weight_store
 from medsr.networks.architectures import BODY
 
 TRUNK = re.compile(BODY)
@@ -35,14 +31,6 @@ def available() -> bool:
     return openvino_engine.available() and "BF16" in openvino_engine.core().get_property(
         "CPU", "OPTIMIZATION_CAPABILITIES"
     )
-
-
-def good_unasked(path: Path, digest: str) -> bool:
-    """Whether a bundled weight file was measured to lose so little in bfloat16 that nobody need ask for it."""
-    entry = weight_store.entries().get(path.stem)
-    if entry is None or entry.sha256 != digest or path.parent != resource_dir("pretrained"):
-        return False
-    return entry.bf16 is not None and loses_next_to_nothing(entry.bf16)
 
 
 def check_available() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from medsr.core.devices import choose
 from medsr.core.errors import ComputationError, UsageError
 from medsr.core.resources import home
-from medsr.engines import bf16, openvino_engine, speed
+from medsr.engines import bf16, bf16_cost, openvino_engine, speed
 from medsr.engines.base import Compute, Engine
 from medsr.engines.fp32 import convert, open_in_fp32, open_in_torch, spec_of
 from medsr.engines.guarded import GuardedEngine
@@ -81,7 +81,7 @@ def _measured(path: Path, name: str, digest: str, wanted: str, compute: Compute)
 
 
 def _good_in_bf16(path: Path, digest: str) -> bool:
-    return bf16.good_unasked(path, digest) and bf16.available()
+    return bf16_cost.good_unasked(path, digest) and bf16.available()
 
 
 def _in_int8(path: Path, name: str, digest: str, compute: Compute) -> tuple[Engine, Spec]:

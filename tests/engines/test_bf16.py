@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,15 @@ import pytest
 
 import medsr
 from medsr.core.errors import UsageError
-from medsr.engines import bf16, openvino_engine, selection, speed
+from medsr.engines import base, bf16, bf16_cost, openvino_engine, selection, speed
 from medsr.engines.base import UNASKED_DIFFERENCE, UNASKED_LOSS, Compute, loses_next_to_nothing
 from medsr.engines.openvino_engine import OpenvinoEngine
 from medsr.networks import weight_store
+from tests.helpers.images import write_png
 from tests.helpers.scans import smooth_volume
 
 MEASURED = [name for name, entry in weight_store.entries().items() if entry.bf16]
-GOOD = [name for name in MEASURED if bf16.good_unasked(weight_store.get(name).path, str(weight_store.get(name).sha256))]
+GOOD = [name for name in MEASURED if loses_next_to_nothing(weight_store.get(name).bf16 or {})]
 AUTO = Compute("cpu", precision="auto")
 
 
@@ -106,7 +108,7 @@ def test_fewer_bits_only_where_they_are_clearly_faster(
 def test_a_model_that_loses_more_is_not_taken_unasked(
     figures: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bf16, "loses_next_to_nothing", lambda _: loses_next_to_nothing(figures))
+    monkeypatch.setattr(bf16_cost, "loses_next_to_nothing", lambda _: loses_next_to_nothing(figures))
     assert opened("medsr-mri") == "fp32"
     assert opened("medsr-mri", Compute("cpu", precision="bf16")) == "bf16"
 
@@ -133,7 +135,46 @@ def test_ones_own_weights_compute_in_it_when_asked(tiny_model: Path) -> None:
     medsr.export(tiny_model, "openvino")
     engine, _ = selection.open_engine(tiny_model, "mine", Compute("cpu", precision="bf16"))
     assert (engine.name, engine.precision) == ("openvino", "bf16")
-    assert selection.open_engine(tiny_model, "mine", AUTO)[0].precision == "fp32"  # nobody measured what it loses
+    assert own(tiny_model) == "fp32"  # nobody measured what it loses
+
+
+def own(weights: Path) -> str:
+    return selection.open_engine(weights, "mine", AUTO)[0].precision
+
+
+@pytest.mark.usefixtures("computes_bf16")
+def test_what_ones_own_weights_lose_is_measured_and_then_they_compute_in_it_unasked(
+    tiny_model: Path, tmp_path: Path, fundus: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        write_png(tmp_path / "eyes" / f"{number}.png", fundus[number * 60 :][:96, :96])
+    assert own(tiny_model) == "fp32"
+    lines: list[str] = []
+    with monkeypatch.context() as strict:
+        strict.setattr(base, "UNASKED_LOSS", -9.0)
+        medsr.export(tiny_model, "openvino", calibrate=tmp_path / "eyes", notify=lines.append)
+        assert lines[-1].endswith("taken with `precision=bf16` alone")
+        assert own(tiny_model) == "fp32"
+    medsr.export(tiny_model, "openvino", calibrate=tmp_path / "eyes", notify=lines.append)
+    assert re.fullmatch(r"bf16: .* dB to .* dB, .* on a pixel; taken from now on where it is faster", lines[-1])
+    assert own(tiny_model) == "bf16"
+    [path] = (tmp_path / "home").rglob("bf16.json")
+    record = json.loads(path.read_text())
+    for content in (
+        "{",
+        json.dumps(record | {"openvino": "another"}),
+        json.dumps(record | {"measured": {"loss_db": 0.0, "largest_difference": 0.1}}),
+    ):
+        path.write_text(content)
+        assert own(tiny_model) == "fp32"
+
+
+def test_a_cpu_without_bf16_does_not_measure_it(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bf16, "available", lambda: False)
+    with pytest.raises(UsageError, match="which this CPU does not compute in"):
+        medsr.export(tiny_model, "openvino", calibrate=tmp_path)
 
 
 @pytest.mark.usefixtures("computes_bf16")

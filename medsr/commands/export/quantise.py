@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from medsr.commands.export.comparison import Comparison
 from medsr.commands.export.cost import Cost
-from medsr.commands.export.pairs import BLURS, Samples
+from medsr.commands.export.pairs import BLURS
 from medsr.commands.export.refit import Reference, refit_last_layer
 from medsr.core.errors import UsageError
 from medsr.core.types import Array, Notify
 from medsr.engines import openvino_engine
 from medsr.engines.guarded import extent
 from medsr.engines.openvino_engine import OpenvinoEngine
-from medsr.images.network import Network
-from medsr.networks.architectures import kind_of
 from medsr.recipe import ValidationProtocol
-from medsr.volumes.slice_models import SliceRefiner, slice_refiner
 
 if TYPE_CHECKING:
     from medsr.training.validation import ValidationSample
@@ -39,31 +35,21 @@ GAIN = 0.5, 1.3
 """How much darker or brighter another camera's channel may be."""
 
 
-def quantise_trunk(
-    model: Any, card: dict[str, Any], folders: Sequence[Path], bits: int | None, notify: Notify
-) -> tuple[Any, dict[str, Any]]:
+def quantise_trunk(model: Any, comparison: Comparison, notify: Notify) -> tuple[Any, dict[str, Any]]:
     """OpenVINO's model with an int8 trunk, and for its card: what it was calibrated on and what it loses.
 
-    `folders`: images or scans, one folder for each kind that the network serves. `bits`: of 16-bit images that do not
-    declare how many they hold. Half of the files of each folder calibrate, the other half measure. While more is lost
-    than nobody would notice (`Cost.good_unasked`), the trunk's layers are taken out of int8 that write into its skip
-    connections (the last of each block), and then those of the first and last blocks. Where that does not help, the
-    first choice stands that is acceptable. Raises UsageError where none is, InputError for a folder without two usable
-    images.
+    While more is lost than nobody would notice (`Cost.good_unasked`), the trunk's layers are taken out of int8 that
+    write into its skip connections (the last of each block), and then those of the first and last blocks. Where that
+    does not help, the first choice stands that is acceptable. Raises UsageError where none is.
     """
-    samples = Samples.of(card, folders, bits, notify)
+    card, samples, folders = comparison.card, comparison.samples, comparison.folders
     crops = _crops(samples.calibration, card["spec"]["channels"], CROPS_OF_LARGE if _weights(model) > LARGE else CROPS)
     limits = np.max([extent(crop, card["spec"]["channels"]) for crop in crops], axis=0)
     reference = Reference.of(model, crops)
-    results = [results_of(OpenvinoEngine(model, card), card, pairs) for pairs in samples.tests]
-    int8_card = card | {"precision": "int8"}
     best: tuple[Any, dict[str, Any]] | None = None
     for fp32_layers in _choices(model):
         quantised = refit_last_layer(_quantise(model, crops, fp32_layers), reference)
-        costs = [
-            Cost.of(results_of(OpenvinoEngine(quantised, int8_card), card, pairs), plain, pairs)
-            for pairs, plain in zip(samples.tests, results, strict=True)
-        ]
+        costs = comparison.costs(OpenvinoEngine(quantised, card | {"precision": "int8"}))
         for folder, cost in zip(folders, costs, strict=True):
             notify(f"{len(fp32_layers)} trunk layers in fp32, {folder}: {cost}")
         worst = Cost.worst(costs)
@@ -177,14 +163,3 @@ def _stretched(piece: Array, image: int) -> Array:
     values -= low
     values /= max(high - low, 1e-3)
     return result
-
-
-def results_of(engine: OpenvinoEngine, card: dict[str, Any], pairs: list[ValidationSample]) -> list[Array]:
-    """What a model makes of every low resolution, (H, W, C) in [0, 1]."""
-    spec = card["spec"]
-    network: Network | SliceRefiner
-    if kind_of(spec["architecture"]) == "slice":
-        network = slice_refiner(engine.precision, engine, spec["architecture"], spec["hyperparameters"])
-    else:
-        network = Network(engine.precision, engine, spec["scale"], spec["channels"])
-    return [network(sample.low_resolution, spec["scale"]) for sample in pairs]

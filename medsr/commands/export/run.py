@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medsr.commands.export import openmodeldb
+from medsr.commands.export.comparison import Comparison
+from medsr.commands.export.cost import Cost
 from medsr.core.errors import InputError, UsageError
 from medsr.core.suggest import did_you_mean
 from medsr.core.types import Notify
-from medsr.engines import conversion, openvino_engine, speed
+from medsr.engines import bf16, bf16_cost, conversion, openvino_engine, speed
 from medsr.engines.benchmark_engines import benchmark_engines
 from medsr.engines.model_cache import cache_path, exported_hash, keep
 from medsr.engines.openvino_engine import OpenvinoEngine
@@ -55,8 +57,9 @@ def export(
         to: `openvino`, `onnx` or `openmodeldb`.
         out: The file. None, for OpenVINO: where medsr looks for converted models.
         int8: Whether it is quantised. What that costs in PSNR is measured and written into its card.
-        calibrate: The folder of images (of networks for volumes: scans) to calibrate and measure int8 on; several, one
-            for each kind that the model serves, are measured each for itself.
+        calibrate: The folder of images (of networks for volumes: scans) to measure on what int8 and bf16 lose, and to
+            calibrate int8 on; several, one for each kind that the model serves, are measured each for itself. Without
+            `int8` only bf16 is measured. `precision=auto` takes what loses next to nothing and is faster.
         bits: Bits stored in 16-bit images there that do not say. None: decided once for all, and said.
         notify: Called with each line that a user should read.
 
@@ -75,11 +78,11 @@ def export(
     """
     if to not in SUFFIXES:
         raise UsageError(f"`to={to}`: expected one of {', '.join(SUFFIXES)}{did_you_mean(to, SUFFIXES)}")
-    if to != "openvino" and (int8 or out is None):
-        raise UsageError(f"`to={to}`: is written in fp32, to `out=FILE{SUFFIXES[to]}`")
     folders = [Path(folder) for folder in ([calibrate] if isinstance(calibrate, str | Path) else calibrate or ())]
-    if int8 != bool(folders):
-        raise UsageError("`int8` and `calibrate=FOLDER` go together: int8 needs images of the kind the model serves")
+    if to != "openvino" and (int8 or folders or out is None):
+        raise UsageError(f"`to={to}`: is written in fp32, to `out=FILE{SUFFIXES[to]}`")
+    if int8 and not folders:
+        raise UsageError("`int8`: needs images of the kind the model serves; name their folder with `calibrate=FOLDER`")
     path = weight_store.locate(model)
     if path.suffix in SUFFIXES.values():
         raise UsageError(f"{path}: is exported already; give the weight file")
@@ -94,14 +97,16 @@ def export(
     conversion.check()
     if to == "openvino":
         openvino_engine.package()
+        if folders and not int8 and not bf16.available():
+            raise UsageError("`calibrate` without `int8`: measures bf16, which this CPU does not compute in")
     for folder in folders:
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder")
     net, spec = checkpoint.load(path)
     if spec.architecture.startswith(spandrel_loader.PREFIX):
         raise UsageError(f"{path}: {spec.architecture}, another project's architecture, which runs in torch only")
-    if int8 and kind_of(spec.architecture) == "fusion":
-        raise UsageError(f"`int8`: {model} fuses planes, and stays in fp32")
+    if folders and kind_of(spec.architecture) == "fusion":
+        raise UsageError(f"`calibrate`: {model} fuses planes, and stays in fp32")
     training = checkpoint.describe(path).get("training", {})
     card = conversion.card_of(str(model), digest, spec, training if isinstance(training, dict) else {})
     content = conversion.to_onnx(net, spec)
@@ -111,11 +116,14 @@ def export(
         conversion.save_onnx(target, content, card)
         return Exported(target, exported_hash(target), card)
     converted = conversion.to_openvino(content)
-    if int8:
+    comparison = Comparison.of(converted, card, folders, bits, notify) if folders else None
+    if comparison is not None:
+        _measure_bf16(converted, comparison, digest, notify)
+    if int8 and comparison is not None:
         from medsr.commands.export.quantise import quantise_trunk
 
         card |= _reach(OpenvinoEngine(converted, card), card)  # of fp32: rounding in int8 may differ at any distance
-        converted, report = quantise_trunk(converted, card, folders, bits, notify)
+        converted, report = quantise_trunk(converted, comparison, notify)
         card |= {"precision": "int8", **report}
     else:
         card |= _measured(net, converted, card)
@@ -125,6 +133,22 @@ def export(
     else:
         conversion.save_openvino(target, converted, card)
     return Exported(target, exported_hash(target), card)
+
+
+def _measure_bf16(model: Any, comparison: Comparison, digest: str, notify: Notify) -> None:
+    """What the network loses in bf16, where this CPU computes in it: said, and kept for `precision=auto`."""
+    if not bf16.available():
+        return
+    try:
+        engine = bf16.bf16_engine(model, comparison.card)
+    except UsageError as error:  # without a trunk that medsr knows
+        notify(str(error))
+        return
+    worst = Cost.worst(comparison.costs(engine))
+    use = "taken from now on where it is faster" if worst.good_unasked else "taken with `precision=bf16` alone"
+    notify(f"bf16: {worst}; {use}")
+    bf16_cost.record(digest, worst.loss_db, worst.largest_difference)
+    speed.forget(digest)
 
 
 def _measured(net: nn.Module, model: Any, card: dict[str, Any]) -> dict[str, Any]:
