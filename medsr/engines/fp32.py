@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from medsr.core.text import reason, shown
 from medsr.engines.base import LARGEST_DIFFERENCE, Compute, Engine
 from medsr.engines.model_cache import cache_path, kept_engine, shipped_engine, writable
 from medsr.engines.openvino_engine import OpenvinoEngine
+from medsr.io.lock import held
 from medsr.networks import checkpoint, weight_store
 from medsr.networks.spandrel_loader import check_precision
 
@@ -62,11 +64,21 @@ def open_in_torch(path: Path, device: str, precision: str, compiled: bool = Fals
 
 
 def convert(path: Path, name: str, digest: str, device: str) -> OpenvinoEngine:
-    """Convert and measure a weight file, in a process of its own: this one need not hold torch for it."""
-    model = name if name in weight_store.entries() else str(path)
-    command = isolation.command("export", model, "--to", "openvino")
-    process = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-    kept = kept_engine(cache_path(digest, "fp32"), digest, device)
+    """Convert and measure a weight file, in a process of its own: this one need not hold torch for it.
+
+    Of processes that begin together one converts, and the others take its result.
+    """
+    target = cache_path(digest, "fp32")
+    with suppress(OSError):  # said by the conversion
+        target.parent.mkdir(parents=True, exist_ok=True)
+    with held(target.parent):
+        kept = kept_engine(target, digest, device)
+        if kept is not None and "seconds" in kept.card:
+            return kept
+        model = name if name in weight_store.entries() else str(path)
+        command = isolation.command("export", model, "--to", "openvino")
+        process = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        kept = kept_engine(target, digest, device)
     if process.returncode or kept is None:
         reason = (process.stderr.strip().splitlines() or ["no reason given"])[-1].removeprefix("medsr: ")
         kind = next(

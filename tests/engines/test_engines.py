@@ -7,7 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -129,6 +131,26 @@ def test_auto_takes_the_faster_that_is_right(
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_of_two_that_begin_together_one_converts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else one finds the other's files half written, or both choose by different measurements."""
+    monkeypatch.setenv("MEDSR_HOME", str(tmp_path / "home"))
+    path = _weights(SPECS[1], tmp_path)
+    conversions: list[int] = []
+    run = subprocess.run
+
+    def counted(*arguments: Any, **keywords: Any) -> Any:
+        conversions.append(1)
+        return run(*arguments, **keywords)
+
+    monkeypatch.setattr(fp32.subprocess, "run", counted)
+    with ThreadPoolExecutor(2) as pool:
+        opened = [pool.submit(selection.open_engine, path, str(path), Compute("cpu")) for _ in range(2)]
+        names = {thread.result()[0].name for thread in opened}
+    assert len(conversions) == 1
+    assert len(names) == 1
+
+
 def test_what_cannot_be_converted_is_said_with_its_code(tmp_path: Path) -> None:
     torch.save({"body.0.rdb1.conv1.weight": torch.zeros(4, 8, 3, 3)}, tmp_path / "a.pth")
     with pytest.raises(WeightsError, match=r"a\.pth.*`engine=torch` goes without"):
