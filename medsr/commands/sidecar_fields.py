@@ -41,6 +41,7 @@ class _Model(_Strict):
 class _Parameters(_Strict):
     engine: str = "auto"
     precision: str = "fp32"
+    int8_sha256: str | None = None
     compiled: bool = False
     consistency: bool = False
     keep_metadata: bool = True

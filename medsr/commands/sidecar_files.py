@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from medsr.core.errors import InputError, UsageError, WeightsError
+from medsr.engines.int8 import find_int8
+from medsr.io.files import sha256
 from medsr.io.local_record import place_of
+from medsr.networks import weight_store
 from medsr.volumes.models import weights_hash
 
 
@@ -80,6 +83,17 @@ def weights_of(sidecar: Path, model: dict[str, Any], replacement: str | Path | N
     if weights_hash(weights) != model["sha256"]:
         raise WeightsError(f"{weights}: these weights are not those the result was made with (another SHA-256)")
     return str(weights)
+
+
+def check_int8(model: str | Path, parameters: Mapping[str, Any]) -> None:
+    """Raise WeightsError where a result was made in int8 that was calibrated on other images than today's."""
+    expected = parameters.get("int8_sha256")  # older sidecars do not say
+    if expected is None:
+        return
+    path = weight_store.locate(model)
+    quantised = find_int8(path, sha256(path))
+    if quantised is not None and quantised.card.get("int8_sha256") != expected:
+        raise WeightsError(f"{model}: was calibrated again for int8 since; the result cannot be made again exactly")
 
 
 def locate(name: str, sidecar: Path, digest: str | None) -> str:

@@ -11,7 +11,7 @@ from medsr.core.resources import resource_dir
 from medsr.engines import openvino_engine
 from medsr.engines.base import loses_next_to_nothing
 from medsr.engines.model_cache import cache_path
-from medsr.io.files import write_text
+from medsr.io.files import read_text, write_text
 from medsr.networks import weight_store
 
 
@@ -35,10 +35,10 @@ def record(digest: str, loss_db: float, largest_difference: float) -> None:
 def _recorded(digest: str) -> dict[str, float] | None:
     """None where nothing was measured, with another OpenVINO, or the file is damaged."""
     try:
-        content = json.loads(_file(digest).read_text(encoding="utf-8"))
+        content = json.loads(read_text(_file(digest)))
         measured = {name: float(content["measured"][name]) for name in ("loss_db", "largest_difference")}
         return measured if content["openvino"] == _version() else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return None
 
 

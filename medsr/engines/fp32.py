@@ -85,7 +85,8 @@ def convert(path: Path, name: str, digest: str, device: str) -> OpenvinoEngine:
             (error_type for error_type in (UsageError, WeightsError) if error_type.exit_code == process.returncode),
             MedsrError,
         )
-        raise kind(f"{name}: cannot be converted for OpenVINO ({reason}); `engine=torch` goes without")
+        advice = "`engine=torch` with `precision=fp32` goes without"
+        raise kind(f"{name}: cannot be converted for OpenVINO ({reason}); {advice}")
     return kept
 
 

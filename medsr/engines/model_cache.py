@@ -13,7 +13,7 @@ from medsr.core.resources import home, resource_dir
 from medsr.engines import openvino_engine
 from medsr.engines.bf16 import bf16_engine
 from medsr.engines.openvino_engine import OpenvinoEngine, compiled_engine
-from medsr.io.files import sha256, write_text
+from medsr.io.files import read_text, sha256, write_text
 from medsr.networks import weight_store
 
 
@@ -29,12 +29,14 @@ def kept_engine(path: Path, digest: str, device: str = "cpu", precision: str = "
     had.
     """
     try:
-        recorded = json.loads((path.parent / "files.json").read_text(encoding="utf-8"))
+        recorded = json.loads(read_text(path.parent / "files.json"))
         whole = recorded == _files(path)
         model, card = openvino_engine.read(path) if whole else (None, {})
-    except (OSError, ValueError, WeightsError):
+    except (OSError, ValueError, RecursionError, WeightsError):
         return None
-    return _engine(model, card, device, precision) if whole and card["sha256"] == digest else None
+    if not whole or card["sha256"] != digest:
+        return None
+    return _engine(model, _identified(path, card), device, precision)
 
 
 def shipped_engine(path: Path, digest: str, precision: str, device: str = "cpu") -> OpenvinoEngine | None:
@@ -50,7 +52,12 @@ def shipped_engine(path: Path, digest: str, precision: str, device: str = "cpu")
     if expected is None or not beside.is_file() or exported_hash(beside) != expected:
         return None
     model, card = openvino_engine.read(beside)
-    return _engine(model, card, device, precision) if card["sha256"] == digest else None
+    return _engine(model, _identified(beside, card), device, precision) if card["sha256"] == digest else None
+
+
+def _identified(path: Path, card: dict[str, Any]) -> dict[str, Any]:
+    """The card; of int8 with the hash of the file, as other calibrations of the same weights give other results."""
+    return card | {"int8_sha256": exported_hash(path)} if card["precision"] == "int8" else card
 
 
 def _engine(model: Any, card: dict[str, Any], device: str, precision: str) -> OpenvinoEngine:

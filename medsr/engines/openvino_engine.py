@@ -135,11 +135,25 @@ def read(path: Path) -> tuple[Any, dict[str, Any]]:
         with utf8_name(path) as named, utf8_name(path.with_suffix(".bin")) as weights:
             model = door.read_model(named, weights) if path.suffix == ".xml" else door.read_model(named)
         card = json.loads(_card_of(model, path))
-        if not isinstance(card, dict) or not {"spec", "sha256", "precision"} <= card.keys():
+        if not _is_card(card):
             raise ValueError("its card is not whole")
-    except (RuntimeError, ValueError, KeyError, RecursionError) as error:
+    except (RuntimeError, ValueError, KeyError, RecursionError, OverflowError) as error:
         raise WeightsError(f"{path}: not a model that medsr exported ({reason(error, path)})") from error
     return model, card
+
+
+def _is_card(card: Any) -> bool:
+    """Whether it says what its readers rely on: what network it is, of which weights, and of int8 what that loses."""
+    spec = card.get("spec") if isinstance(card, dict) else None
+    if not isinstance(spec, dict) or not all(isinstance(card.get(name), str) for name in ("sha256", "precision")):
+        return False
+    kinds = {"architecture": str, "scale": int, "channels": int, "hyperparameters": dict}
+    measured = card.get("measured", {})
+    return (
+        all(isinstance(spec.get(name), kind) for name, kind in kinds.items())
+        and isinstance(measured, dict)
+        and all(isinstance(measured.get(name, 0), int | float) for name in ("loss_db", "largest_difference"))
+    )
 
 
 def _card_of(model: Any, path: Path) -> str:

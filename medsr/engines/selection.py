@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,7 +52,7 @@ def open_engine(path: Path, name: str, compute: Compute) -> tuple[Engine, Spec]:
 
 def _fastest(path: Path, name: str, digest: str, wanted: str, compute: Compute) -> tuple[Engine, Spec]:
     """In the precision that this processor gains most by, of those in which next to nothing is lost."""
-    seconds = speed.recorded(digest)
+    seconds = speed.recorded(digest, wanted)
     if not seconds and speed.can_record(digest):
         seconds = _measured(path, name, digest, wanted, compute)
     best = speed.quickest(seconds)
@@ -77,7 +77,7 @@ def _measured(path: Path, name: str, digest: str, wanted: str, compute: Compute)
     if not candidates:
         return {}
     plain, spec = open_in_fp32(path, name, digest, wanted, compute)
-    return speed.measure(digest, {"fp32": plain, **candidates}, asdict(spec))
+    return speed.measure(digest, wanted, {"fp32": plain, **candidates}, asdict(spec))
 
 
 def _good_in_bf16(path: Path, digest: str) -> bool:
@@ -132,6 +132,11 @@ def _wanted(compute: Compute) -> str:
     return "auto" if on_cpu and compute.in_torch == "fp32" and openvino_engine.available() else "torch"
 
 
+def as_stored(model: str | Path, compute: Compute) -> Compute:
+    """`compute`; an exported model in the precision that it was exported in."""
+    return replace(compute, precision="auto") if Path(model).suffix in EXPORTED else compute
+
+
 def check_device(device: str) -> None:
     """Raise UsageError where there is no such device, before anything is begun."""
     if not openvino_engine.gpu(device):
@@ -155,8 +160,8 @@ def _exported(path: Path, compute: Compute) -> tuple[Engine, Spec]:
     model, card = openvino_engine.read(path)
     if openvino_engine.gpu(compute.device) and card["precision"] == "int8":
         raise UsageError(f"{path}: int8 was measured on the CPU; use `device=cpu`")
-    if compute.precision == "int8" and card["precision"] != "int8":
-        raise UsageError(f"`precision=int8`: {path} was exported in {card['precision']}")
+    if compute.precision in ("fp32", "int8") and card["precision"] != compute.precision:
+        raise UsageError(f"`precision={compute.precision}`: {path} was exported in {card['precision']}")
     engine = compiled_engine(model, card, compute.device)
     if card["precision"] != "int8":
         return engine, spec_of(card)

@@ -71,7 +71,8 @@ class Network:
     `most_memory`: bytes that may be taken on a GPU, None for what is free. `consistency`: the input's local means are
     kept (`keep_intensities`); without it the result is as the network made it, the same pixels as RealESRGANer's.
     `reach`: how far the network sees (`engines.reach`): so wide is the seam of tiles, and what lies further inside a
-    background of one value stays that value. None: not measured. `used_tile`: of the last image.
+    background of one value stays that value. None: not measured. `used_tile`: with which the last image comes
+    out again, bit for bit.
     """
 
     name: str
@@ -109,7 +110,7 @@ class Network:
         while True:
             try:
                 out = self._over_tiles(padded, tile, alignment, on_tile)
-                self.used_tile = tile
+                self.used_tile = tile if tile or self.tile == 0 else max(padded.shape[:2])  # 0 would forbid bands
                 return out[: height * self.scale, : width * self.scale]
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):

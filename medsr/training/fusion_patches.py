@@ -20,6 +20,7 @@ from medsr.data.streams import stream
 from medsr.data.volumes import load
 from medsr.degradation.slice_profile import matrix
 from medsr.engines.base import Compute
+from medsr.engines.selection import as_stored
 from medsr.recipe import Jitter
 from medsr.volumes import fusion
 from medsr.volumes.acquisition import Acquisition
@@ -129,7 +130,7 @@ def _volume(path: Path) -> Array:
 @lru_cache(1)
 def refiner_of(model: str | Path, device: str) -> SliceRefiner:
     """A refiner by name or file. Raises UsageError for what refines no slices."""
-    refiner = open_slice_model(model, Compute(device)).model
+    refiner = open_slice_model(model, as_stored(model, Compute(device))).model
     if not isinstance(refiner, SliceRefiner):
         raise UsageError(f"{model}: refines no slices of volumes")
     return refiner

@@ -137,7 +137,9 @@ def computed(model: Model | SliceModel | None) -> dict[str, Any]:
         return {}
     used = network.engine
     compiled = {"compiled": True} if getattr(used, "compiled", False) else {}
-    return {"engine": used.name, "precision": used.precision} | compiled
+    digest = getattr(used, "card", {}).get("int8_sha256")
+    calibration = {"int8_sha256": digest} if digest else {}
+    return {"engine": used.name, "precision": used.precision} | calibration | compiled
 
 
 def take_fp32_share(model: Model | SliceModel | None) -> dict[str, float]:

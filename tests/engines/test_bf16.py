@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 import medsr
+from medsr.commands.cohort.build_plan import complete_options
+from medsr.commands.cohort.precision import settle
 from medsr.core.errors import UsageError
 from medsr.engines import base, bf16, bf16_cost, openvino_engine, selection, speed
 from medsr.engines.base import UNASKED_DIFFERENCE, UNASKED_LOSS, Compute, loses_next_to_nothing
@@ -175,6 +177,46 @@ def test_a_cpu_without_bf16_does_not_measure_it(
     monkeypatch.setattr(bf16, "available", lambda: False)
     with pytest.raises(UsageError, match="which this CPU does not compute in"):
         medsr.export(tiny_model, "openvino", calibrate=tmp_path)
+
+
+@pytest.mark.usefixtures("computes_bf16")
+def test_where_the_figures_cannot_be_kept_the_model_is_exported_all_the_same(
+    tiny_model: Path, tmp_path: Path, fundus: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(2):
+        write_png(tmp_path / "eyes" / f"{number}.png", fundus[number * 60 :][:96, :96])
+
+    def read_only(*_: Any) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(bf16_cost, "write_text", read_only)
+    lines: list[str] = []
+    medsr.export(tiny_model, "openvino", out=tmp_path / "tiny.xml", calibrate=tmp_path / "eyes", notify=lines.append)
+    assert (tmp_path / "tiny.xml").is_file()
+    assert lines[-1].endswith(
+        f"not kept, so taken with `precision=bf16` alone ({tmp_path / 'home'}: Read-only file system)"
+    )
+
+
+@pytest.mark.usefixtures("computes_bf16")
+def test_a_cohort_of_scans_decides_once(tmp_path: Path) -> None:
+    options = complete_options("volume", {"model": "medsr-mri", "device": "cpu"}, here=True)
+    assert settle("volume", options) == {"precision": "bf16"}
+    assert settle("volume", options | {"adapt": 1.0}) == {"precision": "fp32"}
+    assert settle("volume", options | {"model": "cubic"}) == {"precision": "fp32"}
+    assert settle("upscale", complete_options("upscale", {"model": "medsr-cxr-x2"}, here=True)) == {"precision": "bf16"}
+
+
+@pytest.mark.usefixtures("computes_bf16")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_tile_is_repeated_as_rounding_differs_with_it(precision: str, tmp_path: Path, fundus: np.ndarray) -> None:
+    write_png(tmp_path / "eye.png", fundus[:150, :140])
+    medsr.upscale(
+        tmp_path / "eye.png", tmp_path / "out", model="medsr-retina-x4", device="cpu", precision=precision, tile=32
+    )
+    parameters = json.loads((tmp_path / "out/upscale.json").read_text())["results"]["eye.png"]["parameters"]
+    assert (parameters["tile"], parameters["precision"]) == (32, precision)
+    assert medsr.reproduce(tmp_path / "out/upscale.json")[0].how == "the same bytes"
 
 
 @pytest.mark.usefixtures("computes_bf16")

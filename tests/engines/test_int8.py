@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import pytest
 from PIL import Image
 
 import medsr
-from medsr.core.errors import ComputationError, UsageError
+from medsr.core.errors import ComputationError, UsageError, WeightsError
 from medsr.core.resources import resource_dir
 from medsr.core.types import Array
 from medsr.degradation.protocols import bicubic_then_blur, crop_to_multiple
@@ -29,7 +28,6 @@ from tests.helpers.images import write_png
 
 SHIPPED = [name for name, entry in weight_store.entries().items() if entry.int8_sha256]
 NAME = "medsr-retina-x2"
-DIGEST = "d" * 64
 AUTO = Compute("cpu", precision="auto")
 Record = Callable[[float, float], None]
 
@@ -107,18 +105,6 @@ def test_another_processor_is_measured_anew(record: Record, monkeypatch: pytest.
     monkeypatch.setattr(speed, "_here", lambda: {"processor": "another"})
     record(1.5, 1.0)
     assert _opened() == "fp32"
-
-
-def test_a_damaged_record_is_measured_anew(record: Record, tmp_path: Path) -> None:
-    record(0.5, 1.0)
-    _opened()
-    [path] = (tmp_path / "home").rglob("speed.json")
-    no_number = json.dumps(json.loads(path.read_text()) | {"seconds": {"int8": "x"}})
-    no_fp32 = json.dumps(json.loads(path.read_text()) | {"seconds": {"int8": 0.5}})
-    for content in ("{", "[]", '{"on": 3}', "null", no_number, no_fp32):
-        path.write_text(content)
-        assert _opened() == "int8"
-        assert json.loads(path.read_text())["seconds"] == {"int8": 0.5, "fp32": 1.0}
 
 
 @pytest.mark.parametrize("compute", [Compute("cpu"), Compute("cpu", "torch", "auto"), Compute("cpu", compiled=True)])
@@ -208,11 +194,30 @@ def test_an_exported_int8_file_leaves_to_fp32_what_lies_beyond_it(tmp_path: Path
     sharp[20:40, 20:40] = np.indices((20, 20)).sum(0)[:, :, None] % 2
     beside = weight_store.get(NAME).path.with_suffix(".int8.xml")
     fp32 = open_model(NAME, Compute("cpu", "openvino"))(sharp, 2)
-    np.testing.assert_array_equal(open_model(beside, Compute("cpu"))(sharp, 2), fp32)
+    np.testing.assert_array_equal(open_model(beside, AUTO)(sharp, 2), fp32)
     model, card = openvino_engine.read(beside)
     save_openvino(tmp_path / "mine.xml", model, card | {"sha256": "0" * 64})  # of weights that are not here
     with pytest.raises(ComputationError, match=r"mine.xml: was not calibrated for an input so sharp"):
-        open_model(tmp_path / "mine.xml", Compute("cpu"))(sharp, 2)
+        open_model(tmp_path / "mine.xml", AUTO)(sharp, 2)
+
+
+def test_an_exported_int8_file_does_not_compute_in_fp32() -> None:
+    with pytest.raises(UsageError, match=r"`precision=fp32`: .*int8.xml was exported in int8"):
+        open_model(weight_store.get(NAME).path.with_suffix(".int8.xml"), Compute("cpu"))
+
+
+def test_int8_that_was_calibrated_again_is_another_model(tmp_path: Path, fundus: Array) -> None:
+    soft = Image.fromarray(fundus).resize((384, 384), Image.Resampling.BICUBIC)
+    write_png(tmp_path / "eye.png", np.asarray(soft))
+    medsr.upscale(tmp_path / "eye.png", tmp_path / "finer", model=NAME, device="cpu", precision="int8")
+    sidecar = tmp_path / "finer/upscale.json"
+    summary = json.loads(sidecar.read_text())
+    parameters = summary["results"]["eye.png"]["parameters"]
+    assert parameters["int8_sha256"] == weight_store.get(NAME).int8_sha256
+    parameters["int8_sha256"] = "0" * 64
+    sidecar.write_text(json.dumps(summary))
+    with pytest.raises(WeightsError, match="was calibrated again for int8 since"):
+        medsr.reproduce(sidecar)
 
 
 def test_the_tile_is_repeated_as_it_decides_what_is_left_to_fp32(tmp_path: Path, fundus: Array) -> None:
@@ -248,23 +253,3 @@ def test_a_cohort_does_not_choose_by_the_machine() -> None:
         assert complete_options("upscale", options)["precision"] == "fp32"
         assert complete_options("upscale", options, here=True)["precision"] == "auto"
     assert complete_options("upscale", {"precision": "int8"})["precision"] == "int8"
-
-
-def test_who_measures_second_takes_the_first_ones_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else two workers of a cohort that begin together compute its scans in different precisions."""
-    monkeypatch.setenv("MEDSR_HOME", str(tmp_path / "home"))
-    assert speed.can_record(DIGEST)
-    seconds = {"fp32": 1.0, "int8": 0.5}
-    answers: list[dict[str, float]] = []
-    second = Thread(target=lambda: answers.append(speed.measure(DIGEST, dict.fromkeys(seconds), {})))  # type: ignore[arg-type]
-
-    def measured(*_: Any) -> list[float]:
-        second.start()
-        second.join(0.2)
-        assert not answers, "measured beside the first"
-        return list(seconds.values())
-
-    monkeypatch.setattr(speed, "seconds_of", measured)
-    assert speed.measure(DIGEST, dict.fromkeys(seconds), {}) == seconds  # type: ignore[arg-type]
-    second.join(10)
-    assert answers == [seconds]

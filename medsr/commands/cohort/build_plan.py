@@ -10,9 +10,11 @@ from typing import Any, get_args
 
 from medsr.commands.cohort import bids, find
 from medsr.commands.cohort.plan import CohortPlan, Command
+from medsr.commands.cohort.precision import COMPUTE, settle
 from medsr.core.errors import UsageError
 from medsr.core.types import Notify
 from medsr.engines.base import Compute
+from medsr.engines.selection import EXPORTED
 from medsr.io.images import image as image_io
 from medsr.io.images.frames import canonical
 
@@ -56,13 +58,16 @@ def build_plan(
     clashes = tuple((os.path.abspath(source), reason) for source, reason in matches.clashes)
     dataset = None if root is None else str(root)
     weights = weights_digest(options["model"])
+    if here and options["precision"] == "auto":
+        options |= settle(command, options)
     return CohortPlan(command, out, options, tuple(matches.items), dataset, skip_done, weights, clashes)
 
 
 def complete_options(command: Command, options: dict[str, Any], here: bool = False) -> dict[str, Any]:
     """All of the command's options, with their defaults. Raises UsageError for others.
 
-    `here`: on this machine alone. Several might choose different precisions: there `auto` is fp32.
+    `here`: on this machine alone. Several might choose different precisions: there `auto` is fp32, or as an exported
+    model was exported.
     """
     from medsr.commands.archive import PARAMETERS as OF_ARCHIVES
     from medsr.commands.upscale.run import check_outscale, upscale
@@ -82,11 +87,11 @@ def complete_options(command: Command, options: dict[str, Any], here: bool = Fal
         if name in ONE_SCAN and value:
             raise UsageError(f"`{name}`: belongs to one scan, not to a cohort")
     options = defaults | options
-    if options["precision"] == "auto" and not here:
-        options["precision"] = "fp32"
     options["model"] = _absolute(str(options["model"]))
+    if options["precision"] == "auto" and not here and Path(options["model"]).suffix not in EXPORTED:
+        options["precision"] = "fp32"
     arguments = dict(options)
-    device = (arguments.pop(name) for name in ("device", "engine", "precision", "max_gpu_memory", "compiled"))
+    device = (arguments.pop(name) for name in COMPUTE)
     compute = Compute(*device)
     if command == "volume":
         build_request(**arguments, compute=compute)

@@ -55,6 +55,7 @@ class UpscaleOptions(_Options):
     consistency: bool = False
     assumed_bits: dict[str, Annotated[int, Field(ge=1, le=16)]] | None = None
     frames: str | None = None
+    precisions: dict[str, str] = {}
 
 
 def complete(command: str, options: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from medsr.batch.status import Status, append
 from medsr.commands.cohort import plan as plans
 from medsr.commands.cohort.options import complete
 from medsr.commands.cohort.plan import CohortItem, CohortPlan
+from medsr.commands.cohort.precision import COMPUTE
 from medsr.commands.upscale import sidecar
 from medsr.core.errors import MemoryExhaustedError, UsageError
 from medsr.core.text import shown
@@ -122,7 +123,7 @@ def open_context(plan: CohortPlan, device: str | None = None) -> WorkerContext:
     options = complete(plan.command, json.loads(json.dumps(plan.options))) | ({"device": device} if device else {})
     if weights_hash(options["model"]) != plan.weights:
         raise UsageError(f"{options['model']}: not the weights this cohort was begun with; begin it again")
-    compute = Compute(*(options.pop(name) for name in ("device", "engine", "precision", "max_gpu_memory", "compiled")))
+    compute = Compute(*(options.pop(name) for name in COMPUTE))
     return _volume_context(options, compute) if plan.command == "volume" else _upscale_context(options, compute)
 
 
@@ -147,7 +148,7 @@ def _upscale_context(options: dict[str, Any], compute: Compute) -> WorkerContext
 
     arguments = (options["tile"], options["outscale"], options["bits"], options["consistency"])
     keywords = {"assumed_bits": options["assumed_bits"] or {}, "keep_metadata": options["keep_metadata"]}
-    keywords["frames"] = options["frames"]
+    keywords |= {"frames": options["frames"], "precisions": options["precisions"]}
     models = Models(options["model"], compute, *arguments, **keywords)
 
     def make_job(item: CohortItem, status: Status) -> pipeline.BatchJob[Any, Any]:

@@ -13,6 +13,7 @@ from medsr.commands.evaluate.case import Benchmark, Runner
 from medsr.core.errors import UsageError
 from medsr.core.suggest import did_you_mean
 from medsr.engines.base import Compute
+from medsr.engines.selection import as_stored
 from medsr.networks import weight_store
 from medsr.networks.bundled import model_for
 from medsr.volumes.refine import Method
@@ -85,7 +86,7 @@ def open_runners(
         raise UsageError("`planes`, `fuse`, `consistency=False` and `adapt` are of networks, and none is measured")
     runners: dict[str, Runner] = {}
     for model in dict.fromkeys([bench.baseline, *wanted]):
-        runner = bench.open(model, compute, tile)
+        runner = bench.open(model, as_stored(model, compute), tile)
         rows = bench.rows(Path(model).name if Path(model).is_file() else model, runner)
         runners |= bench.rows(model, runner) if rows.keys() & runners.keys() else rows
     for name, folder in results.items():

@@ -71,8 +71,9 @@ class Cost:
         return loses_next_to_nothing(asdict(self))
 
     def __str__(self) -> str:
+        lost = max(0, self.worst_loss_db)
         return (
-            f"{self.psnr_fp32:.2f} dB to {self.psnr_int8:.2f} dB, at most {self.worst_loss_db:.2f} dB lost on an "
+            f"{self.psnr_fp32:.2f} dB to {self.psnr_int8:.2f} dB, at most {lost:.2f} dB lost on an "
             f"image, {self.largest_difference:.1%} of full range on a pixel"
         )
 

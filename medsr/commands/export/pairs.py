@@ -65,7 +65,7 @@ class Samples:
         kind = Kind(spec["scale"], spec["channels"], slices, refiner, depth.bits)
         halves = [pairs_in(folder, kind, notify) for folder in folders]
         for folder, (calibration, test) in zip(folders, halves, strict=True):
-            notify(f"calibrating on {len(calibration)}, measuring on {len(test)} of {folder}")
+            notify(f"{folder}: {len(calibration)} samples to calibrate int8, {len(test)} to measure on")
         in_turn = zip_longest(*(calibration for calibration, _ in halves))
         calibration = [pair for pairs in in_turn for pair in pairs if pair is not None]
         return cls(calibration, [test for _, test in halves], slices, depth.bits)

@@ -12,6 +12,7 @@ from medsr.commands.export import openmodeldb
 from medsr.commands.export.comparison import Comparison
 from medsr.commands.export.cost import Cost
 from medsr.core.errors import InputError, UsageError
+from medsr.core.resources import home
 from medsr.core.suggest import did_you_mean
 from medsr.core.types import Notify
 from medsr.engines import bf16, bf16_cost, conversion, openvino_engine, speed
@@ -146,9 +147,12 @@ def _measure_bf16(model: Any, comparison: Comparison, digest: str, notify: Notif
         return
     worst = Cost.worst(comparison.costs(engine))
     use = "taken from now on where it is faster" if worst.good_unasked else "taken with `precision=bf16` alone"
+    try:
+        bf16_cost.record(digest, worst.loss_db, worst.largest_difference)
+        speed.forget(digest)
+    except OSError as error:
+        use = f"not kept, so taken with `precision=bf16` alone ({home()}: {error.strerror})"
     notify(f"bf16: {worst}; {use}")
-    bf16_cost.record(digest, worst.loss_db, worst.largest_difference)
-    speed.forget(digest)
 
 
 def _measured(net: nn.Module, model: Any, card: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from medsr.core.devices import shares_memory
 from medsr.engines.base import Compute
 from medsr.engines.selection import check_device
 from medsr.images.network import Model, Network
@@ -28,11 +29,16 @@ class OpenedModel:
     settings: Mapping[str, Any]
 
     def after_use(self) -> OpenedModel:
-        """With the share of the image that int8 left to fp32, and the tile, which decides what that was."""
-        share = take_fp32_share(self.model)
-        if not share or not isinstance(self.model, Network):
+        """With the share of the image that int8 left to fp32, and the tile: rounding differs with it.
+
+        The tile of a GPU is left out: it may be more than another device holds.
+        """
+        if not isinstance(self.model, Network):
             return self
-        return replace(self, settings=dict(self.settings) | share | {"tile": self.model.used_tile})
+        used: dict[str, Any] = dict(take_fp32_share(self.model))
+        if shares_memory(self.model.engine.device) or self.model.tile is not None:
+            used["tile"] = self.model.used_tile
+        return replace(self, settings=dict(self.settings) | used)
 
 
 class Models:
@@ -40,6 +46,7 @@ class Models:
 
     `settings`: everything but the images that decides the results. `assumed_bits`: of 16-bit files that do not say, by
     series. `opener`: as `open_model`. `frames`: of files that hold several. `keep_metadata`: as `io.image.write`.
+    `precisions`: of single models, in place of `compute`'s.
     Raises UsageError or WeightsError.
     """
 
@@ -55,17 +62,20 @@ class Models:
         assumed_bits: Mapping[str, int] = {},
         frames: str | None = None,
         keep_metadata: bool = False,
+        precisions: Mapping[str, str] = {},
     ) -> None:
         self.model, self.compute, self.tile, self.outscale, self.bits = model, compute, tile, outscale, bits
         self.consistency, self.assumed_bits = consistency, assumed_bits
         self.frames = None if frames is None else canonical(frames)
         self.keep_metadata = keep_metadata
-        self.opener = opener
+        self.opener, self.precisions = opener, precisions
         self.opened: dict[str, OpenedModel] = {}
         if model == AUTO:
             check_device(compute.device)  # what cannot be is said before anything is begun
             options = (compute.engine, compute.precision, compute.compiled, outscale, bits, consistency, keep_metadata)
             self.settings: Mapping[str, Any] = {"model": AUTO, "weights": candidates_hash(), "asked": options}
+            if precisions:
+                self.settings = dict(self.settings) | {"precisions": dict(precisions)}
         else:
             self.settings = self._open(model).settings
         if bits_of_files := assumed_bits.get(FILES):  # else results of other files would count as done
@@ -90,7 +100,8 @@ class Models:
 
     def _open(self, name: str) -> OpenedModel:
         if name not in self.opened:
-            network = self.opener(name, self.compute, self.tile, self.consistency)
+            compute = replace(self.compute, precision=self.precisions.get(name, self.compute.precision))
+            network = self.opener(name, compute, self.tile, self.consistency)
             scale = self.outscale or network.scale or DEFAULT_SCALE
             settings = {"model": name, "weights": weights_hash(name), "scale": scale, "bits": self.bits}
             settings["keep_metadata"] = self.keep_metadata

@@ -23,6 +23,7 @@ from medsr.volumes.models import weights_form
 COMPUTED = (
     "engine",
     "precision",
+    "int8_sha256",
     "fp32_share",
     "tile",
     "compiled",

@@ -27,6 +27,7 @@ from medsr.core.suggest import did_you_mean
 from medsr.core.text import shown_lines
 from medsr.core.types import Array, Notify
 from medsr.engines.base import Compute
+from medsr.engines.selection import as_stored
 from medsr.io.files import write_text
 from medsr.lesions.kinds import KINDS, Kind
 from medsr.networks.bundled import model_for
@@ -198,7 +199,7 @@ def _open(truths: GroundTruths, models: Sequence[str], compute: Compute, tile: i
     runners: dict[str, Runner] = {GROUND_TRUTH: Truth()}
     for model in dict.fromkeys([truths.bench.baseline, *models]):
         name = Path(model).name if Path(model).is_file() else model
-        runners[model if name in runners else name] = truths.bench.open(model, compute, tile)
+        runners[model if name in runners else name] = truths.bench.open(model, as_stored(model, compute), tile)
     return runners
 
 
