@@ -32,12 +32,6 @@ class Charbonnier(RecipeSection):
     sharpened: Flag = False
 
 
-class Detail(RecipeSection):
-    """The mean square of what a result holds and its low resolution cannot: shrinks detail that is not sure."""
-
-    weight: NotNegative = 0.0
-
-
 FeatureNetwork = Literal["vgg19", "vgg16"]
 CONVOLUTIONS: dict[str, tuple[int, ...]] = {"vgg19": (2, 2, 4, 4, 4), "vgg16": (2, 2, 3, 3, 3)}
 """How many convolutions each of a network's five stages has."""
@@ -121,7 +115,6 @@ class Losses(RecipeSection):
     l1: L1 = L1()
     mse: Mse = Mse()
     charbonnier: Charbonnier = Charbonnier()
-    detail: Detail = Detail()
     perceptual: Perceptual = Perceptual(weight=0.0)
     texture: Texture = Texture()
     gan: Gan = Gan(weight=0.0)

@@ -169,10 +169,8 @@ class Recipe(RecipeSection):
     def _check_losses(self) -> None:
         if (self.losses.gan.weight > 0) != (self.discriminator is not None):
             raise ValueError("discriminator: must be given exactly when losses.gan.weight is above 0")
-        if not any(getattr(self.losses, name).weight for name in Losses.model_fields if name != "detail"):
+        if not any(getattr(self.losses, name).weight for name in Losses.model_fields):
             raise ValueError("losses: every weight is 0")
-        if self.losses.detail.weight and self.scale == 1:
-            raise ValueError("losses.detail: is what the low resolution cannot hold; it needs scale 2 or more")
         if self.losses.gan.kind == "wgan-gp" and self.losses.gan.weight and self.guard.won:
             raise ValueError("guard.won: must be 0 with losses.gan.kind wgan-gp, whose losses fall below 0")
 

@@ -1,4 +1,4 @@
-"""The generator's losses: pixels, detail, VGG features, their textures, GAN; on sharpened targets where asked for."""
+"""The generator's losses: pixels, VGG features, their textures, GAN; on sharpened targets where asked for."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 class GeneratorLoss:
-    """The generator's losses by name, each already weighted; a loss of weight 0 costs nothing. `scale`: its factor."""
+    """The generator's losses by name, each already weighted; a loss of weight 0 costs nothing."""
 
-    def __init__(self, settings: Losses, feature_weights: Mapping[str, Path], device: str, scale: int = 1) -> None:
+    def __init__(self, settings: Losses, feature_weights: Mapping[str, Path], device: str) -> None:
         from medsr.degradation.blur import UnsharpMask
         from medsr.training.features import build_features
 
-        self.settings, self.scale = settings, scale
+        self.settings = settings
         sharpened = any(map(self._sharp, Losses.model_fields))
         self.sharpen: nn.Module | None = UnsharpMask().to(device) if sharpened else None
         self.gan = Adversarial(settings.gan)
@@ -45,7 +45,7 @@ class GeneratorLoss:
 
     def _sharp(self, name: str) -> bool:
         loss = getattr(self.settings, name)
-        return bool(getattr(loss, "sharpened", False) and loss.weight > 0)
+        return bool(loss.sharpened and loss.weight > 0)
 
     def __call__(self, result: Tensor, ground_truth: Tensor, discriminator: nn.Module | None) -> dict[str, Tensor]:
         """Weighted losses of a result and its ground truth, both (B, C, H, W) in [0, 1]."""
@@ -62,8 +62,6 @@ class GeneratorLoss:
         if settings.charbonnier.weight > 0:
             squares = (result - target["charbonnier"]).square() + settings.charbonnier.epsilon**2
             losses["charbonnier"] = settings.charbonnier.weight * squares.sqrt().mean()
-        if settings.detail.weight > 0:
-            losses["detail"] = settings.detail.weight * detail(result, self.scale).square().mean()
         if self.features:
             losses |= self._of_features(result, target)
         if discriminator is not None:
@@ -96,15 +94,6 @@ class GeneratorLoss:
             ]
             losses["texture"] = texture.weight * torch.stack(terms).sum()
         return losses
-
-
-def detail(image: Tensor, scale: int) -> Tensor:
-    """Of (B, C, H, W), what reducing and enlarging it again by `scale` (bicubic, antialiased) does not bring back."""
-    from torch.nn.functional import interpolate
-
-    size = image.shape[2:]
-    low = interpolate(image, [side // scale for side in size], mode="bicubic", antialias=True)
-    return image - interpolate(low, size, mode="bicubic")
 
 
 def gram(features: Tensor) -> Tensor:

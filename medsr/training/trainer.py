@@ -96,7 +96,7 @@ def train(
     bicubic = validation.baseline_scores(held_out, validation.measures(recipe.metric)) if held_out else None
     _announce(recipe, files, bicubic, device, notify)
 
-    loss = GeneratorLoss(recipe.losses, weights.features, str(fabric.device), recipe.scale)
+    loss = GeneratorLoss(recipe.losses, weights.features, str(fabric.device))
     seen = learned_from(weights.generator) if weights.generator else SeenImages()
     ready = _Ready(recipe, run, whole or run, files, fabric, precision, state, spec, held_out, bicubic, loss, seen)
     with _alone(run, fabric.is_global_zero):

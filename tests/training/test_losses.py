@@ -18,7 +18,7 @@ from medsr.networks import weight_store
 from medsr.recipe import Gan, Losses, Optimizer, load
 from medsr.training.gan_losses import Adversarial, gradient_penalty
 from medsr.training.loop import learning_rate
-from medsr.training.losses import GeneratorLoss, detail, gram
+from medsr.training.losses import GeneratorLoss, gram
 from tests.helpers.recipes import GAN, RECIPE
 from tests.helpers.training import vgg19_state
 
@@ -38,30 +38,6 @@ def test_pixel_losses() -> None:
     measured = _losses(charbonnier={"weight": 1, "epsilon": 0.4})["charbonnier"].item()
     assert measured == pytest.approx(0.5, rel=1e-5)  # sqrt(0.3^2 + 0.4^2)
     assert _losses(l1={"weight": 3, "sharpened": False})["l1"].item() == pytest.approx(0.9, rel=1e-5)
-
-
-def test_the_detail_loss_sees_what_the_low_resolution_cannot_hold() -> None:
-    waves = np.indices((64, 64))[0] * 2 * np.pi
-    smooth, fine = (torch.from_numpy(np.cos(waves / period)).float()[None, None] for period in (32, 4))
-    assert detail(smooth, 4)[..., 8:-8, :].abs().max() < 0.03
-    torch.testing.assert_close(detail(fine, 4)[..., 8:-8, :], fine[..., 8:-8, :], atol=0.05, rtol=0)
-    loss = GeneratorLoss(Losses.model_validate({"detail": {"weight": 3}}), {}, "cpu", 4)
-    assert loss(fine, fine, None)["detail"].item() == pytest.approx(3 * 0.5, rel=0.05)
-
-
-def test_the_detail_loss_shrinks_detail_by_its_weight() -> None:
-    truth = torch.from_numpy(RNG(0).standard_normal((1, 1, 64, 64))).float()
-    result = truth.clone().requires_grad_()
-    loss = GeneratorLoss(
-        Losses.model_validate({"l1": {"weight": 0}, "mse": {"weight": 1}, "detail": {"weight": 0.5}}), {}, "cpu", 4
-    )
-    optimizer = torch.optim.SGD([result], lr=500.0)
-    for _ in range(60):
-        optimizer.zero_grad()
-        torch.stack(list(loss(result, truth, None).values())).sum().backward()
-        optimizer.step()
-    share = (detail(result, 4) * detail(truth, 4)).sum() / detail(truth, 4).square().sum()
-    assert share.item() == pytest.approx(1 / 1.5, abs=0.04)
 
 
 def test_gram_matrices_do_not_know_places() -> None:
@@ -113,7 +89,6 @@ def test_learning_rates_in_steps() -> None:
         ({"losses": {"perceptual": {"network": "vgg16", "layers": {"conv3_4": 1}}}}, "vgg16 does not have 'conv3_4'"),
         ({"losses": {"perceptual": {"weight": 1, "layers": {}}}}, "at least one layer"),
         ({"losses": {"l1": {"weight": 0}}, "discriminator": None}, "every weight is 0"),
-        ({"losses": {"l1": {"weight": 0}, "detail": {"weight": 1}}, "discriminator": None}, "every weight is 0"),
         ({"optimizer": {"schedule": "step"}}, "exactly with schedule step"),
         (
             {"discriminator": {"name": "attention-unet"}, "data": {"crop": 48}},
