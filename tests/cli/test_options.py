@@ -26,8 +26,8 @@ OF_ARCHIVES = {"from_archive", "study", "to_archive", "ca"}
 """Where scans come from and results go to; a cohort works on files."""
 OF_IMAGES_IN_ARCHIVES = {"series"}
 """Of `upscale`, which knows series in archives alone; a series of a scan may lie in a folder, too."""
-FOUND = {"assumed_bits"}
-"""Found by looking at all inputs, not asked for."""
+FOUND = {"assumed_bits", "precisions"}
+"""Found when the cohort is planned, not asked for."""
 
 
 def _parameters(*names: str) -> dict[str, Any]:
