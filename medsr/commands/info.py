@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from medsr.core.errors import InputError
 from medsr.core.resources import home, resource_dir
+from medsr.core.threads import bound_torch
 from medsr.core.version import __version__
 from medsr.engines import openvino_engine
 from medsr.networks import weight_store
@@ -51,6 +52,7 @@ def collect(devices: bool = False) -> dict[str, Any]:
         cuda = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
         intel = openvino_engine.gpus() if openvino_engine.available() else []
         facts["devices"] = ["cpu", *cuda, *(["mps"] if torch.backends.mps.is_available() else []), *intel]
+        bound_torch()
         facts["threads"] = torch.get_num_threads()
     return facts
 

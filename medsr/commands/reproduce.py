@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from medsr.batch.outcome import Outcome
 from medsr.commands import sidecar_fields
-from medsr.commands.sidecar_files import check_int8, input_of, inputs_of, locate, named_input, weights_of
+from medsr.commands.sidecar_files import check_calibration, input_of, inputs_of, locate, named_input, weights_of
 from medsr.commands.upscale.run import upscale
 from medsr.commands.volume.run import volume
 from medsr.core.errors import MedsrError, UsageError, WeightsError
@@ -109,7 +109,7 @@ def _image(sidecar: Path, name: str, entry: dict[str, Any], replacements: Replac
     scan = input_of(sidecar, entry, source, sha256)
     parameters = entry["parameters"]
     weights = weights_of(sidecar, entry["model"], replacements.model)
-    check_int8(weights, parameters)
+    check_calibration(weights, parameters)
     with tempfile.TemporaryDirectory() as folder:
         [outcome] = upscale(
             [scan],
@@ -190,7 +190,7 @@ def _volume_again(
     parameters, output = summary["parameters"], sidecar.parent / summary["output_file"]
     nearest = summary["model"]["name"] == "nearest"  # a label map: no network was asked
     weights = "cubic" if nearest else weights_of(sidecar, summary["model"], replacements.model)
-    check_int8(weights, parameters)
+    check_calibration(weights, parameters)
     fusion = parameters.get("fusion_sha256")
     fuse = locate(parameters["fuse"], sidecar, fusion)
     if fusion is not None and sha256(file_of(fuse)) != fusion:

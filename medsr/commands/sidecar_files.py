@@ -85,7 +85,7 @@ def weights_of(sidecar: Path, model: dict[str, Any], replacement: str | Path | N
     return str(weights)
 
 
-def check_int8(model: str | Path, parameters: Mapping[str, Any]) -> None:
+def check_calibration(model: str | Path, parameters: Mapping[str, Any]) -> None:
     """Raise WeightsError where a result was made in int8 that was calibrated on other images than today's."""
     expected = parameters.get("int8_sha256")  # older sidecars do not say
     if expected is None:

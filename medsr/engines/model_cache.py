@@ -36,7 +36,7 @@ def kept_engine(path: Path, digest: str, device: str = "cpu", precision: str = "
         return None
     if not whole or card["sha256"] != digest:
         return None
-    return _engine(model, _identified(path, card), device, precision)
+    return _engine(model, _with_hash(path, card), device, precision)
 
 
 def shipped_engine(path: Path, digest: str, precision: str, device: str = "cpu") -> OpenvinoEngine | None:
@@ -52,10 +52,10 @@ def shipped_engine(path: Path, digest: str, precision: str, device: str = "cpu")
     if expected is None or not beside.is_file() or exported_hash(beside) != expected:
         return None
     model, card = openvino_engine.read(beside)
-    return _engine(model, _identified(beside, card), device, precision) if card["sha256"] == digest else None
+    return _engine(model, _with_hash(beside, card), device, precision) if card["sha256"] == digest else None
 
 
-def _identified(path: Path, card: dict[str, Any]) -> dict[str, Any]:
+def _with_hash(path: Path, card: dict[str, Any]) -> dict[str, Any]:
     """The card; of int8 with the hash of the file, as other calibrations of the same weights give other results."""
     return card | {"int8_sha256": exported_hash(path)} if card["precision"] == "int8" else card
 

@@ -35,6 +35,14 @@ def computes_bf16(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     take(monkeypatch, bf16=0.5)
 
 
+@pytest.fixture
+def eyes(tmp_path: Path, fundus: np.ndarray) -> Path:
+    """Three pieces of a fundus photograph."""
+    for number in range(3):
+        write_png(tmp_path / "eyes" / f"{number}.png", fundus[number * 60 :][:96, :96])
+    return tmp_path / "eyes"
+
+
 def take(monkeypatch: pytest.MonkeyPatch, **seconds: float) -> None:
     """Let each precision take so many seconds, fp32 one."""
     times = {"fp32": 1.0} | seconds
@@ -146,18 +154,16 @@ def own(weights: Path) -> str:
 
 @pytest.mark.usefixtures("computes_bf16")
 def test_what_ones_own_weights_lose_is_measured_and_then_they_compute_in_it_unasked(
-    tiny_model: Path, tmp_path: Path, fundus: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    tiny_model: Path, tmp_path: Path, eyes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number in range(3):
-        write_png(tmp_path / "eyes" / f"{number}.png", fundus[number * 60 :][:96, :96])
     assert own(tiny_model) == "fp32"
     lines: list[str] = []
     with monkeypatch.context() as strict:
         strict.setattr(base, "UNASKED_LOSS", -9.0)
-        medsr.export(tiny_model, "openvino", calibrate=tmp_path / "eyes", notify=lines.append)
+        medsr.export(tiny_model, "openvino", calibrate=eyes, notify=lines.append)
         assert lines[-1].endswith("taken with `precision=bf16` alone")
         assert own(tiny_model) == "fp32"
-    medsr.export(tiny_model, "openvino", calibrate=tmp_path / "eyes", notify=lines.append)
+    medsr.export(tiny_model, "openvino", calibrate=eyes, notify=lines.append)
     assert re.fullmatch(r"bf16: .* dB to .* dB, .* on a pixel; taken from now on where it is faster", lines[-1])
     assert own(tiny_model) == "bf16"
     [path] = (tmp_path / "home").rglob("bf16.json")
@@ -181,17 +187,15 @@ def test_a_cpu_without_bf16_does_not_measure_it(
 
 @pytest.mark.usefixtures("computes_bf16")
 def test_where_the_figures_cannot_be_kept_the_model_is_exported_all_the_same(
-    tiny_model: Path, tmp_path: Path, fundus: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    tiny_model: Path, tmp_path: Path, eyes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number in range(2):
-        write_png(tmp_path / "eyes" / f"{number}.png", fundus[number * 60 :][:96, :96])
 
     def read_only(*_: Any) -> None:
         raise OSError(30, "Read-only file system")
 
     monkeypatch.setattr(bf16_cost, "write_text", read_only)
     lines: list[str] = []
-    medsr.export(tiny_model, "openvino", out=tmp_path / "tiny.xml", calibrate=tmp_path / "eyes", notify=lines.append)
+    medsr.export(tiny_model, "openvino", out=tmp_path / "tiny.xml", calibrate=eyes, notify=lines.append)
     assert (tmp_path / "tiny.xml").is_file()
     assert lines[-1].endswith(
         f"not kept, so taken with `precision=bf16` alone ({tmp_path / 'home'}: Read-only file system)"

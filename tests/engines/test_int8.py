@@ -206,6 +206,31 @@ def test_an_exported_int8_file_does_not_compute_in_fp32() -> None:
         open_model(weight_store.get(NAME).path.with_suffix(".int8.xml"), Compute("cpu"))
 
 
+def test_it_is_evaluated_as_it_was_exported() -> None:
+    beside = weight_store.get(NAME).path.with_suffix(".int8.xml")
+    fp32 = Compute("cpu")
+    assert open_model(beside, selection.as_stored(beside, fp32)).engine.precision == "int8"  # type: ignore[union-attr]
+    assert selection.as_stored(NAME, fp32) == fp32
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"spec": []},
+        {"spec": {"architecture": "rrdb", "scale": 2, "channels": 3}},
+        {"spec": {"architecture": "rrdb", "scale": "2", "channels": 3, "hyperparameters": {}}},
+        {"measured": None},
+        {"measured": {"loss_db": "x"}},
+        {"precision": 8},
+    ],
+)
+def test_a_damaged_card_is_said_in_words(damage: dict[str, Any], tmp_path: Path) -> None:
+    model, card = openvino_engine.read(weight_store.get(NAME).path.with_suffix(".int8.xml"))
+    save_openvino(tmp_path / "mine.xml", model, card | damage)
+    with pytest.raises(WeightsError, match=r"mine\.xml: not a model that medsr exported \(its card is not whole\)"):
+        open_model(tmp_path / "mine.xml", AUTO)
+
+
 def test_int8_that_was_calibrated_again_is_another_model(tmp_path: Path, fundus: Array) -> None:
     soft = Image.fromarray(fundus).resize((384, 384), Image.Resampling.BICUBIC)
     write_png(tmp_path / "eye.png", np.asarray(soft))

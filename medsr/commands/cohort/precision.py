@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 from medsr.commands.cohort.plan import Command
@@ -11,7 +12,7 @@ from medsr.networks import weight_store
 from medsr.networks.bundled import AUTO, CHEST, FUNDUS
 from medsr.volumes.models import computed, open_model
 
-COMPUTE = ("device", "engine", "precision", "max_gpu_memory", "compiled")
+COMPUTE = tuple(field.name for field in fields(Compute))
 """The options that are a `Compute`, in its order."""
 
 

@@ -80,7 +80,9 @@ def export(
     if to not in SUFFIXES:
         raise UsageError(f"`to={to}`: expected one of {', '.join(SUFFIXES)}{did_you_mean(to, SUFFIXES)}")
     folders = [Path(folder) for folder in ([calibrate] if isinstance(calibrate, str | Path) else calibrate or ())]
-    if to != "openvino" and (int8 or folders or out is None):
+    if to != "openvino" and folders and not int8:
+        raise UsageError("`calibrate`: measures what fewer bits lose in OpenVINO; it needs `to=openvino`")
+    if to != "openvino" and (int8 or out is None):
         raise UsageError(f"`to={to}`: is written in fp32, to `out=FILE{SUFFIXES[to]}`")
     if int8 and not folders:
         raise UsageError("`int8`: needs images of the kind the model serves; name their folder with `calibrate=FOLDER`")

@@ -123,7 +123,7 @@ def test_a_refiner_is_calibrated_on_volumes(tmp_path: Path, refiner_file: Path) 
         ({"to": "tflite"}, "expected one of openvino, onnx"),
         ({"to": "onnx"}, "`out=FILE.onnx`"),
         ({"to": "onnx", "out": "x.onnx", "int8": True, "calibrate": "."}, "is written in fp32"),
-        ({"to": "onnx", "out": "x.onnx", "calibrate": "."}, "is written in fp32"),
+        ({"to": "onnx", "out": "x.onnx", "calibrate": "."}, "it needs `to=openvino`"),
         ({"to": "openvino", "int8": True}, "name their folder with `calibrate=FOLDER`"),
         ({"to": "openvino", "out": "x.onnx"}, r"ends in \.xml"),
     ],
