@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,7 +118,7 @@ def reset(plan: CohortPlan, indices: Iterable[int]) -> None:
 
 
 def remove_leftovers(plan: CohortPlan) -> None:
-    """Remove what workers that were killed had begun to write beside the results. Only when none lives any more."""
+    """Remove what processes that were killed had begun to write. Only when none lives any more."""
     stems: dict[Path, set[str]] = defaultdict(set)
     for item in plan.items:
         target = Path(item.target)
@@ -127,12 +127,17 @@ def remove_leftovers(plan: CohortPlan) -> None:
             beside = Target(Path(item.source), target, bool(plan.options.get("dicom"))).beside
             stems[target.parent] |= {short_stem(beside(ending)) for ending in (".json", "_preview.png", "_report.html")}
     for folder, names in stems.items():
-        if not folder.is_dir():
-            continue
-        for entry in os.scandir(folder):
-            temporary = re.fullmatch(r"\.(.+)-[a-z0-9_]{8}\.\w+", entry.name)
-            with suppress(OSError):
-                if entry.name.startswith(".medsr-") and entry.is_dir():
-                    shutil.rmtree(entry.path)
-                elif temporary and temporary[1] in names:
-                    os.unlink(entry.path)
+        _remove_temporary(folder, names)
+    for folder in (plan.hidden, *worker_folders(plan)):
+        _remove_temporary(folder)
+
+
+def _remove_temporary(folder: Path, names: Collection[str] | None = None) -> None:
+    """Remove the half-written files of those stems, and the results' half-written folders; None: of any stem."""
+    for entry in os.scandir(folder) if folder.is_dir() else ():
+        temporary = re.fullmatch(r"\.(.+)-[a-z0-9_]{8}(\.\w+)?", entry.name)
+        with suppress(OSError):
+            if entry.name.startswith(".medsr-") and entry.is_dir():
+                shutil.rmtree(entry.path)
+            elif temporary and (names is None or temporary[1] in names):
+                os.unlink(entry.path)

@@ -25,7 +25,7 @@ from medsr.cli.app import app
 from medsr.commands.cohort import plan, results, slurm_executor
 from medsr.commands.cohort.executor import Executor
 from medsr.commands.cohort.run import cohort, retry
-from medsr.commands.cohort.work import work
+from medsr.commands.cohort.work import PARTS, work
 from medsr.commands.reproduce import reproduce
 from medsr.core.errors import UsageError, WeightsError
 from medsr.io.files import sha256
@@ -459,6 +459,19 @@ def test_what_is_somebody_elses_stays(scans: Path, tmp_path: Path) -> None:
     (tmp_path / "other" / "dataset_description.json").write_text(json.dumps(description))
     with pytest.raises(UsageError, match=r"holds another dataset \(fMRIPrep\)"):
         cohort("volume", raw, out=tmp_path / "other", model="cubic")
+
+
+def test_records_that_a_killed_process_had_begun_are_removed(tmp_path: Path) -> None:
+    cohort_plan = plan.CohortPlan("volume", tmp_path, {}, (plan.CohortItem("/in/s0.nii", str(tmp_path / "s0.nii")),))
+    cohort_plan.save()
+    part = cohort_plan.hidden / PARTS / "local-1"
+    part.mkdir(parents=True)
+    begun = [part / ".running-a1b2c3d4", part / ".status-a1b2c3d4.tsv", cohort_plan.hidden / ".plan-a1b2c3d4.json"]
+    whole = [part / "running", part / "status.tsv", cohort_plan.hidden / "plan.json"]
+    for path in (*begun, *whole[:2]):
+        path.touch()
+    results.remove_leftovers(cohort_plan)
+    assert [path for path in (*begun, *whole) if path.exists()] == whole
 
 
 def test_ten_thousand_inputs_are_several_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
