@@ -22,7 +22,7 @@ from medsr.core.devices import choose, computes_bf16
 from medsr.core.errors import DependencyError, MedsrError
 from medsr.core.meter import Meter
 from medsr.core.version import __version__
-from medsr.images.network import is_out_of_memory, release_memory
+from medsr.images.tile_size import is_out_of_memory, release_memory
 from medsr.networks import checkpoint, initialisation
 from medsr.networks.rrdb import rrdb
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Semaphore
 from typing import Any, Generic, Protocol, TypeVar
 
 from medsr.batch.outcome import Outcome, run_safely
@@ -116,6 +118,35 @@ def prefetch(function: Callable[[Input], Output], inputs: Sequence[Input]) -> Ge
             del result
         for last in pending:
             yield last.result()
+
+
+def consume(function: Callable[[Iterator[Input]], Output], inputs: Iterable[Input]) -> Output:
+    """`function(iter(inputs))`, where `function` runs in a thread: the next input is made while it has the last.
+
+    The calling thread makes the inputs, no more than one ahead. An error on either side ends both, and is raised.
+    """
+    handover: SimpleQueue[list[Input]] = SimpleQueue()  # an empty list is the end
+    wanted = Semaphore(0)
+
+    def handed_over() -> Iterator[Input]:
+        wanted.release()
+        while entry := handover.get():
+            yield entry.pop()
+            wanted.release()
+
+    with ThreadPoolExecutor(1) as pool:
+        consumer = pool.submit(function, handed_over())
+        consumer.add_done_callback(lambda _: wanted.release())
+        try:
+            for value in inputs:
+                wanted.acquire()
+                if consumer.done():
+                    break
+                handover.put([value])
+                del value
+        finally:
+            handover.put([])
+        return consumer.result()
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,16 @@ _FILTERS = {"bicubic": Pillow.Resampling.BICUBIC, "lanczos": Pillow.Resampling.L
 
 def resize(image: NDArray, size: tuple[int, int], kernel: Kernel) -> NDArray[np.float32]:
     """(height, width, channels) of any dtype to float32 of `size` = (height, width), values not clipped."""
+    return np.stack([resize_plane(image[:, :, c], size, kernel) for c in range(image.shape[2])], axis=2)
+
+
+def resize_plane(plane: NDArray, size: tuple[int, int], kernel: Kernel) -> NDArray[np.float32]:
+    """`resize` of one channel, (height, width). The result cannot be written to."""
     height, width = size
     if height < 1 or width < 1:
         raise ValueError(f"cannot resize to {height}x{width}")
-    planes = [
-        Pillow.fromarray(np.ascontiguousarray(image[:, :, c], np.float32)).resize((width, height), _FILTERS[kernel])
-        for c in range(image.shape[2])
-    ]
-    return np.stack([np.asarray(plane, np.float32) for plane in planes], axis=2)
+    large = Pillow.fromarray(np.ascontiguousarray(plane, np.float32)).resize((width, height), _FILTERS[kernel])
+    return np.asarray(large, np.float32)
 
 
 @lru_cache(maxsize=512)

@@ -19,6 +19,9 @@ def picture(unit: Array, margin: int, multiple: int) -> tuple[slice, slice]:
 
 
 def _box(unit: Array, value: Array, margin: int, multiple: int) -> tuple[slice, slice]:
+    borders = (unit[0], unit[-1], unit[:, 0], unit[:, -1])
+    if not any(np.array_equal(border, np.broadcast_to(value, border.shape)) for border in borders):
+        return slice(0, unit.shape[0]), slice(0, unit.shape[1])  # nothing of it can be left out
     other = np.any(unit != value, axis=2)
     rows, columns = (_extent(np.any(other, axis=1 - axis), margin, multiple) for axis in range(2))
     return rows, columns

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
-from medsr.core.types import Array
-from medsr.images.network import Model, OnTile
+from medsr.images.network import Model, OnTile, Store
+from medsr.images.reflected import Rows
 from medsr.images.tiles import Span, spans
 
 MOST = 100_000_000
@@ -30,9 +28,9 @@ def split(shape: tuple[int, ...], model: Model, scale: float) -> list[Span]:
 
 
 def run(
-    unit: Callable[[slice], Array], bands: list[Span], model: Model, scale: float, colour: bool, on_tile: OnTile | None
-) -> Iterator[tuple[slice, Array]]:
-    """Each band's rows of the result, and what they hold: (rows, scale W, C), the same as of the image as a whole.
+    unit: Rows, bands: list[Span], model: Model, scale: float, colour: bool, store: Store, on_tile: OnTile | None = None
+) -> None:
+    """Give each band's result to `store(rows, strip)`, the same as of the image as a whole.
 
     `unit`: gives rows of the input, (rows, W, C) in [0, 1]. `colour`: whether the image as a whole has colours; a band
     of it may have none. `on_tile(done, total)`: in thousandths.
@@ -44,7 +42,7 @@ def run(
             if on_tile:
                 on_tile(int(1000 * (number + done / total) / len(bands)), 1000)
 
-        result = model(unit(slice(band.read_start, band.read_stop)), scale, advance, colour)
-        rows = slice(band.start * factor, band.stop * factor)
+        result = model(unit(band.read), scale, advance, colour)
         above = (band.start - band.read_start) * factor
-        yield rows, result[above : above + rows.stop - rows.start]
+        rows = slice(band.start * factor, band.stop * factor)
+        store(rows, result[above : above + rows.stop - rows.start])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -40,14 +40,20 @@ class Span:
     read_start: int
     read_stop: int
 
+    @property
+    def read(self) -> slice:
+        """What the network is given."""
+        return slice(self.read_start, self.read_stop)
+
 
 def spans(length: int, tile: int, alignment: int = 1, halo: int = Seam.halo) -> list[Span]:
     """Cut `length` into tiles of at most `tile` and a halo on each side; cuts and reads are multiples of `alignment`.
 
     All tiles read equally much: engines prepare themselves anew for every shape, which takes a quarter of its time.
+    `tile` 0: one piece.
     """
     halo = -(-halo // alignment) * alignment
-    if length <= tile + 2 * halo:
+    if tile == 0 or length <= tile + 2 * halo:
         return [Span(0, length, 0, length)]
     count = -(-(length - 2 * halo) // tile)
     read = _up((length + 2 * halo * (count - 1)) / count, alignment) + alignment  # one more: starts are rounded down
@@ -62,57 +68,49 @@ def _up(length: float, multiple: int) -> int:
     return -int(-length // multiple) * multiple
 
 
-def run(
-    image: Array,
-    network: Callable[[Array], Array],
-    scale: int,
-    tile: int,
-    alignment: int = 1,
-    on_tile: Callable[[int, int], None] | None = None,
-    seam: Seam = Seam(),
-) -> Array:
-    """Run `network`, (H, W, C) to (scale H, scale W, C), over tiles and blend the seams linearly.
+def joined(parts: Iterable[Array], places: Sequence[Span], scale: int, blend: int) -> Iterator[Array]:
+    """Results of tiles along the first axis, (scale read, ...) each, blended linearly where they meet.
 
-    `tile` 0 or not smaller than the image: one piece. `on_tile(done, total)` reports progress. An exception in a
-    tile goes to the caller; there is never a hole in the result.
+    Gives the finished pieces one after the other, parts of the results among them: they are to be used before the next.
     """
-    height, width = image.shape[:2]
-    rows, columns = (spans(length, tile or length, alignment, seam.halo) for length in (height, width))
-    if len(rows) == len(columns) == 1:
-        result = network(image)
-        if on_tile:
-            on_tile(1, 1)
-        return result
-    total = np.zeros((height * scale, width * scale, image.shape[2]), np.float32)
-    sums = np.zeros(height * scale, np.float32), np.zeros(width * scale, np.float32)
-    for axis, places, length in ((0, rows, height), (1, columns, width)):
-        for span in places:
-            sums[axis][span.read_start * scale : span.read_stop * scale] += _ramp(span, length, scale, seam.blend)
-    for done, (row, column) in enumerate(_product(rows, columns), 1):
-        out = network(image[row.read_start : row.read_stop, column.read_start : column.read_stop])
-        ramps = _ramp(row, height, scale, seam.blend), _ramp(column, width, scale, seam.blend)
-        ramp = np.outer(*ramps)[:, :, None]
-        region = np.s_[
-            row.read_start * scale : row.read_stop * scale, column.read_start * scale : column.read_stop * scale
-        ]
-        total[region] += out * ramp
-        if on_tile:
-            on_tile(done, len(rows) * len(columns))
-    total /= sums[0][:, None, None]
-    total /= sums[1][:, None]
-    return total
+    half = min(blend, *((place.stop - place.start) // 2 for place in places)) * scale
+    ramp = ((np.arange(2 * half, dtype=np.float32) + 0.5) / max(2 * half, 1)).astype(np.float32)
+    seam: Array | None = None
+    for place, part in zip(places, parts, strict=True):
+        start, stop = ((cut - place.read_start) * scale for cut in (place.start, place.stop))
+        if seam is not None:
+            rising = ramp.reshape(-1, *(1 for _ in part.shape[1:]))
+            yield seam + rising * (part[start - half : start + half] - seam)
+            start += half
+        if place is not places[-1]:
+            stop -= half
+            seam = part[stop : stop + 2 * half].copy()  # an engine may write its next result over this one
+        yield part[start:stop]
 
 
-def _product(rows: list[Span], columns: list[Span]) -> Iterator[tuple[Span, Span]]:
-    return ((row, column) for row in rows for column in columns)
+def row(
+    block: Array,
+    network: Callable[[Array], Array],
+    columns: Sequence[Span],
+    scale: int,
+    blend: int,
+    on_tile: Callable[[int, int], None] | None = None,
+) -> Array:
+    """A row of tiles: (H, W, C) to (scale H, scale W, C) by `network`, which is given the `columns` one by one.
 
+    `on_tile(done, total)` reports progress. An exception in a tile goes to the caller.
+    """
+    height, width, channels = block.shape
+    result = np.empty((scale * height, scale * width, channels), np.float32)
 
-def _ramp(span: Span, length: int, scale: int, blend: int) -> Array:
-    """Weights of a tile along one axis: 1 inside, falling to 0 across each seam; neighbours add up to 1."""
-    centre = (np.arange(span.read_start * scale, span.read_stop * scale) + 0.5) / scale
-    weights = np.ones_like(centre)
-    if span.start > 0:
-        weights = np.minimum(weights, (centre - span.start + blend) / (2 * blend))
-    if span.stop < length:
-        weights = np.minimum(weights, (span.stop + blend - centre) / (2 * blend))
-    return np.clip(weights, 0, 1).astype(np.float32)
+    def parts() -> Iterator[Array]:
+        for done, column in enumerate(columns, 1):
+            yield network(block[:, column.read]).swapaxes(0, 1)
+            if on_tile:
+                on_tile(done, len(columns))
+
+    start = 0
+    for piece in joined(parts(), columns, scale, blend):
+        result[:, start : start + len(piece)] = piece.swapaxes(0, 1)
+        start += len(piece)
+    return result

@@ -13,7 +13,8 @@ from medsr.core.errors import MemoryExhaustedError
 from medsr.core.types import Array
 from medsr.degradation.thick_slices import factor_maps
 from medsr.engines.base import Engine, finite
-from medsr.images.network import Network, is_out_of_memory, release_memory
+from medsr.images.network import Network
+from medsr.images.tile_size import is_out_of_memory, release_memory
 from medsr.networks.architectures import ARCHITECTURES
 
 BORDER = 12

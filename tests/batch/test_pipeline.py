@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from medsr.batch.outcome import Outcome
-from medsr.batch.pipeline import Written, prefetch, run
+from medsr.batch.pipeline import Written, consume, prefetch, run
 from medsr.core.errors import InputError
 
 SOON = 20.0
@@ -166,3 +166,60 @@ def test_nothing_is_nothing() -> None:
     assert run([], lambda _: None) == []
     assert list(prefetch(str, [])) == []
     assert list(prefetch(str, [1, 2, 3])) == ["1", "2", "3"]
+
+
+def test_the_next_input_is_made_while_the_last_is_consumed_and_no_further_one() -> None:
+    at_work, made = threading.Event(), threading.Event()
+    calls: list[str] = []
+
+    def inputs() -> Iterator[int]:
+        for number in range(3):
+            if number == 1:
+                assert at_work.wait(SOON)
+                made.set()
+            calls.append(f"make {number}")
+            yield number
+
+    def consumer(values: Iterator[int]) -> list[int]:
+        assert threading.current_thread() is not threading.main_thread()
+        consumed = []
+        for value in values:
+            at_work.set()
+            assert made.wait(SOON)
+            calls.append(f"take {value}")
+            consumed.append(value)
+        return consumed
+
+    assert consume(consumer, inputs()) == [0, 1, 2]
+    assert calls.index("take 0") < calls.index("make 2")
+    assert consume(list, []) == []
+
+
+def test_who_consumes_may_stop_early_or_fail() -> None:
+    endless = iter(range(10**9))
+    assert consume(next, endless) == 0
+    assert next(endless) < 5
+
+    def fail(values: Iterator[int]) -> None:
+        raise InputError(f"broken at {next(values)}")
+
+    with pytest.raises(InputError, match="broken at 0"):
+        consume(fail, range(10**9))
+
+
+@pytest.mark.parametrize("error", [MemoryError(), KeyboardInterrupt()])
+def test_an_error_in_making_inputs_is_raised_and_ends_who_consumes(error: BaseException) -> None:
+    ended = threading.Event()
+
+    def inputs() -> Iterator[int]:
+        yield 0
+        raise error
+
+    def consumer(values: Iterator[int]) -> None:
+        list(values)
+        ended.set()
+        raise ValueError("too few")  # of no interest: it comes of the other error
+
+    with pytest.raises(type(error)):
+        consume(consumer, inputs())
+    assert ended.is_set()

@@ -12,7 +12,7 @@ import pytest
 from medsr.commands.upscale.run import upscale
 from medsr.engines.base import Compute
 from medsr.images import bands
-from medsr.images.network import Interpolation, Model
+from medsr.images.network import Interpolation, Model, Network
 from medsr.io.images import image as image_io
 from medsr.volumes.models import open_model
 from tests.helpers.dicom import write_xray
@@ -31,7 +31,15 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 def _in_bands(image: np.ndarray, model: Model, scale: int) -> np.ndarray:
     cuts = bands.split(image.shape, model, scale)
     assert len(cuts) > 2
-    parts = list(bands.run(lambda rows: image[rows], cuts, model, scale, True, None))
+    parts: list[tuple[slice, np.ndarray]] = []
+
+    def store(rows: slice, strip: np.ndarray) -> None:
+        parts.append((rows, strip.copy()))
+
+    if isinstance(model, Network) and model.scale == scale:
+        model.run(lambda rows: image[rows], image.shape, store)
+    else:
+        bands.run(lambda rows: image[rows], cuts, model, scale, True, store)
     ends = [0, *(rows.stop for rows, _ in parts)]
     assert [rows.start for rows, _ in parts] == ends[:-1]  # each row once, in order
     assert ends[-1] == scale * len(image)

@@ -10,11 +10,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image as Pillow
 from scipy.ndimage import gaussian_filter
 
 import medsr
 from medsr.core.errors import UsageError
-from medsr.images.consistency import SIGMA, keep_intensities
+from medsr.images.consistency import SIGMA, keep_intensities, kept
 from medsr.io.images import image as image_io
 from medsr.networks import checkpoint, weight_store
 from medsr.volumes.models import open_model
@@ -41,6 +42,32 @@ def test_a_shift_of_brightness_is_taken_back(height: int, width: int, scale: int
     result = truth + np.float32(shift)
     keep_intensities(result, _reduced(truth, scale), scale)
     np.testing.assert_allclose(result, truth, atol=1e-5)
+
+
+def _by_the_book(result: np.ndarray, unit: np.ndarray, scale: int) -> np.ndarray:
+    """One channel: result + U G (unit - D result), each step by a library."""
+    from skimage.measure import block_reduce
+
+    error = gaussian_filter(unit - block_reduce(result, (scale, scale), np.mean), SIGMA, mode="reflect")
+    size = result.shape[::-1]
+    return result + np.asarray(Pillow.fromarray(error).resize(size, Pillow.Resampling.BICUBIC))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    heights=st.lists(st.integers(1, 160), min_size=1, max_size=6),
+    scale=st.sampled_from([1, 2, 3, 4]),
+    channels=st.sampled_from([1, 3]),
+)
+def test_strips_are_corrected_as_the_whole_is(heights: list[int], scale: int, channels: int) -> None:
+    rng = np.random.default_rng(sum(heights))
+    height, width = sum(heights), 23
+    unit = rng.random((height, width, channels)).astype(np.float32)
+    result = rng.random((height * scale, width * scale, channels)).astype(np.float32)
+    expected = [_by_the_book(result[:, :, c], unit[:, :, c], scale) for c in range(channels)]
+    cuts = np.cumsum(heights)[:-1] * scale
+    strips = kept(iter(np.split(result.copy(), cuts)), lambda rows: unit[rows], height, scale)
+    np.testing.assert_allclose(np.concatenate(list(strips)), np.stack(expected, axis=2), atol=1e-5)
 
 
 def test_a_shift_that_varies_over_the_image_is_taken_back(fundus: np.ndarray) -> None:

@@ -14,6 +14,8 @@ from medsr.core.errors import ComputationError, MemoryExhaustedError
 from medsr.core.resources import resource_dir
 from medsr.engines.torch_engine import TorchEngine
 from medsr.images.network import Interpolation, Network
+from medsr.images.tile_size import fitting_tile, height_of_row
+from medsr.images.tiles import Seam
 from medsr.networks.architectures import ARCHITECTURES
 from medsr.networks.checkpoint import Spec, load
 
@@ -127,12 +129,25 @@ def test_an_answer_that_is_no_number_is_refused_not_made_black(value: float) -> 
         network(np.zeros((100, 100, 3), np.float32), 2)
 
 
+def _tile_for(network: Network, height: int, width: int) -> int:
+    """What is chosen for an image of that size."""
+    return fitting_tile((height, width), network.engine, network.scale, Seam().halo, network.most_memory, "x")
+
+
+def test_a_row_of_tiles_over_a_wide_image_is_lower() -> None:
+    """Three rows of floats are in memory at once: they must not grow with the tile and the width of the image."""
+    assert height_of_row(512, 8000, 3 * 4, 36) == 512
+    assert height_of_row(2048, 8000, 3 * 16, 36) == 256  # never lower: half of it would be halo
+    assert 256 < height_of_row(2048, 8000, 3 * 4, 36) < 700
+    assert height_of_row(0, 8000, 3, 36) == 0  # in one piece, as the user asked
+
+
 def test_auto_tile_fits_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     network = _network(2, tile=None)
-    monkeypatch.setattr("medsr.images.network._free_memory", lambda _: 64e9)
-    assert network._tile_for(300, 400) == 0
-    monkeypatch.setattr("medsr.images.network._free_memory", lambda _: 2e8)
-    assert 32 <= network._tile_for(3000, 4000) < 400
+    monkeypatch.setattr("medsr.images.tile_size._free_memory", lambda _: 64e9)
+    assert _tile_for(network, 300, 400) == 0
+    monkeypatch.setattr("medsr.images.tile_size._free_memory", lambda _: 2e8)
+    assert 32 <= _tile_for(network, 3000, 4000) < 400
 
 
 def test_processes_side_by_side_share_the_memory_for_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,9 +155,9 @@ def test_processes_side_by_side_share_the_memory_for_tiles(monkeypatch: pytest.M
     network = _network(2, tile=None)
     monkeypatch.setattr(memory, "free", lambda: 10**9)
     monkeypatch.setattr(memory, "_processes", 1)
-    assert network._tile_for(300, 400) == 0
+    assert _tile_for(network, 300, 400) == 0
     memory.work_beside(32)
-    assert 32 <= network._tile_for(300, 400) < 300
+    assert 32 <= _tile_for(network, 300, 400) < 300
 
 
 def test_bicubic_follows_a_smooth_image(fundus: np.ndarray, tmp_path: Path) -> None:
@@ -154,18 +169,18 @@ def test_bicubic_follows_a_smooth_image(fundus: np.ndarray, tmp_path: Path) -> N
 
 def test_bf16_halves_what_torch_takes_and_not_what_openvino_does(monkeypatch: pytest.MonkeyPatch) -> None:
     """OpenVINO keeps the last layers, which take the most, in fp32: half of the memory would not do for them."""
-    monkeypatch.setattr("medsr.images.network._free_memory", lambda _: 2e9)
+    monkeypatch.setattr("medsr.images.tile_size._free_memory", lambda _: 2e9)
 
     def tile(engine: str, precision: str) -> int:
         network = _network(4, tile=None)
         network.engine = SimpleNamespace(name=engine, precision=precision, features=64, device="cuda")  # type: ignore[assignment]
-        return network._tile_for(4000, 4000)
+        return _tile_for(network, 4000, 4000)
 
     assert tile("openvino", "bf16") == tile("openvino", "fp32") == tile("torch", "fp32") < tile("torch", "bf16")
 
 
 def test_a_bound_on_gpu_memory_makes_tiles_smaller_and_is_the_gpu_s_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("medsr.images.network._free_memory", lambda _: 80e9)
+    monkeypatch.setattr("medsr.images.tile_size._free_memory", lambda _: 80e9)
 
     class Fake:
         name, precision, features = "torch", "fp32", 64
@@ -177,7 +192,7 @@ def test_a_bound_on_gpu_memory_makes_tiles_smaller_and_is_the_gpu_s_alone(monkey
             return batch
 
     def tile(device: str, most: float | None) -> int:
-        return Network("x", Fake(device), 4, 3, None, most)._tile_for(4000, 4000)
+        return _tile_for(Network("x", Fake(device), 4, 3, None, most), 4000, 4000)
 
     per_pixel = 5 * 64 * 16 * 4
     assert tile("cuda", 2e9) < tile("cuda", None)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medsr.images import tiles
+from medsr.images.tiles import Seam
 
 
 @given(length=st.integers(1, 500), tile=st.integers(32, 200), alignment=st.sampled_from([1, 2, 4]))
@@ -39,8 +41,16 @@ def test_a_local_operation_is_the_same_in_tiles(height: int, width: int, tile: i
     def operation(part: np.ndarray) -> np.ndarray:
         return uniform_filter(part, (31, 31, 1), mode="constant").repeat(scale, 0).repeat(scale, 1)
 
-    whole, tiled = operation(image), tiles.run(image, operation, scale, tile)
+    whole, tiled = operation(image), _in_tiles(image, operation, scale, tile)
     np.testing.assert_allclose(tiled, whole, atol=1e-5)
+
+
+def _in_tiles(
+    image: np.ndarray, operation: Callable[[np.ndarray], np.ndarray], scale: int, tile: int, seam: Seam = Seam()
+) -> np.ndarray:
+    down, across = (tiles.spans(length, tile, halo=seam.halo) for length in image.shape[:2])
+    rows = (tiles.row(image[row.read], operation, across, scale, seam.blend) for row in down)
+    return np.concatenate(list(tiles.joined(rows, down, scale, seam.blend)))
 
 
 def test_a_failed_tile_is_an_error_never_a_hole() -> None:
@@ -54,11 +64,26 @@ def test_a_failed_tile_is_an_error_never_a_hole() -> None:
         return part
 
     with pytest.raises(ValueError, match="broken tile"):
-        tiles.run(np.zeros((200, 200, 1), np.float32), fail_on_the_third, 1, 64)
+        _in_tiles(np.zeros((200, 200, 1), np.float32), fail_on_the_third, 1, 64)
+
+
+def test_narrow_tiles_are_blended_over_less() -> None:
+    """Where two seams do not fit between a tile's borders."""
+    image = np.random.default_rng(0).random((97, 140, 3)).astype(np.float32)
+    np.testing.assert_allclose(_in_tiles(image, np.copy, 1, 8, Seam(20, 16)), image, atol=1e-6)
+
+
+def test_a_seam_goes_from_one_tile_to_the_next_evenly() -> None:
+    values = iter([np.zeros((40, 60, 1), np.float32), np.ones((40, 60, 1), np.float32)])
+    places = [tiles.Span(0, 50, 0, 60), tiles.Span(50, 100, 40, 100)]
+    result = tiles.row(np.zeros((40, 100, 1), np.float32), lambda _: next(values), places, 1, 4)[0, :, 0]
+    assert (result[:46] == 0).all()
+    assert (result[54:] == 1).all()
+    np.testing.assert_allclose(result[46:54], (np.arange(8) + 0.5) / 8)
 
 
 def test_progress_is_told_tile_by_tile() -> None:
     summary: list[tuple[int, int]] = []
-    image, seam = np.zeros((100, 130, 1), np.float32), tiles.Seam(8, 4)
-    tiles.run(image, lambda x: x, 1, 64, on_tile=lambda *now: summary.append(now), seam=seam)
-    assert summary == [(i, 4) for i in range(1, 5)]
+    image = np.zeros((40, 130, 1), np.float32)
+    tiles.row(image, np.copy, tiles.spans(130, 40, halo=8), 1, 4, lambda *now: summary.append(now))
+    assert summary == [(i, 3) for i in range(1, 4)]

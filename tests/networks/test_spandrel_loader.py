@@ -204,12 +204,12 @@ def test_a_network_for_whole_images_is_not_cut_into_tiles_unasked(
     tmp_path: Path, fundus: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from medsr.core.errors import MemoryExhaustedError
-    from medsr.images import network as image
+    from medsr.images import tile_size
 
     torch.manual_seed(0)
     torch.save(_other_range().state_dict(), tmp_path / "whole.pth")
     unit = fundus[:64, :64].astype(np.float32) / 255
-    monkeypatch.setattr(image, "_free_memory", lambda _: 1e6)
+    monkeypatch.setattr(tile_size, "_free_memory", lambda _: 1e6)
     with pytest.raises(MemoryExhaustedError, match="`tile=512`"):
         open_model(tmp_path / "whole.pth")(unit, 1)
     assert open_model(tmp_path / "whole.pth", tile=32)(unit, 1).shape == unit.shape

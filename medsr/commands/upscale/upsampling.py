@@ -7,7 +7,7 @@ import numpy as np
 from medsr.commands.upscale.models import OpenedModel
 from medsr.core.types import Array
 from medsr.images import bands
-from medsr.images.network import OnTile, is_grey, target_size
+from medsr.images.network import Network, OnTile, is_grey, target_size
 from medsr.io.images import background
 from medsr.io.images import image as image_io
 from medsr.io.images.image import Image
@@ -23,10 +23,16 @@ def upsample(image: Image, opened: OpenedModel, on_tile: OnTile | None = None) -
     def unit(rows: slice) -> Array:
         return image.window.to_unit(image.pixels[rows]) if filled is None else filled[rows]
 
+    def store(rows: slice, strip: Array) -> None:
+        pixels[rows] = image.with_unit(strip).pixels
+
     size, colour = target_size(image.pixels, opened.scale), not is_grey(image.pixels)
     pixels = np.empty((*size, image.pixels.shape[2]), image.pixels.dtype)
-    for rows, part in bands.run(unit, cuts, opened.model, opened.scale, colour, on_tile):
-        pixels[rows] = image.with_unit(part).pixels
+    model = opened.model
+    if isinstance(model, Network) and model.scale == opened.scale:
+        model.run(unit, image.pixels.shape, store, colour, on_tile)
+    else:
+        bands.run(unit, cuts, model, opened.scale, colour, store, on_tile)
     return image_io.with_pixels(image, pixels)
 
 
