@@ -57,6 +57,12 @@ def upscale(
     no_consistency: Annotated[
         bool, typer.Option("--no-consistency", help="Leave the result as the network made it.")
     ] = False,
+    strength: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Share of the network's change, 0 to 1. [default: less where the image is sharp]"
+        ),
+    ] = None,
     skip_done: Annotated[
         bool, typer.Option("--skip-done", help="Leave out what status.tsv in the folder calls done.")
     ] = False,
@@ -88,6 +94,7 @@ def upscale(
         compiled=compiled,
         skip_done=skip_done,
         consistency=not no_consistency,
+        strength=strength,
         frames=frames,
         keep_metadata=keep_metadata,
         from_archive=from_archive,

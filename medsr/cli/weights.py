@@ -1,4 +1,4 @@
-"""`medsr weights list|fetch|import|verify|interpolate|fusion`"""
+"""`medsr weights list|fetch|import|verify|interpolate|fusion|strength`"""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from medsr.cli.batch import BITS
 from medsr.cli.echo import echo, echo_verbatim
 from medsr.cli.group import CommandGroup
 from medsr.core.errors import WeightsError
@@ -25,7 +26,7 @@ class Via(StrEnum):
 
 app = typer.Typer(
     cls=CommandGroup,
-    help="The weight files medsr knows: list, fetch, import, verify, interpolate, fuse.",
+    help="The weight files medsr knows: list, fetch, import, verify, interpolate, fuse, strength.",
     no_args_is_help=True,
 )
 
@@ -153,6 +154,22 @@ def fusion(
     apart: float | str = float(validation) if validation.replace(".", "", 1).isdigit() else validation
     gain = train(model, data, apart, out, FusionSettings(blocks, iterations, seed=seed), device)
     echo(f"{out}: {gain:+.3f} dB over the plain mean, on blocks of the volumes set apart")
+
+
+@app.command()
+def strength(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Weights of an image network that medsr wrote.")],
+    data: Annotated[Path, typer.Option(metavar="FOLDER", help="Images as it is for, at least five.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="A .safetensors file.")],
+    crops: Annotated[int, typer.Option(help="Pieces of images to measure.")] = 160,
+    bits: Annotated[int | None, typer.Option(min=8, max=16, help=BITS)] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N.")] = "auto",
+    seed: Annotated[int, typer.Option()] = 0,
+) -> None:
+    """Fit how much of MODEL's change a sharp image gets, and write its weights with that."""
+    from medsr.training.learn_strength import learn
+
+    echo(f"{out}: {learn(model, data, out, crops, bits, device, seed)}")
 
 
 def _row(entry: WeightEntry) -> dict[str, object]:

@@ -110,6 +110,7 @@ def _image(sidecar: Path, name: str, entry: dict[str, Any], replacements: Replac
     parameters = entry["parameters"]
     weights = weights_of(sidecar, entry["model"], replacements.model)
     check_calibration(weights, parameters)
+    consistency = parameters.get("consistency", False)  # older sidecars do not say: there was none
     with tempfile.TemporaryDirectory() as folder:
         [outcome] = upscale(
             [scan],
@@ -122,7 +123,8 @@ def _image(sidecar: Path, name: str, entry: dict[str, Any], replacements: Replac
             engine=parameters.get("engine", "auto"),
             precision=parameters.get("precision", "fp32"),
             compiled=parameters.get("compiled", False),
-            consistency=parameters.get("consistency", False),  # older sidecars do not say: there was none
+            consistency=consistency,
+            strength=parameters.get("strength", 1.0 if consistency else None),  # older sidecars: it was all
             assumed_bits={ANY: parameters["assumed_bits"]} if "assumed_bits" in parameters else None,
             frames=parameters.get("frames"),
             keep_metadata=parameters.get("keep_metadata", True),  # older sidecars do not say: it was kept

@@ -17,6 +17,7 @@ from medsr.engines.base import Engine, finite
 from medsr.images import background, tiles
 from medsr.images.consistency import RECEPTIVE_RADIUS, kept
 from medsr.images.reflected import Reflected, Rows
+from medsr.images.strength import Strength, weakened
 from medsr.images.tile_size import (
     fitting_tile,
     height_of_row,
@@ -77,7 +78,8 @@ class Network:
     kept (`keep_intensities`); without it the result is as the network made it, the same pixels as RealESRGANer's.
     `reach`: how far the network sees (`engines.reach`): so wide is the seam of tiles, and what lies further inside a
     background of one value stays that value. None: not measured. `used_tile`: with which the last image comes
-    out again, bit for bit.
+    out again, bit for bit. `strength`: how much of its change an input gets; it is for consistent results. None: all.
+    `used_share`: of the last image.
     """
 
     name: str
@@ -88,7 +90,9 @@ class Network:
     most_memory: float | None = None
     consistency: bool = True
     reach: int | None = None
+    strength: Strength | None = None
     used_tile: int | None = field(default=None, init=False)
+    used_share: float | None = field(default=None, init=False)
 
     def __call__(self, unit: Array, scale: float, on_tile: OnTile | None = None, colour: bool | None = None) -> Array:
         height, width, channels = unit.shape
@@ -112,6 +116,7 @@ class Network:
             one, three = (lambda rows: unit(rows)[:, :, :1]), (lambda rows, strip: store(rows, strip.repeat(3, axis=2)))
             self.run(one, (*shape[:2], 1), three, on_tile=on_tile)
             return
+        self.used_share = (self.strength.of(unit, shape) if self.strength else 1.0) if self.consistency else None
         padded = Reflected(unit, shape, SIZE_MULTIPLE.get(self.scale, 1))
         tile = self.tile
         if tile is None:
@@ -154,6 +159,8 @@ class Network:
         def finish(parts: Iterator[Array]) -> None:
             pieces = tiles.joined(parts, rows, self.scale, self._seam.blend)
             strips = _inside(pieces, height * self.scale, width * self.scale)
+            if self.used_share is not None and self.used_share < 1:
+                strips = weakened(strips, padded.unit, height, self.used_share)
             start = 0
             for strip in kept(strips, padded.unit, height, self.scale) if self.consistency else strips:
                 store(slice(start, start + len(strip)), strip)

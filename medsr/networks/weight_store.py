@@ -30,9 +30,9 @@ class WeightEntry:
 
     Only models that come with medsr have these: `onnx_sha256`, of the same weights as ONNX beside it; `int8_sha256`, of
     them in int8 for OpenVINO (`engines.model_cache.exported_hash`); `bf16`, what they were measured to lose with their
-    trunk in bfloat16; `reach`, how many pixels away an input still changes the result (`engines.reach`); `suits`, what
-    they are for (fundus, chest, mri); `caution`, said whenever medsr chooses them; `released`, the day they came out
-    (2026-11-29).
+    trunk in bfloat16; `reach`, how many pixels away an input still changes the result (`engines.reach`); `strength`,
+    how much of their change an input gets (`images.strength`); `suits`, what they are for (fundus, chest, mri);
+    `caution`, said whenever medsr chooses them; `released`, the day they came out (2026-11-29).
 
     `forms`: others in which the same weights may be had; `form`: the one this machine has, where `file`
     is converted; `original`: what it is called at its publisher's.
@@ -52,6 +52,7 @@ class WeightEntry:
     int8_sha256: str | None = None
     bf16: Mapping[str, float] | None = None
     reach: int | None = None
+    strength: Mapping[str, Any] | None = None
     suits: str | None = None
     caution: str | None = None
     released: str = ""

@@ -13,8 +13,9 @@ from medsr.core.resample import Kernel
 from medsr.engines.base import Compute, Engine
 from medsr.engines.guarded import GuardedEngine
 from medsr.engines.model_cache import exported_hash
-from medsr.engines.selection import open_engine, reach_of
+from medsr.engines.selection import open_engine, reach_of, stated
 from medsr.images.network import Interpolation, Model, Network
+from medsr.images.strength import Strength
 from medsr.networks import checkpoint, weight_store
 from medsr.networks.architectures import kind_of
 from medsr.networks.bundled import AUTO, MRI, candidates_hash, model_for
@@ -58,6 +59,7 @@ def open_model(
         _most(compute),
         consistency,
         reach_of(str(model), engine),
+        Strength.read(stated(str(model), engine, "strength") or _training(engine, path).get("strength")),
     )
 
 
@@ -118,9 +120,14 @@ def open_slice_model(model: str | Path, compute: Compute = Compute()) -> LoadedS
 
 def _domain(engine: Engine, path: Path) -> Mapping[str, Any]:
     """What scans the weights were trained for, where the file or the exported model says so."""
-    training = (getattr(engine, "card", None) or checkpoint.describe(path)).get("training", {})
-    domain = training.get("domain", {}) if isinstance(training, Mapping) else {}
+    domain = _training(engine, path).get("domain", {})
     return domain if isinstance(domain, Mapping) else {}
+
+
+def _training(engine: Engine, path: Path) -> Mapping[str, Any]:
+    """What the file or the exported model says of how it was trained."""
+    training = (getattr(engine, "card", None) or checkpoint.describe(path)).get("training", {})
+    return training if isinstance(training, Mapping) else {}
 
 
 def untrained(device: str = "auto") -> SliceRefiner:

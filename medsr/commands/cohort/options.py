@@ -53,6 +53,7 @@ class UpscaleOptions(_Options):
     tile: Annotated[int, Field(ge=0)] | None = None
     bits: Annotated[int, Field(ge=1, le=16)] | None = None
     consistency: bool = False
+    strength: Annotated[float, Field(ge=0, le=1)] | None = None
     assumed_bits: dict[str, Annotated[int, Field(ge=1, le=16)]] | None = None
     frames: str | None = None
     precisions: dict[str, str] = {}

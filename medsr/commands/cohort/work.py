@@ -148,7 +148,7 @@ def _upscale_context(options: dict[str, Any], compute: Compute) -> WorkerContext
 
     arguments = (options["tile"], options["outscale"], options["bits"], options["consistency"])
     keywords = {"assumed_bits": options["assumed_bits"] or {}, "keep_metadata": options["keep_metadata"]}
-    keywords |= {"frames": options["frames"], "precisions": options["precisions"]}
+    keywords |= {name: options[name] for name in ("frames", "precisions", "strength")}
     models = Models(options["model"], compute, *arguments, **keywords)
 
     def make_job(item: CohortItem, status: Status) -> pipeline.BatchJob[Any, Any]:

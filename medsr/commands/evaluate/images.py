@@ -47,6 +47,8 @@ class ImageRunner:
         if not isinstance(self.model, Network):
             return ""
         treatment = "local means as in the input" if self.model.consistency else "as the network made it"
+        if self.model.consistency and self.model.strength:
+            treatment += ", strength by the sharpness of the input"
         own = self.model.scale
         return treatment if own == self.scale else f"{treatment}; own factor {own}, brought to {self.scale} by Lanczos"
 

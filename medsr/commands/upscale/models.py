@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from medsr.core.devices import shares_memory
+from medsr.core.errors import UsageError
 from medsr.engines.base import Compute
 from medsr.engines.selection import check_device
 from medsr.images.network import Model, Network
+from medsr.images.strength import Strength
 from medsr.io.images.depth import FILES
 from medsr.io.images.frames import canonical
 from medsr.io.images.image import Image
@@ -29,7 +31,8 @@ class OpenedModel:
     settings: Mapping[str, Any]
 
     def after_use(self) -> OpenedModel:
-        """With the share of the image that int8 left to fp32, and the tile: rounding differs with it.
+        """With the share of the image that int8 left to fp32, that of the network's change, and the tile: rounding
+        differs with it.
 
         The tile of a GPU is left out: it may be more than another device holds.
         """
@@ -38,6 +41,7 @@ class OpenedModel:
         used: dict[str, Any] = dict(take_fp32_share(self.model))
         if shares_memory(self.model.engine.device) or self.model.tile is not None:
             used["tile"] = self.model.used_tile
+        used["strength"] = self.model.used_share
         return replace(self, settings=dict(self.settings) | used)
 
 
@@ -46,7 +50,8 @@ class Models:
 
     `settings`: everything but the images that decides the results. `assumed_bits`: of 16-bit files that do not say, by
     series. `opener`: as `open_model`. `frames`: of files that hold several. `keep_metadata`: as `io.image.write`.
-    `precisions`: of single models, in place of `compute`'s.
+    `precisions`: of single models, in place of `compute`'s. `strength`: the share of a network's change; None: by how
+    sharp an image is.
     Raises UsageError or WeightsError.
     """
 
@@ -63,16 +68,19 @@ class Models:
         frames: str | None = None,
         keep_metadata: bool = False,
         precisions: Mapping[str, str] = {},
+        strength: float | None = None,
     ) -> None:
+        check_strength(strength, consistency)
         self.model, self.compute, self.tile, self.outscale, self.bits = model, compute, tile, outscale, bits
         self.consistency, self.assumed_bits = consistency, assumed_bits
         self.frames = None if frames is None else canonical(frames)
         self.keep_metadata = keep_metadata
-        self.opener, self.precisions = opener, precisions
+        self.opener, self.precisions, self.strength = opener, precisions, strength
         self.opened: dict[str, OpenedModel] = {}
         if model == AUTO:
             check_device(compute.device)  # what cannot be is said before anything is begun
-            options = (compute.engine, compute.precision, compute.compiled, outscale, bits, consistency, keep_metadata)
+            options: tuple[Any, ...] = (compute.engine, compute.precision, compute.compiled, outscale, bits)
+            options += (consistency, strength, keep_metadata)
             self.settings: Mapping[str, Any] = {"model": AUTO, "weights": candidates_hash(), "asked": options}
             if precisions:
                 self.settings = dict(self.settings) | {"precisions": dict(precisions)}
@@ -103,9 +111,21 @@ class Models:
             compute = replace(self.compute, precision=self.precisions.get(name, self.compute.precision))
             network = self.opener(name, compute, self.tile, self.consistency)
             scale = self.outscale or network.scale or DEFAULT_SCALE
-            settings = {"model": name, "weights": weights_hash(name), "scale": scale, "bits": self.bits}
+            settings: dict[str, Any] = {"model": name, "weights": weights_hash(name), "scale": scale, "bits": self.bits}
             settings["keep_metadata"] = self.keep_metadata
             if isinstance(network, Network):
-                settings["consistency"] = network.consistency
+                if self.strength is not None:
+                    network = replace(network, strength=Strength.always(self.strength))
+                settings |= {"consistency": network.consistency, "strength": network.strength}
             self.opened[name] = OpenedModel(network, scale, settings | computed(network))
         return self.opened[name]
+
+
+def check_strength(strength: float | None, consistency: bool) -> None:
+    """Raise UsageError for a share that is none, or that nothing takes."""
+    if strength is None:
+        return
+    if not 0 <= strength <= 1:
+        raise UsageError(f"`strength={strength:g}`: expected a share from 0 to 1")
+    if not consistency:
+        raise UsageError("`strength`: is of consistent results; leave `consistency=False` out")

@@ -46,6 +46,7 @@ def upscale(
     compiled: bool = False,
     skip_done: bool = False,
     consistency: bool = True,
+    strength: float | None = None,
     assumed_bits: Mapping[str, int] | None = None,
     frames: str | None = None,
     keep_metadata: bool = False,
@@ -80,6 +81,8 @@ def upscale(
         compiled: Whether torch.compile is used.
         skip_done: Leave out what status.tsv calls done, as long as input, settings and result are the same.
         consistency: Whether a network's result keeps the local means of its input.
+        strength: The share of a network's change that a result takes, 0 (interpolation) to 1. None: by how sharp the
+            image is, for the bundled models; 1 for others.
         assumed_bits: Bits by series, for files that do not say; found by `medsr.io.images.image.decide_depth`.
         frames: Of files with several: `all`, or numbers from 1 and ranges (`1-5`, `1,3`). None: such files fail.
         keep_metadata: Whether results get the EXIF of their inputs, which may name a person or a place.
@@ -133,6 +136,7 @@ def upscale(
         assumed_bits=assumed_bits,
         frames=frames,
         keep_metadata=keep_metadata,
+        strength=strength,
     )
     for note in planned.notes:
         notify(note)

@@ -26,6 +26,7 @@ COMPUTED = (
     "int8_sha256",
     "fp32_share",
     "tile",
+    "strength",
     "compiled",
     "consistency",
     "assumed_bits",

@@ -1,0 +1,175 @@
+"""Of a network's change a sharp input gets less; how sharp it is, its spectrum says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
+
+import medsr
+from medsr.commands.reproduce import reproduce
+from medsr.core.errors import UsageError
+from medsr.core.resample import resize
+from medsr.engines.base import Compute
+from medsr.images.consistency import keep_intensities
+from medsr.images.network import Network
+from medsr.images.sharpness import SMALLEST, sharpness
+from medsr.images.strength import TERMS, Strength, weakened
+from medsr.io.images import image as image_io
+from medsr.networks import weight_store
+from medsr.volumes.models import open_model
+from tests.helpers.images import write_png
+
+PLAIN = Compute("cpu", "torch", "fp32")
+MODELS = ("medsr-retina-x2", "medsr-cxr-x2", "medsr-cxr-x4")
+"""Those that take a share of their change."""
+
+
+def _numbers(image: np.ndarray) -> tuple[float, float]:
+    numbers = sharpness(lambda rows: image[rows], image.shape)
+    assert numbers is not None
+    return numbers
+
+
+def _low(image: np.ndarray, scale: int, blur: float) -> np.ndarray:
+    low = resize(image, (image.shape[0] // scale, image.shape[1] // scale), "bicubic")
+    if blur:
+        low = gaussian_filter(low, (blur, blur, 0))
+    return (np.clip(np.round(low * 255), 0, 255) / 255).astype(np.float32)
+
+
+@pytest.fixture
+def unit(fundus: np.ndarray) -> np.ndarray:
+    return fundus[: fundus.shape[0] // 4 * 4, : fundus.shape[1] // 4 * 4].astype(np.float32) / 255
+
+
+def test_blur_takes_the_first_number_down_and_noise_holds_the_second_up(unit: np.ndarray) -> None:
+    numbers = [_numbers(_low(unit, 2, blur)) for blur in (0, 0.5, 0.8, 1.0, 1.4)]
+    first = [fine for fine, _ in numbers]
+    assert first[:4] == sorted(first[:4], reverse=True)
+    assert first[0] - max(first[3:]) > 2  # of sigma 1.4 rounding to 8 bits is what is left there
+    blurred = _low(unit, 2, 1.4)
+    noisy = blurred + np.random.default_rng(0).normal(0, 2 / 255, blurred.shape).astype(np.float32)
+    assert _numbers(noisy)[1] > _numbers(blurred)[1] + 1
+
+
+def test_brightness_and_a_background_hardly_change_the_numbers(unit: np.ndarray) -> None:
+    fine, finest = _numbers(unit)
+    darker = _numbers(0.5 * unit)
+    assert darker[0] == pytest.approx(fine, abs=0.01)
+    assert darker[1] == pytest.approx(finest + 2 * np.log(0.5), abs=0.01)
+    padded = np.pad(unit, ((0, 0), (0, unit.shape[1]), (0, 0)))
+    assert _numbers(padded) == pytest.approx((fine, finest), abs=0.5)
+
+
+def test_of_an_image_too_small_nothing_is_told() -> None:
+    small = np.zeros((SMALLEST - 1, 500, 3), np.float32)
+    assert sharpness(lambda rows: small[rows], small.shape) is None
+    assert Strength((0.5, 1.0, 0, 0, 0, 0), (-9, 9), (-20, 0)).of(lambda rows: small[rows], small.shape) == 1
+    flat = np.full((60, 70, 1), 0.3, np.float32)
+    assert np.isfinite(_numbers(flat)).all()
+
+
+def test_the_share_stays_between_nothing_and_all_and_within_what_was_fitted() -> None:
+    steep = Strength((0.5, -1.0, 0, 0, 0, 0), (-5.0, -3.0), (-16, -12))
+    assert steep.share([-99, -5, -4, -3.75, -3, 99], [-14] * 6).tolist() == [1, 1, 0.5, 0.25, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "stored", [None, [], {}, {"coefficients": [1]}, "x", {"coefficients": 3, "fine": 1, "finest": 2}]
+)
+def test_a_damaged_record_is_none(stored: object) -> None:
+    assert Strength.read(stored) is None
+    whole = Strength((0.5, *(TERMS - 1) * (0.1,)), (-5, -3), (-16, -12))
+    assert Strength.read(whole.stored()) == whole
+    assert Strength.read(whole.stored() | {"fine": [float("nan"), 1]}) is None
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    heights=st.lists(st.integers(1, 30), min_size=1, max_size=5),
+    scale=st.sampled_from([1, 2, 3, 4]),
+    share=st.floats(0, 1),
+)
+def test_a_share_lies_between_interpolation_and_the_result(heights: list[int], scale: int, share: float) -> None:
+    rng = np.random.default_rng(0)
+    low = rng.random((sum(heights), 9, 3)).astype(np.float32)
+    result = rng.random((scale * len(low), scale * 9, 3)).astype(np.float32)
+    strips = np.split(result.copy(), scale * np.cumsum(heights)[:-1])
+    weaker = np.concatenate(list(weakened(iter(strips), lambda rows: low[rows], len(low), share)))
+    plain = resize(low, result.shape[:2], "bicubic")
+    np.testing.assert_allclose(weaker, plain + share * (result - plain), atol=1e-5)
+
+
+def test_nothing_of_the_change_is_interpolation_and_all_of_it_the_network(unit: np.ndarray) -> None:
+    low = _low(unit, 2, 0)
+    model = open_model("medsr-retina-x2", PLAIN)
+    assert isinstance(model, Network)
+    model.strength = Strength.always(0)
+    plain = resize(low, unit.shape[:2], "bicubic")
+    keep_intensities(plain, low, 2)
+    np.testing.assert_allclose(model(low, 2), plain, atol=1e-5)
+    model.strength = Strength.always(1)
+    all_of_it = model(low, 2)
+    model.strength = None
+    np.testing.assert_array_equal(model(low, 2), all_of_it)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_bundled_model_changes_a_sharp_image_less_and_does_not_lose(name: str, unit: np.ndarray) -> None:
+    """Against interpolation; all of the change lost up to half a dB on such an image."""
+    model = open_model(name, PLAIN)
+    assert isinstance(model, Network)
+    truth = unit if model.channels == 3 else unit[:, :, 1:2]
+    shares, gains = [], []
+    for blur in (0.0, 1.0):
+        low = _low(truth, model.scale, blur)
+        plain = resize(low, truth.shape[:2], "bicubic")
+        result = model(low, model.scale)
+        shares.append(model.used_share or 0)
+        gains.append(10 * np.log10(np.mean((plain - truth) ** 2) / np.mean((result - truth) ** 2)))
+    assert 0 <= shares[0] < shares[1] <= 1
+    assert min(gains) > -0.1
+
+
+def test_the_sidecar_tells_the_share_and_reproduce_takes_it(tmp_path: Path, fundus: np.ndarray) -> None:
+    path = write_png(tmp_path / "eye.png", fundus)
+
+    def run(**options: float) -> tuple[np.ndarray, dict[str, object]]:
+        [outcome] = medsr.upscale(path, tmp_path / "out", model="medsr-retina-x2", engine="torch", **options)  # type: ignore[arg-type]
+        assert outcome.error is None
+        sidecar = json.loads((tmp_path / "out" / "upscale.json").read_text())["results"]["eye.png"]["parameters"]
+        return image_io.read(outcome.output).pixels, sidecar
+
+    chosen, parameters = run()
+    assert 0 < parameters["strength"] < 1  # type: ignore[operator]
+    again, _ = run(strength=parameters["strength"])  # type: ignore[arg-type]
+    np.testing.assert_array_equal(again, chosen)
+    assert all(comparison.same for comparison in reproduce(tmp_path / "out" / "upscale.json"))
+    everything, parameters = run(strength=1)
+    assert parameters["strength"] == 1
+    assert (everything != chosen).any()
+    record = tmp_path / "out" / "upscale.json"
+    summary = json.loads(record.read_text())
+    del summary["results"]["eye.png"]["parameters"]["strength"]  # as sidecars were before
+    record.write_text(json.dumps(summary))
+    assert all(comparison.same for comparison in reproduce(record))
+
+
+def test_a_share_that_is_none_or_without_consistency_is_refused(tmp_path: Path, fundus: np.ndarray) -> None:
+    path = write_png(tmp_path / "eye.png", fundus[:64, :64])
+    out = tmp_path / "out"
+    with pytest.raises(UsageError, match=r"`strength=1.5`: expected a share from 0 to 1"):
+        medsr.upscale(path, out, model="medsr-retina-x2", strength=1.5)
+    with pytest.raises(UsageError, match="`strength`: is of consistent results"):
+        medsr.upscale(path, out, model="medsr-retina-x2", strength=0.5, consistency=False)
+
+
+def test_the_manifest_has_the_strength_of_those_models() -> None:
+    strengths = {name: Strength.read(entry.strength) for name, entry in weight_store.entries().items()}
+    assert {name for name, strength in strengths.items() if strength} == set(MODELS)

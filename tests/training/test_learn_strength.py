@@ -1,0 +1,90 @@
+"""`medsr weights strength`: a model of one's own that changes sharp images less."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from medsr.cli.app import app
+from medsr.core.errors import UsageError
+from medsr.core.resources import resource_dir
+from medsr.engines.base import Compute
+from medsr.images.network import Network
+from medsr.networks import checkpoint
+from medsr.training import learn_strength
+from medsr.training.learn_strength import learn
+from medsr.volumes.models import open_model
+from tests.helpers.images import write_png
+
+
+@pytest.fixture
+def photographs(tmp_path: Path, fundus: np.ndarray) -> Path:
+    """Six, each another part of one, turned."""
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    for n in range(6):
+        part = np.rot90(fundus, n)[16 * (n // 4) :, : 256 - 8 * n]
+        write_png(folder / f"{n}.png", np.ascontiguousarray(part))
+    return folder
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """Weights of the user's own: those of the fundus model, without its name."""
+    return Path(shutil.copy(resource_dir("pretrained") / "medsr-retina-x2.safetensors", tmp_path / "own.safetensors"))
+
+
+def test_it_writes_the_same_weights_with_their_strength(own: Path, photographs: Path, tmp_path: Path) -> None:
+    compute = Compute("cpu", "torch", "fp32")
+    before = open_model(own, compute)
+    assert isinstance(before, Network)
+    assert before.strength is None
+    out = tmp_path / "out.safetensors"
+    gained = learn(own, photographs, out, crops=15, device="cpu")
+    assert gained.share > gained.whole
+    assert gained.crops == 5
+    assert checkpoint.describe(out)["training"]["strength"]
+    states = [checkpoint.read_state(path)[0] for path in (own, out)]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    after = open_model(out, compute)
+    assert isinstance(after, Network)
+    assert after.strength is not None
+    unit = photographs / "0.png"
+    result = CliRunner().invoke(
+        app, [*"upscale --engine torch --model".split(), str(out), str(unit), "--out", str(tmp_path / "o")]
+    )
+    assert result.exit_code == 0, result.output
+    assert '"strength": 0.' in (tmp_path / "o" / "upscale.json").read_text()
+
+
+def test_the_command_says_what_is_gained_and_what_is_missing(own: Path, photographs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.safetensors"
+    command = ["weights", "strength", str(own), "--data", str(photographs), "--out", str(out), "--crops", "10"]
+    result = CliRunner().invoke(app, command)
+    assert (" dB over bicubic on 5 crops of the images set apart" in result.output) == (result.exit_code == 0)
+    assert out.is_file() == (result.exit_code == 0)
+    for n in range(2):
+        (photographs / f"{n}.png").unlink()
+    with pytest.raises(UsageError, match="4 images; at least 5 are needed"):
+        learn(own, photographs, out)
+    with pytest.raises(UsageError, match=r"expected a name that ends in .safetensors"):
+        learn(own, photographs, tmp_path / "out.pth")
+    with pytest.raises(UsageError, match="`crops=3`: expected 10 or more"):
+        learn(own, photographs, out, crops=3)
+    torch.save({}, tmp_path / "x.pth")
+    with pytest.raises(UsageError, match="expected a weight file that medsr wrote"):
+        learn(tmp_path / "x.pth", photographs, out)
+
+
+def test_nothing_is_written_where_nothing_is_gained(
+    own: Path, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learn_strength, "fit", lambda _: learn_strength.Strength.always(1.0))
+    with pytest.raises(UsageError, match="a share gains nothing, so nothing was written"):
+        learn(own, photographs, tmp_path / "out.safetensors", crops=10, device="cpu")
+    assert not (tmp_path / "out.safetensors").exists()
