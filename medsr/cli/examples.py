@@ -27,6 +27,7 @@ EXAMPLES = {
     "weights verify": "medsr weights verify",
     "weights interpolate": "medsr weights interpolate medsr-retina-x2 mine.safetensors --out between.safetensors",
     "weights fusion": "medsr weights fusion medsr-mri --data isotropic_scans --out fusion.safetensors",
+    "weights strength": "medsr weights strength mine.safetensors --data photographs --out stronger.safetensors",
 }
 """By the words of the command after `medsr`. The files are the user's own."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from medsr.core.devices import choose
 from medsr.core.errors import ComputationError, UsageError
@@ -183,13 +183,8 @@ def _fp32_of(path: Path, digest: str, compute: Compute) -> Engine:
 
 
 def reach_of(name: str, engine: Engine) -> int | None:
-    """How many pixels away an input still changes the result (`engines.reach`); None where nothing says it."""
-    reach = stated(name, engine, "reach")
-    return reach if isinstance(reach, int) and reach > 0 else None
-
-
-def stated(name: str, engine: Engine, field: str) -> Any:
-    """What the manifest says of a model of that name, or its exported card; None where neither does."""
+    """How many pixels away an input still changes the result (`engines.reach`): as the manifest or the exported card
+    says it; None where neither does."""
     entry = weight_store.entries().get(name)
-    of_entry = getattr(entry, field) if entry else None
-    return getattr(engine, "card", {}).get(field) if of_entry is None else of_entry
+    reach = entry.reach if entry and entry.reach else getattr(engine, "card", {}).get("reach")
+    return reach if isinstance(reach, int) and reach > 0 else None

@@ -73,7 +73,7 @@ def draw(truth: Array, scale: int, rng: np.random.Generator) -> tuple[Array, flo
     if compressed:
         buffer = io.BytesIO()
         Pillow.fromarray(stored.squeeze()).save(buffer, "JPEG", quality=int(rng.integers(*JPEG)))
-        stored = np.asarray(Pillow.open(buffer)).reshape(stored.shape)
+        stored = np.asarray(Pillow.open(buffer, formats=("JPEG",))).reshape(stored.shape)
     return (stored / 255).astype(np.float32), blur, compressed or noise > 0
 
 

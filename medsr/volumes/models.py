@@ -13,7 +13,7 @@ from medsr.core.resample import Kernel
 from medsr.engines.base import Compute, Engine
 from medsr.engines.guarded import GuardedEngine
 from medsr.engines.model_cache import exported_hash
-from medsr.engines.selection import open_engine, reach_of, stated
+from medsr.engines.selection import open_engine, reach_of
 from medsr.images.network import Interpolation, Model, Network
 from medsr.images.strength import Strength
 from medsr.networks import checkpoint, weight_store
@@ -59,7 +59,7 @@ def open_model(
         _most(compute),
         consistency,
         reach_of(str(model), engine),
-        Strength.read(stated(str(model), engine, "strength") or _training(engine, path).get("strength")),
+        _strength(engine, path),
     )
 
 
@@ -122,6 +122,15 @@ def _domain(engine: Engine, path: Path) -> Mapping[str, Any]:
     """What scans the weights were trained for, where the file or the exported model says so."""
     domain = _training(engine, path).get("domain", {})
     return domain if isinstance(domain, Mapping) else {}
+
+
+def _strength(engine: Engine, path: Path) -> Strength | None:
+    """What the file says of it, or the manifest of the weights that are in it, whatever their name and form."""
+    if (own := _training(engine, path).get("strength")) is not None:
+        return Strength.read(own)
+    digest = (getattr(engine, "card", None) or {}).get("sha256") or weights_hash(path)
+    known = [entry.strength for entry in weight_store.entries().values() if entry.sha256 == digest]
+    return Strength.read(known[0]) if known else None
 
 
 def _training(engine: Engine, path: Path) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import medsr
 from medsr.commands.reproduce import reproduce
 from medsr.core.errors import UsageError
 from medsr.core.resample import resize
+from medsr.core.resources import resource_dir
 from medsr.engines.base import Compute
 from medsr.images.consistency import keep_intensities
 from medsr.images.network import Network
@@ -168,6 +170,17 @@ def test_a_share_that_is_none_or_without_consistency_is_refused(tmp_path: Path, 
         medsr.upscale(path, out, model="medsr-retina-x2", strength=1.5)
     with pytest.raises(UsageError, match="`strength`: is of consistent results"):
         medsr.upscale(path, out, model="medsr-retina-x2", strength=0.5, consistency=False)
+
+
+def test_the_same_weights_have_it_whatever_their_name_and_form(tmp_path: Path) -> None:
+    folder = resource_dir("pretrained")
+    copy = Path(shutil.copy(folder / "medsr-cxr-x4.safetensors", tmp_path / "mine.safetensors"))
+    forms = ["medsr-cxr-x4", copy, folder / "medsr-cxr-x4.onnx", folder / "medsr-cxr-x4.int8.xml"]
+    models = [open_model(form, Compute("cpu", precision="auto")) for form in forms]
+    strengths = {model.strength for model in models if isinstance(model, Network)}
+    assert len(strengths) == 1
+    assert strengths != {None}
+    assert open_model("medsr-retina-x4", PLAIN).strength is None  # type: ignore[union-attr]
 
 
 def test_the_manifest_has_the_strength_of_those_models() -> None:

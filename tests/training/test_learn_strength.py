@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +34,11 @@ def photographs(tmp_path: Path, fundus: np.ndarray) -> Path:
 
 @pytest.fixture
 def own(tmp_path: Path) -> Path:
-    """Weights of the user's own: those of the fundus model, without its name."""
-    return Path(shutil.copy(resource_dir("pretrained") / "medsr-retina-x2.safetensors", tmp_path / "own.safetensors"))
+    """Weights of the user's own: those of the fundus model, to which another hash belongs."""
+    state, _ = checkpoint.read_state(resource_dir("pretrained") / "medsr-retina-x2.safetensors")
+    spec = checkpoint.Spec("rrdb", 2, 3, {"features": 32, "blocks": 2, "growth": 32})
+    checkpoint.save(tmp_path / "own.safetensors", state, spec, {"iterations": 1})
+    return tmp_path / "own.safetensors"
 
 
 def test_it_writes_the_same_weights_with_their_strength(own: Path, photographs: Path, tmp_path: Path) -> None:

@@ -112,9 +112,6 @@ def export(
         raise UsageError(f"`calibrate`: {model} fuses planes, and stays in fp32")
     training = checkpoint.describe(path).get("training", {})
     card = conversion.card_of(str(model), digest, spec, training if isinstance(training, dict) else {})
-    entry = weight_store.entries().get(str(model))
-    if entry and entry.strength:
-        card["strength"] = dict(entry.strength)
     content = conversion.to_onnx(net, spec)
     if to == "onnx":
         if openvino_engine.available():
