@@ -149,7 +149,8 @@ class Network:
         """One row of tiles after the other. What follows the network is done while it has the next row."""
         height, width, channels = padded.shape
         lower = height_of_row(tile, width, channels * self.scale**2, self._seam.halo)
-        rows = tiles.spans(padded.size[0], lower, padded.multiple, self._seam.halo)
+        side = tile if tile >= max(padded.size) else lower  # what was one piece stays one
+        rows = tiles.spans(padded.size[0], side, padded.multiple, self._seam.halo)
 
         def computed() -> Iterator[Array]:
             for number, row in enumerate(rows):

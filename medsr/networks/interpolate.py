@@ -34,5 +34,6 @@ def interpolate(first: str | Path, second: str | Path, share: float, out: Path) 
     training = checkpoint.describe(paths[1]).get("training", {})
     if not isinstance(training, dict):
         training = {}
+    training.pop("strength", None)  # was fitted for the second one alone
     seen = learned_from(paths[0]) | learned_from(paths[1])
     checkpoint.save(out, between, spec, training | seen.metadata() | {"interpolated": {"from": hashes, "share": share}})

@@ -14,10 +14,12 @@ from medsr.core.resample import resize
 from medsr.core.types import Array
 from medsr.engines.base import Compute
 from medsr.images.network import Network
+from medsr.images.sharpness import SMALLEST
 from medsr.images.strength import Strength
 from medsr.io.images import image as image_io
 from medsr.io.kinds import list_images
 from medsr.networks import checkpoint, weight_store
+from medsr.networks.learned_from import learned_from
 from medsr.training.strength import StrengthSample, fit, gain, measure
 from medsr.volumes.models import open_model
 
@@ -96,11 +98,12 @@ def learn(
     samples = source.measured([paths[n] for n in others], crops, rng)
     strength = fit(samples)
     result = _compared(source.measured([paths[n] for n in apart], max(APART, crops // APART), rng), strength)
-    if result.share <= result.whole:
+    if not result.share > result.whole:
         raise UsageError(f"{model}: a share gains nothing, so nothing was written ({result})")
     state, _ = checkpoint.read_state(path)
     spec = checkpoint.spec_of(described["spec"], path)
-    checkpoint.save(target, state, spec, described.get("training", {}) | {"strength": strength.stored()})
+    training = described.get("training", {}) | learned_from(path).metadata() | {"strength": strength.stored()}
+    checkpoint.save(target, state, spec, training)
     return result
 
 
@@ -113,17 +116,18 @@ class Crops:
     bits: int | None = None
 
     def measured(self, paths: Sequence[Path], count: int, rng: np.random.Generator) -> list[StrengthSample]:
-        """`count` of them, of the images in turn. Those that are too small are left out."""
+        """`count` of them, of the images in turn. Those that are too small or flat are left out."""
         samples = []
         with progress("strength", count) as update:
             for index in range(count):
                 path = paths[index % len(paths)]
-                sample = measure(self.network, self._draw(path, rng), rng)
-                if sample is not None:
+                piece = self._draw(path, rng)
+                large = min(piece.shape[:2]) >= SMALLEST * self.network.scale
+                if large and (sample := measure(self.network, piece, rng)) is not None:
                     samples.append(sample)
                 update(index + 1, path.name)
         if not samples:
-            raise UsageError(f"{paths[0].parent}: no image is large enough")
+            raise UsageError(f"{paths[0].parent}: no image is large enough, or all are of one value")
         return samples
 
     def _draw(self, path: Path, rng: np.random.Generator) -> Array:

@@ -23,6 +23,8 @@ BORDER = 8
 RIDGE, LOSSES, REGRETS = 0.001, 0.5, 3.0
 """How strongly coefficients are held at 0; how much more a loss against interpolation counts than a gain; and how much
 more a loss against all of the change: where both look alike, what the network had gained is not to be given away."""
+NOTHING = 1e-9
+"""Mean square of a change or an error that is none: of a picture of one value."""
 WITHIN = 0.01, 0.99
 """Quantiles of the two numbers, between which the share follows them."""
 
@@ -78,7 +80,7 @@ def draw(truth: Array, scale: int, rng: np.random.Generator) -> tuple[Array, flo
 
 
 def measure(network: Network, truth: Array, rng: np.random.Generator) -> StrengthSample | None:
-    """What the network makes of a low resolution drawn of `truth`, (H, W, C) in [0, 1]; None of one that is too small.
+    """What the network makes of a low resolution drawn of `truth`, (H, W, C) in [0, 1]; None of a small or flat one.
 
     `truth`: sides that are multiples of the network's factor.
     """
@@ -91,6 +93,8 @@ def measure(network: Network, truth: Array, rng: np.random.Generator) -> Strengt
     change = (replace(network, strength=None)(low, network.scale) - plain)[inside]
     error = (truth - plain)[inside]
     products = [float(np.mean(a * b)) for a, b in ((change, change), (change, error), (error, error))]
+    if min(products[0], products[2]) < NOTHING:
+        return None
     return StrengthSample(*numbers, *products, blur, harmed)  # type: ignore[arg-type, call-arg]
 
 

@@ -142,6 +142,19 @@ def test_a_row_of_tiles_over_a_wide_image_is_lower() -> None:
     assert height_of_row(0, 8000, 3, 36) == 0  # in one piece, as the user asked
 
 
+def test_what_was_one_piece_stays_one_when_its_tile_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sidecar of an image in one piece holds its size as the tile."""
+    monkeypatch.setattr("medsr.images.tile_size.MOST_IN_ROW", 1000)
+    monkeypatch.setattr("medsr.images.tile_size.LOWEST", 32)
+    image = np.random.default_rng(0).random((150, 60, 3)).astype(np.float32)
+    network = _network(2)
+    requests = _limited(network, 10**9, MemoryError())
+    network(image, 2)
+    network.tile = network.used_tile = max(requests)
+    network(image, 2)
+    assert requests == [max(requests)] * 2
+
+
 def test_auto_tile_fits_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     network = _network(2, tile=None)
     monkeypatch.setattr("medsr.images.tile_size._free_memory", lambda _: 64e9)

@@ -7,17 +7,21 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
 import medsr
+from medsr.commands.cohort.build_plan import complete_options
+from medsr.commands.cohort.options import complete
 from medsr.commands.reproduce import reproduce
 from medsr.core.errors import UsageError
 from medsr.core.resample import resize
 from medsr.core.resources import resource_dir
 from medsr.engines.base import Compute
+from medsr.images import bands
 from medsr.images.consistency import keep_intensities
 from medsr.images.network import Network
 from medsr.images.sharpness import SMALLEST, sharpness
@@ -25,6 +29,7 @@ from medsr.images.strength import TERMS, Strength, weakened
 from medsr.io.images import image as image_io
 from medsr.networks import weight_store
 from medsr.volumes.models import open_model
+from tests.helpers.dicom import write_xray
 from tests.helpers.images import write_png
 
 PLAIN = Compute("cpu", "torch", "fp32")
@@ -161,6 +166,57 @@ def test_the_sidecar_tells_the_share_and_reproduce_takes_it(tmp_path: Path, fund
     del summary["results"]["eye.png"]["parameters"]["strength"]  # as sidecars were before
     record.write_text(json.dumps(summary))
     assert all(comparison.same for comparison in reproduce(record))
+
+
+def test_the_first_frame_decides_for_all_and_reproduce_makes_them_again(tmp_path: Path, fundus: np.ndarray) -> None:
+    grey = fundus[:128, :128, 1].astype(np.float32)
+    frames = np.stack([gaussian_filter(grey, blur) for blur in (1.4, 0.0, 0.6)]).astype(np.uint16) * 16
+    path = write_xray(tmp_path / "cine.dcm", frames[0])
+    dataset = pydicom.dcmread(path)
+    dataset.NumberOfFrames, dataset.PixelData = 3, frames.tobytes()
+    dataset.save_as(path)
+    options = {"model": "medsr-cxr-x4", "frames": "all", "engine": "torch", "precision": "fp32"}
+    [outcome] = medsr.upscale(path, tmp_path / "out", **options)  # type: ignore[arg-type]
+    assert outcome.error is None
+    record = tmp_path / "out" / "upscale.json"
+    [result] = json.loads(record.read_text())["results"].values()
+    assert 0 <= result["parameters"]["strength"] <= 1
+    assert all(comparison.same for comparison in reproduce(record))
+
+
+@pytest.mark.parametrize("colour", [True, False])
+def test_a_large_image_brought_to_another_factor_takes_one_share(
+    tmp_path: Path, fundus: np.ndarray, monkeypatch: pytest.MonkeyPatch, colour: bool
+) -> None:
+    """Sharp above and blurred below: bands by themselves would take other shares."""
+    picture = np.tile(fundus, (2, 1, 1))[:420, :70].astype(np.float32)
+    picture[210:] = gaussian_filter(picture[210:], (1.4, 1.4, 0))
+    picture = picture if colour else picture[:, :, 1:2].repeat(3, axis=2)
+    path = write_png(tmp_path / "eye.png", picture.astype(np.uint8))
+    results, shares = [], []
+    for most in (bands.MOST, 1):
+        monkeypatch.setattr(bands, "MOST", most)
+        monkeypatch.setattr(bands, "FEWEST", 60)
+        out = tmp_path / str(most)
+        [outcome] = medsr.upscale(path, out, model="medsr-retina-x2", outscale=3, engine="torch", precision="fp32")
+        results.append(image_io.read(outcome.output).pixels.astype(int))
+        shares.append(json.loads((out / "upscale.json").read_text())["results"]["eye.png"]["parameters"]["strength"])
+    assert shares[1] == pytest.approx(shares[0], abs=1e-3)
+    assert np.abs(results[0] - results[1]).max() <= 1  # rounding
+
+
+def test_interpolation_has_no_strength(tmp_path: Path, fundus: np.ndarray) -> None:
+    path = write_png(tmp_path / "eye.png", fundus[:64, :64])
+    with pytest.raises(UsageError, match="`strength`: is of networks; bicubic is an interpolation"):
+        medsr.upscale(path, tmp_path / "out", model="bicubic", strength=0.5)
+
+
+def test_a_cohort_refuses_a_share_before_it_begins_and_an_older_plan_takes_all(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"`strength=1.5`: expected a share from 0 to 1"):
+        complete_options("upscale", {"model": "medsr-cxr-x2", "strength": 1.5})
+    assert complete("upscale", {"consistency": True})["strength"] == 1
+    assert complete("upscale", {"consistency": True, "strength": None})["strength"] is None
+    assert complete("upscale", {})["strength"] is None
 
 
 def test_a_share_that_is_none_or_without_consistency_is_refused(tmp_path: Path, fundus: np.ndarray) -> None:

@@ -70,6 +70,7 @@ def complete_options(command: Command, options: dict[str, Any], here: bool = Fal
     model was exported.
     """
     from medsr.commands.archive import PARAMETERS as OF_ARCHIVES
+    from medsr.commands.upscale.models import check_strength
     from medsr.commands.upscale.run import check_outscale, upscale
     from medsr.commands.volume.arguments import build_request
     from medsr.commands.volume.run import volume
@@ -97,6 +98,7 @@ def complete_options(command: Command, options: dict[str, Any], here: bool = Fal
         build_request(**arguments, compute=compute)
     else:
         check_outscale(options["outscale"])
+        check_strength(options["strength"], options["consistency"])
         options["frames"] = options["frames"] and canonical(options["frames"])
     return options
 

@@ -62,4 +62,6 @@ class UpscaleOptions(_Options):
 def complete(command: str, options: dict[str, Any]) -> dict[str, Any]:
     """The options as JSON has them, with a value for each. Raises ValueError for others, or of another type."""
     options_class = VolumeOptions if command == "volume" else UpscaleOptions
+    if command == "upscale" and "strength" not in options and options.get("consistency"):
+        options = options | {"strength": 1.0}
     return options_class.model_validate(options).model_dump()

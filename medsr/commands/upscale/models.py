@@ -113,6 +113,8 @@ class Models:
             scale = self.outscale or network.scale or DEFAULT_SCALE
             settings: dict[str, Any] = {"model": name, "weights": weights_hash(name), "scale": scale, "bits": self.bits}
             settings["keep_metadata"] = self.keep_metadata
+            if self.strength is not None and self.model != AUTO and not isinstance(network, Network):
+                raise UsageError(f"`strength`: is of networks; {name} is an interpolation")
             if isinstance(network, Network):
                 if self.strength is not None:
                     network = replace(network, strength=Strength.always(self.strength))

@@ -20,11 +20,12 @@ from medsr.commands import archive
 from medsr.commands.upscale import sidecar
 from medsr.commands.upscale.models import Models, OpenedModel
 from medsr.commands.upscale.plans import plan
-from medsr.commands.upscale.upsampling import pixels_in_memory, upsample
+from medsr.commands.upscale.upsampling import one_strength, pixels_in_memory, upsample
 from medsr.core.errors import UsageError
 from medsr.engines.base import Compute
 from medsr.images.network import target_size
 from medsr.io.files import read_unchanged, sha256
+from medsr.io.images import background
 from medsr.io.images import image as image_io
 from medsr.io.images.frames import FRAMES, Frames, Stack, canonical
 from medsr.io.images.image import Image
@@ -82,7 +83,7 @@ def upscale(
         skip_done: Leave out what status.tsv calls done, as long as input, settings and result are the same.
         consistency: Whether a network's result keeps the local means of its input.
         strength: The share of a network's change that a result takes, 0 (interpolation) to 1. None: by how sharp the
-            image is, for the bundled models; 1 for others.
+            image is, for models of which that is known; 1 for others.
         assumed_bits: Bits by series, for files that do not say; found by `medsr.io.images.image.decide_depth`.
         frames: Of files with several: `all`, or numbers from 1 and ranges (`1-5`, `1,3`). None: such files fail.
         keep_metadata: Whether results get the EXIF of their inputs, which may name a person or a place.
@@ -233,15 +234,17 @@ class ImageJob:
         self.context.update(self.index + done / total, self.source.name)
 
     def _upscale_frames(self, frames: Frames, opened: OpenedModel) -> Image:
-        """Each frame by the model of the first, one after the other; only stored results are kept."""
+        """Each frame by the model and the strength of the first; only stored results are kept."""
         pixels = None
-        for n, image in enumerate(frames):
-            result = upsample(image, opened)
-            last = result if isinstance(result, Image) else image_io.upsampled(image, result)
-            if pixels is None:
-                pixels = np.empty((len(frames), *last.pixels.shape), last.pixels.dtype)
-            pixels[n] = last.pixels
-            self._on_tile(n + 1, len(frames))
+        first = background.filled(next(iter(frames)))
+        with one_strength(opened, lambda rows: first[rows], first.shape):
+            for n, image in enumerate(frames):
+                result = upsample(image, opened)
+                last = result if isinstance(result, Image) else image_io.upsampled(image, result)
+                if pixels is None:
+                    pixels = np.empty((len(frames), *last.pixels.shape), last.pixels.dtype)
+                pixels[n] = last.pixels
+                self._on_tile(n + 1, len(frames))
         assert pixels is not None  # a file has at least one frame
         return replace(last, extra=dict(last.extra) | {FRAMES: Stack(frames.numbers, pixels)})
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 
 from medsr.commands.upscale.models import OpenedModel
 from medsr.core.types import Array
 from medsr.images import bands
 from medsr.images.network import Network, OnTile, is_grey, target_size
+from medsr.images.reflected import Rows
+from medsr.images.strength import Strength
 from medsr.io.images import background
 from medsr.io.images import image as image_io
 from medsr.io.images.image import Image
@@ -32,8 +37,24 @@ def upsample(image: Image, opened: OpenedModel, on_tile: OnTile | None = None) -
     if isinstance(model, Network) and model.scale == opened.scale:
         model.run(unit, image.pixels.shape, store, colour, on_tile)
     else:
-        bands.run(unit, cuts, model, opened.scale, colour, store, on_tile)
+        with one_strength(opened, unit, image.pixels.shape):
+            bands.run(unit, cuts, model, opened.scale, colour, store, on_tile)
     return image_io.with_pixels(image, pixels)
+
+
+@contextmanager
+def one_strength(opened: OpenedModel, unit: Rows, shape: tuple[int, ...]) -> Iterator[None]:
+    """Within, the model takes the share that fits this image, whatever part or further frame it is given."""
+    model = opened.model
+    if not isinstance(model, Network) or model.strength is None:
+        yield
+        return
+    strength = model.strength
+    model.strength = Strength.always(strength.of(unit, shape))
+    try:
+        yield
+    finally:
+        model.strength = strength
 
 
 def pixels_in_memory(image: Image, opened: OpenedModel) -> int:
