@@ -90,6 +90,7 @@ def test_once_converted_torch_is_not_even_loaded(precision: str, image: Path, tm
     subprocess.run([sys.executable, "-c", code], check=True)
     assert (tmp_path / "first/eye.png").read_bytes() == (tmp_path / "second/eye.png").read_bytes()
     summary = json.loads((tmp_path / "second/upscale.json").read_text())["results"]["eye.png"]["parameters"]
+    assert 0 < summary.pop("strength") < 1
     for name in ("fp32_share", "int8_sha256", "tile"):
         assert (summary.pop(name, None) is None) == (precision == "fp32" and name != "tile")
     computed = {"engine": "openvino", "precision": precision, "consistency": True}
