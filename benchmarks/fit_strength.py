@@ -39,7 +39,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     samples = [sample for folder in arguments.train for sample in samples_of(network, folder, arguments.crops, rng)]
     strength = fit(samples)
-    parts = (f"{name}: [{', '.join(map(str, values))}]" for name, values in strength.stored().items())
+    parts = (f"{name}: [{', '.join(map(str, values))}]" for name, values in strength.as_dict().items())
     note(arguments.model, "strength", f"{{{', '.join(parts)}}}")
     print("| | blur | crops | share | all of the change: gain, worst | that share: gain, worst | the best share |")
     print("|---|---|---|---|---|---|---|")
@@ -50,24 +50,24 @@ def main() -> None:
 def samples_of(network: Network, folder: list[str], count: int, rng: np.random.Generator) -> list[StrengthSample]:
     """`count` crops of the images in turn."""
     zooms = [float(zoom) for zoom in folder[1].split(",")] if len(folder) > 1 else [1.0]
-    return Crops(network, zooms).measured(list_images(Path(folder[0])), count, rng)
+    return Crops(network, zooms).samples(list_images(Path(folder[0])), count, rng)
 
 
 def print_rows(name: str, samples: list[StrengthSample], strength: Strength) -> None:
     """Of the table: one row for each range of blur, and one for noise and JPEG."""
-    plain = [sample for sample in samples if not sample.harmed]
+    plain = [sample for sample in samples if not sample.artefacts]
     kinds = [
         (f"{low:g}" if low == high else f"{low:.2g} to {high:g}", [s for s in plain if low <= s.blur <= high])
         for low, high in BLURS
     ]
-    for kind, some in [*kinds, ("any, noise or JPEG", [s for s in samples if s.harmed])]:
-        if not some:
+    for kind, group in [*kinds, ("any, noise or JPEG", [s for s in samples if s.artefacts])]:
+        if not group:
             continue
-        share = strength.share([s.fine for s in some], [s.finest for s in some])
-        best = np.clip([s.agreement / s.change for s in some], 0, 1)
-        whole, part, most = (gain(some, chosen) for chosen in (1.0, share, best))
+        share = strength.share([s.fine for s in group], [s.finest for s in group])
+        best = np.clip([s.agreement / s.change for s in group], 0, 1)
+        whole, part, most = (gain(group, chosen) for chosen in (1.0, share, best))
         print(
-            f"| {name} | {kind} | {len(some)} | {share.mean():.2f} | {whole.mean():+.2f}, {whole.min():+.2f} | "
+            f"| {name} | {kind} | {len(group)} | {share.mean():.2f} | {whole.mean():+.2f}, {whole.min():+.2f} | "
             f"{part.mean():+.2f}, {part.min():+.2f} | {most.mean():+.2f} |",
             flush=True,
         )

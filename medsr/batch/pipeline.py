@@ -126,20 +126,20 @@ def consume(function: Callable[[Iterator[Input]], Output], inputs: Iterable[Inpu
     The calling thread makes the inputs, no more than one ahead. An error on either side ends both, and is raised.
     """
     handover: SimpleQueue[list[Input]] = SimpleQueue()  # an empty list is the end
-    wanted = Semaphore(0)
+    requests = Semaphore(0)
 
     def handed_over() -> Iterator[Input]:
-        wanted.release()
+        requests.release()
         while entry := handover.get():
             yield entry.pop()
-            wanted.release()
+            requests.release()
 
     with ThreadPoolExecutor(1) as pool:
         consumer = pool.submit(function, handed_over())
-        consumer.add_done_callback(lambda _: wanted.release())
+        consumer.add_done_callback(lambda _: requests.release())
         try:
             for value in inputs:
-                wanted.acquire()
+                requests.acquire()
                 if consumer.done():
                     break
                 handover.put([value])

@@ -26,7 +26,7 @@ class Via(StrEnum):
 
 app = typer.Typer(
     cls=CommandGroup,
-    help="The weight files medsr knows: list, fetch, import, verify, interpolate, fuse, strength.",
+    help="The weight files medsr knows: list, fetch, import, verify, interpolate, fuse, fit their strength.",
     no_args_is_help=True,
 )
 

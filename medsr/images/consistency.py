@@ -27,11 +27,11 @@ def keep_intensities(result: Array, unit: Array, scale: int) -> None:
     does to brightness and colour, which on images of another camera than its own can be many grey levels; beside a hard
     edge, what one side lacks is spread over both.
     """
-    for _ in kept([result], lambda rows: unit[rows], len(unit), scale):
+    for _ in correct_strips([result], lambda rows: unit[rows], len(unit), scale):
         pass
 
 
-def kept(strips: Iterable[Array], unit: Callable[[slice], Array], height: int, scale: int) -> Iterator[Array]:
+def correct_strips(strips: Iterable[Array], unit: Callable[[slice], Array], height: int, scale: int) -> Iterator[Array]:
     """`keep_intensities` of a result that comes in strips of rows from the top, (scale rows, scale W, C); so it goes.
 
     `unit`: gives rows of the input, which has `height`. Strips are corrected in place. One may be given on in parts.

@@ -15,9 +15,9 @@ from medsr.core.resample import Kernel, resize
 from medsr.core.types import Array
 from medsr.engines.base import Engine, finite
 from medsr.images import background, tiles
-from medsr.images.consistency import RECEPTIVE_RADIUS, kept
+from medsr.images.consistency import RECEPTIVE_RADIUS, correct_strips
 from medsr.images.reflected import Reflected, Rows
-from medsr.images.strength import Strength, weakened
+from medsr.images.strength import Strength, blend_with_bicubic
 from medsr.images.tile_size import (
     fitting_tile,
     height_of_row,
@@ -113,8 +113,12 @@ class Network:
         another thread. Where memory runs out, strips come again from the top.
         """
         if shape[2] == 3 and not colour:  # three equal channels stay so, which a network of colours does not promise
-            one, three = (lambda rows: unit(rows)[:, :, :1]), (lambda rows, strip: store(rows, strip.repeat(3, axis=2)))
-            self.run(one, (*shape[:2], 1), three, on_tile=on_tile)
+            self.run(
+                lambda rows: unit(rows)[:, :, :1],
+                (*shape[:2], 1),
+                lambda rows, strip: store(rows, strip.repeat(3, axis=2)),
+                on_tile=on_tile,
+            )
             return
         self.used_share = (self.strength.of(unit, shape) if self.strength else 1.0) if self.consistency else None
         padded = Reflected(unit, shape, SIZE_MULTIPLE.get(self.scale, 1))
@@ -158,12 +162,12 @@ class Network:
                 yield self._row(padded.rows(row.read), tile, padded.multiple, advance)
 
         def finish(parts: Iterator[Array]) -> None:
-            pieces = tiles.joined(parts, rows, self.scale, self._seam.blend)
+            pieces = tiles.join_tiles(parts, rows, self.scale, self._seam.blend)
             strips = _inside(pieces, height * self.scale, width * self.scale)
             if self.used_share is not None and self.used_share < 1:
-                strips = weakened(strips, padded.unit, height, self.used_share)
+                strips = blend_with_bicubic(strips, padded.unit, height, self.used_share)
             start = 0
-            for strip in kept(strips, padded.unit, height, self.scale) if self.consistency else strips:
+            for strip in correct_strips(strips, padded.unit, height, self.scale) if self.consistency else strips:
                 store(slice(start, start + len(strip)), strip)
                 start += len(strip)
 

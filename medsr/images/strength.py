@@ -53,7 +53,7 @@ class Strength:
             return None
         return cls(values[0], (values[1][0], values[1][1]), (values[2][0], values[2][1]))
 
-    def stored(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """As `read` takes it."""
         return {name: list(values) for name, values in asdict(self).items()}
 
@@ -76,7 +76,7 @@ def terms(fine: ArrayLike, finest: ArrayLike) -> NDArray[np.float64]:
     return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
 
 
-def weakened(strips: Iterable[Array], unit: Rows, height: int, share: float) -> Iterator[Array]:
+def blend_with_bicubic(strips: Iterable[Array], unit: Rows, height: int, share: float) -> Iterator[Array]:
     """Each strip of a result, (scale rows, scale W, C), changed in place: bicubic + `share` of (result - bicubic).
 
     `unit`: of the input, which has `height`.

@@ -68,7 +68,7 @@ def _up(length: float, multiple: int) -> int:
     return -int(-length // multiple) * multiple
 
 
-def joined(parts: Iterable[Array], places: Sequence[Span], scale: int, blend: int) -> Iterator[Array]:
+def join_tiles(parts: Iterable[Array], places: Sequence[Span], scale: int, blend: int) -> Iterator[Array]:
     """Results of tiles along the first axis, (scale read, ...) each, blended linearly where they meet.
 
     Gives the finished pieces one after the other, parts of the results among them: they are to be used before the next.
@@ -110,7 +110,7 @@ def row(
                 on_tile(done, len(columns))
 
     start = 0
-    for piece in joined(parts(), columns, scale, blend):
+    for piece in join_tiles(parts(), columns, scale, blend):
         result[:, start : start + len(piece)] = piece.swapaxes(0, 1)
         start += len(piece)
     return result

@@ -95,14 +95,14 @@ def learn(
     rng = np.random.default_rng(seed)
     others, apart = [n for n in range(len(paths)) if n % APART], range(0, len(paths), APART)
     source = Crops(network, ZOOMS, bits)
-    samples = source.measured([paths[n] for n in others], crops, rng)
+    samples = source.samples([paths[n] for n in others], crops, rng)
     strength = fit(samples)
-    result = _compared(source.measured([paths[n] for n in apart], max(APART, crops // APART), rng), strength)
+    result = _gain_of(source.samples([paths[n] for n in apart], max(APART, crops // APART), rng), strength)
     if not result.share > result.whole:
-        raise UsageError(f"{model}: a share gains nothing, so nothing was written ({result})")
+        raise UsageError(f"{model}: all of the change is as good as a share of it; nothing was written ({result})")
     state, _ = checkpoint.read_state(path)
     spec = checkpoint.spec_of(described["spec"], path)
-    training = described.get("training", {}) | learned_from(path).metadata() | {"strength": strength.stored()}
+    training = described.get("training", {}) | learned_from(path).metadata() | {"strength": strength.as_dict()}
     checkpoint.save(target, state, spec, training)
     return result
 
@@ -115,7 +115,7 @@ class Crops:
     zooms: Sequence[float]
     bits: int | None = None
 
-    def measured(self, paths: Sequence[Path], count: int, rng: np.random.Generator) -> list[StrengthSample]:
+    def samples(self, paths: Sequence[Path], count: int, rng: np.random.Generator) -> list[StrengthSample]:
         """`count` of them, of the images in turn. Those that are too small or flat are left out."""
         samples = []
         with progress("strength", count) as update:
@@ -153,7 +153,7 @@ def _smaller(pixels: Array, zoom: float) -> Array:
     return resize(pixels, (height, width), "lanczos").clip(0, 1)
 
 
-def _compared(samples: list[StrengthSample], strength: Strength) -> StrengthGain:
+def _gain_of(samples: list[StrengthSample], strength: Strength) -> StrengthGain:
     share = strength.share([sample.fine for sample in samples], [sample.finest for sample in samples])
     whole, part = gain(samples, 1.0), gain(samples, share)
     return StrengthGain(len(samples), float(whole.mean()), float(whole.min()), float(part.mean()), float(part.min()))

@@ -34,7 +34,7 @@ class StrengthSample:
     """An input by the two numbers of its `sharpness`, and three mean products over its result.
 
     Of `change` (the network's, to interpolation) with itself, of the change with the error of interpolation, and of
-    that `error` with itself. `blur`: that was drawn. `harmed`: whether noise or JPEG was added.
+    that `error` with itself. `blur`: that was drawn. `artefacts`: whether noise or JPEG was added.
     """
 
     fine: float
@@ -43,7 +43,7 @@ class StrengthSample:
     agreement: float
     error: float
     blur: float
-    harmed: bool
+    artefacts: bool
 
 
 def gain(samples: Sequence[StrengthSample], share: ArrayLike) -> NDArray[np.float64]:
@@ -57,7 +57,7 @@ def gain(samples: Sequence[StrengthSample], share: ArrayLike) -> NDArray[np.floa
 
 
 def draw(truth: Array, scale: int, rng: np.random.Generator) -> tuple[Array, float, bool]:
-    """A low resolution of (H, W, C) in [0, 1]: reduced, blurred, rounded; its blur, and whether it was harmed further.
+    """A low resolution of (H, W, C) in [0, 1]: reduced, blurred, rounded; its blur, and whether it was given artefacts.
 
     One of four is not blurred at all, one by sigma 1, the others by less than MOST_BLUR.
     """
@@ -84,7 +84,7 @@ def measure(network: Network, truth: Array, rng: np.random.Generator) -> Strengt
 
     `truth`: sides that are multiples of the network's factor.
     """
-    low, blur, harmed = draw(truth, network.scale, rng)
+    low, blur, artefacts = draw(truth, network.scale, rng)
     numbers = sharpness(lambda rows: low[rows], low.shape)
     if numbers is None:
         return None
@@ -95,7 +95,7 @@ def measure(network: Network, truth: Array, rng: np.random.Generator) -> Strengt
     products = [float(np.mean(a * b)) for a, b in ((change, change), (change, error), (error, error))]
     if min(products[0], products[2]) < NOTHING:
         return None
-    return StrengthSample(*numbers, *products, blur, harmed)  # type: ignore[arg-type, call-arg]
+    return StrengthSample(*numbers, *products, blur, artefacts)  # type: ignore[arg-type, call-arg]
 
 
 def fit(samples: Sequence[StrengthSample]) -> Strength:
@@ -117,9 +117,9 @@ def fit(samples: Sequence[StrengthSample]) -> Strength:
     change, agreement, error = (
         np.array([getattr(sample, name) for sample in samples]) for name in ("change", "agreement", "error")
     )
-    weights, wanted = change / error, np.clip(agreement / change, -0.3, 1.3)
+    weights, targets = change / error, np.clip(agreement / change, -0.3, 1.3)
     held = np.diag([0.0, *np.full(TERMS - 1, 0.001 * weights.sum())])
-    start = np.linalg.solve(design.T @ (design * weights[:, None]) + held, design.T @ (wanted * weights))
+    start = np.linalg.solve(design.T @ (design * weights[:, None]) + held, design.T @ (targets * weights))
     simplex = minimize(
         penalty, start, method="Nelder-Mead", options={"maxfev": 8000, "maxiter": 8000, "adaptive": True}
     )

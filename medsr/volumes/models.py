@@ -129,8 +129,8 @@ def _strength(engine: Engine, path: Path) -> Strength | None:
     if (own := _training(engine, path).get("strength")) is not None:
         return Strength.read(own)
     digest = (getattr(engine, "card", None) or {}).get("sha256") or weights_hash(path)
-    known = [entry.strength for entry in weight_store.entries().values() if entry.sha256 == digest]
-    return Strength.read(known[0]) if known else None
+    strengths = [entry.strength for entry in weight_store.entries().values() if entry.sha256 == digest]
+    return Strength.read(strengths[0]) if strengths else None
 
 
 def _training(engine: Engine, path: Path) -> Mapping[str, Any]:

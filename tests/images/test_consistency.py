@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter
 
 import medsr
 from medsr.core.errors import UsageError
-from medsr.images.consistency import SIGMA, keep_intensities, kept
+from medsr.images.consistency import SIGMA, correct_strips, keep_intensities
 from medsr.io.images import image as image_io
 from medsr.networks import checkpoint, weight_store
 from medsr.volumes.models import open_model
@@ -66,7 +66,7 @@ def test_strips_are_corrected_as_the_whole_is(heights: list[int], scale: int, ch
     result = rng.random((height * scale, width * scale, channels)).astype(np.float32)
     expected = [_by_the_book(result[:, :, c], unit[:, :, c], scale) for c in range(channels)]
     cuts = np.cumsum(heights)[:-1] * scale
-    strips = kept(iter(np.split(result.copy(), cuts)), lambda rows: unit[rows], height, scale)
+    strips = correct_strips(iter(np.split(result.copy(), cuts)), lambda rows: unit[rows], height, scale)
     np.testing.assert_allclose(np.concatenate(list(strips)), np.stack(expected, axis=2), atol=1e-5)
 
 

@@ -25,7 +25,7 @@ from medsr.images import bands
 from medsr.images.consistency import keep_intensities
 from medsr.images.network import Network
 from medsr.images.sharpness import SMALLEST, sharpness
-from medsr.images.strength import TERMS, Strength, weakened
+from medsr.images.strength import TERMS, Strength, blend_with_bicubic
 from medsr.io.images import image as image_io
 from medsr.networks import weight_store
 from medsr.volumes.models import open_model
@@ -93,8 +93,8 @@ def test_the_share_stays_between_nothing_and_all_and_within_what_was_fitted() ->
 def test_a_damaged_record_is_none(stored: object) -> None:
     assert Strength.read(stored) is None
     whole = Strength((0.5, *(TERMS - 1) * (0.1,)), (-5, -3), (-16, -12))
-    assert Strength.read(whole.stored()) == whole
-    assert Strength.read(whole.stored() | {"fine": [float("nan"), 1]}) is None
+    assert Strength.read(whole.as_dict()) == whole
+    assert Strength.read(whole.as_dict() | {"fine": [float("nan"), 1]}) is None
 
 
 @settings(max_examples=20, deadline=None)
@@ -108,7 +108,7 @@ def test_a_share_lies_between_interpolation_and_the_result(heights: list[int], s
     low = rng.random((sum(heights), 9, 3)).astype(np.float32)
     result = rng.random((scale * len(low), scale * 9, 3)).astype(np.float32)
     strips = np.split(result.copy(), scale * np.cumsum(heights)[:-1])
-    weaker = np.concatenate(list(weakened(iter(strips), lambda rows: low[rows], len(low), share)))
+    weaker = np.concatenate(list(blend_with_bicubic(iter(strips), lambda rows: low[rows], len(low), share)))
     plain = resize(low, result.shape[:2], "bicubic")
     np.testing.assert_allclose(weaker, plain + share * (result - plain), atol=1e-5)
 
@@ -207,7 +207,7 @@ def test_a_large_image_brought_to_another_factor_takes_one_share(
 
 def test_interpolation_has_no_strength(tmp_path: Path, fundus: np.ndarray) -> None:
     path = write_png(tmp_path / "eye.png", fundus[:64, :64])
-    with pytest.raises(UsageError, match="`strength`: is of networks; bicubic is an interpolation"):
+    with pytest.raises(UsageError, match="`strength`: is for networks; bicubic is an interpolation"):
         medsr.upscale(path, tmp_path / "out", model="bicubic", strength=0.5)
 
 
@@ -224,7 +224,7 @@ def test_a_share_that_is_none_or_without_consistency_is_refused(tmp_path: Path, 
     out = tmp_path / "out"
     with pytest.raises(UsageError, match=r"`strength=1.5`: expected a share from 0 to 1"):
         medsr.upscale(path, out, model="medsr-retina-x2", strength=1.5)
-    with pytest.raises(UsageError, match="`strength`: is of consistent results"):
+    with pytest.raises(UsageError, match="`strength`: needs consistent results"):
         medsr.upscale(path, out, model="medsr-retina-x2", strength=0.5, consistency=False)
 
 

@@ -50,7 +50,7 @@ def _in_tiles(
 ) -> np.ndarray:
     down, across = (tiles.spans(length, tile, halo=seam.halo) for length in image.shape[:2])
     rows = (tiles.row(image[row.read], operation, across, scale, seam.blend) for row in down)
-    return np.concatenate(list(tiles.joined(rows, down, scale, seam.blend)))
+    return np.concatenate(list(tiles.join_tiles(rows, down, scale, seam.blend)))
 
 
 def test_a_failed_tile_is_an_error_never_a_hole() -> None:

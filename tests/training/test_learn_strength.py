@@ -94,6 +94,6 @@ def test_nothing_is_written_where_nothing_is_gained(
     own: Path, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(learn_strength, "fit", lambda _: learn_strength.Strength.always(1.0))
-    with pytest.raises(UsageError, match="a share gains nothing, so nothing was written"):
+    with pytest.raises(UsageError, match="all of the change is as good as a share of it; nothing was written"):
         learn(own, photographs, tmp_path / "out.safetensors", crops=10, device="cpu")
     assert not (tmp_path / "out.safetensors").exists()

@@ -47,11 +47,11 @@ def test_low_resolutions_are_drawn_sharp_and_blurred_and_are_of_eight_bits(fundu
     assert 4 <= blurs.count(0) <= 18
     assert 4 <= blurs.count(1) <= 18
     assert any(0 < blur < 1 for blur in blurs)
-    assert 4 < sum(harmed for _, _, harmed in drawn) < 36
-    for low, blur, harmed in drawn:
+    assert 4 < sum(artefacts for _, _, artefacts in drawn) < 36
+    for low, blur, artefacts in drawn:
         assert low.shape == (64, 64, 3)
         np.testing.assert_allclose(low * 255, np.round(low * 255), atol=1e-3)
-        if not blur and not harmed:
+        if not blur and not artefacts:
             np.testing.assert_allclose(low, resize(truth, (64, 64), "bicubic").clip(0, 1), atol=0.51 / 255)
 
 

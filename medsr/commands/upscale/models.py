@@ -114,7 +114,7 @@ class Models:
             settings: dict[str, Any] = {"model": name, "weights": weights_hash(name), "scale": scale, "bits": self.bits}
             settings["keep_metadata"] = self.keep_metadata
             if self.strength is not None and self.model != AUTO and not isinstance(network, Network):
-                raise UsageError(f"`strength`: is of networks; {name} is an interpolation")
+                raise UsageError(f"`strength`: is for networks; {name} is an interpolation")
             if isinstance(network, Network):
                 if self.strength is not None:
                     network = replace(network, strength=Strength.always(self.strength))
@@ -130,4 +130,4 @@ def check_strength(strength: float | None, consistency: bool) -> None:
     if not 0 <= strength <= 1:
         raise UsageError(f"`strength={strength:g}`: expected a share from 0 to 1")
     if not consistency:
-        raise UsageError("`strength`: is of consistent results; leave `consistency=False` out")
+        raise UsageError("`strength`: needs consistent results; leave `consistency=False` out")

@@ -20,7 +20,7 @@ from medsr.commands import archive
 from medsr.commands.upscale import sidecar
 from medsr.commands.upscale.models import Models, OpenedModel
 from medsr.commands.upscale.plans import plan
-from medsr.commands.upscale.upsampling import one_strength, pixels_in_memory, upsample
+from medsr.commands.upscale.upsampling import fixed_strength, pixels_in_memory, upsample
 from medsr.core.errors import UsageError
 from medsr.engines.base import Compute
 from medsr.images.network import target_size
@@ -237,7 +237,7 @@ class ImageJob:
         """Each frame by the model and the strength of the first; only stored results are kept."""
         pixels = None
         first = background.filled(next(iter(frames)))
-        with one_strength(opened, lambda rows: first[rows], first.shape):
+        with fixed_strength(opened, lambda rows: first[rows], first.shape):
             for n, image in enumerate(frames):
                 result = upsample(image, opened)
                 last = result if isinstance(result, Image) else image_io.upsampled(image, result)

@@ -37,13 +37,13 @@ def upsample(image: Image, opened: OpenedModel, on_tile: OnTile | None = None) -
     if isinstance(model, Network) and model.scale == opened.scale:
         model.run(unit, image.pixels.shape, store, colour, on_tile)
     else:
-        with one_strength(opened, unit, image.pixels.shape):
+        with fixed_strength(opened, unit, image.pixels.shape):
             bands.run(unit, cuts, model, opened.scale, colour, store, on_tile)
     return image_io.with_pixels(image, pixels)
 
 
 @contextmanager
-def one_strength(opened: OpenedModel, unit: Rows, shape: tuple[int, ...]) -> Iterator[None]:
+def fixed_strength(opened: OpenedModel, unit: Rows, shape: tuple[int, ...]) -> Iterator[None]:
     """Within, the model takes the share that fits this image, whatever part or further frame it is given."""
     model = opened.model
     if not isinstance(model, Network) or model.strength is None:
