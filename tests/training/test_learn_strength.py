@@ -10,6 +10,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+import medsr
 from medsr.cli.app import app
 from medsr.core.errors import UsageError
 from medsr.core.resources import resource_dir
@@ -60,6 +61,8 @@ def test_it_writes_the_same_weights_with_their_strength(own: Path, photographs: 
     after = open_model(out, compute)
     assert isinstance(after, Network)
     assert after.strength is not None
+    exported = medsr.export(out, "onnx", out=tmp_path / "out.onnx").path
+    assert open_model(exported, Compute("cpu")).strength == after.strength  # type: ignore[union-attr]
     path = photographs / "0.png"
     unit = image_io.read(path).to_unit()
     share = after.strength.of(lambda rows: unit[rows], unit.shape)
