@@ -134,6 +134,8 @@ def get(name: str) -> WeightEntry:
     if name not in by_name:
         if model := withdrawn().get(name):
             raise UsageError(f"{name}: was withdrawn, because {model.because}; use {model.instead}")
+        if name in RESERVED:
+            raise UsageError(f"{name}: has no weights; name a network (see: medsr weights list)")
         hint = did_you_mean(name, [*by_name, *BASELINES], 0.4)
         raise UsageError(f"{name}: no weight file and no known name{hint} (see: medsr models, medsr weights list)")
     return by_name[name]

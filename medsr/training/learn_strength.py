@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from medsr.batch.progress import progress
-from medsr.core.errors import UsageError
+from medsr.core.errors import InputError, UsageError
 from medsr.core.resample import resize
 from medsr.core.types import Array
 from medsr.engines.base import Compute
@@ -74,7 +74,7 @@ def learn(
     Raises:
         UsageError: An argument is wrong, or all of the change was as good: then nothing is written.
         WeightsError: The weights cannot be opened, or are not medsr's.
-        InputError: An image cannot be read.
+        InputError: There is no such folder, or an image in it cannot be read.
     """
     target = Path(out)
     if target.suffix != ".safetensors":
@@ -83,6 +83,8 @@ def learn(
         raise UsageError(f"`out={out}`: there is no folder {target.parent}")
     if crops < 2 * APART:
         raise UsageError(f"`crops={crops}`: expected {2 * APART} or more")
+    if not Path(data).is_dir():
+        raise InputError(f"{data}: no such folder")
     path = weight_store.locate(model)
     described = checkpoint.describe(path) if path.suffix == ".safetensors" else {}
     if described.get("format") != checkpoint.FORMAT:

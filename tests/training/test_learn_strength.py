@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import medsr
 from medsr.cli.app import app
-from medsr.core.errors import UsageError
+from medsr.core.errors import InputError, UsageError
 from medsr.core.resources import resource_dir
 from medsr.engines.base import Compute
 from medsr.images.network import Network
@@ -86,6 +86,10 @@ def test_the_command_says_what_is_gained_and_what_is_missing(own: Path, photogra
         learn(own, photographs, out)
     with pytest.raises(UsageError, match=r"expected a name that ends in .safetensors"):
         learn(own, photographs, tmp_path / "out.pth")
+    with pytest.raises(InputError, match="nowhere: no such folder"):
+        learn(own, tmp_path / "nowhere", out)
+    with pytest.raises(UsageError, match="bicubic: has no weights; name a network"):
+        learn("bicubic", photographs, out)
     with pytest.raises(UsageError, match="`crops=3`: expected 10 or more"):
         learn(own, photographs, out, crops=3)
     torch.save({}, tmp_path / "x.pth")
