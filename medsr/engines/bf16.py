@@ -13,11 +13,13 @@ from typing import Any
 from medsr.core.errors import UsageError
 from medsr.engines import openvino_engine
 from medsr.engines.openvino_engine import OpenvinoEngine
+from medsr.engines.rewriting import rewrite
 from medsr.networks.architectures import BODY
 
 TRUNK = re.compile(BODY)
 SKIP = re.compile(r"/Add(_\d+)?$")
 """Names of the sums of skip connections. Sums that belong to a convolution are called as it is."""
+CONVOLUTIONS = ("Convolution", "ConvolutionBackpropData")
 _MARKED = b"""<net name="marked" version="11"><layers>
 <layer id="0" name="x" type="Parameter" version="opset1"><data shape="1" element_type="f32"/>
 <rt_info><attribute name="precise" version="0"/></rt_info>
@@ -54,13 +56,13 @@ def keep_image_in_fp32(model: Any) -> set[str]:
     outside = [layer for layer in layers if not TRUNK.search(layer.get_friendly_name())]
     for layer in (*outside, *(layer for layer in layers if SKIP.search(layer.get_friendly_name()))):
         layer.set_rt_info(mark, key)
-    return {layer.get_friendly_name() for layer in outside if layer.get_type_name() == "Convolution"}
+    return {layer.get_friendly_name() for layer in outside if layer.get_type_name() in CONVOLUTIONS}
 
 
 def bf16_engine(model: Any, card: dict[str, Any]) -> OpenvinoEngine:
     """OpenVINO's fp32 `model` with its trunk in bfloat16. Raises UsageError where that is not to be had here."""
     check_available()
-    model = model.clone()
+    model = rewrite(model).clone()
     in_fp32 = keep_image_in_fp32(model)
     engine = OpenvinoEngine(model, card | {"precision": "bf16"})
     if not is_heeded(engine.compiled_model, in_fp32):

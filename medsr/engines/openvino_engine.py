@@ -15,6 +15,7 @@ from medsr.core.text import reason
 from medsr.core.threads import threads
 from medsr.core.types import Array
 from medsr.engines.base import LARGEST_DIFFERENCE
+from medsr.engines.rewriting import rewrite
 from medsr.io.files import utf8_name
 from medsr.networks.architectures import condition_maps
 
@@ -93,6 +94,7 @@ class OpenvinoEngine:
         if chosen is None:
             settings["INFERENCE_NUM_THREADS"] = threads()
             settings["ENABLE_CPU_PINNING"] = False  # two processes that pin their threads sit on the same core
+            model = rewrite(model)
         self.device = "cpu" if chosen is None else device
         self.card = card
         self.features = int(card["spec"]["hyperparameters"].get("features", 64))
