@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from medsr.commands.export import graph
 from medsr.core.types import Array
-from medsr.engines import openvino_engine
 
 STAY = 1e-4
 """How strongly weights are held where they are, as a share of the mean energy of the layer's inputs."""
@@ -33,7 +33,7 @@ class Reference:
     @classmethod
     def of(cls, model: Any, pieces: list[Array]) -> Reference:
         """Of OpenVINO's model."""
-        last, result = (_outputs(model, [output]) for output in (_last(model).output(0), _result(model)))
+        last, result = (graph.values_of(model, [output]) for output in (_last(model).output(0), graph.result(model)))
         count = len(pieces) * 3 // 4
         return cls(
             [(piece, last(piece)[0]) for piece in pieces[:count]],
@@ -48,10 +48,10 @@ def refit_last_layer(quantised: Any, reference: Reference) -> Any:
     """
     rng = np.random.default_rng(0)
     layer = _last(quantised)
-    weights = _constant(layer.input_value(1))
+    weights = graph.constant(layer.input_value(1))
     if weights is None or weights.shape[2] != weights.shape[3] or tuple(layer.get_attributes()["strides"]) != (1, 1):
         return quantised
-    inside = _outputs(quantised, [layer.input_value(0), layer.output(0)])
+    inside = graph.values_of(quantised, [layer.input_value(0), layer.output(0)])
     size = weights[0].size
     energy, pull = np.zeros((size + 1, size + 1)), np.zeros((size + 1, len(weights)))
     for piece, goal in reference.fit:
@@ -69,23 +69,7 @@ def refit_last_layer(quantised: Any, reference: Reference) -> Any:
 
 
 def _last(model: Any) -> Any:
-    return [layer for layer in model.get_ordered_ops() if layer.get_type_name() == "Convolution"][-1]
-
-
-def _constant(source: Any) -> Array | None:
-    """The values of a constant, which may be stored in fewer bits."""
-    node = source.get_node()
-    while node.get_type_name() == "Convert":
-        node = node.input_value(0).get_node()
-    return np.array(node.data, np.float32) if node.get_type_name() == "Constant" else None
-
-
-def _outputs(model: Any, outputs: list[Any]) -> Any:
-    """A function from a model's input to the values of some of its layers."""
-    openvino = openvino_engine.package()
-    part = openvino.Model(outputs, model.get_parameters(), "part")
-    compiled = openvino_engine.core().compile_model(part.clone(), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    return lambda piece: list(compiled([piece]).values())
+    return graph.convolutions(model)[-1]
 
 
 def _rows(features: Array, side: int, places: Any) -> Array:
@@ -112,11 +96,7 @@ def _changed(model: Any, weights: Any, bias: Any) -> Any:
     return copy
 
 
-def _result(model: Any) -> Any:
-    return model.output(0).get_node().input_value(0)
-
-
 def _distance(model: Any, reference: Reference) -> float:
     """Root of the mean squared difference between a model's results and the reference's."""
-    result = _outputs(model, [_result(model)])
+    result = graph.values_of(model, [graph.result(model)])
     return float(np.sqrt(np.mean([np.mean((result(piece)[0] - goal) ** 2) for piece, goal in reference.validation])))

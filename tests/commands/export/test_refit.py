@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("openvino")
 
-from medsr.commands.export import quantise, refit
+from medsr.commands.export import graph, quantise, refit
 from medsr.core.resources import resource_dir
 from medsr.engines.openvino_engine import read
 
@@ -21,7 +21,7 @@ def pieces() -> list[np.ndarray]:
 @pytest.mark.slow
 def test_a_last_layer_that_was_weakened_gives_again_what_it_gave(pieces: list[np.ndarray]) -> None:
     reference = read(resource_dir("pretrained") / "medsr-cxr-x2.onnx")[0]
-    weights = refit._constant(refit._last(reference).input_value(1))
+    weights = graph.constant(refit._last(reference).input_value(1))
     assert weights is not None
     weakened = refit._changed(reference, weights * 0.9, np.zeros(len(weights)))
     expected = refit.Reference.of(reference, pieces)
@@ -35,11 +35,10 @@ def test_a_model_that_cannot_be_mended_stays_as_it_is(pieces: list[np.ndarray]) 
     assert refit.refit_last_layer(reference, refit.Reference.of(reference, pieces)) is reference
 
 
-@pytest.mark.parametrize("name", ["medsr-cxr-x2", "medsr-retina-x4", "medsr-mri"])
-def test_some_of_the_trunk_is_in_int8_whatever_is_left_out(name: str) -> None:
-    model = read(resource_dir("pretrained") / f"{name}.onnx")[0]
-    trunk = [layer for layer in quantise._convolutions(model) if quantise.TRUNK.search(layer)]
-    choices = quantise._choices(model)
+@pytest.mark.parametrize("shares", [quantise.SHARES, quantise.SHARES_OF_LARGE])
+@pytest.mark.parametrize("layers", [1, 2, 7, 24, 30])
+def test_some_of_the_trunk_is_in_int8_whatever_is_left_out(layers: int, shares: tuple[float, ...]) -> None:
+    choices = quantise._choices([[str(number)] for number in range(layers)], shares)
     assert [len(choice) for choice in choices] == sorted({len(choice) for choice in choices})
     assert choices[0] == []
-    assert len(choices[-1]) <= 0.6 * len(trunk)
+    assert len(choices[-1]) <= 0.6 * layers

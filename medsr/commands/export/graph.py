@@ -1,0 +1,78 @@
+"""What quantising looks up in OpenVINO's models and changes there."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+
+from medsr.core.types import Array
+from medsr.engines import openvino_engine
+
+TRUNK = re.compile(r"/body(?:/body)?\.(\d+)/")
+"""In the names of the layers that become int8. First and last layers carry the image itself: they stay in fp32."""
+
+
+def convolutions(model: Any) -> list[Any]:
+    """In the order of computing."""
+    return [layer for layer in model.get_ordered_ops() if layer.get_type_name() == "Convolution"]
+
+
+def trunk(model: Any) -> dict[str, Any]:
+    """The convolutions that may be computed in int8, by name, in the order of computing."""
+    named = {layer.get_friendly_name(): layer for layer in convolutions(model)}
+    return {name: layer for name, layer in named.items() if TRUNK.search(name)}
+
+
+def constant(source: Any) -> Array | None:
+    """The values of a constant, which may be stored in fewer bits, or given another shape; None of what is computed."""
+    node = source.get_node()
+    while node.get_type_name() == "Convert":
+        node = node.input_value(0).get_node()
+    if node.get_type_name() == "Reshape":
+        values = constant(node.input_value(0))
+        return None if values is None or values.ndim != 1 else values[None, :, None, None]
+    return np.array(node.data, np.float32) if node.get_type_name() == "Constant" else None
+
+
+def bias(layer: Any) -> Any:
+    """The sum that adds a convolution's bias; None where it has none."""
+    for reader in layer.output(0).get_target_inputs():
+        if reader.get_node().get_type_name() == "Add" and constant(reader.get_node().input_value(1)) is not None:
+            return reader.get_node()
+    return None
+
+
+def set_constant(place: Any, values: Array) -> None:
+    """Let an input of a layer read a constant."""
+    from openvino import opset13 as ops
+
+    place.replace_source_output(ops.constant(np.ascontiguousarray(values, np.float32)).output(0))
+
+
+def multiply_constant(place: Any, factors: Array) -> None:
+    """Multiply the constant that an input of a layer reads."""
+    values = constant(place.get_source_output())
+    assert values is not None
+    set_constant(place, values * factors)
+
+
+def parts(source: Any) -> list[Any]:
+    """The outputs that are put side by side into what `source` gives; itself where it is not put together."""
+    node = source.get_node()
+    if node.get_type_name() != "Concat":
+        return [source]
+    return [part for index in range(node.get_input_size()) for part in parts(node.input_value(index))]
+
+
+def values_of(model: Any, outputs: list[Any]) -> Any:
+    """A function from a model's input to the values of some of its layers."""
+    part = openvino_engine.package().Model(outputs, model.get_parameters(), "part")
+    compiled = openvino_engine.core().compile_model(part.clone(), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return lambda piece: list(compiled([piece]).values())
+
+
+def result(model: Any) -> Any:
+    """The output that is the model's result."""
+    return model.output(0).get_node().input_value(0)

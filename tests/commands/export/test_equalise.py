@@ -1,0 +1,112 @@
+"""Activations of like size: the same network in fp32, whose layers can go to 8 bits and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("nncf")
+
+from medsr.commands.export import graph, quantise, sensitivity
+from medsr.commands.export.equalise import equalise, fold
+from medsr.engines import conversion
+from medsr.networks.checkpoint import Spec
+
+GROWTH = {"rrdb": {"growth": 4}, "rrdb-aggregated": {"growth": 4}, "rdn": {"growth": 4}, "rrdn": {"growth": 4}}
+ARCHITECTURES = ["rrdb", "rrdb-aggregated", "srresnet", "residual-in-residual", "rdn", "rrdn"]
+
+
+def drawn(architecture: str, scale: int = 2) -> Any:
+    """A small grey network, in OpenVINO, some of whose channels are a hundred times as strong as others."""
+    import torch
+
+    torch.manual_seed(0)
+    spec = Spec(architecture, scale, 1, {"features": 12, "blocks": 2} | GROWTH.get(architecture, {}))
+    net = spec.build()
+    with torch.no_grad():
+        for name, weights in net.named_parameters():
+            if name.endswith("weight") and weights.ndim == 4 and ("conv_first" in name or ".conv1" in name):
+                weights *= torch.logspace(-1, 1, len(weights))[:, None, None, None]
+    return conversion.to_openvino(conversion.to_onnx(net, spec))
+
+
+def crops(count: int = 6) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [np.kron(rng.random((1, 1, 8, 8)), np.ones((1, 1, 3, 3))).astype(np.float32) for _ in range(count)]
+
+
+def results(model: Any) -> list[np.ndarray]:
+    result = graph.values_of(model, [graph.result(model)])
+    return [result(crop)[0] for crop in crops(2)]
+
+
+def distance(model: Any, other: Any) -> float:
+    """The largest difference, in parts of the largest value."""
+    pairs = list(zip(results(model), results(other), strict=True))
+    return float(max(np.abs(one - two).max() for one, two in pairs) / max(np.abs(two).max() for _, two in pairs))
+
+
+def spread(model: Any) -> float:
+    """Over what the trunk's convolutions read: how much larger the largest channel's values are than the median's."""
+    sources = [layer.input_value(0) for layer in graph.trunk(model).values()]
+    inside = graph.values_of(model, sources)
+    largest = [
+        np.max([np.abs(value).max((0, 2, 3)) for value in values], axis=0)
+        for values in zip(*map(inside, crops()), strict=True)
+    ]
+    return float(np.mean([channels.max() / np.median(channels) for channels in largest]))
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_network_stays_the_same(architecture: str) -> None:
+    model = drawn(architecture)
+    assert distance(equalise(model, crops()), model) < 1e-5
+
+
+@pytest.mark.parametrize("architecture", ["rrdb", "srresnet", "residual-in-residual"])
+def test_what_a_layer_reads_is_of_like_size(architecture: str) -> None:
+    model = drawn(architecture)
+    assert spread(equalise(model, crops())) < 0.6 * spread(model)
+
+
+@pytest.fixture(scope="module")
+def plain() -> Any:
+    return equalise(drawn("rrdb"), crops())
+
+
+@pytest.fixture(scope="module")
+def quantised(plain: Any) -> Any:
+    return quantise._quantise(plain, crops())
+
+
+def test_what_multiplies_a_skip_connection_goes_into_the_step(quantised: Any) -> None:
+    folded = quantised.clone()
+    fold(folded)
+    multiplied = [layer for layer in folded.get_ordered_ops() if "/equalised" in layer.get_friendly_name()]
+    assert not [layer for layer in multiplied if layer.get_type_name() == "Multiply"]
+    assert distance(folded, quantised) < 1e-5
+
+
+def test_a_layer_goes_back_to_fp32(plain: Any, quantised: Any) -> None:
+    names = list(graph.trunk(plain))
+    assert distance(quantised, plain) > 1e-4
+    assert distance(sensitivity.restored(quantised, plain, []), quantised) == 0
+    assert distance(sensitivity.restored(quantised, plain, names), plain) < 1e-6
+
+
+def test_the_layer_that_int8_spoils_most_is_the_first_to_go_back(plain: Any, quantised: Any) -> None:
+    names = list(graph.trunk(plain))
+    spoilt = sensitivity.restored(quantised, plain, [name for name in names if name != names[3]])
+    weights = graph.constant(graph.trunk(plain)[names[3]].input_value(1))
+    assert weights is not None
+    graph.set_constant(graph.trunk(spoilt)[names[3]].input(1), weights * 0.5)
+    assert sensitivity.ranked(spoilt, plain, crops())[0] == [names[3]]
+
+
+def test_a_large_network_is_judged_by_blocks(plain: Any, quantised: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sensitivity, "MANY", 5)
+    ranking = sensitivity.ranked(quantised, plain, crops())
+    assert len(ranking) == 2
+    assert sorted(name for names in ranking for name in names) == sorted(graph.trunk(plain))
