@@ -169,7 +169,8 @@ def strength(
     """Fit how much of MODEL's change a sharp image gets, and write its weights with that."""
     from medsr.training.learn_strength import learn
 
-    echo(f"{out}: {learn(model, data, out, crops, bits, device, seed)}")
+    gain = learn(model, data, out, crops, bits, device, seed, lambda line: echo(line, err=True))
+    echo(f"{out}: {gain}")
 
 
 def _row(entry: WeightEntry) -> dict[str, object]:

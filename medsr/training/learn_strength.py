@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from medsr.batch.progress import progress
 from medsr.core.errors import InputError, UsageError
 from medsr.core.resample import resize
-from medsr.core.types import Array
+from medsr.core.types import Array, Notify
 from medsr.engines.base import Compute
 from medsr.images.network import Network
 from medsr.images.sharpness import SMALLEST
@@ -56,6 +57,7 @@ def learn(
     bits: int | None = None,
     device: str = "auto",
     seed: int = 0,
+    notify: Notify = logging.getLogger(__name__).info,
 ) -> StrengthGain:
     """Fit the strength of an image network on the images in `data`, and write its weights to `out` with it.
 
@@ -67,6 +69,7 @@ def learn(
         bits: Of 16-bit images that do not declare how many they hold.
         device: `auto`, `cpu`, `cuda`, `cuda:1`.
         seed: Of what is drawn.
+        notify: Called with each image that cannot be read. Those are left out.
 
     Returns:
         What it gained, on every fifth image, which nothing was fitted on.
@@ -74,7 +77,7 @@ def learn(
     Raises:
         UsageError: An argument is wrong, or all of the change was as good: then nothing is written.
         WeightsError: The weights cannot be opened, or are not medsr's.
-        InputError: There is no such folder, or an image in it cannot be read.
+        InputError: There is no such folder.
     """
     target = Path(out)
     if target.suffix != ".safetensors":
@@ -91,9 +94,9 @@ def learn(
         raise UsageError(f"{model}: expected a weight file that medsr wrote (.safetensors)")
     network = open_model(model, Compute(device))
     assert isinstance(network, Network)  # no baseline has a weight file
-    paths = list_images(Path(data))
+    paths = [path for path in list_images(Path(data)) if _readable(path, bits, notify)]
     if len(paths) < APART:
-        raise UsageError(f"{data}: {len(paths)} images; at least {APART} are needed")
+        raise UsageError(f"{data}: {len(paths)} images that can be read; at least {APART} are needed")
     rng = np.random.default_rng(seed)
     others, apart = [n for n in range(len(paths)) if n % APART], range(0, len(paths), APART)
     source = Crops(network, ZOOMS, bits)
@@ -107,6 +110,15 @@ def learn(
     training = described.get("training", {}) | learned_from(path).metadata() | {"strength": strength.as_dict()}
     checkpoint.save(target, state, spec, training)
     return result
+
+
+def _readable(path: Path, bits: int | None, notify: Notify) -> bool:
+    try:
+        image_io.read_as_shown(path, bits)
+    except InputError as error:
+        notify(f"left out: {error}")
+        return False
+    return True
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -166,6 +167,25 @@ def test_the_sidecar_tells_the_share_and_reproduce_takes_it(tmp_path: Path, fund
     del summary["results"]["eye.png"]["parameters"]["strength"]  # as sidecars were before
     record.write_text(json.dumps(summary))
     assert all(comparison.same for comparison in reproduce(record))
+
+
+def test_the_result_says_that_a_sharp_image_is_changed_less(tmp_path: Path, fundus: np.ndarray) -> None:
+    """Nothing where it gets all of the change, or the share that was asked for; and where nothing takes a share."""
+    path = write_png(tmp_path / "eye.png", fundus)
+
+    def notes(source: Path = path, model: str = "medsr-retina-x2", **options: float) -> str:
+        [outcome] = medsr.upscale(source, tmp_path / "out", model=model, engine="torch", **options)  # type: ignore[arg-type]
+        assert outcome.error is None
+        return "; ".join(outcome.notes)
+
+    assert re.search(r"the image is sharp, so it takes \d\d% of the network's change", notes())
+    assert "takes" not in notes(strength=0.5)
+    blurred = gaussian_filter(fundus, (2, 2, 0))
+    assert "takes" not in notes(write_png(tmp_path / "blurred.png", blurred))
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)  # no fundus
+    other = write_png(tmp_path / "noise.png", noise)
+    assert "the strength is not used: interpolation has none" in notes(other, model="auto", strength=0.5)
+    assert "strength" not in notes(other, model="auto")
 
 
 def test_the_first_frame_decides_for_all_and_reproduce_makes_them_again(tmp_path: Path, fundus: np.ndarray) -> None:

@@ -26,11 +26,12 @@ from tests.helpers.images import write_png
 
 @pytest.fixture
 def photographs(tmp_path: Path, fundus: np.ndarray) -> Path:
-    """Six, each another part of one, turned; beside them one of a single value and one of a few pixels."""
+    """Six, each another part of one, turned; beside them one of a single value, one of a few pixels, one damaged."""
     folder = tmp_path / "photographs"
     folder.mkdir()
     write_png(folder / "flat.png", np.full((200, 200, 3), 255, np.uint8))
     write_png(folder / "tiny.png", np.ascontiguousarray(fundus[:6, :6]))
+    (folder / "broken.png").write_bytes(b"not an image")
     for n in range(6):
         part = np.rot90(fundus, n)[16 * (n // 4) :, : 256 - 8 * n]
         write_png(folder / f"{n}.png", np.ascontiguousarray(part))
@@ -79,10 +80,11 @@ def test_the_command_says_what_is_gained_and_what_is_missing(own: Path, photogra
     command = ["weights", "strength", str(own), "--data", str(photographs), "--out", str(out), "--crops", "10"]
     result = CliRunner().invoke(app, command)
     assert (" crops of the images set apart, worst" in result.output) == (result.exit_code == 0)
+    assert f"left out: {photographs / 'broken.png'}" in result.output
     assert out.is_file() == (result.exit_code == 0)
     for n in range(4):
         (photographs / f"{n}.png").unlink()
-    with pytest.raises(UsageError, match="4 images; at least 5 are needed"):
+    with pytest.raises(UsageError, match="4 images that can be read; at least 5 are needed"):
         learn(own, photographs, out)
     with pytest.raises(UsageError, match=r"expected a name that ends in .safetensors"):
         learn(own, photographs, tmp_path / "out.pth")

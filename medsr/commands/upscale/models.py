@@ -98,6 +98,15 @@ class Models:
         chosen = for_image(image, self.outscale or DEFAULT_SCALE)
         return self._for(image, chosen.model), str(chosen)
 
+    def note_on_strength(self, opened: OpenedModel) -> str:
+        """What to say about the share of a network's change that a result took, by `OpenedModel.after_use`."""
+        if not isinstance(opened.model, Network):
+            return "" if self.strength is None else "the strength is not used: interpolation has none"
+        share = opened.settings.get("strength")
+        if self.strength is not None or not isinstance(share, float) or round(share, 2) >= 1:
+            return ""
+        return f"the image is sharp, so it takes {share:.0%} of the network's change"
+
     def _for(self, image: Image, name: str) -> OpenedModel:
         opened = self._open(name)
         if self.frames:

@@ -253,5 +253,6 @@ class ImageJob:
         pixels = result.pixels
         upsampled = pixels if isinstance(pixels, Image) else image_io.upsampled(result.source, pixels)
         written = image_io.write(self.target, upsampled, self.context.models.keep_metadata)
-        notes = tuple(note for note in (result.choice, result.source.note) if note)
+        said = (result.choice, self.context.models.note_on_strength(result.opened), result.source.note)
+        notes = tuple(note for note in said if note)
         return Written(notes, written, result.opened)
