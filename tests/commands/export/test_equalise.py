@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("nncf")
 
+from medsr.commands.export import equalise as equalising
 from medsr.commands.export import graph, quantise, sensitivity
 from medsr.commands.export.equalise import equalise, fold
 from medsr.engines import conversion
@@ -81,12 +82,34 @@ def quantised(plain: Any) -> Any:
     return quantise._quantise(plain, crops())
 
 
-def test_what_multiplies_a_skip_connection_goes_into_the_step(quantised: Any) -> None:
+def test_what_multiplies_a_skip_connection_goes_into_the_step(quantised: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(equalising, "ROOM", 1.0)
     folded = quantised.clone()
     fold(folded)
     multiplied = [layer for layer in folded.get_ordered_ops() if "/equalised" in layer.get_friendly_name()]
     assert not [layer for layer in multiplied if layer.get_type_name() == "Multiply"]
     assert distance(folded, quantised) < 1e-5
+
+
+def test_values_in_int8_have_room_beyond_those_that_calibrated(quantised: Any) -> None:
+    """Steps are wider by that, of activations alone: weights are known."""
+    folded = quantised.clone()
+    fold(folded)
+    for layer, before in zip(*(activations(model) for model in (folded, quantised)), strict=True):
+        for index in (3, 4):  # what a value is taken for, at both ends
+            wider, narrower = (graph.constant(one.input_value(index)) for one in (layer, before))
+            assert wider is not None
+            np.testing.assert_allclose(wider, equalising.ROOM * np.broadcast_to(narrower, wider.shape), rtol=1e-5)
+    assert len(activations(folded)) > 5
+    assert 0 < distance(folded, quantised) < 0.01
+
+
+def activations(model: Any) -> list[Any]:
+    """The steps in which values become int8, in the order of computing, by name."""
+    layers = {
+        layer.get_friendly_name(): layer for layer in model.get_ordered_ops() if layer.get_type_name() == "FakeQuantize"
+    }
+    return [layers[name] for name in sorted(layers) if graph.constant(layers[name].input_value(0)) is None]
 
 
 def test_a_layer_goes_back_to_fp32(plain: Any, quantised: Any) -> None:
