@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -94,15 +94,20 @@ def learn(
         raise UsageError(f"{model}: expected a weight file that medsr wrote (.safetensors)")
     network = open_model(model, Compute(device))
     assert isinstance(network, Network)  # no baseline has a weight file
-    paths = [path for path in list_images(Path(data)) if _readable(path, bits, notify)]
+    paths = list_images(Path(data))
     if len(paths) < APART:
-        raise UsageError(f"{data}: {len(paths)} images that can be read; at least {APART} are needed")
+        raise UsageError(f"{data}: {len(paths)} images; at least {APART} are needed")
     rng = np.random.default_rng(seed)
     others, apart = [n for n in range(len(paths)) if n % APART], range(0, len(paths), APART)
-    source = Crops(network, ZOOMS, bits)
-    samples = source.samples([paths[n] for n in others], crops, rng)
+    source = Crops(network, ZOOMS, bits, notify)
+    samples, judges = (
+        source.samples([paths[n] for n in numbers], count, rng)
+        for numbers, count in ((others, crops), (apart, max(APART, crops // APART)))
+    )
+    if (readable := len(paths) - len(source.unreadable)) < APART:
+        raise UsageError(f"{data}: {readable} images that can be read; at least {APART} are needed")
     strength = fit(samples)
-    result = _gain_of(source.samples([paths[n] for n in apart], max(APART, crops // APART), rng), strength)
+    result = _gain_of(judges, strength)
     if not result.share > result.whole:
         raise UsageError(f"{model}: all of the change is as good as a share of it; nothing was written ({result})")
     state, _ = checkpoint.read_state(path)
@@ -112,36 +117,39 @@ def learn(
     return result
 
 
-def _readable(path: Path, bits: int | None, notify: Notify) -> bool:
-    try:
-        image_io.read_as_shown(path, bits)
-    except InputError as error:
-        notify(f"left out: {error}")
-        return False
-    return True
-
-
 @dataclass(frozen=True)
 class Crops:
-    """Of images whose truth is known, for a network; made smaller by one of `zooms`."""
+    """Of images whose truth is known, for a network; made smaller by one of `zooms`.
+
+    `unreadable`: images met so far that cannot be read. `notify`: called with each of them.
+    """
 
     network: Network
     zooms: Sequence[float]
     bits: int | None = None
+    notify: Notify = logging.getLogger(__name__).info
+    unreadable: set[Path] = field(default_factory=set)
 
     def samples(self, paths: Sequence[Path], count: int, rng: np.random.Generator) -> list[StrengthSample]:
-        """`count` of them, of the images in turn. Those that are too small or flat are left out."""
+        """`count` of them, of the images in turn. Those that are too small, flat or unreadable are left out."""
         samples = []
         with progress("strength", count) as update:
             for index in range(count):
                 path = paths[index % len(paths)]
-                piece = self._draw(path, rng)
+                if path in self.unreadable:
+                    continue
+                try:
+                    piece = self._draw(path, rng)
+                except InputError as error:
+                    self.notify(f"left out: {error}")
+                    self.unreadable.add(path)
+                    continue
                 large = min(piece.shape[:2]) >= SMALLEST * self.network.scale
                 if large and (sample := measure(self.network, piece, rng)) is not None:
                     samples.append(sample)
                 update(index + 1, path.name)
         if not samples:
-            raise UsageError(f"{paths[0].parent}: no image is large enough, or all are of one value")
+            raise UsageError(f"{paths[0].parent}: no image can be read and is large enough and not of one value")
         return samples
 
     def _draw(self, path: Path, rng: np.random.Generator) -> Array:

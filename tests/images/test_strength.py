@@ -178,13 +178,13 @@ def test_the_result_says_that_a_sharp_image_is_changed_less(tmp_path: Path, fund
         assert outcome.error is None
         return "; ".join(outcome.notes)
 
-    assert re.search(r"the image is sharp, so it takes \d\d% of the network's change", notes())
-    assert "takes" not in notes(strength=0.5)
+    assert re.search(r"the image is sharp already: \d\d% of the network's change is applied", notes())
+    assert "applied" not in notes(strength=0.5)
     blurred = gaussian_filter(fundus, (2, 2, 0))
-    assert "takes" not in notes(write_png(tmp_path / "blurred.png", blurred))
+    assert "applied" not in notes(write_png(tmp_path / "blurred.png", blurred))
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)  # no fundus
     other = write_png(tmp_path / "noise.png", noise)
-    assert "the strength is not used: interpolation has none" in notes(other, model="auto", strength=0.5)
+    assert "the strength is not used: interpolation has no network" in notes(other, model="auto", strength=0.5)
     assert "strength" not in notes(other, model="auto")
 
 

@@ -24,15 +24,19 @@ ROOM = 1.2
 """How much larger than any that calibrated the values in an image to come may be."""
 MARK = "/equalised"
 """Ends the name of what multiplies a skip connection's values."""
+LIMITS_BEFORE, LIMITS_AFTER = (1, 2), (3, 4)
+"""Inputs of the layer that quantises: where its values begin and end, before and after it."""
 
 
 @dataclass
 class Values:
-    """What one layer gives (`output`) to convolutions of the trunk. `largest`: of each channel's absolute values."""
+    """What one layer gives (`output`) to convolutions of the trunk.
+
+    `ports`: the inputs of layers by which it reaches them. `largest`: of each channel's absolute values.
+    """
 
     output: Any
-    places: list[Any]
-    """The inputs of layers by which it reaches them."""
+    ports: list[Any]
     largest: Array
 
     @property
@@ -41,18 +45,18 @@ class Values:
 
     @property
     def of_relu(self) -> bool:
-        """Whether constants can go into the weights that make it: then nothing else reads it."""
+        """Whether a ReLU gives it, constants can go into the weights before that, and nothing else reads it."""
         layer = self.output.get_node()
-        if layer.get_type_name() not in ("PRelu", "Relu") or len(self.places) < len(self.output.get_target_inputs()):
+        if layer.get_type_name() not in ("PRelu", "Relu") or len(self.ports) < len(self.output.get_target_inputs()):
             return False
-        shifted = layer.input_value(0).get_node()
-        made = shifted.input_value(0).get_node() if shifted.get_type_name() == "Add" else None
+        bias_sum = layer.input_value(0).get_node()
+        if bias_sum.get_type_name() != "Add" or graph.constant(bias_sum.input_value(1)) is None:
+            return False
+        convolution = bias_sum.input_value(0).get_node()
         return (
-            made is not None
-            and made.get_type_name() == "Convolution"
-            and graph.constant(made.input_value(1)) is not None
-            and graph.constant(shifted.input_value(1)) is not None
-            and len(shifted.output(0).get_target_inputs()) == 1
+            convolution.get_type_name() == "Convolution"
+            and graph.constant(convolution.input_value(1)) is not None
+            and all(len(layer.output(0).get_target_inputs()) == 1 for layer in (bias_sum, convolution))
         )
 
 
@@ -67,20 +71,31 @@ def equalise(model: Any, crops: list[Array]) -> Any:
     return model
 
 
+def widen(quantised: Any) -> None:
+    """Give the values that become int8 room: an image to come may have larger ones than any that calibrated."""
+    for layer in _quantisers(quantised):
+        for index in LIMITS_BEFORE + LIMITS_AFTER:
+            graph.multiply_constant(layer.input(index), np.full(1, ROOM, np.float32))
+    quantised.validate_nodes_and_infer_types()
+
+
 def fold(quantised: Any) -> None:
-    """In an equalised model in int8: give its values room, and make what multiplied a skip connection part of the step
-    in which it becomes int8."""
-    for layer in quantised.get_ordered_ops():
-        if layer.get_type_name() != "FakeQuantize" or graph.constant(layer.input_value(0)) is not None:
-            continue
+    """Of an equalised model in int8: multiply a skip connection in the step in which it becomes int8."""
+    for layer in _quantisers(quantised):
         product = layer.input_value(0).get_node()
-        multiplied = product.get_friendly_name().endswith(MARK)
-        factors = product.input_value(1).get_node().data if multiplied else np.ones((1, 1, 1, 1), np.float32)
-        for index in (1, 2, 3, 4):  # where it begins and ends, before and after
-            graph.multiply_constant(layer.input(index), ROOM / factors if index < 3 else np.full_like(factors, ROOM))
-        if multiplied:
+        if product.get_friendly_name().endswith(MARK):
+            factors = graph.constant(product.input_value(1))
+            assert factors is not None
+            for index in LIMITS_BEFORE:
+                graph.multiply_constant(layer.input(index), np.reciprocal(factors))
             layer.input(0).replace_source_output(product.input_value(0))
     quantised.validate_nodes_and_infer_types()
+
+
+def _quantisers(quantised: Any) -> list[Any]:
+    """The layers that bring activations, not weights, to 8 bits."""
+    layers = [layer for layer in quantised.get_ordered_ops() if layer.get_type_name() == "FakeQuantize"]
+    return [layer for layer in layers if graph.constant(layer.input_value(0)) is None]
 
 
 def _groups(model: Any, crops: list[Array]) -> Iterator[list[Values]]:
@@ -94,8 +109,8 @@ def _groups(model: Any, crops: list[Array]) -> Iterator[list[Values]]:
         together |= dict.fromkeys(union, union)
     largest = _largest(model, list(sources.values()), crops)
     values = {
-        name: Values(output, [place for place in output.get_target_inputs() if _into_trunk(place)], size)
-        for (name, output), size in zip(sources.items(), largest, strict=True)
+        name: Values(output, [port for port in output.get_target_inputs() if _into_trunk(port)], sizes)
+        for (name, output), sizes in zip(sources.items(), largest, strict=True)
     }
     for names in {id(union): union for union in together.values()}.values():
         ordered = [values[name] for name in sources if name in names]
@@ -106,22 +121,22 @@ def _groups(model: Any, crops: list[Array]) -> Iterator[list[Values]]:
 def _largest(model: Any, outputs: list[Any], crops: list[Array]) -> list[Array]:
     """Of each channel of each output, the largest absolute value on the crops."""
     inside = graph.values_of(model, outputs)
-    each = [[np.abs(value).max((0, 2, 3)) for value in inside(crop)] for crop in crops]
-    return [np.maximum(np.max(sizes, axis=0), 1e-6) for sizes in zip(*each, strict=True)]
+    maxima = [[np.abs(value).max((0, 2, 3)) for value in inside(crop)] for crop in crops]
+    return [np.maximum(np.max(of_crops, axis=0), 1e-6) for of_crops in zip(*maxima, strict=True)]
 
 
-def _into_trunk(place: Any) -> bool:
+def _into_trunk(port: Any) -> bool:
     """Whether what this input of a layer reads goes to convolutions of the trunk, and nowhere else."""
-    layer = place.get_node()
-    if layer.get_type_name() == "Concat":
+    layer = port.get_node()
+    if graph.joins_channels(layer):
         return all(_into_trunk(reader) for reader in layer.output(0).get_target_inputs())
     return bool(graph.TRUNK.search(layer.get_friendly_name())) and layer.get_type_name() == "Convolution"
 
 
 def _reached(values: Values) -> bool:
     """Whether all convolutions that read it can be told apart from what else reads it."""
-    others = [place for place in values.output.get_target_inputs() if not _into_trunk(place)]
-    return bool(values.places) and all(place.get_node().get_type_name() != "Concat" for place in others)
+    others = [port.get_node() for port in values.output.get_target_inputs() if not _into_trunk(port)]
+    return bool(values.ports) and not any(graph.joins_channels(layer) for layer in others)
 
 
 def _multiply(values: Values, top: float) -> None:
@@ -137,23 +152,23 @@ def _multiply(values: Values, top: float) -> None:
         weights[:, start : start + len(factors)] /= factors[None, :, None, None]
         graph.set_constant(layer.input(1), weights)
     if values.of_relu:
-        shifted = values.output.get_node().input_value(0).get_node()
-        graph.multiply_constant(shifted.input(1), factors[None, :, None, None])
-        graph.multiply_constant(shifted.input_value(0).get_node().input(1), factors[:, None, None, None])
+        bias_sum = values.output.get_node().input_value(0).get_node()
+        graph.multiply_constant(bias_sum.input(1), factors[None, :, None, None])
+        graph.multiply_constant(bias_sum.input_value(0).get_node().input(1), factors[:, None, None, None])
         return
     product = ops.multiply(values.output, ops.constant(factors[None, :, None, None]))
     product.set_friendly_name(values.name + MARK)
-    for place in values.places:
-        place.replace_source_output(product.output(0))
+    for port in values.ports:
+        port.replace_source_output(product.output(0))
 
 
 def _readers(values: Values) -> Iterator[tuple[Any, int]]:
     """The convolutions that read it, and at which channel of theirs it begins."""
-    waiting = list(values.places)
+    waiting = list(values.ports)
     layers = {}
     while waiting:
         layer = waiting.pop().get_node()
-        if layer.get_type_name() == "Concat":
+        if graph.joins_channels(layer):
             waiting.extend(layer.output(0).get_target_inputs())
         else:
             layers[layer.get_friendly_name()] = layer

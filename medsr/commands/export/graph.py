@@ -9,8 +9,9 @@ import numpy as np
 
 from medsr.core.types import Array
 from medsr.engines import openvino_engine
+from medsr.networks.architectures import BODY
 
-TRUNK = re.compile(r"/body(?:/body)?\.(\d+)/")
+TRUNK = re.compile(BODY)
 """In the names of the layers that become int8. First and last layers carry the image itself: they stay in fp32."""
 
 
@@ -44,24 +45,29 @@ def bias(layer: Any) -> Any:
     return None
 
 
-def set_constant(place: Any, values: Array) -> None:
+def set_constant(port: Any, values: Array) -> None:
     """Let an input of a layer read a constant."""
     from openvino import opset13 as ops
 
-    place.replace_source_output(ops.constant(np.ascontiguousarray(values, np.float32)).output(0))
+    port.replace_source_output(ops.constant(np.ascontiguousarray(values, np.float32)).output(0))
 
 
-def multiply_constant(place: Any, factors: Array) -> None:
+def multiply_constant(port: Any, factors: Array) -> None:
     """Multiply the constant that an input of a layer reads."""
-    values = constant(place.get_source_output())
+    values = constant(port.get_source_output())
     assert values is not None
-    set_constant(place, values * factors)
+    set_constant(port, values * factors)
+
+
+def joins_channels(layer: Any) -> bool:
+    """Whether a layer puts the channels of its inputs side by side."""
+    return layer.get_type_name() == "Concat" and layer.get_attributes()["axis"] in (1, -3)
 
 
 def parts(source: Any) -> list[Any]:
-    """The outputs that are put side by side into what `source` gives; itself where it is not put together."""
+    """The outputs whose channels are put side by side into `source`; itself where it is not put together."""
     node = source.get_node()
-    if node.get_type_name() != "Concat":
+    if not joins_channels(node):
         return [source]
     return [part for index in range(node.get_input_size()) for part in parts(node.input_value(index))]
 

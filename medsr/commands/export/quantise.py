@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -13,7 +15,7 @@ from medsr.commands.export import graph
 from medsr.commands.export.calibration import calibration_crops
 from medsr.commands.export.comparison import Comparison
 from medsr.commands.export.cost import Cost
-from medsr.commands.export.equalise import equalise, fold
+from medsr.commands.export.equalise import equalise, fold, widen
 from medsr.commands.export.pairs import BLURS
 from medsr.commands.export.refit import Reference, refit_last_layer
 from medsr.commands.export.sensitivity import ranked, restored
@@ -42,22 +44,25 @@ def quantise_trunk(model: Any, comparison: Comparison, notify: Notify) -> tuple[
     Raises UsageError where none is.
     """
     card, samples, folders = comparison.card, comparison.samples, comparison.folders
-    if not graph.trunk(model):
+    layers = len(graph.trunk(model))
+    if not layers:
         raise UsageError("int8: this architecture has no trunk that medsr knows how to quantise")
     large = _weights(model) > LARGE
     crops = calibration_crops(samples.calibration, card["spec"]["channels"], CROPS_OF_LARGE if large else CROPS)
     limits = np.max([extent(crop, card["spec"]["channels"]) for crop in crops], axis=0)
     reference = Reference.of(model, crops)
     plain = equalise(model, crops)
+    notify(f"int8: calibrating the {layers} layers of the trunk, then trying each in fp32; this takes minutes")
     whole = _quantise(plain, crops)
     best: tuple[Any, dict[str, Any]] | None = None
     for fp32_layers in _choices(ranked(whole, plain, crops), SHARES_OF_LARGE if large else SHARES):
         quantised = restored(whole, plain, fp32_layers)
+        widen(quantised)
         fold(quantised)
         quantised = refit_last_layer(quantised, reference)
         costs = comparison.costs(OpenvinoEngine(quantised, card | {"precision": "int8"}))
         for folder, cost in zip(folders, costs, strict=True):
-            notify(f"{len(fp32_layers)} trunk layers in fp32, {folder}: {cost}")
+            notify(f"{len(fp32_layers)} of {layers} trunk layers in fp32, {folder}: {cost}")
         worst = Cost.worst(costs)
         if worst.good_unasked or (worst.acceptable and best is None):
             measured = asdict(worst) | {"protocol": _protocol(samples.slices)}
@@ -113,11 +118,12 @@ def _quantise(model: Any, crops: list[Array]) -> Any:
     data = nncf.Dataset(crops)
     # The whole range that was seen: a mean over pieces, the default, cuts off what is bright in one of them.
     whole = nncf.AdvancedQuantizationParameters(activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX)
-    return nncf.quantize(
-        model.clone(),
-        data,
-        subset_size=len(crops),
-        ignored_scope=scope,
-        preset=mixed,
-        advanced_parameters=whole,
-    )
+    with contextlib.redirect_stdout(sys.stderr):  # its progress bar
+        return nncf.quantize(
+            model.clone(),
+            data,
+            subset_size=len(crops),
+            ignored_scope=scope,
+            preset=mixed,
+            advanced_parameters=whole,
+        )

@@ -89,9 +89,9 @@ def _changed(model: Any, weights: Any, bias: Any) -> Any:
     layer = _last(copy)
     readers = list(layer.output(0).get_target_inputs())
     layer.input(1).replace_source_output(ops.constant(weights.astype(np.float32)).output(0))
-    shifted = ops.add(layer, ops.constant(bias.astype(np.float32)[None, :, None, None]))
+    corrected = ops.add(layer, ops.constant(bias.astype(np.float32)[None, :, None, None]))
     for reader in readers:
-        reader.replace_source_output(shifted.output(0))
+        reader.replace_source_output(corrected.output(0))
     copy.validate_nodes_and_infer_types()
     return copy
 

@@ -23,9 +23,9 @@ def restored(quantised: Any, plain: Any, names: list[str]) -> Any:
         layer, original = layers[name], originals[name]
         _copy_constant(original.input_value(1), layer.input(1))
         layer.input(0).replace_source_output(_in_fp32(layer.input_value(0)))
-        shift, shifted = graph.bias(original), graph.bias(layer)
-        if shift is not None and shifted is not None:  # quantising corrects it
-            _copy_constant(shift.input_value(1), shifted.input(1))
+        bias_sum, corrected = graph.bias(original), graph.bias(layer)
+        if bias_sum is not None and corrected is not None:  # quantising corrects the bias
+            _copy_constant(bias_sum.input_value(1), corrected.input(1))
     model.validate_nodes_and_infer_types()
     return model
 
@@ -41,13 +41,11 @@ def ranked(quantised: Any, plain: Any, crops: list[Array]) -> list[list[str]]:
         match = graph.TRUNK.search(name)
         units.setdefault(match.group(0) if match and len(layers) > MANY else name, []).append(name)
     judges = crops[:: max(1, len(crops) // (CROPS if len(layers) <= MANY else CROPS // 4))]
-    truths = [graph.values_of(plain, [graph.result(plain)])(crop)[0] for crop in judges]
+    truths = _results(plain, judges)
 
     def distance(model: Any) -> float:
-        result = graph.values_of(model, [graph.result(model)])
-        return float(
-            np.mean([np.square(result(crop)[0] - truth).mean() for crop, truth in zip(judges, truths, strict=True)])
-        )
+        results = _results(model, judges)
+        return float(np.mean([np.square(a - b).mean() for a, b in zip(results, truths, strict=True)]))
 
     whole = distance(quantised)
     gains = {
@@ -58,10 +56,15 @@ def ranked(quantised: Any, plain: Any, crops: list[Array]) -> list[list[str]]:
     return [units[unit] for unit in sorted(gains, key=gains.__getitem__, reverse=True)]
 
 
-def _copy_constant(source: Any, place: Any) -> None:
+def _results(model: Any, crops: list[Array]) -> list[Array]:
+    result = graph.values_of(model, [graph.result(model)])
+    return [result(crop)[0] for crop in crops]
+
+
+def _copy_constant(source: Any, port: Any) -> None:
     values = graph.constant(source)
     assert values is not None
-    graph.set_constant(place, values)
+    graph.set_constant(port, values)
 
 
 def _in_fp32(source: Any) -> Any:
@@ -71,6 +74,6 @@ def _in_fp32(source: Any) -> Any:
     node = source.get_node()
     if node.get_type_name() == "FakeQuantize":
         return node.input_value(0)
-    if node.get_type_name() != "Concat":
+    if not graph.joins_channels(node):
         return source
     return ops.concat([_in_fp32(node.input_value(index)) for index in range(node.get_input_size())], 1).output(0)

@@ -101,11 +101,11 @@ class Models:
     def note_on_strength(self, opened: OpenedModel) -> str:
         """What to say about the share of a network's change that a result took, by `OpenedModel.after_use`."""
         if not isinstance(opened.model, Network):
-            return "" if self.strength is None else "the strength is not used: interpolation has none"
+            return "" if self.strength is None else "the strength is not used: interpolation has no network"
         share = opened.settings.get("strength")
         if self.strength is not None or not isinstance(share, float) or round(share, 2) >= 1:
             return ""
-        return f"the image is sharp, so it takes {share:.0%} of the network's change"
+        return f"the image is sharp already: {share:.0%} of the network's change is applied"
 
     def _for(self, image: Image, name: str) -> OpenedModel:
         opened = self._open(name)

@@ -253,6 +253,5 @@ class ImageJob:
         pixels = result.pixels
         upsampled = pixels if isinstance(pixels, Image) else image_io.upsampled(result.source, pixels)
         written = image_io.write(self.target, upsampled, self.context.models.keep_metadata)
-        said = (result.choice, self.context.models.note_on_strength(result.opened), result.source.note)
-        notes = tuple(note for note in said if note)
-        return Written(notes, written, result.opened)
+        notes = (result.choice, self.context.models.note_on_strength(result.opened), result.source.note)
+        return Written(tuple(filter(None, notes)), written, result.opened)

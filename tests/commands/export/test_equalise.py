@@ -11,8 +11,8 @@ pytest.importorskip("nncf")
 
 from medsr.commands.export import equalise as equalising
 from medsr.commands.export import graph, quantise, sensitivity
-from medsr.commands.export.equalise import equalise, fold
-from medsr.engines import conversion
+from medsr.commands.export.equalise import equalise, fold, widen
+from medsr.engines import conversion, openvino_engine
 from medsr.networks.checkpoint import Spec
 
 GROWTH = {"rrdb": {"growth": 4}, "rrdb-aggregated": {"growth": 4}, "rdn": {"growth": 4}, "rrdn": {"growth": 4}}
@@ -45,8 +45,8 @@ def results(model: Any) -> list[np.ndarray]:
 
 def distance(model: Any, other: Any) -> float:
     """The largest difference, in parts of the largest value."""
-    pairs = list(zip(results(model), results(other), strict=True))
-    return float(max(np.abs(one - two).max() for one, two in pairs) / max(np.abs(two).max() for _, two in pairs))
+    images, truths = np.stack(results(model)), np.stack(results(other))
+    return float(np.abs(images - truths).max() / np.abs(truths).max())
 
 
 def spread(model: Any) -> float:
@@ -82,8 +82,29 @@ def quantised(plain: Any) -> Any:
     return quantise._quantise(plain, crops())
 
 
-def test_what_multiplies_a_skip_connection_goes_into_the_step(quantised: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(equalising, "ROOM", 1.0)
+def test_channels_side_by_side_are_told_from_rows_below_each_other() -> None:
+    from openvino import opset13 as ops
+
+    rng = np.random.default_rng(0)
+    image = ops.parameter([1, 4, 24, 24], np.float32)
+    top, below = (convolved(image, f"/body.0/{name}", rng) for name in ("top", "below"))
+    model = openvino_engine.package().Model([convolved(ops.concat([top, below], 2), "/body.1/conv", rng)], [image])
+    channels = [np.tile(crop, (1, 4, 1, 1)) for crop in crops(2)]
+    before, after = (graph.values_of(net, [graph.result(net)]) for net in (model, equalise(model, channels)))
+    np.testing.assert_allclose(after(channels[0])[0], before(channels[0])[0], rtol=1e-4)
+
+
+def convolved(source: Any, name: str, rng: np.random.Generator) -> Any:
+    """A convolution with a bias, and a ReLU."""
+    from openvino import opset13 as ops
+
+    weights, bias = (rng.normal(size=shape).astype(np.float32) for shape in ((4, 4, 3, 3), (1, 4, 1, 1)))
+    layer = ops.convolution(source, ops.constant(weights), [1, 1], [1, 1], [1, 1], [1, 1])
+    layer.set_friendly_name(name)
+    return ops.relu(ops.add(layer, ops.constant(bias)))
+
+
+def test_what_multiplies_a_skip_connection_goes_into_the_step(quantised: Any) -> None:
     folded = quantised.clone()
     fold(folded)
     multiplied = [layer for layer in folded.get_ordered_ops() if "/equalised" in layer.get_friendly_name()]
@@ -93,15 +114,15 @@ def test_what_multiplies_a_skip_connection_goes_into_the_step(quantised: Any, mo
 
 def test_values_in_int8_have_room_beyond_those_that_calibrated(quantised: Any) -> None:
     """Steps are wider by that, of activations alone: weights are known."""
-    folded = quantised.clone()
-    fold(folded)
-    for layer, before in zip(*(activations(model) for model in (folded, quantised)), strict=True):
-        for index in (3, 4):  # what a value is taken for, at both ends
-            wider, narrower = (graph.constant(one.input_value(index)) for one in (layer, before))
-            assert wider is not None
-            np.testing.assert_allclose(wider, equalising.ROOM * np.broadcast_to(narrower, wider.shape), rtol=1e-5)
-    assert len(activations(folded)) > 5
-    assert 0 < distance(folded, quantised) < 0.01
+    wide = quantised.clone()
+    widen(wide)
+    for layer, before in zip(activations(wide), activations(quantised), strict=True):
+        for index in (1, 2, 3, 4):
+            limit, narrower = graph.constant(layer.input_value(index)), graph.constant(before.input_value(index))
+            assert limit is not None
+            np.testing.assert_allclose(limit, equalising.ROOM * np.broadcast_to(narrower, limit.shape), rtol=1e-5)
+    assert len(activations(wide)) > 5
+    assert 0 < distance(wide, quantised) < 0.01
 
 
 def activations(model: Any) -> list[Any]:
