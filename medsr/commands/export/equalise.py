@@ -22,6 +22,8 @@ OF_SUMS, OF_RELUS = 1.0, 0.25
 finer for what calibrated, and cut off sooner what goes beyond it."""
 ROOM = 1.2
 """How much larger than any that calibrated the values in an image to come may be."""
+LEAST = 0.01
+"""A channel counts as at least so large, in parts of the largest: an image to come may wake one that gave nothing."""
 MARK = "/equalised"
 """Ends the name of what multiplies a skip connection's values."""
 LIMITS_BEFORE, LIMITS_AFTER = (1, 2), (3, 4)
@@ -65,7 +67,7 @@ def equalise(model: Any, crops: list[Array]) -> Any:
     model = model.clone()
     for values in _groups(model, crops):
         top = max(float(part.largest.max()) for part in values)
-        for part in values:
+        for part in values if top > 0 else ():
             _multiply(part, top)
     model.validate_nodes_and_infer_types()
     return model
@@ -122,7 +124,7 @@ def _largest(model: Any, outputs: list[Any], crops: list[Array]) -> list[Array]:
     """Of each channel of each output, the largest absolute value on the crops."""
     inside = graph.values_of(model, outputs)
     maxima = [[np.abs(value).max((0, 2, 3)) for value in inside(crop)] for crop in crops]
-    return [np.maximum(np.max(of_crops, axis=0), 1e-6) for of_crops in zip(*maxima, strict=True)]
+    return [np.max(of_crops, axis=0) for of_crops in zip(*maxima, strict=True)]
 
 
 def _into_trunk(port: Any) -> bool:
@@ -143,9 +145,10 @@ def _multiply(values: Values, top: float) -> None:
     """Bring a layer's values near `top`, and let who reads them undo it."""
     from openvino import opset13 as ops
 
-    own = float(values.largest.max())
+    own = max(float(values.largest.max()), LEAST * top)
+    sizes = np.maximum(values.largest, LEAST * own)
     exponent = OF_RELUS if values.of_relu else OF_SUMS
-    factors = (top / own * (own / values.largest) ** exponent).astype(np.float32)
+    factors = (top / own * (own / sizes) ** exponent).astype(np.float32)
     for layer, start in _readers(values):
         weights = graph.constant(layer.input_value(1))
         assert weights is not None

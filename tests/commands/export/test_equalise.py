@@ -82,6 +82,23 @@ def quantised(plain: Any) -> Any:
     return quantise._quantise(plain, crops())
 
 
+def test_an_image_may_wake_a_channel_that_gave_nothing_while_calibrating() -> None:
+    """If the weights that read it became next to nothing, int8 would cut off whatever it gives."""
+    model = drawn("rrdb")
+    first = graph.convolutions(model)[0]
+    for port in (first.input(1), graph.bias(first).input(1)):
+        values = graph.constant(port.get_source_output())
+        assert values is not None
+        values.reshape(12, -1)[0] = 0
+        graph.set_constant(port, values)
+    equalised = equalise(model, crops())
+    assert distance(equalised, model) < 1e-5
+    before, after = (graph.constant(next(iter(graph.trunk(net).values())).input_value(1)) for net in (model, equalised))
+    assert before is not None
+    assert after is not None
+    assert (np.abs(after) > 1e-4 * np.abs(before)).all()
+
+
 def test_channels_side_by_side_are_told_from_rows_below_each_other() -> None:
     from openvino import opset13 as ops
 
