@@ -12,13 +12,18 @@ from typing import Any
 import numpy as np
 
 from medsr.core.types import Array
-from medsr.engines.base import Engine
+from medsr.engines.base import Engine, loses_next_to_nothing
 from medsr.engines.openvino_engine import OpenvinoEngine
 
 LAGS = (1, 3)
 """Pixels to each side, which a pixel is compared with: how sharp an input is, and how strong its finest detail."""
 ROOM = 0.01
 """Of full range: so far beyond what calibrated an input may lie."""
+BRIGHTNESS, SIDES = 2, 2 + 4 * len(LAGS)
+"""How many numbers of each plane's extent are its brightness, which come first; and how many there are."""
+SHARPER = 1.5
+"""And so many times as sharp may it be, where int8 differs so much on single pixels that it has to be asked for: there
+it lost no more on photographs up to twice as sharp."""
 
 
 def extent(batch: Array, channels: int) -> Array:
@@ -58,7 +63,11 @@ def limits_of(card: dict[str, Any]) -> Array | None:
     except (KeyError, TypeError, ValueError):
         return None
     expected = extent(np.zeros((1, channels, 1, 1), np.float32), channels).shape
-    return values + ROOM if values.shape == expected and np.isfinite(values).all() else None
+    if values.shape != expected or not np.isfinite(values).all():
+        return None
+    if not loses_next_to_nothing(card.get("measured", {})):
+        values.reshape(-1, SIDES)[:, BRIGHTNESS:] *= SHARPER
+    return values + ROOM
 
 
 class GuardedEngine:

@@ -36,9 +36,10 @@ class Constant:
         return np.full_like(batch, self.value)
 
 
-def _guarded(calibrated: Array) -> GuardedEngine:
+def _guarded(calibrated: Array, largest_difference: float = 0.005) -> GuardedEngine:
     limits = [float(side) for side in extent(calibrated, 3)]
-    card = {"spec": {"channels": 3}, "calibration": {"extent": limits}}
+    measured = {"loss_db": 0.01, "largest_difference": largest_difference}
+    card = {"spec": {"channels": 3}, "calibration": {"extent": limits}, "measured": measured}
     return GuardedEngine(Constant(8, card), lambda: Constant(32))  # type: ignore[arg-type]
 
 
@@ -64,6 +65,22 @@ def test_what_is_brighter_more_coloured_or_sharper_is_left_to_fp32(change: Any) 
     assert engine(SMOOTH[:, :, ::-1, ::-1])[0, 0, 0, 0] == 8  # turned round it is the same
     assert engine.take_fp32_share() == pytest.approx(1 / 3)
     assert engine.take_fp32_share() is None
+
+
+def test_int8_that_has_to_be_asked_for_also_takes_what_is_a_little_sharper() -> None:
+    """But nothing that is brighter, or much sharper."""
+
+    def with_line(strength: float) -> Array:
+        return SMOOTH + np.float32(strength) * (np.indices((30, 40)).sum(0) == 30)
+
+    exact, asked = (_guarded(with_line(0.05), largest_difference=difference) for difference in (0.005, 0.1))
+    for batch, precisions in (
+        (with_line(0.05), (8, 8)),
+        (with_line(0.07), (32, 8)),
+        (with_line(0.09), (32, 32)),
+        (with_line(0.05) + np.float32(0.03), (32, 32)),
+    ):
+        assert (exact(batch)[0, 0, 0, 0], asked(batch)[0, 0, 0, 0]) == precisions
 
 
 @settings(max_examples=50, deadline=None)
