@@ -22,8 +22,8 @@ def calibration_crops(pairs: list[ValidationSample], image: int, count: int) -> 
     """`count` (1, C, CROP, CROP) pieces of the low resolution, drawn with a fixed seed, in turn from every image.
 
     A third is stretched to full contrast: a bright vessel, a lead marker in an image to come must not lie beyond the
-    ranges seen here, where int8 cuts off. A third has another camera's colours. Every second one ends as an image does
-    for a network: reflected, which makes a line at the border twice as sharp.
+    ranges seen here, where int8 cuts off. A third has another camera's colours. A third ends as an image does for a
+    network: reflected, which makes a line at the border twice as sharp.
     """
     rng = np.random.default_rng(0)
     crops = []
@@ -36,7 +36,7 @@ def calibration_crops(pairs: list[ValidationSample], image: int, count: int) -> 
             piece = _stretched(piece, image)
         elif index % 3 == 2:
             piece = _recoloured(piece, image, rng)
-        if index % 2 and min(side) > 2 * PRE_PAD:
+        elif min(side) > 2 * PRE_PAD:
             piece = _at_the_border(piece)
         crops.append(np.ascontiguousarray(piece.transpose(2, 0, 1)[None]))
     return crops
