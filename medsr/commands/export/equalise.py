@@ -58,7 +58,7 @@ class Values:
         return (
             convolution.get_type_name() == "Convolution"
             and graph.constant(convolution.input_value(1)) is not None
-            and all(len(layer.output(0).get_target_inputs()) == 1 for layer in (bias_sum, convolution))
+            and len(graph.readers(convolution)) == len(graph.readers(bias_sum)) == 1
         )
 
 

@@ -37,11 +37,17 @@ def constant(source: Any) -> Array | None:
     return np.array(node.data, np.float32) if node.get_type_name() == "Constant" else None
 
 
+def readers(layer: Any) -> list[Any]:
+    """The layers that compute with what a layer gives; some only ask for its shape."""
+    layers = [port.get_node() for port in layer.output(0).get_target_inputs()]
+    return [reader for reader in layers if reader.get_type_name() != "ShapeOf"]
+
+
 def bias(layer: Any) -> Any:
     """The sum that adds a convolution's bias; None where it has none."""
-    for reader in layer.output(0).get_target_inputs():
-        if reader.get_node().get_type_name() == "Add" and constant(reader.get_node().input_value(1)) is not None:
-            return reader.get_node()
+    for reader in readers(layer):
+        if reader.get_type_name() == "Add" and constant(reader.input_value(1)) is not None:
+            return reader
     return None
 
 

@@ -82,6 +82,12 @@ def quantised(plain: Any) -> Any:
     return quantise._quantise(plain, crops())
 
 
+def test_what_a_relu_gives_takes_no_multiplication(plain: Any) -> None:
+    """Its constants go into the weights before it; only sums, which something else reads too, are multiplied."""
+    products = [layer for layer in plain.get_ordered_ops() if layer.get_friendly_name().endswith(equalising.MARK)]
+    assert {layer.input_value(0).get_node().get_type_name() for layer in products} == {"Add"}
+
+
 def test_an_image_may_wake_a_channel_that_gave_nothing_while_calibrating() -> None:
     """If the weights that read it became next to nothing, int8 would cut off whatever it gives."""
     model = drawn("rrdb")
