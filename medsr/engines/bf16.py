@@ -17,6 +17,7 @@ from medsr.engines.rewriting import rewrite
 from medsr.networks.architectures import BODY
 
 TRUNK = re.compile(BODY)
+"""In the names of layers of the trunk. First and last layers carry the image itself: they stay in fp32."""
 SKIP = re.compile(r"/Add(_\d+)?$")
 """Names of the sums of skip connections. Sums that belong to a convolution are called as it is."""
 CONVOLUTIONS = ("Convolution", "ConvolutionBackpropData")

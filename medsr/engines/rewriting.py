@@ -24,10 +24,11 @@ def rewrite(model: Any) -> Any:
     if not any(_repeated(layer) for layer in _convolutions(model)):
         return model
     model = model.clone()
-    for layer in _convolutions(model):
-        if _repeated(layer):
-            _transpose(layer)
-    last = _last(model)
+    enlarging = [layer for layer in _convolutions(model) if _repeated(layer)]
+    names = {layer.get_friendly_name() for layer in enlarging}
+    for layer in enlarging:
+        _transpose(layer)
+    last = _last(model, names)
     if last is not None:
         _fourfold(last)
     model.validate_nodes_and_infer_types()
@@ -108,13 +109,13 @@ def _replace(layer: Any, other: Any) -> None:
         reader.replace_source_output(other.output(0))
 
 
-def _last(model: Any) -> Any:
-    """The convolution that gives the result, where an enlargement before it makes height and width even; else None."""
+def _last(model: Any, enlarging: set[str]) -> Any:
+    """The convolution that gives the result, where one of those layers before it makes height and width even."""
     last = None
     layer = model.output(0).get_node().input_value(0).get_node()
     while layer.get_type_name() in PIXEL_BY_PIXEL or _is_plain(layer):
         if last is None and _is_plain(layer):
             last = layer
         layer = layer.input_value(0).get_node()
-    enlarged = layer.get_type_name() == "ConvolutionBackpropData"
+    enlarged = layer.get_friendly_name() in enlarging
     return last if last is not None and enlarged and len(_weights(last)) <= FEW else None

@@ -136,6 +136,7 @@ class Crops:
         with progress("strength", count) as update:
             for index in range(count):
                 path = paths[index % len(paths)]
+                update(index, path.name)
                 if path in self.unreadable:
                     continue
                 try:
@@ -147,7 +148,7 @@ class Crops:
                 large = min(piece.shape[:2]) >= SMALLEST * self.network.scale
                 if large and (sample := measure(self.network, piece, rng)) is not None:
                     samples.append(sample)
-                update(index + 1, path.name)
+            update(count, "")
         if not samples:
             raise UsageError(f"{paths[0].parent}: no image can be read and is large enough and not of one value")
         return samples

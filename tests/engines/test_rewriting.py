@@ -77,21 +77,64 @@ def test_the_model_itself_is_not_changed() -> None:
     assert types(model) == before
 
 
-@pytest.mark.parametrize("mode", ["nearest-exact", "bilinear"])
-def test_another_enlargement_is_left_as_it_is(mode: str) -> None:
-    """Only pixels that were repeated 2 x 2 may be merged with the convolution behind them."""
+REPEATED = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+
+
+def enlarging(factors: tuple[float, ...] = (1, 1, 2, 2), padding: int = 1, **attributes: Any) -> Any:
+    """An enlargement, and a convolution behind it."""
     from openvino import Model
     from openvino import opset13 as ops
 
     image = ops.parameter([1, 2, 6, 6], np.float32, name="image")
+    mode, *rest = (REPEATED | attributes).values()
+    settings = dict(zip(list(REPEATED)[1:], rest, strict=False)) | {
+        name: value for name, value in attributes.items() if name not in REPEATED
+    }
+    large = ops.interpolate(image, ops.constant(np.array(factors, np.float32)), mode, "scales", **settings)
+    weights = np.random.default_rng(0).random((2, 2, 3, 3), dtype=np.float32)
+    pads = [padding, padding]
+    return Model([ops.convolution(large, ops.constant(weights), [1, 1], pads, pads, [1, 1])], [image], "enlarged")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"mode": "linear_onnx"},
+        {"coordinate_transformation_mode": "half_pixel"},
+        {"nearest_mode": "ceil"},
+        {"factors": (1, 1, 3, 3)},
+        {"pads_begin": [0, 0, 1, 0], "pads_end": [0, 0, 0, 0]},
+        {"padding": 0},
+    ],
+)
+def test_another_enlargement_is_left_as_it_is(other: dict[str, Any]) -> None:
+    """Only pixels that were repeated 2 x 2 may be merged with the convolution behind them."""
+    batch = np.random.default_rng(1).random((1, 2, 6, 6), dtype=np.float32)
+    repeated = enlarging()
+    assert types(rewrite(repeated)).count("ConvolutionBackpropData") == 1
+    np.testing.assert_allclose(results(rewrite(repeated), batch), results(repeated, batch), rtol=1e-5)
+    model = enlarging(**other)
+    assert rewrite(model) is model
+
+
+def test_a_transposed_convolution_of_the_network_itself_may_give_odd_sizes() -> None:
+    """Then the last layer cannot compute 2 x 2 pixels at once."""
+    from openvino import Model
+    from openvino import opset13 as ops
+
+    weights = np.random.default_rng(0).random((2, 2, 3, 3), dtype=np.float32)
+    image = ops.parameter([1, 2, 6, 6], np.float32, name="image")
     large = ops.interpolate(
         image,
-        ops.constant(np.array([2, 2], np.float32)),
-        "nearest" if mode == "nearest-exact" else "linear_onnx",
+        ops.constant(np.array([1, 1, 2, 2], np.float32)),
+        "nearest",
         "scales",
-        coordinate_transformation_mode="half_pixel",
-        axes=ops.constant(np.array([2, 3])),
+        **{name: value for name, value in REPEATED.items() if name != "mode"},
     )
-    weights = np.random.default_rng(0).random((2, 2, 3, 3), dtype=np.float32)
-    model = Model([ops.convolution(large, ops.constant(weights), [1, 1], [1, 1], [1, 1], [1, 1])], [image], "enlarged")
-    assert rewrite(model) is model
+    first = ops.convolution(large, ops.constant(weights), [1, 1], [1, 1], [1, 1], [1, 1])
+    odd = ops.convolution_backprop_data(first, ops.constant(weights), [2, 2], pads_begin=[1, 1], pads_end=[1, 1])
+    model = Model([ops.convolution(odd, ops.constant(weights), [1, 1], [1, 1], [1, 1], [1, 1])], [image], "odd")
+    batch = np.random.default_rng(1).random((1, 2, 6, 6), dtype=np.float32)
+    before, after = results(model, batch), results(rewrite(model), batch)
+    assert before.shape == after.shape == (1, 2, 23, 23)
+    np.testing.assert_allclose(after, before, rtol=1e-5)

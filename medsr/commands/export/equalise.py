@@ -16,6 +16,7 @@ import numpy as np
 
 from medsr.commands.export import graph
 from medsr.core.types import Array
+from medsr.engines.bf16 import TRUNK
 
 OF_SUMS, OF_RELUS = 1.0, 0.25
 """How far the channels of one input are brought to the same size: 0 leaves them, 1 makes all the same. More would be
@@ -132,13 +133,21 @@ def _into_trunk(port: Any) -> bool:
     layer = port.get_node()
     if graph.joins_channels(layer):
         return all(_into_trunk(reader) for reader in layer.output(0).get_target_inputs())
-    return bool(graph.TRUNK.search(layer.get_friendly_name())) and layer.get_type_name() == "Convolution"
+    return bool(TRUNK.search(layer.get_friendly_name())) and layer.get_type_name() == "Convolution"
 
 
 def _reached(values: Values) -> bool:
     """Whether all convolutions that read it can be told apart from what else reads it."""
-    others = [port.get_node() for port in values.output.get_target_inputs() if not _into_trunk(port)]
-    return bool(values.ports) and not any(graph.joins_channels(layer) for layer in others)
+    others = [port for port in values.output.get_target_inputs() if not _into_trunk(port)]
+    return bool(values.ports) and not any(map(_feeds_trunk, others))
+
+
+def _feeds_trunk(port: Any) -> bool:
+    """Whether what this input of a layer reads goes to any convolution of the trunk."""
+    layer = port.get_node()
+    if graph.joins_channels(layer):
+        return any(map(_feeds_trunk, layer.output(0).get_target_inputs()))
+    return _into_trunk(port)
 
 
 def _multiply(values: Values, top: float) -> None:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import numpy as np
 
 from medsr.core.types import Array
 from medsr.engines import openvino_engine
-from medsr.networks.architectures import BODY
-
-TRUNK = re.compile(BODY)
-"""In the names of the layers that become int8. First and last layers carry the image itself: they stay in fp32."""
+from medsr.engines.bf16 import TRUNK
 
 
 def convolutions(model: Any) -> list[Any]:
@@ -41,14 +37,6 @@ def readers(layer: Any) -> list[Any]:
     """The layers that compute with what a layer gives; some only ask for its shape."""
     layers = [port.get_node() for port in layer.output(0).get_target_inputs()]
     return [reader for reader in layers if reader.get_type_name() != "ShapeOf"]
-
-
-def bias(layer: Any) -> Any:
-    """The sum that adds a convolution's bias; None where it has none."""
-    for reader in readers(layer):
-        if reader.get_type_name() == "Add" and constant(reader.input_value(1)) is not None:
-            return reader
-    return None
 
 
 def set_constant(port: Any, values: Array) -> None:

@@ -26,7 +26,7 @@ from medsr.engines.guarded import extent
 from medsr.engines.openvino_engine import OpenvinoEngine
 from medsr.recipe import ValidationProtocol
 
-SUMS = ["Add", "Multiply", "Interpolate", "DepthToSpace", "SpaceToDepth"]
+SUMS = ["Add", "Subtract", "Divide", "Multiply", "Interpolate", "DepthToSpace", "SpaceToDepth"]
 """Types of layers that stay in fp32: skip connections and changes of size, which carry the image too."""
 CROPS, CROPS_OF_LARGE = 144, 48
 """So many pieces the ranges of activations are taken from."""
@@ -48,11 +48,11 @@ def quantise_trunk(model: Any, comparison: Comparison, notify: Notify) -> tuple[
     if not layers:
         raise UsageError("int8: this architecture has no trunk that medsr knows how to quantise")
     large = _weights(model) > LARGE
+    notify(f"int8: calibrating the {layers} layers of the trunk, then trying each in fp32; this takes minutes")
     crops = calibration_crops(samples.calibration, card["spec"]["channels"], CROPS_OF_LARGE if large else CROPS)
     limits = np.max([extent(crop, card["spec"]["channels"]) for crop in crops], axis=0)
     reference = Reference.of(model, crops)
     plain = equalise(model, crops)
-    notify(f"int8: calibrating the {layers} layers of the trunk, then trying each in fp32; this takes minutes")
     whole = _quantise(plain, crops)
     best: tuple[Any, dict[str, Any]] | None = None
     for fp32_layers in _choices(ranked(whole, plain, crops), SHARES_OF_LARGE if large else SHARES):
@@ -112,12 +112,16 @@ def _quantise(model: Any, crops: list[Array]) -> Any:
         raise UsageError('`int8` needs the package nncf: pip install "medsr[openvino]"') from error
     logging.getLogger("nncf").setLevel(logging.ERROR)
     inside = graph.trunk(model)
-    outside = [name for layer in graph.convolutions(model) if (name := layer.get_friendly_name()) not in inside]
+    layers = (layer for layer in model.get_ordered_ops() if layer.get_type_name().endswith("Convolution"))
+    outside = [name for layer in layers if (name := layer.get_friendly_name()) not in inside]
     scope = nncf.IgnoredScope(names=outside, types=SUMS, validate=False)
     mixed = nncf.QuantizationPreset.MIXED  # activations after a (leaky) ReLU are far from symmetric
     data = nncf.Dataset(crops)
     # The whole range that was seen: a mean over pieces, the default, cuts off what is bright in one of them.
-    whole = nncf.AdvancedQuantizationParameters(activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX)
+    # Biases stay: NNCF corrects few of those, in a way that depends on the pieces, and the last layer is fitted anyway.
+    parameters = nncf.AdvancedQuantizationParameters(
+        activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX, disable_bias_correction=True
+    )
     with contextlib.redirect_stdout(sys.stderr):  # its progress bar
         return nncf.quantize(
             model.clone(),
@@ -125,5 +129,5 @@ def _quantise(model: Any, crops: list[Array]) -> Any:
             subset_size=len(crops),
             ignored_scope=scope,
             preset=mixed,
-            advanced_parameters=whole,
+            advanced_parameters=parameters,
         )

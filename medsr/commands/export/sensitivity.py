@@ -8,10 +8,11 @@ import numpy as np
 
 from medsr.commands.export import graph
 from medsr.core.types import Array
+from medsr.engines.bf16 import TRUNK
 
 MANY = 100
-"""Layers: of more than that, whole blocks are judged and not each layer, as it would take an hour."""
-CROPS = 12
+"""Layers: of more than that, whole blocks are judged and not each layer. Real-ESRGAN's network has 345."""
+JUDGES = 12
 """So many pieces judge; in a large network a quarter of them."""
 
 
@@ -23,24 +24,23 @@ def restored(quantised: Any, plain: Any, names: list[str]) -> Any:
         layer, original = layers[name], originals[name]
         _copy_constant(original.input_value(1), layer.input(1))
         layer.input(0).replace_source_output(_in_fp32(layer.input_value(0)))
-        bias_sum, corrected = graph.bias(original), graph.bias(layer)
-        if bias_sum is not None and corrected is not None:  # quantising corrects the bias
-            _copy_constant(bias_sum.input_value(1), corrected.input(1))
     model.validate_nodes_and_infer_types()
     return model
 
 
 def ranked(quantised: Any, plain: Any, crops: list[Array]) -> list[list[str]]:
-    """The trunk's layers, from the one on whose way back to fp32 gains most for its multiplications.
+    """The trunk's layers, from the one on whose way back to fp32 gains most for its multiplications: it has one size.
 
     A list of names for each: of a large network all layers of a block.
     """
     layers = graph.trunk(plain)
     units: dict[str, list[str]] = {}
     for name in layers:
-        match = graph.TRUNK.search(name)
+        match = TRUNK.search(name)
         units.setdefault(match.group(0) if match and len(layers) > MANY else name, []).append(name)
-    judges = crops[:: max(1, len(crops) // (CROPS if len(layers) <= MANY else CROPS // 4))]
+    count = min(len(crops), JUDGES if len(layers) <= MANY else JUDGES // 4)
+    # Drawn, as every nth would be of one folder and treated in one way: those come in turn.
+    judges = [crops[index] for index in np.random.default_rng(0).choice(len(crops), count, replace=False)]
     truths = _results(plain, judges)
 
     def distance(model: Any) -> float:

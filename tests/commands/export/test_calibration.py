@@ -35,3 +35,21 @@ def test_small_images_calibrate_too(size: tuple[int, int]) -> None:
     crops = calibration_crops([ValidationSample("small", low, low, low)], 3, 6)
     assert {crop.shape for crop in crops} == {(1, 3, *(min(96, side - side % 4) for side in size))}
     assert all(0 <= crop.min() <= crop.max() <= 1 for crop in crops)
+
+
+def test_every_image_calibrates_in_every_way() -> None:
+    """As it is but for a reflected border, stretched to full contrast, in other colours."""
+    rng = np.random.default_rng(0)
+    images = [(0.3 + 0.2 * rng.random((96, 96, 3))).astype(np.float32) * [1, 0.9, 0.5] for _ in range(6)]
+    pairs = [ValidationSample(str(n), *[np.float32(image)] * 3) for n, image in enumerate(images)]
+    crops = calibration_crops(pairs, 3, 18)
+    for number, image in enumerate(images):
+        mine = crops[number::6]
+        assert sum((crop.min(), crop.max()) == (0, 1) for crop in mine) == 1
+        assert (
+            sum(
+                np.array_equal(crop[0, :, :80, :80], image.transpose(2, 0, 1)[:, :80, :80].astype(np.float32))
+                for crop in mine
+            )
+            == 1
+        )
