@@ -23,7 +23,7 @@ def calibration_crops(pairs: list[ValidationSample], image: int, count: int) -> 
 
     A third is stretched to full contrast: a bright vessel, a lead marker in an image to come must not lie beyond the
     ranges seen here, where int8 cuts off. A third has another camera's colours. A third ends as an image does for a
-    network: reflected, which makes a line at the border twice as sharp. Every image is met in all three ways.
+    network: reflected, which makes a line at the border twice as sharp.
     """
     rng = np.random.default_rng(0)
     crops = []
@@ -32,10 +32,9 @@ def calibration_crops(pairs: list[ValidationSample], image: int, count: int) -> 
         side = [min(CROP, length - length % 4) for length in low.shape[:2]]
         y, x = (int(rng.integers(0, low.shape[n] - side[n] + 1)) for n in range(2))
         piece = low[y : y + side[0], x : x + side[1]]
-        way = (index + index // len(pairs)) % 3
-        if way == 1:
+        if index % 3 == 1:
             piece = _stretched(piece, image)
-        elif way == 2:
+        elif index % 3 == 2:
             piece = _recoloured(piece, image, rng)
         elif min(side) > 2 * PRE_PAD:
             piece = _at_the_border(piece)
