@@ -48,7 +48,8 @@ def quantise_trunk(model: Any, comparison: Comparison, notify: Notify) -> tuple[
     if not layers:
         raise UsageError("int8: this architecture has no trunk that medsr knows how to quantise")
     large = _weights(model) > LARGE
-    notify(f"int8: calibrating the {layers} layers of the trunk, then trying each in fp32; this takes minutes")
+    minutes = "some twenty minutes" if large else "minutes"
+    notify(f"int8: calibrating the {layers} layers of the trunk, then trying them in fp32; this takes {minutes}")
     crops = calibration_crops(samples.calibration, card["spec"]["channels"], CROPS_OF_LARGE if large else CROPS)
     limits = np.max([extent(crop, card["spec"]["channels"]) for crop in crops], axis=0)
     reference = Reference.of(model, crops)
@@ -102,15 +103,22 @@ def _weights(model: Any) -> int:
     return sum(int(np.prod(layer.output(0).get_shape())) for layer in constants)
 
 
-def _quantise(model: Any, crops: list[Array]) -> Any:
-    """With the whole trunk in int8."""
+def nncf_package() -> Any:
+    """The package, quiet. Raises UsageError where it is not installed."""
     openvino_engine.package()  # first: see there
     try:
         import nncf
-        from nncf.quantization.range_estimator import RangeEstimatorParametersSet
     except ImportError as error:
         raise UsageError('`int8` needs the package nncf: pip install "medsr[openvino]"') from error
     logging.getLogger("nncf").setLevel(logging.ERROR)
+    return nncf
+
+
+def _quantise(model: Any, crops: list[Array]) -> Any:
+    """With the whole trunk in int8."""
+    nncf = nncf_package()
+    from nncf.quantization.range_estimator import RangeEstimatorParametersSet
+
     inside = graph.trunk(model)
     layers = (layer for layer in model.get_ordered_ops() if layer.get_type_name().endswith("Convolution"))
     outside = [name for layer in layers if (name := layer.get_friendly_name()) not in inside]

@@ -100,6 +100,10 @@ def export(
     conversion.check()
     if to == "openvino":
         openvino_engine.package()
+        if int8:  # what is missing is said before minutes of computing
+            from medsr.commands.export.quantise import nncf_package
+
+            nncf_package()
         if folders and not int8 and not bf16.available():
             raise UsageError("`calibrate` without `int8`: measures bf16, which this CPU does not compute in")
     for folder in folders:

@@ -166,3 +166,11 @@ def test_nobody_is_told_that_openvino_is_used(eyes: Path, tiny_model: Path, tmp_
     environment = {name: value for name, value in os.environ.items() if not name.startswith(silent)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr[-800:]
+
+
+def test_a_missing_package_is_named_before_anything_is_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "nncf", None)
+    with pytest.raises(UsageError, match=r"`int8` needs the package nncf: pip install"):
+        medsr.export("medsr-retina-x2", "openvino", int8=True, calibrate=tmp_path)
