@@ -23,7 +23,7 @@ BRIGHTNESS, SIDES = 2, 2 + 4 * len(LAGS)
 """How many numbers of each plane's extent are its brightness, which come first; and how many there are."""
 SHARPER = 1.5
 """And so many times as sharp may it be, where int8 differs so much on single pixels that it has to be asked for: there
-it lost no more on photographs up to twice as sharp."""
+Real-ESRGAN's own weights erred no more on photographs up to twice as sharp, `medsr-mri` on scans up to 1.2 times."""
 
 
 def extent(batch: Array, channels: int) -> Array:

@@ -100,14 +100,12 @@ def learn(
     rng = np.random.default_rng(seed)
     others, apart = [n for n in range(len(paths)) if n % APART], range(0, len(paths), APART)
     source = Crops(network, ZOOMS, bits, notify)
-    samples, judges = (
-        source.samples([paths[n] for n in numbers], count, rng)
-        for numbers, count in ((others, crops), (apart, max(APART, crops // APART)))
-    )
+    samples = source.samples([paths[n] for n in others], crops, rng)
+    held_out = source.samples([paths[n] for n in apart], max(APART, crops // APART), rng)
     if (readable := len(paths) - len(source.unreadable)) < APART:
         raise UsageError(f"{data}: {readable} images that can be read; at least {APART} are needed")
     strength = fit(samples)
-    result = _gain_of(judges, strength)
+    result = _gain_of(held_out, strength)
     if not result.share > result.whole:
         raise UsageError(f"{model}: all of the change is as good as a share of it; nothing was written ({result})")
     state, _ = checkpoint.read_state(path)
@@ -150,7 +148,7 @@ class Crops:
                     samples.append(sample)
             update(count, "")
         if not samples:
-            raise UsageError(f"{paths[0].parent}: no image can be read and is large enough and not of one value")
+            raise UsageError(f"{paths[0].parent}: every image is unreadable, too small or of one value")
         return samples
 
     def _draw(self, path: Path, rng: np.random.Generator) -> Array:

@@ -77,20 +77,20 @@ def test_the_model_itself_is_not_changed() -> None:
     assert types(model) == before
 
 
-REPEATED = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+REPEATED = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
 
 
-def enlarging(factors: tuple[float, ...] = (1, 1, 2, 2), padding: int = 1, **attributes: Any) -> Any:
+def enlarging(
+    factors: tuple[float, ...] = (1, 1, 2, 2), padding: int = 1, mode: str = "nearest", **attributes: Any
+) -> Any:
     """An enlargement, and a convolution behind it."""
     from openvino import Model
     from openvino import opset13 as ops
 
     image = ops.parameter([1, 2, 6, 6], np.float32, name="image")
-    mode, *rest = (REPEATED | attributes).values()
-    settings = dict(zip(list(REPEATED)[1:], rest, strict=False)) | {
-        name: value for name, value in attributes.items() if name not in REPEATED
-    }
-    large = ops.interpolate(image, ops.constant(np.array(factors, np.float32)), mode, "scales", **settings)
+    large = ops.interpolate(
+        image, ops.constant(np.array(factors, np.float32)), mode, "scales", **(REPEATED | attributes)
+    )
     weights = np.random.default_rng(0).random((2, 2, 3, 3), dtype=np.float32)
     pads = [padding, padding]
     return Model([ops.convolution(large, ops.constant(weights), [1, 1], pads, pads, [1, 1])], [image], "enlarged")
@@ -124,13 +124,7 @@ def test_a_transposed_convolution_of_the_network_itself_may_give_odd_sizes() -> 
 
     weights = np.random.default_rng(0).random((2, 2, 3, 3), dtype=np.float32)
     image = ops.parameter([1, 2, 6, 6], np.float32, name="image")
-    large = ops.interpolate(
-        image,
-        ops.constant(np.array([1, 1, 2, 2], np.float32)),
-        "nearest",
-        "scales",
-        **{name: value for name, value in REPEATED.items() if name != "mode"},
-    )
+    large = ops.interpolate(image, ops.constant(np.array([1, 1, 2, 2], np.float32)), "nearest", "scales", **REPEATED)
     first = ops.convolution(large, ops.constant(weights), [1, 1], [1, 1], [1, 1], [1, 1])
     odd = ops.convolution_backprop_data(first, ops.constant(weights), [2, 2], pads_begin=[1, 1], pads_end=[1, 1])
     model = Model([ops.convolution(odd, ops.constant(weights), [1, 1], [1, 1], [1, 1], [1, 1])], [image], "odd")

@@ -16,6 +16,7 @@ from medsr.core.resources import home
 from medsr.core.suggest import did_you_mean
 from medsr.core.types import Notify
 from medsr.engines import bf16, bf16_cost, conversion, openvino_engine, speed
+from medsr.engines.base import loses_next_to_nothing
 from medsr.engines.benchmark_engines import benchmark_engines
 from medsr.engines.model_cache import cache_path, exported_hash, keep
 from medsr.engines.openvino_engine import OpenvinoEngine
@@ -137,6 +138,10 @@ def export(
     if out is None:
         keep(target, converted, card)
         speed.forget(digest)
+        if int8:
+            unasked = loses_next_to_nothing(card["measured"])
+            use = "taken from now on where it is faster" if unasked else "taken with `precision=int8` alone"
+            notify(f"int8: {use}")
     else:
         conversion.save_openvino(target, converted, card)
     return Exported(target, exported_hash(target), card)

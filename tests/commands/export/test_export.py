@@ -65,8 +65,11 @@ def test_an_exported_model_runs_as_the_weights_do_and_says_what_it_is(
 
 @pytest.mark.slow
 def test_int8_is_calibrated_measured_and_then_found_by_name(eyes: Path, tmp_path: Path) -> None:
-    done = medsr.export("medsr-retina-x2", "openvino", int8=True, calibrate=eyes)
+    lines: list[str] = []
+    done = medsr.export("medsr-retina-x2", "openvino", int8=True, calibrate=eyes, notify=lines.append)
     measured = done.card["measured"]
+    unasked = base.loses_next_to_nothing(measured)
+    assert lines[-1] == f"int8: taken {'from now on where it is faster' if unasked else 'with `precision=int8` alone'}"
     assert measured["loss_db"] == pytest.approx(measured["psnr_fp32"] - measured["psnr_int8"])
     assert measured["loss_db"] <= 0.1
     assert measured["loss_db"] <= measured["worst_loss_db"] <= 0.2
